@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kosmolua import ConfigError, Limits, Runtime
+from kosmolua import ConfigError, Limits
 from kosmolua.cli.options import OPTIONS, Options
 from kosmolua.limits import ADJUSTABLE, LIMITS, NAMES, REPORTED, parse_duration, parse_size
 
@@ -134,31 +134,3 @@ def test_the_option_of_a_limit_follows_from_it(name: str) -> None:
 def test_every_limit_says_what_it_bounds() -> None:
     """``help(Limits)`` shows a sentence for each."""
     assert all(str(limit.__doc__).endswith(".") for limit in LIMITS.values())
-
-
-MEMORY = 32 << 20
-CHANGED = """
-local m = { __close = print }
-local function fill()
-  local guard <close> = setmetatable({}, m)
-  %s
-  return ("x"):rep(1 << 30)
-end
-for _ = 1, 50 do pcall(fill) end
-return collectgarbage("count") * 1024
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("change", ["m.__close = function() error('other', 0) end", "m.__close = nil"])
-def test_what_a_metatable_that_is_changed_in_use_can_hide(change: str) -> None:
-    """The error about memory, and nothing else: what the script holds stays below the limit, however often it tries.
-
-    Lua looks ``__close`` up in the metatable itself when a variable goes, and no metamethod sees an assignment to a key
-    that is there. So it cannot be wrapped a second time, as it is where the metatable is set.
-    """
-    with Runtime(None, simulate=True, environ={}) as runtime:
-        outcome = runtime.run(CHANGED % change, memory=MEMORY)
-    assert outcome.ok, outcome.error
-    assert outcome.result[0] < MEMORY
-    assert outcome.usage["memory_bytes"] < MEMORY

@@ -344,7 +344,7 @@ def test_a_search_ends_at_the_rate_limit(refusal: object) -> None:
     """A 429 in the middle of a search, or the pause before one, is told as what it is, and nothing more is sent."""
     send = Canned(page("service", [WEB, WORKER]), refusal)
 
-    with pytest.raises(ApiError, match="ran into Render's rate limit") as caught:
+    with pytest.raises(ApiError, match="reached Render's rate limit") as caught:
         account(send)("get_deploy", deploy_id="dep-1")
 
     assert (caught.value.code, caught.value.retry_after, len(send.requests)) == ("rate_limited", 30, 2)

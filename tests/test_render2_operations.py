@@ -719,7 +719,7 @@ def test_an_apex_domain_brings_www_with_it() -> None:
 
 def test_a_creation_of_domains_that_answers_otherwise_is_an_error() -> None:
     """Render answers with a list; anything else is not taken for one."""
-    with pytest.raises(NetworkError, match="a dict where a list belongs"):
+    with pytest.raises(NetworkError, match="a dict instead of a list"):
         account(Canned(DOMAIN))("create_custom_domain", service_id="srv-1", name="a.example")
 
 

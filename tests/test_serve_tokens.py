@@ -209,7 +209,7 @@ def test_two_tenants_that_a_token_would_fit(folder: Path) -> None:
     """Signed tokens lead to one tenant alone, so their claims have to differ."""
     both = f'issuer = "{ISSUER}", audience = "{AUDIENCE}", jwks = "jwks.json"'
     first = f'[tenants.acme]\njwt = {{ {both}, claims = {{ org = "acme" }} }}\n'
-    with pytest.raises(ConfigError, match="would be one of acme and of blue"):
+    with pytest.raises(ConfigError, match="acme and blue would accept the same token"):
         tenants(folder, f'{first}[tenants.blue]\njwt = {{ {both}, claims = {{ team = "x" }} }}\n')
 
 

@@ -39,6 +39,18 @@ def test_workers_are_ready_when_scripts_come_one_after_another() -> None:
         assert eventually(lambda: not workers() & ready)
 
 
+def test_a_warm_runtime_has_what_forks_before_the_first_script() -> None:
+    """Once, however often it is asked for; a runtime that is closed starts none."""
+    with Runtime({}, environ={}) as runtime:
+        runtime.warm()
+        (zygote,) = zygotes()
+        runtime.warm()
+        assert runtime.run("return 1").result == [1]
+        assert zygotes() == {zygote}
+    runtime.warm()
+    assert not zygotes()
+
+
 @pytest.mark.slow
 def test_no_more_are_ready_than_scripts_have_run_at_once() -> None:
     """And never more than a bound, however many run."""

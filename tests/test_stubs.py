@@ -371,7 +371,7 @@ def test_the_globals_are_documented_as_where_they_are_written(tmp_path: Path) ->
     text = (tmp_path / "kosmolua" / "globals.lua").read_text(encoding="utf-8")
     defined = {signature: documentation for documentation, signature in DOCUMENTED.findall(text)}
     seen = set()
-    for name in ("json", "regex", "parallel", "time", "codecs", "csv", "env"):
+    for name in ("json", "regex", "parallel", "clocks", "time", "codecs", "csv", "env"):
         prelude = read_prelude(name).decode()
         for documentation, signature in DOCUMENTED.findall(prelude):
             if signature in defined:

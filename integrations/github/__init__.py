@@ -1,6 +1,6 @@
 """GitHub: repositories, issues, pull requests, workflow runs, files and releases, also of a GitHub Enterprise Server.
 
-The modules are imported in the order of the reference page; each registers the functions of its noun.
+The modules are imported in the order of the reference page. Each one registers functions.
 """
 
 from . import repos, issues, discussion, pulls, actions, contents, history  # noqa: F401, I001

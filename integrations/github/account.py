@@ -1,4 +1,4 @@
-"""An account: a token or none, what accounts.toml may say about it, and the integration that uses it."""
+"""An account: the class of its settings in accounts.toml, with an optional token, and the integration that uses it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .hub import Hub, told_to_wait
 from .wire import inner, thing_of
 
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-"""What each request should carry (https://docs.github.com/en/rest/about-the-rest-api/api-versions)."""
+"""The headers of each request (https://docs.github.com/en/rest/about-the-rest-api/api-versions)."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """A GitHub user or app, or, without a token, anybody: public data can be read by all, 60 times an hour."""
+    """A GitHub user or app. Without a token, it can read public data with 60 requests an hour."""
 
     token: Annotated[
         Secret | None,
@@ -30,12 +30,12 @@ class Account:
         ),
     ] = None
     client_id: Annotated[str | None, "Of an OAuth app with device flow, for kosmolua accounts login."] = None
-    base_url: Annotated[str, "Where the API is; GitHub Enterprise Server: https://HOST/api/v3."] = (
+    base_url: Annotated[str, "The URL of the API; GitHub Enterprise Server: https://HOST/api/v3."] = (
         "https://api.github.com"
     )
 
     def open(self, send: Send) -> Hub:
-        """Return the account's client and what a run learns about GitHub."""
+        """Return the object through which functions use the account during one run."""
         api = Api(told_to_wait(send), self.base_url, bearer=self.token, headers=_HEADERS)
         return Hub(api, has_token=bool(self.token))
 
@@ -50,13 +50,15 @@ integration.extend(__file__, api=lambda hub: hub.api)
 
 @integration.identifies
 def identify(hub: Hub, /) -> str:
-    """Say whose token it is, and how often it, or nobody in particular, may still ask."""
+    """Return whose token the account has, if any, and how many requests it may still make."""
     left = _requests_left(hub)
     return f"{hub.login() if hub.has_token else 'nobody (no token)'}, {left}"
 
 
 def _requests_left(hub: Hub) -> str:
-    """Ask the rate limit's own path, which costs nothing and is 404 on an Enterprise Server without limits.
+    """Return in words how many requests are left.
+
+    The path of the rate limit costs no request. It is 404 on an Enterprise Server without limits.
 
     See https://docs.github.com/en/rest/rate-limit/rate-limit.
     """
@@ -72,7 +74,7 @@ def _requests_left(hub: Hub) -> str:
 
 @integration.simulator
 def simulate(account: str, *, state: Mapping[str, Any] | None = None) -> Send:
-    """Return a GitHub of its own for an account, with the state that an earlier one had."""
+    """Return a simulator for an account, with the state of an earlier simulator if given."""
     from .simulator import Simulator
 
     return Simulator(account, state=state)

@@ -19,7 +19,7 @@ RunId = Annotated[int, "The run's id, which is not its number.", between(1, 2**5
 
 
 class WorkflowRun(TypedDict):
-    """A run of a workflow. Texts are never nil: conclusion is empty while it is not completed."""
+    """A run of a workflow. Texts are never nil: conclusion is empty until the run is completed."""
 
     id: int
     number: Annotated[int, "Counts the runs of its workflow."]
@@ -32,7 +32,7 @@ class WorkflowRun(TypedDict):
     branch: str
     sha: str
     actor: str
-    url: Annotated[str, "Where people look at it."]
+    url: Annotated[str, "The URL of its page."]
     created_at: str
     updated_at: str
 
@@ -45,7 +45,7 @@ class WorkflowRunPage(TypedDict):
 
 
 class AcceptedRun(TypedDict):
-    """GitHub took the order; get_workflow_run tells what came of it."""
+    """GitHub accepted the order; get_workflow_run has the result."""
 
     run_id: int
     accepted: bool
@@ -58,7 +58,7 @@ def list_workflow_runs(
     *,
     repo: RepoName,
     branch: Annotated[str | None, "Only those of this branch."] = None,
-    event: Annotated[str | None, "Only those that this started, such as push."] = None,
+    event: Annotated[str | None, "Only those that this event started, such as push."] = None,
     status: Annotated[str | None, "Only those with this status or conclusion, such as failure or in_progress."] = None,
     actor: Annotated[Login | None, "Only those that this user started."] = None,
     sha: Annotated[str | None, "Only those of this commit."] = None,
@@ -88,9 +88,9 @@ def rerun_workflow_run(
     *,
     repo: RepoName,
     run_id: RunId,
-    only: Annotated[Literal["all", "failed"], "Which of its jobs."] = "all",
+    only: Annotated[Literal["all", "failed"], "All jobs, or the failed jobs."] = "all",
 ) -> AcceptedRun:
-    """Run a workflow run again, all of it or the jobs that failed and those that depend on them."""
+    """Run a workflow run again: all of its jobs, or those that failed and those that depend on them."""
     owner, name = parts_of(repo)
     what = "/rerun" if only == "all" else "/rerun-failed-jobs"
     hub.api.post(_RUN + what, owner=owner, repo=name, run_id=run_id)
@@ -99,7 +99,7 @@ def rerun_workflow_run(
 
 @integration.writes
 def cancel_workflow_run(hub: Hub, /, *, repo: RepoName, run_id: RunId) -> AcceptedRun:
-    """Cancel a workflow run that is not completed; one that is, is an error with status 409."""
+    """Cancel a workflow run. It is an error with status 409 if the run is completed."""
     owner, name = parts_of(repo)
     hub.api.post(_RUN + "/cancel", owner=owner, repo=name, run_id=run_id)
     return {"run_id": run_id, "accepted": True}

@@ -22,23 +22,23 @@ Message = Annotated[str, "The commit's message.", non_empty()]
 
 
 class File(TypedDict):
-    """A file. Its content is text, or base64 where it is no UTF-8; encoding says which."""
+    """A file. Its content is text, or base64 if it is not UTF-8; encoding says which."""
 
     path: str
-    sha: Annotated[str, "What replacing and deleting it want."]
+    sha: Annotated[str, "Replacing or deleting the file needs it."]
     size: Annotated[int, "Bytes."]
-    encoding: Annotated[Literal["utf-8", "base64"], "How the content is to be read."]
+    encoding: Annotated[Literal["utf-8", "base64"], "The encoding of the content."]
     content: str
-    url: Annotated[str, "Where people look at it."]
+    url: Annotated[str, "The URL of its page."]
 
 
 class Written(TypedDict):
-    """What a change of a file made."""
+    """The result of a change of a file."""
 
     path: str
-    sha: Annotated[str, "The file's own; empty if it was deleted."]
-    commit: Annotated[str, "The commit's sha."]
-    url: Annotated[str, "Where people look at the commit."]
+    sha: Annotated[str, "The sha of the file; empty if it was deleted."]
+    commit: Annotated[str, "The sha of the commit."]
+    url: Annotated[str, "The URL of the commit's page."]
 
 
 @integration.reads
@@ -71,13 +71,13 @@ def put_file(
     *,
     repo: RepoName,
     path: FilePath,
-    content: Annotated[str, "What it is to hold: text, or base64 where encoding says so."],
+    content: Annotated[str, "The new content, as text or base64."],
     message: Message,
     sha: Annotated[str | None, "The sha of the file that is replaced, from get_file; none for a new file."] = None,
     branch: Branch = None,
-    encoding: Annotated[Literal["utf-8", "base64"], "How content is written."] = "utf-8",
+    encoding: Annotated[Literal["utf-8", "base64"], "The encoding of content."] = "utf-8",
 ) -> Written:
-    """Create or replace a file by a commit. A file that is there is replaced only if its sha is given."""
+    """Create or replace a file by a commit. An existing file is replaced only if its sha is given."""
     encoded = content if encoding == "base64" else b64encode(content.encode()).decode()
     return _written(hub, "PUT", repo, path, {"message": message, "content": encoded, "sha": sha, "branch": branch})
 

@@ -1,4 +1,4 @@
-"""What is said of issues and pull requests and done with them: comments, labels, closing and opening again.
+"""Comments and labels of issues and pull requests, and closing and reopening them.
 
 See https://docs.github.com/en/rest/issues/comments and https://docs.github.com/en/rest/issues/labels.
 """
@@ -25,7 +25,7 @@ class Comment(TypedDict):
     id: int
     author: str
     body: str
-    url: Annotated[str, "Where people look at it."]
+    url: Annotated[str, "The URL of its page."]
     created_at: str
     updated_at: str
 
@@ -50,7 +50,7 @@ def list_comments(
     *,
     repo: RepoName,
     number: IssueNumber,
-    since: Annotated[Time | None, "Only those that changed since then."] = None,
+    since: Annotated[Time | None, "Only those that changed since this time."] = None,
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,
@@ -66,7 +66,7 @@ def list_comments(
 def create_comment(
     hub: Hub, /, *, repo: RepoName, number: IssueNumber, body: Annotated[str, "Markdown.", non_empty()]
 ) -> Comment:
-    """Comment on an issue or a pull request. People who follow it are told."""
+    """Comment on an issue or a pull request. GitHub notifies its followers."""
     owner, name = parts_of(repo)
     reply = hub.api.post(_ISSUE + "/comments", json={"body": body}, owner=owner, repo=name, number=number)
     return _comment(thing_of(reply))
@@ -98,9 +98,9 @@ def add_labels(
     *,
     repo: RepoName,
     number: IssueNumber,
-    labels: Annotated[list[str], "Names; one that the repository lacks is made.", non_empty()],
+    labels: Annotated[list[str], "Names of labels; new ones are created.", non_empty()],
 ) -> Labels:
-    """Add labels to an issue or a pull request; those that it has stay."""
+    """Add labels to an issue or a pull request; it keeps its other labels."""
     owner, name = parts_of(repo)
     reply = hub.api.post(_ISSUE + "/labels", json={"labels": labels}, owner=owner, repo=name, number=number)
     return {"labels": [text(each, "name") for each in things_of(reply)]}
@@ -110,7 +110,7 @@ def add_labels(
 def remove_label(
     hub: Hub, /, *, repo: RepoName, number: IssueNumber, label: Annotated[str, "Its name.", non_empty()]
 ) -> Labels:
-    """Take a label from an issue or a pull request."""
+    """Remove a label from an issue or a pull request."""
     owner, name = parts_of(repo)
     reply = hub.api.delete(_ISSUE + "/labels/{label}", owner=owner, repo=name, number=number, label=label)
     return {"labels": [text(each, "name") for each in things_of(reply)]}

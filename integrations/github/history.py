@@ -16,14 +16,14 @@ from .wire import Thing, number, text, things_of
 
 
 class Commit(TypedDict):
-    """A commit. Texts are never nil: ``""`` stands for what it does not have."""
+    """A commit. Texts are never nil: a missing text is ``""``."""
 
     sha: str
     title: Annotated[str, "The first line of its message."]
     message: str
-    author: Annotated[str, "The author's login, or the name in the commit where GitHub knows no such user."]
+    author: Annotated[str, "The author's login, or the name in the commit if GitHub does not know the user."]
     date: Annotated[str, "When it was written."]
-    url: Annotated[str, "Where people look at it."]
+    url: Annotated[str, "The URL of its page."]
 
 
 class CommitPage(TypedDict):
@@ -39,11 +39,11 @@ class Asset(TypedDict):
     name: str
     size: Annotated[int, "Bytes."]
     downloads: int
-    url: Annotated[str, "Where it can be downloaded."]
+    url: Annotated[str, "The URL to download it."]
 
 
 class Release(TypedDict):
-    """A release. Texts are never nil: ``""`` stands for what it does not have."""
+    """A release. Texts are never nil: a missing text is ``""``."""
 
     tag: str
     name: str
@@ -51,7 +51,7 @@ class Release(TypedDict):
     author: str
     draft: bool
     prerelease: bool
-    url: Annotated[str, "Where people look at it."]
+    url: Annotated[str, "The URL of its page."]
     assets: list[Asset]
     created_at: str
     published_at: Annotated[str, "Empty for a draft."]
@@ -89,7 +89,7 @@ def list_commits(
 
 @integration.reads
 def list_releases(hub: Hub, /, *, repo: RepoName, limit: Limit = 30, page: Number = 1, all: All = False) -> ReleasePage:
-    """List the releases of a repository, the newest first; drafts only for those who may publish them."""
+    """List the releases of a repository, the newest first. Drafts are listed only for users who may publish them."""
     owner, name = parts_of(repo)
     part = Page(limit, page, all)
     found, after = part.listed(hub.api, "/repos/{owner}/{repo}/releases", {}, owner=owner, repo=name)

@@ -1,4 +1,4 @@
-"""One run's view of GitHub: its client, who owns what, and its refusals that say too little."""
+"""GitHub during one run: the client, the user of the token, the types of owners, and rate limit errors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SECONDS_TO_WAIT = "60"
 
 
 class Hub:
-    """What every function of the integration gets.
+    """The object that every function of the integration gets.
 
     Args:
         api: The client of the account.
-        has_token: Whether the account is somebody's.
+        has_token: Whether the account has a token.
     """
 
     def __init__(self, api: Api, *, has_token: bool) -> None:
@@ -25,11 +25,11 @@ class Hub:
         self._organisations: dict[str, bool] = {}
 
     def login(self) -> str:
-        """Return the name of the token's user, as https://docs.github.com/en/rest/users/users has it."""
+        """Return the login of the token's user (https://docs.github.com/en/rest/users/users)."""
         return text(thing_of(self.api.get("/user")), "login")
 
     def is_organisation(self, owner: str) -> bool:
-        """Say what an owner of repositories is: users and organisations list theirs at different paths.
+        """Return True if an owner of repositories is an organisation, whose list has another path than a user's.
 
         See https://docs.github.com/en/rest/users/users#get-a-user.
         """
@@ -40,10 +40,10 @@ class Hub:
 
 
 def told_to_wait(send: Send) -> Send:
-    """Return a ``send`` whose refusals for coming too often all say how long to wait.
+    """Return a ``send`` that adds the time to wait to every rate limit error.
 
-    A secondary rate limit may be a 403 or 429 with nothing but a sentence to tell it from others, and means at least a
-    minute then (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api).
+    The error of a secondary rate limit is a 403 or 429 that may have nothing but a sentence to identify it. It means to
+    wait at least a minute (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api).
     """
 
     def patient(request: Request) -> Response:

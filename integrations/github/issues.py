@@ -16,20 +16,20 @@ _PATH = "/repos/{owner}/{repo}/issues"
 
 
 class Issue(TypedDict):
-    """An issue. Texts are never nil: ``""`` stands for what it does not have."""
+    """An issue. Texts are never nil: a missing text is ``""``."""
 
     number: int
     title: str
     body: str
     state: Annotated[Literal["open", "closed"], "Open, or closed."]
     state_reason: Annotated[str, "Such as completed, not_planned or reopened."]
-    author: Annotated[str, "The login of who opened it; empty where the user is gone."]
+    author: Annotated[str, "The login of the user who opened it; empty if the user was deleted."]
     assignees: Annotated[list[str], "Logins."]
     labels: Annotated[list[str], "Names."]
     milestone: Annotated[str, "Its title."]
     comments: int
     is_pull_request: bool
-    url: Annotated[str, "Where people look at it."]
+    url: Annotated[str, "The URL of its page."]
     created_at: str
     updated_at: str
     closed_at: str
@@ -50,9 +50,11 @@ def list_issues(
     repo: RepoName,
     state: Annotated[Literal["open", "closed", "all"], "Only these."] = "open",
     labels: Annotated[list[str] | None, "Only those with all of these labels."] = None,
-    assignee: Annotated[str | None, 'Only those of this user; "none" for nobody\'s, "*" for anybody\'s.'] = None,
+    assignee: Annotated[
+        str | None, 'Only those assigned to this user; "none" for unassigned ones, "*" for assigned ones.'
+    ] = None,
     author: Annotated[Login | None, "Only those that this user opened."] = None,
-    since: Annotated[Time | None, "Only those that changed since then."] = None,
+    since: Annotated[Time | None, "Only those that changed since this time."] = None,
     pull_requests: Annotated[bool, "Whether to list pull requests too, which are issues to GitHub."] = False,
     sort: Annotated[Literal["created", "updated", "comments"], "What to sort by."] = "created",
     direction: Annotated[Literal["asc", "desc"], "Up, or down."] = "desc",
@@ -62,8 +64,8 @@ def list_issues(
 ) -> IssuePage:
     """List the issues of a repository, the newest first.
 
-    Pull requests are taken out after a page was fetched, so a page may hold fewer than ``limit``, even none, and yet
-    not be the last.
+    Pull requests are removed after a page was fetched. So a page may have fewer items than ``limit``, even none, and
+    not be the last page.
     """
     filters = {
         "state": state,
@@ -88,7 +90,7 @@ def get_issue(
     repo: RepoName,
     number: Annotated[int, "The issue's number within its repository.", between(1, 2**31)],
 ) -> Issue:
-    """Get one issue, or the issue side of a pull request."""
+    """Get one issue, or the issue fields of a pull request."""
     owner, name = parts_of(repo)
     return shaped(thing_of(hub.api.get(_PATH + "/{number}", owner=owner, repo=name, number=number)))
 
@@ -101,10 +103,12 @@ def create_issue(
     repo: RepoName,
     title: Annotated[str, "One line.", non_empty()],
     body: Annotated[str | None, "Markdown."] = None,
-    labels: Annotated[list[str] | None, "Names of labels; dropped without a word if the token may not set any."] = None,
-    assignees: Annotated[list[str] | None, "Logins of who is to work on it; dropped likewise."] = None,
+    labels: Annotated[list[str] | None, "Names of labels; silently dropped if the token may not set labels."] = None,
+    assignees: Annotated[
+        list[str] | None, "Logins of the assignees; silently dropped if the token may not set them."
+    ] = None,
 ) -> Issue:
-    """Open an issue. People who watch the repository are told of it."""
+    """Open an issue. GitHub notifies those who watch the repository."""
     owner, name = parts_of(repo)
     given = {"title": title, "body": body, "labels": labels, "assignees": assignees}
     issue = {key: value for key, value in given.items() if value is not None}
@@ -112,7 +116,7 @@ def create_issue(
 
 
 def shaped(issue: Thing) -> Issue:
-    """Return an issue as scripts get it."""
+    """Return an issue in the form that scripts get."""
     return {
         "number": number(issue, "number"),
         "title": text(issue, "title"),

@@ -1,4 +1,4 @@
-"""Pages of a list, as every list function takes and returns them: ``limit``, ``page`` and ``all``."""
+"""Paging: the parameters ``limit``, ``page`` and ``all`` of all list functions, and fetching pages."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .wire import Thing, number, thing_of, things_of
 
 LARGEST_PAGE = 100
 MOST_FOUND = 1000
-"""How far a search can be paged through (https://docs.github.com/en/rest/search/search)."""
+"""The largest number of results of a search (https://docs.github.com/en/rest/search/search)."""
 
 Limit = Annotated[int, "How many to return a page.", between(1, LARGEST_PAGE)]
-Number = Annotated[int, "Which page: the next_page of the one before.", between(1, 100_000)]
+Number = Annotated[int, "Which page: the next_page of the previous one.", between(1, 100_000)]
 All = Annotated[bool, "Return the items of all pages at once; limit and page are then not used."]
 
 
 class Found(NamedTuple):
-    """What a search found.
+    """A page of the results of a search.
 
     Args:
         items: The results.
-        total: How many match.
-        incomplete: Whether GitHub gave up looking before it was through.
+        total: The number of all matches.
+        incomplete: Whether GitHub stopped the search before it was complete.
         next_page: The number of the next page, or None.
     """
 
@@ -37,13 +37,13 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is asked for.
+    """The part of a list that is asked for.
 
     Args:
-        limit: How many items, 1 to 100.
-        number: Which page of that many, from 1.
-        all: Whether to fetch everything.
-        items: The key of the list, if a page is an object and not itself the list.
+        limit: The number of items on a page, 1 to 100.
+        number: The number of the page, from 1.
+        all: Whether to fetch all pages.
+        items: The key of the list if a page is an object; empty if the page itself is the list.
     """
 
     limit: int = 30
@@ -56,8 +56,8 @@ class Page:
     ) -> tuple[list[Thing], int | None]:
         """Fetch this part of a list whose pages name the next one in a ``Link`` header.
 
-        See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api. The links need not
-        look like the address that was asked for, so for everything they are followed as they are.
+        See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api. The links may differ
+        in form from the URL of the request, so they are followed as they are.
 
         Returns:
             The items, and the number of the next page or None.
@@ -72,7 +72,7 @@ class Page:
         return things_of(items), self.number + 1 if next_link(answer) else None
 
     def found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
-        """Fetch this part of a search's results, whose pages are numbered and tell how many there are in all."""
+        """Fetch this part of a search's results, whose pages are numbered and contain the total number."""
         if self.all:
             return self._all_found(api, template, filters)
         found = _search(api, template, {**filters, "per_page": self.limit, "page": self.number})
@@ -80,7 +80,7 @@ class Page:
         return found._replace(next_page=self.number + 1 if more else None)
 
     def _all_found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
-        """Fetch page after page; one of a search that took too long is short, and yet not the last."""
+        """Fetch page after page. A page of a search that took too long may be short without being the last."""
         found = Found([], 0, incomplete=False)
         for page in range(1, MOST_FOUND // LARGEST_PAGE + 1):
             part = _search(api, template, {**filters, "per_page": LARGEST_PAGE, "page": page})

@@ -1,4 +1,4 @@
-"""Parameters that several functions share: which repository, and since when."""
+"""Parameters that several functions share, such as the repository."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ Time = Annotated[str, matching(rf"{_DAY}(T[0-9:.]+(Z|[+-]\d\d:?\d\d))?", "2026-0
 
 
 def parts_of(repo: str) -> tuple[str, str]:
-    """Return the owner and the name, which are two segments in the API's paths."""
+    """Return the owner and the name of a repository, which are two segments in the API's paths."""
     owner, _, name = repo.partition("/")
     return owner, name

@@ -17,7 +17,7 @@ _ONE = _PATH + "/{number}"
 
 
 class PullRequest(TypedDict):
-    """A pull request. Texts are never nil; what only get_pull_request knows is 0 in a list."""
+    """A pull request. Texts are never nil; numbers that only get_pull_request returns are 0 in a list."""
 
     number: int
     title: str
@@ -25,13 +25,13 @@ class PullRequest(TypedDict):
     state: Annotated[Literal["open", "closed"], "Open, or closed."]
     draft: bool
     merged: bool
-    mergeable: Annotated[bool | None, "Nil in a list, and while GitHub has not found out."]
-    author: Annotated[str, "The login of who opened it."]
+    mergeable: Annotated[bool | None, "Nil in a list, and until GitHub has computed it."]
+    author: Annotated[str, "The login of the user who opened it."]
     assignees: Annotated[list[str], "Logins."]
-    reviewers: Annotated[list[str], "Logins of who is asked to review it."]
+    reviewers: Annotated[list[str], "Logins of the requested reviewers."]
     labels: Annotated[list[str], "Names."]
     head: Annotated[str, "The branch with the changes."]
-    head_repo: Annotated[str, "Where that branch is, as owner/name; empty if it is gone."]
+    head_repo: Annotated[str, "The repository of that branch, as owner/name; empty if it was deleted."]
     head_sha: str
     base: Annotated[str, "The branch that they are for."]
     commits: int
@@ -53,7 +53,7 @@ class PullRequestPage(TypedDict):
 
 
 class Merged(TypedDict):
-    """What merging did."""
+    """The result of merging."""
 
     merged: bool
     sha: Annotated[str, "The commit on the base branch."]
@@ -67,7 +67,7 @@ class ChangedFile(TypedDict):
     status: Annotated[str, "Such as added, modified, removed or renamed."]
     additions: int
     deletions: int
-    previous_path: Annotated[str, "What it was called before it was renamed."]
+    previous_path: Annotated[str, "Its path before it was renamed."]
     patch: Annotated[str, "The changed lines; empty for binary and very large files."]
 
 
@@ -135,9 +135,9 @@ def create_pull_request(
     head: Annotated[str, "The branch with the changes; owner:branch from a fork.", non_empty()],
     base: Annotated[str, "The branch that they are for.", non_empty()],
     body: Annotated[str | None, "Markdown."] = None,
-    draft: Annotated[bool, "Whether it is not to be merged yet."] = False,
+    draft: Annotated[bool, "Whether it is a draft, which cannot be merged yet."] = False,
 ) -> PullRequest:
-    """Open a pull request. People who watch the repository are told of it."""
+    """Open a pull request. GitHub notifies those who watch the repository."""
     owner, name = parts_of(repo)
     wanted: Thing = {"title": title, "head": head, "base": base, "draft": draft}
     wanted |= {} if body is None else {"body": body}

@@ -1,4 +1,4 @@
-"""Repositories: one, an owner's, and those that a search finds (https://docs.github.com/en/rest/repos/repos)."""
+"""Repositories: reading, listing and searching them (https://docs.github.com/en/rest/repos/repos)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .wire import Thing, number, text, texts, thing_of
 
 
 class Repo(TypedDict):
-    """A repository. Texts are never nil: ``""`` stands for what it does not have."""
+    """A repository. Texts are never nil: a missing text is ``""``."""
 
     name: Annotated[str, "As owner/name."]
     owner: str
     description: str
     homepage: str
-    url: Annotated[str, "Where people look at it."]
+    url: Annotated[str, "The URL of its page."]
     language: str
-    license: Annotated[str, "As SPDX has it, such as MIT."]
+    license: Annotated[str, "Its SPDX id, such as MIT."]
     topics: list[str]
     default_branch: str
     private: bool
@@ -28,7 +28,7 @@ class Repo(TypedDict):
     archived: bool
     stars: int
     forks: int
-    open_issues: Annotated[int, "Open pull requests are counted in."]
+    open_issues: Annotated[int, "This includes open pull requests."]
     created_at: str
     updated_at: str
     pushed_at: str
@@ -42,17 +42,17 @@ class RepoPage(TypedDict):
 
 
 class FoundRepos(TypedDict):
-    """A page of what a search found, how many match in all, and the number of the next page."""
+    """A page of the results of a search, the number of all matches, and the number of the next page."""
 
     repos: list[Repo]
     total: int
-    incomplete: Annotated[bool, "Whether GitHub gave up before it was through; there may be more."]
+    incomplete: Annotated[bool, "Whether GitHub stopped the search before it was complete."]
     next_page: int | None
 
 
 @integration.reads
 def get_repo(hub: Hub, /, *, repo: RepoName) -> Repo:
-    """Get one repository, also by a name that it had before."""
+    """Get one repository. A former name of the repository works too."""
     owner, name = parts_of(repo)
     return _shaped(thing_of(hub.api.get("/repos/{owner}/{repo}", owner=owner, repo=name)))
 
@@ -64,12 +64,14 @@ def list_repos(
     *,
     owner: Annotated[Login | None, "A user or an organisation; the token's own user if none is given."] = None,
     sort: Annotated[Literal["created", "updated", "pushed", "full_name"], "What to sort by."] = "full_name",
-    direction: Annotated[Literal["asc", "desc"] | None, "Up, as names are sorted; or down, as times are."] = None,
+    direction: Annotated[
+        Literal["asc", "desc"] | None, "Ascending (the default for names), or descending (for times)."
+    ] = None,
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,
 ) -> RepoPage:
-    """List the repositories of a user or an organisation, or those that the token's user can reach."""
+    """List the repositories of a user or an organisation, or those that the token's user can access."""
     filters = {"sort": sort, "direction": direction}
     template, segments = _home_of(hub, owner)
     repos, after = Page(limit, page, all).listed(hub.api, template, filters, **segments)
@@ -92,8 +94,8 @@ def search_repos(
 ) -> FoundRepos:
     """Search all repositories that the account can see.
 
-    GitHub finds at most 1,000, however many match, and allows fewer searches than other requests: 10 a minute, or 30
-    with a token.
+    GitHub returns at most 1,000 matches, and allows fewer searches than other requests: 10 a minute, or 30 with a
+    token.
     """
     filters = {"q": query, "sort": sort, "order": order}
     found = Page(limit, page, all).found(hub.api, "/search/repositories", filters)
@@ -106,7 +108,7 @@ def search_repos(
 
 
 def _home_of(hub: Hub, owner: str | None) -> tuple[str, dict[str, str]]:
-    """Return the path of an owner's list, and what fills it."""
+    """Return the template of the path of an owner's list of repositories, and the values of its names."""
     if owner is None:
         return "/user/repos", {}
     if hub.is_organisation(owner):

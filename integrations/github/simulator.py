@@ -1,4 +1,4 @@
-"""A GitHub that runs nowhere: it answers requests as https://api.github.com does, from a state of its own."""
+"""A simulator of GitHub: it answers requests like https://api.github.com, from data in memory."""
 
 from __future__ import annotations
 
@@ -30,19 +30,21 @@ _PATTERNS = {
 
 
 class Simulator:
-    """Answers for one account. It is a ``Send``: a request goes in, a response comes out.
+    """Answers for one account. It is a ``Send``: it takes a request and returns a response.
 
-    It starts with the same data each time and keeps what requests change. Any token is that of the account's user;
-    without one, only public data is there. It serves below ``/api/v3`` too, as an Enterprise Server does.
+    It starts with the same data each time, and keeps the changes that requests make. Any token is that of the account's
+    user. Without a token, only public data can be read. It also serves paths below ``/api/v3``, like an Enterprise
+    Server.
 
     Args:
-        account: Whose data to start with.
-        allowance: How many requests are allowed an hour; GitHub's own figure is told, but none refused, if not given.
-        clock: Tells the time in seconds since the epoch.
-        state: What ``dump`` of an earlier simulator of this account returned.
+        account: The name of the account, which decides about its data.
+        allowance: How many requests are allowed an hour. If None, the headers have GitHub's number, but no request is
+            refused.
+        clock: Returns the time in seconds since 1970.
+        state: The result of :meth:`dump` of an earlier simulator of this account.
 
     Raises:
-        ValueError: The state is not one of this account.
+        ValueError: The state is not of this account.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Simulator:
         self._lock = Lock()
 
     def dump(self) -> dict[str, Any]:
-        """Return what requests have changed as plain values, which JSON can carry."""
+        """Return the changes that requests have made, as values that JSON can carry."""
         with self._lock:
             return self._world.dump()
 

@@ -11,10 +11,10 @@ Thing: TypeAlias = dict[str, Any]
 
 
 def thing_of(reply: object) -> Thing:
-    """Return a reply that is one object.
+    """Return a reply that must be one object.
 
     Raises:
-        NetworkError: The reply is something else.
+        NetworkError: The reply has another form.
     """
     if not isinstance(reply, dict):
         raise _unreadable(reply, "an object")
@@ -22,10 +22,10 @@ def thing_of(reply: object) -> Thing:
 
 
 def things_of(reply: object) -> list[Thing]:
-    """Return a reply that is a list of objects.
+    """Return a reply that must be a list of objects.
 
     Raises:
-        NetworkError: The reply is something else.
+        NetworkError: The reply has another form.
     """
     if not isinstance(reply, list):
         raise _unreadable(reply, "a list")
@@ -33,7 +33,7 @@ def things_of(reply: object) -> list[Thing]:
 
 
 def inner(thing: Thing, *keys: str) -> Any:
-    """Return what is inside nested objects, or None where one on the way is missing or null."""
+    """Return the value inside nested objects, by its path of keys, or None if a part of the path is missing or null."""
     value: Any = thing
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
@@ -41,19 +41,25 @@ def inner(thing: Thing, *keys: str) -> Any:
 
 
 def text(thing: Thing, *keys: str) -> str:
-    """Return the text inside nested objects, or ``""`` where there is none, so that scripts can join it to others."""
+    """Return the text inside nested objects, by its path of keys, or ``""`` if there is none."""
     value = inner(thing, *keys)
     return "" if value is None else str(value)
 
 
 def number(thing: Thing, name: str) -> int:
-    """Return the whole number inside a thing, or 0 where there is none."""
+    """Return the integer in a field of a thing, or 0 if there is none."""
     value = thing.get(name)
     return value if isinstance(value, int) else 0
 
 
 def texts(thing: Thing, name: str, key: str) -> list[str]:
-    """Return one text of each item of a list inside a thing; GitHub gives some lists as plain strings too."""
+    """Return one field of each item of a list. Items of some of GitHub's lists may also be plain strings.
+
+    Args:
+        thing: The object that has the list.
+        name: The field of the list.
+        key: The field of each item.
+    """
     given = thing.get(name)
     items = given if isinstance(given, list) else []
     return [text(item, key) if isinstance(item, dict) else str(item) for item in items]

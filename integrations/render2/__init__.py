@@ -1,8 +1,7 @@
 """Render: services, deploys, jobs and the rest of everyday work on https://render.com.
 
-The modules are imported in the order of the reference page; each registers the functions of its noun.
-They do not import ``annotations`` from ``__future__``: annotations that are values already take a fifth less time to
-load than strings that have to be compiled first.
+The modules are imported in the order of the reference page. Each one registers functions. They do not import
+``annotations`` from ``__future__``: annotations that are strings have to be compiled, which takes a fifth more time.
 """
 
 from . import services, creation, changes, lifecycle, scaling, deploys, jobs, variables, secret_files  # noqa: F401, I001

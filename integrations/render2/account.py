@@ -1,4 +1,4 @@
-"""An account: one Render API key, what accounts.toml may say about it, and the integration that uses it."""
+"""An account: the class of its settings in accounts.toml, with a Render API key, and the integration that uses it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Account:
     """One Render API key."""
 
     api_key: Annotated[Secret, "From Account Settings, API Keys."]
-    owner_id: Annotated[str | None, "The workspace for new services, when the key reaches several."] = None
-    base_url: Annotated[str, "Where the API is."] = "https://api.render.com/v1"
+    owner_id: Annotated[str | None, "The workspace for new services, if the key can access several."] = None
+    base_url: Annotated[str, "The URL of the API."] = "https://api.render.com/v1"
 
     def open(self, send: Send) -> Render:
-        """Return the account's client and what a run learns about the account."""
+        """Return the object through which functions use the account during one run."""
         api = Api(send, self.base_url, bearer=self.api_key)
         repeating = Api(send, self.base_url, bearer=self.api_key, lists="repeated")
         return Render(api, repeating, self.owner_id)
@@ -38,7 +38,7 @@ integration.extend(__file__, api=lambda render: render.api, supplies={"owner_id"
 
 @integration.simulator
 def simulate(account: str, **options: Any) -> Send:
-    """Return a Render of its own for an account; the options are those of the simulator."""
+    """Return a simulator for an account. The options are those of :class:`~.simulator.Simulator`."""
     from .simulator import Simulator
 
     return Simulator(account, **options)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 DEFAULT_PERCENTAGE = 70
-"""What a resource that scaling does not look at is sent with, since Render wants a number."""
+"""The percentage that is sent for a resource that autoscaling does not use, since Render requires a number."""
 
 _TOP = {
     "name": "name",
@@ -55,12 +55,12 @@ _UNDERSCORE = re.compile(r"_(\w)")
 
 
 def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_id: str) -> dict[str, Any]:
-    """Return settings as Render's request bodies have them, with nothing but what is given.
+    """Return settings in the form of Render's request bodies. Settings that are not given are left out.
 
     Args:
         settings: Values by parameter name; None stands for not given.
-        kind: The service's type.
-        runtime: The service's runtime, or None for a static site.
+        kind: The type of the service.
+        runtime: The runtime of the service, or None for a static site.
         owner_id: The workspace that an image belongs to.
     """
     body = renamed(settings, _TOP)
@@ -82,7 +82,7 @@ def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_i
 
 
 def wire(value: Any) -> Any:
-    """Return a value with its keys in camel case, without those that are None, at every depth."""
+    """Return a value with the keys of all its tables in camel case, and without values that are None."""
     if isinstance(value, list):
         return [wire(item) for item in value]
     if isinstance(value, dict):
@@ -91,12 +91,12 @@ def wire(value: Any) -> Any:
 
 
 def variables_of(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return environment variables as Render's bodies list them, in the order of their names."""
+    """Return environment variables as a list in the form of Render's bodies, sorted by name."""
     return [{"key": key} | value_of(value) for key, value in sorted(variables.items())]
 
 
 def value_of(value: Any) -> dict[str, Any]:
-    """Return the value of one environment variable as a body has it: always a string, or a wish to generate one."""
+    """Return the value of an environment variable in the form of a body: a string, or the order to generate one."""
     if isinstance(value, dict):
         return {"generateValue": value["generate"]}
     if isinstance(value, bool):
@@ -105,7 +105,7 @@ def value_of(value: Any) -> dict[str, Any]:
 
 
 def autoscaling_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of autoscaling as Render demands them: of both resources whether scaling looks at them."""
+    """Return autoscaling settings in the form of a body, which must say for both resources whether they are used."""
     off = {"enabled": False, "percentage": DEFAULT_PERCENTAGE}
     wanted = wire(settings)
     given = wanted["criteria"]
@@ -114,12 +114,17 @@ def autoscaling_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ranges_of(ranges: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return ranges of addresses as Render's bodies list them; it wants a description of each."""
+    """Return ranges of addresses in the form of Render's bodies, which require a description of each range."""
     return [{"description": ""} | wire(each) for each in ranges]
 
 
 def renamed(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return those of some settings that are given, under Render's names."""
+    """Return the settings that are given, under Render's names.
+
+    Args:
+        settings: Values by parameter name; None stands for not given.
+        names: Render's name for each parameter to return.
+    """
     return {name: wire(settings[own]) for own, name in names.items() if settings.get(own) is not None}
 
 

@@ -75,10 +75,10 @@ def update_service(
         Cache | None, 'What the edge caches for a web service: { profile = "no-cache" } or "origin-controlled".'
     ] = None,
 ) -> OneService:
-    """Change settings of a service; what is not given stays as it is.
+    """Change settings of a service; settings that are not given stay as they are.
 
-    Most changes take effect with the next deploy. The service is read first, since where a setting goes depends on its
-    type and runtime. The number of instances is changed by ``scale_service``, environment variables by ``set_env_var``.
+    Most changes take effect with the next deploy. The service is read first, since the form of the request depends on
+    its type and runtime. Use ``scale_service`` for the number of instances, ``set_env_var`` for environment variables.
     """
     settings = {
         "name": name,
@@ -132,7 +132,7 @@ def _changed(render: Render, service_id: str, settings: Thing) -> Thing:
 
 
 def _runtime_after(settings: Thing, current: Any) -> str | None:
-    """Return the runtime that the service will have: the one given, or the one that its new source needs."""
+    """Return the runtime that the service will have: the given one, or the one that its new source needs."""
     if settings["runtime"]:
         return str(settings["runtime"])
     if current and settings["image"] and not settings["repo"]:
@@ -151,7 +151,7 @@ def _source_misfit(settings: Thing, current: Any, runtime: str | None) -> Misfit
         return Misfit(
             "runtime",
             "repo does not fit the runtime image",
-            "say what it is built with: runtime = 'docker', 'node', 'python', 'ruby', 'go', 'rust' or 'elixir'",
+            "give the runtime that builds it: runtime = 'docker', 'node', 'python', 'ruby', 'go', 'rust' or 'elixir'",
         )
     if runtime == "image" and current != "image" and not settings["image"]:
         return Misfit("image", "the runtime image needs an image", "give image too")

@@ -44,7 +44,7 @@ from .wire import Thing, thing_of
 
 
 class CreatedService(TypedDict):
-    """A new service, its first deploy, and the runtime that it was given."""
+    """A new service, the id of its first deploy, and its runtime."""
 
     service: Service
     deploy_id: str
@@ -69,7 +69,7 @@ def create_service(
     plan: Annotated[
         str | None, 'Plan: "starter", if none is given, "standard", "pro", "pro_plus"; "free" for web services.'
     ] = None,
-    runtime: Annotated[Runtime | None, "Runtime; read off the commands if none is given."] = None,
+    runtime: Annotated[Runtime | None, "Runtime; inferred from the commands if none is given."] = None,
     build_command: BuildCommand = None,
     start_command: StartCommand = None,
     env_vars: Variables = None,
@@ -112,8 +112,8 @@ def create_service(
 ) -> CreatedService:
     """Create a new service on Render, and start its first deploy.
 
-    If no runtime is given, it is read off the commands: ``npm`` is node's, ``pip`` python's, and so on. An image has
-    its own; a dockerfile_path or a docker_context, or no command at all, means docker. The result says which it was.
+    If no runtime is given, it is inferred: ``npm`` in a command means node, ``pip`` means python, and so on. With image
+    it is image; with dockerfile_path or docker_context, or without a command, it is docker. The result has the runtime.
     """
     settings = {
         "name": name,
@@ -163,9 +163,9 @@ def _inferred(settings: Thing) -> str:
     found = runtime_of(settings["build_command"], settings["start_command"])
     if found is None:
         raise BadArguments(
-            "The commands do not say which runtime they need",
+            "The runtime cannot be inferred from the commands",
             param="runtime",
-            hint="say runtime = 'node', 'python', 'ruby', 'go', 'rust', 'elixir' or 'docker'",
+            hint="give runtime = 'node', 'python', 'ruby', 'go', 'rust', 'elixir' or 'docker'",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Deploys: listing, finding, triggering, cancelling and rolling back what was shipped."""
+"""Listing, finding, triggering and cancelling deploys, and rolling back to them."""
 
 from itertools import islice
 from typing import Annotated, Literal, TypedDict, cast
@@ -22,7 +22,7 @@ from .render import Render
 from .wire import Thing, filled, inner, thing_of
 
 MOST_SERVICES_SEARCHED = 200
-"""A search costs one request a service, and Render allows 400 GETs a minute."""
+"""The largest number of services to search. Each costs one request, and Render allows 400 GETs a minute."""
 
 _DEPLOYS = "/services/{service_id}/deploys"
 _DEPLOY = "/services/{service_id}/deploys/{deploy_id}"
@@ -43,7 +43,7 @@ DeployStatus = Literal[
 
 
 class Commit(TypedDict):
-    """What was deployed; id and message are empty for an image."""
+    """The commit that was deployed; id and message are empty for an image."""
 
     id: str
     message: str
@@ -51,7 +51,7 @@ class Commit(TypedDict):
 
 
 class DeployedImage(TypedDict):
-    """The image that was deployed, where the service runs one."""
+    """The image that was deployed, if the service runs an image."""
 
     ref: str
     sha: str | None
@@ -104,7 +104,7 @@ def list_deploys(
     finished_after: FinishedAfter = None,
     all: All = False,
 ) -> DeployPage:
-    """List deploys for a specific Render service, in practice the newest first."""
+    """List deploys for a specific Render service, usually the newest first."""
     filters = {
         "status": status,
         "createdBefore": created_before,
@@ -123,8 +123,8 @@ def list_deploys(
 def get_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
     """Get details for a specific deploy.
 
-    Render knows a deploy only as part of its service. Without ``service_id`` the service is the one that an earlier
-    call of this run told, or else is searched for, the last changed first, at the cost of one request a service.
+    Render can find a deploy only by its service. Without ``service_id``, the service is known from an earlier call of
+    this run, or it is searched for: one request for each service, those that changed last first.
     """
     service = service_id or render.service_of(deploy_id)
     if service is None:
@@ -139,17 +139,17 @@ def trigger_deploy(
     /,
     *,
     service_id: ServiceId,
-    commit_id: Annotated[str | None, "Commit to deploy, in place of the branch's newest.", non_empty()] = None,
+    commit_id: Annotated[str | None, "Commit to deploy, instead of the branch's newest.", non_empty()] = None,
     image_url: Annotated[
         str | None, "Image to deploy: another tag or digest of the service's own image.", non_empty()
     ] = None,
-    clear_cache: Annotated[bool, "Whether to build from nothing."] = False,
-    deploy_only: Annotated[bool, "Whether to ship the last build again, without a new one."] = False,
+    clear_cache: Annotated[bool, "Whether to build without the build cache."] = False,
+    deploy_only: Annotated[bool, "Whether to deploy the last build again, without a new build."] = False,
 ) -> OneDeploy:
     """Start a deploy of a service.
 
-    Where Render accepts it without an answer, as it does for private services and behind another deploy, the deploy
-    has the status ``queued`` and no id yet: ``list_deploys`` knows it.
+    For private services, and if another deploy is active, Render accepts the order without returning the deploy. The
+    result then has the status ``queued`` and no id; use ``list_deploys`` to find it.
     """
     body: dict[str, str] = {"clearCache": "clear"} if clear_cache else {}
     body |= {"commitId": commit_id} if commit_id else {}
@@ -162,7 +162,7 @@ def trigger_deploy(
 
 @integration.writes
 def cancel_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
-    """Cancel a deploy that is under way; without ``service_id`` it is found as ``get_deploy`` does."""
+    """Cancel an unfinished deploy; without ``service_id`` it is found as in ``get_deploy``."""
     service = _service_of(render, deploy_id, service_id)
     reply = render.api.post(_DEPLOY + "/cancel", service_id=service, deploy_id=deploy_id)
     return {"deploy": _shaped(render, thing_of(reply), service)}
@@ -170,9 +170,9 @@ def cancel_deploy(render: Render, /, *, deploy_id: DeployId, service_id: Optiona
 
 @integration.writes
 def rollback_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
-    """Deploy again what an earlier deploy shipped; without ``service_id`` it is found as ``get_deploy`` does.
+    """Deploy the commit or image of an earlier deploy again; without ``service_id`` it is found as in ``get_deploy``.
 
-    The new deploy is returned.
+    The result is the new deploy.
     """
     service = _service_of(render, deploy_id, service_id)
     reply = render.api.post("/services/{service_id}/rollback", json={"deployId": deploy_id}, service_id=service)
@@ -180,7 +180,7 @@ def rollback_deploy(render: Render, /, *, deploy_id: DeployId, service_id: Optio
 
 
 def _shaped(render: Render, deploy: Thing, service_id: str) -> Deploy:
-    """Add the service, and what scripts join to strings: the commit of an image is null on the wire."""
+    """Return a deploy with its service, and with defaults for the fields that scripts usually join to strings."""
     shaped = filled(deploy, id="", status="unknown") | {
         "service_id": service_id,
         "commit": filled(inner(deploy, "commit"), id="", message=""),
@@ -195,7 +195,7 @@ def _refuse_misfit(body: dict[str, str], *, deploy_only: bool) -> None:
         raise BadArguments("commit_id and image_url exclude each other", param="image_url", hint="give one of them")
     if deploy_only and body:
         raise BadArguments(
-            "deploy_only ships the last build, so it goes with no commit_id, image_url or clear_cache",
+            "deploy_only deploys the last build, so it does not fit with commit_id, image_url or clear_cache",
             param="deploy_only",
             hint="leave the others out",
         )
@@ -206,7 +206,11 @@ def _service_of(render: Render, deploy_id: str, service_id: str | None) -> str:
 
 
 def _found(render: Render, deploy_id: str) -> Deploy:
-    """Ask the services one by one, the last changed first; Render has no path for a deploy alone."""
+    """Search the services for a deploy, those that changed last first. Render has no path for a deploy without one.
+
+    Raises:
+        ApiError: No service has the deploy, or the search reached the rate limit.
+    """
     pages = by_cursor(lambda cursor: Page(100, cursor).of(render.api, "/services", "service"))
     services = list(islice(pages, MOST_SERVICES_SEARCHED))
     services.sort(key=lambda service: str(service.get("updatedAt")), reverse=True)
@@ -235,7 +239,7 @@ def _deploy_of(render: Render, service_id: str, deploy_id: str) -> Deploy | None
 
 def _too_many(deploy_id: str, error: CallError) -> ApiError:
     return ApiError(
-        f"Looking for {deploy_id} in one service after the other ran into Render's rate limit",
+        f"The search for {deploy_id} in one service after the other reached Render's rate limit",
         status=429,
         retryable=True,
         retry_after=error.retry_after,

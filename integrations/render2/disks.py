@@ -50,14 +50,14 @@ class OneDisk(TypedDict):
 
 
 class DeletedDisk(TypedDict):
-    """What was deleted."""
+    """The disk that was deleted."""
 
     disk_id: str
     deleted: bool
 
 
 class Snapshot(TypedDict):
-    """A copy of a disk as it was; the key is good for a day."""
+    """A copy of a disk at a point in time; the key is valid for a day."""
 
     snapshotKey: str
     createdAt: str
@@ -125,10 +125,10 @@ def add_disk(
     *,
     service_id: ServiceId,
     name: Annotated[str, "Name for the disk.", non_empty()],
-    mount_path: Annotated[str, 'Where the service finds it, such as "/var/data".', non_empty()],
+    mount_path: Annotated[str, 'Folder where the service finds it, such as "/var/data".', non_empty()],
     size_gb: Annotated[int, "Size in GB.", between(1, 16384)],
 ) -> OneDisk:
-    """Add a persistent disk to a service, which has it from its next deploy on; not for cron jobs and static sites."""
+    """Add a persistent disk to a service, from its next deploy on; not for cron jobs and static sites."""
     body = {"serviceId": service_id, "name": name, "mountPath": mount_path, "sizeGB": size_gb}
     return {"disk": _shaped(render.api.post("/disks", json=body))}
 
@@ -140,10 +140,10 @@ def update_disk(
     *,
     disk_id: DiskId,
     name: Annotated[str | None, "New name.", non_empty()] = None,
-    mount_path: Annotated[str | None, "Where the service is to find it.", non_empty()] = None,
-    size_gb: Annotated[int | None, "New size in GB; a disk can grow and not shrink.", between(1, 16384)] = None,
+    mount_path: Annotated[str | None, "New folder where the service finds it.", non_empty()] = None,
+    size_gb: Annotated[int | None, "New size in GB; a disk can grow but not shrink.", between(1, 16384)] = None,
 ) -> OneDisk:
-    """Change a persistent disk; what is not given stays."""
+    """Change a persistent disk; settings that are not given stay as they are."""
     body = renamed({"name": name, "mount_path": mount_path, "size_gb": size_gb}, _FIELDS)
     if not body:
         raise BadArguments("update_disk was given nothing to change", hint="such as size_gb = 20")
@@ -152,7 +152,7 @@ def update_disk(
 
 @integration.destroys
 def delete_disk(render: Render, /, *, disk_id: DiskId) -> DeletedDisk:
-    """Delete a persistent disk for good, with its data; its service loses it at once."""
+    """Delete a persistent disk permanently, with its data; its service loses it at once."""
     render.api.delete(_DISK, disk_id=disk_id)
     return {"disk_id": disk_id, "deleted": True}
 
@@ -175,13 +175,13 @@ def restore_disk_snapshot(
         str | None, "The instance of the snapshot, if it has one.", matching(r"[A-Za-z0-9-]+", "srv-cabc12345678-abcde")
     ] = None,
 ) -> OneDisk:
-    """Put a disk back to a snapshot: what was written since is lost. The service may be deployed again."""
+    """Restore a disk from a snapshot: data that was written since then is lost. The service may be deployed again."""
     body: Thing = {"snapshotKey": snapshot_key} | ({} if instance_id is None else {"instanceId": instance_id})
     return {"disk": _shaped(render.api.post(_DISK + "/snapshots/restore", json=body, disk_id=disk_id))}
 
 
 def _joined(values: str | list[str] | None) -> str | None:
-    """Join what Render wants joined in a query of which it wants the rest repeated."""
+    """Join values by commas, for parameters that Render does not want repeated as the others of this query."""
     return ",".join(values) if isinstance(values, list) else values
 
 

@@ -15,7 +15,7 @@ _DOMAIN = "/services/{service_id}/custom-domains/{domain}"
 
 
 class CustomDomain(TypedDict):
-    """A custom domain; verificationStatus is verified or unverified, domainType apex or subdomain."""
+    """A custom domain; verificationStatus is verified or unverified, domainType is apex or subdomain."""
 
     id: str
     name: str
@@ -41,20 +41,20 @@ class OneDomain(TypedDict):
 
 
 class NewDomains(TypedDict):
-    """What adding a domain made: Render adds www to an apex domain, and the other way round."""
+    """The domains that were added: with an apex domain Render also adds www, and the other way round."""
 
     custom_domains: list[CustomDomain]
 
 
 class DeletedDomain(TypedDict):
-    """What was deleted."""
+    """The domain that was removed."""
 
     domain: str
     deleted: bool
 
 
 class VerifyingDomain(TypedDict):
-    """Render looks at the domain's DNS; get_custom_domain tells what came of it."""
+    """Render accepted the order to check the domain's DNS; get_custom_domain has the result."""
 
     domain: str
     accepted: bool
@@ -108,7 +108,7 @@ def create_custom_domain(
 
 @integration.writes
 def verify_custom_domain(render: Render, /, *, service_id: ServiceId, domain: Domain) -> VerifyingDomain:
-    """Have Render check the DNS of a custom domain again."""
+    """Make Render check the DNS of a custom domain again."""
     render.api.post(_DOMAIN + "/verify", service_id=service_id, domain=domain)
     return {"domain": domain, "accepted": True}
 

@@ -44,7 +44,7 @@ class ServiceLink(TypedDict):
 
 
 class EnvGroup(TypedDict):
-    """An environment group, and the services that have its variables."""
+    """An environment group, and the services that it is linked to."""
 
     id: str
     name: str
@@ -76,14 +76,14 @@ class OneEnvGroup(TypedDict):
 
 
 class DeletedEnvGroup(TypedDict):
-    """What was deleted."""
+    """The group that was deleted."""
 
     env_group_id: str
     deleted: bool
 
 
 class Unlinked(TypedDict):
-    """The service that has the variables of the group no longer."""
+    """The service that no longer has the variables of the group."""
 
     env_group_id: str
     service_id: str
@@ -128,7 +128,7 @@ def list_env_groups(
 
 @integration.reads
 def get_env_group(render: Render, /, *, env_group_id: EnvGroupId) -> OneEnvGroup:
-    """Get an environment group with its variables and secret files: take care what is printed."""
+    """Get an environment group with its variables and files, which may be secret: do not print them."""
     return _one(render.api.get(_GROUP, env_group_id=env_group_id))
 
 
@@ -163,13 +163,13 @@ def create_env_group(
 def update_env_group(
     render: Render, /, *, env_group_id: EnvGroupId, name: Annotated[str, "New name.", non_empty()]
 ) -> OneEnvGroup:
-    """Rename an environment group; its variables and files have functions of their own."""
+    """Rename an environment group; other functions change its variables and files."""
     return _one(render.api.patch(_GROUP, json={"name": name}, env_group_id=env_group_id))
 
 
 @integration.destroys
 def delete_env_group(render: Render, /, *, env_group_id: EnvGroupId) -> DeletedEnvGroup:
-    """Delete an environment group for good, with its variables and secret files."""
+    """Delete an environment group permanently, with its variables and secret files."""
     render.api.delete(_GROUP, env_group_id=env_group_id)
     return {"env_group_id": env_group_id, "deleted": True}
 
@@ -182,7 +182,7 @@ def link_env_group(render: Render, /, *, env_group_id: EnvGroupId, service_id: S
 
 @integration.destroys
 def unlink_env_group(render: Render, /, *, env_group_id: EnvGroupId, service_id: ServiceId) -> Unlinked:
-    """Take the variables and secret files of an environment group from a service."""
+    """Remove the link of an environment group to a service, which loses its variables and secret files."""
     render.api.delete(_LINK, env_group_id=env_group_id, service_id=service_id)
     return {"env_group_id": env_group_id, "service_id": service_id, "unlinked": True}
 
@@ -201,9 +201,9 @@ def set_env_group_var(
     env_group_id: EnvGroupId,
     key: VariableKey,
     value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
-    generate: Annotated[bool, "Whether Render generates the value, in place of value."] = False,
+    generate: Annotated[bool, "Whether Render generates the value, instead of value."] = False,
 ) -> OneEnvGroup:
-    """Set one variable of an environment group, new or not; the others stay as they are."""
+    """Set one variable of an environment group, new or existing; the others stay as they are."""
     if (value is None) != generate:
         raise BadArguments("set_env_group_var needs value or generate = true, not both", param="value")
     body = value_of({"generate": True} if value is None else value)
@@ -219,7 +219,7 @@ def delete_env_group_var(render: Render, /, *, env_group_id: EnvGroupId, key: Va
 
 @integration.reads
 def get_env_group_file(render: Render, /, *, env_group_id: EnvGroupId, name: FileName) -> OneSecretFile:
-    """Get one secret file of an environment group, its content included."""
+    """Get one secret file of an environment group, with its content."""
     file = filled(thing_of(render.api.get(_FILE, env_group_id=env_group_id, name=name)), name="", content="")
     return {"secret_file": cast(SecretFile, file)}
 
@@ -231,9 +231,9 @@ def set_env_group_file(
     *,
     env_group_id: EnvGroupId,
     name: FileName,
-    content: Annotated[str, "What the file holds."],
+    content: Annotated[str, "The content of the file."],
 ) -> OneEnvGroup:
-    """Set one secret file of an environment group, new or not; the others stay as they are."""
+    """Set one secret file of an environment group, new or existing; the others stay as they are."""
     return _one(render.api.put(_FILE, json={"content": content}, env_group_id=env_group_id, name=name))
 
 

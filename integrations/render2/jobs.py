@@ -1,4 +1,4 @@
-"""Jobs: commands run once beside a service, and runs of cron jobs."""
+"""Jobs, which run a command once with the build of a service, and runs of cron jobs."""
 
 from typing import Annotated, Literal, TypedDict, cast
 
@@ -113,10 +113,10 @@ def create_job(
     service_id: ServiceId,
     start_command: Annotated[str, "Shell command to run.", non_empty()],
     plan_id: Annotated[
-        str | None, "Plan to run it on, in place of the service's.", matching(r"[A-Za-z0-9-]+", "plan-srv-004")
+        str | None, "Plan to run it on, instead of the service's.", matching(r"[A-Za-z0-9-]+", "plan-srv-004")
     ] = None,
 ) -> OneJob:
-    """Run a command once, on the latest build and with the environment of a service."""
+    """Run a command once, with the latest build and the environment of a service."""
     body = {"startCommand": start_command} | ({"planId": plan_id} if plan_id else {})
     return {"job": _shaped(thing_of(render.api.post(_JOBS, json=body, service_id=service_id)))}
 
@@ -129,7 +129,7 @@ def cancel_job(render: Render, /, *, service_id: ServiceId, job_id: JobId) -> On
 
 @integration.writes
 def run_cron_job(render: Render, /, *, service_id: ServiceId) -> OneRun:
-    """Run a cron job now; a run that is under way is cancelled."""
+    """Run a cron job now; a run that is active is cancelled."""
     run = thing_of(render.api.post("/cron-jobs/{service_id}/runs", service_id=service_id))
     return {"run": cast(Run, filled(run, id="", status="pending"))}
 

@@ -1,4 +1,4 @@
-"""Key Value instances: created, changed, deleted, suspended and resumed."""
+"""Creating, changing, deleting, suspending and resuming Key Value instances."""
 
 from typing import Annotated, Literal, TypedDict, cast
 
@@ -23,14 +23,14 @@ _FIELDS = {
 
 
 class AcceptedForKeyValue(TypedDict):
-    """Render took the order; it says nothing more, and may take a while to carry it out."""
+    """Render accepted the order. It may take a while to carry it out, and does not report the end."""
 
     key_value_id: str
     accepted: bool
 
 
 class KeyValueConnectionInfo(TypedDict):
-    """How to connect to an instance; a script passes these on and does not see them."""
+    """How to connect to an instance; a script can pass these secrets on but not read them."""
 
     internalConnectionString: Secret
     externalConnectionString: Secret
@@ -45,7 +45,7 @@ class OneKeyValueConnectionInfo(TypedDict):
 
 
 class DeletedKeyValue(TypedDict):
-    """What was deleted."""
+    """The instance that was deleted."""
 
     key_value_id: str
     deleted: bool
@@ -75,7 +75,7 @@ AllowList = Annotated[
 def get_key_value_connection_info(render: Render, /, *, key_value_id: KeyValueId) -> OneKeyValueConnectionInfo:
     """Get how to connect to a Key Value instance, as secrets that other functions take, such as set_env_var."""
     found = thing_of(render.api.get(f"{_INSTANCE}/connection-info", key_value_id=key_value_id))
-    info = {key: found.get(key) for key in KeyValueConnectionInfo.__annotations__}  # nothing that may be a secret too
+    info = {key: found.get(key) for key in KeyValueConnectionInfo.__annotations__}  # others may be secret
     return {"key_value_id": key_value_id, "connection_info": cast(KeyValueConnectionInfo, info)}
 
 
@@ -118,7 +118,7 @@ def update_key_value(
     maxmemory_policy: MaxmemoryPolicy = None,
     ip_allow_list: AllowList = None,
 ) -> OneKeyValue:
-    """Change a Key Value instance; what is not given stays."""
+    """Change a Key Value instance; settings that are not given stay as they are."""
     settings = {
         "name": name,
         "plan": plan,
@@ -132,7 +132,7 @@ def update_key_value(
 
 @integration.destroys
 def delete_key_value(render: Render, /, *, key_value_id: KeyValueId) -> DeletedKeyValue:
-    """Delete a Key Value instance for good, with its data."""
+    """Delete a Key Value instance permanently, with its data."""
     render.api.delete(_INSTANCE, key_value_id=key_value_id)
     return {"key_value_id": key_value_id, "deleted": True}
 

@@ -1,4 +1,4 @@
-"""The life of a service that exists: deleted, suspended, resumed, restarted, scaled."""
+"""Deleting, suspending, resuming, restarting and scaling services."""
 
 from typing import Annotated, TypedDict
 
@@ -11,14 +11,14 @@ from .wire import Thing
 
 
 class Accepted(TypedDict):
-    """Render took the order; it says nothing more, and may take a while to carry it out."""
+    """Render accepted the order. It may take a while to carry it out, and does not report the end."""
 
     service_id: str
     accepted: bool
 
 
 class DeletedService(TypedDict):
-    """What was deleted."""
+    """The service that was deleted."""
 
     service_id: str
     deleted: bool
@@ -26,14 +26,14 @@ class DeletedService(TypedDict):
 
 @integration.destroys
 def delete_service(render: Render, /, *, service_id: ServiceId) -> DeletedService:
-    """Delete a service for good, with its deploys, variables and disk."""
+    """Delete a service permanently, with its deploys, variables and disk."""
     render.api.delete("/services/{service_id}", service_id=service_id)
     return {"service_id": service_id, "deleted": True}
 
 
 @integration.writes
 def suspend_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
-    """Stop a service without deleting it; it answers nobody until it is resumed."""
+    """Stop a service without deleting it; it answers no requests until it is resumed."""
     return _ordered(render, service_id, "suspend")
 
 
@@ -45,7 +45,7 @@ def resume_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
 
 @integration.writes
 def restart_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
-    """Restart the instances of a service on the build it has; not for cron jobs."""
+    """Restart the instances of a service with its current build; not for cron jobs."""
     return _ordered(render, service_id, "restart")
 
 
@@ -57,7 +57,7 @@ def scale_service(
     service_id: ServiceId,
     num_instances: Annotated[int, "How many instances to run.", between(1, 100)],
 ) -> Accepted:
-    """Set how many instances of a service run; where autoscaling is on, it decides instead."""
+    """Set how many instances of a service run; has no effect while autoscaling is on."""
     return _ordered(render, service_id, "scale", {"numInstances": num_instances})
 
 

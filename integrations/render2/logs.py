@@ -1,4 +1,4 @@
-"""Logs and events: what a service said, and what happened to it."""
+"""Logs and events of services."""
 
 from typing import Annotated, Any, Literal, TypedDict, cast
 
@@ -12,14 +12,14 @@ from .wire import Thing, filled, thing_of, things_of
 
 
 class Label(TypedDict):
-    """What a log entry is labelled with, such as its level."""
+    """A label of a log entry, such as its level."""
 
     name: str
     value: str
 
 
 class Entry(TypedDict):
-    """A log entry; level, type and instance are read off its labels, and empty where it has none."""
+    """A log entry; level, type and instance are taken from its labels, and empty if it has no such label."""
 
     id: str
     timestamp: str
@@ -31,7 +31,7 @@ class Entry(TypedDict):
 
 
 class LogPage(TypedDict):
-    """A page of log entries, and the times that lead to the next one."""
+    """A page of log entries, and the times to ask for the next page."""
 
     logs: list[Entry]
     has_more: bool
@@ -63,10 +63,10 @@ def list_logs(
     *,
     resource_id: Annotated[
         ResourceId | Annotated[list[ResourceId], non_empty()],
-        "Whose logs: a service, job or database, or a list of them.",
+        "The service, job or database whose logs to list, or a list of them.",
     ],
-    start_time: Annotated[Time | None, "From when on; an hour before the end, if not given."] = None,
-    end_time: Annotated[Time | None, "Until when; now, if not given."] = None,
+    start_time: Annotated[Time | None, "Only from this time on (default: an hour before the end)."] = None,
+    end_time: Annotated[Time | None, "Only until this time (default: now)."] = None,
     direction: Annotated[Literal["backward", "forward"], "Newest or oldest first."] = "backward",
     level: Annotated[str | list[str] | None, "Only these levels, such as error: one, or a list.", non_empty()] = None,
     type: Annotated[
@@ -75,10 +75,10 @@ def list_logs(
     text: Annotated[str | list[str] | None, "Only messages with this text; * and /regex/ work.", non_empty()] = None,
     instance: Annotated[str | list[str] | None, "Only these instances: one, or a list.", non_empty()] = None,
     host: Annotated[str | list[str] | None, "Only requests to these hosts: one, or a list.", non_empty()] = None,
-    method: Annotated[str | list[str] | None, "Only requests by these methods: one, or a list.", non_empty()] = None,
+    method: Annotated[str | list[str] | None, "Only requests with these methods: one, or a list.", non_empty()] = None,
     path: Annotated[str | list[str] | None, "Only requests of these paths: one, or a list.", non_empty()] = None,
     status_code: Annotated[
-        str | list[str] | None, 'Only requests answered so, such as "5*": one, or a list.', non_empty()
+        str | list[str] | None, 'Only requests with these statuses, such as "5*": one, or a list.', non_empty()
     ] = None,
     task: Annotated[str | list[str] | None, "Only these workflow tasks: one, or a list.", non_empty()] = None,
     task_run: Annotated[str | list[str] | None, "Only these runs of tasks: one, or a list.", non_empty()] = None,
@@ -88,7 +88,7 @@ def list_logs(
     """List log entries of a service or another resource.
 
     Logs are paged by time: while ``has_more`` is true, call again with the ``next_start_time`` of the result as
-    ``start_time`` and its ``next_end_time`` as ``end_time``. Several resources must be of one region and one workspace.
+    ``start_time`` and its ``next_end_time`` as ``end_time``. All resources must be in one region and one workspace.
     """
     resources = [resource_id] if isinstance(resource_id, str) else resource_id
     query = {
@@ -125,13 +125,13 @@ def list_events(
     *,
     service_id: ServiceId,
     type: Annotated[str | None, "Only this type, such as deploy_ended or server_failed."] = None,
-    start_time: Annotated[Time | None, "From when on; an hour ago, if not given."] = None,
-    end_time: Annotated[Time | None, "Until when; now, if not given."] = None,
+    start_time: Annotated[Time | None, "Only from this time on (default: an hour ago)."] = None,
+    end_time: Annotated[Time | None, "Only until this time (default: now)."] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
     all: All = False,
 ) -> EventPage:
-    """List what happened to a service: deploys, failures, restarts, scaling, changes of plan."""
+    """List the events of a service: deploys, failures, restarts, scaling, changes of plan."""
     filters = {"type": type, "startTime": start_time, "endTime": end_time}
     page = Page(limit, cursor, all)
     events, after = page.of(render.api, "/services/{service_id}/events", "event", filters, service_id=service_id)
@@ -140,7 +140,7 @@ def list_events(
 
 
 def _owner_of(render: Render, resources: list[str]) -> str:
-    """Logs are asked for by workspace: a service tells its own, anything else is in the account's."""
+    """Return the workspace to ask for logs of resources: that of the first service, else the account's."""
     services = [resource for resource in resources if resource.startswith(("srv-", "crn-"))]
     return render.workspace_of(services[0]) if services else render.workspace()
 

@@ -1,4 +1,4 @@
-"""Metrics: what services and data stores used, and how they were used."""
+"""Metrics of services and data stores, such as CPU, memory and requests."""
 
 from typing import Annotated, Literal, TypedDict
 
@@ -35,13 +35,13 @@ _TAKEN_BY = {
     "aggregate_by": ("http_requests",),
     "quantile": ("http_latency",),
 }
-"""The metrics that a parameter is for, where it is not for all."""
+"""The metrics that each of these parameters is for. All other parameters are for every metric."""
 _BY = {"status_code": "statusCode", "host": "host"}
 _WORDS = Annotated[str | list[str] | None, non_empty()]
 
 
 class MetricLabel(TypedDict):
-    """What a series is about, such as an instance."""
+    """A label of a series, such as its instance."""
 
     field: str
     value: str
@@ -55,7 +55,7 @@ class Point(TypedDict):
 
 
 class Series(TypedDict):
-    """Values over time; resource and instance are read off the labels, and empty where there are none."""
+    """Values over time; resource and instance are taken from the labels, and empty if there is no such label."""
 
     resource: str
     instance: str
@@ -65,7 +65,7 @@ class Series(TypedDict):
 
 
 class Metrics(TypedDict):
-    """The series of a metric, one for each resource, instance, or what else it is told by."""
+    """The series of a metric, one for each resource, instance or other label."""
 
     metric: str
     series: list[Series]
@@ -76,19 +76,19 @@ def get_metrics(
     render: Render,
     /,
     *,
-    metric: Annotated[Metric, "What to get."],
+    metric: Annotated[Metric, "The metric to get."],
     resource_id: Annotated[
         ResourceId | Annotated[list[ResourceId], non_empty()],
-        "Of what: a service, database or Key Value instance, or a list of them.",
+        "The service, database or Key Value instance, or a list of them.",
     ],
-    start_time: Annotated[Time | None, "From when on; an hour before the end, if not given."] = None,
-    end_time: Annotated[Time | None, "Until when; now, if not given."] = None,
+    start_time: Annotated[Time | None, "Only from this time on (default: an hour before the end)."] = None,
+    end_time: Annotated[Time | None, "Only until this time (default: now)."] = None,
     resolution: Annotated[
-        int | None, "Seconds from one value to the next; Render takes 60.", between(30, 86400)
+        int | None, "Seconds from one value to the next; Render's default is 60.", between(30, 86400)
     ] = None,
     instance: Annotated[_WORDS, "Only these instances; for CPU and memory."] = None,
     aggregate: Annotated[
-        Literal["avg", "max", "min"] | None, "Make one series of all instances in this way; for cpu."
+        Literal["avg", "max", "min"] | None, "Combine all instances into one series in this way; for cpu."
     ] = None,
     host: Annotated[_WORDS, "Only requests to these hosts; for http_requests and http_latency."] = None,
     path: Annotated[_WORDS, "Only requests of these paths; for http_requests and http_latency."] = None,
@@ -101,8 +101,8 @@ def get_metrics(
 ) -> Metrics:
     """Get a metric of services or data stores over time: CPU, memory, requests, latency, connections and so on.
 
-    Targets and limits of CPU and memory are metrics too: ``cpu_target`` is what autoscaling aims at. Bandwidth comes
-    by the hour.
+    Targets and limits of CPU and memory are metrics too: ``cpu_target`` is the target of autoscaling. Bandwidth has one
+    value for each hour.
     """
     given = {
         "instance": instance,
@@ -134,7 +134,7 @@ def _refuse_misfit(metric: str, given: Thing, resolution: int | None) -> None:
         if given[name] is not None and metric not in metrics:
             raise BadArguments(f"{name} is not for {metric}", param=name, hint=f"it is for {', '.join(metrics)}")
     if resolution is not None and metric == "bandwidth":
-        raise BadArguments("resolution is not for bandwidth, which comes by the hour", param="resolution")
+        raise BadArguments("resolution is not for bandwidth, which has one value for each hour", param="resolution")
 
 
 def _series(series: Thing) -> Series:

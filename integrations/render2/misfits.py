@@ -1,6 +1,7 @@
-"""Misfits: settings of a service that cannot go together, found before anything is sent.
+"""Misfits: settings of a service that cannot be combined. They are found before anything is sent.
 
-Only what Render has no place for, or is known to refuse, is a misfit. Names of plans and regions are left to Render.
+A setting is a misfit only if Render's requests have no field for it, or Render is known to refuse it. Render itself
+checks the names of plans and regions.
 """
 
 from __future__ import annotations
@@ -66,9 +67,9 @@ def misfit(settings: Mapping[str, Any], kind: str, runtime: str | None, plan: st
 
     Args:
         settings: Values by parameter name; None stands for not given.
-        kind: The service's type.
-        runtime: The runtime that the service has, or is to have; a static site has none.
-        plan: The plan that the service has, or is to have.
+        kind: The type of the service.
+        runtime: The runtime that the service has or will have; None for a static site.
+        plan: The plan that the service has or will have.
     """
     given = {name for name, value in settings.items() if value is not None}
     return (
@@ -81,7 +82,7 @@ def misfit(settings: Mapping[str, Any], kind: str, runtime: str | None, plan: st
 
 
 def variable_misfit(variables: Mapping[str, Any]) -> Misfit | None:
-    """Return what is wrong with environment variables: a name, or a value that is neither given nor generated."""
+    """Return what is wrong with environment variables, such as an invalid name, or None."""
     for key, value in variables.items():
         if not re.fullmatch(VARIABLE_KEY, key):
             return Misfit("env_vars", f"env_vars has the name {key[:80]!r}", "use letters, digits, dots, _ and -")
@@ -106,7 +107,7 @@ def _of_source(given: set[str], runtime: str | None) -> Misfit | None:
 
 
 def _of_runtime(given: set[str], runtime: str | None) -> Misfit | None:
-    """Find what a runtime has no use for; an empty text asks for nothing, and Render takes it."""
+    """Return a setting that does not fit the runtime. Settings with an empty text are not among ``given``."""
     if runtime is None:
         return None
     group = runtime if runtime in ("docker", "image") else _NATIVE
@@ -118,7 +119,7 @@ def _of_runtime(given: set[str], runtime: str | None) -> Misfit | None:
 
 
 def _of_scale(settings: Mapping[str, Any], plan: str | None) -> Misfit | None:
-    """Render refuses maintenance mode on the free plan, even one that is off."""
+    """Return what is wrong with maintenance mode or autoscaling. The free plan refuses even a mode that is off."""
     if plan == "free" and settings.get("maintenance_mode") is not None:
         return Misfit("maintenance_mode", "maintenance_mode does not fit the plan free", "choose a paid plan")
     scaling = settings.get("autoscaling")

@@ -1,4 +1,4 @@
-"""Owners: the user behind a key, and the workspaces that it reaches."""
+"""Owners: the user of a key, and the workspaces that the key can access."""
 
 from typing import Annotated, Any, TypedDict, cast
 
@@ -12,7 +12,7 @@ from .wire import Thing, filled, thing_of
 
 
 class User(TypedDict):
-    """The user behind the key; id_source says whether id is the user's own or that of a workspace."""
+    """The user of the key; id_source says whether id is that of the user or of a workspace."""
 
     id: str
     email: str
@@ -42,11 +42,11 @@ class OwnerPage(TypedDict):
 def get_current_user(render: Render, /) -> User:
     """Get the current authenticated account information: email, name and id.
 
-    It tells whose key the account uses.
+    It shows whose key the account uses.
 
-    Where Render does not tell the user's own id, as it did not before autumn 2026, the id is that of the user's
-    workspace, the one that new services belong to; ``id_source`` says which of the two it is. Both are empty where the
-    key may not see workspaces either.
+    If Render does not return the user's own id, which it did not before autumn 2026, ``id`` is that of the user's
+    workspace for new services. ``id_source`` is ``user`` or ``workspace``. Both are empty if the key cannot list
+    workspaces either.
     """
     user = filled(thing_of(render.api.get("/users")), email="", name="")
     if user.get("id"):
@@ -63,10 +63,10 @@ def list_owners(
     limit: Limit = 20,
     cursor: Cursor = None,
     name: Names = None,
-    email: Annotated[str | list[str] | None, "Only those of these addresses: one, or a list.", non_empty()] = None,
+    email: Annotated[str | list[str] | None, "Only those with these addresses: one, or a list.", non_empty()] = None,
     all: All = False,
 ) -> OwnerPage:
-    """List the workspaces that the key reaches; their ids are what ``owner_id`` takes."""
+    """List the workspaces that the key can access; their ids are values for ``owner_id``."""
     filters = {"name": name, "email": email}
     owners, after = Page(limit, cursor, all).of(render.repeating, "/owners", "owner", filters)
     return {
@@ -77,7 +77,7 @@ def list_owners(
 
 @integration.identifies
 def identify(render: Render, /) -> str:
-    """Say whose key it is, such as ``ann@example.com (usr-...)``, at the cost of one request."""
+    """Return whose key it is, such as ``ann@example.com (usr-...)``. It costs one request."""
     user = thing_of(render.api.get("/users"))
     return f"{user.get('email')} ({user.get('id') or user.get('name')})"
 

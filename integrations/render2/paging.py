@@ -1,4 +1,4 @@
-"""Pages of a list, as every list function takes and returns them: ``limit``, ``cursor`` and ``all``."""
+"""Paging: the parameters ``limit``, ``cursor`` and ``all`` of all list functions, and fetching pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ All = Annotated[bool, "Return the items of all pages at once; limit is then not 
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is asked for.
+    """The part of a list that is asked for.
 
     Args:
-        limit: How many items, 1 to 100.
-        cursor: What the previous page returned, or None for the first page.
-        all: Whether to fetch everything from the cursor on.
+        limit: How many items to return, 1 to 100.
+        cursor: The cursor that the previous page returned, or None for the first page.
+        all: Whether to fetch all items after the cursor.
     """
 
     limit: int = 20
@@ -36,14 +36,14 @@ class Page:
 
         Args:
             api: The client to ask.
-            template: The list's path, as in ``Api.get``.
-            key: What each item is under on the wire, such as ``service``.
+            template: The path of the list, as a template for ``Api.get``.
+            key: The key of the item in each row of the reply, such as ``service``.
             filters: Names and values for the query.
-            segments: The values of the template's names.
+            segments: The values of the names in the template.
 
         Returns:
             The items, and the cursor of the next page or None. Render marks the end of a list by a page that is
-            shorter than its limit, so a full last page still has a cursor, and the page after it is empty.
+            shorter than its limit. So a full last page still has a cursor, and the page after it is empty.
         """
 
         def fetch(cursor: str | None, limit: int = LARGEST_PAGE) -> tuple[list[Thing], str | None]:

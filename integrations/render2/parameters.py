@@ -1,6 +1,6 @@
 """Parameters that several functions share: ids, times and filters.
 
-An id may hold nothing but letters, digits and dashes, so that no id can change an address.
+An id may contain only letters, digits and dashes, so that no id can change the path of a request.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ _TIME_OF_DAY = rf"{_HOUR_AND_MINUTE}(:[0-5]\d(\.\d+)?)?"
 
 ServiceId = Annotated[str, "The service's id; a cron job's starts with crn-.", matching(_ID, "srv-cabc12345678")]
 OptionalServiceId = Annotated[
-    str | None, "The service it belongs to; saves looking for it.", matching(_ID, "srv-cabc12345678")
+    str | None, "The service it belongs to; saves a search for it.", matching(_ID, "srv-cabc12345678")
 ]
 DeployId = Annotated[str, "The deploy's id.", matching(_ID, "dep-cabc12345678")]
 JobId = Annotated[str, "The job's id.", matching(_ID, "job-cabc12345678")]
 OwnerId = Annotated[
     str | None,
-    "The workspace; needed when the key reaches several and the account names none.",
+    "The workspace; needed if the key can access several and the account names none.",
     matching(_ID, "tea-cabc12345678"),
 ]
 ResourceId = Annotated[str, matching(_ID, "srv-cabc12345678")]

@@ -1,4 +1,4 @@
-"""Postgres databases: created, changed, deleted, suspended, resumed and restarted."""
+"""Creating, changing, deleting, suspending, resuming and restarting Postgres databases."""
 
 from typing import Annotated, TypedDict, cast
 
@@ -30,21 +30,21 @@ _FIELDS = {
 
 
 class ReplicaSettings(TypedDict):
-    """A read replica that a database is to have."""
+    """A read replica that a database will have."""
 
     name: str
     parameter_overrides: dict[str, str] | None
 
 
 class AcceptedForPostgres(TypedDict):
-    """Render took the order; it says nothing more, and may take a while to carry it out."""
+    """Render accepted the order. It may take a while to carry it out, and does not report the end."""
 
     postgres_id: str
     accepted: bool
 
 
 class PostgresConnectionInfo(TypedDict):
-    """How to connect to a database; a script passes these on and does not see them."""
+    """How to connect to a database; a script can pass these secrets on but not read them."""
 
     password: Secret
     internalConnectionString: Secret
@@ -60,28 +60,28 @@ class OnePostgresConnectionInfo(TypedDict):
 
 
 class DeletedPostgres(TypedDict):
-    """What was deleted."""
+    """The database that was deleted."""
 
     postgres_id: str
     deleted: bool
 
 
 DiskSize = Annotated[
-    int | None, "Size of the disk in GB: 1 or a multiple of 5. It can grow and not shrink.", between(1, 16384)
+    int | None, "Size of the disk in GB: 1 or a multiple of 5. It can grow but not shrink.", between(1, 16384)
 ]
 DiskAutoscaling = Annotated[bool | None, "Whether the disk grows by itself when it is nearly full."]
 HighAvailability = Annotated[bool | None, "Whether a standby takes over when the database fails; for larger plans."]
 Overrides = Annotated[
-    dict[str, str] | None, 'Parameters of the server in place of Render\'s: { max_connections = "200" }.'
+    dict[str, str] | None, 'Parameters of the server instead of Render\'s: { max_connections = "200" }.'
 ]
 AllowList = Annotated[
     list[AllowedRange] | None,
     'Who may connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for nobody.',
 ]
 Replicas = Annotated[
-    list[ReplicaSettings] | None, 'All read replicas that it is to have: { { name = "reports" } }; others are deleted.'
+    list[ReplicaSettings] | None, 'All read replicas that it will have: { { name = "reports" } }; others are deleted.'
 ]
-DatadogKey = Annotated[str | None, "Credential for Datadog, where the database's metrics are to be sent."]
+DatadogKey = Annotated[str | None, "Credential for Datadog, to which Render sends the database's metrics."]
 DatadogSite = Annotated[str | None, "Datadog's site, such as US1 or EU; US1 if none is given."]
 
 
@@ -89,7 +89,7 @@ DatadogSite = Annotated[str | None, "Datadog's site, such as US1 or EU; US1 if n
 def get_postgres_connection_info(render: Render, /, *, postgres_id: PostgresId) -> OnePostgresConnectionInfo:
     """Get how to connect to a Postgres database, as secrets that other functions take, such as set_env_var."""
     found = thing_of(render.api.get(f"{_DATABASE}/connection-info", postgres_id=postgres_id))
-    info = {key: found.get(key) for key in PostgresConnectionInfo.__annotations__}  # nothing that may be a secret too
+    info = {key: found.get(key) for key in PostgresConnectionInfo.__annotations__}  # others may be secret
     return {"postgres_id": postgres_id, "connection_info": cast(PostgresConnectionInfo, info)}
 
 
@@ -156,7 +156,7 @@ def update_postgres(
     datadog_api_key: DatadogKey = None,
     datadog_site: DatadogSite = None,
 ) -> OnePostgres:
-    """Change a Postgres database; what is not given stays. Another plan or disk restarts it."""
+    """Change a Postgres database; settings that are not given stay as they are. Another plan or disk restarts it."""
     settings = {
         "name": name,
         "plan": plan,
@@ -176,7 +176,7 @@ def update_postgres(
 
 @integration.destroys
 def delete_postgres(render: Render, /, *, postgres_id: PostgresId) -> DeletedPostgres:
-    """Delete a Postgres database for good, with its data, its replicas and its backups."""
+    """Delete a Postgres database permanently, with its data, its replicas and its backups."""
     render.api.delete(_DATABASE, postgres_id=postgres_id)
     return {"postgres_id": postgres_id, "deleted": True}
 

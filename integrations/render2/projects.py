@@ -26,7 +26,7 @@ _ENVIRONMENT = "/environments/{environment_id}"
 
 
 class Project(TypedDict):
-    """A project; its environments are named by id."""
+    """A project, with the ids of its environments."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ class OneProject(TypedDict):
 
 
 class Environment(TypedDict):
-    """An environment of a project and what is in it; protectedStatus is protected or unprotected."""
+    """An environment of a project, with the ids of its members; protectedStatus is protected or unprotected."""
 
     id: str
     name: str
@@ -128,7 +128,7 @@ def list_environments(
     render: Render,
     /,
     *,
-    project_id: Annotated[ProjectId | Annotated[list[ProjectId], non_empty()], "Whose environments: one, or a list."],
+    project_id: Annotated[ProjectId | Annotated[list[ProjectId], non_empty()], "The project, or a list of them."],
     limit: Limit = 20,
     cursor: Cursor = None,
     name: Names = None,
@@ -140,7 +140,7 @@ def list_environments(
     updated_after: UpdatedAfter = None,
     all: All = False,
 ) -> EnvironmentPage:
-    """List the environments of a project, with the ids of what is in them."""
+    """List the environments of a project, with the ids of their members."""
     filters = {
         "projectId": project_id,
         "name": name,
@@ -157,7 +157,7 @@ def list_environments(
 
 @integration.reads
 def get_environment(render: Render, /, *, environment_id: EnvironmentId) -> OneEnvironment:
-    """Get an environment of a project, with the ids of what is in it."""
+    """Get an environment of a project, with the ids of its members."""
     return {"environment": _environment(thing_of(render.api.get(_ENVIRONMENT, environment_id=environment_id)))}
 
 

@@ -1,4 +1,4 @@
-"""One run's view of one Render account: its client, its workspace, and which service a deploy belongs to."""
+"""A Render account during one run: its clients, its workspace, and the known services of deploys."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from .wire import Thing, page_of, thing_of
 
 
 class Render:
-    """What every function of the integration gets.
+    """The object that every function of the integration gets.
 
     Args:
-        api: The client of the account; it joins lists in a query by commas, as most of Render's paths have it.
-        repeating: The same for those paths that want the name repeated; their documentation has no ``explode: false``.
-        owner_id: The workspace that the accounts file names, if it names one.
+        api: The client of the account. It joins lists in a query by commas, as most of Render's paths require.
+        repeating: A client for the paths that require repeated names instead. Their documentation has no
+            ``explode: false``.
+        owner_id: The workspace in the accounts file, or None.
     """
 
     def __init__(self, api: Api, repeating: Api, owner_id: str | None = None) -> None:
@@ -24,22 +25,22 @@ class Render:
         self._workspaces: dict[str, str] = {}
 
     def remember(self, deploy_id: str, service_id: str) -> None:
-        """Note which service a deploy belongs to: Render finds no deploy by its own id alone."""
+        """Note the service of a deploy, since Render cannot find a deploy by its id only."""
         self._services[deploy_id] = service_id
 
     def service_of(self, deploy_id: str) -> str | None:
-        """Return the service that a deploy seen earlier in this run belongs to, or None."""
+        """Return the service of a deploy that occurred earlier in this run, or None."""
         return self._services.get(deploy_id)
 
     def owners(self) -> list[Thing]:
-        """Return the first hundred workspaces that the key reaches."""
+        """Return the first hundred workspaces that the key can access."""
         return page_of(self.api.get("/owners", query={"limit": 100}), "owner")[0]
 
     def workspace(self, owner_id: str | None = None) -> str:
-        """Return the id of the workspace to work in: the one given, the account's own, or the only one there is.
+        """Return the id of the workspace to use: the given one, the one in the accounts file, or the only one.
 
         Raises:
-            CallError: The key reaches several workspaces, or none, and nothing says which one is meant.
+            CallError: None is given, and the key can access several workspaces or none.
         """
         if owner_id:
             return owner_id
@@ -48,7 +49,7 @@ class Render:
         return self._owner_id
 
     def workspace_of(self, service_id: str) -> str:
-        """Return the id of the workspace that a service is in, as the service tells it."""
+        """Return the id of the workspace of a service. The service is read once a run."""
         if service_id not in self._workspaces:
             service = thing_of(self.api.get("/services/{service_id}", service_id=service_id))
             self._workspaces[service_id] = str(service.get("ownerId"))
@@ -65,5 +66,5 @@ class Render:
             "bad_arguments",
             f"This Render key reaches {len(owners)} workspaces, so it is not clear which one is meant: {listed}",
             param="owner_id",
-            hint="say which one with owner_id, here or in the accounts file",
+            hint="give owner_id, here or in the accounts file",
         )

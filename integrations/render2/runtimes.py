@@ -1,4 +1,4 @@
-"""Runtimes: what a service runs on, and which one a command speaks of."""
+"""Runtimes of services, and inferring a runtime from commands."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
 def runtime_of(build_command: str | None, start_command: str | None) -> str | None:
-    """Return the runtime that commands speak of: ``npm`` is node's, no command at all means a Dockerfile.
+    """Return the runtime that commands need, such as ``node`` for ``npm``; ``docker`` if there is no command.
 
     Returns:
-        The runtime, or None if no command names a tool that belongs to one.
+        The runtime, or None if no command uses a tool of a known runtime.
     """
     commands = [command for command in (build_command, start_command) if command]
     if not commands:

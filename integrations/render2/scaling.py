@@ -1,4 +1,4 @@
-"""Scaling: the instances of a service, and how their number follows the load."""
+"""Scaling: the instances of a service, and autoscaling by load."""
 
 from typing import Annotated, TypedDict, cast
 
@@ -28,21 +28,21 @@ class Instances(TypedDict):
 
 
 class ResourceTarget(TypedDict):
-    """Whether scaling looks at a resource, and the average use in percent that it aims at."""
+    """Whether autoscaling uses a resource, and its target: the average use in percent."""
 
     enabled: bool
     percentage: int
 
 
 class Targets(TypedDict):
-    """What scaling looks at."""
+    """The resources that autoscaling uses."""
 
     cpu: ResourceTarget
     memory: ResourceTarget
 
 
 class ServiceScaling(TypedDict):
-    """Between how many instances a service scales, and by what."""
+    """The autoscaling of a service: the range of instances, and the resources that it uses."""
 
     enabled: bool
     min: int
@@ -51,13 +51,13 @@ class ServiceScaling(TypedDict):
 
 
 class OneScaling(TypedDict):
-    """How a service scales."""
+    """The autoscaling of a service."""
 
     autoscaling: ServiceScaling
 
 
 class DeletedScaling(TypedDict):
-    """Whose settings were deleted."""
+    """The service whose autoscaling was deleted."""
 
     service_id: str
     deleted: bool
@@ -79,9 +79,9 @@ def set_autoscaling(
     min: Annotated[int, "Fewest instances.", between(1, 100)],
     max: Annotated[int, "Most instances.", between(1, 100)],
     criteria: Annotated[Criteria, "What to scale by: { cpu = { percentage = 60 } }, or memory, or both."],
-    enabled: Annotated[bool, "Whether it is in force; false keeps the settings for later."] = True,
+    enabled: Annotated[bool, "Whether autoscaling is on; false keeps the settings for later."] = True,
 ) -> OneScaling:
-    """Have the number of a service's instances follow its load, in place of what was set before."""
+    """Set the autoscaling of a service by load. It replaces earlier autoscaling settings."""
     if min > max:
         raise BadArguments(f"min is {min}, which is more than max", param="min", hint=f"at most {max}")
     if not any(criteria.get(name) for name in ("cpu", "memory")):
@@ -93,6 +93,6 @@ def set_autoscaling(
 
 @integration.destroys
 def delete_autoscaling(render: Render, /, *, service_id: ServiceId) -> DeletedScaling:
-    """Delete the autoscaling of a service, whose number of instances stays as it is then."""
+    """Delete the autoscaling of a service; its number of instances stays as it is then."""
     render.api.delete(_AUTOSCALING, service_id=service_id)
     return {"service_id": service_id, "deleted": True}

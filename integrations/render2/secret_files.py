@@ -33,7 +33,7 @@ class OneSecretFile(TypedDict):
 
 
 class DeletedSecretFile(TypedDict):
-    """What was deleted."""
+    """The file that was deleted."""
 
     name: str
     deleted: bool
@@ -43,14 +43,14 @@ class DeletedSecretFile(TypedDict):
 def list_secret_files(
     render: Render, /, *, service_id: ServiceId, limit: Limit = 20, cursor: Cursor = None, all: All = False
 ) -> SecretFilePage:
-    """List the secret files of a service, contents included: take care what is printed."""
+    """List the secret files of a service with their contents, which are secret: do not print them."""
     found, after = Page(limit, cursor, all).of(render.api, _FILES, "secretFile", service_id=service_id)
     return {"secret_files": [_shaped(each) for each in found], "cursor": after}
 
 
 @integration.reads
 def get_secret_file(render: Render, /, *, service_id: ServiceId, name: FileName) -> OneSecretFile:
-    """Get one secret file of a service, its content included."""
+    """Get one secret file of a service, with its content."""
     return {"secret_file": _shaped(render.api.get(_FILE, service_id=service_id, name=name))}
 
 
@@ -61,9 +61,9 @@ def set_secret_file(
     *,
     service_id: ServiceId,
     name: FileName,
-    content: Annotated[str, "What the file holds."],
+    content: Annotated[str, "The content of the file."],
 ) -> OneSecretFile:
-    """Set one secret file of a service, new or not; the others stay as they are."""
+    """Set one secret file of a service, new or existing; the others stay as they are."""
     reply = render.api.put(_FILE, json={"content": content}, service_id=service_id, name=name)
     return {"secret_file": _shaped(reply)}
 
@@ -81,9 +81,9 @@ def replace_all_secret_files(
     /,
     *,
     service_id: ServiceId,
-    secret_files: Annotated[dict[str, str], "All files that the service is to have: contents by file name."],
+    secret_files: Annotated[dict[str, str], "All files that the service will have: contents by file name."],
 ) -> SecretFilePage:
-    """Replace all secret files of a service: every one that is not given is deleted."""
+    """Replace all secret files of a service: every file that is not given is deleted."""
     body = [{"name": name, "content": content} for name, content in sorted(secret_files.items())]
     files, _ = page_of(render.api.put(_FILES, json=body, service_id=service_id), "secretFile")
     return {"secret_files": [_shaped(each) for each in files], "cursor": None}

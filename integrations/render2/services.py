@@ -1,4 +1,4 @@
-"""Services: listing and reading what runs on Render."""
+"""Listing and reading services."""
 
 from typing import Annotated, Any, TypedDict, cast
 
@@ -25,7 +25,7 @@ from .wire import Thing, filled, inner, thing_of
 
 
 class Filter(TypedDict):
-    """Which changed files start a build, as globs."""
+    """The files whose changes start a build, as globs."""
 
     paths: list[str] | None
     ignoredPaths: list[str] | None
@@ -98,7 +98,7 @@ def list_services(
     suspended: Suspended = None,
     owner_id: Workspaces = None,
     environment_id: Environments = None,
-    include_previews: Annotated[bool | None, "Whether previews are listed too; Render lists them."] = None,
+    include_previews: Annotated[bool | None, "Whether to list previews too; Render's default is true."] = None,
     created_before: CreatedBefore = None,
     created_after: CreatedAfter = None,
     updated_before: UpdatedBefore = None,
@@ -134,7 +134,7 @@ def get_service(render: Render, /, *, service_id: ServiceId) -> OneService:
 
 
 def shaped(service: Thing) -> Service:
-    """Return a service with what the wire lacks: it has no ``status``, and ``url`` only inside the details of some."""
+    """Return a service with ``status`` and ``url``, and with defaults for fields that scripts join to strings."""
     details = inner(service, "serviceDetails")
     texts = {"name": "", "type": "unknown", "suspended": "not_suspended", "slug": "", "notifyOnFail": "default"}
     whole = filled(service, **texts) | {

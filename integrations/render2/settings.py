@@ -1,4 +1,4 @@
-"""Settings of a service: the parameters that creating and updating one share, and the tables that some of them take."""
+"""Settings of a service: the parameters that creating and updating share, and the types of their values."""
 
 from typing import Annotated, Literal, TypedDict
 
@@ -14,7 +14,7 @@ class Generated(TypedDict):
 
 
 class BuildFilter(TypedDict):
-    """Which changed files start a build, as globs; a file that fits both starts none."""
+    """The files whose changes start a build, as globs; a file that matches both lists starts none."""
 
     paths: list[str] | None
     ignored_paths: list[str] | None
@@ -29,21 +29,21 @@ class Disk(TypedDict):
 
 
 class Criterion(TypedDict):
-    """The average use of a resource, in percent, that scaling aims at; enabled unless it says false."""
+    """The target of autoscaling for a resource: its average use in percent; enabled by default."""
 
     enabled: bool | None
     percentage: int
 
 
 class Criteria(TypedDict):
-    """What scaling looks at; a resource that is left out is not looked at."""
+    """The resources that autoscaling uses; it does not use a resource that is left out."""
 
     cpu: Criterion | None
     memory: Criterion | None
 
 
 class Autoscaling(TypedDict):
-    """Between how many instances a service scales by itself; enabled unless it says false."""
+    """The autoscaling of a service between two numbers of instances; enabled by default."""
 
     enabled: bool | None
     min: int
@@ -58,7 +58,7 @@ class Previews(TypedDict):
 
 
 class MaintenanceMode(TypedDict):
-    """Whether visitors see a maintenance page, and which; Render has one of its own."""
+    """Whether visitors see a maintenance page, and its URL; by default it is Render's page."""
 
     enabled: bool
     uri: str | None
@@ -72,13 +72,13 @@ class AllowedRange(TypedDict):
 
 
 class Cache(TypedDict):
-    """What Render's edge caches."""
+    """The caching at Render's edge."""
 
     profile: Literal["no-cache", "origin-controlled", "origin-controlled-all"]
 
 
 class Header(TypedDict):
-    """A response header of a static site, for the paths that fit."""
+    """A response header of a static site, for the paths that match."""
 
     path: str
     name: str
@@ -86,7 +86,7 @@ class Header(TypedDict):
 
 
 class Route(TypedDict):
-    """A redirect or rewrite of a static site; the last in priority if none is given."""
+    """A redirect or rewrite of a static site; without a priority it is the last."""
 
     type: Literal["redirect", "rewrite"]
     source: str
@@ -97,7 +97,7 @@ class Route(TypedDict):
 Branch = Annotated[str | None, "Git branch to deploy."]
 BuildCommand = Annotated[str | None, "Shell command to build; not for docker or an image."]
 StartCommand = Annotated[
-    str | None, "Shell command to start, in place of the image's own for docker and images; what each cron run does."
+    str | None, "Shell command to start the service; for docker and images it replaces the image's own command."
 ]
 RootDir = Annotated[str | None, "Folder of the repository to work in."]
 AutoDeploy = Annotated[bool | None, "Whether each push to the branch is deployed."]
@@ -110,32 +110,32 @@ BuildFilters = Annotated[
 ]
 DockerfilePath = Annotated[str | None, "Dockerfile of a docker service; ./Dockerfile if none is given."]
 DockerContext = Annotated[str | None, "Folder that a docker service is built from."]
-Image = Annotated[str | None, 'Image to run, in place of repo (e.g., "docker.io/library/nginx:latest").', non_empty()]
+Image = Annotated[str | None, 'Image to run, instead of repo (e.g., "docker.io/library/nginx:latest").', non_empty()]
 Credential = Annotated[
     str | None,
     "Registry credential for private images; for docker and image.",
     matching(r"[A-Za-z0-9-]+", "rgc-abc123"),
 ]
 Schedule = Annotated[str | None, 'When a cron job runs, as a cron expression in UTC (e.g., "0 3 * * *").', non_empty()]
-HealthCheckPath = Annotated[str | None, "Path that answers 2xx or 3xx when a web service is well."]
+HealthCheckPath = Annotated[str | None, "Path that answers 2xx or 3xx while a web service is healthy."]
 PreDeployCommand = Annotated[str | None, "Shell command to run before each deploy, such as a migration."]
-PublishPath = Annotated[str | None, "Folder of a static site to publish; Render takes public if none is given."]
+PublishPath = Annotated[str | None, "Folder of a static site to publish; Render's default is public."]
 PreviewsOf = Annotated[
     Previews | None, 'Previews of pull requests: { generation = "automatic" }, "manual" or "off"; not for cron jobs.'
 ]
-PullRequestPreviews = Annotated[bool | None, "Render's older switch for previews; prefer previews."]
+PullRequestPreviews = Annotated[bool | None, "Render's older setting for previews; prefer previews."]
 MaintenanceModeOf = Annotated[
     MaintenanceMode | None, "Maintenance page of a web service on a paid plan: { enabled = true, uri = ... }."
 ]
 MaxShutdownDelay = Annotated[
-    int | None, "Seconds that an instance has to end after SIGTERM; Render takes 30.", between(1, 300)
+    int | None, "Seconds that an instance has to end after SIGTERM; Render's default is 30.", between(1, 300)
 ]
 IpAllowList = Annotated[
     list[AllowedRange] | None,
     'Who may connect: { { cidr_block = "10.0.0.0/8", description = ... } }; web services and static sites.',
 ]
 RenderSubdomainPolicy = Annotated[
-    Literal["enabled", "disabled"] | None, "Whether a web service or static site answers at onrender.com too."
+    Literal["enabled", "disabled"] | None, "Whether a web service or static site also answers at onrender.com."
 ]
 VariableValue = str | int | float | bool | Generated
 Variables = Annotated[

@@ -1,4 +1,4 @@
-"""A Render that runs nowhere: it answers requests as https://api.render.com does, from a state of its own."""
+"""A simulator of Render: it answers requests like https://api.render.com, from data in memory."""
 
 from __future__ import annotations
 
@@ -26,22 +26,21 @@ _PATHS = {path: re.compile(_SLOT.sub(r"(?P<\1>[^/]+)", re.escape(path))) for pat
 
 
 class Simulator:
-    """Answers for one account. It is a ``Send``: a request goes in, a response comes out.
+    """Answers for one account. It is a ``Send``: it takes a request and returns a response.
 
-    It starts with the same data each time, keeps what requests change, and is as strict as Render: a missing key is
-    401, a body or a query that does not fit is 400, an id that does not exist is 404. A deploy or a job that was
-    started goes on as time goes by.
+    It starts with the same data each time, keeps the changes that requests make, and is as strict as Render. A missing
+    key is 401, an invalid body or query is 400, an unknown id is 404. Deploys and jobs progress with time.
 
     Args:
-        account: Whose data to start with; ``default``, ``production`` and ``staging`` differ, and so does any other.
+        account: The name of the account, which decides about its data. All accounts have different data.
         rate_limited: Whether to enforce Render's documented rate limits, by the clock.
-        clock: Tells the time in seconds since 1970; without it, each request takes a second, and nothing else does.
-        failures: By the name of a function, such as ``trigger_deploy``, how what it starts ends, such as
-            ``build_failed``, or the HTTP status that it is answered with, such as ``503``.
-        state: What ``dump`` of an earlier simulator of this account returned.
+        clock: Returns the time in seconds since 1970. Without it, time advances by one second with each request.
+        failures: Failures by the name of a function, such as ``trigger_deploy``: the final status of the object that it
+            starts, such as ``build_failed``, or the HTTP status of its answer, such as ``503``.
+        state: The result of :meth:`dump` of an earlier simulator of this account.
 
     Raises:
-        ValueError: A failure is not one that can be, or the state is not one of this account.
+        ValueError: A failure is unknown, or the state is not of this account.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Simulator:
         self._lock = Lock()
 
     def dump(self) -> dict[str, Any]:
-        """Return everything that the account holds as plain values, which JSON can carry."""
+        """Return all data of the account as values that JSON can carry."""
         with self._lock:
             return self._world.dump()
 
@@ -88,7 +87,7 @@ class Simulator:
 
 
 def _route(request: Request) -> tuple[str, dict[str, str]]:
-    """Return the template that a request's path fits, and what stands in its places; nothing where none fits."""
+    """Return the template that matches a request's path, and the values of its names; empty ones if none matches."""
     whole = urlsplit(request.url).path
     for path, pattern in _PATHS.items():
         match = pattern.fullmatch(whole.removeprefix(_BASE))

@@ -19,7 +19,7 @@ RouteType = Literal["redirect", "rewrite"]
 
 
 class HeaderRule(TypedDict):
-    """A response header for the paths that fit."""
+    """A response header for the paths that match."""
 
     id: str
     path: str
@@ -41,14 +41,14 @@ class OneHeader(TypedDict):
 
 
 class DeletedHeader(TypedDict):
-    """What was deleted."""
+    """The header rule that was deleted."""
 
     header_id: str
     deleted: bool
 
 
 class NewRoute(TypedDict):
-    """A redirect or rewrite, whose priority is its place in the list."""
+    """A redirect or rewrite, whose priority is its position in the list."""
 
     type: RouteType
     source: str
@@ -56,7 +56,7 @@ class NewRoute(TypedDict):
 
 
 class RouteRule(TypedDict):
-    """A redirect or rewrite; the first that fits is taken, from priority 0 on."""
+    """A redirect or rewrite; the first that matches applies, from priority 0 on."""
 
     id: str
     type: str
@@ -79,13 +79,13 @@ class OneRoute(TypedDict):
 
 
 class DeletedRoute(TypedDict):
-    """What was deleted."""
+    """The redirect or rewrite that was deleted."""
 
     route_id: str
     deleted: bool
 
 
-HeaderPath = Annotated[str, 'The paths that get it, such as "/*".', non_empty()]
+HeaderPath = Annotated[str, 'The paths that get the header, such as "/*".', non_empty()]
 
 
 @integration.reads
@@ -131,10 +131,10 @@ def replace_all_headers(
     *,
     service_id: ServiceId,
     headers: Annotated[
-        list[Header], 'All headers that the site is to have: { { path = "/*", name = ..., value = ... } }.'
+        list[Header], 'All headers that the site will have: { { path = "/*", name = ..., value = ... } }.'
     ],
 ) -> HeaderPage:
-    """Replace all response headers of a static site: every one that is not given is deleted."""
+    """Replace all response headers of a static site: every header that is not given is deleted."""
     reply = render.api.put(_HEADERS, json=headers, service_id=service_id)
     return {"headers": [_header(each) for each in things_of(reply)], "cursor": None}
 
@@ -177,14 +177,14 @@ def add_route(
     /,
     *,
     service_id: ServiceId,
-    type: Annotated[RouteType, 'Whether visitors see the new address, "redirect", or not, "rewrite".'],
-    source: Annotated[str, 'The path that is asked for, such as "/blog/*".', non_empty()],
-    destination: Annotated[str, "Where it leads, a path or a whole address.", non_empty()],
+    type: Annotated[RouteType, 'With "redirect" visitors see the new address, with "rewrite" they do not.'],
+    source: Annotated[str, 'The path that is requested, such as "/blog/*".', non_empty()],
+    destination: Annotated[str, "The target: a path or a whole URL.", non_empty()],
     priority: Annotated[
-        int | None, "Its place among the rules, from 0; the last if none is given.", between(0, 10_000)
+        int | None, "Its position among the rules, from 0; the last if none is given.", between(0, 10_000)
     ] = None,
 ) -> OneRoute:
-    """Add a redirect or rewrite to a static site; the others stay, and move on if need be."""
+    """Add a redirect or rewrite to a static site; the others stay, and move down if necessary."""
     body: Thing = {"type": type, "source": source, "destination": destination}
     body |= {} if priority is None else {"priority": priority}
     return {"route": _route(thing_of(render.api.post(_ROUTES, json=body, service_id=service_id)))}
@@ -198,10 +198,10 @@ def replace_all_routes(
     service_id: ServiceId,
     routes: Annotated[
         list[NewRoute],
-        'All rules, the first first: { { type = "redirect", source = "/a", destination = "/b" } }.',
+        'All rules, in order of priority: { { type = "redirect", source = "/a", destination = "/b" } }.',
     ],
 ) -> RoutePage:
-    """Replace all redirects and rewrites of a static site: every one that is not given is deleted."""
+    """Replace all redirects and rewrites of a static site: every rule that is not given is deleted."""
     reply = render.api.put(_ROUTES, json=routes, service_id=service_id)
     return {"routes": [_route(each) for each in things_of(reply)], "cursor": None}
 

@@ -38,7 +38,7 @@ class Replica(TypedDict):
 
 
 class Postgres(TypedDict):
-    """A Postgres database; status is available when all is well, ipAllowList is often nil."""
+    """A Postgres database; status is available once it can be used, ipAllowList is often nil."""
 
     id: str
     name: str
@@ -81,7 +81,7 @@ class OnePostgres(TypedDict):
 
 
 class KeyValue(TypedDict):
-    """A Key Value instance, which speaks Redis; status is available when all is well, ipAllowList is often nil."""
+    """A Key Value instance (Redis protocol); status is available once it can be used, ipAllowList is often nil."""
 
     id: str
     name: str
@@ -136,7 +136,7 @@ def list_postgres(
     suspended: Suspended = None,
     owner_id: Workspaces = None,
     environment_id: Environments = None,
-    include_replicas: Annotated[bool | None, "Whether read replicas are listed too; Render lists them."] = None,
+    include_replicas: Annotated[bool | None, "Whether to list read replicas too; Render's default is true."] = None,
     created_before: CreatedBefore = None,
     created_after: CreatedAfter = None,
     updated_before: UpdatedBefore = None,
@@ -207,5 +207,5 @@ def get_key_value(render: Render, /, *, key_value_id: KeyValueId) -> OneKeyValue
 
 
 def shaped(store: Thing) -> Thing:
-    """Return a store with a value for each field that scripts join to strings."""
+    """Return a data store with defaults for the fields that scripts usually join to strings."""
     return filled(store, id="", name="", status="unknown", plan="", region="", version="")

@@ -38,7 +38,7 @@ class OneVariable(TypedDict):
 
 
 class DeletedVariable(TypedDict):
-    """What was deleted."""
+    """The variable that was deleted."""
 
     key: str
     deleted: bool
@@ -48,7 +48,7 @@ class DeletedVariable(TypedDict):
 def list_env_vars(
     render: Render, /, *, service_id: ServiceId, limit: Limit = 20, cursor: Cursor = None, all: All = False
 ) -> VariablePage:
-    """List the environment variables of a service, values included: take care what is printed."""
+    """List the environment variables of a service with their values, which may be secret: do not print them."""
     found, after = Page(limit, cursor, all).of(render.api, _VARIABLES, "envVar", service_id=service_id)
     return {"env_vars": [cast(Variable, variable) for variable in found], "cursor": after}
 
@@ -67,9 +67,9 @@ def set_env_var(
     service_id: ServiceId,
     key: VariableKey,
     value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
-    generate: Annotated[bool, "Whether Render generates the value, in place of value."] = False,
+    generate: Annotated[bool, "Whether Render generates the value, instead of value."] = False,
 ) -> OneVariable:
-    """Set one environment variable of a service, new or not; the others stay as they are."""
+    """Set one environment variable of a service, new or existing; the others stay as they are."""
     if (value is None) != generate:
         raise BadArguments("set_env_var needs value or generate = true, not both", param="value", hint="give one")
     body = value_of({"generate": True} if value is None else value)
@@ -90,7 +90,7 @@ def replace_all_env_vars(
     *,
     service_id: ServiceId,
     env_vars: Annotated[
-        dict[str, VariableValue], "All variables that the service is to have; { generate = true } generates a value."
+        dict[str, VariableValue], "All variables that the service will have; { generate = true } generates a value."
     ],
 ) -> VariablePage:
     """Replace the whole environment of a service: every variable that is not given is deleted.

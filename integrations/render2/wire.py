@@ -10,20 +10,20 @@ Thing: TypeAlias = dict[str, Any]
 """One object of the API, such as a service, with every field that Render sent."""
 
 _PERHAPS_BARE = frozenset({"envGroup"})
-"""What Render's document lists without an object around it, as no other list does; both forms are read."""
+"""The lists whose rows have no object around the item in Render's document; both forms are read."""
 
 
 def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
-    """Return the things of a list's page, and the cursor of the last of them.
+    """Return the items of a page of a list, and the cursor of the last item.
 
     Render lists have no envelope (https://api-docs.render.com/reference/pagination).
 
     Args:
-        reply: ``[{"service": {...}, "cursor": "..."}, ...]``.
-        key: What each thing is under, such as ``service``.
+        reply: The reply: ``[{"service": {...}, "cursor": "..."}, ...]``.
+        key: The key of the item in each row, such as ``service``.
 
     Raises:
-        NetworkError: The reply is something else.
+        NetworkError: The reply has another form.
     """
     rows = things_of(reply)
     things = [thing_of(row if key in _PERHAPS_BARE and key not in row else row.get(key)) for row in rows]
@@ -31,10 +31,10 @@ def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
 
 
 def things_of(reply: object) -> list[Thing]:
-    """Return a reply that is a list of objects.
+    """Return a reply that must be a list of objects.
 
     Raises:
-        NetworkError: The reply is something else.
+        NetworkError: The reply has another form.
     """
     if not isinstance(reply, list):
         raise _unreadable(reply, "a list")
@@ -42,10 +42,10 @@ def things_of(reply: object) -> list[Thing]:
 
 
 def thing_of(reply: object) -> Thing:
-    """Return a reply that is one object.
+    """Return a reply that must be one object.
 
     Raises:
-        NetworkError: The reply is something else.
+        NetworkError: The reply has another form.
     """
     if not isinstance(reply, dict):
         raise _unreadable(reply, "an object")
@@ -53,16 +53,16 @@ def thing_of(reply: object) -> Thing:
 
 
 def inner(thing: Thing, key: str) -> Thing:
-    """Return the object inside a thing, an empty one where it is missing or null."""
+    """Return the object in a field of a thing, or an empty object if it is missing or null."""
     return thing_of(thing.get(key) or {})
 
 
 def filled(thing: Thing, **defaults: object) -> Thing:
-    """Return a thing with a default for each of these fields that is missing or null, so that scripts can use it."""
+    """Return a thing with defaults for fields that are missing or null, so that scripts need no checks for nil."""
     missing = {name: default for name, default in defaults.items() if thing.get(name) is None}
     return thing | missing
 
 
 def _unreadable(reply: object, expected: str) -> NetworkError:
     given = "nothing" if reply is None else f"a {type(reply).__name__}"
-    return NetworkError(f"Render answered with {given} where {expected} belongs", retryable=False)
+    return NetworkError(f"Render answered with {given} instead of {expected}", retryable=False)

@@ -6,70 +6,109 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NoReturn
 
 import anyio
-from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.stdio import stdio_server
+from mcp.shared._stream_protocols import ReadStream
 from mcp.shared.message import SessionMessage
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
 from kosmolua.mcp.answer import decodable
+from kosmolua.mcp.pipes import Stream, streams
 from kosmolua.mcp.server import Handlers
+from kosmolua.runs.telemetry import flush_spans
 
 
-def serve(handlers: Handlers, *, complain: Callable[[str], None]) -> None:
-    """Serve until the client closes its end. Nothing but the protocol reaches standard output.
+def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callable[[str], None]) -> None:
+    """Serve until the client closes its end. Only messages of the protocol are written to standard output.
 
     Args:
         handlers: Answers the requests.
+        pipes: The descriptors of the pipes for input and output; None for ``sys.stdin`` and ``sys.stdout``.
         complain: Writes a sentence to standard error.
     """
-    # A thread waits for the next line, and no exception reaches it there: these signals end the process instead.
+    # A thread may wait for the next line and cannot be interrupted by an exception, so these signals end the process.
     # Scripts end with it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    asyncio.run(_serve(handlers, complain))
+
+    def end() -> NoReturn:
+        complain("Standard output can no longer be written, so the server has ended")
+        os._exit(1)
+
+    asyncio.run(_serve(handlers, streams(*pipes, end) if pipes else stdio_server(), end))
 
 
 def _leave(number: int, frame: object) -> None:
-    """End the process as the signal would by default, which it does not for the first process of a container."""
+    """End the process as the signal would by default. For the first process of a container, it would not."""
+    flush_spans()
     if os.getpid() == 1:
         os._exit(128 + number)
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
 
 
-async def _serve(handlers: Handlers, complain: Callable[[str], None]) -> None:
+async def _serve(handlers: Handlers, transport: AbstractAsyncContextManager[Any], end: Callable[[], NoReturn]) -> None:
     server = handlers.server()
-    messages, readable = anyio.create_memory_object_stream[SessionMessage | Exception]()
     try:
-        async with stdio_server() as (incoming, outgoing), anyio.create_task_group() as tasks:
-            tasks.start_soon(_sift, incoming, messages, outgoing.send)
+        async with transport as (incoming, outgoing):
             try:
-                await server.run(readable, outgoing, server.create_initialization_options())
+                await server.run(_Sifted(incoming, outgoing.send), outgoing, server.create_initialization_options())
             except anyio.get_cancelled_exc_class():
-                # The SDK cancels this when it cannot write. The thread that waits for a line would keep the process.
-                complain("Standard output can no longer be written, so the server has ended")
-                os._exit(1)
-            tasks.cancel_scope.cancel()
+                # The SDK cancels this when it cannot write. The thread that waits for a line would keep the process
+                # alive.
+                end()
     finally:
         handlers.close()
 
 
-async def _sift(
-    incoming: AsyncIterable[SessionMessage | Exception],
-    messages: MemoryObjectSendStream[SessionMessage | Exception],
-    answer: Callable[[SessionMessage], Awaitable[None]],
-) -> None:
-    """Pass messages on, and answer invalid lines: the SDK drops them, and a client may wait for the answer."""
-    async with messages:
-        async for item in incoming:
+class _Sifted(Stream):
+    """A client's messages. Lines that are not messages are answered with an error, since a client may wait for that.
+
+    Args:
+        incoming: The stream of the client's lines.
+        answer: Sends an answer to the client.
+    """
+
+    def __init__(
+        self,
+        incoming: ReadStream[SessionMessage | Exception],
+        answer: Callable[[SessionMessage], Awaitable[None]],
+    ) -> None:
+        self._incoming = incoming
+        self._answer = answer
+
+    async def __aenter__(self) -> _Sifted:
+        return self
+
+    def __aiter__(self) -> _Sifted:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        async for item in self._incoming:
             if not isinstance(item, ValidationError):
-                await messages.send(item)
-            elif refused := _refusal(item):
-                await answer(SessionMessage(refused))
+                return item
+            if refused := _refusal(item):
+                await self._answer(SessionMessage(refused))
+        raise StopAsyncIteration
+
+    async def receive(self) -> SessionMessage | Exception:
+        """Return the next message.
+
+        Raises:
+            EndOfStream: The client has closed its end.
+        """
+        async for item in self:
+            return item
+        raise anyio.EndOfStream
+
+    async def aclose(self) -> None:
+        """Stop receiving messages."""
+        await self._incoming.aclose()
 
 
 def _refusal(error: ValidationError) -> JSONRPCError | None:
@@ -97,5 +136,5 @@ def _id_in(inputs: list[object]) -> int | str | None:
 
 
 def _can_be_id(given: object) -> bool:
-    """Return True for an integer, and for a string that can be written: JSON can spell lone surrogates."""
+    """Return True for an integer, and for a string without lone surrogates, which cannot be written."""
     return isinstance(given, (int, str)) and not isinstance(given, bool) and decodable(given) == given

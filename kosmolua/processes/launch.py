@@ -33,6 +33,9 @@ UNKNOWN = 0
 BLOCKED = {"session": (_signal.SIGTERM, _signal.SIGPROF)} if hasattr(os, "posix_spawn") else {}
 """The signals that a process blocks from its start, by its role. In a session they end the running chunk only."""
 
+ENVIRONMENTS = {"zygote": {"LD_BIND_NOW": "1"}}
+"""Environments that are not empty. The functions of libraries are looked up before a fork, and not after each."""
+
 
 class Process:
     """A process of the sandbox. Only the process that started it may end it and wait for it.
@@ -57,7 +60,7 @@ class Process:
             self.pid = os.posix_spawn(
                 sys.executable,
                 command(role),
-                {},
+                ENVIRONMENTS.get(role, {}),
                 file_actions=actions,
                 setsid=True,
                 setsigmask=BLOCKED.get(role, ()),
@@ -123,7 +126,7 @@ def _await_end(pid: int) -> None:
 
 
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
-    """Start a process of the sandbox with an empty environment, and hide this process's memory from it.
+    """Start a process of the sandbox with nothing of this environment, and hide this process's memory from it.
 
     The parameters are those of :class:`Process`.
 
@@ -175,7 +178,8 @@ def pipe() -> tuple[int, int]:
                 return ends
             low.extend(ends)
     finally:
-        _close(*low)
+        for end in low:
+            os.close(end)
 
 
 class PipePair:
@@ -190,7 +194,8 @@ class PipePair:
         try:
             self.incoming, self._their_outgoing = pipe()
         except OSError:
-            _close(self._their_incoming, self.outgoing)
+            os.close(self._their_incoming)
+            os.close(self.outgoing)
             raise
 
     @contextmanager
@@ -199,15 +204,12 @@ class PipePair:
         try:
             yield self._their_incoming, self._their_outgoing
         except BaseException:
-            _close(self.incoming, self.outgoing)
+            os.close(self.incoming)
+            os.close(self.outgoing)
             raise
         finally:
-            _close(self._their_incoming, self._their_outgoing)
-
-
-def _close(*descriptors: int) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
+            os.close(self._their_incoming)
+            os.close(self._their_outgoing)
 
 
 def command(role: str) -> list[str]:

@@ -139,6 +139,12 @@ class WorkerPool:
         finally:
             turn.end()
 
+    def warm(self) -> None:
+        """If the system can fork, start the zygote in advance, so that it is ready for the first run."""
+        with self._lock:
+            if CAN_FORK and not self._closed:
+                self._spares.warm()
+
     def close(self) -> None:
         """End the processes that are kept ready. Runs that wait for a place end as well."""
         with self._lock:

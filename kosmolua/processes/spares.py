@@ -57,6 +57,12 @@ class Spares:
             self._peak = max(self._peak, self._active)
             return child
 
+    def warm(self) -> None:
+        """Start the zygote, if there is none."""
+        with self._lock, suppress(OSError):  # if starting fails again, the first script reports it
+            if not self._is_closed and not self._zygote:
+                self._zygote = Zygote()
+
     def give_back(self, child: ForkedChild) -> None:
         """Keep a worker whose script is over if it may run another, else end it. Fork spares up to the demand."""
         with self._lock:

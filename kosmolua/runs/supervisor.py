@@ -23,8 +23,8 @@ Who owns what:
 
 - the owner: how the run ended, the errors of its calls, the isolation layers of the child, the requests to sleep;
 - the reader: how much was printed, and whether it is answering a request;
-- all threads, under the lock: the output that was not emitted yet, the questions to the owner, and the count and the
-  size of calls without an answer;
+- all threads, under the lock: the output that was not emitted yet, and the count and the size of calls without an
+  answer;
 - a call thread: the call that it answers, and nothing else.
 """
 
@@ -32,17 +32,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from heapq import heappop, heappush
-from queue import Empty, SimpleQueue
-from threading import Event, Lock, get_ident
+from queue import SimpleQueue
+from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
-from kosmolua.concurrency import Budget, start_thread
+from kosmolua.concurrency import Budget, Mailbox, start_thread
 from kosmolua.errors import (
     CallError,
     ConfigError,
@@ -183,13 +182,11 @@ class Supervisor:
             tape.attach(child.send, self._keep, lambda error: self._mail.put(partial(self._stop, error)))
         self._usual = limits.max_arguments + FRAME_OVERHEAD
         self._longest = max(self._usual, limits.max_result + FRAME_OVERHEAD)
-        self._owner = get_ident()
-        self._mail: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._mail = Mailbox()
         self._calls: SimpleQueue[tuple[dict[str, Any], int] | None] = SimpleQueue()
         # Shared by the threads, under the lock.
         self._lock = Lock()
         self._output = bytearray()
-        self._questions: set[_Question[Any]] = set()
         self._threads = self._pending = self._pending_bytes = self._asleep_bytes = 0
         self._is_closed = False
         # Set by the reader alone.
@@ -239,19 +236,7 @@ class Supervisor:
         Raises:
             Interrupted: The run is over.
         """
-        if get_ident() == self._owner:
-            return work()
-        question = _Question(work)
-        with self._lock:
-            if self._is_closed:
-                raise Interrupted("The run is over")
-            self._questions.add(question)
-        self._mail.put(question)
-        try:
-            return question.wait()
-        finally:
-            with self._lock:
-                self._questions.discard(question)
+        return self._mail.ask(work)
 
     # In the owner's thread
 
@@ -260,19 +245,15 @@ class Supervisor:
         while True:
             try:
                 while not (self._ending and not self._pending) and not self._is_late():
-                    self._do_next(self._next_wait())
+                    seconds = self._next_wait()
+                    if self._pipes and not self._mail:
+                        self._read_here(self._pipes, min(max(seconds, 0.0), MAX_READ_WAIT))
+                    else:
+                        self._mail.do_next(seconds)
                     self._wake()
                 return self._flush()
             except BaseException as error:  # noqa: BLE001 - raised when the run is over
                 self._fail(error)
-
-    def _do_next(self, seconds: float) -> None:
-        if self._pipes and self._mail.empty():
-            self._read_here(self._pipes, min(max(seconds, 0.0), MAX_READ_WAIT))
-            seconds = 0.0
-        with suppress(Empty):
-            work = self._mail.get(timeout=seconds) if seconds > 0 and not self._pipes else self._mail.get_nowait()
-            work()
 
     def _read_here(self, pipes: PolledPipes, seconds: float) -> None:
         """Read frames for at most ``seconds``. From the first request on, the reader thread does the reading."""
@@ -340,8 +321,8 @@ class Supervisor:
     def _next_wait(self) -> float:
         """Return the seconds to wait for mail. Stop the run at its wall limit unless its end is already in the mail."""
         if not self._is_ending and not self._clock.left:
-            for _ in range(self._mail.qsize()):
-                self._do_next(0)
+            for _ in range(len(self._mail)):
+                self._mail.do_next()
             if not self._is_ending:
                 self._stop(self._limits.exceeded("wall"))
             return 0.0  # the end that was in the mail may leave nothing to wait for
@@ -361,7 +342,7 @@ class Supervisor:
 
     def _close(self) -> None:
         with self._lock:
-            self._is_closed, questions = True, list(self._questions)
+            self._is_closed = True
             is_busy = self._pending or self._asleep_bytes
         if isinstance(self._child, PolledPipes) and self._has_ended_well and not is_busy:
             self._child.is_clean = True
@@ -369,8 +350,7 @@ class Supervisor:
             self._child.kill()
         self._clock.run_out()
         self._memory.give_back(self._asleep_bytes)
-        for question in questions:
-            question.fail(Interrupted("The run is over"))
+        self._mail.close()
         for _ in range(self._threads):
             self._calls.put(None)
 
@@ -618,41 +598,6 @@ class Supervisor:
 
     def _keep(self, number: int, error: KosmoError) -> None:
         self._mail.put(partial(self._keep_error, number, error))
-
-
-class _Question(Generic[_T]):
-    """Work that another thread waits for. (``concurrent.futures`` would do this too, but takes 15 ms to import.)"""
-
-    def __init__(self, work: Callable[[], _T]) -> None:
-        self._work = work
-        self._done = Event()
-        self._answers: list[_T] = []
-        self._error: BaseException | None = None
-
-    def __call__(self) -> None:
-        """Do the work, in the owner's thread. Ctrl-C during the work is raised in the owner and ends the run."""
-        try:
-            self._answers.append(self._work())
-        except KeyboardInterrupt:
-            self.fail(Interrupted("The script was interrupted"))
-            raise
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
-            self.fail(error)
-        else:
-            self._done.set()
-
-    def fail(self, error: BaseException) -> None:
-        """Raise an error in the waiting thread, unless that has its answer already."""
-        if not self._done.is_set():
-            self._error = error
-            self._done.set()
-
-    def wait(self) -> _T:
-        """Wait for the answer and return it, or raise the error of the work."""
-        self._done.wait()
-        if self._error:
-            raise self._error
-        return self._answers[0]
 
 
 def call_memory() -> Budget:

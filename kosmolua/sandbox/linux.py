@@ -7,6 +7,14 @@ import os
 import struct
 from contextlib import suppress
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    Call: TypeAlias = tuple[Callable[..., int], tuple[Any, ...]]
+    """A function that returns 0 on success, and its arguments, made before a fork that is to call it."""
+
 OOM_SCORE_ADJUSTMENT = 900
 """The score of a sandbox process, of at most 1000. Other processes usually have 0."""
 _PR_SET_PDEATHSIG = 1
@@ -74,14 +82,14 @@ def may_kill() -> bool:
     return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1
 
 
-def filter_calls(program: bytes) -> bool:
-    """Install a packet filter program for system calls. Return True on success.
+def filtering(program: bytes) -> Call:
+    """Return the call that installs a packet filter program for system calls.
 
     Args:
         program: The instructions, each a ``struct sock_filter`` of ``linux/filter.h``, of 8 bytes.
     """
     pointer = ctypes.byref(_FilterProgram(len(program) // 8, program))
-    return _control(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer)
+    return _prepared(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer)
 
 
 def landlock_version() -> int:
@@ -103,9 +111,14 @@ def landlock_restrict(ruleset: int) -> bool:
     return int(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
 
 
-def _control(option: int, value: int, pointer: object = None) -> bool:
+def _control(option: int, value: int) -> bool:
+    call, arguments = _prepared(option, value)
+    return call(*arguments) == 0
+
+
+def _prepared(option: int, value: int, pointer: object = None) -> Call:
     unused = ctypes.c_ulong(0)
-    return int(_libc.prctl(option, ctypes.c_ulong(value), pointer or unused, unused, unused)) == 0
+    return _libc.prctl, (option, ctypes.c_ulong(value), pointer or unused, unused, unused)
 
 
 _FILES = {1: 1 << 13, 2: 1 << 14, 3: 1 << 15, 5: 1 << 16}

@@ -7,20 +7,40 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import sys
 import time
 
 from kosmolua import protocol
 from kosmolua.sandbox import codecs, confinement, regex
 from kosmolua.sandbox.confinement import Confinement
-from kosmolua.sandbox.vm import BROKEN, PRELUDE, VM, OutOfMemory, Prelude, Verbs
+from kosmolua.sandbox.vm import BROKEN, COMMON, VM, OutOfMemory, Prelude, Verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from kosmolua.sandbox.confinement import Step
 
 PRINT_SIZE = 64 * 1024
 MAX_FRAME = 2**40
+SETTINGS = struct.Struct("<qqqB")
+ASKS_TIME, IS_RECORDED, IS_PLANNED = 1, 2, 4
+"""Flags of the settings, as ``lua/boot.lua`` unpacks them."""
+REHEARSALS = 12
+"""So often the interpreter has to run a function before it adapts it to its arguments."""
+SEED_SIZE = 16
+"""Bytes that random numbers begin with."""
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+REHEARSAL = REHEARSALS * protocol.frame(
+    "job",
+    source="return 1",
+    name="=rehearsal",
+    args=[],
+    limits={"cpu": 0, "memory": 2**30, "max_result": 100, "max_arguments": 100, "max_depth": 10, "max_output": 0},
+)
+"""Jobs that do nothing."""
 TRIM_AFTER = 0.002
 """Seconds of processor time. A script that took less cannot have used much memory, so none is given back."""
 
@@ -31,13 +51,13 @@ class Worker:
     Args:
         incoming: The descriptor that frames are read from.
         outgoing: The descriptor that frames are written to.
+        is_compiled: Whether the prelude is compiled first, for one that makes one VM after another, or forks.
     """
 
-    files: tuple[str, ...] = PRELUDE
     forking = False
     """Whether the process forks again after it has run a script."""
 
-    def __init__(self, incoming: int, outgoing: int) -> None:
+    def __init__(self, incoming: int, outgoing: int, *, is_compiled: bool = False) -> None:
         self._incoming = os.fdopen(incoming, "rb", closefd=False)
         self._outgoing = outgoing
         self._room = 0
@@ -57,17 +77,21 @@ class Worker:
             b"convert": self._convert,
             b"exit": self._exit,
         }
-        self._prelude = Prelude(self.files)
+        self._ready = self._seed = b""
+        self._prelude = Prelude()
+        if is_compiled:
+            self._prelude.compile()
         self._vm = VM(self._verbs, self._prelude)
         self._confinement = Confinement(forking=self.forking)
         self._confinement.settle()
 
-    def compile(self) -> None:
-        """Compile the prelude once, for a process that makes one VM after another."""
-        self._prelude.compile()
+    def warm(self) -> None:
+        """Load what most scripts need, and make what does not change, for all forks of this process."""
+        self._vm.preload(COMMON)
+        self._ready = self._ready_frame()
 
-    def lock(self, cpu: float, memory: int, jobs: int) -> None:
-        """Confine this process to the limits of its jobs, before the first job is known.
+    def foresee(self, cpu: float, memory: int, jobs: int) -> list[Step]:
+        """Make what a fork of this process would make anew, and return the steps with which it confines itself.
 
         Args:
             cpu: Seconds of processor time for each job.
@@ -75,8 +99,27 @@ class Worker:
             jobs: How many jobs this process runs.
         """
         self._jobs = jobs
-        self._confinement.lock(cpu, memory, jobs)
         self._is_locked = True
+        self._seed = os.urandom(SEED_SIZE)
+        return self._confinement.steps(cpu, memory, jobs)
+
+    def rehearse(self) -> None:
+        """Do the jobs of :data:`REHEARSAL`, in VMs that are thrown away, so that the interpreter is as fast as it gets.
+
+        What a fork of this process would adapt to the work, it has then. No frame of it may reach a host.
+        """
+        fresh, self._vm = self._vm, VM(self._verbs, self._prelude)
+        self._jobs, self._is_locked, self._seed = REHEARSALS + 1, True, b""
+        for _ in range(REHEARSALS):
+            self.lock([("rlimits", bool, ())])
+            self._work(self._next_frame())
+            self._renew()
+        self._vm = fresh
+        self._jobs, self._is_locked, self._is_used = 1, False, False
+
+    def lock(self, steps: list[Step]) -> None:
+        """Confine this process, a fork, as far as a job can be before any is known."""
+        self._confinement.take(steps)
         self._report()
 
     def serve(self) -> NoReturn:
@@ -86,15 +129,21 @@ class Worker:
             self._jobs -= 1
             if not self._jobs:
                 os._exit(BROKEN)
-            self._vm.close()
-            if time.process_time() - self._started > TRIM_AFTER:
-                confinement.give_back_memory()
-            self._vm = VM(self._verbs, self._prelude)
-            self._is_used = True
+            self._renew()
             self._report()
 
+    def _renew(self) -> None:
+        self._vm.close()
+        if time.process_time() - self._started > TRIM_AFTER:
+            confinement.give_back_memory()
+        self._vm = VM(self._verbs, self._prelude)
+        self._is_used, self._seed = True, b""
+
     def _report(self) -> None:
-        self._write(protocol.frame("ready", isolation=self._confinement.in_force, missing=self._confinement.missing))
+        self._write(self._ready_frame() if self._confinement.is_refused or not self._ready else self._ready)
+
+    def _ready_frame(self) -> bytes:
+        return protocol.frame("ready", isolation=self._confinement.in_force, missing=self._confinement.missing)
 
     def _work(self, job: dict[str, Any]) -> None:
         self._limits = job["limits"]
@@ -108,22 +157,23 @@ class Worker:
             os._exit(0)
         self._started = time.process_time()
         try:
-            self._run(job, protocol.to_bytes(json.dumps(_settings_of(job), ensure_ascii=False)))
+            self._run(job, _settings_of(job))
         except (OutOfMemory, MemoryError):
             self._limit(b"memory")
 
     def _run(self, job: dict[str, Any], settings: bytes) -> None:
+        seed, arguments = job.get("seed"), job["args"]
         self._vm.run(
             protocol.to_bytes(job["source"]),
             protocol.to_bytes(job["name"]),
             settings,
-            [protocol.to_bytes(argument) for argument in job["args"]],
+            [*map(protocol.to_bytes, arguments)] if arguments else arguments,
             self._limits["memory"],
-            bytes.fromhex(job["seed"]) if job.get("seed") else None,
+            bytes.fromhex(seed) if seed else self._seed or os.urandom(SEED_SIZE),
         )
 
     def _next_frame(self) -> dict[str, Any]:
-        frame: dict[str, Any] = json.loads(self._receive())
+        frame: dict[str, Any] = _scan(self._receive().decode(), 0)[0]
         return frame
 
     def _send(self, line: bytes) -> None:
@@ -175,29 +225,30 @@ class Worker:
             os._exit(0)
 
     def _write_end(self, fields: bytes) -> None:
-        usage = json.dumps(self._usage()).encode()
-        self._write(protocol.END + fields + b',"usage":' + usage + b"}\n")
+        tenths = int(self._cpu_ms * 10)
+        usage = b',"usage":{"cpu_ms":%d.%d,"memory_bytes":%d}}\n' % (tenths // 10, tenths % 10, self._vm.memory_used)
+        self._write(protocol.END + fields + usage)
 
     def _limit(self, name: bytes) -> NoReturn:
-        self._write(protocol.frame("limit", limit=name.decode(), usage=self._usage()))
+        usage = {"cpu_ms": round(self._cpu_ms, 1), "memory_bytes": self._vm.memory_used}
+        self._write(protocol.frame("limit", limit=name.decode(), usage=usage))
         os._exit(0)
 
-    def _usage(self) -> dict[str, float]:
-        cpu = time.process_time() - self._started
-        return {"cpu_ms": round(cpu * 1000, 1), "memory_bytes": self._vm.memory_used}
+    @property
+    def _cpu_ms(self) -> float:
+        return (time.process_time() - self._started) * 1000
 
 
-def _settings_of(job: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a run that the prelude needs: see ``prepare`` in ``lua/boot.lua``."""
-    return {
-        "limits": job["limits"],
-        "asks_time": job.get("asks_time", False),
-        "is_recorded": bool(job.get("seed")),
-        "is_planned": job.get("is_planned", False),
-        "input": job.pop("input", None),
-        "secrets": job.get("secrets", ()),
-        "params": job.pop("params", {}),
-    }
+def _settings_of(job: dict[str, Any]) -> bytes:
+    """Return what the prelude needs to know of a run; most scripts are given nothing, and need no JSON for that."""
+    limits = job["limits"]
+    flags = ASKS_TIME if job.get("asks_time") else 0
+    flags |= (IS_RECORDED if job.get("seed") else 0) | (IS_PLANNED if job.get("is_planned") else 0)
+    packed = SETTINGS.pack(limits["max_result"], limits["max_arguments"], limits["max_depth"], flags)
+    given = {"input": job.pop("input", None), "params": job.pop("params", {}), "secrets": job.get("secrets", ())}
+    if given["input"] is None and not given["params"] and not given["secrets"]:
+        return packed
+    return packed + protocol.to_bytes(json.dumps(given, ensure_ascii=False))
 
 
 def main() -> NoReturn:

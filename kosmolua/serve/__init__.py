@@ -1,5 +1,5 @@
-"""Serving many: tenants, each with a runtime of its own, over the Model Context Protocol and on a page for people.
+"""A server for several tenants, each with its own runtime, over the Model Context Protocol and on a website for people.
 
-One event loop owns the state of the server and of its tenants. Scripts run in threads of their tenant's runtime; what
-they report arrives at the loop, and nothing of one tenant is reached from another's.
+One event loop owns the state of the server and of its tenants. Scripts run in threads of their tenant's runtime, and
+report to the loop. No tenant can access anything of another tenant.
 """

@@ -1,4 +1,4 @@
-"""The application: which request is answered by what."""
+"""The ASGI application: its routes, and the layers around them."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from kosmolua.serve.tenants import Tenants
 
 ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
 _OWN = {ALIVE, READY, METRICS, PATH}
-_STOPPED = PlainTextResponse("This server stops; try again in a moment.\n", 503, {"Retry-After": "1"})
+_STOPPED = PlainTextResponse("This server is stopping; try again in a moment.\n", 503, {"Retry-After": "1"})
 
 
 class House:
-    """What the parts of the application share.
+    """The objects that the parts of the application share.
 
     Args:
-        tenants: Who is served.
-        metrics: What is counted.
+        tenants: The tenants of the server.
+        metrics: The metrics.
         log: The log.
-        hosts: Names of the server beside those that the accounts file has.
+        hosts: Names of the server besides those in the accounts file.
 
-    ``is_ready`` is what ``/readyz`` says.
+    ``is_ready`` decides how ``/readyz`` answers.
     """
 
     def __init__(self, tenants: Tenants, metrics: Metrics, log: Log, hosts: tuple[str, ...] = ()) -> None:
@@ -51,30 +51,33 @@ class House:
         return (*self._hosts, *self.tenants.settings.hosts)
 
     def note_request(self, scope: Scope, status: int, size: int, seconds: float) -> None:
-        """Take note of a request and its answer. Probes are counted and not logged."""
+        """Count and log a request and its answer. Health probes are not logged."""
         path = scope["path"]
         self.metrics.requested(path if path in _OWN else "page", scope["method"], status, seconds)
         if path not in (ALIVE, READY):
             self.log.note("request", **request_fields(scope, status, size, seconds))
 
     def note_refusal(self, address: str) -> None:
-        """Take note of a request without a tenant's token."""
+        """Count and log a request without a tenant's token."""
         self.metrics.refused()
         self.log.note("unauthorized", address=address)
 
     async def may_read_metrics(self, request: Request) -> bool:
-        """Return True if a request may read the metrics: it is from this machine, or bears their token."""
+        """Return True if a request may read the metrics.
+
+        If the metrics have a token, the request must bear it. Otherwise it must come from this machine.
+        """
         if self.tenants.metrics_token is not None:
             return hmac.compare_digest(bearer(request.headers), self.tenants.metrics_token.reveal().encode())
         return _is_of_this_machine(request)
 
 
 class Door:
-    """Lets requests of the protocol in to the tenant whose token they bear.
+    """Passes MCP requests to the tenant whose token they bear.
 
     Args:
-        tenants: Who is served.
-        refusals: Answers the others.
+        tenants: The tenants of the server.
+        refusals: Answers requests without a tenant's token.
     """
 
     def __init__(self, tenants: Tenants, refusals: Refusals) -> None:
@@ -82,7 +85,7 @@ class Door:
         self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Answer a request; the interface is that of ASGI."""
         tenant = await self._tenants.authenticate(bearer(Headers(scope=scope)))
         if tenant is None:
             await self._refusals(scope, receive, send)
@@ -92,10 +95,10 @@ class Door:
 
 
 def application(house: House) -> ASGIApp:
-    """Return the application.
+    """Return the ASGI application.
 
     Args:
-        house: What its parts share.
+        house: The objects that its parts share.
     """
     tenants = house.tenants
 
@@ -131,7 +134,7 @@ def application(house: House) -> ASGIApp:
 
 
 def _is_of_this_machine(request: Request) -> bool:
-    """Return True if a request comes from this machine, and not by way of a proxy on it."""
+    """Return True if a request comes from this machine, and not through a proxy on it."""
     if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
         return False
     try:

@@ -1,6 +1,6 @@
-"""Approvals: calls of running scripts that wait for a person, at the page or at the script's client.
+"""Approvals: calls of running scripts that wait for a person, on the website or at the script's client.
 
-What waits is a question in the tenant's store, where any process that has the store can answer it.
+Each waiting call is a question in the tenant's store. Any process that uses the store can answer it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, WorkerLost
 
 POLL_INTERVAL = 0.25
-"""Seconds between two looks into the store."""
+"""Seconds between two checks of the store."""
 SOMEBODY = "a person"
 
 
 class Answer(NamedTuple):
-    """What came of a question.
+    """The answer to a question.
 
     Args:
-        reply: The reply; nobody may have given one.
-        by: Who gave it, as the journal has it.
+        reply: The reply, or ``UNANSWERED`` if nobody gave one.
+        by: Who gave it, for the journal.
     """
 
     reply: Reply
@@ -38,15 +38,15 @@ class Answer(NamedTuple):
 class Approvals:
     """The calls of a tenant's scripts in this process that wait for a person. Any thread may use it.
 
-    What is not decided in time pauses its run, which can be approved by its recording then.
+    If a call is not decided in time, its run is paused. It can then be approved and resumed from its recording.
 
     Args:
-        store: Returns the store that has the questions.
+        store: Returns the store for the questions.
     """
 
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
-        # Under the condition's lock: the run of each question, the answers that came in this process, runs to pause.
+        # Under the condition's lock: the run of each question, the answers that this process knows, the runs to pause.
         self._changed = Condition()
         self._open: dict[str, str] = {}
         self._answers: dict[str, Answer] = {}
@@ -57,10 +57,10 @@ class Approvals:
             return len(self._open.keys() - self._answers.keys())
 
     def release(self, run: str | None = None) -> bool:
-        """Have a run wait no longer, and return True if it did; it is paused then.
+        """Stop the waiting of a run, which is paused then. Return False if it did not wait.
 
         Args:
-            run: The id of the run; None for all that wait now.
+            run: The id of the run; None for all runs that wait now.
         """
         with self._changed:
             runs = {each for each in self._open.values() if run in (None, each)}
@@ -71,14 +71,14 @@ class Approvals:
     def ask(
         self, run: str, script: str, approvals: Sequence[Approval], seconds: float, client: Approve | None
     ) -> list[Answer]:
-        """Wait until calls are decided, and return what came of each.
+        """Wait until calls are decided, and return the answer for each.
 
         Args:
-            run: The id of the run that makes them.
+            run: The id of the run that makes the calls.
             script: The name of its script.
-            approvals: What is asked.
-            seconds: How long they wait.
-            client: Asks the person at the client too, if there is one; the first answer counts.
+            approvals: The calls to decide.
+            seconds: How long to wait at most.
+            client: Also asks the person at the client, if not None; the first answer counts.
         """
         store, now = self._store(), time.time()
         questions = [
@@ -89,7 +89,7 @@ class Approvals:
             self._open.update(dict.fromkeys(ids, run))
         try:
             for each in questions:
-                with suppress(ConfigError):  # the store cannot be reached: the client may still answer
+                with suppress(ConfigError):  # the store cannot be reached, but the client may answer
                     store.ask(each)
             if client:
                 self._ask_client(client, ids, approvals)
@@ -115,10 +115,10 @@ class Approvals:
         return run in self._released or all(each in self._answers for each in ids)
 
     def _look(self, store: Store, ids: Sequence[str]) -> None:
-        """Take over what was decided in the store."""
+        """Read new decisions from the store."""
         for each in ids:
             if each not in self._answers:
-                with suppress(ConfigError):  # it cannot be reached now
+                with suppress(ConfigError):  # the store cannot be reached now
                     if decision := store.decision(each):
                         self._answer(each, decision)
 
@@ -136,7 +136,7 @@ class Approvals:
                 if reply is not UNANSWERED:
                     self._answer(each, Decision(reply, name))
 
-        with suppress(WorkerLost):  # the page can still answer
+        with suppress(WorkerLost):  # a person on the website may still answer
             start_thread(ask, "ask-client")
 
     def _close(self, store: Store, ids: Sequence[str]) -> None:
@@ -145,19 +145,19 @@ class Approvals:
                 del self._open[each]
                 self._answers.pop(each, None)
         for each in ids:
-            with suppress(ConfigError):  # it ends by itself
+            with suppress(ConfigError):  # if this fails, the question expires by itself
                 store.withdraw(each)
 
 
 class Approver:
-    """Asks about the calls of one run.
+    """Asks people about the calls of one run.
 
     Args:
-        approvals: Where they wait.
+        approvals: The waiting calls of the tenant.
         run: The id of the run.
         script: The name of its script.
-        seconds: Returns how long a call waits.
-        client: Asks the person at the run's client too, if there is one.
+        seconds: Returns how many seconds a call waits at most.
+        client: Also asks the person at the run's client, if not None.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Approver:
         self._client = client
 
     def __call__(self, approval: Approval) -> Reply:
-        """Ask about one call."""
+        """Ask about one call, and return the reply."""
         return self.approve_many([approval])[0]
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:

@@ -1,4 +1,4 @@
-"""The flow of requests and answers: which requests are let in at all, and how long answers stay silent."""
+"""ASGI layers around the application: refusing requests, and keeping slow answers alive."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FIRST_BYTES = 5.0
-"""Seconds after which an answer to a request of the protocol begins, though the script still runs."""
+"""Seconds after which the answer to an MCP request begins, even if the script still runs."""
 SILENCE = 10.0
-"""Seconds of silence after which a proxy is told that an answer still comes."""
+"""Seconds without data after which a comment is sent, so that a proxy keeps the connection open."""
 MAX_DELAY = 5.0
 FIRST_DELAY = 0.25
-"""Seconds that the first refusal of an address takes; each further one within a minute takes twice as long."""
+"""Seconds by which the first refusal of an address is delayed. The delay doubles with each refusal within a minute."""
 FORGET = 60.0
 MAX_ADDRESSES = 4_096
 _EVENTS = b"text/event-stream"
@@ -32,14 +32,15 @@ _STREAM = [
 
 
 class Gate:
-    """Lets in requests that call the server by a name that is its own, and that no page of another site can have made.
+    """Refuses requests that a page of another site may have made, and requests for another host name.
 
-    A browser says in Origin which page made a request, and in Host the name that was asked for: if the name of another
-    site was made to point here (DNS rebinding), it is that name. An IP address is not a name.
+    The header ``Origin`` has the site whose page made a request. The header ``Host`` has the name that the browser
+    asked for. It is a foreign name if another site's name was made to point to this server (DNS rebinding). IP
+    addresses are accepted.
 
     Args:
-        app: What is guarded.
-        hosts: Returns the names that are its own, beside those of this machine.
+        app: The application behind this layer.
+        hosts: Returns the names of the server, besides ``localhost``.
     """
 
     def __init__(self, app: ASGIApp, hosts: Callable[[], Collection[str]]) -> None:
@@ -47,14 +48,14 @@ class Gate:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Answer a request; the interface is that of ASGI."""
         refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
         await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> PlainTextResponse | None:
         host = headers.get("host", "")
         if len(headers.getlist("host")) > 1 or not self._is_own(host):
-            return PlainTextResponse("This server has no such name; [serve] hosts lists its names.\n", 421)
+            return PlainTextResponse("This is not a name of this server; [serve] hosts lists its names.\n", 421)
         if any(origin.partition("://")[2] != host for origin in headers.getlist("origin")):
             return PlainTextResponse("Requests from the pages of other sites are refused.\n", 403)
         return None
@@ -71,10 +72,10 @@ class Gate:
 
 
 class Refusals:
-    """Refuses requests without a tenant's token, the slower the more of them an address sends.
+    """Refuses requests without a tenant's token. The delay grows with the number of refusals of an address.
 
     Args:
-        note: Called with the address of each request that is refused.
+        note: Called with the client's address for each request that is refused.
     """
 
     def __init__(self, note: Callable[[str], None]) -> None:
@@ -82,7 +83,7 @@ class Refusals:
         self._counts: dict[str, tuple[int, float]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Answer a request; the interface is that of ASGI."""
         address = scope["client"][0] if scope.get("client") else ""
         self._note(address)
         await asyncio.sleep(self._delay(address))
@@ -101,20 +102,20 @@ class Refusals:
 
 
 class Heartbeat:
-    """Begins the answer to a request of the protocol before its script has ended, and sends something now and then.
+    """Begins the answer to an MCP request before its script has ended, and sends comments while nothing else is sent.
 
-    A proxy gives up on a connection that is silent for long. An answer that a client takes as a stream of events begins
-    after :data:`FIRST_BYTES`; one that the application sends as JSON after that becomes an event.
+    Proxies close connections that are silent for long. If the client accepts a stream of events, the answer begins
+    after :data:`FIRST_BYTES` seconds. If the application then answers in JSON, that becomes an event of the stream.
 
     Args:
-        app: What answers the requests.
+        app: The application that answers the requests.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Answer a request; the interface is that of ASGI."""
         takes_events = _EVENTS.decode() in Headers(scope=scope).get("accept", "")
         if not takes_events:
             await self._app(scope, receive, send)
@@ -130,10 +131,10 @@ class Heartbeat:
 
 
 class _Answer:
-    """One answer, which the application and the heartbeat write.
+    """One answer, to which both the application and the heartbeat write.
 
     Args:
-        send: Sends to the client.
+        send: Sends a message to the client.
         may_begin: True if the heartbeat may begin the answer.
     """
 
@@ -148,7 +149,7 @@ class _Answer:
         self._json: bytearray | None = None
 
     async def send(self, message: Message) -> None:
-        """Pass on a message of the application."""
+        """Send a message of the application to the client."""
         async with self._writing:
             self._latest = monotonic()
             if message["type"] == "http.response.start":
@@ -170,7 +171,7 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
 
     async def _add(self, message: Message) -> None:
-        """Gather an answer in JSON that comes where a stream has begun, and send it as an event."""
+        """Collect the parts of a JSON answer that comes after the stream has begun, and send it as an event."""
         assert self._json is not None
         self._json += message.get("body", b"")
         if not message.get("more_body", False):
@@ -179,7 +180,7 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": event, "more_body": False})
 
     async def beat(self) -> None:
-        """Begin the answer after a while, and break each silence, until it is over."""
+        """Begin the answer after ``FIRST_BYTES``, and send a comment after each ``SILENCE``, until it is complete."""
         if self._may_begin:
             await asyncio.sleep(FIRST_BYTES)
         while not self._is_over:

@@ -1,4 +1,4 @@
-"""Grants: functions that a person has allowed for good on the page, each with one account."""
+"""Grants: functions that a person has permanently allowed on the website, each with one account."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from kosmolua.errors import CallError, ConfigError, PluginError
 
 
 class Grants:
-    """What a tenant's people have allowed for good, in the tenant's store. Any thread may use it.
+    """The grants of a tenant, in the tenant's store. Any thread may use it.
 
-    A grant stands in for the person who would be asked; what is denied stays denied. A function that destroys cannot be
-    granted: the accounts file can allow it. Every method raises a ConfigError if the store cannot be reached.
+    A grant replaces the question to a person. A call that is denied stays denied. A function that destroys cannot be
+    granted here; only the accounts file can allow it. Every method raises a ConfigError if the store cannot be reached.
 
     Args:
-        store: Returns the store that has them.
+        store: Returns the store.
     """
 
     def __init__(self, store: Callable[[], Store]) -> None:
@@ -31,11 +31,11 @@ class Grants:
         self._store().grant(Grant(path, account, datetime.now(timezone.utc).isoformat(timespec="seconds")))
 
     def revoke(self, path: str, account: str) -> None:
-        """Have a person asked again."""
+        """Remove a grant, so that a person is asked again."""
         self._store().revoke(path, account)
 
     def patterns(self, catalog: Catalog) -> list[str]:
-        """Return the grants whose function is still there, as the option ``allow`` of a run takes them."""
+        """Return the grants whose function still exists, as patterns for the option ``allow`` of a run."""
         return [grant.pattern for grant in self if _is_there(grant, catalog)]
 
 

@@ -1,4 +1,4 @@
-"""The log of a server, as lines of JSON, and its audit: a line for each run, which is kept."""
+"""The log of a server, as lines of JSON, and its audit, a permanent file with a line for each run."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from kosmolua.serve.runs import Running
 
 AUDIT = "audit.jsonl"
 MAX_PENDING = 10_000
-"""Lines that wait to be written; further ones are lost, and counted."""
+"""The largest number of lines that wait to be written. Further lines are dropped and counted."""
 CLOSE_TIMEOUT = 2.0
 MAX_TEXT = 200
-"""Characters of what a client says of itself."""
+"""The largest number of characters of a text that the client chose, such as a path."""
 TENANT = "kosmolua.tenant"
-"""Where a request's scope has the name of the tenant whose it is."""
+"""The key in a request's scope that has the name of the tenant."""
 
 
 class Log:
-    """Writes lines of JSON in a thread of its own: whoever reads them too slowly holds nobody up.
+    """Writes lines of JSON in its own thread, so that a slow reader of the log does not delay the server.
 
     Args:
-        path: The file to append to; None for ``write``.
-        write: Writes a line elsewhere.
+        path: The file to append to; None to call ``write`` instead.
+        write: Writes a line elsewhere, such as to standard output.
 
     Raises:
         ConfigError: The file cannot be opened.
@@ -57,11 +57,11 @@ class Log:
         self._thread.start()
 
     def note(self, kind: str, **fields: object) -> None:
-        """Write what happened.
+        """Log an event.
 
         Args:
-            kind: What it is, such as ``request``.
-            fields: What is known of it; None is left out.
+            kind: The kind of event, such as ``request``.
+            fields: The fields of the event; those that are None are left out.
         """
         known = {name: value for name, value in fields.items() if value is not None}
         line = _line({"time": _now(), "kind": kind, **known})
@@ -71,11 +71,11 @@ class Log:
             self._lost += 1
 
     def reopen(self) -> None:
-        """Reopen the file, as after it was renamed."""
+        """Reopen the file, since it may have been renamed."""
         self._is_stale = True
 
     def close(self) -> None:
-        """Write what waits, for a while."""
+        """Write the waiting lines, for at most ``CLOSE_TIMEOUT`` seconds."""
         with suppress(Full):
             self._lines.put(None, timeout=CLOSE_TIMEOUT)
         self._thread.join(CLOSE_TIMEOUT)
@@ -102,7 +102,7 @@ class Log:
 
 
 class RunLog:
-    """Notes each run in the log when it starts and ends, and in the audit when it has ended.
+    """Records each run in the log when it starts and ends, and in the audit when it has ended.
 
     Args:
         log: The log.
@@ -116,14 +116,14 @@ class RunLog:
         self._mode = mode
 
     def started(self, run: Running) -> None:
-        """Take note of a run that starts."""
+        """Log that a run starts."""
         self._log.note("run started", tenant=run.tenant, run=run.id, client=run.client, script=run.script)
 
     def called(self, run: Running, call: Record) -> None:
-        """Calls are in the journal of the tenant."""
+        """Do nothing: the tenant's journal has the calls."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:
-        """Take note of a run that ended."""
+        """Record the end of a run in the log and the audit."""
         about = _about(run, outcome)
         self._log.note("run ended", tenant=run.tenant, run=run.id, **about)
         entry = {"tenant": run.tenant, "run": run.id, "client": run.client, "script": run.script}
@@ -135,24 +135,24 @@ class Entry:
     """A line of the audit.
 
     Args:
-        fields: What it has beside the time.
+        fields: The fields besides the time.
     """
 
     fields: dict[str, object]
 
     def line(self, redactor: Redactor) -> bytes:
-        """Return the line."""
+        """Return the line of JSON."""
         return _line({"time": _now(), **self.fields})
 
 
 def open_audit(warn: Callable[[str], None]) -> Journal:
-    """Return the audit in the user's state folder.
+    """Open the audit in the user's state folder and return it.
 
     Args:
-        warn: Called with a sentence when it can no longer be written, and when it can be again.
+        warn: Called with a sentence when the audit can no longer be written, and when it can be written again.
 
     Raises:
-        ConfigError: It cannot be opened: nothing is served without it.
+        ConfigError: The audit cannot be opened. A server does not start without it.
     """
     folder = state_folder()
     try:
@@ -163,11 +163,11 @@ def open_audit(warn: Callable[[str], None]) -> Journal:
 
 
 class AccessLog:
-    """Notes each request and its answer.
+    """Reports each request and its answer.
 
     Args:
-        app: What answers the requests.
-        note: Called with the scope, the status, the bytes of the body, and the seconds that it took.
+        app: The application that answers the requests.
+        note: Called with the scope, the status, the size of the body in bytes, and the duration in seconds.
     """
 
     def __init__(self, app: ASGIApp, note: Callable[[Scope, int, int, float], None]) -> None:
@@ -175,7 +175,7 @@ class AccessLog:
         self._note = note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Answer a request; the interface is that of ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -195,7 +195,7 @@ class AccessLog:
 
 
 def request_fields(scope: Scope, status: int, size: int, seconds: float) -> dict[str, Any]:
-    """Return what the log has of a request; a status of 0 means that the client was gone before the answer began."""
+    """Return the fields of a request for the log. Status 0 means that the client disconnected before it."""
     headers = Headers(scope=scope)
     return {
         "tenant": scope.get(TENANT),

@@ -1,4 +1,4 @@
-"""Metrics: counts and durations of runs, calls and requests, as Prometheus reads them."""
+"""Metrics for Prometheus: counts and durations of runs, calls and requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from kosmolua.serve.tenants import Tenant
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable with the folder in which several processes count; it is set before the library is imported."""
+"""The environment variable with the folder in which several processes keep their counts. It must be set before the
+library is imported."""
 PREFIX = "kosmolua"
 _LOAD: tuple[tuple[str, str, Literal["livemax", "livesum"]], ...] = (
     ("workers", "Scripts that can run at once.", "livemax"),
@@ -26,16 +27,16 @@ _LOAD: tuple[tuple[str, str, Literal["livemax", "livesum"]], ...] = (
     ("queue", "Scripts that wait for a worker.", "livesum"),
     ("approvals_waiting", "Calls of running scripts that wait for a person.", "livesum"),
 )
-"""Of what is looked up: the name, the sentence, and what it is for several processes."""
+"""The gauges that are updated when the metrics are read: name, description, and how processes are combined."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
-    """What a server counts, of all tenants.
+    """The metrics of a server, for all tenants.
 
     Args:
-        tenants: Returns who is served, for what is looked up when the metrics are read.
+        tenants: Returns the tenants. It is called when the metrics are read.
     """
 
     def __init__(self, tenants: Callable[[], Iterable[Tenant]]) -> None:
@@ -59,39 +60,39 @@ class Metrics:
             ProcessCollector(registry=registry)
 
     def started(self, run: Running) -> None:
-        """Runs under way are counted when the metrics are read."""
+        """Do nothing: active runs are counted when the metrics are read."""
 
     def called(self, run: Running, call: Record) -> None:
-        """Take note of a call that ended."""
-        integration = call.path.rpartition(".")[0] if call.effect else ""  # a path that leads nowhere is the script's
+        """Count a call that ended."""
+        integration = call.path.rpartition(".")[0] if call.effect else ""  # an unknown path may be any text
         self._calls.labels(run.tenant, integration, call.effect or "", call.status, call.error or "").inc()
         self._call_seconds.labels(run.tenant, integration).observe(call.duration_ms / 1000)
 
     def ended(self, run: Running, outcome: Outcome) -> None:
-        """Take note of a run that ended."""
+        """Count a run that ended."""
         self._runs.labels(run.tenant, outcome.status).inc()
         self._run_seconds.labels(run.tenant).observe(run.seconds)
         if outcome.error:
             self._errors.labels(run.tenant, _code_of(outcome)).inc()
 
     def requested(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Take note of a request.
+        """Count a request.
 
         Args:
-            route: Which of the application's routes answered it.
-            method: Such as ``POST``.
-            status: The status of the answer; 0 if the client was gone.
-            seconds: How long it took.
+            route: The route of the application that answered it.
+            method: The method, such as ``POST``.
+            status: The status of the answer; 0 if the client disconnected before.
+            seconds: The duration.
         """
         self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
     def refused(self) -> None:
-        """Take note of a request without a tenant's token."""
+        """Count a request without a tenant's token."""
         self._refusals.inc()
 
     def refresh(self) -> None:
-        """Look up how busy each tenant's workers are, and what waits."""
+        """Update the gauges: how busy each tenant's workers are, and how many scripts and calls wait."""
         for tenant in self._tenants():
             load = tenant.runtime.load
             values = load.workers, load.busy, load.queued, len(tenant.approvals)
@@ -99,7 +100,7 @@ class Metrics:
                 gauge.labels(tenant.name).set(value)
 
     def page(self) -> bytes:
-        """Return all metrics in the text format of Prometheus, those of all processes of the server."""
+        """Return the metrics of all processes of the server, in the text format of Prometheus."""
         self.refresh()
         if not self._is_shared:
             return generate_latest(self._registry)
@@ -109,7 +110,7 @@ class Metrics:
 
 
 def _code_of(outcome: Outcome) -> str:
-    """Return the code of the error that ended a run, if it is one of the program's: a script can make up any."""
+    """Return the code of the error that ended a run. A script can make up any code, so all of those count as one."""
     error = outcome.error
     assert error
     return ScriptError.code if isinstance(error, ScriptError) else error.code

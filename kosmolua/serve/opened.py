@@ -1,4 +1,4 @@
-"""A tenant's section of the accounts file with what it names: tokens, and a runtime with its accounts."""
+"""Opening tenants: making the tokens and the runtime from a tenant's section of the accounts file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _ignore(_: object) -> None:
 
 @dataclass(frozen=True)
 class Common:
-    """What the command line gives to all tenants.
+    """The options from the command line that all tenants share.
 
     Args:
         simulate: Answer calls from simulators.
@@ -31,11 +31,11 @@ class Common:
         plugins: Integrations that all tenants have.
         read_only: Deny every write.
         deny: Patterns of functions that are denied.
-        limits: Limits of scripts, where a tenant has no others.
-        require_isolation: Run no script if the system lacks a layer around the sandbox.
+        limits: The limits of scripts, unless a tenant has its own.
+        require_isolation: Run no script if the system lacks an isolation layer.
         check: Refuse scripts that are certain to fail.
         environ: The environment that secrets may come from.
-        warn: Called with a sentence about what is unwise but works.
+        warn: Called with a sentence about a setting that is unwise but works.
     """
 
     simulate: bool = False
@@ -51,16 +51,16 @@ class Common:
 
 
 class Opened:
-    """A tenant's section with what it names: its tokens, and a runtime with its accounts.
+    """The objects that are made from a tenant's section: its tokens, and a runtime with its accounts.
 
     Args:
-        settings: What its section says.
-        common: What all tenants have.
-        server: What the file says of the server.
-        stores: Keep the recordings of all tenants; None if each keeps them in its folder.
+        settings: The settings in the tenant's section.
+        common: The options that all tenants share.
+        server: The settings of the server.
+        stores: The stores for the recordings of all tenants; None to keep each tenant's recordings in its folder.
 
     Raises:
-        ConfigError: A file cannot be read, or says something that it may not; a token is missing or too short.
+        ConfigError: A file cannot be read or has an invalid value, or a token is missing or too short.
     """
 
     def __init__(self, settings: TenantSettings, common: Common, server: Settings, stores: Stores | None) -> None:
@@ -99,15 +99,15 @@ def open_runtime(
     """Return a new runtime with the accounts and integrations of a tenant.
 
     Args:
-        settings: What its section says.
-        common: What all tenants have.
-        server: What the file says of the server.
-        store: Keeps its recordings; None if its folder does.
+        settings: The settings in the tenant's section.
+        common: The options that all tenants share.
+        server: The settings of the server.
+        store: The store for its recordings; None to keep them in its folder.
         simulate: Whether its calls are simulated.
-        given: Further parameters of the runtime.
+        given: Further arguments of :class:`~kosmolua.runtime.Runtime`.
 
     Raises:
-        ConfigError: A file cannot be read, or says something that it may not.
+        ConfigError: A file cannot be read or has an invalid value.
     """
     runtime = Runtime(
         settings.accounts or server.path,

@@ -1,4 +1,4 @@
-"""What the accounts file gives to the server itself: the stores of its tenants, and its secrets."""
+"""The server's own stores and secrets, from the accounts file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kosmolua.serve.settings import Given, Settings
 
 
 class Own:
-    """What is the server's own. Every method raises a ConfigError if a secret's source does not give it.
+    """The server's own stores and secrets. Every method raises a ConfigError if a secret is missing at its source.
 
     Args:
-        settings: What the file says.
+        settings: The settings of the server.
         environ: The environment that secrets may come from.
-        warn: Called with a sentence about what is unwise but works.
+        warn: Called with a sentence about a setting that is unwise but works.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
@@ -38,10 +38,10 @@ class Own:
         return open_stores(where if "://" in where else str(self._folder / expanded(where)))
 
     def cookie_key(self, stores: Stores | None) -> bytes:
-        """Return what signs the cookies of the page: what the file has, or the stores have, or else another key.
+        """Return the key that signs cookies: the key in the settings, else that of the stores, else a random one.
 
         Args:
-            stores: Those of the tenants, or None.
+            stores: The stores of the tenants, or None.
         """
         if self._settings.cookie_key is not None:
             return sha256(self.secret("serve.cookie_key", self._settings.cookie_key).reveal().encode()).digest()
@@ -53,7 +53,7 @@ class Own:
         return None if given is None else self.secret("serve.metrics_token", given)
 
     def client_secret(self) -> Secret | None:
-        """Return what the server shows to the provider that people sign in at, or None."""
+        """Return the client secret for the OpenID Connect provider, or None."""
         given = self._settings.oidc.client_secret if self._settings.oidc else None
         return None if given is None else self.secret("serve.oidc.client_secret", given)
 
@@ -61,8 +61,8 @@ class Own:
         """Return a secret.
 
         Args:
-            where: How messages name it.
-            given: The secret as the file gives it.
+            where: The key of the secret, for messages.
+            given: The secret in the accounts file.
         """
         try:
             return self._sources.read(where, given)

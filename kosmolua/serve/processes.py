@@ -1,8 +1,8 @@
-"""Several processes behind one address: who owns which tenant, and how a connection is handed to its owner.
+"""Several processes behind one address: which process owns which tenant, and passing connections to the owner.
 
-Each process can serve each tenant. So that sessions, parked questions and shares of workers stay in one place, a tenant
-has one owner: whoever accepts a connection reads the head of its first request, and hands a connection of another's
-tenant to that process, with what was read. A connection that was handed over stays.
+Each process can serve each tenant. But each tenant has one owner, so that its sessions, waiting questions and workers
+are in one process. The process that accepts a connection reads the head of the first request. If another process owns
+the tenant, it passes the connection and the data that it has read to the owner. The owner then keeps the connection.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from kosmolua.mcp.connections import Connection
+from kosmolua.runs.telemetry import flush_spans
 from kosmolua.serve.tenants import Tenants
 
 RESTART_DELAY = 1.0
-"""Seconds before a process takes the place of one that has died."""
+"""Seconds before a new process replaces one that has died."""
 _END = b"\r\n\r\n"
 
 
@@ -34,7 +35,7 @@ class Group:
     """The processes of a server.
 
     Args:
-        count: How many there are.
+        count: The number of processes.
     """
 
     def __init__(self, count: int) -> None:
@@ -42,13 +43,13 @@ class Group:
         self._ends = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
 
     def run(self, work: Callable[[int], None], ended: Callable[[int], None]) -> None:
-        """Do the work in each process, and return when all have ended after a signal to stop.
+        """Start the processes, and return when all have ended after a signal to stop.
 
-        One that ends by itself is replaced. SIGTERM, SIGINT and SIGHUP go to all of them.
+        A process that ends by itself is replaced. SIGTERM, SIGINT and SIGHUP are forwarded to all processes.
 
         Args:
-            work: Called in each process with its number.
-            ended: Called with the id of a process that has ended.
+            work: Called in each process with the number of the process.
+            ended: Called with the process id of each process that has ended.
         """
         numbers: dict[int, int] = {}
         stopping: list[int] = []
@@ -73,20 +74,20 @@ class Group:
                     numbers[_start(work, number)] = number
 
     def member(self, number: int, tenants: Tenants) -> Member:
-        """Return what the process of a number knows of the others."""
+        """Return the member for the process with this number, with which it reaches the others."""
         receiving = self._ends[number][0]
         receiving.settimeout(0)
         return Member(number, receiving, [sending for _, sending in self._ends], tenants)
 
 
 class Member:
-    """One process of a group, as its connections see it.
+    """The links of one process of a group to the others.
 
     Args:
-        number: Its number.
-        receiving: Where connections come from the others.
-        sending: Where they go to, by number.
-        tenants: Who is served.
+        number: The number of the process.
+        receiving: The socket on which connections arrive from other processes.
+        sending: For each process, the socket to send it connections.
+        tenants: The tenants of the server.
     """
 
     def __init__(
@@ -98,10 +99,10 @@ class Member:
         self._tenants = tenants
 
     def listen(self, protocol: Callable[[], RoutedConnection]) -> None:
-        """Serve the connections that others hand over.
+        """Serve the connections that other processes hand over.
 
         Args:
-            protocol: Returns a connection.
+            protocol: Makes the protocol object for a connection.
         """
         loop = asyncio.get_running_loop()
         taking: set[asyncio.Task[None]] = set()
@@ -119,17 +120,17 @@ class Member:
         loop.add_reader(self._receiving, receive)
 
     def owner_of(self, head: bytes) -> int | None:
-        """Return the number of the process that a request belongs to, or None if any will do."""
+        """Return the number of the process that owns the tenant of a request, or None if any process may serve it."""
         place = self._tenants.place_of(_bearer(head))
         return None if place is None else place % len(self._sending)
 
     def hand_over(self, owner: int, connection: socket.socket, read: bytes) -> bool:
-        """Give a connection to another process, and return True; False if this one has to serve it.
+        """Pass a connection to another process and return True. Return False if this process has to serve it.
 
         Args:
-            owner: The number of the process.
+            owner: The number of the process that owns the tenant.
             connection: The connection.
-            read: What was read from it.
+            read: The data that was read from it.
         """
         if owner == self._number:
             return False
@@ -140,7 +141,7 @@ class Member:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
             try:
                 self._sending[owner].sendmsg([b"."], rights, socket.MSG_DONTWAIT)
-            except OSError:  # it has died, or has more than it can take
+            except OSError:  # the process has died, or its queue is full
                 return False
         return True
 
@@ -158,13 +159,13 @@ class Member:
 
 
 class RoutedConnection(Connection):
-    """A connection that is handed to the process that owns the tenant of its first request.
+    """A connection, which is passed to the process that owns the tenant of its first request.
 
     Args:
         config: The server's settings.
-        server_state: What its connections share.
-        app_state: What the application shares.
-        _loop: The event loop; by default the one that runs.
+        server_state: The state that all connections of the server share.
+        app_state: The state of the application.
+        _loop: The event loop; by default the running one.
     """
 
     member: Member
@@ -185,13 +186,13 @@ class RoutedConnection(Connection):
         """Serve a connection that another process has handed over.
 
         Args:
-            read: What that has read from it.
+            read: The data that the other process has read from it.
         """
         self._head = None
         super().data_received(read)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and once the first head is there, decide who serves it."""
+        """Handle incoming data. Once the head of the first request is complete, decide which process serves it."""
         if self._head is None:
             super().data_received(data)
             return
@@ -215,14 +216,16 @@ def _start(work: Callable[[int], None], number: int) -> int:
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(each, signal.SIG_DFL)
         work(number)
-    except BaseException:  # noqa: BLE001 - whatever it is, this process ends here
+        status = 0
+    except BaseException:  # noqa: BLE001 - this process ends here after any error
         traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
+        status = 1
+    flush_spans()
+    os._exit(status)
 
 
 def _bearer(head: bytes) -> bytes:
-    """Return the token in the head of a request, or nothing."""
+    """Return the bearer token in the head of a request, or empty bytes."""
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"authorization":

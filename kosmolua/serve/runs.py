@@ -1,4 +1,4 @@
-"""Runs under way: what a server knows of them, and who is told when one starts, makes a call, and ends."""
+"""Active runs of a server, and the observers that are told when a run starts, makes a call, and ends."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from kosmolua.runs import Outcome
 
 @dataclass
 class Running:
-    """A run under way.
+    """An active run.
 
     Args:
-        tenant: Whose it is.
-        id: Its id, which its recording has too.
-        client: The client that wants it, as the server tells clients apart.
+        tenant: The name of its tenant.
+        id: The id of the run, and of its recording.
+        client: The name by which the server identifies the client that started it.
         script: The name of its script.
-        sha256: The hash of the script's text, in hex; None if it goes on with a recorded run.
-        started: When, in UTC.
+        sha256: The SHA-256 of the script's text, in hex, or None.
+        started: The time of the start, in UTC.
     """
 
     tenant: str
@@ -34,18 +34,18 @@ class Running:
 
     @property
     def seconds(self) -> float:
-        """The seconds since its start."""
+        """The seconds since the start of the run."""
         return monotonic() - self._clock
 
 
 class Observer(Protocol):
-    """Is told of the runs of all tenants, from any thread; what it raises ends the run."""
+    """Is told of the runs of all tenants, in any thread. An error that it raises ends the run."""
 
     def started(self, run: Running) -> None:
-        """Take note of a run that starts."""
+        """Handle the start of a run."""
 
     def called(self, run: Running, call: Record) -> None:
-        """Take note of a call that ended."""
+        """Handle the end of a call."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:
-        """Take note of a run that ended."""
+        """Handle the end of a run."""

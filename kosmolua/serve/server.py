@@ -1,4 +1,4 @@
-"""The server: where it listens, how it stops without losing a run, and how it is told of new settings."""
+"""The server: listening, stopping without losing a run, and reloading the settings."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from kosmolua.serve.tenants import Tenants
 
 REFRESH_INTERVAL = 1.0
 LINGER = 1.0
-"""Seconds in which clients can still ask, once the last run of a server that is told to stop has ended."""
+"""Seconds in which clients can still send requests after the last run, when the server is told to stop."""
 ANSWER_TIMEOUT = 5
-"""Seconds for answers under way, once no run is."""
+"""Seconds that unfinished answers get once no run is active."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the command line says of a server.
+    """The options of a server from the command line.
 
     Args:
-        listen: Where to listen, as it was typed.
+        listen: The address to listen on, as it was typed.
         accounts: The accounts file, or None if there is none.
-        common: What all tenants have.
-        drain: Seconds that runs under way get to end when the server is told to stop.
-        processes: How many processes serve behind the address.
+        common: The options that all tenants share.
+        drain: Seconds that active runs get to end when the server is told to stop.
+        processes: How many processes serve the address.
         write: Writes a line of the log if the accounts file names no file for it.
-        announce: Called with a sentence for the person who started it.
+        announce: Called with a sentence for the person who started the server.
     """
 
     listen: str
@@ -62,14 +62,14 @@ class Plan:
 def serve(plan: Plan) -> None:
     """Serve until the process receives a signal to stop.
 
-    SIGTERM lets runs under way end first, and a second one does not. SIGHUP reads the accounts file again and reopens
-    log, audit and journals.
+    SIGTERM lets active runs end first; a second SIGTERM stops at once. SIGHUP reads the accounts file again and reopens
+    the log, the audit and the journals.
 
     Args:
-        plan: What the command line says.
+        plan: The options from the command line.
 
     Raises:
-        ConfigError: There is no tenant, or one cannot be opened, or the address cannot be listened on.
+        ConfigError: There is no tenant, a tenant cannot be opened, or the server cannot listen on the address.
     """
     address = Address.read(plan.listen)
     settings = files.read(plan.accounts)
@@ -84,7 +84,7 @@ def serve(plan: Plan) -> None:
 
 
 def _serve_with_many(plan: Plan, settings: Settings, listener: Listener, url: str) -> None:
-    tenants = Tenants(settings, plan.common)  # whoever reads a wrong file is told before processes start
+    tenants = Tenants(settings, plan.common)  # a wrong file is reported before processes start
     tenants.disconnect()  # processes must not share a connection
     plan.announce(_announcement(tenants, url))
     group = Group(plan.processes)
@@ -119,10 +119,10 @@ class Server(uvicorn.Server):
     """The server of one process.
 
     Args:
-        house: What it serves.
-        plan: What the command line says.
+        house: The objects that the application's parts share.
+        plan: The options from the command line.
         audit: The audit.
-        member: What it knows of other processes of the server, if there are any.
+        member: The links to the other processes of the server, or None if there are none.
     """
 
     def __init__(self, house: House, plan: Plan, audit: Journal, member: Member | None) -> None:
@@ -147,7 +147,7 @@ class Server(uvicorn.Server):
             self._loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, also for connections that other processes hand over."""
+        """Begin to listen on the address, and for connections that other processes hand over."""
         await super().startup(sockets)
         if self._member:
             made: Any = self.config.http_protocol_class
@@ -155,13 +155,13 @@ class Server(uvicorn.Server):
             self._begin(self._refresh())
 
     async def _refresh(self) -> None:
-        """Keep what the metrics of all processes have of this one's load up to date."""
+        """Update this process's load in the shared metrics at intervals."""
         while not self.should_exit:
             self._house.metrics.refresh()
             await asyncio.sleep(REFRESH_INTERVAL)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Let runs end and then stop, for SIGTERM; stop at once for Ctrl-C, or the second signal."""
+        """On the first SIGTERM let runs end and then stop. On Ctrl-C or a second signal stop at once."""
         if self._is_draining or sig == signal.SIGINT:
             self.should_exit = True
             return
@@ -174,7 +174,7 @@ class Server(uvicorn.Server):
         task.add_done_callback(self._tasks.discard)
 
     async def _drain(self) -> None:
-        """Answer no probe for readiness any more, let runs end, and stop."""
+        """Report that the server is not ready, let runs end, and stop."""
         self._house.is_ready = False
         self._house.log.note("draining", seconds=self._plan.drain)
         await self._house.tenants.drain(self._plan.drain)
@@ -197,7 +197,7 @@ class Server(uvicorn.Server):
 
 
 def _names_in(listen: str) -> tuple[str, ...]:
-    """Return the host of an address as it was typed, if it is a name."""
+    """Return the host in an address as it was typed, as a tuple; an empty one if there is none."""
     try:
         host = urlsplit(f"//{listen}").hostname
     except ValueError:

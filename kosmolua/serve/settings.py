@@ -22,7 +22,7 @@ from kosmolua.schema.mismatch import Mismatch, must_be
 from kosmolua.suggestions import did_you_mean
 
 MAX_TOKENS = 2
-"""Tokens of a tenant that are valid at the same time, so that one can take the other's place."""
+"""The number of a tenant's tokens that can be valid at the same time, so that a new one can replace the old one."""
 DEFAULT_WORKERS = 32
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 STANZA = """\
@@ -31,18 +31,18 @@ token = { env = "NAME_TOKEN" }               # or { file = "..." }, { command = 
 accounts = "NAME-accounts.toml"              # the accounts of its scripts
 permissions = { write = "ask" }              # at most; its accounts may allow less"""
 Given = str | Mapping[str, Any]
-"""A secret as the file gives it: the text, or a table with its source."""
+"""A secret in the accounts file: its text, or a table with its source."""
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """Whose signed tokens (JWT) are a tenant's.
+    """The signed tokens (JWT) that a tenant accepts.
 
     Args:
-        issuer: Their ``iss``.
-        audience: Their ``aud``.
-        jwks: Where the issuer's keys are: a URL, or a file.
-        claims: Further claims that they must have, each with its value.
+        issuer: The required ``iss``.
+        audience: The required ``aud``.
+        jwks: The URL or the file that has the issuer's keys.
+        claims: Further required claims, each with its value.
     """
 
     issuer: str
@@ -53,13 +53,13 @@ class Issuer:
 
 @dataclass(frozen=True)
 class Provider:
-    """Where people sign in to the page, by OpenID Connect. Whose they are is what tenants say of signed tokens.
+    """The OpenID Connect provider where people sign in to the website. The token decides which tenant is theirs.
 
     Args:
-        issuer: The address below which the provider describes itself.
-        client_id: What this server is called there.
-        client_secret: What it proves that with, or None.
-        scopes: What is asked for.
+        issuer: The URL of the provider, below which its configuration is.
+        client_id: The client id of this server at the provider.
+        client_secret: The client secret, or None.
+        scopes: The scopes to ask for.
     """
 
     issuer: str
@@ -70,17 +70,17 @@ class Provider:
 
 @dataclass(frozen=True)
 class TenantSettings:
-    """What ``[tenants.NAME]`` says.
+    """The settings in ``[tenants.NAME]``.
 
     Args:
-        name: The name.
-        token: The tokens that are its, one or two.
-        jwt: Whose signed tokens are its, or None.
+        name: The name of the tenant.
+        token: Its tokens, one or two.
+        jwt: The signed tokens that it accepts, or None.
         accounts: Its accounts file; None for the accounts in the server's own file.
-        plugins: Integrations that only it has.
-        scripts: The folder of its scripts; None for one that the server keeps for it.
-        permissions: What it may do at most.
-        limits: Limits of its scripts that differ from the server's.
+        plugins: Integrations that only this tenant has.
+        scripts: The folder of its scripts; None for a folder in the server's state folder.
+        permissions: The permissions that it has at most.
+        limits: The limits of its scripts that differ from the server's.
         workers: How many of its scripts run at once; None for an equal share.
     """
 
@@ -96,29 +96,29 @@ class TenantSettings:
 
     @property
     def is_open(self) -> bool:
-        """True if it needs no token."""
+        """True if requests to this tenant need no token."""
         return not self.token and self.jwt is None
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What an accounts file says of the server.
+    """The settings of the server in an accounts file.
 
     Args:
         path: The file, or None if there is none.
         tenants: The tenants, by name.
-        hosts: Names that a request may call the server by, beside its address.
+        hosts: The names of the server that a request may have in ``Host``, besides IP addresses.
         metrics_token: The token for ``/metrics``, or None.
         approval_wait: Seconds that a call waits for an approval before its run is paused.
-        max_request: Bytes of the body of a request.
-        max_headers: Bytes of the head of a request.
-        workers: How many scripts run at once, those of all tenants together.
+        max_request: The largest body of a request, in bytes.
+        max_headers: The largest head of a request, in bytes.
+        workers: How many scripts of all tenants run at once.
         log: The file of the log; None for standard output.
-        store: Where recordings, questions to people and grants are kept for all replicas, a folder or the address of a
+        store: Where recordings, questions to people and grants are kept for all replicas: a folder or the URL of a
             database; None for the user's state folder.
-        cookie_key: Signs the cookies of the page; None for the key that the store has, or without one another at each
-            start.
-        oidc: Where people sign in, or None if they do by tokens alone.
+        cookie_key: The key that signs the website's cookies; None for the key in the store or, without a store, a
+            random key at each start.
+        oidc: The provider where people sign in, or None if they sign in only by tokens.
     """
 
     path: Path | None
@@ -143,10 +143,10 @@ def read(path: str | None) -> Settings:
     """Return the settings in an accounts file.
 
     Args:
-        path: The file; None if there is none.
+        path: The path of the file; None if there is none.
 
     Raises:
-        ConfigError: The file cannot be read, a key is unknown, or a value does not fit.
+        ConfigError: The file cannot be read, a key is unknown, or a value is invalid.
     """
     if path is None:
         return Settings(None, {})
@@ -164,7 +164,7 @@ def read(path: str | None) -> Settings:
 def _tenant(file: Path, name: str, table: Table) -> TenantSettings:
     if not _NAME.fullmatch(name):
         hint = "a-z, 0-9, _ and -, a letter or digit first"
-        raise _wrong(file, f"[tenants.{name[:80]}]: a tenant cannot be called this", TENANTS, name, hint=hint)
+        raise _wrong(file, f"[tenants.{name[:80]}]: this is not a valid name for a tenant", TENANTS, name, hint=hint)
     checked = _checked(file, table, _TENANT, TENANTS, name)
     if "token" not in checked and "jwt" not in checked:
         raise _wrong(file, f"[tenants.{name}] has neither token nor jwt", TENANTS, name, hint=STANZA)
@@ -176,20 +176,24 @@ def _tenant(file: Path, name: str, table: Table) -> TenantSettings:
 
 
 def _refuse_same_issuers(file: Path, tenants: Mapping[str, TenantSettings]) -> None:
-    """Refuse two tenants that the same signed token would fit."""
+    """Raise an error if two tenants would accept the same signed token."""
     issuers = [(name, each.jwt) for name, each in tenants.items() if each.jwt]
     for place, (name, one) in enumerate(issuers):
         for other_name, other in issuers[place + 1 :]:
             same = (one.issuer, one.audience) == (other.issuer, other.audience)
             shared = one.claims.keys() & other.claims.keys()
             if same and all(one.claims[key] == other.claims[key] for key in shared):
-                what = f"the same token (JWT) would be one of {name} and of {other_name}"
-                hint = "give each an audience of its own, or claims that differ"
+                what = f"the tenants {name} and {other_name} would accept the same token (JWT)"
+                hint = "give each its own audience, or claims that differ"
                 raise _wrong(file, what, TENANTS, other_name, "jwt", hint=hint)
 
 
 def _checked(file: Path, table: object, known: Mapping[str, Check], *section: str) -> dict[str, Any]:
-    """Return the values of a section as the settings have them."""
+    """Return the checked and converted values of a section.
+
+    Raises:
+        ConfigError: The section is not a table, a key is unknown, or a value is invalid.
+    """
     name = ".".join(section)
     if not isinstance(table, dict):
         raise _wrong(file, f"{name} must be a table, such as [{name}]", *section)
@@ -210,7 +214,7 @@ def _wrong(file: Path, what: str, *keys: str, hint: str | None = None) -> Config
     return ConfigError(f"{file}:{line}: {what}" if line else f"{file}: {what}", hint=hint)
 
 
-# Each takes the value of a key and returns what the settings have, or raises Mismatch.
+# Each of these functions takes the value of a key and returns it converted for the settings, or raises Mismatch.
 
 
 def _text(value: object) -> str:
@@ -258,7 +262,7 @@ def _secret(value: object) -> Given:
 def _tokens(value: object) -> tuple[Given, ...]:
     given = value if isinstance(value, list) else [value]
     if not 0 < len(given) <= MAX_TOKENS:
-        raise Mismatch(f"must be one secret, or a list of two while one takes the other's place, not {len(given)}")
+        raise Mismatch(f"must be one secret, or a list of two while one replaces the other, not {len(given)}")
     return tuple(_secret(each) for each in given)
 
 

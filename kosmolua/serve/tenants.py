@@ -1,4 +1,4 @@
-"""Tenants: who is served, each with a runtime, recordings and a protocol server of its own."""
+"""Tenants of the server, each with its own runtime, recordings and MCP server."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tokens import Tokens, may_be_signed
 
 OPEN_TENANT = "simulated"
-"""The tenant of a server that has none and only simulates."""
+"""The name of the only tenant of a server that has no tenants and only simulates."""
 POLL_INTERVAL = 0.05
 RETIREMENT = 5.0
-"""Seconds for which a runtime that was replaced is kept after its last run: somebody may have just looked it up."""
+"""Seconds for which a replaced runtime is kept: a request may have looked it up just before it was replaced."""
 
 
 def _ignore(_: object) -> None:
@@ -42,15 +42,15 @@ def _ignore(_: object) -> None:
 
 
 class Tenant:
-    """One of those who are served. Nothing of it is reached through another.
+    """A tenant of the server. It has no access to other tenants.
 
     Args:
-        opened: Its section, with what that names.
-        common: What all tenants have.
-        observers: Who is told of its runs.
+        opened: The objects that are made from its section.
+        common: The options that all tenants share.
+        observers: The observers that are told of its runs.
 
-    ``name`` is its name, ``approvals`` has the calls of its running scripts that wait for a person, and ``grants`` what
-    its people have allowed for good.
+    ``name`` is its name. ``approvals`` has the calls of its running scripts that wait for a person, and ``grants`` the
+    functions that its people have permanently allowed.
     """
 
     def __init__(self, opened: Opened, common: Common, observers: Sequence[Observer] = ()) -> None:
@@ -74,23 +74,23 @@ class Tenant:
         self.mcp: ASGIApp = Clients(
             self._sessions.handle_request, has_runs=self._handlers.has_runs, end_runs=self._handlers.end_runs
         )
-        """Answers requests of the protocol, once :meth:`start` has returned."""
+        """The ASGI application that answers MCP requests, once :meth:`start` has returned."""
         self._stopping = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
 
     @property
     def runtime(self) -> Runtime:
-        """What runs its scripts. A reload replaces it, so look it up for each request."""
+        """The runtime of its scripts. A reload replaces it, so look it up for each request."""
         return self._opened.runtime
 
     @property
     def settings(self) -> TenantSettings:
-        """What its section says."""
+        """The settings in its section."""
         return self._opened.settings
 
     @property
     def tokens(self) -> Tokens:
-        """The tokens that were given to it."""
+        """Its configured tokens."""
         return self._opened.tokens
 
     @property
@@ -100,34 +100,39 @@ class Tenant:
 
     @property
     def folder(self) -> str:
-        """The folder of what is kept for it alone, which need not exist."""
+        """The folder for the files of this tenant, which need not exist."""
         return self._opened.folder
 
     def simulated(self) -> Runtime:
-        """Return a new runtime with its accounts and integrations, whose calls are simulated and in no journal."""
+        """Return a new runtime with its accounts and integrations, whose calls are simulated."""
         return self._opened.open_runtime(simulate=True)
 
     def may_bear_signed(self, token: bytes) -> bool:
-        """Return True if a token says that it is one of the tenant's issuer, which anybody could say."""
+        """Return True if a token claims to be of the tenant's issuer. The signature is not verified."""
         return self._opened.signed is not None and may_be_signed(token) and self._opened.signed.may_fit(token)
 
     async def bears_signed(self, token: bytes) -> bool:
-        """Return True if a token is one that the tenant's issuer signed for it."""
+        """Return True if the tenant's issuer signed a token for this tenant."""
         return self._opened.signed is not None and await self._opened.signed.accept(token)
 
-    # Its scripts
+    # Runs
 
     way_to_approve = "on the page of this server"
 
     def running(self) -> list[Running]:
-        """Return its runs under way, the oldest first."""
+        """Return its active runs, the oldest first."""
         return list(self._running.values())
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
-        """Run a script as one of a client: recorded unless it only plans, counted, and in the audit.
+        """Run a script for a client, and return its outcome. The run is in the metrics and in the audit.
 
-        A call that must be approved waits for a person at the page or at the client, and pauses the run if nobody
-        answers in time. Cancelling the task ends the script; if it waits for a person, it is paused.
+        Unless the run only makes a plan, it is recorded. A call that must be approved waits for a person on the website
+        or at the client; if nobody answers in time, the run is paused. Cancelling the task ends the script, or pauses
+        it if it waits for a person.
+
+        Args:
+            source: The text of the script.
+            options: The options of the run.
         """
         run = options["run"] = options.get("run") or os.urandom(6).hex()
         if not options.get("planning"):
@@ -137,16 +142,16 @@ class Tenant:
         return await self._attend(running, options, lambda runtime, given: runtime.run_async(source, **given))
 
     async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
-        """Go on with a recorded run, of whichever client of this tenant.
+        """Resume a recorded run of any client of this tenant, and return its outcome.
 
         Args:
-            run: Its id.
-            options: As a run takes them.
-            decided: What a person decided about its calls: ``approve``, ``deny``, ``done`` and ``again``, as
-                :meth:`kosmolua.Runtime.resume` takes them.
+            run: The id of the run.
+            options: The options of the run.
+            decided: A person's decisions about its calls: the arguments ``approve``, ``deny``, ``done`` and ``again``
+                of :meth:`kosmolua.Runtime.resume`.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: There is no such run.
         """
         recording = await asyncio.to_thread(self.runtime.store.read, run)
         script = recording.script
@@ -202,15 +207,15 @@ class Tenant:
         for each in self._observers:
             each.ended(running, outcome)
 
-    # Its life
+    # Starting and stopping
 
     @property
     def is_stopped(self) -> bool:
-        """True if it answers no request of the protocol any more."""
+        """True if it no longer answers MCP requests."""
         return self._stopping.is_set()
 
     async def start(self) -> None:
-        """Begin to answer requests of the protocol."""
+        """Begin to answer MCP requests."""
         ready = asyncio.Event()
         self._serving = asyncio.create_task(self._serve(ready))
         waiting = asyncio.create_task(ready.wait())
@@ -220,7 +225,7 @@ class Tenant:
             self._serving.result()
 
     def adopt(self, opened: Opened) -> None:
-        """Serve with another section from now on. Scripts that run go on with what they started with."""
+        """Use another section from now on. Scripts that are running keep the settings that they started with."""
         former, self._opened = self._opened, opened
         self._handlers.adopt(opened.runtime, read_only=self._common.read_only, simulated=self._common.simulate)
         task = asyncio.create_task(_retire(former.runtime))
@@ -228,14 +233,14 @@ class Tenant:
         task.add_done_callback(self._retiring.discard)
 
     async def drain(self, seconds: float) -> None:
-        """Begin no further run, and wait until those under way have ended, at most for so many seconds."""
+        """Refuse further runs, and wait at most ``seconds`` until the active runs have ended."""
         self._is_draining = True
         ends = asyncio.get_running_loop().time() + seconds
         while self._running and asyncio.get_running_loop().time() < ends:
             await asyncio.sleep(POLL_INTERVAL)
 
     async def stop(self) -> None:
-        """End its scripts and sessions. What waits for a person is paused, and recorded runs can go on later."""
+        """End its scripts and sessions. Runs that wait for a person are paused; all recorded runs can be resumed."""
         self._is_draining = True
         if self.approvals.release():
             await self.drain(1.0)
@@ -256,7 +261,7 @@ class Tenant:
 
 
 async def _retire(runtime: Runtime) -> None:
-    """Close a runtime once nothing runs with it, or when this task is cancelled."""
+    """Close a runtime once it has no active runs, or when this task is cancelled."""
     try:
         await asyncio.sleep(RETIREMENT)
         while runtime.is_running:
@@ -274,20 +279,20 @@ async def _dismiss(tenant: Tenant) -> None:
 
 
 class Tenants:
-    """All who are served.
+    """All tenants of the server.
 
     Args:
-        settings: What the accounts file says.
-        common: What the command line gives to all of them.
-        observers: Who is told of their runs.
-        key: Signs the cookies of the page, if the processes of a server share one.
+        settings: The settings in the accounts file.
+        common: The options from the command line that all tenants share.
+        observers: The observers that are told of the tenants' runs.
+        key: The key that signs the website's cookies, if the processes of a server share one.
 
-    ``settings`` is what the file says, as it was read last, ``metrics_token`` the token for the metrics that it names,
-    and ``client_secret`` that of the provider that people sign in at. ``key`` signs the cookies of the page: the one
-    that the file has, or else that of the stores, which all replicas share, or else another one at each start.
+    ``settings`` has the settings that were read last, ``metrics_token`` the token for the metrics, and
+    ``client_secret`` the client secret for the OpenID Connect provider. ``key`` signs the website's cookies. It is the
+    key in the settings, else the key in the stores, which all replicas share, else a random key at each start.
 
     Raises:
-        ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
+        ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
     """
 
     def __init__(
@@ -312,37 +317,37 @@ class Tenants:
 
     @property
     def open_tenant(self) -> Tenant | None:
-        """The tenant that needs no token, whose calls are simulated; None if there are others."""
+        """The tenant that needs no token, of a server that only simulates; None on other servers."""
         return next((tenant for tenant in self if tenant.settings.is_open), None)
 
     def place_of(self, token: bytes) -> int | None:
-        """Return the place among the tenants of the one that a token may lead to, or None. It lets nobody in."""
+        """Return the index of the tenant whose token this may be, or None. It authenticates nobody."""
         for place, tenant in enumerate(self):
             if tenant.tokens.accept(token) or tenant.may_bear_signed(token):
                 return place
         return None
 
     async def authenticate(self, token: bytes) -> Tenant | None:
-        """Return the tenant whose token this is, or None. For a token that was given it takes the same time."""
+        """Return the tenant whose token this is, or None. The time does not depend on which configured token it is."""
         found = [tenant for tenant in self if tenant.tokens.accept(token)]
         if not found and may_be_signed(token):
             found = [tenant for tenant in self if await tenant.bears_signed(token)]
         return found[0] if len(found) == 1 else self.open_tenant
 
     def observe(self, *observers: Observer) -> None:
-        """Have further observers told of the runs of all tenants."""
+        """Add observers, which are told of the runs of all tenants."""
         self._observers.extend(observers)
 
     async def start(self) -> None:
-        """Begin to answer requests of the protocol."""
+        """Begin to answer MCP requests."""
         for tenant in self:
             await tenant.start()
 
     async def reload(self, settings: Settings) -> None:
-        """Serve by other settings from now on, without cutting a run. If one cannot be used, all stays as it is.
+        """Use other settings from now on, without ending any run. After an error, all settings stay as they were.
 
         Raises:
-            ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
+            ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
         """
         own = self._own(settings)
         metrics_token = await asyncio.to_thread(own.metrics_token)
@@ -364,7 +369,7 @@ class Tenants:
             task.add_done_callback(self._leaving.discard)
 
     async def drain(self, seconds: float) -> None:
-        """Begin no further run, and wait until those under way have ended, at most for so many seconds."""
+        """Refuse further runs, and wait at most ``seconds`` until the active runs have ended."""
         await asyncio.gather(*(tenant.drain(seconds) for tenant in self))
 
     def disconnect(self) -> None:
@@ -380,7 +385,7 @@ class Tenants:
         await asyncio.to_thread(self.disconnect)
 
     def reopen_journals(self) -> None:
-        """Reopen the journals, as after their files were renamed."""
+        """Reopen the journals, since their files may have been renamed."""
         for tenant in self:
             tenant.runtime.reopen_journal()
 
@@ -388,7 +393,11 @@ class Tenants:
         return Own(settings, self._common.environ, self._common.warn)
 
     def _open(self, settings: Settings) -> tuple[Settings, list[Opened]]:
-        """Return the settings, and each tenant's section with what it names."""
+        """Return the settings, and the opened tenants. A server without tenants that simulates gets an open tenant.
+
+        Raises:
+            ConfigError: A tenant cannot be opened, or two tenants have the same token.
+        """
         if not settings.tenants and self._common.simulate:
             settings = replace(settings, tenants={OPEN_TENANT: TenantSettings(OPEN_TENANT)})
         opened: list[Opened] = []

@@ -1,4 +1,4 @@
-"""Tokens: whether a request is a tenant's, by a token that it was given, or by one that an issuer signed (JWT)."""
+"""Tokens: authenticating requests by a tenant's configured tokens, or by tokens that an issuer signed (JWT)."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from kosmolua.secret import Secret
 from kosmolua.serve.settings import Issuer
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-"""Signatures that are accepted: those that nobody can make with what is public."""
+"""The accepted algorithms of signatures. All are asymmetric, so nobody can sign with the public keys."""
 LEEWAY = 30
 """Seconds by which the clocks of issuer and server may differ."""
 KEYS_LIFETIME = 600.0
 """Seconds after which an issuer's keys are fetched again."""
 MIN_FETCH_INTERVAL = 30.0
-"""Seconds between two fetches for the sake of a key that is not known, which anybody can name."""
+"""Seconds between two fetches that an unknown key causes, since anybody can send the name of an unknown key."""
 FETCH_TIMEOUT = 5
 MAX_TOKEN = 16_384
-"""Bytes of a token."""
+"""The largest number of bytes of a signed token."""
 
 
 class Tokens:
-    """The tokens of a tenant, of which only digests are kept.
+    """The configured tokens of a tenant. Only their digests are kept.
 
     Args:
         tokens: The tokens.
@@ -43,17 +43,17 @@ class Tokens:
         self._digests = [sha256(token.reveal().encode()).digest() for token in tokens]
 
     def accept(self, given: bytes) -> bool:
-        """Return True if a token is one of these. It takes the same time whatever is given and whichever it is."""
+        """Return True if a token is one of these. The time that it takes does not depend on the token."""
         digest = sha256(given).digest()
         matches = [hmac.compare_digest(digest, each) for each in self._digests]
         return any(matches)
 
     def marks(self, key: bytes) -> list[str]:
-        """Return what stands for each token in a session that is signed with a key, and tells nobody the token."""
+        """Return a mark for each token, made with a key. A session stores the mark, which does not reveal the token."""
         return [hmac.new(key, digest, sha256).hexdigest() for digest in self._digests]
 
     def overlap(self, other: Tokens) -> bool:
-        """Return True if another tenant has one of these too."""
+        """Return True if another tenant has one of these tokens too."""
         return not {*self._digests}.isdisjoint(other._digests)
 
 
@@ -61,12 +61,12 @@ class SignedTokens:
     """The signed tokens of a tenant.
 
     Args:
-        issuer: Who signs them.
-        folder: The folder that a relative name of a file of keys starts from.
+        issuer: The issuer who signs them.
+        folder: The folder that the path of a file of keys is relative to.
         warn: Called with a sentence if the keys cannot be fetched.
 
     Raises:
-        ConfigError: The keys would come over a connection that anybody can change.
+        ConfigError: The keys would be fetched without TLS.
     """
 
     def __init__(self, issuer: Issuer, folder: Path, warn: Callable[[str], None]) -> None:
@@ -81,7 +81,7 @@ class SignedTokens:
         self._file = folder / issuer.jwks if url.scheme not in ("http", "https") else None
 
     async def accept(self, given: bytes) -> bool:
-        """Return True if a token is signed by the issuer, for this audience, valid now, and has the claims."""
+        """Return True if a token is signed by the issuer, for this audience, valid now, and has the required claims."""
         try:
             header = jwt.get_unverified_header(given)
             if not self._may_fit(claims_of(given)):
@@ -103,7 +103,7 @@ class SignedTokens:
         return self._may_fit(claims)
 
     def may_fit(self, given: bytes) -> bool:
-        """Return True if a token says that it is such a one; whether that is true, :meth:`accept` knows."""
+        """Return True if a token claims to be of this issuer. Only :meth:`accept` verifies the signature."""
         try:
             return self._may_fit(claims_of(given))
         except (jwt.PyJWTError, ValueError, TypeError):
@@ -114,7 +114,7 @@ class SignedTokens:
         return claims.get("iss") == self._issuer.issuer and all(claims.get(name) == value for name, value in wanted)
 
     async def _key(self, kid: str | None) -> jwt.PyJWK | None:
-        """Return the key of this name; without a name, the only one."""
+        """Return the key with this id; without an id, the only key. Return None if there is no such key."""
         if self._is_due(kid):
             async with self._fetching:
                 if self._is_due(kid):
@@ -146,11 +146,11 @@ class SignedTokens:
 
 
 def may_be_signed(given: bytes) -> bool:
-    """Return True if a token has the form of a signed one."""
+    """Return True if a token has the form of a signed token."""
     return given.count(b".") == 2 and len(given) <= MAX_TOKEN
 
 
 def claims_of(given: bytes) -> Mapping[str, Any]:
-    """Return what a token says of itself, whoever signed it."""
+    """Return the claims of a token, without verifying its signature."""
     claims: Mapping[str, Any] = jwt.decode(given, options={"verify_signature": False})
     return claims

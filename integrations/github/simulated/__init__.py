@@ -1,1 +1,1 @@
-"""The parts of the simulator: what there is, and how it is asked for."""
+"""The parts of the simulator of GitHub: its data, and its operations."""

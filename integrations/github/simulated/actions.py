@@ -9,7 +9,7 @@ from .world import World, stamp
 
 
 def runs(world: World, call: Call) -> Listed:
-    """Answer with the workflow runs of a repository that the query wants, the newest first."""
+    """Answer with the workflow runs of a repository that match the query, the newest first."""
     wanted = [each for each in world.runs_of(repo(world, call)) if _is_wanted(each, call.query)]
     return Listed(wanted, call.path, key="workflow_runs")
 
@@ -34,7 +34,7 @@ def rerun(world: World, call: Call) -> Answer:
 
 
 def cancel(world: World, call: Call) -> Answer:
-    """Cancel a run that goes on."""
+    """Cancel a run that is not completed."""
     demand_token(call)
     stopped = run(world, call)
     if stopped["status"] == "completed":

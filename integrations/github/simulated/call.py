@@ -1,4 +1,4 @@
-"""Calls: a request that fits a known path, the answers to it, and what operations need to tell one from the other."""
+"""Calls: a request with a known path, the answers to it, and helpers for operations."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .world import World
 
 
 class Refusal(Exception):
-    """An error that GitHub answers with.
+    """An error answer of GitHub.
 
     Args:
         status: The HTTP status.
-        message: What the body says.
-        errors: The list of the body's ``errors``, as a 422 has it.
+        message: The message in the body.
+        errors: The list ``errors`` in the body of a 422.
     """
 
     def __init__(self, status: int, message: str, *errors: Thing) -> None:
@@ -28,14 +28,14 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """A request that fits a known path.
+    """A request with a known path.
 
     Args:
-        path: Without what the base URL has of it.
-        segments: What stood in the path's places.
-        query: Its parameters.
+        path: The path relative to the base URL.
+        segments: The values in the path, by the names in its template.
+        query: The parameters of the query.
         body: The decoded body, or None.
-        signed_in: Whether it came with a token.
+        signed_in: Whether the request has a token.
     """
 
     path: str
@@ -47,13 +47,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Listed:
-    """A list to be answered with in pages.
+    """A list that is answered in pages.
 
     Args:
-        items: All of them.
-        path: Where the links to other pages lead.
-        most: How far the pages of a search go; other lists have no end.
-        key: What the items are under, if an object with their count is around them.
+        items: All items.
+        path: The path in the links to other pages.
+        most: The largest number of items that a search returns; None for other lists.
+        key: The key of the items, if a page is an object with the items and their number.
     """
 
     items: list[Thing]
@@ -64,7 +64,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer with a status of its own."""
+    """An answer with a status other than 200."""
 
     status: int
     body: object
@@ -74,20 +74,20 @@ Operation: TypeAlias = "Callable[[World, Call], Thing | Listed | Answer]"
 
 
 def demand_token(call: Call) -> None:
-    """Refuse who has no token."""
+    """Refuse a call without a token."""
     if not call.signed_in:
         raise Refusal(401, "Requires authentication")
 
 
 def found(thing: Thing | None) -> Thing:
-    """Return what is there; what is not is 404."""
+    """Return a thing, or refuse with 404 if it is None."""
     if thing is None:
         raise Refusal(404, "Not Found")
     return thing
 
 
 def body_of(call: Call, resource: str, *required: str) -> Thing:
-    """Return a body that has these texts; without one of them it is 422."""
+    """Return the body of a call, or refuse with 422 if it lacks one of these texts."""
     body = call.body if isinstance(call.body, dict) else {}
     for field in required:
         if not isinstance(body.get(field), str):

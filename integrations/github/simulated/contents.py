@@ -11,7 +11,7 @@ from .world import World, blob_sha
 
 
 def file(world: World, call: Call) -> Thing | Answer:
-    """Answer with a file, or with what a folder holds."""
+    """Answer with a file, or with the content of a folder."""
     home, path = repo(world, call), call.segments["path"].strip("/")
     _refuse_other_branches(home, call.query.get("ref"))
     files = world.files_of(home)

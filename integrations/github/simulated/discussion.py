@@ -9,7 +9,7 @@ from .world import World, label, person, stamp
 
 
 def change_issue(world: World, call: Call) -> Thing:
-    """Change an issue, or the issue side of a pull request, and answer with it."""
+    """Change an issue, or the issue fields of a pull request, and answer with it."""
     changed, body = _writable(world, call), body_of(call, "Issue")
     state = body.get("state", changed["state"])
     if state != changed["state"]:

@@ -28,12 +28,12 @@ def own_repos(world: World, call: Call) -> Listed:
 
 
 def repos_of_user(world: World, call: Call) -> Listed:
-    """Answer with the public repositories of a user, or of an organisation by the same path, whoever asks."""
+    """Answer with the public repositories of a user or, by the same path, of an organisation."""
     return _repos(world, replace(call, signed_in=False), user(world, call)["login"])
 
 
 def repos_of_organisation(world: World, call: Call) -> Listed:
-    """Answer with the repositories of an organisation; a user is none."""
+    """Answer with the repositories of an organisation. For a user it is 404."""
     owner = user(world, call)
     return _repos(world, call, found(owner if owner["type"] == "Organization" else None)["login"])
 
@@ -52,13 +52,13 @@ def search(world: World, call: Call) -> Listed:
 
 
 def repo(world: World, call: Call) -> Thing:
-    """Answer with a repository; a private one is not there for who has no token."""
+    """Answer with a repository. Without a token, a private one is 404."""
     name = f"{call.segments['owner']}/{call.segments['repo']}"
     return found(world.visible(name, signed_in=call.signed_in))
 
 
 def issues(world: World, call: Call) -> Listed:
-    """Answer with the issues of a repository that the query wants."""
+    """Answer with the issues of a repository that match the query."""
     home = with_issues(world, call)
     wanted = [issue for issue in world.issues_of(home) if _is_wanted(issue, call.query)]
     key = {"updated": "updated_at", "comments": "comments"}.get(call.query.get("sort", ""), "created_at")
@@ -87,7 +87,7 @@ def refuse_archived(repo: Thing) -> None:
 
 
 def commits(world: World, call: Call) -> Listed:
-    """Answer with the commits of a repository that the query wants; an empty repository has none, not even a list."""
+    """Answer with the commits of a repository that match the query. For an empty repository it is 409."""
     home = repo(world, call)
     known = world.commits_of(home)
     if not known:
@@ -105,7 +105,7 @@ def releases(world: World, call: Call) -> Listed:
 
 
 def by_id(world: World, call: Call) -> Listed:
-    """Answer where the links of pages lead: a repository has an address by its number too."""
+    """Answer at the paths in the links of pages, which contain the number of the repository instead of its name."""
     home = found(next((each for each in world.repos.values() if str(each["id"]) == call.segments["id"]), None))
     owner, _, name = home["full_name"].partition("/")
     lists = {"issues": issues, "commits": commits, "releases": releases}

@@ -8,12 +8,12 @@ from .operations import refuse_archived, repo
 from .world import World, blob_sha, person, stamp
 
 _MORE = ("mergeable", "commits", "changed_files", "additions", "deletions")
-"""What a list does not have."""
+"""The fields that pull requests in a list lack."""
 _FILES = (("src/main.lua", "modified", 10, 2), ("README.md", "modified", 1, 0), ("src/new.lua", "added", 40, 0))
 
 
 def pulls(world: World, call: Call) -> Listed:
-    """Answer with the pull requests of a repository that the query wants."""
+    """Answer with the pull requests of a repository that match the query."""
     home, query = repo(world, call), call.query
     wanted = [
         {name: value for name, value in each.items() if name not in _MORE}
@@ -44,7 +44,7 @@ def open_pull(world: World, call: Call) -> Thing:
 
 
 def merge(world: World, call: Call) -> Thing:
-    """Merge a pull request and say what came of it."""
+    """Merge a pull request, and answer with the result."""
     demand_token(call)
     merged, body = pull(world, call), body_of(call, "PullRequest")
     if merged["state"] != "open" or merged["draft"]:
@@ -75,7 +75,7 @@ def files(world: World, call: Call) -> Listed:
 
 
 def reviews(world: World, call: Call) -> Listed:
-    """Answer with the reviews of a pull request: one asks for changes, a later one is content."""
+    """Answer with the reviews of a pull request: the first requests changes, the second approves."""
     reviewed = pull(world, call)
     states = ("CHANGES_REQUESTED", "APPROVED") if reviewed["number"] % 20 == 0 else ()
     found = [

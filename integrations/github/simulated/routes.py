@@ -1,4 +1,4 @@
-"""How a simulated GitHub answers each path; the paths are those of https://docs.github.com/en/rest."""
+"""The operation for each path. The paths are those of https://docs.github.com/en/rest."""
 
 from __future__ import annotations
 

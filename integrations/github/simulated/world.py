@@ -1,4 +1,4 @@
-"""The state of a simulated GitHub: a public world, the same for everybody, and what an account has of its own."""
+"""The state of the simulator: public data, which is the same for all accounts, and the data of one account."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _LANGUAGES = ("Python", "Lua", "Rust", None)
 _LABELS = ("bug", "help wanted", "docs")
 _PEOPLE = ("octocat", "lovelace", "hopper")
 _PARTS = ("issues", "comments", "pulls", "runs", "files")
-"""What requests can change, by repository and, of comments, by issue."""
+"""The data that requests can change, by repository; comments by repository and issue."""
 
 T = TypeVar("T")
 
 
 def stamp(hours: float) -> str:
-    """Return a time as GitHub writes it, so many hours before the world began."""
+    """Return the time that is ``hours`` before the beginning, in GitHub's format."""
     return (_BEGINNING - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class World:
-    """Everything that one account can see. It is the same at each start, and keeps what is added.
+    """All data that one account can access. It is the same at each start, and keeps the changes of requests.
 
     Args:
-        account: The account's name, which decides who its user is.
-        state: What ``dump`` of an earlier world of this account returned.
+        account: The name of the account, which decides about its user.
+        state: The result of :meth:`dump` of an earlier world of this account.
 
     Raises:
-        ValueError: The state is not one of this account.
+        ValueError: The state is not of this account.
     """
 
     def __init__(self, account: str, state: Mapping[str, Any] | None = None) -> None:
@@ -49,11 +49,11 @@ class World:
             self._state = deepcopy(dict(state))
 
     def dump(self) -> dict[str, Any]:
-        """Return everything that requests have changed, or looked at, as plain values."""
+        """Return all data that requests have read or changed, as values that JSON can carry."""
         return deepcopy(self._state)
 
     def visible(self, full_name: str, *, signed_in: bool) -> Thing | None:
-        """Return a repository by its name in any case, or None where there is none or it is not to be seen."""
+        """Return a repository by its name, ignoring case. Return None if there is none or it cannot be seen."""
         wanted = full_name.lower()
         repo = next((each for name, each in self.repos.items() if name.lower() == wanted), None)
         return repo if repo and (signed_in or not repo["private"]) else None
@@ -101,7 +101,7 @@ class World:
         return self._kept("comments", key, lambda: [_comment(issue, number) for number in range(issue["comments"])])
 
     def pulls_of(self, repo: Thing) -> list[Thing]:
-        """Return the pull requests of a repository, the newest first: issues, and what only they have."""
+        """Return the pull requests of a repository, the newest first: issues with further fields."""
         own = self._kept("pulls", repo["full_name"], dict[str, Thing])
         found = []
         for issue in self.issues_of(repo):
@@ -126,7 +126,7 @@ class World:
         self._state["pulls"][repo["full_name"]][str(number)] |= {"merged_at": stamp(0), "merged": True}
 
     def runs_of(self, repo: Thing) -> list[Thing]:
-        """Return the workflow runs of a repository, the newest first; none where it is empty."""
+        """Return the workflow runs of a repository, the newest first. An empty repository has none."""
         count = {"rocket": 45, "empty": 0}.get(repo["name"], 3)
         return self._kept("runs", repo["full_name"], lambda: [_run(repo, each) for each in range(count, 0, -1)])
 
@@ -135,19 +135,19 @@ class World:
         return self._kept("files", repo["full_name"], lambda: _files(repo))
 
     def commits_of(self, repo: Thing) -> list[Thing]:
-        """Return the commits of a repository, the newest first; none where it is empty."""
+        """Return the commits of a repository, the newest first. An empty repository has none."""
         count = {"rocket": 120, "empty": 0}.get(repo["name"], 3)
         return [_commit(repo, number) for number in range(count, 0, -1)]
 
     def releases_of(self, repo: Thing, *, signed_in: bool) -> list[Thing]:
-        """Return the releases of a repository, the newest first; drafts only to who may publish them."""
+        """Return the releases of a repository, the newest first. Drafts are included only with a token."""
         if repo["name"] == "rocket":
             return [_release(repo, tag) for tag in ("v2.0.0-rc.1", "v1.1.0", "v1.0.0")]
         own = signed_in and repo["owner"]["login"] == self.login
         return [_release(repo, "v0.1.0") | {"draft": True, "published_at": None}] if own else []
 
     def _kept(self, part: str, key: str, seed: Callable[[], T]) -> T:
-        """Make what there is at the start when it is first asked for."""
+        """Return a part of the data, which is made on first use."""
         if key not in self._state[part]:
             self._state[part][key] = seed()
         kept: T = self._state[part][key]
@@ -165,7 +165,7 @@ class World:
 
 
 def person(login: str) -> Thing:
-    """Return a user or an organisation, as it stands inside other objects."""
+    """Return a user or an organisation in the short form that other objects contain."""
     return {
         "login": login,
         "id": _number(login),
@@ -278,7 +278,7 @@ def _comment(issue: Thing, number: int) -> Thing:
 
 
 def _branches(repo: Thing, issue: Thing, branch: str) -> Thing:
-    """Return what a pull request has beside its issue."""
+    """Return the fields of a pull request that its issue lacks."""
     merged = issue["state"] == "closed"
     login = inner(issue, "user", "login") or "ghost"
     return {
@@ -336,7 +336,7 @@ def _files(repo: Thing) -> dict[str, str]:
 
 
 def blob_sha(content: bytes) -> str:
-    """Return the sha that git gives a file with this content."""
+    """Return git's sha for a file with this content."""
     return sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 

@@ -1,1 +1,1 @@
-"""A Render of make-believe: its data, what it demands of requests, and how it answers each operation."""
+"""The parts of the simulator of Render: its data, the checks of requests, and the operations."""

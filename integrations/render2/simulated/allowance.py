@@ -1,4 +1,4 @@
-"""How many requests Render allows in a time, by kind (https://api-docs.render.com/reference/rate-limiting)."""
+"""Render's rate limits by kind of request (https://api-docs.render.com/reference/rate-limiting)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """So many requests in so many seconds."""
+    """A rate limit: a number of requests in a number of seconds."""
 
     requests: int
     seconds: float
@@ -24,7 +24,12 @@ _OTHER_WRITES = Rule(30, 60)
 
 
 def rule_of(method: str, path: str) -> Rule:
-    """Return the rule for a request; the path is the template that it fits."""
+    """Return the rule for a request.
+
+    Args:
+        method: The HTTP method.
+        path: The template that the path of the request matches.
+    """
     if method == "GET":
         return _READS
     if method == "POST" and path in ("/services", "/postgres", "/key-value"):
@@ -45,10 +50,10 @@ class _Window:
 
 
 class Allowance:
-    """Counts requests, one fixed window for each rule, and for each service where the rule is about one.
+    """Counts requests in a fixed window for each rule, and for each service if the rule is about one service.
 
     Args:
-        clock: Tells the time in seconds; None allows everything and counts nothing.
+        clock: Returns the time in seconds; None allows everything and counts nothing.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
@@ -56,7 +61,7 @@ class Allowance:
         self._windows: dict[tuple[Rule, str], _Window] = {}
 
     def take(self, rule: Rule, service_id: str) -> tuple[bool, dict[str, str]]:
-        """Count a request; return whether it is allowed, and the headers that tell how many more are."""
+        """Count a request. Return whether it is allowed, and the headers with the number of requests that are left."""
         if self._clock is None:
             return True, _headers(rule, rule.requests - 1, rule.seconds)
         now = self._clock()
@@ -71,7 +76,7 @@ class Allowance:
 
 
 def _headers(rule: Rule, left: int, seconds: float) -> dict[str, str]:
-    """Return what every reply of Render carries; the reset is in seconds from now, rounded up."""
+    """Return the rate limit headers of a reply. The reset is in seconds from now, rounded up."""
     return {
         "Ratelimit-Limit": str(rule.requests),
         "Ratelimit-Remaining": str(left),

@@ -1,8 +1,8 @@
-"""Bodies: which fields the body of a creation or a change of a service may and must have.
+"""Checks of bodies that create or change a service: the fields that they may and must have.
 
-They follow https://api-docs.render.com/reference/create-service and update-service, with no unknown field anywhere.
-What Render is recorded to have taken besides is taken too: ``env`` for ``runtime``, ``autoDeployTrigger``, and null for
-what is not given.
+They follow https://api-docs.render.com/reference/create-service and update-service, and refuse unknown fields. Some
+input that Render accepts in recordings is also accepted: ``env`` for ``runtime``, ``autoDeployTrigger``, and null for
+fields that are not given.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RUNTIMES = ("docker", "elixir", "go", "node", "python", "ruby", "rust", "image")
 
 
 def a_paid_plan(value: object, where: str) -> str | None:
-    """Demand the name of a plan; which there are changes often, but the free one is for web services only."""
+    """Demand the name of a plan other than free, which is for web services only. Plans change often: any name fits."""
     return f"{where} must not be free" if value == "free" else TEXT(value, where)
 
 
@@ -93,7 +93,7 @@ _TOP: dict[str, Demand] = {
 
 
 def new_service(body: object, where: str) -> str | None:
-    """Demand a body that creates a service; what its details may hold depends on its type."""
+    """Demand a body that creates a service. The allowed details depend on its type."""
     kind = body.get("type") if isinstance(body, dict) else None
     if not isinstance(body, dict) or kind not in TYPES:
         return f"{where}.type must be one of {', '.join(TYPES)}"
@@ -109,7 +109,7 @@ def new_service(body: object, where: str) -> str | None:
 
 
 def changed_service(kind: str, plan: str | None) -> Demand:
-    """Return the demand on a body that changes a service of this type, which is on this plan."""
+    """Return the demand on a body that changes a service of this type and plan."""
     whole = record({}, _TOP | {"name": TEXT, "serviceDetails": _CHANGED_DETAILS[kind]})
 
     def demand(body: object, where: str) -> str | None:
@@ -122,7 +122,7 @@ def changed_service(kind: str, plan: str | None) -> Demand:
 
 
 def _of_runtime(details: dict[str, Any], where: str) -> str | None:
-    """Demand a runtime, and both commands of one that is not docker or an image."""
+    """Demand a runtime, and both commands unless the runtime is docker or an image."""
     runtime = details.get("runtime") or details.get("env")
     if runtime is None:
         return f"{where} lacks runtime"
@@ -134,6 +134,6 @@ def _of_runtime(details: dict[str, Any], where: str) -> str | None:
 
 
 def _of_plan(details: dict[str, Any], where: str) -> str | None:
-    """Demand a paid plan for maintenance mode, also for one that is off."""
+    """Demand a paid plan for maintenance mode, even for a mode that is off."""
     free = details.get("plan") == "free" and details.get("maintenanceMode") is not None
     return f"{where}.maintenanceMode must not be given on the free plan" if free else None

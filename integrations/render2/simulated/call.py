@@ -1,4 +1,4 @@
-"""Calls: a request that fits a known path, the reply to it, and what operations need to tell one from the other."""
+"""Calls: a request with a known path, the reply to it, and helpers for operations."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .world import World
 
 @dataclass(frozen=True)
 class Call:
-    """A request that fits a known path.
+    """A request with a known path.
 
     Args:
-        segments: What stood in the path's places.
-        query: Each parameter with the values it was given.
+        segments: The values in the path, by the names in its template.
+        query: The values of each parameter.
         body: The decoded body, or None.
-        ending: How what the operation starts is to end, if that is told.
+        ending: The final status of the object that the operation starts, if a failure is simulated, or None.
     """
 
     segments: Mapping[str, str]
@@ -31,7 +31,7 @@ class Call:
     ending: str | None = None
 
     def values(self, name: str) -> list[str]:
-        """Return all values of a parameter, whether its name was repeated or its values were joined by commas."""
+        """Return all values of a parameter. Its name may be repeated, or its values joined by commas."""
         return [part for value in self.query.get(name, []) for part in value.split(",")]
 
     def one(self, name: str, default: str = "") -> str:
@@ -39,11 +39,14 @@ class Call:
         return self.query.get(name, [default])[-1]
 
     def fits(self, thing: Thing, names: Iterable[str]) -> bool:
-        """Return True if each of these fields has one of the values that the parameter of its name asks for."""
+        """Return True if a thing matches the filters of these names.
+
+        A field matches if the parameter of its name is missing or has the value of the field.
+        """
         return all(not self.values(name) or str(thing.get(name)) in self.values(name) for name in names)
 
     def within(self, thing: Thing, *events: str) -> bool:
-        """Return True if the times of these events, such as ``created``, lie in the span that is asked for."""
+        """Return True if the times of these events, such as ``created``, are in the range that is asked for."""
         return all(
             self._after(thing.get(f"{event}At"), f"{event}After")
             and self._before(thing.get(f"{event}At"), f"{event}Before")
@@ -66,11 +69,11 @@ class Reply:
 
 
 class Refusal(Exception):
-    """An error that Render answers with.
+    """An error answer of Render.
 
     Args:
         status: The HTTP status.
-        message: What the body says.
+        message: The message in the body.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -83,10 +86,10 @@ Operation: TypeAlias = Callable[[World, Call], Reply]
 
 
 def demanded(demand: Demand, body: object) -> Thing:
-    """Return a body that fits a demand.
+    """Return a body if it meets a demand.
 
     Raises:
-        Refusal: It does not.
+        Refusal: The body does not meet the demand.
     """
     complaint = demand(body, "body")
     if complaint:
@@ -96,7 +99,7 @@ def demanded(demand: Demand, body: object) -> Thing:
 
 
 def paged(items: Sequence[Thing], key: str, call: Call, name: str = "id") -> Reply:
-    """Answer with a page of a list: bare rows, each with a cursor; nothing follows a cursor that is not known."""
+    """Return a page of a list: rows, each with a cursor. For an unknown cursor, the page is empty."""
     cursors = [cursor_of(str(item[name])) for item in items]
     start, cursor = 0, call.one("cursor")
     if cursor:
@@ -106,7 +109,7 @@ def paged(items: Sequence[Thing], key: str, call: Call, name: str = "id") -> Rep
 
 
 def cursor_of(name: str) -> str:
-    """Return the cursor of an item, 32 characters as Render's are."""
+    """Return the cursor of an item: 32 characters, like Render's cursors."""
     return urlsafe_b64encode(sha256(name.encode()).digest()[:24]).decode()
 
 
@@ -114,7 +117,7 @@ def among(items: Mapping[str, Thing], key: str) -> Thing:
     """Return an item by its id.
 
     Raises:
-        Refusal: There is none, which is Render's 404.
+        Refusal: There is no such item (404).
     """
     if key not in items:
         raise Refusal(404, f"not found: {key}")
@@ -125,16 +128,16 @@ def service_of(world: World, call: Call) -> Thing:
     """Return the service that a call is about.
 
     Raises:
-        Refusal: There is none.
+        Refusal: There is no such service (404).
     """
     return among(world.services, call.segments["service_id"])
 
 
 def moment(text: str) -> datetime:
-    """Return the time that a text tells.
+    """Return the time in a text.
 
     Raises:
-        Refusal: It tells none.
+        Refusal: The text is not a time.
     """
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00"))

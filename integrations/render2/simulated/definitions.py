@@ -1,4 +1,4 @@
-"""Definitions of services: what Render makes of the body that creates or changes one."""
+"""Definitions of services, from bodies that create or change them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from .seeds import services
 
 
 def new_service(wanted: Thing, key: str, now: str) -> Thing:
-    """Return the service that a body of a creation describes.
+    """Return the service that the body of a creation describes.
 
     Args:
-        wanted: The body; what is null in it is not given.
+        wanted: The body; null counts as not given.
         key: The id of the service.
-        now: The time, as Render writes it.
+        now: The current time, in Render's format.
     """
     given, settings = _given(wanted), _given(wanted.get("serviceDetails") or {})
     runtime = settings.get("runtime") or settings.get("env", "")
@@ -68,7 +68,7 @@ def _change_details(service: Thing, given: Thing) -> None:
 
 
 def _source(wanted: Thing) -> Thing:
-    """Return where a service comes from: an image by its whole name, or a repository and a branch."""
+    """Return the source of a service: the full name of an image, or a repository and a branch."""
     if "image" not in wanted:
         return {name: wanted[name] for name in ("repo", "branch") if name in wanted}
     path: str = wanted["image"]["imagePath"]
@@ -80,7 +80,7 @@ def _source(wanted: Thing) -> Thing:
 
 
 def _triggers(wanted: Thing) -> Thing:
-    """Return both switches of automatic deploys, which Render keeps alike; the one that says more decides."""
+    """Return both settings of automatic deploys, which Render keeps consistent. The more specific one decides."""
     if "autoDeployTrigger" in wanted:
         trigger = wanted["autoDeployTrigger"]
         return {"autoDeployTrigger": trigger, "autoDeploy": "no" if trigger == "off" else "yes"}

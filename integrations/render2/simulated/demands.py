@@ -1,6 +1,6 @@
-"""Demands: what a value of a request has to be like.
+"""Demands: checks of the values in a request.
 
-A demand is a function of a value and of the place it stands at, and returns a complaint or None.
+A demand is a function that takes a value and its place in the request, and returns a complaint or None.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)"
 
 
 def a(kind: type, *choices: str) -> Demand:
-    """Demand a value of a JSON type, and one of the choices where there are any."""
+    """Demand a value of a JSON type, and one of the choices if any are given."""
 
     def demand(value: object, where: str) -> str | None:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -59,7 +59,7 @@ def mapping(each: Demand) -> Demand:
 
 
 def record(required: Mapping[str, Demand], optional: Mapping[str, Demand] | None = None) -> Demand:
-    """Demand an object with these fields and no others; an optional field may be null, as Render has it."""
+    """Demand an object with these fields and no others. An optional field may be null, as with Render."""
     fields = {**required, **(optional or {})}
 
     def demand(value: object, where: str) -> str | None:
@@ -86,7 +86,7 @@ def either(*demands: Demand) -> Demand:
 
 
 def or_null(demand: Demand) -> Demand:
-    """Demand null, or what another demand does."""
+    """Demand null, or a value that meets another demand."""
     return lambda value, where: None if value is None else demand(value, where)
 
 

@@ -1,4 +1,4 @@
-"""Failures that a simulated Render is told to produce, by operation."""
+"""The failures to simulate, by operation."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ ENDINGS: Mapping[str, tuple[str, ...]] = {
     "rollback_deploy": _DEPLOY_ENDINGS,
     "create_job": _JOB_ENDINGS,
 }
-"""How what an operation starts can end; any operation can be answered with an HTTP status as well."""
+"""The final statuses that can be chosen for each operation. Any operation can also fail with an HTTP status."""
 
 
 class Failures:
-    """How each operation of a simulated Render fails.
+    """The simulated failure of each operation.
 
     Args:
-        outcomes: By operation, such as ``trigger_deploy``, how what it starts ends, such as ``build_failed``, or the
-            HTTP status that it is answered with, such as ``503``.
-        operations: The operations that there are.
+        outcomes: By operation, such as ``trigger_deploy``, the final status of the object that it starts, such as
+            ``build_failed``, or the HTTP status of its answer, such as ``503``.
+        operations: The names of all operations.
 
     Raises:
-        ValueError: An operation does not exist, or has no such outcome.
+        ValueError: An operation is unknown, or cannot have this outcome.
     """
 
     def __init__(self, outcomes: Mapping[str, str], operations: frozenset[str]) -> None:
@@ -38,12 +38,12 @@ class Failures:
         self._outcomes = dict(outcomes)
 
     def status(self, operation: str) -> int | None:
-        """Return the HTTP status that an operation is answered with, or None if it is carried out."""
+        """Return the HTTP status with which an operation fails, or None if it is carried out."""
         outcome = self._outcomes.get(operation, "")
         return int(outcome) if _is_error(outcome) else None
 
     def ending(self, operation: str) -> str | None:
-        """Return how what an operation starts will end, or None if it is not told."""
+        """Return the chosen final status of the object that an operation starts, or None."""
         outcome = self._outcomes.get(operation, "")
         return outcome if outcome in ENDINGS.get(operation, ()) else None
 

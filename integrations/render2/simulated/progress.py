@@ -1,6 +1,6 @@
-"""Progress: deploys, jobs and data stores that are under way, and what becomes of them when.
+"""Progress: the future statuses of active deploys, jobs and data stores.
 
-A service deploys one thing after the other: what is triggered meanwhile waits in a queue.
+A service carries out one deploy after the other. Deploys that are triggered in the meantime wait in a queue.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from ..wire import Thing
 
 UNDER_WAY = ("created", "queued", "build_in_progress", "pre_deploy_in_progress", "update_in_progress")
 BUILD_SECONDS = 45
-"""From the start of a deploy to the end of its build."""
+"""Seconds from the start of a deploy to the end of its build."""
 STAGE_SECONDS = 10
-"""How long each later stage takes: the pre-deploy command, the update."""
+"""Seconds that each later stage takes: the pre-deploy command, the update."""
 JOB_START_SECONDS = 3
 JOB_SECONDS = 20
 STORE_SECONDS = 60
-"""From an order for a data store until it is available."""
+"""Seconds from an order for a data store until it is available."""
 SEEDED_DEPLOY_SECONDS = 120
-"""How long a deploy that an account starts with goes on, since somebody first looked at it."""
+"""Seconds from the first request for the unfinished deploy of the initial data until it ends."""
 
 _FAILING = ("false", "exit 1")
-"""Commands that fail on any machine; a build, a pre-deploy command or a job with one of them fails here too."""
+"""Commands that always fail. A build, a pre-deploy command or a job with one of them fails in the simulator."""
 _STAGES = {
     "build_failed": ("build_failed",),
     "pre_deploy_failed": ("pre_deploy_in_progress", "pre_deploy_failed"),
@@ -34,11 +34,11 @@ _STAGES = {
 
 
 class Progress:
-    """Knows what is due when, in seconds since the beginning.
+    """The planned changes of statuses, with times in seconds since the beginning.
 
     Args:
-        state: What is due and what waits, as plain values; this is all that it keeps, and changes with it.
-        written: Return a time in seconds as Render writes it.
+        state: The planned changes and the waiting deploys, as plain values. This object has no other state.
+        written: Returns a time in seconds in Render's format.
     """
 
     def __init__(self, state: dict[str, Any], written: Callable[[float], str]) -> None:
@@ -47,9 +47,9 @@ class Progress:
         self._written = written
 
     def start_deploy(self, service: Thing, deploy: Thing, ending: str | None, now: float) -> bool:
-        """Start a deploy, or let it wait if another one of the service is under way; return whether it started.
+        """Start a deploy and return True. If another deploy of the service is active, queue it and return False.
 
-        The deploy of a cron job that runs an image has nothing to build and is live at once.
+        The deploy of a cron job that runs an image has nothing to build, and is live at once.
         """
         entry = {"id": deploy["id"], "ending": ending or _ending(service)}
         if any(due["service"] == service["id"] and due["kind"] == "deploy" for due in self._due):
@@ -60,7 +60,7 @@ class Progress:
         return True
 
     def resume_deploy(self, service: Thing, deploy: Thing, now: float) -> None:
-        """Let a deploy that an account starts with go on."""
+        """Continue the unfinished deploy of the initial data."""
         self._plan(service["id"], "deploy", deploy["id"], _STAGES["live"], now + SEEDED_DEPLOY_SECONDS)
 
     def start_job(self, service: Thing, job: Thing, ending: str | None, now: float) -> None:
@@ -70,16 +70,16 @@ class Progress:
         self._plan(service["id"], "job", job["id"], statuses, now + JOB_START_SECONDS, JOB_SECONDS)
 
     def start_store(self, store_id: str, status: str, now: float) -> None:
-        """Let a data store have a status once it has started."""
+        """Plan the status that a data store will have once it has started."""
         self._plan(store_id, "store", store_id, (status,), now + STORE_SECONDS)
 
     def due(self, now: float) -> Iterator[Thing]:
-        """Yield what has become due until now, the earliest first: the time, the thing and its new status."""
+        """Yield the changes that are due, the earliest first: the time, the thing and its new status."""
         while self._due and self._due[0]["at"] <= now:
             yield self._due.pop(0)
 
     def start_waiting(self, service_id: str, deploys: list[Thing], now: float) -> None:
-        """Start the deploy of a service that has waited longest, if one has and no other is under way."""
+        """Start the deploy of a service that has waited longest, unless another deploy of it is active."""
         if any(due["service"] == service_id and due["kind"] == "deploy" for due in self._due):
             return
         if waiting := self._waiting.get(service_id):
@@ -88,7 +88,7 @@ class Progress:
             self._begin(service_id, deploy, _STAGES[entry["ending"]], now)
 
     def forget(self, key: str) -> None:
-        """Drop everything that is planned for a deploy, a job, a data store or a whole service."""
+        """Drop all planned changes of a deploy, a job, a data store or a whole service."""
         self._due[:] = [due for due in self._due if key not in (due["id"], due["service"])]
         self._waiting.pop(key, None)
         for waiting in self._waiting.values():
@@ -115,7 +115,7 @@ class Progress:
 
 
 def _ending(service: Thing) -> str:
-    """Return how a deploy ends that nothing is said about: well, unless a command of the service cannot succeed."""
+    """Return the default end of a deploy: live, unless a command of the service always fails."""
     specific = service["serviceDetails"].get("envSpecificDetails", {})
     if specific.get("buildCommand", service["serviceDetails"].get("buildCommand")) in _FAILING:
         return "build_failed"

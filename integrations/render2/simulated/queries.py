@@ -1,4 +1,4 @@
-"""Queries: the parameters that each path takes (https://api-docs.render.com/reference)."""
+"""Queries: the parameters of each path (https://api-docs.render.com/reference)."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ QUERIES: dict[str, Mapping[str, Demand]] = {
     | _texts("task", "taskRun")
     | {"limit": at_most_100, "direction": a(str, "backward", "forward")},
 }
-"""The parameters of each path that takes any."""
+"""The parameters of each path that has any."""
 
 
 def complaint_about_query(path: str, query: Mapping[str, list[str]]) -> str | None:
     """Return what is wrong with a query, or None.
 
     Args:
-        path: The template that the request's path fits.
-        query: Each parameter with the values it was given.
+        path: The template that the request's path matches.
+        query: The values of each parameter.
     """
     demands = QUERIES.get(path, {})
     for name, values in query.items():

@@ -1,4 +1,4 @@
-"""The state of a simulated account: what its services, deploys and jobs are, and how they change as time goes by."""
+"""The state of a simulated account: its services, deploys, jobs and so on, and their changes with time."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ T = TypeVar("T")
 
 
 class World:
-    """Everything that one account holds, in ``state``: plain values, which JSON can carry.
+    """All data of one account. ``state`` has it as values that JSON can carry.
 
     Args:
-        account: The account's name, which decides what is in it.
-        clock: Tells the time in seconds since 1970; without one, each request takes a second, and nothing else does.
-        state: What ``dump`` of an earlier world of this account returned.
+        account: The name of the account, which decides about its data.
+        clock: Returns the time in seconds since 1970. Without it, time advances by one second with each request.
+        state: The result of :meth:`dump` of an earlier world of this account.
 
     Raises:
-        ValueError: The state is not one of this account.
+        ValueError: The state is not of this account.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class World:
         self._places = services.places(self.profile)
 
     def dump(self) -> dict[str, Any]:
-        """Return the whole state as plain values, as it is at this moment."""
+        """Return the current state as values that JSON can carry."""
         return deepcopy(self._state)
 
     @property
@@ -77,16 +77,16 @@ class World:
 
     @property
     def seconds(self) -> float:
-        """How much time has gone by since the beginning."""
+        """The seconds since the beginning."""
         return self._clock() - SIMULATION_START
 
     @property
     def now(self) -> str:
-        """The time, as Render writes it."""
+        """The current time, in Render's format."""
         return self._written(self.seconds)
 
     def tick(self) -> int:
-        """Count a request, let everything become what it is by now, and return how many requests there were."""
+        """Count a request, carry out the changes that are due, and return the number of requests so far."""
         self._state["requests"] += 1
         for due in self._progress.due(self.seconds):
             self._carry_out(due)
@@ -128,11 +128,11 @@ class World:
         return self._kept("domains", service, services.domains)
 
     def new_id(self, prefix: str, *parts: object) -> str:
-        """Return the id of something that the request at hand makes; the parts tell several such things apart."""
+        """Return a new id for an object that the current request makes. The parts distinguish several such objects."""
         return identifier(prefix, self.profile.account, "new", self._state["requests"], *parts)
 
     def set_status(self, store: Thing, status: str, then: str | None = None) -> None:
-        """Set the status of a data store, and plan the one that it has a little later."""
+        """Set the status of a data store, and plan the status that it has a minute later."""
         self._progress.forget(store["id"])
         store |= {"status": status, "updatedAt": self.now}
         if then is not None:
@@ -178,13 +178,13 @@ class World:
     def add_deploy(
         self, service: Thing, trigger: str, source: Thing | None = None, ending: str | None = None
     ) -> tuple[Thing, bool]:
-        """Add a deploy, and return it and whether it has started; else it waits for the one that is under way.
+        """Add a deploy. Return it, and whether it has started; otherwise it waits for the active one.
 
         Args:
-            service: What to deploy.
-            trigger: Why, as the wire spells it.
+            service: The service to deploy.
+            trigger: The reason, in the words of Render's API.
             source: The commit or image, if it is not the newest.
-            ending: How it ends, if that is told.
+            ending: The final status, if a failure is simulated, or None.
         """
         history = self.deploys_of(service)
         deploy = {
@@ -204,7 +204,7 @@ class World:
         return deploy, started
 
     def cancel_deploy(self, service: Thing, deploy: Thing) -> None:
-        """Cancel a deploy that is under way or waits; the next one of the service starts."""
+        """Cancel a deploy that is active or waits, and start the next deploy of the service."""
         self._progress.forget(deploy["id"])
         deploy |= {"status": "canceled", "updatedAt": self.now, "finishedAt": self.now}
         self._progress.start_waiting(service["id"], self.deploys_of(service), self.seconds)
@@ -250,7 +250,7 @@ class World:
         return part
 
     def _kept(self, name: str, service: Thing, seed: Callable[[Thing, int], T]) -> T:
-        """Make what a service starts with when it is first asked for: an account has some 700 deploys."""
+        """Return the initial data of a service, which is made on first use, since an account has some 700 deploys."""
         part, key = self._part(name), service["id"]
         if key not in part:
             part[key] = seed(service, self._places[key])
@@ -261,7 +261,7 @@ class World:
         return stamp(BEGINNING + timedelta(seconds=seconds))
 
     def _carry_out(self, due: Thing) -> None:
-        """Let a deploy, a job or a data store become what it is due to become."""
+        """Carry out a planned change of a deploy, a job or a data store."""
         moment = self._written(due["at"])
         if due["kind"] == "store":
             store = (self.databases | self.caches)[due["id"]]

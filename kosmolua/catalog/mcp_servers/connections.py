@@ -1,84 +1,54 @@
-"""Connections to servers, each kept by a task of one event loop in a thread of its own.
+"""Connections to servers. Each is a task of one event loop, which runs in a thread of its own.
 
-Calls come from any thread and wait there; everything else happens in the loop, which alone owns the connections.
+Any thread may make calls, and waits for the answers. Everything else happens in the loop, which owns the connections.
 """
 
 from __future__ import annotations
 
 import asyncio
-import builtins
 import concurrent.futures
-import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from threading import Lock
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from kosmolua.accounts.logins import LoginSecret
 from kosmolua.catalog.mcp_servers.cards import Card
+from kosmolua.catalog.mcp_servers.link import CLOSE_TIMEOUT, Confirm, Gone, Link, Surroundings
 from kosmolua.catalog.mcp_servers.settings import Server
-from kosmolua.catalog.mcp_servers.tools import digest
 from kosmolua.clock import Until
 from kosmolua.concurrency import start_thread
-from kosmolua.errors import ApiError, CallError, NetworkError, NotConfigured
-from kosmolua.protocol import Json
+from kosmolua.errors import NetworkError
 
 T = TypeVar("T")
-Confirm = Callable[[str, Mapping[str, object]], bool]
-"""Asks a person about something that a server wants to know, and returns True for yes."""
-
-START_TIMEOUT = 60.0
-"""Seconds that a server may take until it has said what it offers."""
 RESTART_INTERVAL = 60.0
-"""Seconds in which a server that ended is started again once, and not oftener."""
-CLOSE_TIMEOUT = 6.0
-MAX_PAGES = 100
-"""Pages of a list of tools that are asked for."""
-MAX_KEPT_LINES = 5
-"""Lines of what a server printed that the error of its end shows to the user."""
-MAX_TOLD = 1_000
-"""Lines a minute of a server that are traced; of the others only the number."""
-UNAUTHORIZED = 401
+"""Seconds within which a server that ended is started again only once."""
+MAX_WAIT = 3600.0
+"""Seconds after which the deadline is checked again, since it may have moved."""
 
 
 class Connections:
     """The connections of a runtime, one for each server.
 
     Args:
-        folder: Where relative paths of commands start, and the folder that servers are started in.
-        environ: The environment from which the little is taken that servers inherit.
-        trace: Called, in the loop's thread, with a server's name and a line that it printed or logged.
-        learned: Called, in the loop's thread, with a server's name and what it offers, when it is connected and when
-            that changes.
+        around: The folder, the environment and the callbacks of all connections.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        environ: Mapping[str, str],
-        *,
-        trace: Callable[[str, str], None],
-        learned: Callable[[str, Card], None],
-    ) -> None:
-        self.folder = folder
-        self.environ = environ
-        self.trace = trace
-        self.learned = learned
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
-        # In the loop's thread alone.
+        # Used only in the loop's thread.
         self._links: dict[str, Link] = {}
         self._starts: dict[str, deque[float]] = {}
 
     def offer(self, name: str, server: Server, until: Until) -> Card:
-        """Return what a server offers; connect to it if it is not connected.
+        """Return the card of a server; connect to it first if it is not connected.
 
         Raises:
-            NetworkError: It does not start or answer, or not in time.
+            NetworkError: It does not start or answer in time.
         """
 
         async def offer() -> Card:
@@ -98,27 +68,27 @@ class Connections:
         tag: str = "",
         confirm: Confirm | None = None,
         sent: Callable[[], None] = lambda: None,
-    ) -> Json:
-        """Send a request and return its result as JSON values.
+    ) -> str:
+        """Send a request and return its result as JSON.
 
         Args:
-            name: The server.
-            server: How it is reached.
-            method: Such as ``tools/call``.
-            params: Its parameters.
+            name: The name of the server.
+            server: The settings of the server.
+            method: The method of the protocol, such as ``tools/call``.
+            params: The parameters of the method.
             until: The deadline.
             safe: True if the request may be sent twice.
-            tag: The digest of the tool that is meant.
-            confirm: Asks a person what the server wants to know; None if nobody can be asked.
+            tag: The digest of the tool that the caller knows.
+            confirm: Asks a person a question of the server; None if nobody can be asked.
             sent: Called when the request is about to be sent.
 
         Raises:
             ApiError: The server answered with an error.
-            NetworkError: It does not start or answer, or not in time, or the tool is not the same any more.
-            NotConfigured: It wants another credential.
+            NetworkError: It does not start or answer in time, or its tool has changed.
+            NotConfigured: It requires another credential.
         """
 
-        async def send() -> Json:
+        async def send() -> str:
             while True:
                 link = await self._connected(name, server)
                 if tag and method == "tools/call" and link.tags.get(params["name"]) != tag:
@@ -135,7 +105,7 @@ class Connections:
         return self._wait(name, send(), until)
 
     def end(self, name: str) -> None:
-        """End the connection to a server, if there is one, and forget why it ended before."""
+        """End the connection to a server, if there is one, and forget the reason of its last end."""
 
         async def end() -> None:
             self._starts.pop(name, None)
@@ -161,24 +131,26 @@ class Connections:
         loop.call_soon_threadsafe(loop.stop)
 
     def start_anew(self) -> None:
-        """In a fork of the process, forget the connections: they are the parent's."""
+        """After a fork, forget the connections, which belong to the parent."""
         self._lock = Lock()
         self._loop, self._links, self._starts = None, {}, {}
 
     def _wait(self, name: str, work: Coroutine[Any, Any, T], until: Until) -> T:
-        """Wait for work in the loop, until the deadline, which may move on meanwhile."""
-        future = asyncio.run_coroutine_threadsafe(work, self._running())
+        """Run a coroutine in the loop and wait for its result until the deadline, which may move meanwhile."""
+        waiting = _Waiting(self._running(), work)
+        is_over = False
         try:
-            while (seconds := until() - monotonic()) > 0:
-                with suppress(concurrent.futures.TimeoutError):
-                    return future.result(min(seconds, 3600.0))
-                if future.done():
-                    return future.result()
-        except concurrent.futures.CancelledError:
-            raise NetworkError(f"The connection to {name} was closed", retryable=False) from None
+            while not is_over and (seconds := until() - monotonic()) > 0:
+                is_over = waiting.ends_within(min(seconds, MAX_WAIT))
         finally:
-            future.cancel()
-        raise NetworkError(f"{name} did not answer in time")
+            if not is_over:
+                waiting.give_up()
+        if not is_over:
+            raise NetworkError(f"{name} did not answer in time")
+        try:
+            return waiting.result()
+        except asyncio.CancelledError:
+            raise NetworkError(f"The connection to {name} was closed", retryable=False) from None
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -191,16 +163,16 @@ class Connections:
             return self._loop
 
     async def _connected(self, name: str, server: Server) -> Link:
-        """Return the connection to a server, started or restarted if need be, and ready."""
+        """Return the connection to a server when it is ready; start or restart the server if necessary."""
         link = self._links.get(name)
         if link is None or link.is_over:
-            link = self._links[name] = Link(self, name, server, is_restart=self._count_start(name, link))
+            link = self._links[name] = Link(self._around, name, server, is_restart=self._count_start(name, link))
             link.task = asyncio.get_running_loop().create_task(link.run())
         await asyncio.shield(link.ready)
         return link
 
     def _count_start(self, name: str, earlier: Link | None) -> bool:
-        """Count a start, and return True if it follows an end within :data:`RESTART_INTERVAL`."""
+        """Count a start, and return True if the server ended less than :data:`RESTART_INTERVAL` ago."""
         now = monotonic()
         starts = self._starts.setdefault(name, deque(maxlen=2))
         while starts and now - starts[0] > RESTART_INTERVAL:
@@ -215,309 +187,56 @@ class Connections:
         return len(starts) > 1
 
 
-class Gone(Exception):
-    """The connection ended while a request was under way."""
-
-
-class Link:
-    """One connection. It belongs to the loop.
+class _Waiting(Generic[T]):
+    """A coroutine in the loop whose result a thread waits for. It uses a lock, which is much faster than two futures.
 
     Args:
-        owner: The connections it is one of.
-        name: The server.
-        server: How it is reached.
-        is_restart: True if the server ended a moment ago.
+        loop: The loop, which runs in another thread.
+        work: The coroutine, which is started immediately.
     """
 
-    def __init__(self, owner: Connections, name: str, server: Server, *, is_restart: bool) -> None:
-        self.is_restart = is_restart
-        self.card: Card = {}
-        self.tags: dict[str, str] = {}
-        self.reason = ""
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.task: asyncio.Task[None] | None = None
-        self._owner = owner
-        self._name = name
-        self._server = server
-        self._over = asyncio.Event()
-        self._client: Any = None
-        self._status = 0
-        self._lines: deque[str] = deque(maxlen=MAX_KEPT_LINES)
-        self._told, self._told_since = 0, monotonic()
-        self._confirms: list[Confirm | None] = []
+    __slots__ = ("_error", "_is_over", "_loop", "_task", "_value", "_work")
 
-    @property
-    def is_over(self) -> bool:
-        """True if the connection was lost or closed."""
-        return self._over.is_set()
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> None:
+        self._loop = loop
+        self._work = work
+        self._task: asyncio.Task[None] | None = None
+        self._value: T
+        self._error: BaseException | None = None
+        self._is_over = Lock()
+        self._is_over.acquire()
+        loop.call_soon_threadsafe(self._begin)
 
-    async def run(self) -> None:
-        """Keep the connection until it is closed or lost."""
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for the end, at most ``seconds``, and return True if the coroutine has ended."""
+        return self._is_over.acquire(timeout=seconds)
+
+    def result(self) -> T:
+        """Return the result of the coroutine, which has ended, or raise its exception."""
+        if self._error:
+            raise self._error
+        return self._value
+
+    def give_up(self) -> None:
+        """Cancel the coroutine if it has not ended."""
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    # In the loop's thread
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._run())
+
+    async def _run(self) -> None:
         try:
-            async with AsyncExitStack() as stack:
-                overdue = asyncio.get_running_loop().call_later(START_TIMEOUT, self._give_up)
-                try:
-                    await self._connect(stack)
-                finally:
-                    overdue.cancel()
-                if not self.ready.done():
-                    self.ready.set_result(None)
-                await self._over.wait()
+            self._value = await self._work
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
-            self.reason = self.reason or _words(error)
-            if not self.ready.done():
-                self.ready.set_exception(self._failure(error))
-                self.ready.exception()  # nobody may be waiting any more
+            self._error = error
         finally:
-            self._over.set()
+            self._is_over.release()
 
-    def _give_up(self) -> None:
-        """End a connection that takes too long to be made."""
-        self._end(f"it did not say within {START_TIMEOUT:g} s what it offers")
-        if self.task:
-            self.task.cancel()
-
-    async def close(self) -> None:
-        """End the connection, and wait for the end."""
-        self._end("it was closed")
-        if self.task:
-            await asyncio.wait({self.task}, timeout=CLOSE_TIMEOUT)
-            self.task.cancel()
-
-    async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> Json:
-        """Send a request and return its result.
-
-        Raises:
-            Gone: The connection was lost.
-        """
-        from mcp.shared.exceptions import MCPError
-        from pydantic import ValidationError
-
-        self._confirms.append(confirm)
-        self._status = 0
-        try:
-            result = await self._send(method, params)
-        except MCPError as error:
-            await self._settle()
-            if self.is_over:
-                raise Gone(self.reason) from None
-            raise self._refusal(error) from None
-        except (ValidationError, RuntimeError) as error:
-            raise NetworkError(f"{self._name} sent an answer that cannot be read: {_words(error)}") from None
-        except (OSError, ExceptionGroupType) as error:
-            self._end(_words(error))
-            raise Gone(self.reason) from None
-        finally:
-            self._confirms.remove(confirm)
-        answer: Json = result.model_dump(by_alias=True, mode="json", exclude_none=True)
-        return answer
-
-    async def _settle(self) -> None:
-        """Let the loop notice the end of the process, if that is why a request failed."""
-        for _ in range(20):
-            if self._over.is_set():
-                return
-            await asyncio.sleep(0)
-
-    async def _send(self, method: str, params: Mapping[str, Any]) -> Any:
-        client = self._client
-        if method == "tools/call":
-            progress = self._progress if self._owner.trace is not no_trace else None
-            return await client.call_tool(params["name"], params["arguments"], progress_callback=progress)
-        if method == "resources/read":
-            return await client.read_resource(params["uri"])
-        if method == "prompts/get":
-            return await client.get_prompt(params["name"], params["arguments"])
-        lists = {
-            "resources/list": client.list_resources,
-            "resources/templates/list": client.list_resource_templates,
-            "prompts/list": client.list_prompts,
-        }
-        return await lists[method]()
-
-    async def _connect(self, stack: AsyncExitStack) -> None:
-        from mcp.client.client import Client
-        from mcp_types import Implementation
-
-        import kosmolua
-
-        _quieten(self._log)
-        self._client = await stack.enter_async_context(
-            Client(
-                await self._transport(stack),
-                elicitation_callback=self._elicit,
-                logging_callback=self._logged,
-                log_level="info" if self._owner.trace is not no_trace else None,
-                message_handler=self._noticed,
-                client_info=Implementation(name="kosmolua", version=kosmolua.__version__),
-                cache=None,
-            )
-        )
-        await self._learn()
-        if self._client.server_capabilities.tools and self._client.session.discover_result is not None:
-            await stack.enter_async_context(_cancelled_at_end(self._listen()))
-
-    async def _transport(self, stack: AsyncExitStack) -> Any:
-        server = self._server
-        if server.url:
-            from mcp.client.streamable_http import streamable_http_client
-
-            return streamable_http_client(server.url, http_client=await stack.enter_async_context(self._http()))
-        from kosmolua.catalog.mcp_servers.settings import kept
-        from kosmolua.catalog.mcp_servers.stdio import process_streams
-
-        folder = self._owner.folder
-        command = server.command_line(folder, self._owner.environ)
-        environment = server.environment(self._owner.environ)
-        started_in = folder / Path(server.cwd).expanduser() if server.cwd else folder
-        return process_streams(kept(command), environment, started_in, said=self._said, ended=self._end)
-
-    def _http(self) -> Any:
-        import httpx2
-
-        headers = {name: value.reveal() for name, value in self._server.headers.items()}
-        token = self._server.token
-
-        class Bearer(httpx2.Auth):
-            """Signs each request, and one that is refused once more with a token that was renewed."""
-
-            async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-                assert token
-                sent = await asyncio.to_thread(token.reveal)
-                request.headers["Authorization"] = f"Bearer {sent}"
-                response = yield request
-                if response.status_code == UNAUTHORIZED and isinstance(token, LoginSecret):
-                    fresh = await asyncio.to_thread(token.renewed, sent)
-                    request.headers["Authorization"] = f"Bearer {fresh}"
-                    yield request
-
-        async def note(response: Any) -> None:
-            self._status = response.status_code
-
-        timeout = httpx2.Timeout(30.0, read=None)
-        auth = Bearer() if token else None
-        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [note]})
-
-    async def _learn(self) -> None:
-        """Ask what the server offers, and tell the owner."""
-        client = self._client
-        capabilities = client.server_capabilities
-        tools: list[dict[str, Any]] = []
-        cursor = None
-        for _ in range(MAX_PAGES if capabilities.tools else 0):
-            page = await client.list_tools(cursor=cursor, cache_mode="bypass")
-            tools += [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in page.tools]
-            if not (cursor := page.next_cursor):
-                break
-        info = client.server_info
-        self.card = {
-            "server": info.model_dump(by_alias=True, mode="json", exclude_none=True) if info else {},
-            "instructions": client.instructions,
-            "tools": tools,
-            "resources": bool(capabilities.resources),
-            "prompts": bool(capabilities.prompts),
-        }
-        self.tags = {tool["name"]: digest(tool) for tool in tools}
-        self._owner.learned(self._name, self.card)
-
-    async def _listen(self) -> None:
-        """Follow the changes of the tools, as servers of the newer protocol tell them."""
-        from mcp.shared.exceptions import MCPError
-
-        with suppress(MCPError, RuntimeError, OSError):
-            async with self._client.listen(tools_list_changed=True) as changes:
-                async for _ in changes:
-                    await self._learn()
-
-    async def _noticed(self, message: object) -> None:
-        from mcp_types import ToolListChangedNotification
-
-        if isinstance(message, ToolListChangedNotification) and self._client is not None:
-            task = asyncio.get_running_loop().create_task(self._learn())
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    async def _elicit(self, context: object, params: Any) -> Any:
-        """Put to a person what the server wants to know: what can be answered by yes or no, or has a default."""
-        from mcp_types import ElicitResult
-
-        confirm = next((each for each in reversed(self._confirms) if each), None)
-        shown: dict[str, object] = {"asked by": self._name}
-        content: dict[str, Any] | None = None
-        if url := getattr(params, "url", None):
-            shown["url"] = url
-        else:
-            content = _agreed(params.requested_schema)
-            shown |= {} if content is None else content
-        if confirm is None or (content is None and not url):
-            self._log(f"asked, and nobody can answer: {params.message}")
-            return ElicitResult(action="decline")
-        is_allowed = await asyncio.to_thread(confirm, params.message, shown)
-        return ElicitResult(action="accept", content=content) if is_allowed else ElicitResult(action="decline")
-
-    async def _logged(self, params: Any) -> None:
-        self._log(f"{params.level}: {params.data}")
-
-    async def _progress(self, progress: float, total: float | None, message: str | None) -> None:
-        share = f"{progress:g}/{total:g}" if total else f"{progress:g}"
-        self._log(f"progress {share}{f': {message}' if message else ''}")
-
-    def _said(self, line: str) -> None:
-        self._lines.append(line)
-        self._log(line)
-
-    def _log(self, line: str) -> None:
-        now = monotonic()
-        if now - self._told_since > 60:
-            self._told, self._told_since = 0, now
-        self._told += 1
-        if self._told <= MAX_TOLD:
-            self._owner.trace(self._name, line)
-        elif self._told == MAX_TOLD + 1:
-            self._owner.trace(self._name, "(more than can be shown)")
-
-    def _end(self, reason: str) -> None:
-        self.reason = self.reason or reason
-        self._over.set()
-        if not self.ready.done():
-            self.ready.set_exception(self._failure(ConnectionError(reason)))
-            self.ready.exception()
-
-    def _failure(self, error: BaseException) -> CallError:
-        """Return the error of a server that could not be connected."""
-        if self._status == UNAUTHORIZED:
-            return self._unauthorized()
-        if isinstance(error, CallError):
-            hints = "; ".join(error.hints) or None
-            return NetworkError(f"{self._name} cannot be started: {error.what}", retryable=False, hint=hints)
-        verb = "reached" if self._server.url else "started"
-        failure = NetworkError(f"{self._name} cannot be {verb}: {self.reason or _words(error)}")
-        failure.detail = self.printed
-        return failure
-
-    @property
-    def printed(self) -> str | None:
-        """The last lines that the server printed, for the user."""
-        return " / ".join(self._lines) or None
-
-    def _refusal(self, error: Any) -> CallError:
-        """Return the error of a request that the server refused."""
-        if self._status == UNAUTHORIZED:
-            return self._unauthorized()
-        body: dict[str, Json] = {"code": error.error.code, "message": error.error.message}
-        if error.error.data is not None:
-            body["data"] = error.error.data
-        return ApiError(f"{self._name}: {error.error.message}", body=body)
-
-    def _unauthorized(self) -> NotConfigured:
-        login = f"run 'kosmolua accounts login {self._name}'"
-        return NotConfigured(f"{self._name} wants another credential", hint=f"{login}, or set token in [{self._name}]")
-
-
-def no_trace(name: str, line: str) -> None:
-    """Trace nothing."""
-
-
-ExceptionGroupType: type[BaseException] = getattr(builtins, "BaseExceptionGroup", OSError)  # since Python 3.11
+    def _cancel(self) -> None:
+        if self._task:
+            self._task.cancel()
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
@@ -526,55 +245,3 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
     finally:
         loop.close()
-
-
-@asynccontextmanager
-async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
-    """Run something meanwhile."""
-    task = asyncio.get_running_loop().create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
-class _Lines(logging.Handler):
-    """Hands on what the SDK logs about a client, in place of tracebacks on standard error."""
-
-    def __init__(self, write: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._write = write
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the first line of a message."""
-        self._write(record.getMessage().partition("\n")[0])
-
-
-def _quieten(write: Callable[[str], None]) -> None:
-    for name in ("mcp.client", "mcp.shared"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [_Lines(write)], False
-
-
-def _agreed(schema: Any) -> dict[str, Any] | None:
-    """Return the answer to a form that stands for yes, or None if it asks for more than that."""
-    schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
-    answer: dict[str, Any] = {}
-    for name, field in (schema.get("properties") or {}).items():
-        if "default" in field:
-            answer[name] = field["default"]
-        elif field.get("type") == "boolean":
-            answer[name] = True
-        elif name in (schema.get("required") or ()):
-            return None
-    return answer
-
-
-def _words(error: BaseException) -> str:
-    """Return an error on one line; of grouped ones the innermost."""
-    while inner := getattr(error, "exceptions", ()):
-        error = inner[0]
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split())[:300] or type(error).__name__

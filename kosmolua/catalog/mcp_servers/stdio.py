@@ -1,7 +1,7 @@
-"""The transport to a server that was started as a process: a JSON message a line, over its input and output.
+"""The transport to a server that runs as a child process: one JSON message per line, over its input and output.
 
-It is not the SDK's own, which passes on more of the environment, keeps a line of any length in memory, and needs a file
-for what the server prints.
+The SDK's own transport is not used: it passes on more of the environment, has no limit on the length of a line, and
+needs a file for the server's error output.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import mcp_types as types
@@ -20,14 +21,16 @@ from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
 
 MAX_LINE = 32 * 1024 * 1024
-"""Bytes of a message. A server that sends a longer one is stopped."""
+"""The most bytes of a message. A server that sends a longer one is stopped."""
 MAX_PRINTED = 2_000
-"""Characters of a line that a server prints; the rest is dropped."""
+"""The most characters of a line that a server prints; the rest is dropped."""
+MAX_AT_ONCE = 16
+"""How many available lines are read before other tasks of the loop get their turn."""
 BLOCK = 64 * 1024
 GRACE = 1.0
-"""Seconds that a server has to end once its input is closed, before it is told to."""
+"""Seconds that a server gets to end after its input is closed, before it is told to end."""
 KILL_TIMEOUT = 2.0
-"""Seconds that a server which was told to end has, before it is killed."""
+"""Seconds that a server gets to end after it is told to, before it is killed."""
 
 
 @asynccontextmanager
@@ -39,14 +42,14 @@ async def process_streams(
     said: Callable[[str], None],
     ended: Callable[[str], None],
 ) -> AsyncIterator[TransportStreams]:
-    """Start a server, and yield the streams of its messages. It ends with the ``async with`` block.
+    """Start a server, and yield the streams of its messages. The server is stopped when the ``async with`` block ends.
 
     Args:
         command: The program and its arguments.
         environment: Its whole environment.
         folder: Its current folder.
-        said: Called with each line it prints that is not a message.
-        ended: Called with the reason once it sends nothing more.
+        said: Called with each line that it prints and that is not a message.
+        ended: Called with the reason when it sends nothing more.
 
     Raises:
         OSError: It cannot be started.
@@ -61,22 +64,7 @@ async def process_streams(
         limit=MAX_LINE,
         start_new_session=True,
     )
-    to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
-
-    async def read() -> None:
-        async with to_session:
-            reason = await _read_messages(process, to_session.send, said)
-            ended(reason)
-
-    async def write() -> None:
-        assert process.stdin
-        async with from_session:
-            with suppress(OSError):
-                async for each in from_session:
-                    line = each.message.model_dump_json(by_alias=True, exclude_unset=True)
-                    process.stdin.write(line.encode() + b"\n")
-                    await process.stdin.drain()
+    messages, requests = _Messages(process, said, ended), _Requests(process, ended)
 
     async def listen() -> None:
         assert process.stderr
@@ -84,44 +72,125 @@ async def process_streams(
             said(line)
 
     async with anyio.create_task_group() as tasks:
-        for task in (read, write, listen):
-            tasks.start_soon(task)
+        tasks.start_soon(listen)
         try:
-            yield incoming, outgoing
+            yield messages, requests
         finally:
             with anyio.CancelScope(shield=True):
                 await _stop(process)
-                for stream in (incoming, outgoing):
-                    await stream.aclose()
+                await messages.aclose()
             tasks.cancel_scope.cancel()
 
 
-async def _read_messages(
-    process: Process, deliver: Callable[[SessionMessage | Exception], object], said: Callable[[str], None]
-) -> str:
-    """Deliver the messages that a server sends until it ends, and return why it sends no more."""
-    assert process.stdout
-    try:
-        while line := await process.stdout.readline():
-            try:
-                message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-            except ValueError:
-                if line.strip():
-                    said(_shown(line))
-                continue
-            await deliver(SessionMessage(message))  # type: ignore[misc]
-    except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-        return "it was closed"
-    except ValueError:
-        return f"it sent a line of more than {MAX_LINE // 1024 // 1024} MiB"
+S = TypeVar("S", bound="_Stream")
+
+
+class _Stream:
+    """One direction of the messages, as a stream for the SDK. No task or queue lies between the stream and the pipe."""
+
+    async def __aenter__(self: S) -> S:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the stream at the end of the ``async with`` block."""
+
+
+class _Requests(_Stream):
+    """The messages that the server reads.
+
+    Args:
+        process: The server.
+        ended: Called with the reason if it reads no more.
+    """
+
+    def __init__(self, process: Process, ended: Callable[[str], None]) -> None:
+        assert process.stdin
+        self._process = process
+        self._pipe = process.stdin
+        self._ended = ended
+        self._draining = asyncio.Lock()
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Write a message. If the server does not read and too much is waiting, wait.
+
+        Raises:
+            anyio.BrokenResourceError: The server reads no more.
+        """
+        line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        try:
+            self._pipe.write(line.encode() + b"\n")
+            async with self._draining:  # before Python 3.11, only one task can wait
+                await self._pipe.drain()
+        except OSError:
+            self._ended(await _why_silent(self._process, "it closed its input"))
+            raise anyio.BrokenResourceError from None
+
+
+class _Messages(_Stream):
+    """The messages that the server writes.
+
+    Args:
+        process: The server.
+        said: Called with each line that is not a message.
+        ended: Called with the reason when no more messages come.
+    """
+
+    def __init__(self, process: Process, said: Callable[[str], None], ended: Callable[[str], None]) -> None:
+        self._process = process
+        self._said = said
+        self._ended = ended
+        self._lines = 0
+
+    def __aiter__(self) -> _Messages:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def receive(self) -> SessionMessage | Exception:
+        """Return the next message.
+
+        Raises:
+            anyio.EndOfStream: No more messages come.
+        """
+        assert self._process.stdout
+        try:
+            while line := await self._process.stdout.readline():
+                self._lines += 1
+                if self._lines % MAX_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                try:
+                    return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
+                except ValueError:
+                    if line.strip():
+                        self._said(_shown(line))
+        except ValueError:
+            self._ended(f"it sent a line of more than {MAX_LINE // 1024 // 1024} MiB")
+        else:
+            self._ended(await _why_silent(self._process, "it closed its output"))
+        raise anyio.EndOfStream
+
+    async def aclose(self) -> None:
+        """Stop receiving messages."""
+        self._ended("it was closed")
+
+
+async def _why_silent(process: Process, otherwise: str) -> str:
+    """Return why a server closed a pipe: how its process ended, or ``otherwise`` if it still runs."""
     with suppress(asyncio.TimeoutError):
         status = await asyncio.wait_for(process.wait(), GRACE)
         return f"it ended with status {status}"
-    return "it closed its output"
+    return otherwise
 
 
 async def _lines_of(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Yield the lines that a server prints; of a long one the beginning."""
+    """Yield the lines that a server prints. A long line is cut."""
     line = b""
     while data := await stream.read(BLOCK):
         *whole, rest = (line + data).split(b"\n")

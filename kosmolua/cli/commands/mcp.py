@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib.util import find_spec
@@ -40,6 +41,7 @@ def command(address: str | None, workers: int, options: Options) -> None:
     from kosmolua.cli.progress import tracer
 
     with open_runtime(options, workers=workers) as runtime, tracer(options.trace) as watch:
+        runtime.warm()
         from kosmolua.mcp.log import log_in_sentences
         from kosmolua.mcp.server import Handlers
 
@@ -54,13 +56,25 @@ def command(address: str | None, workers: int, options: Options) -> None:
             if not standard.is_writable:
                 raise UsageError("Standard output is closed, so no client can be answered")
             from kosmolua.mcp import stdio
+            from kosmolua.mcp.pipes import are_pipes
 
             if standard.is_typed:
-                console.complain("serving on standard input, for a client that starts this; Ctrl-C leaves")
-            with standard.given_back():  # the protocol's library keeps them apart itself
-                stdio.serve(handlers, complain=console.complain)
+                console.complain("serving on standard input, for a client that starts this program; Ctrl-C ends it")
+            _collect_from_here()
+            if are_pipes(standard.input, standard.output):
+                stdio.serve(handlers, (standard.input, standard.output), complain=console.complain)
+            else:
+                with standard.given_back():  # the protocol's library protects them itself
+                    stdio.serve(handlers, None, complain=console.complain)
         else:
             from kosmolua.mcp import http
             from kosmolua.mcp.addresses import Address
 
+            _collect_from_here()
             http.serve(handlers, Address.read(address), environ=os.environ, announce=console.complain)
+
+
+def _collect_from_here() -> None:
+    """Turn garbage collection on, but exclude the objects that exist now, nearly all of which are permanent."""
+    gc.freeze()
+    gc.enable()

@@ -3,17 +3,21 @@
 -- The prelude captures all functions that it needs in locals. Then the real globals are emptied, and the script gets an
 -- environment of copies.
 
-local python_bridge, sources = ...
+local python_bridge = ...
 
-local error, load, next, rawset, type, xpcall = error, load, next, rawset, type, xpcall
+local error, load, next, rawget, rawset, setmetatable, type, xpcall =
+  error, load, next, rawget, rawset, setmetatable, type, xpcall
 local find, format, match, sub = string.find, string.format, string.match, string.sub
-local pcall, pack, unpack = pcall, table.pack, string.unpack
+local ipairs, pcall, pack, unpack = ipairs, pcall, table.pack, string.unpack
 local running = coroutine.running
 local randomseed, tointeger = math.randomseed, math.tointeger
 local collectgarbage = collectgarbage
 
 local MAX_MESSAGE = 16 * 1024
 local MAX_INPUT_DEPTH = 1000
+---Modules that keep something of a run, if they are there.
+local OF_ONE_RUN = { "requests", "tree", "secrets" }
+local ASKS_TIME, IS_RECORDED, IS_PLANNED = 1, 2, 4
 
 ---Is put before a script's source. A function with a variable to close makes no tail calls, so that the line of a
 ---`return f()` is known.
@@ -44,8 +48,28 @@ collectgarbage("setpause", LONG_PAUSE)
 local limits = {}
 local script_name
 
----The table that the modules of the prelude share. Each module finds there what earlier modules returned, by their names.
-local host = { limits = limits, OPENING = OPENING }
+---What the modules of the prelude have as globals. No script can reach it.
+local natives = {}
+for name, value in next, _G do
+  natives[name] = value
+end
+natives.python = nil
+
+---Everything that the modules of the prelude share, and the modules by their names, each loaded when it is first looked
+---at: few scripts need all, and what is not there need not be made, walked by the collector, or copied for a fork.
+local host = setmetatable({ limits = limits, OPENING = OPENING }, {
+  __index = function(host, name)
+    local source = host.bridge("module", name)
+    host.bridge("rearm")
+    local module, problem = load(source, "=[host]", "bt", natives)
+    if not module then
+      error(problem, 0)
+    end
+    local made = module(host)
+    rawset(host, name, made)
+    return made
+  end,
+})
 
 ---Calls a verb of the process, see `Verbs` in `vm.py`, and returns its answer.
 ---@param verb string
@@ -71,17 +95,8 @@ function host.compile(source, chunk)
   return load(opening .. source, chunk, "t", host.env.globals)
 end
 
-for _, name in ipairs({
-  "registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts", "recorded", "placeholders", "session",
-}) do
-  host[name] = sources[name] and load(sources[name], "=[host]")(host)
-end
-
-local bridge, compile, session = host.bridge, host.compile, host.session
-local errors, hints, inspect, requests = host.errors, host.hints, host.inspect, host.requests
-local strings, traceback = host.strings, host.traceback
-local decode, encode_each = host.decode.decode, host.encode.encode_each
+local bridge, compile = host.bridge, host.compile
+local clocks, memory, requests, traceback = host.clocks, host.memory, host.requests, host.traceback
 local env, without_host = host.env.globals, host.env.without_host
 
 -- lupa looks for this name before each call from Python; nothing else is left of the real globals. For the names of
@@ -95,6 +110,7 @@ end
 globals.debug = false
 
 local function cut(message)
+  local strings = host.strings
   local shown = strings.head(message, MAX_MESSAGE)
   return strings.quote(strings.valid(shown) .. (#shown < #message and "... (cut)" or ""))
 end
@@ -102,8 +118,8 @@ end
 ---Sends the error that ended the script, and where it was raised if that is known.
 local function fail(value, line, frames, is_syntax)
   requests.stop_if_memory(value)
-  local call, code, message = errors.call_of(value), errors.own(value)
-  message = message or traceback.within_script(inspect.safely(hints.explain(value)))
+  local call, code, message = host.errors.call_of(value), host.errors.own(value)
+  message = message or traceback.within_script(host.inspect.safely(host.hints.explain(value)))
   local fields = '"error":{"message":' .. cut(message) .. (code and ',"code":' .. cut(code) or "")
   fields = fields .. (call and format(',"call":%d', call) or "")
   fields = fields .. (line and format(',"line":%d', line) or "") .. (is_syntax and ',"is_syntax":true' or "")
@@ -112,7 +128,7 @@ end
 
 ---Sends the values that the script returned.
 local function succeed(...)
-  local ok, encoded = pcall(encode_each, limits.max_result, limits.max_depth, pack(...), {})
+  local ok, encoded = pcall(host.encode.encode_each, limits.max_result, limits.max_depth, pack(...), {})
   if ok then
     return bridge("end", '"result":' .. encoded)
   elseif type(encoded) ~= "table" or not (encoded.problem or encoded.too_big) then
@@ -132,6 +148,7 @@ local function finish(ok, ...)
   elseif ok then
     return succeed(...)
   end
+  memory.after_failure()
   local caught = ...
   if type(caught) == "table" then
     return fail(caught.value, caught.line, caught.frames)
@@ -139,28 +156,41 @@ local function finish(ok, ...)
   fail(caught) -- there was no memory for the error handler
 end
 
----Prepares the VM for a script, or for a chunk of a session.
----@param settings string a JSON object: the `limits` that the prelude enforces, `asks_time`, `is_recorded`, `is_planned`,
----`input`, `params` and `secrets`
----@return table params
-local function prepare(chunk, settings)
-  script_name = chunk
-  traceback.watch(chunk)
-  host.app.forget()
-  requests.begin()
-  bridge("rearm")
-  local given = decode(settings, MAX_INPUT_DEPTH)
-  for name, value in next, given.limits do
-    limits[name] = value
-  end
-  host.time.set_clocks(given.asks_time)
-  host.recorded.set(given.is_recorded)
-  requests.is_planned = given.is_planned
+---Takes in what a script is given, and returns its parameters.
+local function receive(given)
   host.secrets.set_names(given.secrets)
   if given.input ~= nil then
     rawset(env, "input", given.input)
   end
   return given.params
+end
+
+---Makes everything ready for a script, or for a chunk of a session.
+---@param settings string the limits that the prelude keeps itself and the flags below, packed, and after them, if there are
+---any, `input`, `params` and `secrets` as JSON
+---@return table params
+local function prepare(chunk, settings)
+  script_name = chunk
+  traceback.watch(chunk)
+  for _, name in ipairs(OF_ONE_RUN) do
+    if rawget(host, name) then
+      host[name].begin()
+    end
+  end
+  memory.begin()
+  bridge("rearm")
+  local flags, position
+  limits.max_result, limits.max_arguments, limits.max_depth, flags, position = unpack("<i8i8i8B", settings)
+  clocks.set(flags & ASKS_TIME ~= 0)
+  local is_recorded = flags & IS_RECORDED ~= 0
+  if is_recorded ~= requests.is_recorded then
+    host.recorded.set(is_recorded)
+  end
+  requests.is_planned = flags & IS_PLANNED ~= 0
+  if position <= #settings then
+    return receive(host.decode.decode(sub(settings, position), MAX_INPUT_DEPTH))
+  end
+  return {}
 end
 
 local function reject(problem)
@@ -169,7 +199,7 @@ local function reject(problem)
 end
 
 local function describe(value)
-  return traceback.place(value, running())
+  return traceback.place(memory.watch(value), running())
 end
 
 local function guarded(script, ...)
@@ -211,7 +241,7 @@ local function converse(source, chunk, settings, verb, seed)
   if seed ~= "" then
     randomseed(unpack("<i8i8", seed))
   end
-  local script, show = session[verb](source, chunk)
+  local script, show = host.session[verb](source, chunk)
   if not script then
     return reject(show)
   end
@@ -223,4 +253,11 @@ local function converse(source, chunk, settings, verb, seed)
   end
 end
 
-return run, converse
+---Loads modules before they are needed.
+local function preload(...)
+  for _, name in ipairs({ ... }) do
+    local _ = host[name]
+  end
+end
+
+return run, converse, preload

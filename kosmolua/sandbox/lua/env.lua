@@ -3,14 +3,14 @@
 local host = ...
 
 local bridge, is_taken = host.bridge, host.is_taken
-local hints, inspect, requests, traceback = host.hints, host.inspect, host.requests, host.traceback
+local memory, requests, traceback = host.memory, host.requests, host.traceback
 local host_tables = host.registry.host_tables
-local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
-  error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
+local error, ipairs, load, next, rawget, rawset, select, setmetatable, tostring, type =
+  error, ipairs, load, next, rawget, rawset, select, setmetatable, tostring, type
 local collectgarbage, huge, integer_or_float, tointeger = collectgarbage, math.huge, math.type, math.tointeger
 local find, format, gsub = string.find, string.format, string.gsub
 local concat, pack = table.concat, table.pack
-local close, resume = coroutine.close, coroutine.resume
+local close, create, resume = memory.close, coroutine.create, memory.resume
 local getinfo, metatable_of, lua_traceback = debug.getinfo, debug.getmetatable, debug.traceback
 
 local function copy(library, without)
@@ -43,20 +43,39 @@ local env = {
   utf8 = copy(utf8),
   string = copy(string, "dump"), -- Lua does not verify bytecode: altered bytecode can crash the VM
   coroutine = copy(coroutine),
-  os = host.time.os,
-  time = host.time.time,
-  base64 = host.codecs.base64,
-  hash = host.codecs.hash,
-  url = host.codecs.url,
-  csv = host.csv,
-  secrets = host.secrets.secrets,
+  os = host.clocks.os,
+  time = host.clocks.time,
   app = host.app.app,
-  json = host.json,
-  parallel = host.parallel,
-  regex = host.regex,
+  secrets = host.readonly.new(
+    "secrets",
+    function(key) return host.secrets.find(key) end,
+    function() return host.secrets.list() end
+  ),
   params = {},
 }
 env._G = env
+
+---Adds functions to a library. Each finds its own on the first call, since few scripts need their module; it leaves by a
+---tail call, so that errors name the script's line as if it were not there.
+local function add(library, find_own, ...)
+  for _, name in ipairs({ ... }) do
+    local own
+    library[name] = function(...)
+      own = own or find_own()[name]
+      return own(...)
+    end
+  end
+  return library
+end
+
+env.json = add({ null = host.registry.null }, function() return host.json end, "decode", "encode", "array")
+env.parallel = add({}, function() return host.parallel end, "all", "map")
+env.regex = add({}, function() return host.regex end, "match", "match_all", "gsub", "split")
+env.csv = add({}, function() return host.csv end, "parse", "format")
+env.base64 = add({}, function() return host.codecs.base64 end, "encode", "decode")
+env.hash = add({}, function() return host.codecs.hash end, "sha256", "sha1", "md5", "hmac_sha256")
+env.url = add({}, function() return host.codecs.url end, "encode", "decode", "query")
+add(env.time, function() return host.time end, "parse", "format")
 
 -- The wrappers check arguments before Lua's C functions do, whose messages would point at this file, not at the script.
 
@@ -71,25 +90,20 @@ local function need(kind, position, name, value)
   end
 end
 
----Returns the results of a call that may have failed, with hints in its error. Ends the script at the memory limit.
+---Returns an error in the form that a script catches, with a hint if there is one. Ends the script at the memory limit.
+local function explain(problem)
+  requests.stop_if_memory(problem)
+  return host.hints.explain(traceback.within_script(problem))
+end
+
+env.pcall, env.xpcall = memory.protected(explain)
+
+---Returns the results of resuming or closing a coroutine, with the error explained if it failed.
 local function caught(ok, value, ...)
   if ok then
     return ok, value, ...
   end
-  requests.stop_if_memory(value)
-  return ok, hints.explain(traceback.within_script(value))
-end
-
-function env.pcall(...)
-  if select("#", ...) == 0 then
-    bad_argument(1, "pcall", "value expected")
-  end
-  return caught(pcall(...))
-end
-
-function env.xpcall(f, handler, ...)
-  need("function", 2, "xpcall", handler)
-  return caught(xpcall(f, handler, ...))
+  return ok, explain(value)
 end
 
 function env.coroutine.resume(thread, ...)
@@ -106,6 +120,11 @@ function env.coroutine.close(thread)
     error("cannot close a branch of parallel", 2)
   end
   return caught(close(thread))
+end
+
+function env.coroutine.wrap(f)
+  need("function", 1, "wrap", f)
+  return memory.generator(create(f))
 end
 
 ---Returns a `load` that compiles text, never bytecode.
@@ -129,7 +148,7 @@ local function loader(default)
     if select("#", ...) > 0 then
       globals = (...)
     end
-    local _, compiled, problem = pcall(load, chunk, name, "t", globals)
+    local _, compiled, problem = memory.pcall(load, chunk, name, "t", globals)
     if compiled then
       return compiled
     end
@@ -140,24 +159,6 @@ end
 
 env.load = loader(env)
 
----The guards: functions that replace a `__close` of the script.
-local guards = setmetatable({}, { __mode = "k" })
-
----Wraps a metatable's `__close` in a guard, which ends the script if a value is closed because of the memory limit.
----Otherwise an error that `__close` raises would replace the error of the limit.
-local function guard_closing(meta)
-  local closing = meta and rawget(meta, "__close")
-  if closing == nil or guards[closing] then
-    return
-  end
-  local function guard(value, problem)
-    requests.stop_if_memory(problem)
-    return closing(value, problem)
-  end
-  guards[guard] = true
-  rawset(meta, "__close", guard)
-end
-
 ---Lua's `setmetatable`, but refuses finalizers: they run at moments when only a kill could stop them.
 function env.setmetatable(value, meta)
   need("table", 1, "setmetatable", value)
@@ -166,7 +167,6 @@ function env.setmetatable(value, meta)
   elseif type(meta) ~= "table" and meta ~= nil then
     bad_argument(2, "setmetatable", "nil or table expected")
   end
-  guard_closing(meta)
   local current = metatable_of(value)
   if current and rawget(current, "__metatable") ~= nil then
     error("cannot change a protected metatable", 2)
@@ -201,8 +201,29 @@ function env.collectgarbage(option, argument)
   return collectgarbage(option)
 end
 
+---The lines of the wrappers that replace Lua's C functions.
+local PCALL, XPCALL = getinfo(env.pcall, "S"), getinfo(env.xpcall, "S")
+local GENERATOR = getinfo(memory.generator(create(error)), "S")
+
+local function lies_in(place, line)
+  return place.linedefined <= tointeger(line) and tointeger(line) <= place.lastlinedefined
+end
+
+---Returns true if a frame is the function through which `xpcall` calls a script's handler.
+local function is_watching(frame)
+  return frame ~= nil and frame.source == XPCALL.source and frame.func ~= env.xpcall and lies_in(XPCALL, frame.linedefined)
+end
+
+---Returns a traceback without the host's frames, as Lua writes it for functions without wrappers.
 local function without_host(trace)
+  trace = gsub(trace, "'xpcall'(\n\t%[host%]:(%d+):)", function(rest, line)
+    return lies_in(PCALL, line) and "'pcall'" .. rest
+  end)
+  trace = gsub(trace, "\n\t%[host%]:(%d+): in ([^\n]*)", function(line, name)
+    return lies_in(GENERATOR, line) and "\n\t[C]: in " .. (find(name, "<", 1, true) and "?" or name)
+  end)
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'error'(\n\t%[host%]:)", "%1")
+  trace = gsub(trace, "(\n\t%[host%]:[^\n]*)\n\t%(%.%.%.tail calls%.%.%.%)", "%1")
   trace = gsub(trace, "\n\t%[host%]:[^\n]*", "")
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'xpcall'$", "")
   trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as Lua writes it for functions without wrappers
@@ -226,7 +247,7 @@ function env.exit(status)
   status = status == nil and 0 or status
   local whole = type(status) == "number" and tointeger(status)
   if not whole or whole < 0 or whole > 63 then
-    bad_argument(1, "exit", "an integer from 0 to 63 expected, got " .. inspect.safely(status))
+    bad_argument(1, "exit", "an integer from 0 to 63 expected, got " .. host.inspect.safely(status))
   end
   requests.exit(whole)
 end
@@ -251,17 +272,23 @@ function env.debug.traceback(...)
   end
   -- Add one level for this function, unless it was a tail call and so has replaced its caller's level.
   level = level or 1
-  local replaces = level > 1 and getinfo(1, "t").istailcall
-  return without_host(lua_traceback(message, replaces and level or level + 1))
+  local start = level > 1 and getinfo(1, "t").istailcall and level or level + 1
+  for between = 2, start - 1 do
+    if is_watching(getinfo(between, "Sf")) then
+      start = start + 1
+      break
+    end
+  end
+  return without_host(lua_traceback(message, start))
 end
 
 -- Output --------------------------------------------------------------------------------------------------------------
 
 ---Prints values, joined by tabs. Tables are printed with their content.
 function env.print(...)
-  local parts = pack(...)
+  local display, parts = host.inspect.display, pack(...)
   for index = 1, parts.n do
-    parts[index] = inspect.display(parts[index])
+    parts[index] = display(parts[index])
   end
   bridge("print", concat(parts, "\t", 1, parts.n) .. "\n")
 end
@@ -271,7 +298,7 @@ end
 ---@param value T
 ---@return T
 function env.dump(value)
-  bridge("print", inspect.display(value) .. "\n")
+  bridge("print", host.inspect.display(value) .. "\n")
   return value
 end
 

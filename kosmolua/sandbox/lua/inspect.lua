@@ -5,7 +5,7 @@ local host = ...
 local requests = host.requests
 local arrays = host.registry.arrays
 local next, pcall, rawget, rawlen, setmetatable, tostring, type =
-  next, pcall, rawget, rawlen, setmetatable, tostring, type
+  next, host.memory.pcall, rawget, rawlen, setmetatable, tostring, type
 local getmetatable = debug.getmetatable -- the real one, whatever `__metatable` is
 local byte, find, format, gsub, match, rep =
   string.byte, string.find, string.format, string.gsub, string.match, string.rep

@@ -4,7 +4,7 @@ local host = ...
 
 local inspect, requests, traceback = host.inspect, host.requests, host.traceback
 local error, next, rawequal, type = error, next, rawequal, type
-local create, close, resume, status = coroutine.create, coroutine.close, coroutine.resume, coroutine.status
+local close, create, resume, status = host.memory.close, coroutine.create, host.memory.resume, coroutine.status
 local integer_or_float = math.type
 local pack = table.pack
 

@@ -1,7 +1,7 @@
-"""The page for people: approvals, runs, documentation, a playground, accounts and usage, rendered on the server.
+"""The website for people: approvals, runs, documentation, a playground, accounts and usage, rendered on the server.
 
-Every page works without JavaScript. What comes from scripts, services and documents is text to the templates, which
-escape it; Markdown becomes HTML without any HTML of its own.
+Every page works without JavaScript. The templates escape all text from scripts, services and documents. HTML inside
+Markdown is shown as text.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from kosmolua.serve.tenants import Tenants
 
 
 def routes(tenants: Tenants) -> list[BaseRoute]:
-    """Return the routes of the page, which come after those of the protocol, the probes and the metrics.
+    """Return the routes of the website, which come after the routes of MCP, the probes and the metrics.
 
-    The last of them takes every other address.
+    The last route answers every other path.
     """
     return Site(tenants).routes()

@@ -1,4 +1,4 @@
-"""Accounts: which there are, what they may do, and what a person allowed for good. Never a secret."""
+"""The page of accounts: their names, their permissions, and the functions that a person permanently allowed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def listed(visit: Visit) -> Response:
 
 
 def revoked(visit: Visit) -> Response:
-    """Have a person asked again about a function."""
+    """Revoke a grant, so that a person is asked again about the function."""
     visit.own.tenant.grants.revoke(visit.form.get("path", ""), visit.form.get("account", ""))
     return visit.redirect("/accounts")
 

@@ -1,4 +1,4 @@
-"""Approvals: the calls that wait for a person, and what the person decides."""
+"""The page of approvals: the calls that wait for a person, and the form for decisions."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from kosmolua.serve.pages.workspace import Workspace
 
 ANSWERS = {"approve": True, "deny": False}
 PERSON = "a person on the page"
-"""Who approved a call, as the journal has it."""
+"""Who approved a call, in the words of the journal."""
 
 
 def waiting(visit: Visit) -> Response:
-    """Show the runs that wait."""
+    """Show the runs that wait for a person."""
     return visit.page("approvals.html", "approvals", parts=("live",), waiting=visit.own.asking())
 
 
 def count(visit: Visit) -> Response:
-    """Return how many calls wait, for the navigation."""
+    """Return the number of calls that wait, for the navigation."""
     return render("count.html", {"count": len(visit.own.waiting())})
 
 
 def decide(visit: Visit) -> Response:
-    """Let a run go on with what was decided of its calls; what was neither approved nor denied waits on."""
+    """Record the decisions about calls, and resume their runs. Calls without a decision still wait."""
     shown = visit.lists.get("call", ())
     calls = [call for call in visit.own.waiting() if call.id in shown]
     answers = {call.id: answer for call in calls if (answer := _answer(visit.form, call.id)) is not None}
@@ -50,7 +50,7 @@ def _answer(form: Mapping[str, str], call: str) -> bool | None:
 
 
 def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
-    """Allow for good what was approved with that wish. The wish stands beside the first call of each function."""
+    """Keep a grant for each approved function with "always allow". That box is at the first call of each function."""
     subjects = {(call.call["path"], call.call["account"]) for call in calls if answers.get(call.id)}
     for call in calls:
         subject = call.call["path"], call.call["account"]
@@ -59,7 +59,7 @@ def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, b
 
 
 def _resume(workspace: Workspace, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
-    """Let paused runs go on."""
+    """Resume paused runs with the decisions about their calls."""
     runs: dict[str, tuple[list[int], list[int]]] = {}
     for call in calls:
         assert call.run, "a run that is paused is recorded"

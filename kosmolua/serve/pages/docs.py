@@ -1,4 +1,4 @@
-"""Docs: the pages of the documentation, and the search in them."""
+"""The pages of the documentation, and the search in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def index(visit: Visit) -> Response:
-    """Show all pages, or those that match what was searched for."""
+    """Show the list of all pages, or the results of a search."""
     query = visit.asked("q").strip()
     if not query:
         return _shown(visit, "", visit.own.runtime.docs.list())
@@ -32,7 +32,7 @@ def index(visit: Visit) -> Response:
 
 
 def page(visit: Visit) -> Response:
-    """Show a page."""
+    """Show a page of the documentation."""
     name = str(visit.request.path_params["page"])
     try:
         text = visit.own.runtime.docs.read(name)
@@ -54,7 +54,10 @@ def _page(visit: Visit, name: str | None, **shown: Any) -> Response:
 
 
 def _resolver(visit: Visit, name: str) -> Resolve:
-    """Return what finds the page of a word of code: a page's name, a path, or a function of the page's integration."""
+    """Return a function that finds the URL of a name in the code of a page.
+
+    It knows the names of pages, paths, and the functions of the page's integration.
+    """
     integrations = {page_of(each) for each in visit.own.runtime.catalog.names()}
     around = next((each for each in integrations if name == each or name.startswith(f"{each}.")), None)
     functions = _functions_of(visit, around)

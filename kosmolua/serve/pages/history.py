@@ -1,4 +1,4 @@
-"""The history of a tenant's runs: what a store says of each, and what its recording has besides."""
+"""The history of a tenant's runs: their summaries in the store, and the details in their recordings."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from kosmolua.errors import ConfigError, KosmoError, Paused
 
 RUNNING, DAMAGED = "running", "damaged"
 STATUSES = (RUNNING, "paused", "done", "failed", "limit", "interrupted", DAMAGED)
-"""How a run stands, as lists offer it."""
+"""The statuses of runs that the list can be filtered by."""
 MAX_RUNS = 2000
-"""Runs that lists go back to, and usage is counted from."""
+"""The number of latest runs in the list and in the usage."""
 
 
 class CallSummary:
-    """What is known of one call of a run.
+    """A summary of one call of a run.
 
     Args:
-        call: As the recording has it.
+        call: The fields of the call in the recording.
     """
 
     __slots__ = ("account", "effect", "error", "path", "started", "status")
@@ -40,7 +40,7 @@ class CallSummary:
 
     @property
     def is_failed(self) -> bool:
-        """True if it failed, was refused, or ended in doubt; a call that waits for an approval did not."""
+        """True if it failed, was refused, or has an unknown result, but not if it waits for an approval."""
         return self.status in ("failed", "refused", "unknown") and self.error != Paused.code
 
     @property
@@ -51,10 +51,10 @@ class CallSummary:
 
 @dataclass(frozen=True)
 class Details:
-    """What a recording has of a run beside its summary.
+    """The details of a run, which are read from its recording.
 
     Args:
-        seconds: For how long it ran, pauses left out.
+        seconds: How long it ran, not counting pauses.
         calls: Its calls.
         error: The error that ended it, or None.
     """
@@ -68,8 +68,8 @@ class Run:
     """A recorded run.
 
     Args:
-        summary: What the store says of it.
-        look: Returns what its recording has besides. It is called when that is asked for.
+        summary: The summary in the store.
+        look: Returns the details in its recording. It is called on first use.
     """
 
     def __init__(self, summary: Summary, look: Callable[[Summary], Details]) -> None:
@@ -85,7 +85,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """For how long it ran, pauses left out."""
+        """How many seconds it ran, not counting pauses."""
         return self._look(self._summary).seconds
 
     @property
@@ -100,16 +100,22 @@ class Run:
 
     @property
     def writes(self) -> int:
-        """How many calls wrote or destroyed something, or may have."""
+        """The number of calls that wrote or destroyed something, or may have done so."""
         return sum(call.effect in ("write", "destroy") and call.status != "refused" for call in self.calls)
 
     @property
     def can_resume(self) -> bool:
-        """True if the run can go on."""
+        """True if the run can be resumed."""
         return self.status not in (RUNNING, DAMAGED, "done")
 
     def fits(self, words: str, status: str = "", mode: str = "") -> bool:
-        """Return True if a run has all of some words in its id, names, error or functions, and a status and mode."""
+        """Return True if the run matches a filter.
+
+        Args:
+            words: Words that its id, names, error and functions must contain.
+            status: The status that it must have; empty for any.
+            mode: The mode that it must have; empty for any.
+        """
         if (status and status != self.status) or (mode and mode != self.mode):
             return False
         if not words.split():
@@ -131,7 +137,7 @@ class History:
         return [self._run(summary, store) for summary in store.runs(limit=MAX_RUNS)]
 
     def run(self, name: str, store: Store) -> Run | None:
-        """Return a run of a store, or None if it has none of this id."""
+        """Return the run of a store whose id begins with ``name``, or None if there is none."""
         found = store.runs(beginning=name, limit=1) if RUN_ID.fullmatch(name) else []
         return self._run(found[0], store) if found else None
 
@@ -139,14 +145,14 @@ class History:
         return Run(summary, lambda summary: self._details(summary, store))
 
     def _details(self, summary: Summary, store: Store) -> Details:
-        """Return what a recording has, which is read again only if it was written since."""
+        """Return the details of a run. Its recording is read again only if it has changed."""
         with self._lock:
             known = self._known.get(summary.run)
         if known and known[0] == summary:
             return known[1]
         try:
             details = _details_of(store.read(summary.run))
-        except ConfigError as damage:  # or the store cannot be reached now: it is read anew the next time
+        except ConfigError as damage:  # damaged, or the store cannot be reached now: try again the next time
             return Details(error=damage)
         with self._lock:
             if len(self._known) > 2 * MAX_RUNS:
@@ -164,11 +170,11 @@ def _details_of(recording: Recording) -> Details:
 
 
 def counts(call: Mapping[str, Any], error: KosmoError | None) -> bool:
-    """Return False for a call that waited in an earlier pause: it was asked for again, by another number.
+    """Return False for a call that waited in an earlier pause, since it was made again under another number.
 
     Args:
-        call: The call, as the recording has it.
-        error: The error that ended the run last, or None.
+        call: The fields of the call in the recording.
+        error: The error that the run last ended with, or None.
     """
     waiting = [each["number"] for each in error.calls] if isinstance(error, Paused) else []
     return call.get("error") != Paused.code or call.get("number") in waiting

@@ -1,4 +1,4 @@
-"""Markup: Markdown pages as HTML that holds no HTML of theirs, with coloured code and links to other pages."""
+"""Rendering Markdown as safe HTML, with coloured code and links to other pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pygments.util import ClassNotFound
 from kosmolua.serve.pages.rendering import path
 
 Resolve = Callable[[str], "str | None"]
-"""Returns the address of what a word of code names, if that has a page."""
+"""Returns the URL of the page about a name in the code, such as a function, or None."""
 LANGUAGES = {"lua", "python", "toml", "json", "sh", "console", "ini", "yaml"}
 LONG_WORD = 24
 _NO_LETTERS = re.compile(r"[^a-z0-9]+")
@@ -32,11 +32,10 @@ class Prose:
 
     Args:
         text: The Markdown. HTML in it is shown as text.
-        resolve: Finds the pages that words of code name.
-        playground: The address of the playground, to which blocks of Lua lead.
+        resolve: Finds the page about a name in the code.
+        playground: The URL of the playground, to which blocks of Lua get a link.
 
-    ``html`` is safe to put into a page, and ``headings`` has the anchor and the text of each heading of the second
-    level.
+    ``html`` is safe to insert into a page. ``headings`` has the anchor and the text of each heading of level two.
     """
 
     def __init__(self, text: str, resolve: Resolve, playground: str) -> None:
@@ -68,9 +67,9 @@ def _reader() -> MarkdownIt:
 
 
 class _Renderer(RendererHTML):
-    """Writes the HTML: tables that scroll, coloured code, links that say nothing to where they lead.
+    """Writes the HTML: tables that scroll, coloured code, and links that send no referrer.
 
-    Its methods return plain strings: a ``Markup`` would escape what is added to it.
+    The methods return plain strings, since a ``Markup`` would escape strings that are added to it.
     """
 
     def __init__(self, resolve: Resolve, playground: str) -> None:
@@ -88,28 +87,28 @@ class _Renderer(RendererHTML):
         return "</table></div>\n"
 
     def text(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return text; a long word, such as the path in a heading, may be broken after its dots and underscores."""
+        """Return text. A browser may break a long word, such as a path, after its dots and underscores."""
         content = tokens[index].content
         return str(path(content) if len(content) > LONG_WORD and " " not in content else escape(content))
 
     def code_inline(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return a word of code, as a link if it names a page."""
+        """Return inline code, as a link if there is a page about it."""
         word = tokens[index].content
         shown = Markup("<code>{}</code>").format(word)
         address = None if _is_in_link(tokens, index) else self._resolve(word)
         return str(Markup('<a href="{}">{}</a>').format(address, shown) if address else shown)
 
     def code_block(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return a block of code that is indented."""
+        """Return an indented block of code."""
         return self._code(tokens[index].content, "")
 
     def fence(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return a block of code between fences."""
+        """Return a fenced block of code."""
         token = tokens[index]
         return self._code(token.content, token.info.split()[0] if token.info.split() else "")
 
     def link_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return the start of a link; one that leaves the page tells nothing of where it was."""
+        """Return the start of a link. A link to another website sends no referrer."""
         href = str(tokens[index].attrGet("href") or "")
         outside = Markup(' rel="noopener noreferrer nofollow"') if ":" in href or href.startswith("//") else ""
         return str(Markup('<a href="{}"{}>').format(href, outside))
@@ -123,7 +122,7 @@ class _Renderer(RendererHTML):
 
 
 def coloured(text: str, language: str) -> Markup:
-    """Return code with its words marked by class, if the language is a known one."""
+    """Return code as HTML with classes for its tokens, or as plain text if the language is unknown."""
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False) if language in LANGUAGES else None
     except ClassNotFound:
@@ -134,7 +133,7 @@ def coloured(text: str, language: str) -> Markup:
 
 
 def coloured_lines(script: str) -> list[Markup]:
-    """Return the lines of a Lua script, each with its words marked."""
+    """Return the lines of a Lua script, each as HTML with classes for its tokens."""
     return [Markup(line) for line in coloured(script, "lua").removesuffix("\n").split("\n")]
 
 

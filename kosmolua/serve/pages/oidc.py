@@ -1,7 +1,7 @@
-"""Signing in by OpenID Connect: a person proves to a provider who they are, and comes back with its signed token.
+"""Signing in with OpenID Connect: a person signs in at a provider, and comes back with a token that it signed.
 
-Authlib speaks the protocol: a code with PKCE (RFC 7636), bound to the browser by a state and to the token by a nonce.
-Whether the token is good, and whose the person is, the tenants say.
+Authlib implements the protocol: an authorization code with PKCE (RFC 7636), bound to the browser by a state and to the
+token by a nonce. The tenants verify the token and decide which of them the person belongs to.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from kosmolua.serve.settings import Provider
 
 DESCRIPTION = "/.well-known/openid-configuration"
 DESCRIPTION_LIFETIME = 600.0
-"""Seconds for which what a provider says of itself is believed."""
+"""Seconds for which the configuration that a provider publishes is kept."""
 TIMEOUT = 5.0
-"""Seconds for a request to the provider."""
+"""The timeout of a request to the provider, in seconds."""
 
 
 class Begun(NamedTuple):
-    """A sign-in that was begun, as the browser keeps it, signed.
+    """A sign-in that was begun. The browser keeps it in a signed cookie.
 
     Args:
-        state: Comes back with the person.
-        verifier: Proves that who brings the code is who asked for it.
-        nonce: Stands in the token.
-        following: The page to go on to.
+        state: A random text that the provider must return.
+        verifier: The PKCE verifier, which proves that this server asked for the code.
+        nonce: A random text that the token must contain.
+        following: The path of the page to show after the sign-in.
     """
 
     state: str
@@ -49,7 +49,7 @@ class Login:
 
     Args:
         provider: The provider.
-        secret: What this server proves with that it is the client, or None.
+        secret: The client secret of this server, or None.
     """
 
     def __init__(self, provider: Provider, secret: Secret | None) -> None:
@@ -59,14 +59,14 @@ class Login:
         self._described: tuple[float, Mapping[str, Any]] | None = None
 
     def begin(self, back: str, following: str) -> tuple[Begun, str]:
-        """Return a sign-in, and the address at the provider where it goes on.
+        """Return a new sign-in, and the URL of the provider to redirect the person to.
 
         Args:
-            back: The address to which the provider sends the person back.
-            following: The page to go on to.
+            back: The URL to which the provider sends the person back.
+            following: The path of the page to show after the sign-in.
 
         Raises:
-            KosmoError: The provider cannot be reached, or says something of itself that cannot be used.
+            KosmoError: The provider cannot be reached, or its configuration cannot be used.
         """
         state, verifier, nonce = (secrets.token_urlsafe(32) for _ in range(3))
         begun = Begun(state, verifier, nonce, following)
@@ -78,32 +78,32 @@ class Login:
         return begun, str(address)
 
     def finish(self, begun: Begun, back: str, answer: Mapping[str, str]) -> bytes:
-        """Return the signed token of a person who came back. The tenants have to say whether it is good.
+        """Return the signed token of a person who came back. The caller has to verify it.
 
         Args:
-            begun: The sign-in, as it was begun in the same browser.
-            back: The same address as then.
-            answer: What came back with the person.
+            begun: The sign-in that was begun in the same browser.
+            back: The same URL as for :meth:`begin`.
+            answer: The query of the URL with which the person came back.
 
         Raises:
-            KosmoError: The person or the provider refused, or the answer is not that to this sign-in.
+            KosmoError: The person or the provider refused, or the answer does not belong to this sign-in.
         """
         if not hmac.compare_digest(answer.get("state", "").encode(), begun.state.encode()):
-            raise KosmoError("The answer is not that to a sign-in of this browser", hint="try again")
+            raise KosmoError("The answer does not belong to a sign-in of this browser", hint="try again")
         if answer.get("iss", self.provider.issuer) != self.provider.issuer:
-            raise KosmoError("The answer is another provider's", hint="try again")
+            raise KosmoError("The answer comes from another provider", hint="try again")
         if "code" not in answer:
             raise KosmoError(f"The provider refused: {answer.get('error', 'it sent no code')[:200]}")
         endpoint = self._endpoint("token_endpoint")
         try:
             with self._client(back) as client:
                 given = client.fetch_token(endpoint, code=answer["code"], code_verifier=begun.verifier, timeout=TIMEOUT)
-        except Exception as error:  # noqa: BLE001 - whatever Authlib and requests raise, nobody was signed in
+        except Exception as error:  # noqa: BLE001 - after any error of Authlib or requests, nobody is signed in
             raise KosmoError(f"The provider gave no token: {type(error).__name__}", detail=str(error)) from None
         return str(given.get("id_token", "")).encode()
 
     def is_answer(self, begun: Begun, claims: Mapping[str, Any]) -> bool:
-        """Return True if a token whose signature is good was made for this sign-in and this client."""
+        """Return True if the claims of a verified token show that it was made for this sign-in and this client."""
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         nonce = str(claims.get("nonce", "")).encode()
@@ -121,11 +121,15 @@ class Login:
         )
 
     def _endpoint(self, name: str) -> str:
-        """Return an address of the provider, which has to be protected as its own is."""
+        """Return a URL from the provider's configuration.
+
+        Raises:
+            ConfigError: It is missing, or would be used without TLS.
+        """
         address = str(self._description().get(name, ""))
         url = urlsplit(address)
         if url.scheme != "https" and not (url.scheme == "http" and is_loopback_name(url.netloc)):
-            raise ConfigError(f"The provider {self.provider.issuer} has no {name} that can be used")
+            raise ConfigError(f"The provider {self.provider.issuer} has no {name} with https")
         return address
 
     def _description(self) -> Mapping[str, Any]:
@@ -139,8 +143,8 @@ class Login:
         try:
             with OAuth2Session() as client:
                 found = client.get(address, withhold_token=True, timeout=TIMEOUT, allow_redirects=False).json()
-        except Exception as error:  # noqa: BLE001 - requests, or an answer that is not JSON
+        except Exception as error:  # noqa: BLE001 - an error of requests, or an answer that is not JSON
             raise KosmoError("The provider cannot be reached", hint="try again later", detail=str(error)) from None
         if not isinstance(found, dict) or found.get("issuer") != self.provider.issuer:
-            raise ConfigError(f"What describes itself at {address} is not {self.provider.issuer}")
+            raise ConfigError(f"The configuration at {address} is not that of {self.provider.issuer}")
         return found

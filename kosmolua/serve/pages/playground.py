@@ -1,4 +1,4 @@
-"""The playground: a script is written, checked and run, simulated unless a person says otherwise."""
+"""The playground: a page to write, check and run a script. Calls are simulated unless a person turns that off."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ START = """\
 print("hello from the sandbox")
 return { answer = 6 * 7 }
 """
-"""What the editor holds at first."""
+"""The script that the editor has at first."""
 
 
 def opened(visit: Visit) -> Response:
-    """Show the editor: empty, with the script of a run, or with what a page of the documentation has."""
+    """Show the editor, with an example, with the script of a run, or with code from the documentation."""
     source = visit.request.query_params.get("source", "") or START
     if name := visit.asked("run"):
         if visit.own.find(name) is None:
@@ -31,7 +31,7 @@ def opened(visit: Visit) -> Response:
 
 
 def used(visit: Visit) -> Response:
-    """Check or run a script, and show the whole page: for browsers without JavaScript."""
+    """Check or run a script, and show the whole page. It is for browsers without JavaScript."""
     source = _source(visit)
     if visit.form.get("deed") == "check":
         return _page(visit, source, report=_checked(visit, source))
@@ -41,12 +41,12 @@ def used(visit: Visit) -> Response:
 
 
 def checked(visit: Visit) -> Response:
-    """Return what a check finds, as a part of the page."""
+    """Return the findings of the check, as a part of the page."""
     return _page(visit, "", report=_checked(visit, _source(visit)))
 
 
 def run(visit: Visit) -> Response:
-    """Run a script and return what came of it, as a part of the page; of a live run, the address of its page."""
+    """Run a script. Return its outcome as a part of the page or, for a live run, the URL of the run's page."""
     source = _source(visit)
     if not _is_simulated(visit):
         answer = Response(status_code=204)
@@ -66,7 +66,7 @@ def _checked(visit: Visit, source: str) -> Report:
 
 
 def _source(visit: Visit) -> str:
-    """Return the script of a form, whose lines browsers end by two characters."""
+    """Return the script in a form, with line feeds instead of the CR LF that browsers send."""
     return visit.form.get("source", "").replace("\r\n", "\n")
 
 

@@ -1,4 +1,4 @@
-"""Rendering: templates, what they know of times and values, and the headers of every answer."""
+"""Rendering: the templates, their filters for times and values, and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""What a browser may load and run: files of this page, and nothing inline."""
+"""What browsers may load and run: files of this website, and nothing inline."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -35,19 +35,19 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-"""The files that a page loads, by their ending."""
+"""The content types of the files that pages load, by file extension."""
 _SIGN = re.compile(r"[._](?=\w)")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def render(template: str, context: Mapping[str, Any], *, part: str | None = None, status: int = 200) -> Response:
-    """Return a page, or one block of it that replaces its part of a page that is open.
+    """Return a rendered page, or one block of it.
 
     Args:
-        template: The file.
-        context: What it shows.
-        part: The block, or None for the page.
-        status: The status of the answer.
+        template: The file name of the template.
+        context: The variables of the template.
+        part: The name of the block, or None for the page.
+        status: The HTTP status of the answer.
     """
     found = environment().get_template(template)
     blocks = found.blocks[part](found.new_context(dict(context))) if part else found.generate(context)
@@ -56,7 +56,7 @@ def render(template: str, context: Mapping[str, Any], *, part: str | None = None
 
 
 def asset(name: str) -> Response:
-    """Return a file that pages load; its address changes with its content, so browsers may keep it."""
+    """Return a file that pages load. Browsers may cache it for ever, since its URL changes with its content."""
     found = _assets().get(name)
     if found is None:
         return Response("There is no such file.", 404, HEADERS)
@@ -65,13 +65,13 @@ def asset(name: str) -> Response:
 
 
 def asset_path(name: str) -> str:
-    """Return the address of a file that pages load, below that of the page."""
+    """Return the path of a file that pages load, relative to the root of the website."""
     return f"/static/{name}?v={_assets()[name][1]}"
 
 
 @lru_cache(maxsize=1)
 def _assets() -> dict[str, tuple[bytes, str]]:
-    """Return the content of each file that pages load, and a mark that changes with it."""
+    """Return the content of each file that pages load, and a hash of it, by name."""
     found = [each for each in (files(PACKAGE) / "static").iterdir() if each.name.endswith((*TYPES,))]
     contents = {each.name: each.read_bytes() for each in found}
     return {name: (content, sha256(content).hexdigest()[:12]) for name, content in contents.items()}
@@ -79,7 +79,7 @@ def _assets() -> dict[str, tuple[bytes, str]]:
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """Return the templates. They escape all that they show."""
+    """Return the environment of the templates, which escape all values."""
     made = Environment(
         loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -102,12 +102,12 @@ def environment() -> Environment:
 
 
 def path(name: object) -> Markup:
-    """Return the path of a function, which may be broken after a dot or an underscore where there is little room."""
+    """Return the path of a function, which a browser may break after a dot or an underscore."""
     return Markup(_SIGN.sub(r"\g<0><wbr>", str(escape(exposed(str(name))))))
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people read it: ``340 ms``, ``1.2 s``, ``2 min 5 s``."""
+    """Return a duration as text, such as ``340 ms``, ``1.2 s`` or ``2 min 5 s``."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < MINUTE:
@@ -118,11 +118,11 @@ def duration(seconds: float) -> str:
 
 
 def when(moment: datetime | None, now: datetime | None = None) -> Markup:
-    """Return a moment as time that went by since, with the moment itself for those who look closer.
+    """Return a point in time as text, such as ``5 min ago``. The exact time is in its tooltip.
 
     Args:
-        moment: The moment; None is not known.
-        now: The time now; by default the clock's.
+        moment: The point in time; None for an unknown one.
+        now: The current time; by default that of the clock.
     """
     if moment is None:
         return Markup("")

@@ -1,4 +1,4 @@
-"""Runs: the list of a tenant's runs, and one of them with its calls, its output and its script."""
+"""The pages of runs: the list of a tenant's runs, and a page for each run with its calls, output and script."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.visits import Visit
 
 PAGE = 50
-"""Runs in a list."""
+"""The number of runs on one page of the list."""
 MAX_BARS = 1000
-"""Calls that a page shows."""
+"""The largest number of calls that the page of a run shows."""
 
 
 def listed(visit: Visit) -> Response:
-    """Show the runs that fit what was asked for, the latest first."""
+    """Show the runs that match the filter, the latest first."""
     asked = {name: visit.asked(name) for name in ("q", "status", "mode")}
     fitting = [run for run in visit.own.runs() if run.fits(asked["q"], asked["status"], asked["mode"])]
     given = visit.asked("from")
@@ -72,7 +72,7 @@ def shown(visit: Visit) -> Response:
 
 
 def output(visit: Visit) -> Response:
-    """Return what a run printed and returned, as a part of its page."""
+    """Return the output and the result of a run, as a part of its page."""
     run = _run(visit)
     if run is None or run.status == DAMAGED:
         return _no_such_run(visit)
@@ -80,7 +80,7 @@ def output(visit: Visit) -> Response:
 
 
 def replayed(visit: Visit) -> Response:
-    """Repeat a run and show what it printed and returned."""
+    """Replay a run, and show its output and its result."""
     run = _run(visit)
     if run is None or run.status == DAMAGED:
         return _no_such_run(visit)
@@ -88,7 +88,7 @@ def replayed(visit: Visit) -> Response:
 
 
 def resumed(visit: Visit) -> Response:
-    """Let a run go on, with what was decided of writes that may have been done."""
+    """Resume a run, with the person's decisions about writes that may have been done."""
     run = _run(visit)
     if run is None or run.status == DAMAGED:
         return _no_such_run(visit)

@@ -1,4 +1,4 @@
-"""Sessions: who is signed in, in a signed cookie, and the tokens that show a form to be the page's own."""
+"""Sessions of people who are signed in, as signed cookies, and the tokens that protect forms against other sites."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Session(NamedTuple):
     """A person who is signed in, or a browser that is about to.
 
     Args:
-        id: A random name.
-        tenant: Whose pages are shown; empty before the sign-in.
-        mark: Which of the tenant's tokens was shown; the session ends with the token.
-        until: When the session ends at the latest, in seconds since 1970; 0 for no such time.
+        id: A random id.
+        tenant: The name of the tenant whose pages are shown; empty before the sign-in.
+        mark: The mark of the token that the person signed in with. The session ends when the token is removed.
+        until: The time when the session ends, in seconds since 1970; 0 if only its age counts.
     """
 
     id: str
@@ -33,13 +33,13 @@ class Session(NamedTuple):
 
 
 class Sessions:
-    """Signs sessions and reads them back. Any thread may use it.
+    """Signs sessions as cookies, and reads them back. Any thread may use it.
 
-    A session that was ended here is refused from then on; other processes that have the same key refuse it once it is
+    A session that was ended here is refused from then on. Other processes with the same key refuse it only once it is
     older than :data:`MAX_AGE`.
 
     Args:
-        key: Signs; processes that serve the same people have the same one.
+        key: The key of the signatures. Processes that serve the same people need the same key.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -51,12 +51,12 @@ class Sessions:
         self._lock = Lock()
 
     def begin(self, tenant: str = "", mark: str = "", until: float = 0.0) -> tuple[Session, str]:
-        """Return a new session and its cookie."""
+        """Return a new session and its cookie. The parameters are those of :class:`Session`."""
         session = Session(secrets.token_urlsafe(16), tenant, mark, until)
         return session, str(self._signer.dumps(session))
 
     def read(self, cookie: str) -> Session | None:
-        """Return the session of a cookie, or None if it is not one of ours, too old or ended."""
+        """Return the session of a cookie, or None if the cookie is forged, too old or of a session that ended."""
         try:
             session = Session(*self._signer.loads(cookie, max_age=MAX_AGE))
         except (BadData, TypeError):
@@ -73,9 +73,9 @@ class Sessions:
             self._ended[session.id] = now + MAX_AGE
 
     def form_token(self, session: Session) -> str:
-        """Return what the forms of a session carry."""
+        """Return the token that the forms of a session contain."""
         return hmac.new(self._key, f"form {session.id}".encode(), sha256).hexdigest()
 
     def is_own_form(self, session: Session, form: Mapping[str, str]) -> bool:
-        """Return True if a form was made by a page of this session."""
+        """Return True if a form has the token of this session."""
         return hmac.compare_digest(form.get("token_of_form", "").encode(), self.form_token(session).encode())

@@ -1,4 +1,4 @@
-"""Signing in and out: by a tenant's token, or at a provider; and the cookies of both."""
+"""Signing in with a tenant's token or at a provider, signing out, and the cookies for it."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from kosmolua.serve.tenants import Tenant, Tenants
 from kosmolua.serve.tokens import Tokens, claims_of, may_be_signed
 
 COOKIE, LOGIN_COOKIE = "kosmolua", "kosmolua_login"
-"""The cookies of a session, and of a sign-in that was begun at a provider."""
+"""The names of the cookies of a session, and of a sign-in that was begun at a provider."""
 OPEN, SIGNED, PROVIDED = "open", "signed", "provided"
-"""The marks of sessions that no token of a tenant's own began: none is needed, or an issuer signed it."""
+"""The marks of sessions without a configured token: no token was needed, an issuer signed it, or a provider gave it."""
 MAX_LOGIN_AGE = 600
 """Seconds that a person has to sign in at a provider."""
 WRONG_TOKEN_SECONDS = 0.5
-"""Seconds that the answer to a wrong token takes."""
+"""Seconds by which the answer to a wrong token is delayed."""
 
 
 class SignIn:
     """Begins and ends sessions.
 
     Args:
-        tenants: Who is served.
-        sessions: Signs.
+        tenants: The tenants of the server.
+        sessions: Signs and checks sessions.
     """
 
     def __init__(self, tenants: Tenants, sessions: Sessions) -> None:
@@ -49,7 +49,7 @@ class SignIn:
         self._login: Login | None = None
 
     def routes(self) -> list[BaseRoute]:
-        """Return the addresses."""
+        """Return the routes for signing in and out."""
         return [
             Route("/login", self._sign_in, methods=["GET", "POST"]),
             Route("/login/provider", self._leave, methods=["GET"]),
@@ -58,24 +58,24 @@ class SignIn:
         ]
 
     def session(self, request: Request) -> Session | None:
-        """Return the session of a request, or None."""
+        """Return the session of a request, or None if it has none."""
         cookie = request.cookies.get(_name(request, COOKIE))
         return self._sessions.read(cookie) if cookie else None
 
     def tenant_of(self, session: Session) -> Tenant | None:
-        """Return the tenant of a session, as long as what began it is accepted."""
+        """Return the tenant of a session, or None if the token that began it is no longer accepted."""
         tenant = self._tenants.get(session.tenant)
         return tenant if tenant and session.mark in self._marks_of(tenant) else None
 
     def _marks_of(self, tenant: Tenant) -> list[str]:
-        """Return what the sessions of a tenant may have been begun with."""
+        """Return the marks of the tokens that a session of a tenant may have been begun with."""
         marks = tenant.tokens.marks(self._tenants.key)
         marks += [SIGNED] if tenant.settings.jwt else []
         marks += [PROVIDED] if tenant.settings.jwt and self._tenants.settings.oidc else []
         return [*marks, OPEN] if tenant is self._tenants.open_tenant else marks
 
     def _mark_of(self, tenant: Tenant, token: bytes) -> tuple[str, float]:
-        """Return what a session remembers of the token that began it, and until when it lasts."""
+        """Return the mark of the token that begins a session, and the time when the token expires, or 0."""
         if tenant.tokens.accept(token):
             return Tokens([Secret(token.decode())]).marks(self._tenants.key)[0], 0.0
         if tenant.settings.jwt and may_be_signed(token):
@@ -120,7 +120,7 @@ class SignIn:
         """Send a person to the provider."""
         login = self._provider()
         if login is None:
-            return self._page(request, "There is no provider to sign in at.", status=404)
+            return self._page(request, "This server has no provider to sign in with.", status=404)
         following = request.query_params.get("next", "")
         following = following if is_local(following) else "/approvals"
         try:
@@ -132,7 +132,7 @@ class SignIn:
         return answer
 
     async def _return(self, request: Request) -> Response:
-        """Take a person back from the provider, once, in the browser that left for it."""
+        """Complete a sign-in at the provider. It works once, in the browser in which the sign-in began."""
         login, begun = self._provider(), self._begun_in(request)
         if login is None or begun is None:
             return self._page(request, "The sign-in took too long, or began in another browser.", status=400)
@@ -142,7 +142,7 @@ class SignIn:
             return self._page(request, error.what, status=401)
         tenant = await self._tenants.authenticate(token) if may_be_signed(token) else None
         if tenant is None or tenant is self._tenants.open_tenant or not login.is_answer(begun, claims_of(token)):
-            return self._page(request, "No tenant is open to whom the provider says you are.", status=401)
+            return self._page(request, "No tenant accepts the person that the provider has signed in.", status=401)
         visit = Visit(request, self._sessions, Session(""))
         answer = visit.page("signed_in.html", following=visit.root + begun.following)
         _set_cookie(request, answer, LOGIN_COOKIE, "", 0, site="lax")
@@ -154,7 +154,7 @@ class SignIn:
         return answer
 
     def _page(self, request: Request, problem: str = "", *, status: int = 200) -> Response:
-        """Return the page to sign in on, in a session of its own, which its form is bound to."""
+        """Return the sign-in page, in a new session to which its form is bound."""
         session, cookie = self._sessions.begin()
         visit = Visit(request, self._sessions, session)
         following, provider = visit.asked("next"), self._tenants.settings.oidc
@@ -170,7 +170,7 @@ class SignIn:
         return answer
 
     def _provider(self) -> Login | None:
-        """Return the provider that the settings name now."""
+        """Return the login of the provider in the current settings, or None."""
         provider = self._tenants.settings.oidc
         if provider is None:
             return None
@@ -187,14 +187,14 @@ class SignIn:
 
 
 def _back(request: Request) -> str:
-    """Return the address to which a provider sends people back."""
+    """Return the URL to which a provider sends people back."""
     scheme = "https" if _is_public(request) else "http"
     root = str(request.scope.get("root_path", "")).rstrip("/")
     return f"{scheme}://{request.headers['host']}{root}/login/provider/done"
 
 
 def _is_public(request: Request) -> bool:
-    """Return True unless the browser reaches this by a loopback name without TLS, where secure cookies are dropped."""
+    """Return False if the browser uses a loopback name without TLS, since it drops secure cookies then."""
     if request.url.scheme == "https":
         return True
     try:
@@ -205,13 +205,13 @@ def _is_public(request: Request) -> bool:
 
 
 def _name(request: Request, cookie: str) -> str:
-    """Return the name of a cookie; browsers take one with this prefix over TLS only, and from this host alone."""
+    """Return the full name of a cookie. Browsers accept a ``__Host-`` cookie only over TLS and from this host."""
     return f"__Host-{cookie}" if _is_public(request) else cookie
 
 
 def _set_cookie(
     request: Request, answer: Response, cookie: str, value: str, age: int, site: Literal["strict", "lax"] = "strict"
 ) -> None:
-    """Set a cookie, or drop it if its age is 0. A lax one comes back with a person whom another site sends."""
+    """Set a cookie, or delete it if ``age`` is 0. Browsers send a lax cookie also when another site redirects here."""
     name, is_secure = _name(request, cookie), _is_public(request)
     answer.set_cookie(name, value, max_age=age, httponly=True, secure=is_secure, samesite=site)

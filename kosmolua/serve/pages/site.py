@@ -1,4 +1,4 @@
-"""The site: its addresses, and what holds for all that are behind the sign-in."""
+"""The website: its routes, and the checks of all requests behind the sign-in."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
 
 
 class Site:
-    """The page for people, for any number of tenants.
+    """The website for the people of all tenants.
 
     Args:
-        tenants: Who is served.
+        tenants: The tenants of the server.
     """
 
     def __init__(self, tenants: Tenants) -> None:
@@ -53,7 +53,7 @@ class Site:
         self._workspaces: dict[str, Workspace] = {}
 
     def routes(self) -> list[BaseRoute]:
-        """Return the addresses, the last of which takes all that no other did."""
+        """Return the routes. The last one answers every path that no other route answers."""
         pages = [Route(path, self._endpoint(view), methods=[method]) for method, path, view in _ADDRESSES]
         return [
             Route("/static/{name}", _static, methods=["GET"]),
@@ -78,7 +78,7 @@ class Site:
         return answer
 
     def _workspace(self, session: Session) -> Workspace | None:
-        """Return the workspace of a session, as long as what began it is accepted."""
+        """Return the workspace of a session, or None if the token that began it is no longer accepted."""
         tenant = self._sign_in.tenant_of(session)
         if tenant is None:
             return None

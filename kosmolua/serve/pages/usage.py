@@ -1,4 +1,4 @@
-"""Usage: the calls and errors of a tenant's runs, by day, integration, account and client."""
+"""The page of usage: calls and errors of a tenant's runs, by day, integration, account and client."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Count:
     """Calls that have something in common.
 
     Args:
-        name: What they have in common.
-        calls: How many there were.
-        errors: How many failed, were refused, or ended in doubt.
-        writes: How many wrote or destroyed.
+        name: The property that they have in common, such as the name of an account.
+        calls: The number of calls.
+        errors: How many failed, were refused, or have an unknown result.
+        writes: How many had the effect write or destroy.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Count:
 
 @dataclass
 class Usage(Count):
-    """The calls of some days.
+    """The calls of a period.
 
     Args:
-        runs: How many runs made them.
-        days: Each day, the oldest first.
-        integrations: By integration, the busiest first.
-        accounts: By account.
-        clients: By the client whose runs they were.
+        runs: The number of runs.
+        days: The counts by day, the oldest first.
+        integrations: The counts by integration, the busiest first.
+        accounts: The counts by account, the busiest first.
+        clients: The counts by the client of the runs, the busiest first.
     """
 
     runs: int = 0
@@ -71,7 +71,7 @@ def shown(visit: Visit) -> Response:
 
 
 def usage_of(runs: Iterable[Run], today: date, days: int) -> Usage:
-    """Return the usage of some days up to today, in UTC."""
+    """Return the usage of the last ``days`` days up to today, in UTC."""
     dates = [today - timedelta(days=back) for back in reversed(range(days))]
     by_day = {day: Count(f"{day:%b} {day.day}") for day in dates}
     groups: list[dict[str, Count]] = [{}, {}, {}]

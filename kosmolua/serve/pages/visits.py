@@ -1,4 +1,4 @@
-"""Visits: a request of a person, whose session, tenant and form are known, and its answer."""
+"""Visits: requests of people, with session, tenant and form, and the answers to them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SECTIONS = (
     ("accounts", "Accounts"),
     ("usage", "Usage"),
 )
-"""The sections of the page, each with its title, in the order of the navigation."""
+"""The sections of the website, each with its title, in the order of the navigation."""
 MAX_FORM = 1 << 20
-"""Bytes of a form."""
+"""The largest number of bytes of a form's field."""
 PART_HEADER = "x-part"
-"""The header of a request for one block of a page, which replaces that of a page that is open."""
+"""The header that asks for one block of a page. The browser replaces the block of the open page with it."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Visit:
 
     Args:
         request: The request.
-        sessions: Signs and checks.
-        session: The person's.
-        form: What was sent with it; several values of one name are a list in ``lists``.
-        lists: All values of each name.
-        workspace: The tenant's, if the person is signed in.
+        sessions: Signs and checks sessions.
+        session: The session of the person.
+        form: The last value of each field of the form.
+        lists: All values of each field of the form.
+        workspace: The workspace of the tenant, or None if the person is not signed in.
     """
 
     request: Request
@@ -59,16 +59,16 @@ class Visit:
 
     @property
     def root(self) -> str:
-        """The path below which the page is, behind a proxy."""
+        """The path below which a proxy serves the website, or an empty string."""
         return str(self.request.scope.get("root_path", "")).rstrip("/")
 
     @property
     def part(self) -> str | None:
-        """The block that is asked for, or None for the whole page."""
+        """The name of the block that is asked for, or None for the whole page."""
         return self.request.headers.get(PART_HEADER)
 
     def asked(self, name: str) -> str:
-        """Return a value of the address, or nothing."""
+        """Return a parameter of the URL's query, or an empty string."""
         return str(self.request.query_params.get(name, ""))[:1000]
 
     def page(
@@ -77,11 +77,11 @@ class Visit:
         """Return a page.
 
         Args:
-            template: The file.
-            section: The section that it belongs to.
+            template: The file name of the template.
+            section: The section that the page belongs to.
             parts: The blocks that may be asked for alone.
-            status: The status of the answer.
-            shown: What the template shows.
+            status: The HTTP status of the answer.
+            shown: The variables of the template.
         """
         part = self.part if self.part in parts else None
         return render(template, {**self._frame(section, is_whole=part is None), **shown}, part=part, status=status)
@@ -96,15 +96,15 @@ class Visit:
         back: str = "/approvals",
         links: tuple[str, ...] = (),
     ) -> Response:
-        """Return a page that says why something was not done.
+        """Return a page about an error.
 
         Args:
             title: What happened, in a few words.
-            message: A sentence.
-            status: The status of the answer.
+            message: A sentence that describes the error.
+            status: The HTTP status of the answer.
             hint: What to do.
-            back: Where to go on.
-            links: Pages of the documentation that may have been meant.
+            back: The path that the button "Back" leads to.
+            links: Pages of the documentation that the person may have meant.
         """
         told: dict[str, Any] = {
             "title": title,
@@ -116,16 +116,16 @@ class Visit:
         return self.page("error.html", status=status, **told)
 
     def refusal(self) -> Response:
-        """Return the answer to a form that is not this session's."""
+        """Return the answer to a form that does not belong to this session."""
         return self.error("Refused", "This form was not made by this page, or is too old.", status=403)
 
     def redirect(self, path: str, **query: str) -> Response:
-        """Return an answer that leads to another page."""
+        """Return an answer that redirects to another page."""
         address = f"{self.root}{path}{'?' if query else ''}{urlencode(query)}"
         return RedirectResponse(address, 303, {**HEADERS, "Cache-Control": "no-store"})
 
     def _frame(self, section: str, *, is_whole: bool) -> dict[str, Any]:
-        """Return what the frame of every page shows."""
+        """Return the variables that every template needs."""
         return {
             "form_token": self._form_token,
             "root": self.root,
@@ -139,7 +139,7 @@ class Visit:
     def _count_waiting(self) -> int:
         try:
             return len(self.workspace.waiting()) if self.workspace else 0
-        except ConfigError:  # the store cannot be reached now, which what needs it says
+        except ConfigError:  # the store cannot be reached now; a page that needs it reports that
             return 0
 
     def _form_token(self) -> Markup:
@@ -149,22 +149,22 @@ class Visit:
 
 
 View = Callable[[Visit], Response]
-"""Answers a visit. It is called in a thread, so it may block."""
+"""A function that answers a visit. It is called in a thread, so it may block."""
 
 
 def is_local(path: str) -> bool:
-    """Return True if a path leads to this page and nowhere else."""
+    """Return True if a path leads to this website, not to another one."""
     parts = urlsplit(path)
     return path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
 
 
 def is_own(visit: Visit) -> bool:
-    """Return True if a form was made by a page of the visit's session, and sent by no other site."""
+    """Return True if a form belongs to the visit's session and was not sent by another site."""
     return is_same_origin(visit.request) and visit.sessions.is_own_form(visit.session, visit.form)
 
 
 def is_same_origin(request: Request) -> bool:
-    """Return True unless a browser says that another site made the request."""
+    """Return True unless the browser's headers name another site as the origin of the request."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     if site not in (None, "same-origin", "none"):
         return False
@@ -172,7 +172,7 @@ def is_same_origin(request: Request) -> bool:
 
 
 async def form_of(request: Request) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return the values of a form by name, the last of each and all of each; files are left out."""
+    """Return the fields of a form: a dict with the last value of each, and one with all values. Files are left out."""
     if request.method != "POST":
         return {}, {}
     async with request.form(max_files=0, max_part_size=MAX_FORM) as form:

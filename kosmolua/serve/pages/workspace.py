@@ -1,4 +1,4 @@
-"""The workspace of a tenant: what the page shows and does for one tenant, and for no other."""
+"""The workspace of a tenant: the data and actions of the website for one tenant."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from kosmolua.serve.pages.history import History, Run
 from kosmolua.serve.tenants import Tenant
 
 MAX_STARTED = 8
-"""Runs that a tenant's people have under way from the page at once."""
+"""The largest number of active runs that a tenant's people have started on the website."""
 GRACE = 1.0
-"""Seconds that a request waits for a run that it started: many have ended by then, and the next page shows it."""
+"""Seconds that a request waits for the run that it started, so that the next page can show the end of a short run."""
 MAX_TRIAL_SECONDS = 30.0
-"""Seconds for a run in the playground whose calls are simulated."""
+"""The time limit of a simulated run in the playground, in seconds."""
 CLIENT = "the page"
-"""Whose runs are those that a person starts here, as the runtime shares its workers."""
+"""The name of the client for runs that a person starts on the website."""
 SCRIPT = "playground.lua"
 
 
@@ -36,9 +36,9 @@ class Asking:
     """A run that waits for a person.
 
     Args:
-        run: Its id, or nothing if it is not recorded.
+        run: The id of the run, or an empty string if it is not recorded.
         script: The name of its script.
-        calls: What it waits for.
+        calls: The calls that wait for approval.
     """
 
     run: str
@@ -47,16 +47,16 @@ class Asking:
 
     @property
     def is_live(self) -> bool:
-        """True if the run goes on at once; a paused one is resumed."""
+        """True if the run is still active. A paused run has to be resumed."""
         return any(call.is_live for call in self.calls)
 
 
 class Workspace:
-    """What a person sees of a tenant. Any thread may use it, but not that of the event loop.
+    """The data and actions of one tenant. Any thread may use it, except the thread of the event loop.
 
     Args:
         tenant: The tenant.
-        loop: The event loop that owns it.
+        loop: The event loop that owns the tenant.
     """
 
     def __init__(self, tenant: Tenant, loop: asyncio.AbstractEventLoop) -> None:
@@ -78,7 +78,7 @@ class Workspace:
 
     @lazy
     def simulated(self) -> Runtime:
-        """Answers the playground's calls from simulators."""
+        """The runtime of the playground, which answers calls from simulators."""
         return self.tenant.simulated()
 
     def runs(self) -> list[Run]:
@@ -93,16 +93,16 @@ class Workspace:
         """Return the recording of a run.
 
         Raises:
-            ConfigError: There is none, or it is damaged.
+            ConfigError: There is no such recording, or it is damaged.
         """
         return self.runtime.store.read(run)
 
     def waiting(self) -> list[Waiting]:
-        """Return the calls that wait for a person, the one that waits longest first."""
+        """Return the calls that wait for a person, the oldest first."""
         return self.runtime.store.waiting()
 
     def asking(self) -> list[Asking]:
-        """Return the runs that wait for a person, the one that waits longest first."""
+        """Return the runs that wait for a person, the oldest first."""
         calls = self.waiting()
         order = list(dict.fromkeys(map(_run_of, calls)))
         grouped = groupby(sorted(calls, key=lambda call: order.index(_run_of(call))), key=_run_of)
@@ -110,22 +110,22 @@ class Workspace:
         return [Asking(group[0].run or "", group[0].script, group) for group in groups]
 
     def resume(self, run: str, **decided: Any) -> None:
-        """Let a recorded run go on in the background.
+        """Resume a recorded run in the background.
 
         Args:
-            run: The run's id.
-            decided: ``approve``, ``deny``, ``done`` and ``again``, as :meth:`kosmolua.Runtime.resume` takes them.
+            run: The id of the run.
+            decided: The arguments ``approve``, ``deny``, ``done`` and ``again`` of :meth:`kosmolua.Runtime.resume`.
 
         Raises:
-            KosmoError: It cannot go on, or too many runs of this page are under way.
+            KosmoError: The run cannot be resumed, or too many runs of the website are active.
         """
         self._start(run, self.tenant.resume(run, {"client": CLIENT}, **decided))
 
     def run(self, source: str) -> str:
-        """Run a script with the tenant's accounts in the background, recorded, and return the run's id.
+        """Run a script with the tenant's accounts in the background, record it, and return the id of the run.
 
         Raises:
-            KosmoError: It cannot be recorded, or too many runs of this page are under way.
+            KosmoError: The run cannot be recorded, or too many runs of the website are active.
         """
         run = secrets.token_hex(6)
         options: RunOptions = {"client": CLIENT, "run": run, "name": SCRIPT, "check": True}
@@ -133,11 +133,11 @@ class Workspace:
         return run
 
     def try_out(self, source: str) -> Outcome:
-        """Run a script whose calls are simulated, and return its outcome. What would be asked about is allowed."""
+        """Run a script with simulated calls, and return its outcome. Calls that need approval are allowed."""
         return self.simulated.run(source, name=SCRIPT, timeout=MAX_TRIAL_SECONDS, allow=["*"], client=CLIENT)
 
     def replay(self, run: str) -> Outcome:
-        """Repeat a recorded run from its recording alone.
+        """Replay a recorded run, and return its outcome. Nothing is sent.
 
         Raises:
             ConfigError: The recording cannot be read.
@@ -145,19 +145,23 @@ class Workspace:
         return self.runtime.replay(self.recording(run), client=CLIENT)
 
     def close(self) -> None:
-        """Close what was opened here; the tenant's runtime stays open."""
+        """Close the runtime of the playground. The tenant's runtime stays open."""
         if simulated := vars(self).get("simulated"):
             simulated.close()
 
     def _start(self, run: str, work: Coroutine[Any, Any, Outcome]) -> None:
-        """Start a run on the event loop, and wait a moment for an end that comes soon."""
+        """Start a run on the event loop, and wait for its end, at most ``GRACE`` seconds.
+
+        Raises:
+            Busy: The run is already active, or too many runs are.
+        """
         with self._lock:
-            why = f"The run {run} goes on already" if run in self._under_way else None
+            why = f"The run {run} is already running" if run in self._under_way else None
             if len(self._under_way) >= MAX_STARTED:
-                why = f"{MAX_STARTED} runs of this page are under way"
+                why = f"{MAX_STARTED} runs of this page are running already"
             if why:
                 work.close()
-                raise Busy(why, hint="wait for the end")
+                raise Busy(why, hint="try again when it has ended")
             started = self._under_way[run] = asyncio.run_coroutine_threadsafe(work, self._loop)
         started.add_done_callback(lambda _: self._forget(run))
         if wait([started], GRACE).done:

@@ -1,6 +1,6 @@
-"""How a simulated Render answers each of its operations, by path and method.
+"""The operations of the simulator, by path and method.
 
-Each is named like the function of render2 that makes the request. The paths are those of
+Each operation has the name of the function of render2 that makes the request. The paths are those of
 https://api-docs.render.com/reference.
 """
 

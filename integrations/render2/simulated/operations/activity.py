@@ -15,7 +15,7 @@ _LABELS = ("level", "type", "instance", "host", "method", "path", "statusCode", 
 
 
 def list_events(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/events, of the last hour where no time is given."""
+    """GET /services/{service_id}/events: by default those of the last hour."""
     service = service_of(world, call)
     end = moment(call.one("endTime", world.now))
     start = moment(call.one("startTime")) if call.one("startTime") else moment(world.now) - timedelta(hours=1)
@@ -25,7 +25,7 @@ def list_events(world: World, call: Call) -> Reply:
 
 
 def list_logs(world: World, call: Call) -> Reply:
-    """GET /logs, which has pages of its own kind: by time."""
+    """GET /logs, whose pages are by time."""
     for name in ("ownerId", "resource"):
         if not call.one(name):
             raise Refusal(400, f"{name} is required")

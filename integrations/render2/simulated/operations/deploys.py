@@ -1,4 +1,4 @@
-"""Deploys: listed, read, triggered, cancelled, rolled back to."""
+"""Operations on deploys: listing, reading, triggering, cancelling and rolling back."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def list_deploys(world: World, call: Call) -> Reply:
 
 
 def trigger_deploy(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/deploys, which tells nothing of a deploy that waits, nor of a private service's."""
+    """POST /services/{service_id}/deploys. The answer is empty if the deploy waits or the service is private."""
     service = service_of(world, call)
     body = demanded(_DEPLOY, call.body or {})
     if service["suspended"] == "suspended":

@@ -1,4 +1,4 @@
-"""Persistent disks, which are part of their services, and their snapshots."""
+"""Operations on persistent disks, which are part of their services, and on their snapshots."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def delete_disk(world: World, call: Call) -> Reply:
 
 
 def list_disk_snapshots(world: World, call: Call) -> Reply:
-    """GET /disks/{disk_id}/snapshots, which Render's document answers with 201."""
+    """GET /disks/{disk_id}/snapshots, which has the status 201 in Render's document."""
     return Reply(201, _snapshots(world, _disk(world, call)))
 
 
@@ -94,7 +94,7 @@ def _disk_of(service: Thing) -> Thing:
 
 
 def _snapshots(world: World, disk: Thing) -> list[Thing]:
-    """Return a snapshot of each of the last days, at midnight."""
+    """Return the snapshots of the last days, each at midnight."""
     day = moment(world.now).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [stamp(day - timedelta(days=number)) for number in range(_SNAPSHOTS)]
     return [{"createdAt": each, "snapshotKey": identifier("snap", disk["id"], each)} for each in days]

@@ -21,7 +21,7 @@ def list_custom_domains(world: World, call: Call) -> Reply:
 
 
 def create_custom_domain(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/custom-domains, which answers with www beside an apex domain."""
+    """POST /services/{service_id}/custom-domains. With an apex domain, the answer also has www."""
     service = service_of(world, call)
     name = demanded(_DOMAIN, call.body)["name"]
     domains = world.domains_of(service)

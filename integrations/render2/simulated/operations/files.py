@@ -10,7 +10,7 @@ from ..world import World
 
 _ALL = record({"secretFiles": FILES})
 CONTENT = record({}, {"content": TEXT})
-"""The body that sets one file; without a content the file is empty."""
+"""The body that sets one file. Without ``content`` the file is empty."""
 
 
 def list_secret_files(world: World, call: Call) -> Reply:

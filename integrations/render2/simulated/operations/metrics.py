@@ -1,4 +1,4 @@
-"""Metrics: made up from the resource, the metric and the time, and so the same whenever they are asked for."""
+"""Metrics. They are computed from the resource, the metric and the time, so they are always the same."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UNITS = {
 }
 _LARGEST = {"cpu": 1.0, "bytes": 512.0 * 2**20, "requests": 900.0, "ms": 400.0, "instances": 1.0, "seconds": 2.0}
 _STEADY = ("cpu-limit", "cpu-target", "memory-limit", "memory-target", "disk-capacity", "instance-count")
-"""What does not change from one moment to the next."""
+"""The metrics that do not change with time."""
 _MAX_POINTS = 1500
 
 
@@ -67,7 +67,11 @@ def _points(world: World, call: Call, metric: str, source: str, fixed: float | N
 
 
 def _times(world: World, call: Call, usual: int) -> Iterator[datetime]:
-    """Yield whole steps from the start to the end, at most as many as Render would draw."""
+    """Yield the times from the start to the end in whole steps.
+
+    Raises:
+        Refusal: There are more steps than Render allows.
+    """
     end = moment(call.one("endTime", world.now))
     start = moment(call.one("startTime", (end - timedelta(hours=1)).isoformat()))
     step = int(float(call.one("resolutionSeconds", str(usual))))

@@ -1,4 +1,4 @@
-"""Projects and their environments, whose members are what says that it is in them."""
+"""Projects and their environments. The members of an environment are the objects that have its id."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def get_project(world: World, call: Call) -> Reply:
 
 
 def list_environments(world: World, call: Call) -> Reply:
-    """GET /environments, of the projects that are asked for."""
+    """GET /environments: those of the given projects."""
     if not call.values("projectId"):
         raise Refusal(400, "invalid query: projectId is missing")
     found = [

@@ -1,4 +1,4 @@
-"""Services: listed, read, created, changed, deleted, suspended, scaled."""
+"""Operations on services: listing, reading, creating, changing, deleting, suspending and scaling."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def list_headers(world: World, call: Call) -> Reply:
 
 
 def add_header(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/headers, which answers with an object around the rule."""
+    """POST /services/{service_id}/headers. In the answer, an object contains the rule."""
     rules = _rules(world, call, "headers")
     rules.append({"id": world.new_id("hdr")} | demanded(HEADER, call.body))
     return Reply(201, {"headers": rules[-1]})
@@ -60,7 +60,7 @@ def add_route(world: World, call: Call) -> Reply:
 
 
 def replace_all_routes(world: World, call: Call) -> Reply:
-    """PUT /services/{service_id}/routes; the first has the priority 0."""
+    """PUT /services/{service_id}/routes. The first route has the priority 0."""
     rules, wanted = _rules(world, call, "routes"), demanded(_ROUTES, {"rules": call.body})["rules"]
     rules[:] = [{"id": world.new_id("rdr", place)} | each for place, each in enumerate(wanted)]
     return Reply(200, _numbered(rules))

@@ -210,7 +210,7 @@ def _wanted(store: Thing, call: Call) -> bool:
 
 
 def _new_store(world: World, body: Thing, key: str, place: str) -> Thing:
-    """Return what both kinds have in common."""
+    """Return a new data store with the fields that both kinds share."""
     if body["ownerId"] != world.owner["id"]:
         raise Refusal(404, f"not found: {body['ownerId']}")
     store = {
@@ -235,7 +235,7 @@ def _change_postgres(world: World, database: Thing, changes: Thing) -> None:
 
 
 def _set_replicas(world: World, database: Thing, wanted: list[Thing]) -> None:
-    """Have these replicas and no others; one of a known name stays the one that it is."""
+    """Set the replicas of a database. A replica whose name exists already is kept, the others are new or deleted."""
     known = {replica["name"]: replica["id"] for replica in database["readReplicas"]}
     for name in known.keys() - {each["name"] for each in wanted}:
         _remove(world, world.databases, known[name])

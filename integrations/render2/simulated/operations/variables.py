@@ -18,7 +18,7 @@ def list_env_vars(world: World, call: Call) -> Reply:
 
 
 def replace_all_env_vars(world: World, call: Call) -> Reply:
-    """PUT /services/{service_id}/env-vars; null stands for none."""
+    """PUT /services/{service_id}/env-vars. A body of null stands for an empty list."""
     service = service_of(world, call)
     wanted = demanded(_ALL, {"envVars": [] if call.body is None else call.body})["envVars"]
     world.variables_of(service).clear()

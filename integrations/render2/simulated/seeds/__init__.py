@@ -1,5 +1,5 @@
-"""What an account holds at the start, always the same.
+"""The initial data of an account, which is always the same.
 
-Everything is a function of the account's name and of counting numbers. The first service, cron job, deploy, job and
-store of every account have the short ids that documentation uses, such as ``srv-cabc12345678``.
+All data depends only on the account's name and on consecutive numbers. The first service, cron job, deploy, job and
+data store of every account have the short ids that documentation uses, such as ``srv-cabc12345678``.
 """

@@ -1,4 +1,4 @@
-"""Accounts: who each one belongs to and how much is in it, and how ids and times are written."""
+"""Accounts: their users and sizes, and the format of ids and times."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _TOPICS = ("checkout", "billing", "search", "catalog", "orders", "shipping", "re
 
 @dataclass(frozen=True)
 class Profile:
-    """Whose account it is, and how much is in it.
+    """The user of an account, and the size of its data.
 
     Args:
-        account: Its name in accounts.toml.
-        email: The user's.
-        name: The user's.
-        workspace: The name of the one workspace.
-        kind: ``user`` or ``team``.
-        services: How many services there are.
-        suffix: What the names of the services end with.
-        topics: What the names of the services start with, five services each.
-        plans: The plans that services are on, in turn.
-        variables: The environment variables that only this account's services have, or have with these values.
+        account: The name of the account in accounts.toml.
+        email: The email address of the user.
+        name: The name of the user.
+        workspace: The name of the only workspace.
+        kind: The type of the workspace: ``user`` or ``team``.
+        services: The number of services.
+        suffix: The end of the services' names.
+        topics: The beginnings of the services' names, for five services each.
+        plans: The plans of the services, in turn.
+        variables: Environment variables that differ from those of other accounts' services.
     """
 
     account: str
@@ -76,25 +76,25 @@ _PROFILES = {
 
 
 def profile_of(account: str) -> Profile:
-    """Return the profile of an account; a name that is not known gets one of its own."""
+    """Return the profile of an account. An unknown name gets a profile of its own."""
     size = 24 + crc32(account.encode()) % 60
     unknown = Profile(account, f"{account}@example.com", account.title(), f"{account} workspace", "team", size)
     return _PROFILES.get(account, unknown)
 
 
 def identifier(prefix: str, *parts: object) -> str:
-    """Return an id as Render makes them, 20 letters and digits after the prefix, always the same for the same parts."""
+    """Return an id in Render's format: a prefix and 20 letters and digits, the same for the same parts."""
     digest = sha256("/".join(map(str, (prefix, *parts))).encode()).digest()
     return f"{prefix}-{b32encode(digest).decode().lower()[:20]}"
 
 
 def stamp(moment: datetime) -> str:
-    """Return a time as Render writes it."""
+    """Return a time in Render's format."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def ago(**distance: float) -> str:
-    """Return the time that lies so far before the beginning, as Render writes it."""
+    """Return the time that is a ``timedelta`` before the beginning, in Render's format."""
     return stamp(BEGINNING - timedelta(**distance))
 
 
@@ -110,7 +110,7 @@ def owner(profile: Profile) -> Thing:
 
 
 def user(profile: Profile) -> Thing:
-    """Return the user behind the key."""
+    """Return the user of the key."""
     return {"id": identifier("usr", profile.account), "email": profile.email, "name": profile.name}
 
 

@@ -1,4 +1,4 @@
-"""Deploys and jobs that services start with."""
+"""The initial deploys and jobs of services."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _FAILURES = ("build_failed", "update_failed", "pre_deploy_failed")
 
 
 def deploys(service: Thing, number: int) -> list[Thing]:
-    """Return the deploys that a service starts with, the newest first.
+    """Return the initial deploys of a service, the newest first.
 
     Args:
         service: The service.
-        number: Its place in the account's list. Every seventh starts with a failed deploy, the fourth of the others
-            with one that is under way.
+        number: Its position in the account's list. The newest deploy of every seventh service has failed, and that of
+            the fourth of the others is unfinished.
     """
     count = 45 if number == 0 else 2 + crc32(service["id"].encode()) % 6
     return [_deploy(service, number, age) for age in range(count)]
@@ -63,7 +63,7 @@ def _status(number: int, age: int) -> str:
 
 
 def source_of(service: Thing, number: int, moment: str) -> Thing:
-    """Return what a deploy ships: a commit, or for an image a null commit and the image, as the real API has it."""
+    """Return the source of a deploy: a commit or, as in the real API, a null commit and an image."""
     digest = sha256(f"{service['id']}/{number}".encode()).hexdigest()
     if "imagePath" in service:
         return {"commit": None, "image": {"ref": service["imagePath"], "sha": f"sha256:{digest}"}}
@@ -72,7 +72,7 @@ def source_of(service: Thing, number: int, moment: str) -> Thing:
 
 
 def jobs(service: Thing, number: int) -> list[Thing]:
-    """Return the jobs that a service starts with, the newest first; most have none."""
+    """Return the initial jobs of a service, the newest first. Most services have none."""
     count = 23 if number == 0 else number % 4 if number % 3 == 0 and service["type"] != "static_site" else 0
     return [_job(service, number, age) for age in range(count)]
 

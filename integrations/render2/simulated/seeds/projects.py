@@ -28,7 +28,7 @@ def projects(profile: Profile) -> list[Thing]:
 
 
 def environments(profile: Profile) -> list[Thing]:
-    """Return the environments of all projects, without what is in them."""
+    """Return the environments of all projects, without the ids of their members."""
     names = [name for _, environments in _PROJECTS for name in environments]
     return [
         {

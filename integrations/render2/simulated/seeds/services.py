@@ -1,4 +1,4 @@
-"""Services of all five types, as an account has them at the start, and the details that Render adds to new ones."""
+"""The initial services of an account, of all five types, and the details that Render adds to new services."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def services(profile: Profile) -> Iterator[Thing]:
 
 
 def places(profile: Profile) -> dict[str, int]:
-    """Return the place of each service in the list that an account starts with."""
+    """Return the position of each service in the initial list of an account."""
     return {_id(profile, number, TYPES[number % len(TYPES)]): number for number in range(profile.services)}
 
 
@@ -96,7 +96,7 @@ def _service(profile: Profile, number: int, workspace: str) -> Thing:
 
 
 def dashboard_url(kind: str, service_id: str) -> str:
-    """Return where a service is in Render's dashboard."""
+    """Return the URL of a service in Render's dashboard."""
     return f"https://dashboard.render.com/{_DASHBOARD[kind]}/{service_id}"
 
 
@@ -112,7 +112,7 @@ def _id(profile: Profile, number: int, kind: str) -> str:
 
 
 def _runs_image(number: int, kind: str) -> bool:
-    """Most cron jobs run an image, as most do on Render."""
+    """Return True if a service runs an image, as most cron jobs do."""
     return number // len(TYPES) % 3 > 0 if kind == "cron_job" else number % 9 == 4 and kind != "static_site"
 
 
@@ -145,14 +145,14 @@ def _seeded_details(profile: Profile, number: int, kind: str, service_id: str, s
 
 
 def details(kind: str, service_id: str, slug: str, runtime: str, settings: Thing) -> Thing:
-    """Return the ``serviceDetails`` of a service: what Render answers for its type, from what was asked for.
+    """Return the ``serviceDetails`` of a service of a type.
 
     Args:
-        kind: The service's type.
-        service_id: The service's id.
-        slug: What the service's address is made of.
-        runtime: The service's runtime; a static site has none.
-        settings: What a request's own ``serviceDetails`` would say.
+        kind: The type of the service.
+        service_id: The id of the service.
+        slug: The first part of the service's host name.
+        runtime: The runtime of the service; empty for a static site.
+        settings: The ``serviceDetails`` of the request that creates it.
     """
     if kind == "static_site":
         return {
@@ -188,7 +188,7 @@ def details(kind: str, service_id: str, slug: str, runtime: str, settings: Thing
 
 
 def specifics(runtime: str, settings: Thing, kept: Thing | None = None) -> Thing:
-    """Return the ``envSpecificDetails`` of a runtime: what is given, over what was there, over Render's defaults."""
+    """Return the ``envSpecificDetails`` of a runtime: the given settings, else those so far, else Render's defaults."""
     given = dict(settings.get("envSpecificDetails") or {})
     credential = given.pop("registryCredentialId", None)
     given.pop("registryCredential", None)
@@ -205,7 +205,7 @@ def specifics(runtime: str, settings: Thing, kept: Thing | None = None) -> Thing
 
 
 def previews(settings: Thing) -> Thing:
-    """Return both switches of previews, which Render keeps alike: they follow the newer one if both are given."""
+    """Return both settings of previews, which Render keeps consistent. If both are given, the newer setting decides."""
     asked = "automatic" if settings.get("pullRequestPreviewsEnabled") == "yes" else "off"
     generation = (settings.get("previews") or {}).get("generation", asked)
     enabled = "yes" if generation == "automatic" else "no"
@@ -235,7 +235,7 @@ def _address(kind: str, slug: str, settings: Thing) -> Thing:
 
 
 def variables(profile: Profile, service: Thing) -> dict[str, str]:
-    """Return the environment variables that a service starts with; no two accounts have the same."""
+    """Return the initial environment variables of a service. They differ from account to account."""
     secret = sha256(f"{profile.account}/{service['id']}".encode()).hexdigest()
     found = {"NODE_ENV": "production", "LOG_LEVEL": "info", "DATABASE_URL": f"postgres://app:{secret[:24]}@db/app"}
     watched = secret[-1] in "0123456789ab"
@@ -247,12 +247,12 @@ def variables(profile: Profile, service: Thing) -> dict[str, str]:
 
 
 def files(service: Thing) -> dict[str, str]:
-    """Return the secret files that a service starts with: each of those that are built has one."""
+    """Return the initial secret files of a service. Each service that is built has one."""
     return {".env.local": f"SERVICE_NAME={service['name']}\n"} if "repo" in service else {}
 
 
 def rules(service: Thing) -> dict[str, list[Thing]]:
-    """Return the response headers and the redirects that a static site starts with."""
+    """Return the initial response headers and redirects of a static site."""
     header, route = (identifier(prefix, service["id"]) for prefix in ("hdr", "rdr"))
     return {
         "headers": [{"id": header, "path": "/*", "name": "X-Frame-Options", "value": "DENY"}],
@@ -261,7 +261,7 @@ def rules(service: Thing) -> dict[str, list[Thing]]:
 
 
 def domains(service: Thing, number: int) -> list[Thing]:
-    """Return the custom domains that a service starts with: two for the first, none for the others."""
+    """Return the initial custom domains of a service: two for the first service, none for the others."""
     return [domain(service, name) for name in ("www.example.com", "example.com")] if number == 0 else []
 
 

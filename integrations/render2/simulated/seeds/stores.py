@@ -10,7 +10,7 @@ _REGIONS = ("oregon", "oregon", "frankfurt")
 
 
 def databases(profile: Profile) -> list[Thing]:
-    """Return the Postgres databases of an account: the first has a replica, the third is suspended."""
+    """Return the Postgres databases of an account. The first one has a replica, and the third one is suspended."""
     first, *others = [_database(profile, number) for number in range(3)]
     replica = first | {
         "id": identifier("dpg", profile.account, "replica"),
@@ -61,7 +61,7 @@ def caches(profile: Profile) -> list[Thing]:
 
 
 def _store(profile: Profile, prefix: str, number: int, name: str) -> Thing:
-    """Return what both kinds have in common; most have no list of addresses, which Render tells by null."""
+    """Return the fields that both kinds share. Most have no list of addresses, for which Render has null."""
     store_id = f"{prefix}-{KNOWN}" if number == 0 else identifier(prefix, profile.account, number)
     workspace = owner(profile)
     store = {

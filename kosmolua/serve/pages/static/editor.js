@@ -1,4 +1,4 @@
-// The editor of the playground: colours, line numbers, and marks of what a check finds, around a plain text field.
+// The editor of the playground: a plain text field with colours, line numbers, and marks at the findings of the check.
 "use strict";
 
 (() => {
@@ -21,7 +21,7 @@
   const TOKEN =
     /(--\[(=*)\[[\s\S]*?(?:\]\2\]|$)|--[^\n]*)|(\[(=*)\[[\s\S]*?(?:\]\4\]|$)|"(?:\\[\s\S]|[^"\\\n])*"?|'(?:\\[\s\S]|[^'\\\n])*'?)|(0[xX][\da-fA-F.]+|\d+\.?\d*(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*)/g;
 
-  /** Returns a fragment with the words of a script marked by class; the text goes in as text. */
+  /** Returns a fragment that has a script with classes for its tokens. The script is added as text, never as HTML. */
   function coloured(source) {
     const made = document.createDocumentFragment();
     let place = 0;
@@ -71,7 +71,7 @@
     gutter.scrollTop = field.scrollTop;
   }
 
-  /** Marks in the gutter the lines of which something was found. */
+  /** Marks the lines of the findings in the gutter. */
   function mark() {
     for (const line of gutter.children) line.className = "";
     for (const each of findings.querySelectorAll("[data-line]")) {
@@ -96,7 +96,7 @@
       show(findings, await answer.text());
       mark();
     } catch {
-      return; // the server is away; the next key asks again
+      return; // the server cannot be reached now; the next key tries again
     }
   }
 
@@ -118,7 +118,7 @@
     }
   }
 
-  /** Returns the HTML of an answer; of a whole page that tells of an error, what is in it. */
+  /** Returns the HTML of an answer. If the answer is a page about an error, returns only the main part of the page. */
   async function whole(answer) {
     const text = await answer.text();
     if (answer.ok) return text;

@@ -1,21 +1,21 @@
-// What makes the pages quicker to use. Without it they work too.
+// Makes the pages quicker to use. They also work without it.
 "use strict";
 
 (() => {
-  const TYPING = 160; // milliseconds after the last key until something is asked for
+  const TYPING = 160; // milliseconds after the last key until a request is sent
 
   /** Asks for one block of a page, and returns its HTML, or null if there is none. */
   async function part(address, name, options = {}) {
     try {
       const answer = await fetch(address, { ...options, headers: { "X-Part": name }, redirect: "error" });
-      if (answer.status === 401) location.reload(); // the session is over, so this leads to the sign-in
+      if (answer.status === 401) location.reload(); // the session is over, and the reload redirects to the sign-in
       return answer.ok ? await answer.text() : null;
     } catch {
-      return null; // the server is away; the next time may find it again
+      return null; // the server cannot be reached now; the next request may reach it
     }
   }
 
-  /** Calls a function once no further call came for a moment. */
+  /** Returns a function that calls `work` once it has not been called for `wait` milliseconds. */
   function settled(work, wait) {
     let timer;
     return (...given) => {
@@ -24,7 +24,7 @@
     };
   }
 
-  /** Shows HTML of the server in an element; what was folded open there stays so. */
+  /** Shows HTML of the server in an element. Details that were open stay open. Returns false if nothing changed. */
   function show(element, html) {
     if (element.dataset.shown === html) return false;
     const open = [...element.querySelectorAll("[id] details[open]")].map((each) => each.closest("[id]").id);
@@ -34,14 +34,14 @@
     return true;
   }
 
-  /** True while a person is choosing something in an element, which must not change under the pointer. */
+  /** Returns true while a person uses the fields of an element, which must not change then. */
   function isInUse(element) {
     const active = document.activeElement;
     if (active !== element && element.contains(active) && active.matches("input, select, textarea, button")) return true;
     return [...element.querySelectorAll("input")].some((each) => each.checked !== each.defaultChecked);
   }
 
-  // Lists and runs that change by themselves.
+  // Updates a list or a run at intervals.
   function follow(element) {
     const wait = Number(element.dataset.interval);
     const step = async () => {
@@ -58,13 +58,13 @@
     setTimeout(step, wait);
   }
 
-  // Parts that take a moment to make.
+  // Loads a part of a page that takes the server a moment.
   async function load(element) {
     const html = await part(element.dataset.load, "outcome");
     if (html !== null) show(element, html);
   }
 
-  // Filters and searches that answer while a person types.
+  // Updates the result of a filter or a search while a person types.
   function answerWhileTyping(form, element, name, shown) {
     let latest = 0;
     const ask = async () => {

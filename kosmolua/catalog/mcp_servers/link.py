@@ -1,0 +1,402 @@
+"""One connection to a server. Everything here is used only in the event loop of the connections."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from mcp.client.client import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitResult, Implementation, ToolListChangedNotification
+from pydantic import ValidationError
+
+from kosmolua import __version__
+from kosmolua.accounts.logins import LoginSecret
+from kosmolua.catalog.mcp_servers.cards import Card
+from kosmolua.catalog.mcp_servers.settings import Server
+from kosmolua.catalog.mcp_servers.tools import digest
+from kosmolua.errors import ApiError, CallError, NetworkError, NotConfigured
+from kosmolua.protocol import Json
+
+Confirm = Callable[[str, Mapping[str, object]], bool]
+"""Asks a person a question of a server, and returns True for yes."""
+
+START_TIMEOUT = 60.0
+"""Seconds that a server may take until it has listed its tools."""
+CLOSE_TIMEOUT = 6.0
+MAX_PAGES = 100
+"""The most pages of a list of tools that are requested."""
+MAX_KEPT_LINES = 5
+"""How many of the last lines that a server printed are shown to the user when it ends with an error."""
+MAX_TOLD = 1_000
+"""The most lines of a server that are traced per minute. The others are only counted."""
+UNAUTHORIZED = 401
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The folder and the environment in which servers are started, and the callbacks that are told about them.
+
+    Args:
+        folder: The folder in which servers are started, and from which relative paths of commands start.
+        environ: The environment, of which servers inherit only a few variables.
+        trace: Called, in the loop's thread, with a server's name and a line that it printed or logged.
+        learned: Called, in the loop's thread, with a server's name and its card, when it is connected and when its card
+            changes.
+    """
+
+    folder: Path
+    environ: Mapping[str, str]
+    trace: Callable[[str, str], None]
+    learned: Callable[[str, Card], None]
+
+
+class Gone(Exception):
+    """The connection ended while a request was under way."""
+
+
+class Link:
+    """One connection.
+
+    Args:
+        around: The folder, the environment and the callbacks.
+        name: The name of the server.
+        server: The settings of the server.
+        is_restart: True if the server ended shortly before.
+    """
+
+    def __init__(self, around: Surroundings, name: str, server: Server, *, is_restart: bool) -> None:
+        self.is_restart = is_restart
+        self.card: Card = {}
+        self.tags: dict[str, str] = {}
+        self.reason = ""
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.task: asyncio.Task[None] | None = None
+        self._around = around
+        self._name = name
+        self._server = server
+        self._over = asyncio.Event()
+        self._client: Any = None
+        self._status = 0
+        self._lines: deque[str] = deque(maxlen=MAX_KEPT_LINES)
+        self._told, self._told_since = 0, monotonic()
+        self._confirms: list[Confirm | None] = []
+
+    @property
+    def is_over(self) -> bool:
+        """True if the connection was lost or closed."""
+        return self._over.is_set()
+
+    async def run(self) -> None:
+        """Keep the connection until it is closed or lost."""
+        try:
+            async with AsyncExitStack() as stack:
+                overdue = asyncio.get_running_loop().call_later(START_TIMEOUT, self._give_up)
+                try:
+                    await self._connect(stack)
+                finally:
+                    overdue.cancel()
+                if not self.ready.done():
+                    self.ready.set_result(None)
+                await self._over.wait()
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            self.reason = self.reason or _words(error)
+            if not self.ready.done():
+                self.ready.set_exception(self._failure(error))
+                self.ready.exception()  # marks the error as seen, since nobody may be waiting for it
+        finally:
+            self._over.set()
+
+    def _give_up(self) -> None:
+        """End a connection that takes too long to become ready."""
+        self._end(f"it did not list its tools within {START_TIMEOUT:g} s")
+        if self.task:
+            self.task.cancel()
+
+    async def close(self) -> None:
+        """Close the connection, and wait until it has ended."""
+        self._end("it was closed")
+        if self.task:
+            await asyncio.wait({self.task}, timeout=CLOSE_TIMEOUT)
+            self.task.cancel()
+
+    async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> str:
+        """Send a request and return its result as JSON.
+
+        Raises:
+            Gone: The connection was lost.
+        """
+        self._confirms.append(confirm)
+        self._status = 0
+        try:
+            result = await self._send(method, params)
+        except MCPError as error:
+            await self._settle()
+            if self.is_over:
+                raise Gone(self.reason) from None
+            raise self._refusal(error) from None
+        except (ValidationError, RuntimeError) as error:
+            raise NetworkError(f"{self._name} sent an answer that cannot be read: {_words(error)}") from None
+        except (OSError, ExceptionGroupType) as error:
+            self._end(_words(error))
+            raise Gone(self.reason) from None
+        finally:
+            self._confirms.remove(confirm)
+        answer: str = result.model_dump_json(by_alias=True, exclude_none=True)
+        return answer
+
+    async def _settle(self) -> None:
+        """Give the loop time to notice that the process ended, which may be why a request failed."""
+        for _ in range(20):
+            if self._over.is_set():
+                return
+            await asyncio.sleep(0)
+
+    async def _send(self, method: str, params: Mapping[str, Any]) -> Any:
+        client = self._client
+        if method == "tools/call":
+            progress = self._progress if self._around.trace is not no_trace else None
+            return await client.call_tool(params["name"], params["arguments"], progress_callback=progress)
+        if method == "resources/read":
+            return await client.read_resource(params["uri"])
+        if method == "prompts/get":
+            return await client.get_prompt(params["name"], params["arguments"])
+        lists = {
+            "resources/list": client.list_resources,
+            "resources/templates/list": client.list_resource_templates,
+            "prompts/list": client.list_prompts,
+        }
+        return await lists[method]()
+
+    async def _connect(self, stack: AsyncExitStack) -> None:
+        _quieten(self._log)
+        self._client = await stack.enter_async_context(
+            Client(
+                await self._transport(stack),
+                elicitation_callback=self._elicit,
+                logging_callback=self._logged,
+                log_level="info" if self._around.trace is not no_trace else None,
+                message_handler=self._noticed,
+                client_info=Implementation(name="kosmolua", version=__version__),
+                cache=None,
+            )
+        )
+        await self._learn()
+        if self._client.server_capabilities.tools and self._client.session.discover_result is not None:
+            await stack.enter_async_context(_cancelled_at_end(self._listen()))
+
+    async def _transport(self, stack: AsyncExitStack) -> Any:
+        server = self._server
+        if server.url:
+            from mcp.client.streamable_http import streamable_http_client
+
+            return streamable_http_client(server.url, http_client=await stack.enter_async_context(self._http()))
+        from kosmolua.catalog.mcp_servers.settings import kept
+        from kosmolua.catalog.mcp_servers.stdio import process_streams
+
+        folder = self._around.folder
+        command = server.command_line(folder, self._around.environ)
+        environment = server.environment(self._around.environ)
+        started_in = folder / Path(server.cwd).expanduser() if server.cwd else folder
+        return process_streams(kept(command), environment, started_in, said=self._said, ended=self._end)
+
+    def _http(self) -> Any:
+        import httpx2
+
+        headers = {name: value.reveal() for name, value in self._server.headers.items()}
+        token = self._server.token
+
+        class Bearer(httpx2.Auth):
+            """Adds the token to each request. A refused request is sent once more, with a renewed token."""
+
+            async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+                assert token
+                sent = await asyncio.to_thread(token.reveal)
+                request.headers["Authorization"] = f"Bearer {sent}"
+                response = yield request
+                if response.status_code == UNAUTHORIZED and isinstance(token, LoginSecret):
+                    fresh = await asyncio.to_thread(token.renewed, sent)
+                    request.headers["Authorization"] = f"Bearer {fresh}"
+                    yield request
+
+        async def note(response: Any) -> None:
+            self._status = response.status_code
+
+        timeout = httpx2.Timeout(30.0, read=None)
+        auth = Bearer() if token else None
+        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [note]})
+
+    async def _learn(self) -> None:
+        """Ask the server for its tools and other offers, and report them to the owner."""
+        client = self._client
+        capabilities = client.server_capabilities
+        tools: list[dict[str, Any]] = []
+        cursor = None
+        for _ in range(MAX_PAGES if capabilities.tools else 0):
+            page = await client.list_tools(cursor=cursor, cache_mode="bypass")
+            tools += [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in page.tools]
+            if not (cursor := page.next_cursor):
+                break
+        info = client.server_info
+        self.card = {
+            "server": info.model_dump(by_alias=True, mode="json", exclude_none=True) if info else {},
+            "instructions": client.instructions,
+            "tools": tools,
+            "resources": bool(capabilities.resources),
+            "prompts": bool(capabilities.prompts),
+        }
+        self.tags = {tool["name"]: digest(tool) for tool in tools}
+        self._around.learned(self._name, self.card)
+
+    async def _listen(self) -> None:
+        """Follow the notices of changed tools that servers of the newer protocol send."""
+        with suppress(MCPError, RuntimeError, OSError):
+            async with self._client.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    await self._learn()
+
+    async def _noticed(self, message: object) -> None:
+        if isinstance(message, ToolListChangedNotification) and self._client is not None:
+            task = asyncio.get_running_loop().create_task(self._learn())
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _elicit(self, context: object, params: Any) -> Any:
+        """Ask a person a question of the server, if it can be answered by yes or no, or has defaults."""
+        confirm = next((each for each in reversed(self._confirms) if each), None)
+        shown: dict[str, object] = {"asked by": self._name}
+        content: dict[str, Any] | None = None
+        if url := getattr(params, "url", None):
+            shown["url"] = url
+        else:
+            content = _agreed(params.requested_schema)
+            shown |= {} if content is None else content
+        if confirm is None or (content is None and not url):
+            self._log(f"asked, and nobody can answer: {params.message}")
+            return ElicitResult(action="decline")
+        is_allowed = await asyncio.to_thread(confirm, params.message, shown)
+        return ElicitResult(action="accept", content=content) if is_allowed else ElicitResult(action="decline")
+
+    async def _logged(self, params: Any) -> None:
+        self._log(f"{params.level}: {params.data}")
+
+    async def _progress(self, progress: float, total: float | None, message: str | None) -> None:
+        share = f"{progress:g}/{total:g}" if total else f"{progress:g}"
+        self._log(f"progress {share}{f': {message}' if message else ''}")
+
+    def _said(self, line: str) -> None:
+        self._lines.append(line)
+        self._log(line)
+
+    def _log(self, line: str) -> None:
+        now = monotonic()
+        if now - self._told_since > 60:
+            self._told, self._told_since = 0, now
+        self._told += 1
+        if self._told <= MAX_TOLD:
+            self._around.trace(self._name, line)
+        elif self._told == MAX_TOLD + 1:
+            self._around.trace(self._name, "(more than can be shown)")
+
+    def _end(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self._over.set()
+        if not self.ready.done():
+            self.ready.set_exception(self._failure(ConnectionError(reason)))
+            self.ready.exception()
+
+    def _failure(self, error: BaseException) -> CallError:
+        """Return the error for a server that could not be connected."""
+        if self._status == UNAUTHORIZED:
+            return self._unauthorized()
+        if isinstance(error, CallError):
+            hints = "; ".join(error.hints) or None
+            return NetworkError(f"{self._name} cannot be started: {error.what}", retryable=False, hint=hints)
+        verb = "reached" if self._server.url else "started"
+        failure = NetworkError(f"{self._name} cannot be {verb}: {self.reason or _words(error)}")
+        failure.detail = self.printed
+        return failure
+
+    @property
+    def printed(self) -> str | None:
+        """The last lines that the server printed, for the user."""
+        return " / ".join(self._lines) or None
+
+    def _refusal(self, error: Any) -> CallError:
+        """Return the error for a request that the server refused."""
+        if self._status == UNAUTHORIZED:
+            return self._unauthorized()
+        body: dict[str, Json] = {"code": error.error.code, "message": error.error.message}
+        if error.error.data is not None:
+            body["data"] = error.error.data
+        return ApiError(f"{self._name}: {error.error.message}", body=body)
+
+    def _unauthorized(self) -> NotConfigured:
+        login = f"run 'kosmolua accounts login {self._name}'"
+        return NotConfigured(f"{self._name} needs another credential", hint=f"{login}, or set token in [{self._name}]")
+
+
+def no_trace(name: str, line: str) -> None:
+    """Trace nothing."""
+
+
+ExceptionGroupType: type[BaseException] = getattr(builtins, "BaseExceptionGroup", OSError)  # since Python 3.11
+
+
+@asynccontextmanager
+async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
+    """Run a coroutine as a task until the ``async with`` block ends."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+class _Lines(logging.Handler):
+    """Passes on what the SDK logs about a client, instead of printing tracebacks on standard error."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the first line of a message."""
+        self._write(record.getMessage().partition("\n")[0])
+
+
+def _quieten(write: Callable[[str], None]) -> None:
+    for name in ("mcp.client", "mcp.shared"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [_Lines(write)], False
+
+
+def _agreed(schema: Any) -> dict[str, Any] | None:
+    """Return the answer that means yes to a form, or None if the form asks for more than yes or no."""
+    schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
+    answer: dict[str, Any] = {}
+    for name, field in (schema.get("properties") or {}).items():
+        if "default" in field:
+            answer[name] = field["default"]
+        elif field.get("type") == "boolean":
+            answer[name] = True
+        elif name in (schema.get("required") or ()):
+            return None
+    return answer
+
+
+def _words(error: BaseException) -> str:
+    """Return an error's text on one line. For a group of errors it is that of the innermost one."""
+    while inner := getattr(error, "exceptions", ()):
+        error = inner[0]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,155 @@
+"""Messages over two pipes, one JSON message per line, read and written by the event loop itself.
+
+The SDK's own transport reads each line and writes each message in threads, which takes as long as the rest of a small
+request. It is used where this module cannot be used: for files and terminals, and on systems without ``poll``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+
+import mcp_types as types
+from anyio import EndOfStream
+from mcp.shared._stream_protocols import ReadStream, WriteStream
+from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
+
+BLOCK = 64 * 1024
+
+
+def are_pipes(*descriptors: int) -> bool:
+    """Return True if all descriptors are pipes or sockets that an event loop of this system can wait for."""
+    modes = [os.fstat(each).st_mode for each in descriptors]
+    return hasattr(select, "poll") and all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
+
+
+@asynccontextmanager
+async def streams(
+    reading: int, writing: int, lost: Callable[[], None]
+) -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
+    """Yield the streams of incoming and outgoing messages.
+
+    Args:
+        reading: The descriptor of the pipe with the client's messages.
+        writing: The descriptor of the pipe for the answers.
+        lost: Called when nothing more can be written.
+    """
+    yield _Incoming(reading), _Outgoing(writing, lost)
+
+
+class Stream:
+    """One direction of the messages, as a context manager that opens nothing."""
+
+    async def aclose(self) -> None:
+        """End the use of the stream."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class _Incoming(Stream):
+    """The client's messages. A line that is not a message is yielded as an error that gives the reason."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._read = bytearray()
+        self._searched = 0
+
+    async def __aenter__(self) -> _Incoming:
+        return self
+
+    def __aiter__(self) -> _Incoming:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def receive(self) -> SessionMessage | Exception:
+        """Return the next message.
+
+        Raises:
+            EndOfStream: The client has closed its end.
+        """
+        line = await self._line()
+        try:
+            text = line.decode("utf-8", "replace")
+            return SessionMessage(types.jsonrpc_message_adapter.validate_json(text, by_name=False))
+        except ValidationError as error:
+            return error
+
+    async def _line(self) -> bytes:
+        while (end := self._read.find(b"\n", self._searched)) < 0:
+            self._searched = len(self._read)
+            await self._wait()
+            data = os.read(self._descriptor, BLOCK)
+            if not data:
+                raise EndOfStream
+            self._read += data
+        line = bytes(self._read[:end])
+        del self._read[: end + 1]
+        self._searched = 0
+        return line
+
+    async def _wait(self) -> None:
+        """Wait until there is something to read."""
+        loop = asyncio.get_running_loop()
+        is_there: asyncio.Future[None] = loop.create_future()
+
+        def come() -> None:
+            loop.remove_reader(self._descriptor)
+            is_there.set_result(None)
+
+        loop.add_reader(self._descriptor, come)
+        try:
+            await is_there
+        finally:
+            loop.remove_reader(self._descriptor)
+
+
+class _Outgoing(Stream):
+    """The messages to the client. A message that was begun is finished, even if its sender is cancelled."""
+
+    def __init__(self, descriptor: int, lost: Callable[[], None]) -> None:
+        self._descriptor = descriptor
+        self._lost = lost
+        self._waiting = bytearray()
+        self._is_drained = asyncio.Event()
+        self._room = select.poll()
+        self._room.register(descriptor, select.POLLOUT)
+
+    async def __aenter__(self) -> _Outgoing:
+        return self
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Write a message, and wait until the pipe has taken it."""
+        self._waiting += item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+        self._write()
+        while self._waiting:
+            self._is_drained.clear()
+            await self._is_drained.wait()
+
+    def _write(self) -> None:
+        """Write as much as the pipe takes without blocking, and the rest later."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting and self._room.poll(0):
+                del self._waiting[: os.write(self._descriptor, self._waiting[: select.PIPE_BUF])]
+        except OSError:
+            self._waiting.clear()
+            self._lost()
+        if self._waiting:
+            loop.add_writer(self._descriptor, self._write)
+        else:
+            loop.remove_writer(self._descriptor)
+            self._is_drained.set()
