@@ -40,7 +40,7 @@ def checker() -> Iterator[Checker]:
         (
             "local got = parallel.map(arg, function(id) return render.get_service({ service_id = id }) end)\n"
             "for _, each in ipairs(got) do print(each.name) end",
-            "an item of what parallel.map returns has no field 'name'",
+            "an item of the result of parallel.map has no field 'name'",
         ),
         (f"local page = assert({LIST})\nprint(page.services[1].nme)", "has no field 'nme'"),
         (f"for _, s in ipairs({LIST}.services or {{}}) do print(s.nme) end", "has no field 'nme'"),
@@ -60,7 +60,7 @@ def test_a_wrong_use_is_a_warning(checker: Checker, source: str, words: str) -> 
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("print(render.list_services.services)", "render2.list_services is a function, and is not called here"),
+        ("print(render.list_services.services)", "render2.list_services is a function, but is not called here"),
         ("print(csv.encode({}))", "there is no 'csv.encode': it is nil, and to call it fails (it has format, parse)"),
     ],
 )

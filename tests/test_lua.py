@@ -113,7 +113,7 @@ def test_an_error_about_what_is_absent_says_what_to_do(runtime: Runtime, source:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("print(1)\n```\n", "2: unexpected symbol near '`': take the lines with ``` out"),
+        ("print(1)\n```\n", "2: unexpected symbol near '`': remove the lines with ```"),
         ("\nif a != b then end", "2: 'then' expected near '!': Lua writes ~= for !="),
         ("if a === b then end", "1: unexpected symbol near '=': Lua writes == for ==="),
         ("if a && b then end", "1: unexpected symbol near '&': Lua writes and for &&"),

@@ -119,7 +119,7 @@ def test_a_database_that_is_gone_is_told_and_loses_nothing(tmp_path: Path, postg
                 shown = person.open(section)
                 assert shown.status_code == 409
                 assert "cannot be used" in shown.text
-                assert "nothing is lost: try again once it is there" in shown.text
+                assert "nothing is lost: try again when it can be reached" in shown.text
                 assert "Traceback" not in shown.text
             outcome = pages.start(TENANT, RESTART).exception(20)
             assert "cannot be used" in str(outcome)

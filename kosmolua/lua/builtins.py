@@ -1,4 +1,4 @@
-"""Built-in functions: calls of them that fail, or that do not do what was meant."""
+"""Built-in functions: finds calls of them that fail, or that do not do what was meant."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ NOTHING = {
     "table.insert": "it changes the list that it gets",
     "print": "it returns nothing",
 }
-"""Functions that return nothing, each with what it does instead."""
+"""Functions that return nothing, each with a phrase that says what it does instead."""
 KINDS = {
     **dict.fromkeys(("os.time", "os.clock", "os.difftime", "string.len", "rawlen"), "number"),
     **dict.fromkeys(("math.floor", "math.ceil", "math.abs", "math.max", "math.min", "math.random"), "number"),
     **dict.fromkeys(("tostring", "type", "string.format", "string.rep", "string.upper", "string.lower"), "string"),
     **dict.fromkeys(("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode"), "string"),
 }
-"""What functions return, in Lua's word for its type, where that is always the same and never nil."""
+"""The Lua types of functions' results, for functions whose result always has the same type and is never nil."""
 PATTERN_METHODS = frozenset({"match", "gmatch", "gsub", "find"})
 
 
@@ -53,7 +53,7 @@ class Reader(Protocol):
         """Return the known value of an expression."""
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Read the body of a function with what its parameters are."""
+        """Read the body of a function, given the values of its parameters."""
 
 
 def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
@@ -61,9 +61,9 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
 
     Args:
         reader: Reads the script.
-        name: Such as ``ipairs`` or ``table.sort``.
-        given: The arguments.
-        values: What each is known to be.
+        name: The function's name, such as ``ipairs`` or ``table.sort``.
+        given: The expressions of the arguments.
+        values: The known value of each argument.
     """
     findings, node, first = reader.findings, given[0], values[0]
     options = given[1] if len(given) > 1 else None
@@ -76,7 +76,7 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
     elif name == "os.date" and isinstance(first, Literal) and _is_foreign_date(first.value):
         findings.warn(node, "os.date has letters with %", '"%Y-%m-%d %H:%M:%S"')
     elif name == "json.decode" and reader.fields.is_plain_table(first):
-        hint = "what a function of app returns is decoded already" if isinstance(first, Result) else "json.encode"
+        hint = "the results of functions under app are decoded already" if isinstance(first, Result) else "json.encode"
         findings.fail(node, "json.decode takes a text, not a table", hint)
     elif name == "parallel.all":
         _check_all(reader, node, first)
@@ -92,7 +92,7 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
     elif name == "json.encode":
         _check_encode(findings, node, options)
     elif name == "string.format" and any(each.kind == "nil" for each in given[1:]):
-        findings.warn(node, "nil is formatted", "tostring(value) makes a text of anything")
+        findings.warn(node, "nil is formatted", "tostring(value) converts any value to text")
     elif name == "lua_read_doc" and options and options.kind == "string":
         findings.fail(options, "lua_read_doc takes a page, then a table", '{ detail = "signatures" }')
     elif name.startswith("string.") and name[7:] in PATTERN_METHODS and options:
@@ -100,7 +100,7 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
 
 
 def check_pattern(findings: Findings, node: Node) -> None:
-    """Note a regular expression where Lua takes a pattern."""
+    """Report a regular expression where Lua takes a pattern."""
     if node.kind == "string" and _FOREIGN_PATTERN.search(node.text):
         hint = "Lua's patterns have %d for \\d; regex.match takes regular expressions"
         findings.warn(node, "a backslash means nothing in a pattern", hint)
@@ -148,7 +148,7 @@ def _check_all(reader: Reader, node: Node, value: Value) -> None:
             reader.enter(branch, [])
         elif isinstance(branch, Result) and called and called.kind == "function_call":
             hint = f"function() return {called.text[:60]} end"
-            reader.findings.fail(called, "parallel.all takes functions, and this calls one before", hint)
+            reader.findings.fail(called, "parallel.all takes functions, but this calls the function first", hint)
 
 
 def _check_map(reader: Reader, node: Node, values: Sequence[Value]) -> None:

@@ -1,4 +1,4 @@
-"""Calls: checks the literal arguments of a call of an integration's function."""
+"""Calls: checks the literal arguments in calls of integrations' functions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Misuse(NamedTuple):
     Args:
         node: The place of the mistake.
         message: What is wrong.
-        hint: What to write instead, or nothing.
-        is_silent: Whether the call would still be made, without the intended argument.
-        is_likely: Whether it is wrong only in all likelihood.
+        hint: What to write instead, or empty.
+        is_silent: True if the call would still be made, but without the intended argument.
+        is_likely: True if it is only likely to be wrong.
     """
 
     node: Node
@@ -33,7 +33,7 @@ class Misuse(NamedTuple):
 
 
 class NotWritten(Exception):
-    """A value is not written out."""
+    """A value is not a literal, so that it is not known."""
 
 
 _ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
@@ -43,12 +43,12 @@ Evaluate = Callable[[Node], Value]
 
 
 def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
-    """Yield what is certainly wrong with the arguments of a call: it will be refused before anything is sent.
+    """Yield the problems with the arguments of a call for which it will be refused before anything is sent.
 
     Args:
-        callee: What is called.
-        call: The call.
-        evaluate: Returns what an expression is known to be.
+        callee: The function that is called.
+        call: The call's node.
+        evaluate: Returns the known value of an expression.
     """
     parameters = callee.function.parameters
     names = [parameter.name for parameter in parameters]
@@ -56,7 +56,7 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
     given, is_complete = _given(call, names, evaluate)
     if given is None:
         usage = f"call it as {callee.function.signature}"
-        yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments, and gets more", usage)
+        yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments, but gets more", usage)
         return
     given = {spellings.get(name, name): each for name, each in given.items()}
     meant: set[str] = set()
@@ -79,12 +79,12 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
 
 
 def _instead_of(parameter: Parameter) -> set[str]:
-    """Return the arguments any of which may give a parameter."""
+    """Return the names of the arguments that can be passed instead of a parameter."""
     return {parameter.name, parameter.unless, *parameter.inside[:1]}
 
 
 def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
-    """Return the arguments by name, and whether these are all; None if there are too many."""
+    """Return the arguments by name, or None if there are too many; and True if no others can follow at run time."""
     around = call.get("arguments")
     arguments = [each for each in (around.children if around else ()) if each.field == ""]
     if len(arguments) == 1 and arguments[0].kind == "table_constructor":
@@ -122,20 +122,20 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
     bounds = parameter.type.bounds if isinstance(parameter.type, Scalar) else ()
     example = next((str(bound.example) for bound in bounds if bound.example), "")
     if isinstance(value, Literal) and isinstance(value.value, str) and _is_no_id(value.value, example):
-        hint = f"an id looks like {example!r}: find it by the name, in what a function that lists returns"
+        hint = f"an id looks like {example!r}: find it by the name in the result of a function that lists"
         yield Misuse(node, f"{value.value!r} does not look like an id for {name}", hint, is_likely=True)
 
 
 def _is_no_id(text: str, example: str) -> bool:
-    """Return True if an example is an id with a prefix, and a text is no such id."""
+    """Return True if an example is an id with a prefix and a text is not such an id."""
     return bool(_ID.fullmatch(example)) and not _PREFIXED.match(text)
 
 
 def _json(value: Value, evaluate: Evaluate) -> object:
-    """Return a value as the host would get it.
+    """Return a value as the host would receive it.
 
     Raises:
-        NotWritten: A part of it is not written out.
+        NotWritten: A part of it is not a literal.
     """
     if not isinstance(value, Literal) or (value.kind != "table" and value.value is None):
         raise NotWritten
@@ -154,7 +154,7 @@ def _json(value: Value, evaluate: Evaluate) -> object:
 
 
 def number_of(text: str) -> int | float | None:
-    """Return the value of a number as Lua writes it, or None if Python cannot read it."""
+    """Return the value of a Lua number, or None if Python cannot read it."""
     try:
         return int(text, 16) if text[:2].lower() == "0x" else int(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Idioms of other languages, and what Lua has for each."""
+"""Idioms of other languages, and the Lua spelling of each."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ GLOBALS = {
     "Object": _LOOP,
     "Array": _LENGTH,
 }
-"""Names that other languages have."""
+"""Names of other languages, each with a hint."""
 
 FIELDS = {
     **dict.fromkeys(("length", "len", "size", "count", "getn"), _LENGTH),
@@ -55,7 +55,7 @@ FIELDS = {
     **dict.fromkeys(("includes", "contains", "indexOf"), _FIND),
     **dict.fromkeys(("startswith", "startsWith", "starts_with", "endswith", "endsWith", "ends_with"), _STRINGS),
     **dict.fromkeys(("split", "splitlines"), "regex.split(text, pattern) splits a text"),
-    **dict.fromkeys(("trim", "strip"), 'text:match("^%s*(.-)%s*$") leaves the space around a text out'),
+    **dict.fromkeys(("trim", "strip"), 'text:match("^%s*(.-)%s*$") removes the space around a text'),
     **dict.fromkeys(("parse", "loads", "load"), "JSON is read with json.decode"),
     **dict.fromkeys(("stringify", "dumps", "dump"), "JSON is written with json.encode"),
     **dict.fromkeys(("slice", "substring", "substr"), "text:sub(first, last) cuts a text; table.move copies a part"),
@@ -73,11 +73,11 @@ FIELDS = {
     "values": "for _, value in pairs(map) do goes through values",
     "items": "for key, value in pairs(map) do goes through a map",
 }
-"""Fields and methods that other languages have."""
+"""Fields and methods of other languages, each with a hint."""
 
 _SYNTAX = [
     (r"\\[^abfnrtvxzu0-9\\\"'\s]", "in [[...]] a backslash stands for itself, in quotes it is doubled"),
-    (r"^\s*```", "take the lines with ``` out"),
+    (r"^\s*```", "remove the lines with ```"),
     (r"!=", "Lua writes ~= for !="),
     (r"(?<![=~<>])===?=|!==", "Lua writes == for ==="),
     (r"[\w\])]\s*(?:\+|-|\*|/|%|\.\.)=(?!=)|\+\+|--\s*$(?<=\w--)", "Lua writes x = x + 1 for x += 1 and for x++"),
@@ -124,5 +124,5 @@ _COMPILED = [(re.compile(pattern), hint) for pattern, hint in _SYNTAX]
 
 
 def hint_for_syntax(line: str) -> str | None:
-    """Return the Lua spelling of the first idiom of another language in an invalid line, or None."""
+    """Return the hint for the first idiom of another language in an invalid line, or None."""
     return next((hint for pattern, hint in _COMPILED if pattern.search(line)), None)

@@ -1,4 +1,4 @@
-"""Operators: operands that an operator fails on."""
+"""Operators: finds operands with which an operator fails."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
 
 
 def check_order(findings: Findings, node: Node, left: Value, right: Value, operator: str) -> None:
-    """Note a text that is compared with a number."""
+    """Report a comparison of a text with a number."""
     if operator not in _ORDER or {kind_of(left), kind_of(right)} != {"string", "number"}:
         return
     is_written = isinstance(left, Literal) and isinstance(right, Literal)
@@ -52,7 +52,7 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
 
 
 def check_equality(findings: Findings, node: Node, left: Value, right: Value) -> None:
-    """Note a comparison that is never true: of values of different types, or with a string that is not a choice."""
+    """Report a comparison that is never true: of values of different types, or with a string that is not a choice."""
     negated = node.get("left")
     if negated and negated.kind == "unary_expression" and negated.text.startswith("not"):
         if kind_of(right) in ("string", "number"):
@@ -72,7 +72,7 @@ def check_equality(findings: Findings, node: Node, left: Value, right: Value) ->
 
 
 def check_condition(findings: Findings, node: Node | None) -> None:
-    """Note a condition that ends with ``or`` and a text, as in ``x == "a" or "b"``: it is always true."""
+    """Report a condition that ends with ``or`` and a text, as in ``x == "a" or "b"``, since it is always true."""
     if node is None or node.kind != "binary_expression":
         return
     operator, left, right = node.get("operator"), node.get("left"), node.get("right")
@@ -83,7 +83,7 @@ def check_condition(findings: Findings, node: Node | None) -> None:
 
 
 def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -> None:
-    """Note the length of nil, or of a record."""
+    """Report the use of ``#`` on nil or on a record."""
     if isinstance(value, (Missing, Undefined)):
         findings.fail_on_nil(node, value, "take the length of")
     elif isinstance(value, Result) and record_keys(value.type) is not None:

@@ -1,4 +1,4 @@
-"""The reading of a script from top to bottom, which follows what its values are known to be."""
+"""The reading of a script from top to bottom, which follows the known values of its expressions."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ _LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
 class Reading:
     """One reading of a script.
 
-    What runs for certain is read in order, functions where they are called, with their arguments. Functions that are
-    not called for certain are read at the end.
+    Statements that certainly run are read in order; functions are read where they are called, with their arguments.
+    Functions that may not be called are read at the end.
 
     Args:
         catalog: The integrations and accounts.
         root: The whole script.
         params: The type of ``params``, if the script's header declares it.
-        known: The globals of a session and what they are known to be, if the script is a chunk in one.
-        secrets: The secrets that it may use, or None if that is not known.
-        held: What the variables that change may hold, as far as an earlier reading found it.
+        known: The known values of a session's globals, if the script is a chunk of a session.
+        secrets: The secrets that it may use, or None if they are not known.
+        held: The values of variables that change, as found by an earlier reading.
 
-    ``dropped`` has the functions of integrations that are called as statements, so that their results are lost, and
-    ``kept`` those that are called in any other way.
+    ``dropped`` has the integrations' functions that are called as statements, so that their results are lost; ``kept``
+    has those that are called in any other way.
     """
 
     def __init__(
@@ -99,17 +99,17 @@ class Reading:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether the script certainly changes nothing: all that it does with ``app`` is known, and reads."""
+        """True if the script certainly changes nothing: all its uses of ``app`` are known, and only read."""
         if any(charge.effect != "read" for charge in self.fields.bill):
             return False
         return leads_to_known_functions(self._root, self._scopes, lambda node: self._known.get(id(node)))
 
     def held(self) -> Held:
-        """Return what the variables that change may hold, for another reading."""
+        """Return the values that were found for variables that change, for another reading."""
         return self._flow.held()
 
     def value(self, node: Node | None) -> Value:
-        """Return the known value of an expression; each is read once."""
+        """Return the known value of an expression. Each expression is read once."""
         if node is None:
             return UNKNOWN
         if id(node) not in self._known:
@@ -120,7 +120,7 @@ class Reading:
         return self._known[id(node)]
 
     def session(self) -> dict[str, Value]:
-        """Return what is known of the globals after the script, if it is a chunk of a session."""
+        """Return the known values of globals after the script, if it is a chunk of a session."""
         found = self._session | dict.fromkeys(self._scopes.defined, UNKNOWN)
         for statement in self._root.children:
             if statement.kind in ("variable_declaration", "assignment_statement"):
@@ -130,7 +130,7 @@ class Reading:
         return found
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Read the body of a function, once, with what its parameters are."""
+        """Read the body of a function, once, given the values of its parameters."""
         node = closure.node
         if node.start in self._entered:
             return
@@ -144,7 +144,7 @@ class Reading:
         self._flow.close()
 
     def returned(self, function: Value) -> Value:
-        """Return the known value of what a function returns, of the script or of an integration."""
+        """Return the known result of a function of the script or of an integration."""
         if isinstance(function, Callee):
             returns = function.function.returns
             return Result(returns, f"the result of {function.function.name}") if returns else UNKNOWN
@@ -187,7 +187,7 @@ class Reading:
                     self._flow.give(value if self._comes_from_call(each) else UNKNOWN)
 
     def _comes_from_call(self, node: Node | None) -> bool:
-        """Return True if a value is part of what a function of an integration returns, whatever arguments it gets."""
+        """Return True if a value is the result of an integration's function or a part of it, whatever its arguments."""
         for _ in range(2):
             while node and node.kind in ("dot_index_expression", "bracket_index_expression"):
                 node = node.get("table")
@@ -207,7 +207,7 @@ class Reading:
                 self._guarded(alternative, alternative.get("consequence") or alternative.get("body"))
 
     def _test(self, node: Node | None) -> None:
-        """Read what is tested for truth, and note a value that may be ``json.null``, which is true."""
+        """Read a condition, and report a value that may be ``json.null``, which counts as true."""
         value = self.value(node)
         if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
             hint = f"{node.text} ~= json.null is false for it"
@@ -300,7 +300,7 @@ class Reading:
             self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
 
     def _values(self, nodes: Sequence[Node]) -> list[Value]:
-        """Return what the expressions of a list are known to be, and what ``pcall`` returns beside its boolean."""
+        """Return the known values of a list of expressions. A ``pcall`` at its end gives two values."""
         values = [self.value(each) for each in nodes]
         caught = self._caught.get(id(nodes[-1])) if nodes else None
         return [*values, caught] if caught else values
@@ -325,7 +325,7 @@ class Reading:
                 self.value(name if name and name.kind != "identifier" else None)
                 self.value(field.get("value"))
             if node.kind == "string" and _INTERPOLATED.search(node.text):
-                self.findings.warn(node, "nothing is put into a text", 'join it with .., as in "name: " .. name')
+                self.findings.warn(node, "a text cannot contain variables", 'join it with .., as in "name: " .. name')
             return literal
         read = getattr(self, f"_value_{node.kind}", None)
         if read:
@@ -367,11 +367,11 @@ class Reading:
         return Undefined(name, self._meant_by(node) or "")
 
     def _meant_by(self, name: Node) -> str | None:
-        """Return what to write for a name that nothing defines, or None."""
+        """Return a hint for a name that nothing defines, or None."""
         word, declared = name.text, self._scopes.locals
         if word in declared:
             place = "further down" if declared[word] >= name.line else "in another block"
-            return f"it is declared local {place}, in line {declared[word]}: declare it before, where both can see it"
+            return f"it is declared local {place}, in line {declared[word]}: declare it earlier, outside both blocks"
         above = {other for other, line in declared.items() if line <= name.line}
         known = {*self._scopes.defined, *self._session, *GLOBALS, *above}
         return idioms.GLOBALS.get(word) or did_you_mean(word, known)
@@ -412,12 +412,12 @@ class Reading:
         return Literal("string") if operator == ".." and not self._scopes.may_bend_tables else UNKNOWN
 
     def _is_guarded(self, node: Node) -> bool:
-        """Return True if a condition around a part of a script looks at the value."""
+        """Return True if a condition around a part of the script tests its value."""
         whole = re.compile(rf"(?<![\w.]){re.escape(node.text)}(?!\w)") if self._conditions else None
         return whole is not None and any(map(whole.search, self._conditions))
 
     def _is_tested(self, node: Node) -> bool:
-        """Return True if a condition makes sure that there is a value, where no other language is meant by its name."""
+        """Return True if a condition ensures that a name has a value, unless the name is one of another language."""
         return node.text not in idioms.GLOBALS and self._is_guarded(node)
 
     def _value_unary_expression(self, node: Node) -> Value:
@@ -446,7 +446,7 @@ class Reading:
             self._note_use(node, values)
             if given and given[0].kind == "function_call" and isinstance(values[0], Result):
                 hint = f"pcall(f, arguments), as in {called.name}({(given[0].get('name') or given[0]).text}, ...)"
-                self.findings.warn(given[0], f"{called.name} takes a function, and this calls it before", hint)
+                self.findings.warn(given[0], f"{called.name} takes a function, but this calls the function first", hint)
             caught = self.returned(values[0]) if values else UNKNOWN
             if isinstance(caught, Result) and called.name == "pcall":
                 self._caught[id(node)] = caught._replace(may_be_error=True)
@@ -469,7 +469,7 @@ class Reading:
                 return decoded(str(values[0].value))
             if called.name == "parallel.map" and len(values) > 1:
                 item = self.returned(values[1])
-                return Result(List(item.type), "what parallel.map returns") if isinstance(item, Result) else UNKNOWN
+                return Result(List(item.type), "the result of parallel.map") if isinstance(item, Result) else UNKNOWN
             if called.name == "assert" and values and isinstance(values[0], Result):
                 return values[0]
             if called.name in NOTHING:
@@ -519,17 +519,17 @@ class Reading:
         return UNKNOWN
 
     def _check_mapped(self, node: Node, function: Value) -> None:
-        """Note that the function of a ``parallel.map`` returns nothing, though the list is used."""
+        """Report that the function of a ``parallel.map`` returns nothing, although the resulting list is used."""
         if isinstance(function, Closure) and not returns_value(function.node):
-            self.findings.warn(node, "the function returns nothing, so that the list is empty", "return a value in it")
+            self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
     def _note_use(self, call: Node, values: Sequence[Value]) -> None:
-        """Note of a call, and of the functions that are passed to it, whether the result is used."""
+        """Record whether the result of a call, and the results of functions that are passed to it, are used."""
         uses = self.dropped if id(call) in self._statements else self.kept
         uses.update(value.path for value in values if isinstance(value, Callee))
 
     def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
-        """Read the arguments of ``pcall``, and return their values: what fails there is expected to."""
+        """Read the arguments of ``pcall``, in which errors are expected, and return their values."""
         with self.findings.at_least(Mode.PROTECTED):
             values = [self.value(each) for each in given]
             if values and isinstance(values[0], Closure):
@@ -538,7 +538,7 @@ class Reading:
 
 
 def _chosen(operator: str, first: Value, second: Value) -> Value:
-    """Return what ``and`` or ``or`` is known to yield: ``x and x.y`` the second or nil, ``x or {}`` the first."""
+    """Return the known value of ``and`` or ``or``: ``x and x.y`` gives the second or nil, ``x or {}`` the first."""
     if operator == "and":
         return second._replace(is_optional=True) if isinstance(second, Result) else UNKNOWN
     is_empty = isinstance(second, Literal) and second.kind == "table" and second.node and not second.node.children
@@ -546,7 +546,7 @@ def _chosen(operator: str, first: Value, second: Value) -> Value:
 
 
 def _may_leave(statement: Node) -> bool:
-    """Return True if a statement may end its block, or never end."""
+    """Return True if a statement may leave its block, or may never end."""
     waiting = [statement]
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""Scopes: the variable that each name of a script refers to."""
+"""Scopes: finds the variable that each name in a script refers to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import Node, key_of
 
 DYNAMIC = frozenset({"_ENV", "_G", "load"})
-"""Names by which a script may define globals that no parser sees."""
+"""Names by which a script may define globals that parsing does not show."""
 _BENDING = frozenset({"setmetatable", "rawset"})
 _STOPPING = frozenset({"exit", "getmetatable"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
@@ -18,11 +18,11 @@ class Variable:
     """A local variable or a parameter.
 
     Args:
-        name: As it is written.
+        name: The name of the variable.
         start: The place of its declaration in the source, in bytes.
 
-    ``changes`` counts the assignments after its declaration, ``value`` is the expression that it begins with,
-    and ``is_counter`` is true for the variable of a loop over numbers.
+    ``changes`` counts the assignments after its declaration. ``value`` is the expression of its first value.
+    ``is_counter`` is true for the variable of a numeric loop.
     """
 
     __slots__ = ("changes", "is_counter", "name", "start", "value")
@@ -36,7 +36,7 @@ class Variable:
 
     @property
     def table(self) -> Node | None:
-        """The table constructor that it begins with, or None."""
+        """The table constructor that is its first value, or None."""
         return self.value if self.value and self.value.kind == "table_constructor" else None
 
 
@@ -45,11 +45,11 @@ class Scopes:
 
     Args:
         root: The whole script.
-        follows_others: Whether it is a chunk of a session, in which earlier ones may have changed what there is.
+        follows_others: True for a chunk of a session in which earlier chunks may have changed globals and tables.
 
-    ``defined`` counts the assignments of each global that the script assigns, ``globals`` has those that it reads,
-    ``escaping`` those of them that it does more with than to read a field, ``fields`` the names of fields that it
-    assigns to any table, and ``locals`` the line of the first declaration of each local name.
+    ``defined`` counts the assignments of each global that the script assigns. ``globals`` has the globals that it
+    reads, and ``escaping`` those that it uses in other ways than reading a field. ``fields`` has the names of fields
+    that it assigns in any table, and ``locals`` the line of the first declaration of each local name.
     """
 
     def __init__(self, root: Node, *, follows_others: bool = False) -> None:
@@ -66,31 +66,31 @@ class Scopes:
 
     @property
     def is_dynamic(self) -> bool:
-        """Whether the script may define globals that no parser sees."""
+        """True if the script may define globals that parsing does not show."""
         return bool(self.globals & DYNAMIC or self.defined.keys() & DYNAMIC)
 
     @property
     def may_share_globals(self) -> bool:
-        """Whether a global may be assigned outside what is read here."""
+        """True if globals may be assigned by code that is not read here."""
         return self._follows_others or self.is_dynamic
 
     @property
     def may_bend_tables(self) -> bool:
-        """Whether tables of the script may get fields or operators that no parser sees."""
+        """True if tables of the script may get fields or operators that parsing does not show."""
         return self.may_share_globals or bool(self.globals & _BENDING)
 
     @property
     def may_extend_tables(self) -> bool:
-        """Whether a table may get fields with names that are not written out: one that nobody knows is filled so."""
+        """True if unknown tables may get fields whose names are computed."""
         return self.may_bend_tables or any(each is None or not each.table or each.changes for each in self._filled)
 
     def may_extend(self, table: Node) -> bool:
-        """Return True if a table that is written out may get fields with names that are not."""
+        """Return True if the table of a table constructor may get fields whose names are computed."""
         return self.may_extend_tables or any(each and each.table is table for each in self._filled)
 
     @property
     def is_certain(self) -> bool:
-        """Whether statements run in the order of the source: nothing ends the script early or adds metatables."""
+        """True if statements run in the order of the source: nothing ends the script early or sets metatables."""
         return not (self._follows_others or self.is_dynamic or self.globals & _STOPPING)
 
     def variable(self, name: Node) -> Variable | None:
@@ -177,7 +177,7 @@ class Scopes:
         return variable is not None and variable.is_counter and not variable.changes
 
     def _fill(self, table: Node) -> None:
-        """Note that a table gets a field by a name that is not written out."""
+        """Record that a table gets a field whose name is computed."""
         self._filled.append(self.variable(table))
         if table.kind == "identifier" and table.text in LIBRARIES:
             self.escaping.add(table.text)
@@ -244,6 +244,6 @@ class Scopes:
             self._visit(value)
 
     def _visit_attribute(self, node: Node) -> None:
-        """Pass over ``const`` and ``close``, which are no variables."""
+        """Skip ``const`` and ``close``, which are not variables."""
 
     _visit_goto_statement = _visit_label_statement = _visit_attribute

@@ -1,6 +1,6 @@
-"""Values: what an expression of a script is known to be without running it.
+"""Values: the known values of a script's expressions, found without running it.
 
-Only this module and ``kosmolua.lua.calls`` look into the types of the schema.
+In this package, only this module and ``kosmolua.lua.calls`` inspect the types of the schema.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from kosmolua.schema.luacats import label
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Type
 
 MIN_LIKENESS = 0.75
-"""How similar a name must be to be suggested: many short names resemble each other a little."""
+"""How similar a name must be to be suggested, since many short names are slightly similar."""
 
 
 _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
 
 
 class Unknown:
-    """Anything."""
+    """A value of which nothing is known."""
 
 
 class Missing(NamedTuple):
-    """Certainly nil.
+    """A value that is certainly nil.
 
     Args:
-        what: What is not there, such as ``the global 'prnt'``.
-        hint: What to write instead, or nothing.
+        what: The missing thing, such as ``the global 'prnt'``.
+        hint: What to write instead, or empty.
     """
 
     what: str
@@ -39,7 +39,7 @@ class Missing(NamedTuple):
 
 
 class Undefined(NamedTuple):
-    """A global that nothing defines, and so nil."""
+    """A global that nothing defines, and which is therefore nil."""
 
     name: str
     hint: str = ""
@@ -49,7 +49,7 @@ class Branch(NamedTuple):
     """A table under ``app``.
 
     Args:
-        integration: The name of the integration, or nothing above it.
+        integration: The name of the integration; empty above the integrations.
         account: The name of the account if the script names one; ``*`` if it is computed.
         depth: 0 for ``app``, 1 for ``app.integrations``, 2 and 3 for an integration and an account.
     """
@@ -63,10 +63,10 @@ class Callee(NamedTuple):
     """A function of an integration.
 
     Args:
-        path: As the catalog takes it.
+        path: The path, in the form for the catalog.
         function: Its description.
         account: The account that the script names, ``default``, or ``*`` if it is computed.
-        may_have_changed: True if it may take other arguments by now, as the tools of a server.
+        may_have_changed: True if its parameters may have changed since, like those of a server's tools.
     """
 
     path: str
@@ -76,14 +76,14 @@ class Callee(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A part of what a function of an integration returned.
+    """The result of an integration's function, or a part of it.
 
     Args:
         type: Its type.
-        source: What it is, such as ``the result of list_services``.
-        is_optional: Whether it may be nil.
-        may_be_null: Whether it may be ``json.null``, which is true.
-        may_be_error: Whether it may be an error instead, as what ``pcall`` returns.
+        source: Its name in messages, such as ``the result of list_services``.
+        is_optional: True if it may be nil.
+        may_be_null: True if it may be ``json.null``, which counts as true.
+        may_be_error: True if it may be an error instead, like a result of ``pcall``.
     """
 
     type: Type
@@ -94,11 +94,11 @@ class Result(NamedTuple):
 
 
 class Secrets(NamedTuple):
-    """The table of the secrets that the user gave.
+    """The table ``secrets``.
 
     Args:
-        names: What they are called.
-        is_complete: Whether the run has no others.
+        names: The names of the secrets.
+        is_complete: True if the run has no other secrets.
     """
 
     names: tuple[str, ...]
@@ -124,12 +124,12 @@ class Closure(NamedTuple):
 
 
 class Literal(NamedTuple):
-    """A value that is written out.
+    """A literal in the source.
 
     Args:
         kind: ``string``, ``number``, ``boolean`` or ``table``.
-        value: What it is; None for a table, and for a string with escapes.
-        node: Where it is written.
+        value: Its value; None for a table, and for a string with escapes.
+        node: Its node in the source.
     """
 
     kind: str
@@ -164,7 +164,7 @@ def item_of(kind: Type) -> Type | None:
 
 
 def item_in(value: Value) -> Value:
-    """Return the known value of a list's items. Null is nil as a field of a table, and ``json.null`` in a list."""
+    """Return the known value of a list's items. A null is nil as a field of a table, but ``json.null`` in a list."""
     item = item_of(value.type) if isinstance(value, Result) else None
     if item is None or not isinstance(value, Result):
         return UNKNOWN
@@ -172,7 +172,7 @@ def item_in(value: Value) -> Value:
 
 
 def decoded(text: str) -> Value:
-    """Return what is known of the value of a JSON text: whether it is a list, and may hold null."""
+    """Return what is known about the value of a JSON text: whether it is a list, and whether it may contain null."""
     try:
         kind = _list_of(json.loads(text))
     except (ValueError, RecursionError):
@@ -199,7 +199,7 @@ def is_text(kind: Type) -> bool:
 
 
 def kind_of(value: Value) -> str:
-    """Return what a value certainly is if it is not nil, in Lua's word for its type, or nothing if unclear."""
+    """Return the Lua type that a value certainly has if it is not nil, or an empty string if that is unclear."""
     if isinstance(value, Literal):
         return value.kind
     if isinstance(value, Closure):
@@ -212,7 +212,7 @@ def kind_of(value: Value) -> str:
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:
-    """Return the values of a choice, or none for any other type."""
+    """Return the values of a choice; empty for any other type."""
     return kind.values if isinstance(kind, Choice) else ()
 
 
@@ -222,12 +222,12 @@ def is_table(kind: Type) -> bool:
 
 
 def lists_in(kind: Type) -> list[str]:
-    """Return the keys of a record that hold lists."""
+    """Return the keys of a record whose values are lists."""
     return [key for key, field in kind.fields.items() if is_list(field)] if isinstance(kind, Record) else []
 
 
 def near_field(kind: Type, key: str) -> str:
-    """Return the path of the field that an unknown key probably means, or an empty string if unclear."""
+    """Return the path of the field that an unknown key probably means, or an empty string if that is unclear."""
     fields = kind.fields if isinstance(kind, Record) else {}
     plain = key.replace("_", "").lower()
     for field in fields:

@@ -1,6 +1,6 @@
-"""OpenTelemetry across processes: spans go to the collector that the environment names, and traces go on elsewhere.
+"""OpenTelemetry across processes: spans go to the collector of the environment, and traces continue elsewhere.
 
-Nothing of OpenTelemetry is imported unless somebody asks for spans.
+OpenTelemetry is not imported unless spans are requested.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-"""The variables that name a collector; the exporter reads them, and the others of its specification, by itself."""
+"""The variables that name a collector. The exporter itself reads them, and the others of its specification."""
 SERVICE = "kosmolua"
 FLUSH_TIMEOUT = 3.0
-"""Seconds for the spans that wait when the process ends."""
+"""Seconds that sending the remaining spans may take when the process ends."""
 
 
 def _ignore(_: str) -> None:
@@ -25,20 +25,20 @@ def _ignore(_: str) -> None:
 
 
 def asks_for_spans(environ: Mapping[str, str]) -> bool:
-    """Return True if the environment names a collector, and does not turn the export off."""
+    """Return True if the environment names a collector and does not turn the export off."""
     is_off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none"
     return not is_off and any(environ.get(name) for name in ENDPOINTS)
 
 
 def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str] = os.environ) -> None:
-    """Have spans sent to the collector by OTLP over HTTP, unless the program has a tracer provider already.
+    """Set up sending of spans to the collector by OTLP over HTTP, unless the program has a tracer provider already.
 
     Args:
-        warn: Called with a sentence if nothing here can send them.
+        warn: Called with a sentence if a package that sends them is missing.
         environ: The environment.
     """
     if _has_provider():
-        return  # by opentelemetry-instrument, or of the process that this one was forked from
+        return  # set up by opentelemetry-instrument, or by the process that this one was forked from
     try:
         from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -47,7 +47,7 @@ def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str]
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
         warn(
-            "the environment names a collector of OpenTelemetry, but nothing here can send spans to it "
+            "the environment names an OpenTelemetry collector, but a package that sends spans is missing "
             "(pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http)"
         )
         return
@@ -58,7 +58,7 @@ def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str]
 
 
 def flush_spans() -> None:
-    """Send the spans that wait, before the process ends. A collector that does not answer is not waited for."""
+    """Send the remaining spans before the process ends. An unanswering collector delays the end by a few seconds."""
     api = sys.modules.get("opentelemetry.trace")
     flush = getattr(api.get_tracer_provider(), "force_flush", None) if api else None
     if flush:
@@ -70,7 +70,7 @@ def flush_spans() -> None:
 
 
 def carried() -> dict[str, str] | None:
-    """Return what tells another process the trace of this thread; None if the program makes no use of spans."""
+    """Return this thread's trace context for another process; None if the program does not use spans."""
     if not _has_provider():
         return None
     from opentelemetry import propagate
@@ -82,12 +82,12 @@ def carried() -> dict[str, str] | None:
 
 @contextmanager
 def going_on(carrier: Mapping[str, str] | None) -> Iterator[None]:
-    """Be in the trace of another process in the ``with`` block, and send the spans of the block after it.
+    """Continue the trace of another process in the ``with`` block, and send the spans of the block after it.
 
     If this process has no tracer provider, they go to the collector that its environment names.
 
     Args:
-        carrier: What :func:`carried` returned there.
+        carrier: The trace context that :func:`carried` returned in the other process.
     """
     if carrier is not None and asks_for_spans(os.environ):
         send_spans()
