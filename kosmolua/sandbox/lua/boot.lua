@@ -78,6 +78,7 @@ local host = setmetatable({ limits = limits, OPENING = OPENING }, {
 function host.bridge(verb, ...)
   if collectgarbage("count") > MUCH then
     collectgarbage("generational", 100, 300)
+    collectgarbage("setpause", 400)
   end
   return answer(pcall(call_python, verb, ...))
 end
@@ -262,8 +263,10 @@ end
 
 -- The collector is generational: it does not walk the prelude again and again while a script makes garbage, and what is
 -- freed early is still in the processor's cache when it is used again. Young objects are collected when Lua holds three
--- times as much as after the last time, and all when it holds eleven times as much.
+-- times as much as after the last time, and all when it holds eleven times as much. The pause is for when that frees too
+-- little, which it does not while a script keeps most of what it makes.
 collectgarbage("restart")
 collectgarbage("generational", 200, 1000)
+collectgarbage("setpause", 1000)
 
 return run, converse, preload
