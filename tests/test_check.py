@@ -221,6 +221,24 @@ WARNINGS = [
         "is never 'failed'",
         "",
     ),
+    (S + "for _, s in ipairs(services) do if s.suspended then end end", "so always true", "compare it"),
+    (
+        "local r = app.integrations.github.list_pull_requests('a/b') for _, p in ipairs(r.pull_requests) do "
+        "if not p.merged_at and arg[1] then end end",
+        "so always true",
+        'p.merged_at ~= ""',
+    ),
+    (
+        R + "local c repeat local p = render.list_services({ limit = 9 }) c = p.cursor until not c",
+        "same page",
+        "cursor = c",
+    ),
+    (
+        "local n repeat local p = app.integrations.github.list_repos() n = p.next_page until not n",
+        "same page",
+        "page = n",
+    ),
+    ("local n = 1 print('there are ${n}')", "nothing is put into a text", ".."),
     ("assert(arg[1], 'no %s', 5)", "assert does not format", "string.format"),
     ("local t = {} local sorted = table.sort(t)", "there is no value that table.sort returns", "it sorts the list"),
     ("print(os.date('YYYY-MM-DD'))", "os.date has letters with %", "%Y-%m-%d"),

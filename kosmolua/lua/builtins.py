@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kosmolua.lua.fields import Fields
 from kosmolua.lua.findings import Findings, Mode
+from kosmolua.lua.operators import TIME
 from kosmolua.lua.syntax import Node, key_of
 from kosmolua.lua.values import (
     Builtin,
@@ -16,6 +17,7 @@ from kosmolua.lua.values import (
     Nil,
     Result,
     Value,
+    choices_of,
     is_table,
     item_in,
     item_of,
@@ -97,7 +99,7 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
     elif name == "json.encode":
         _check_encode(findings, node, options)
     elif name == "string.format":
-        _check_format(findings, node, given[1:], values[1:])
+        _check_format(reader, node, given[1:], values[1:])
     elif name in ("error", "assert"):
         _check_message(findings, name, given, values)
     elif name == "sleep" and isinstance(first, Literal) and _is_in_milliseconds(first.value):
@@ -125,9 +127,9 @@ def check_pattern(findings: Findings, node: Node) -> None:
         findings.warn(node, "a pattern has no numbers of repetitions: braces stand for themselves", hint)
 
 
-def _check_format(findings: Findings, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
+def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
     """Note nil, a table or a text where a number is formatted."""
-    text = node.text if node.kind == "string" else ""
+    findings, text = reader.findings, node.text if node.kind == "string" else ""
     verbs = [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
     for verb, each, value in zip(verbs, given, values, strict=False):
         if verb in "sq":
@@ -137,7 +139,9 @@ def _check_format(findings: Findings, node: Node, given: Sequence[Node], values:
         elif isinstance(value, Result) and is_table(value.type) and not value.may_be_error:
             findings.fail(each, f"{value.source} is a table and cannot be formatted with %{verb}", "%s shows anything")
         elif isinstance(value, Result) and kind_of(value) == "string":
-            findings.warn(each, f"{value.source} is a text, and %{verb} formats a number", "%s shows anything")
+            is_word = TIME.search(each.text) or choices_of(value.type) or reader.fields.choices(value)
+            note = findings.doubt if is_word else findings.warn
+            note(each, f"{value.source} is a text, and %{verb} formats a number", "%s shows anything")
 
 
 def _check_message(findings: Findings, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:

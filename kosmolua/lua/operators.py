@@ -30,7 +30,10 @@ _NOUN = {
     "table": "table",
     "function": "function",
 }
-_TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
+TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
+"""Matches the end of the name of a field that holds a time as a text."""
+_TOLD_BY_TEXT = re.compile(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
+"""Matches a field that looks like a boolean or like a time that may be nil."""
 _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 
@@ -51,7 +54,8 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
     elif operator in ARITHMETIC and isinstance(value, Literal) and _is_no_number(value):
         findings.fail(node, f"a text cannot be used with {operator}", _INSTEAD.get(operator, ""))
     elif operator in ARITHMETIC and isinstance(value, Result) and is_text(value.type):
-        findings.warn(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator) or _number_of(node))
+        note = findings.doubt if TIME.search(node.text) else findings.warn
+        note(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator) or _number_of(node))
     elif operator in ("==", "~=") and isinstance(value, Undefined):
         findings.undefined(node, value)
 
@@ -61,14 +65,14 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
     if operator not in _ORDER or {kind_of(left), kind_of(right)} != {"string", "number"}:
         return
     is_written = isinstance(left, Literal) and isinstance(right, Literal)
-    note = findings.fail if is_written else findings.warn
+    note = findings.fail if is_written else findings.doubt
     text = node.get("left" if kind_of(left) == "string" else "right") or node
     note(node, "a text is compared with a number", _number_of(text))
 
 
 def _number_of(text: Node) -> str:
     """Return how a number is made of a text."""
-    if _TIME.search(text.text):
+    if TIME.search(text.text):
         return f"time.parse({text.text[:40]}) makes seconds of a time"
     return "tonumber(text) makes a number"
 
@@ -104,6 +108,14 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
 def _other_way(value: Result) -> str:
     """Return what to compare in place of the code of an error."""
     return "err.status is the HTTP status, a number" if value.source == CODE else ""
+
+
+def check_truth(findings: Findings, value: Value, node: Node) -> None:
+    """Report a text that is tested for truth as if it were a boolean or nil: it is always true."""
+    is_text_for_sure = isinstance(value, Result) and kind_of(value) == "string" and not value.is_optional
+    if is_text_for_sure and isinstance(value, Result) and (found := _TOLD_BY_TEXT.search(node.text)):
+        hint = f'{node.text} ~= ""' if found[0].endswith("_at") else f"compare it, as in {node.text} == ..."
+        findings.warn(node, f"{value.source} is a text, and so always true", hint)
 
 
 def check_condition(findings: Findings, node: Node | None) -> None:
