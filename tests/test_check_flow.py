@@ -106,6 +106,15 @@ def test_what_is_certain_to_fail_is_an_error(checker: Checker, source: str, word
         "local c repeat local q = { cursor = c } local p = render.list_services(q) c = p.cursor until not c",
         "local function get(c) return render.list_services({ cursor = c }) end\n"
         "local c repeat local p = get(c) c = p.cursor until not c",
+        f"for _, s in ipairs({LIST}.services) do print(s.name.text or s.name, s.name.x and 1) end",
+        f"for k, v in pairs({LIST}.services[1]) do print(k, v) end",
+        "local t = {} for _, x in ipairs(arg) do t[#t + 1] = x end t[#t] = nil print(t)",
+        "local t = { 1 } for _, x in ipairs(arg) do t[#t] = x end print(t)",
+        "local found = false for _, x in ipairs(arg) do if x == 'a' then found = true end end print(found)",
+        "local x = arg[1] if x ~= 'a' and x ~= 'b' or x == 'c' then end",
+        "parallel.map({ 'srv-cabc12345678' }, render.get_service)",
+        "print(os.date('%Y', time.parse(arg[1])), time.format(time.now() - 60))",
+        "local function main() print(#render.list_owners({ all = true }).owners) end return main()",
         "local name = 'x' local t = 'hi ${name}' print((t:gsub('%${(%w+)}', { name = name })))",
         "local ids = {}\ntable.insert(ids, arg[1])\nrender.list_logs({ resource_id = ids })",
         "local q = { limit = 0 }\nq.limit = 5\nrender.list_services(q)",
@@ -125,6 +134,8 @@ W = "render.restart_service({ service_id = arg[1] })\n"
 @pytest.mark.parametrize(
     ("source", "words"),
     [
+        (f"if arg[2] == 'a' or 'b' then {W} end", "is always true"),
+        (f"if arg[2] ~= 'a' or arg[2] ~= 'b' then {W} end", "is always true"),
         (f"{W}local d = render.get_deploy(arg[1]).deploy\nprint(d.finishedAt - d.startedAt)", "time.parse("),
         (f"{W}local d = render.get_deploy(arg[1]).deploy\nprint(string.format('%d', d.status))", "%d formats a number"),
         ("local d = render.trigger_deploy({ service_id = arg[1] })\nprint('deploy ' .. d.status)", "'deploy.status'"),

@@ -25,6 +25,7 @@ from kosmolua.lua.operators import (
 from kosmolua.lua.paging import check_pages
 from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes, Variable
+from kosmolua.lua.statements import check_use
 from kosmolua.lua.syntax import Node, assigned, key_of
 from kosmolua.lua.values import (
     UNKNOWN,
@@ -101,12 +102,15 @@ class Reading:
         self._closures: dict[int, Closure] = {}
         self._entered: set[int] = set()
         self._conditions: list[str] = []
+        self._tested: set[int] = set()
         self._params = params
         self._secrets = secrets
         self._knows_null = b".null" in root.source
         if not self._scopes.is_certain:
             self.findings.mode = Mode.POSSIBLE
         self._block(root)
+        if known is None:
+            check_use(self.findings, root)
         self.findings.mode = Mode.POSSIBLE
         while waiting := [each for start, each in self._closures.items() if start not in self._entered]:
             for closure in waiting:
@@ -243,6 +247,7 @@ class Reading:
 
     def _test(self, node: Node | None) -> None:
         """Read a condition, and report a value that may be ``json.null``, which counts as true."""
+        self._tested.add(id(node))
         value = self.value(node)
         if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
             hint = f"{node.text} ~= json.null is false for it"
@@ -458,7 +463,11 @@ class Reading:
         return idioms.GLOBALS.get(word) or did_you_mean(word, known)
 
     def _value_dot_index_expression(self, node: Node) -> Value:
-        return self.fields.under(node, self.value(node.get("table")), key_of(node))
+        found = self.fields.under(node, self.value(node.get("table")), key_of(node))
+        is_shown = id(node) not in self._tested and not self._is_guarded(node)
+        if is_shown and isinstance(found, Missing) and found.what.endswith((" of a text", " of a list")):
+            self.findings.warn(node, f"there is no {found.what}: it is nil", found.hint)
+        return found
 
     def _value_bracket_index_expression(self, node: Node) -> Value:
         value, index = self.value(node.get("table")), self.value(node.get("field"))
@@ -470,6 +479,8 @@ class Reading:
     def _value_binary_expression(self, node: Node) -> Value:
         found, left, right = node.get("operator"), node.get("left"), node.get("right")
         operator = found.text if found else ""
+        if operator in ("and", "or"):
+            self._tested.add(id(left))
         first = self.value(left)
         if operator in ("and", "or"):
             self._test(left)
