@@ -9,13 +9,13 @@ from __future__ import annotations
 import gc
 import os
 import select
-import signal
 import struct
 import sys
 import time
 
 from kosmolua.protocol import ASK, FORK, KILL, NO_ROOM, STATUS, WORKER_ORDER
 from kosmolua.sandbox import confinement
+from kosmolua.sandbox.confinement import SIGKILL
 from kosmolua.sandbox.vm import BROKEN
 from kosmolua.sandbox.worker import REHEARSAL, Worker
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kosmolua.sandbox.confinement import Step
 
 DESCRIPTORS = struct.Struct("ii")
-"""Those of a worker, beside an order."""
+"""The descriptors of a worker, which come with an order."""
 MAX_ANCILLARY = 64 + DESCRIPTORS.size
 INCOMING, OUTGOING = 0, 1
 REAP_INTERVAL = 0.002
@@ -66,7 +66,7 @@ class Zygote:
                 self._reap()
 
     def _rehearse(self) -> None:
-        """Have the worker run scripts that do nothing, in place of the host, before others are forked from it."""
+        """Make the worker rehearse with scripts that do nothing, before workers are forked from it."""
         control = os.dup(INCOMING)
         hears, says = os.pipe()
         os.dup2(hears, INCOMING)
@@ -123,21 +123,21 @@ class Zygote:
         """End a worker if it still runs. The host does not ask for its exit status afterwards."""
         self._unforked.discard(number)
         if pid := self._pids.pop(number, 0):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, SIGKILL)
             self._dying.add(pid)
 
     def _status(self, number: int) -> int:
         """Return the exit status of a worker whose pipe is closed, or NO_ROOM if it could not be forked."""
         pid = self._pids.pop(number, 0)
         if not pid:
-            return NO_ROOM if number in self._unforked else -signal.SIGKILL
+            return NO_ROOM if number in self._unforked else -SIGKILL
         ends = time.monotonic() + STATUS_TIMEOUT
         while True:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 return os.waitstatus_to_exitcode(status)
             if time.monotonic() > ends:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, SIGKILL)
             time.sleep(REAP_INTERVAL / 4)
 
 
