@@ -29,8 +29,10 @@ DESCRIPTORS = struct.Struct("ii")
 """The descriptors of a worker, which come with an order."""
 MAX_ANCILLARY = 64 + DESCRIPTORS.size
 INCOMING, OUTGOING = 0, 1
-FORKS_BEFORE_REHEARSAL = 2
-"""A program that runs one script gains nothing by it."""
+REHEARSAL_PAUSE = 0.005
+"""Seconds without an order after which the worker rehearses; the first scripts do not wait for that."""
+FORKS_BEFORE_REHEARSAL = 6
+"""Workers after which it does so even if orders come without a pause."""
 REAP_INTERVAL = 0.002
 """Seconds between two checks of workers that were killed and have not ended yet, while no order comes."""
 STATUS_TIMEOUT = 1.0
@@ -61,12 +63,13 @@ class Zygote:
         """Carry out the host's orders until the host has ended."""
         gc.freeze()
         while True:
-            if not self._dying or select.select([self._control], [], [], REAP_INTERVAL)[0]:
+            pause = REAP_INTERVAL if self._dying else None if self._is_rehearsed else REHEARSAL_PAUSE
+            if pause is None or select.select([self._control], [], [], pause)[0]:
                 self._obey()
+            elif not self._dying:
+                self._rehearse()
             if self._dying:
                 self._reap()
-            if self._forks >= FORKS_BEFORE_REHEARSAL and not self._is_rehearsed:
-                self._rehearse()
 
     def _rehearse(self) -> None:
         """Make the worker rehearse with scripts that do nothing, in pipes of its own, before it is forked again."""
@@ -104,6 +107,8 @@ class Zygote:
 
     def _fork(self, number: int, incoming: int, outgoing: int, cpu: float, memory: int, jobs: int) -> None:
         self._forks += 1
+        if self._forks > FORKS_BEFORE_REHEARSAL and not self._is_rehearsed:
+            self._rehearse()
         steps = self._worker.foresee(cpu, memory, jobs)
         try:
             pid = os.fork()
