@@ -15,6 +15,7 @@ from kosmolua.broker.host import Host
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
+from kosmolua.http.in_flight import InFlight
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Load, Turn, WorkerPool
 from kosmolua.runs import Outcome, RunOptions
@@ -191,6 +192,7 @@ class Runtime:
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()
+        self._in_flight = InFlight()
         self._runs: set[Run] = set()
         self._active = ActiveThreads()
         self._is_closed = False
@@ -649,6 +651,7 @@ class Runtime:
             options,
             limits or self.limits,
             memory=self._memory,
+            in_flight=self._in_flight,
             isolated=self._isolated,
             take=take,
         )
@@ -735,6 +738,7 @@ class Runtime:
         """In a fork of the process, drop the parent's locks, workers and connections; its threads are not here."""
         self._lock = RLock()
         self._memory = call_memory()
+        self._in_flight = InFlight()
         self._runs = set()
         self._active = ActiveThreads()
         self._pool.start_anew()

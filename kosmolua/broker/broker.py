@@ -30,6 +30,7 @@ from kosmolua.errors import (
     PluginFault,
     UnknownPath,
 )
+from kosmolua.http.in_flight import COPIES, passage
 from kosmolua.limits import Limits
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
@@ -429,10 +430,10 @@ class Broker:
         arguments: Mapping[str, object],
     ) -> object:
         """Call an integration's function with an open account, within the time that a call may take."""
-        ends = monotonic() + self._limits.call_timeout
+        ends, memory = monotonic() + self._limits.call_timeout, passage.get()
 
         def until() -> float:
-            return min(ends, self._clock.ends)
+            return min(ends + (memory.waited if memory else 0.0), self._clock.ends)
 
         def work(opened: Any) -> object:
             if not self._clock.left:
@@ -445,7 +446,7 @@ class Broker:
         try:
             return self._accounts.use(integration, account, call, until, work)
         except NetworkError as error:
-            if not self._clock.left or monotonic() < ends:
+            if not self._clock.left or monotonic() < until():
                 raise
             seconds, is_read = self._limits.call_timeout, call.effect == "read"
             raise CallTimeout(call.path, seconds, retryable=is_read, hint=error.hint) from error
@@ -470,6 +471,11 @@ class Broker:
             text = protocol.encode(self._host.redactor.value(value))
         if len(text) > self._limits.max_result:
             raise self._limits.exceeded("result")
+        if memory := passage.get():
+            try:
+                memory.need(COPIES * len(text))
+            except TimeoutError:
+                raise self._limits.exceeded("wall", "call") from None
         if places or contents or truncated:
             return protocol.Answer(text, places, contents, truncated=truncated)
         return text

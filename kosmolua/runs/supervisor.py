@@ -52,6 +52,7 @@ from kosmolua.errors import (
     ScriptError,
     WorkerLost,
 )
+from kosmolua.http.in_flight import InFlight, passage
 from kosmolua.limits import MIB, Limits, spell_size
 from kosmolua.processes.child import Child, PolledPipes
 from kosmolua.protocol import BadFrame
@@ -154,6 +155,7 @@ class Supervisor:
         broker: Returns the broker; called on the script's first request.
         output: Called with each piece of output, in the owner's thread.
         memory: The budget for unanswered calls, shared with other runs.
+        in_flight: The memory of answers, shared with other runs.
         isolated: Refuse to run if an isolation layer of the sandbox is missing.
         tape: Records or replays the answers that the script gets, if the run is recorded.
     """
@@ -167,6 +169,7 @@ class Supervisor:
         output: Callable[[bytes], None],
         *,
         memory: Budget | None = None,
+        in_flight: InFlight | None = None,
         isolated: bool = False,
         tape: Tape | None = None,
     ) -> None:
@@ -176,6 +179,7 @@ class Supervisor:
         self._broker = broker
         self._emit = output
         self._memory = memory or call_memory()
+        self._in_flight = in_flight or InFlight()
         self._isolated = isolated
         self._tape = tape
         if tape:
@@ -554,9 +558,21 @@ class Supervisor:
                     self._mail.put(self._flush)  # wakes the owner, which waits for the calls to end
 
     def _answer(self, frame: dict[str, Any]) -> None:
-        """Answer one request, unless the run is over."""
+        """Answer one request, unless the run is over. Its answer counts as under way until the child has it."""
         if self._is_ending or self._is_closed:
             return
+        memory = self._in_flight.enter(self, self._ends)
+        token = passage.set(memory)
+        try:
+            self._answer_request(frame)
+        finally:
+            passage.reset(token)
+            memory.keep(0)
+
+    def _ends(self) -> float:
+        return self._clock.ends
+
+    def _answer_request(self, frame: dict[str, Any]) -> None:
         number, kind, fault = frame["id"], frame["kind"], None
         given = frame["args"] if isinstance(frame.get("args"), list) else []
         if isinstance(frame.get("fault"), dict):
@@ -582,7 +598,11 @@ class Supervisor:
             if self._tape:
                 self._tape.answer(number, answer)
             else:
-                self._child.send(protocol.reply(number, answer))
+                line = protocol.reply(number, answer)
+                del answer  # sending may take long
+                if memory := passage.get():
+                    memory.keep(len(line))
+                self._child.send(line)
         except CallError as error:
             _drop_frames(error)
             if self._tape:
