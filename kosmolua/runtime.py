@@ -15,7 +15,6 @@ from kosmolua.broker.host import Host
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
-from kosmolua.http.in_flight import InFlight
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Load, Turn, WorkerPool
 from kosmolua.runs import Outcome, RunOptions
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
+    from kosmolua.http.in_flight import InFlight
     from kosmolua.lua.check import Checker
     from kosmolua.runs.recorded import Take
     from kosmolua.runs.session import Session
@@ -192,7 +192,6 @@ class Runtime:
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()
-        self._in_flight = InFlight()
         self._runs: set[Run] = set()
         self._active = ActiveThreads()
         self._is_closed = False
@@ -651,7 +650,7 @@ class Runtime:
             options,
             limits or self.limits,
             memory=self._memory,
-            in_flight=self._in_flight,
+            in_flight=lambda: self._in_flight,
             isolated=self._isolated,
             take=take,
         )
@@ -729,6 +728,12 @@ class Runtime:
             raise RuntimeError("this runtime is closed")
 
     @lazy
+    def _in_flight(self) -> InFlight:
+        from kosmolua.http.in_flight import InFlight
+
+        return InFlight()
+
+    @lazy
     def _threads(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor
 
@@ -738,12 +743,11 @@ class Runtime:
         """In a fork of the process, drop the parent's locks, workers and connections; its threads are not here."""
         self._lock = RLock()
         self._memory = call_memory()
-        self._in_flight = InFlight()
         self._runs = set()
         self._active = ActiveThreads()
         self._pool.start_anew()
         self._host.start_anew()
-        forget(self, "_threads")
+        forget(self, "_threads", "_in_flight")
 
 
 @cache

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from threading import Thread
-from time import monotonic
 
 import pytest
 from support.processes import eventually
 
-from kosmolua.http.in_flight import SMALL, InFlight, Passage
+from kosmolua.clock import Clock
+from kosmolua.concurrency import Passage
+from kosmolua.http.in_flight import InFlight
 
-FOREVER = math.inf
 
-
-def entered(flight: InFlight, run: object, until: Callable[[], float] = lambda: FOREVER) -> Passage:
-    return flight.enter(run, until)
+def entered(flight: InFlight, run: object, seconds: float = 600) -> Passage:
+    return Passage(lambda: flight, run, Clock(seconds))
 
 
 class Taking:
@@ -98,7 +95,7 @@ def test_what_holds_memory_goes_before_what_holds_none() -> None:
 def test_the_end_of_a_run_ends_the_wait() -> None:
     """What it waited for is there for others."""
     flight, done = InFlight(100), []
-    first, late, next_one = entered(flight, "a"), entered(flight, "b", monotonic), entered(flight, "c")
+    first, late, next_one = entered(flight, "a"), entered(flight, "b", 0), entered(flight, "c")
     first.take(60)
     with pytest.raises(TimeoutError):
         late.take(60)
@@ -107,12 +104,10 @@ def test_the_end_of_a_run_ends_the_wait() -> None:
     assert eventually(lambda: done == [next_one])
 
 
-def test_what_is_small_is_not_counted() -> None:
-    """Most calls take nothing, and wait for nobody."""
-    flight = InFlight(100)
-    first, second = entered(flight, "a"), entered(flight, "b")
-    first.take(10 * SMALL)
-    second.need(SMALL)
-    assert second.taken == 0
-    first.need(5 * SMALL)
-    assert first.taken == 10 * SMALL
+def test_what_is_needed_is_taken_once() -> None:
+    """A later need counts what was taken for an earlier one."""
+    call = entered(InFlight(100), "a")
+    call.need(50)
+    call.need(30)
+    call.need(60)
+    assert call.taken == 60

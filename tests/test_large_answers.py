@@ -1,4 +1,4 @@
-"""Many answers near the limit of a result at once, over HTTP: what they take of the host's memory, and that all come."""
+"""Many answers near the limit of a result at once, over HTTP: what they take of the host, and that all come."""
 
 from __future__ import annotations
 

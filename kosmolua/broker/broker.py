@@ -17,7 +17,7 @@ from kosmolua.broker.permissions import Permissions
 from kosmolua.broker.places import reach
 from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
 from kosmolua.clock import Clock
-from kosmolua.concurrency import lazy
+from kosmolua.concurrency import lazy, passage
 from kosmolua.errors import (
     CallError,
     CallTimeout,
@@ -30,7 +30,6 @@ from kosmolua.errors import (
     PluginFault,
     UnknownPath,
 )
-from kosmolua.http.in_flight import COPIES, passage
 from kosmolua.limits import Limits
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog, Target
     from kosmolua.schema.integration import Integration
 
+SMALL, COPIES = 256 * 1024, 4
+"""Characters of a result that no call waits for, and how often a larger one is in memory on its way to the script."""
 CLOSE_TIMEOUT = 1.0
 """Seconds to wait, when a run is over, for records that are being written."""
 MAX_NAMED_CALLS = 3
@@ -471,7 +472,7 @@ class Broker:
             text = protocol.encode(self._host.redactor.value(value))
         if len(text) > self._limits.max_result:
             raise self._limits.exceeded("result")
-        if memory := passage.get():
+        if len(text) > SMALL and (memory := passage.get()):
             try:
                 memory.need(COPIES * len(text))
             except TimeoutError:

@@ -28,7 +28,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProxyError
 
-from kosmolua.http.in_flight import passage
+from kosmolua.concurrency import passage
 from kosmolua.http.messages import origin
 from kosmolua.limits import MIB
 

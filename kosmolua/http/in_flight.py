@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import cache
 from threading import Event, Lock
 from time import monotonic
 
+from kosmolua.concurrency import Passage, passage
 from kosmolua.limits import MIB
 from kosmolua.protocol import memory_of
 
@@ -49,15 +49,6 @@ class InFlight:
         self._holders: dict[Passage, None] = {}
         self._waiting: list[_Wait] = []
 
-    def enter(self, run: object, until: Callable[[], float]) -> Passage:
-        """Return what one call takes memory by.
-
-        Args:
-            run: The run that makes it.
-            until: Returns when the run has to be over.
-        """
-        return Passage(self, run, until)
-
     def take(self, passage: Passage, size: int) -> None:
         """Take memory for a call, when there is room.
 
@@ -69,7 +60,7 @@ class InFlight:
             self._waiting.append(wait)
             self._admit()
         while not wait.admitted.wait(_POLL_INTERVAL):
-            if passage.until() > monotonic():
+            if passage.clock.ends > monotonic():
                 continue
             with self._lock:
                 if wait.admitted.is_set():
@@ -122,52 +113,6 @@ class InFlight:
         return not is_eldest, passage not in self._holders, self._of_run[passage.run]
 
 
-class Passage:
-    """The memory that one call has taken for its answers.
-
-    Args:
-        in_flight: What it is taken from.
-        run: The run that the call belongs to.
-        until: Returns when that has to be over.
-
-    ``taken`` is how much that is, and ``waited`` for how many seconds the call waited for it. A call may take so much
-    longer.
-    """
-
-    def __init__(self, in_flight: InFlight, run: object, until: Callable[[], float]) -> None:
-        self.run = run
-        self.until = until
-        self.taken = 0
-        self.waited = 0.0
-        self._in_flight = in_flight
-
-    def take(self, size: int) -> None:
-        """Take so many bytes more.
-
-        Raises:
-            TimeoutError: There was no room before the end of the run.
-        """
-        started = monotonic()
-        try:
-            self._in_flight.take(self, size)
-        finally:
-            self.waited += monotonic() - started
-
-    def need(self, size: int) -> None:
-        """Take what is missing of so many bytes.
-
-        Raises:
-            TimeoutError: There was no room before the end of the run.
-        """
-        if size > SMALL and size > self.taken:
-            self.take(size - self.taken)
-
-    def keep(self, size: int) -> None:
-        """Give back what is more than so many bytes."""
-        if self.taken > size:
-            self._in_flight.give_back(self, self.taken - size)
-
-
 class _Wait:
     def __init__(self, passage: Passage, size: int) -> None:
         self.passage = passage
@@ -191,10 +136,6 @@ def _give_back_to_system() -> None:
         trim(0)
 
 
-passage: ContextVar[Passage | None] = ContextVar("passage", default=None)
-"""The memory of the call that the current thread makes for a script; None for calls of programs."""
-
-
 class Reservation:
     """The memory that one answer takes of its call's.
 
@@ -213,7 +154,7 @@ class Reservation:
         Raises:
             TimeoutError: There was no room before the end of the run.
         """
-        if size > SMALL and size > self._taken:
+        if size > self._taken:
             self._take(2 * size if self._taken else size)
 
     def settle(self, body: bytes | bytearray) -> None:
@@ -222,8 +163,7 @@ class Reservation:
         Raises:
             TimeoutError: There was no room before the end of the run.
         """
-        if self._passage and len(body) > SMALL:
-            self._take(memory_of(body) + COPIES * len(body))
+        self._take(memory_of(body) + COPIES * len(body))
 
     def _take(self, size: int) -> None:
         if self._passage and size > self._taken:

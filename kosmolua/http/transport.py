@@ -27,7 +27,7 @@ from kosmolua import __version__
 from kosmolua.clock import Until
 from kosmolua.http.connections import ACCEPTED, MAX_PIECE, Adapter, UnknownCoding, decompressed
 from kosmolua.http.faults import OUT_OF_TIME, Fault, fault_of
-from kosmolua.http.in_flight import Reservation
+from kosmolua.http.in_flight import SMALL, Reservation
 from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, location, origin
 from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
 from kosmolua.limits import MIB
@@ -197,7 +197,7 @@ class Transport:
             settings = self._environment(request.url)
             with closing(adapter.send(_prepare(request), timeout=timeout, stream=True, **settings)) as reply:
                 head = Response(reply.status_code, dict(reply.headers))
-                return self._read(reply, head, Reservation(partial(end_turn, head)))
+                return self._read(reply, head, end_turn)
         except (requests.RequestException, HTTPError, OSError, ValueError, zlib.error, UnknownCoding) as error:
             return fault_of(error)
 
@@ -210,21 +210,28 @@ class Transport:
             self._environments[place] = {name: settings[name] for name in ("proxies", "verify", "cert")}
         return self._environments[place]
 
-    def _read(self, reply: requests.Response, head: Response, memory: Reservation) -> Response | Fault:
+    def _read(self, reply: requests.Response, head: Response, end_turn: Callable[[Response], None]) -> Response | Fault:
         too_large = Fault(
             f"its answer is larger than {self._max_bytes / MIB:.4g} MiB", "ask for less at a time", passing=False
         )
         if (reply.raw.length_remaining or 0) > self._max_bytes:
             return too_large
-        memory.grow(reply.raw.length_remaining or 0)
+        memory: Reservation | None = None
+        expected = reply.raw.length_remaining or 0
+        if expected > SMALL:
+            memory = Reservation(partial(end_turn, head))
+            memory.grow(expected)
         body = bytearray()
         pieces, coding = reply.raw.stream(MAX_PIECE, decode_content=False), reply.headers.get("Content-Encoding")
         for piece in decompressed(pieces, coding) if coding else pieces:
             body += piece
             if len(body) > self._max_bytes:
                 return too_large
-            memory.grow(len(body))
-        memory.settle(body)
+            if len(body) > SMALL:
+                memory = memory or Reservation(partial(end_turn, head))
+                memory.grow(len(body))
+        if memory:
+            memory.settle(body)
         return replace(head, body=bytes(body))
 
 

@@ -24,7 +24,6 @@ from kosmolua.errors import (
     ScriptError,
     WorkerLost,
 )
-from kosmolua.http.in_flight import InFlight
 from kosmolua.limits import ADJUSTABLE, Limits, spell_size
 from kosmolua.protocol import NotJson
 from kosmolua.runs import Outcome, RunOptions
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event
+    from kosmolua.http.in_flight import InFlight
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
@@ -59,7 +59,7 @@ class Run:
         options: The options of :class:`RunOptions`.
         limits: The limits for which the options have no value.
         memory: The budget for unanswered calls, shared with other runs.
-        in_flight: The memory of answers, shared with other runs.
+        in_flight: Returns what large answers take memory from, shared with other runs.
         isolated: Refuse to run if an isolation layer of the sandbox is missing.
         take: The tape, the seed and the decisions of a recorded run that is replayed or resumed. A run that begins a
             recording makes its own take.
@@ -77,7 +77,7 @@ class Run:
         limits: Limits,
         *,
         memory: Budget,
-        in_flight: InFlight,
+        in_flight: Callable[[], InFlight],
         isolated: bool = False,
         take: Take | None = None,
     ) -> None:
