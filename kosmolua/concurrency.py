@@ -1,4 +1,4 @@
-"""Threads and their mailbox, attributes that are computed once, a count of active threads, and what several share."""
+"""Threads and their mailboxes, attributes that are computed once, counts of active threads, and shared budgets."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LOCK = "_lazy_lock"
 
 
 def start_thread(work: Callable[[], object], name: str) -> None:
-    """Start a daemon thread with a copy of this thread's context variables. Nothing waits for one that is stuck.
+    """Start a daemon thread with a copy of this thread's context variables. The process exits without waiting for it.
 
     Args:
-        work: What to do; what it raises is reported nowhere.
-        name: What debuggers show, after ``kosmolua-``.
+        work: The function to run. Nobody sees its exceptions, except in Python's own report on stderr.
+        name: The name that debuggers show, after ``kosmolua-``.
 
     Raises:
         WorkerLost: The system allows no further thread.
@@ -31,14 +31,14 @@ def start_thread(work: Callable[[], object], name: str) -> None:
     try:
         Thread(target=copy_context().run, args=(work,), name=f"kosmolua-{name}", daemon=True).start()
     except RuntimeError as error:
-        raise WorkerLost("The system allows no further thread", hint="end others, or raise its limit") from error
+        raise WorkerLost("The system allows no further thread", hint="end other threads, or raise the limit") from error
 
 
 class lazy(Generic[_Value]):
     """An attribute that is computed on first use, once, also if several threads ask for it at the same time.
 
-    It is ``functools.cached_property`` with a lock for each instance, which that lost in Python 3.12. The value is kept
-    in the instance's ``__dict__``, so that ``vars(instance).get(name)`` is None until then.
+    It is like ``functools.cached_property``, but has a lock for each instance; since Python 3.12 that has no lock. The
+    value is kept in the instance's ``__dict__``, so that ``vars(instance).get(name)`` is None until then.
     """
 
     def __init__(self, compute: Callable[[Any], _Value]) -> None:
@@ -58,13 +58,13 @@ class lazy(Generic[_Value]):
 
 
 def forget(instance: object, *names: str) -> None:
-    """Drop lazy attributes and their lock, in a fork of the process: the thread that held the lock is not there."""
+    """Drop lazy attributes and their lock after a fork: the new process lacks the thread that may hold the lock."""
     for name in (*names, _LOCK):
         vars(instance).pop(name, None)
 
 
 class ActiveThreads:
-    """Counts the threads that are active in something, so that what closes it can wait for them."""
+    """Counts the threads that use an object, so that its ``close`` can wait for them."""
 
     def __init__(self) -> None:
         self._threads: Counter[int] = Counter()
@@ -88,7 +88,7 @@ class ActiveThreads:
     def wait(self, seconds: float) -> None:
         """Wait until no other thread is active, at most ``seconds``.
 
-        This one may be active: a signal handler interrupts what it was doing.
+        The calling thread may be active itself: it may be in a signal handler that interrupted its work.
         """
         own = get_ident()
         with self._changed:
@@ -96,7 +96,7 @@ class ActiveThreads:
 
 
 class Mailbox:
-    """Work for the thread that creates this. Any thread may put work in, and the owner does it in order."""
+    """A queue of work for the thread that creates it. Any thread may add work, and this owner does it in order."""
 
     def __init__(self) -> None:
         self._owner = get_ident()
@@ -105,7 +105,7 @@ class Mailbox:
         self._is_closed = False
         self._lock = Lock()
         self.put = self._work.put
-        """Puts in a function, which the owner will call. What it returns is dropped."""
+        """Adds a function, which the owner will call. The function's result is ignored."""
 
     def __len__(self) -> int:
         return self._work.qsize()
@@ -131,7 +131,7 @@ class Mailbox:
                 self._questions.discard(question)
 
     def do_next(self, seconds: float = 0.0) -> None:
-        """Wait up to so many seconds for work, and do it. Only the owner may call this."""
+        """Wait for work, at most ``seconds``, and do it. Only the owner may call this."""
         try:
             work = self._work.get(timeout=seconds) if seconds > 0 else self._work.get_nowait()
         except Empty:
@@ -139,7 +139,7 @@ class Mailbox:
         work()
 
     def close(self) -> None:
-        """Refuse further questions, and interrupt the threads that wait for an answer: the run is over."""
+        """Refuse further work, and interrupt the threads that wait for an answer, since the run is over."""
         with self._lock:
             self._is_closed, questions = True, list(self._questions)
         for question in questions:
@@ -168,7 +168,7 @@ class _Question(Generic[_Value]):
             self._done.set()
 
     def fail(self, error: BaseException) -> None:
-        """Raise an error in the waiting thread, unless that has its answer already."""
+        """Raise an error in the waiting thread, unless it has its answer already."""
         if not self._done.is_set():
             self._error = error
             self._done.set()
@@ -182,12 +182,12 @@ class _Question(Generic[_Value]):
 
 
 class Budget:
-    """Bounds what several users take of one thing, such as memory. Many threads may use it.
+    """Bounds how much several users take of one resource, such as memory. Many threads may use it.
 
     Args:
         total: What all users may take together.
         share: What one user may take.
-        free: What each user may take in any case.
+        free: What each user may take even if the others have taken the total.
     """
 
     def __init__(self, total: int, share: int, free: int) -> None:
@@ -198,7 +198,7 @@ class Budget:
         self._lock = Lock()
 
     def take(self, size: int, held: int) -> bool:
-        """Take something for a user that holds ``held`` already, and return True, or False if that is too much."""
+        """Take ``size`` more for a user that holds ``held``, and return True; if that is too much, return False."""
         with self._lock:
             is_spent = self._taken + size > self._total and held + size > self._free
             if is_spent or held + size > self.share:
@@ -207,7 +207,7 @@ class Budget:
             return True
 
     def give_back(self, size: int) -> None:
-        """Give back what was taken."""
+        """Give back ``size`` that was taken."""
         with self._lock:
             self._taken -= size
 

@@ -12,7 +12,7 @@
     │   ├── NotConfigured           the integration has no usable account; nothing was sent
     │   ├── ApiError                the service answered with an error; status, body, retry_after, request_id
     │   ├── NetworkError            the service could not be reached, or its answer could not be read
-    │   ├── CallTimeout             the call took longer than one call may
+    │   ├── CallTimeout             the call took longer than its time limit
     │   ├── PluginFault             the integration's own code failed
     │   └── DocNotFound             no such page
     ├── CheckFailed                 the script is certain to fail and was not run; findings
@@ -20,7 +20,7 @@
     ├── Exited                      the script ended itself with an exit status; exit
     ├── LimitExceeded               a limit ended the script; limit, value
     ├── Interrupted                 the user ended the script
-    ├── Diverged                    the script does not do what its recording has
+    ├── Diverged                    the script deviates from its recording
     ├── Paused                      the script waits for a person to approve calls; calls
     ├── UnderWay                    a write of a recording may have been done; calls
     ├── WorkerLost                  the sandboxed process died
@@ -48,8 +48,9 @@ class KosmoError(Exception):
 
     Attributes:
         what: What happened and where.
-        hints: What to do. The message contains those of one line; longer ones, such as lines to paste, stand beside it.
-        sent: A sentence about what has been sent, or nothing.
+        hints: What to do. The message contains the hints of one line, and leaves out longer ones, such as lines to
+            paste.
+        sent: A sentence that says that nothing was sent; empty if something may have been sent.
         detail: What the user may see and scripts may not: a path, a command, the text of an exception.
         call: The function whose call the error cut off, if any.
         line: The line of the script that the error ended, counted from 1.
@@ -149,12 +150,12 @@ class PluginError(KosmoError):
 
     @property
     def mistakes(self) -> tuple[PluginError, ...]:
-        """The single mistakes that this error reports: itself, if it was not joined from several."""
+        """The mistakes that this error was joined from, or the error itself if it was not joined."""
         return self._mistakes or (self,)
 
     @classmethod
     def all_of(cls, errors: Sequence[PluginError]) -> PluginError:
-        """Return one error for several mistakes of a plugin, each with its place; ``mistakes`` has them apart."""
+        """Return one error for several mistakes of a plugin, each with its place; ``mistakes`` lists them."""
         mistakes = tuple(mistake for error in errors for mistake in error.mistakes)
         if len(mistakes) == 1:
             return mistakes[0]
@@ -314,11 +315,11 @@ class NetworkError(CallError):
 
 
 class CallTimeout(CallError):
-    """A call took longer than one call may.
+    """A call took longer than the time limit for one call.
 
     Args:
-        path: The function.
-        seconds: How long a call may take.
+        path: The path of the function.
+        seconds: The time limit of one call.
         retryable: True if the same call may succeed later.
         hint: What to do about it.
     """
@@ -336,11 +337,11 @@ class PluginFault(CallError):
 
     @classmethod
     def unloadable(cls, name: str, error: PluginError) -> PluginFault:
-        """Return the error of a call whose integration cannot be loaded, caused by the error that tells the user why.
+        """Return the error of a call whose integration cannot be loaded. Its cause tells the user why.
 
-        The script is told why only if that reveals nothing of the host.
+        The script sees the reason only if it reveals nothing of the host.
         """
-        import re  # the sandboxed process imports this module, and starts sooner without
+        import re  # the sandboxed process imports this module, and starts sooner without it
 
         said = f"The integration {name} cannot be loaded"
         if re.search(_OF_THE_HOST, error.message):
@@ -359,11 +360,12 @@ class DocNotFound(CallError):
 
 
 class CheckFailed(KosmoError):
-    """The check found what is certain to fail. The script was not run, and nothing was sent.
+    """The check found code that is certain to fail. The script was not run, and nothing was sent.
 
     Args:
-        message: What is wrong, each with its place, on one line.
-        findings: All that the check found, warnings too: ``line``, ``column``, ``severity``, ``message`` and ``hint``.
+        message: The errors found, each with its place, on one line.
+        findings: All errors and warnings that the check found, each with ``line``, ``column``, ``severity``,
+            ``message`` and ``hint``.
         line: The line of the first error.
     """
 
@@ -385,7 +387,7 @@ class ScriptError(KosmoError):
 
     Args:
         message: What happened and where, on one line.
-        code: The script's own word for it, if it raised a table with a code and a message.
+        code: The script's own code, if it raised a table with a code and a message.
         line: The line of the script, counted from 1, if known.
         traceback: Lua's traceback, without frames of the host.
         is_syntax: True if it could not be compiled.
@@ -466,8 +468,8 @@ class Paused(KosmoError):
 
     Args:
         message: What happened, on one line.
-        calls: What waits for an approval: ``number``, ``path``, ``account``, ``effect``, ``arguments``, ``about`` and
-            ``names``, as in :class:`kosmolua.broker.approvals.Approval`.
+        calls: The calls that wait for an approval, each with ``number``, ``path``, ``account``, ``effect``,
+            ``arguments``, ``about`` and ``names``, as in :class:`kosmolua.broker.approvals.Approval`.
         hint: What to do about it.
     """
 
@@ -487,7 +489,7 @@ class UnderWay(KosmoError):
 
     Args:
         message: What happened, on one line.
-        calls: These writes: ``number``, ``path``, ``account``, ``effect`` and ``arguments``.
+        calls: These writes, each with ``number``, ``path``, ``account``, ``effect`` and ``arguments``.
         hint: What to do about it.
     """
 
@@ -517,7 +519,7 @@ class WorkerLost(KosmoError):
 
     @classmethod
     def unstartable(cls, error: OSError | RuntimeError) -> WorkerLost:
-        """Return the error for a process, or its thread, that the system did not start."""
+        """Return the error for a process or a thread that the system could not start."""
         reason, number = getattr(error, "strerror", None) or error, getattr(error, "errno", None)
         return cls(f"The sandbox cannot be started: {reason}", hint=_ROOM.get(number or 0))
 
@@ -535,13 +537,13 @@ class Busy(KosmoError):
 _BEFORE_A_RUN = UsageError, ConfigError, PluginError, CheckFailed, Busy
 _ENDINGS = Exited, LimitExceeded, Interrupted, WorkerLost
 RESERVED_CODES = frozenset(kind.code for kind in (*_BEFORE_A_RUN, *_ENDINGS))
-"""What no error of a script is: these say that something else than the script ended it, or kept it from running."""
+"""Codes that a script's own errors may not have: they say that something else ended it, or kept it from running."""
 
 
 def log_traceback(subject: str, error: BaseException) -> None:
-    """Log what an integration's own code raised, at level DEBUG of the logger ``kosmolua.integrations``.
+    """Log an exception of an integration's own code, at level DEBUG of the logger ``kosmolua.integrations``.
 
-    Scripts see one line of it. ``--debug`` shows the log, with secrets masked.
+    Scripts see only one line about it. ``--debug`` shows the log, with secrets masked.
 
     Args:
         subject: The function that was called, or the plugin that was loaded.

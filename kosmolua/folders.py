@@ -18,14 +18,15 @@ JOURNAL = "journal.jsonl"
 def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[str, bool]:
     """Return the path of the accounts file, and True if it must be read.
 
-    A named file must be read even if it is missing; the default one only if it exists.
+    A named file must be read, so a missing one is an error; the default file is read only if it exists.
 
     Args:
         named: The file that the user named, or None.
         environ: The environment, where ``KOSMOLUA_ACCOUNTS`` may name one.
 
     Raises:
-        ConfigError: Permissions hide whether the default file exists. It may deny what would be allowed without it.
+        ConfigError: Permissions hide whether the default file exists. It may deny calls that would be allowed without
+            it.
     """
     if chosen := os.fspath(named) if named else environ.get(ACCOUNTS_VARIABLE):
         return expanded(chosen), True
@@ -85,7 +86,7 @@ def recordings_folder() -> str:
 
 
 def tenant_folder(name: str) -> str:
-    """Return the folder of what a server keeps for one of its tenants alone; it need not exist."""
+    """Return the folder for the files of one tenant of a server; it need not exist."""
     return os.path.join(state_folder(), "tenants", name)
 
 
@@ -95,9 +96,9 @@ def plans_folder() -> str:
 
 
 def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
-    """Return the program's folder, below the root if the user has no home, as container runtimes have it.
+    """Return the program's folder; if the user has no home, as in some containers, it is below the root folder.
 
-    platformdirs raises RuntimeError then, or returns a path with ``~`` in it, which would be in the current folder.
+    Without a home, platformdirs raises RuntimeError or returns a path with ``~`` in it, which would be relative.
     """
     try:
         folder = folder_of("kosmolua")

@@ -68,8 +68,8 @@ class Unit(Generic[Number]):
     Args:
         noun: The word for a value, such as "a size".
         metavar: The placeholder for a value in the help of an option.
-        read: Returns the value of a text, whatever its size, or raises ValueError.
-        spell: Returns a value as people write it.
+        read: Returns the value of a text without checking its bounds, or raises ValueError.
+        spell: Returns a value as text for people.
         maximum: The largest value that makes sense.
         is_whole: Whether a value must be an integer.
     """
@@ -116,17 +116,17 @@ COUNT = Unit("a whole number", "N", _parse_count, lambda value: f"{value:,}", MA
 
 
 class Limit(Generic[Number]):
-    """One limit: everything about it is declared where :class:`Limits` lists it.
+    """One limit, with its default, its messages and its option. :class:`Limits` declares them all.
 
     Args:
-        default: Its value unless another is given.
+        default: Its value if no other is given.
         unit: Its unit.
         about: What it limits.
         code: Its name in an error; empty if exceeding it does not end the script.
-        exceeded: What the script did, with ``{value}`` for the limit.
+        exceeded: What the script did, with ``{value}`` in place of the limit's value.
         advice: What to do instead of raising it.
         option: The help of the command-line option that sets it; empty if only ``[kosmolua.limits]`` does.
-        maximum: The largest value that makes sense, if the unit's is too large.
+        maximum: The largest value that makes sense, if it is smaller than the unit's maximum.
     """
 
     name = ""
@@ -171,7 +171,7 @@ class Limit(Generic[Number]):
         return f"{self._advice}, or {way}" if self._advice else way
 
     def check(self, value: float) -> float:
-        """Return a value as this limit holds it.
+        """Return a value, as an integer if this limit requires one.
 
         Raises:
             ConfigError: The value is not a number, not an integer where one is required, not positive, or too large.
@@ -195,21 +195,21 @@ class Limits:
 
     Raises:
         ConfigError: A value is not a positive number, not an integer where one is required, or too large.
-        TypeError: A name is not a limit's.
+        TypeError: A name is not that of a limit.
     """
 
     timeout = Limit(
         120.0,
         DURATION,
-        "Seconds on the wall, waiting for services included; the clock stands still while a person is asked.",
+        "Seconds of elapsed time, waiting for services included; the clock is paused while a person is asked.",
         code="wall",
         exceeded="it ran longer than {value}",
-        option="Time on the wall, waiting for services included",
+        option="Elapsed time, waiting for services included",
     )
     call_timeout = Limit(
         30.0,
         DURATION,
-        "Seconds on the wall for one call; a call that takes longer raises ``timeout``, which a script can catch.",
+        "Seconds of elapsed time for one call; a call that takes longer raises ``timeout``, which a script can catch.",
         option="Time for one call; one that takes longer raises timeout",
     )
     cpu = Limit(
@@ -241,8 +241,8 @@ class Limits:
         COUNT,
         "Requests to the host that are not calls: for names under ``app``, and for documentation.",
         code="lookups",
-        exceeded="it asked for names and documentation more than {value} times",
-        advice="keep what it found",
+        exceeded="it looked up names and documentation more than {value} times",
+        advice="keep the answers in variables",
     )
     max_output = Limit(
         10 * MIB,
@@ -319,7 +319,7 @@ class Limits:
 
         Args:
             code: The limit's name in errors, a key of :data:`REPORTED`, such as ``wall``.
-            ended: What was stopped.
+            ended: The noun for what was stopped, such as ``script``.
         """
         name, exceeded, remedy = REPORTED[code]
         return LimitExceeded(

@@ -1,47 +1,46 @@
-"""The protocol between host and child: frames, one JSON object a line, and how to write and read them.
+"""The protocol between host and child: frames, one JSON object per line, and how to write and read them.
 
 Child to host::
 
-    ready    {isolation, missing}           the layers around the child that are in force, and that are not
+    ready    {isolation, missing}           the isolation layers that are in force, and those that are missing
     describe {id, path}                     what is at a path under app: nothing for the roots, integrations,
                                             integrations.NAME, integrations.NAME.ACCOUNT, integrations.NAME.*
     call     {id, path, args | fault, secrets, contents}
                                             args is what Lua passed; fault is what kept it from being encoded;
-                                            secrets says where in args a handle stands, and its name; contents does
-                                            so of the base64 of bytes
-    content  {id, name}                     the base64 of bytes, by the name of their handle
+                                            secrets has the place in args and the name of each handle of a secret;
+                                            contents has those of bytes in base64
+    content  {id, name}                     asks for the base64 of bytes, by the name of their handle
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
-    time     {id, clock, own}               what a clock says, wall or cpu; own is what the child's own says
-    peek     {call, key, line}              the script looks into the placeholder of a planned call
+    time     {id, clock, own}               asks for the time of a clock, wall or cpu; own is the child's own time
+    peek     {call, key, line}              the script reads a field of the placeholder of a planned call
     wait     {}                             the script waits for replies, in a recorded run
     print    {text}
     end      {result | error, exit, usage}  exit is the status that the script asked for
     limit    {limit, usage}                 the child found that a limit is reached, and exits
 
-A request from a branch of parallel says so: ``branch`` is true. In a recorded run it also says its ``line``, the name
-of the branch that it is ``of``, and with ``waits`` that the script waits from now on; then one reply comes for each
-time it waits.
+A request from a branch of ``parallel`` has ``branch`` set to true. In a recorded run it also has its ``line``, the name
+of its branch in ``of``, and ``waits`` if the script waits from then on; the host then sends one reply for each wait.
 
 Host to child::
 
     job      {source, name, args, limits, isolated, asks_time, input, params, secrets, seed}
                                             isolated: exit after ready if a layer is missing
-                                            asks_time: the clocks of the script are the host's
-                                            is_planned: its writes are only noted
-                                            seed: of its random numbers, in a recorded run; else null
-                                            secrets: the names of those that the script may use
+                                            asks_time: the script's clocks are those of the host
+                                            is_planned: writes are only noted, not made
+                                            seed: the seed of random numbers in a recorded run; else null
+                                            secrets: the names of the secrets that the script may use
     reply    {id, ok, value | error, secrets, contents, truncated}
-                                            secrets says where in value a handle stands, and its name; contents says
-                                            where a table stands whose base64 can be asked for; truncated says of a
-                                            list that there are more items
+                                            secrets has the place in value and the name of each handle of a secret;
+                                            contents has the places of tables whose base64 can be asked for;
+                                            truncated is true for a list that has more items
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
-notice, which is not a frame: it breaks off whatever line the other was writing.
+notice, which is not a frame: it cuts off the line that the dead process was writing.
 
-Bytes that are not UTF-8 travel in source, name, args, input and params of a job and text as lone surrogates, as
-Python's ``surrogateescape`` has them.
+Bytes that are not UTF-8 are carried as lone surrogates, as with Python's ``surrogateescape``, in ``text`` and in
+source, name, args, input and params of a job.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def decode(text: str) -> Json:
     """Decode a JSON text strictly (RFC 8259).
 
     Raises:
-        ValueError: It is not JSON, or it holds NaN, infinity, or a number beyond the range of a float.
+        ValueError: It is not JSON, or it contains NaN, infinity, or a number beyond the range of a float.
         RecursionError: It is nested too deeply.
     """
     value: Json = _DECODER.decode(text)
@@ -107,7 +106,7 @@ def encode(value: object) -> str:
             None become strings.
 
     Raises:
-        NotJson: The value holds something else, a cycle, NaN or infinity.
+        NotJson: The value contains something else, a cycle, NaN or infinity.
     """
     if value is None:
         return "null"
@@ -118,13 +117,13 @@ def encode(value: object) -> str:
         raise NotJson(_unsupported(error)) from None
     except ValueError as error:
         circular = "circular" in str(error).lower()
-        raise NotJson("it contains itself" if circular else "it holds NaN or infinity") from None
+        raise NotJson("it contains itself" if circular else "it contains NaN or infinity") from None
     except RecursionError:
         raise NotJson("it is nested too deeply") from None
 
 
 def _may_be_wide(text: str) -> bool:
-    """Return True if a compact JSON text may have an integer beyond 64 bits; a string that looks so is rare."""
+    """Return True if a compact JSON text may have an integer beyond 64 bits; rarely, a string only looks like one."""
     digits = text.encode("utf-8", "surrogatepass").translate(_AS_NINES)
     if _NINES not in digits:
         return False
@@ -134,8 +133,8 @@ def _may_be_wide(text: str) -> bool:
 def _unsupported(error: TypeError) -> str:
     kind = re.search(r"type (\w+)", str(error))
     if kind and kind[1] in ("bytes", "bytearray"):
-        return "it holds bytes, which cross as base64 text"
-    return f"it holds a Python {kind[1]}" if kind else "it holds a key that is not a string"
+        return "it contains bytes, which must be passed as base64 text"
+    return f"it holds a Python {kind[1]}" if kind else "it contains a key that is not a string"
 
 
 def _narrow(value: object) -> object:
@@ -151,23 +150,28 @@ FORK, KILL, ASK = b"F", b"K", b"A"
 ORDER = struct.Struct("<cQ")
 """An order to a session: end the chunk of this number."""
 WORKER_ORDER = struct.Struct("<cQdQI")
-"""An order to a zygote: fork a worker of this number, whose pipes are attached, end it, or tell its status.
+"""An order to a zygote: fork the worker of this number, end it, or report its status.
 
-A worker that is forked gets its seconds of processor time for each job, the bytes that Lua may hold, and how many jobs
-it does.
+Pipes for a new worker come with the order. It also has the worker's limits: seconds of processor time for each job, the
+bytes that Lua may hold, and the number of jobs.
 """
 STATUS = struct.Struct("<Qi")
 """The answer of a zygote: the number of a worker that ended, and its status, negative for a signal."""
 NO_ROOM = 256
-"""In place of a status, all of which are smaller: the system allowed no further process."""
+"""Stands in place of a status if the system allowed no further process. Every status is smaller."""
 MAX_PATH = 1000
-"""Characters of a path."""
+"""The most characters that a path may have."""
 MAX_DEPTH = 320
 """How deeply a frame may be nested: deeper than any ``max_depth``, not too deep for a JSON encoder of the host."""
 BYTES_PER_MARK = 64
-"""Bytes that Python takes for each value of a frame beyond its text, on average of the worst: each follows a mark."""
+"""Bytes of memory that Python takes for each value of a frame beyond its text, on average in the worst frames.
+
+Values are counted by the punctuation before them.
+"""
+MAX_MEMORY_PER_BYTE = BYTES_PER_MARK + 4
+"""The most bytes that :func:`memory_of` returns for each byte of a text."""
 END = b'{"kind":"end",'
-"""How a child begins the frame that ends a job."""
+"""The first bytes of a frame that ends a job."""
 _EXIT_NOTICE = b"\0"
 _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "ready": {"isolation": list, "missing": list},
@@ -196,7 +200,7 @@ _OPTIONAL = {
 _OF_RECORDED = ("of", "line", "waits")
 _OPTIONAL |= {kind: (*_OPTIONAL[kind], *_OF_RECORDED) for kind, fields in _FIELDS.items() if "id" in fields}
 _NAMES = {kind: {"kind", *fields, *_OPTIONAL.get(kind, ())} for kind, fields in _FIELDS.items()}
-"""The names that a frame may have, by its kind."""
+"""The names of the fields that a frame may have, by its kind."""
 
 
 class BadFrame(ValueError):
@@ -209,19 +213,19 @@ def frame(kind: str, **fields: object) -> bytes:
 
 
 class Truncated(list[Json]):
-    """A list without all of its items: there are more. A script sees that in ``list.truncated``."""
+    """A list that was cut: the service has more items. A script sees this in ``list.truncated``."""
 
     truncated = True
 
 
 class Answer(str):
-    """A value as JSON, and what JSON cannot say of it.
+    """A value as JSON text, and what JSON cannot express about it.
 
     Args:
-        text: The value. Each secret in it is ``***``.
-        secrets: Where the handle of each stands, and its name.
-        contents: Where each table stands whose bytes have a handle, its name, and the bytes in base64.
-        truncated: Whether it is a list without all of its items.
+        text: The value as JSON. Each secret in it is ``***``.
+        secrets: The place and the name of the handle of each secret.
+        contents: For each table whose bytes have a handle: its place, the handle's name, and the bytes in base64.
+        truncated: Whether it is a list that was cut.
     """
 
     secrets: Sequence[Any]
@@ -237,7 +241,7 @@ class Answer(str):
 
     @property
     def marks(self) -> dict[str, Any]:
-        """What is to be said beside the value."""
+        """The fields of a reply frame that go with the value."""
         found = {"secrets": self.secrets, "contents": self.contents, "truncated": self.truncated}
         return {key: value for key, value in found.items() if value}
 
@@ -286,10 +290,10 @@ def read_line(stream: BinaryIO, limit: int) -> bytes | None:
 
 
 def decode_from_child(line: bytes) -> dict[str, Any]:
-    """Return a frame that a child wrote, without fields that no frame has, after distrustful checks of its shape.
+    """Return a frame that a child wrote, after checks of its shape, without fields that no frame has.
 
     Raises:
-        BadFrame: It is not JSON, not a known kind, nested too deeply, or a field is missing or of another type.
+        BadFrame: It is not JSON, not of a known kind, nested too deeply, or a field is missing or of the wrong type.
     """
     try:
         text = line.decode()
@@ -319,7 +323,7 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
 def memory_of(line: bytes | bytearray) -> int:
     """Estimate how many bytes of memory the values of a frame take in the host, at worst.
 
-    Small values take many times what they take in JSON, and one emoji makes each character of a string four bytes.
+    Small values take many times their size in JSON, and one emoji makes every character of its string take four bytes.
     """
     width = 1
     if not line.isascii() or b"\\u" in line:
@@ -332,7 +336,7 @@ _MAY_HAVE_EMOJI = re.compile(rb"[\xF0-\xFF]|\\u[dD][89abAB]")
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    """Return True if a value has containers inside each other, more than this many levels."""
+    """Return True if lists and objects in a value are nested deeper than this many levels."""
     level: list[Any] = [value]
     for _ in range(levels):
         inner = (container.values() if isinstance(container, dict) else container for container in level)
@@ -343,7 +347,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _is_text(frame: dict[str, Any]) -> bool:
-    """Return True if all strings of a frame can be written as UTF-8: JSON can spell a lone surrogate."""
+    """Return True if all strings of a frame can be encoded as UTF-8. JSON can contain escapes of lone surrogates."""
     try:
         json.dumps(frame, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):
@@ -357,7 +361,7 @@ def to_text(raw: bytes) -> str:
 
 
 def to_bytes(text: str) -> bytes:
-    """Return the bytes that :func:`to_text` was given; a surrogate it cannot have made becomes ``?``."""
+    """Return the bytes that :func:`to_text` was given; a surrogate that it cannot have made becomes ``?``."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

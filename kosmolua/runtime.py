@@ -22,7 +22,7 @@ from kosmolua.runs.job import as_bytes
 from kosmolua.runs.run import Run
 from kosmolua.runs.supervisor import call_memory
 
-# What only a call needs is imported by the first call: a script without calls starts without it.
+# Modules that only a call needs are imported by the first call, so that a script without calls starts sooner.
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor, ThreadPoolExecutor
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 DEFAULT_WORKERS = 32
 CLOSE_TIMEOUT = 2.0
-"""Seconds that closing waits for other threads to end their calls and to write them down."""
+"""Seconds that closing waits for other threads to end their calls and to write them to the journal."""
 NEEDED_BY_RUNS = (
     "kosmolua.broker.approvals",
     "kosmolua.broker.broker",
@@ -62,7 +62,7 @@ NEEDED_BY_RUNS = (
     "kosmolua.lua.header",
     "kosmolua.processes.spares",
 )
-"""Modules that a runtime imports when the first script needs them, in a command that may run none."""
+"""Modules that a run needs, and that a command imports late, since it may run no script."""
 
 
 def _ignore(_: object) -> None:
@@ -72,52 +72,53 @@ def _ignore(_: object) -> None:
 class Runtime:
     """Runs scripts with a user's accounts. Any number of threads may use one runtime; runs are independent.
 
-    A fork of the process that is made while no thread uses it, such as a web server's, may use it too, with workers and
-    connections of its own.
+    A process forked while no thread uses the runtime, such as a web server's, may use it too; it gets its own workers
+    and connections.
 
     On Linux the first run makes this process undumpable, so that no process of the same user reads its memory:
     debuggers and profilers can attach as root only, and it leaves no core dump.
 
     Args:
-        accounts: The accounts file, or what would be in it; by default ``KOSMOLUA_ACCOUNTS``, else the user's own, else
-            none.
-        simulate: Answer calls from the integrations' simulators: no network, no credentials. A path is that of the file
-            that keeps their state, read at the start and written when the runtime is closed.
+        accounts: The accounts file, or a mapping of what it would contain; by default the file that
+            ``KOSMOLUA_ACCOUNTS`` names, else the user's own, else none.
+        simulate: Answer calls from the integrations' simulators: no network, no credentials. A path names the file that
+            keeps their state: it is read at the start, and written when the runtime is closed.
         failures: How simulated functions fail, such as ``{"render2.trigger_deploy": "build_failed"}``.
         plugins: Integrations beside the installed ones, one or several: a file, a package folder or the integration
             itself. A :class:`kosmolua.catalog.plugins.Plugins` replaces the installed ones too.
-        backend: Answers calls, in place of the services and the simulators.
-        read_only: Deny every write, and what destroys.
-        yes: Allow what the permissions say to ask about, unless it destroys.
+        backend: Answers calls instead of the services and the simulators.
+        read_only: Deny every call that writes or destroys.
+        yes: Allow calls that the permissions say to ask about, except those that destroy.
         allow: Patterns of functions that need no approval, such as ``render2.delete_service`` or ``render2.*_env_var``.
-        deny: Patterns of functions that are denied, whatever else is said.
+        deny: Patterns of functions that are denied, whatever the permissions and other options say.
         approve: Asks a person about a call; without it, calls that need approval are refused.
         limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies if None.
-        journal: A file to which a line is appended for each call; True for the one that the command line keeps,
-            in the user's state folder, unless calls are simulated or the accounts file turns it off.
+        journal: A file to which a line is appended for each call. True means the journal of the command line, in the
+            user's state folder; it is off if calls are simulated or the accounts file turns it off.
         workers: How many scripts run at once; more wait. A callback that runs a script of its own needs one more; a
             script that waits for ``approve`` needs none.
         reuse: How many scripts one process runs, each in a fresh VM with limits of its own. The first limit, crash or
-            oddity ends it. With 1, no script gets a process that ran another; more are for those who own all their
-            scripts, see "Many scripts in one process" in the guide ``sandbox``. Where the system cannot fork it is 1.
-        require_isolation: Run nothing if the system lacks a layer of those around the sandbox, such as ``seccomp``;
-            without it, ``Outcome.usage["isolation"]`` says which there were.
-        warn: Called with a sentence about what is unwise but works.
+            irregularity ends it. With 1, no script gets a process that ran another. A higher number is for those who
+            trust all their scripts: see "Many scripts in one process" in the guide ``sandbox``. It is always 1 where
+                the system cannot fork.
+        require_isolation: Run nothing if the system lacks one of the sandbox's isolation layers, such as ``seccomp``.
+            If False, scripts run with the layers that there are; ``Outcome.usage["isolation"]`` lists them.
+        warn: Called with a sentence about each setting that works but is unwise.
         environ: The environment that secrets may come from; that of the process if None.
-        secrets: What scripts find in ``secrets``, beside those of ``[kosmolua.secrets]``: each a
-            :class:`kosmolua.plugin.Secret`, or where it is found, such as ``env:NAME`` or ``{"env": "NAME"}``.
-        servers: MCP servers beside those of the accounts file, by name, each with what its section would hold.
+        secrets: Secrets by the names that scripts use in ``secrets``, in addition to ``[kosmolua.secrets]``: each a
+            :class:`kosmolua.plugin.Secret`, or its source, such as ``env:NAME`` or ``{"env": "NAME"}``.
+        servers: MCP servers beside those of the accounts file, by name, each with the settings of its section.
         trace: Called, from another thread, with a line that an MCP server printed or logged.
         scripts: The folder of scripts that others find in ``app.scripts``; by default the user's own.
         share_limits: Tell other processes of this machine, by files in the user's state folder, that a service's rate
             limit is used up. The command line does, and so do the processes of a fleet.
         store: Keeps recordings for which no file is named; by default the user's state folder does. See
             :func:`kosmolua.broker.stores.open_stores`. It stays open when the runtime is closed.
-        tenancy: Whose runtime it is, where one server has runtimes of several tenants.
+        tenancy: The tenant that the runtime is for, if one server has runtimes of several tenants.
 
     Raises:
         NotConfigured: A secret is not found.
-        ConfigError: A file cannot be read, or says something that it may not.
+        ConfigError: A file cannot be read, or has an invalid key or value.
     """
 
     def __init__(
@@ -207,12 +208,12 @@ class Runtime:
         self.close()
 
     def __reduce__(self) -> tuple[Callable[[bytes], Runtime], tuple[bytes]]:
-        """Pickle the options: where they are unpickled, one runtime a process is opened for all that have the same.
+        """Pickle the options. A process that unpickles them opens one runtime for all that have equal options.
 
-        Credentials are resolved there; ``approve`` and ``warn`` stay here.
+        Credentials are resolved in that process; ``approve`` and ``warn`` are not pickled.
 
         Raises:
-            TypeError: An option could hold a credential or a connection, which do not travel.
+            TypeError: An option could contain a credential or a connection, which are not pickled.
         """
         from kosmolua.fleet.travel import packed
 
@@ -224,10 +225,11 @@ class Runtime:
         return self._host.catalog
 
     def checker(self, *, is_complete: bool = True) -> Checker:
-        """Return what checks scripts against the integrations, accounts and secrets.
+        """Return the checker that compares scripts with the integrations, accounts and secrets.
 
         Args:
-            is_complete: Whether a run has these secrets alone. If not, and there is no accounts file, it knows none.
+            is_complete: Whether a run has no secrets but those of this runtime. If False and there is no accounts file,
+                secrets are not checked.
         """
         return self._host.checker(is_complete=is_complete)
 
@@ -248,12 +250,12 @@ class Runtime:
 
     @property
     def recordings(self) -> Recordings:
-        """What ``[kosmolua.recordings]`` of the accounts file says."""
+        """The settings in ``[kosmolua.recordings]`` of the accounts file."""
         return self._host.accounts.recordings
 
     @property
     def store(self) -> Store:
-        """Keeps recordings for which no file is named, and questions that wait for a person."""
+        """The store of recordings for which no file is named, and of questions that wait for a person."""
         return self._host.store
 
     @property
@@ -263,7 +265,7 @@ class Runtime:
 
     @property
     def is_running(self) -> bool:
-        """True if a script runs, or waits to."""
+        """True if a script runs or waits to run."""
         with self._lock:
             return bool(self._runs)
 
@@ -287,14 +289,14 @@ class Runtime:
         self._pool.warm()
 
     def run(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
-        """Run a script in a process of its own, or as ``reuse`` says.
+        """Run a script in a process of its own, or in one that ran others if ``reuse`` allows that.
 
         Args:
             source: Its text.
             options: As :class:`kosmolua.runs.RunOptions` names them.
 
         Returns:
-            The outcome; a script that fails, or meets a limit, is an outcome too.
+            The outcome, also if the script failed or a limit ended it.
 
         Raises:
             ConfigError: A limit is out of bounds.
@@ -309,16 +311,16 @@ class Runtime:
         script: str | bytes | None = None,
         **options: Unpack[RunOptions],
     ) -> Outcome:
-        """Run a recorded script again, answered by its recording alone: no network, no accounts, nothing waits.
+        """Run a recorded script again, answered by its recording alone: no network, no accounts, no waiting.
 
         Args:
-            path: The file of the recording, or a recording that was read, such as one of the store.
+            path: The file of the recording, or a recording that was read already, such as one of the store.
             script: Another script to run against it; by default the recorded one.
             options: As :meth:`run` takes them; the recorded name, arguments and limits apply to those left out.
 
         Returns:
             The outcome, with the recorded calls. Its error has the code ``diverged`` if the script asks for something
-            that was not recorded. That of a recorded session is one for all of its chunks.
+            that was not recorded. A recorded session has one outcome for all of its chunks.
 
         Raises:
             ConfigError: The recording cannot be read, or a line of it is damaged.
@@ -344,7 +346,7 @@ class Runtime:
         return self._execute(self._prepare(source, given, take, limits))
 
     def record_session(self, session: Session, path: str | os.PathLike[str] | None = None) -> str:
-        """Record what a session does from here on, until its ``end_recording``, and return the recording.
+        """Record what a session does until its ``end_recording`` is called, and return the path of the recording.
 
         Args:
             session: The session.
@@ -364,14 +366,14 @@ class Runtime:
         """Run a script whose writes are noted and not sent. Its reads are real.
 
         A write is answered by a placeholder of its declared type. A later call that takes one is noted as depending on
-        it, and where the script looks into one, the plan says so.
+        it, and if the script reads a field of one, the plan says where.
 
         Args:
             source: Its text.
             options: As :meth:`run` takes them.
 
         Returns:
-            The plan; ``outcome`` is what became of the script.
+            The plan; its ``outcome`` is that of the script.
 
         Raises:
             ConfigError: A limit is out of bounds.
@@ -390,20 +392,20 @@ class Runtime:
         return plan
 
     def apply(self, plan: Plan, *, again: bool = False, **options: Unpack[RunOptions]) -> Outcome:
-        """Run the script of a plan with exactly its writes allowed, each once.
+        """Run the script of a plan. Exactly the planned writes are allowed, each once.
 
-        A write that is not in the plan is denied before it is sent. The warnings of the outcome list what the plan has
-        and the script did not do. What the permissions deny stays denied.
+        A write that is not in the plan is denied before it is sent. The outcome's warnings list planned writes that the
+        script did not make. Calls that the permissions deny stay denied.
 
         Args:
             plan: The plan, which is then marked as applied; save it to keep that.
-            again: Apply it although that was done before.
+            again: Apply the plan even if it was applied before.
             options: As :meth:`run` takes them; the planned name, arguments, ``input`` and ``params`` apply to those
                 left out.
 
         Raises:
-            ConfigError: It was applied before, or made with simulators while these are real services, or the other way
-                round.
+            ConfigError: The plan was applied before; or it was made with simulators and this runtime has real services,
+                or the reverse.
             RuntimeError: The runtime is closed.
         """
         from kosmolua.runs.recorded import applying, source_of
@@ -428,22 +430,24 @@ class Runtime:
     ) -> Outcome:
         """Go on with a recorded run that was ended: by a limit, an interrupt, an error, a pause or a killed process.
 
-        What is recorded is answered from the recording, all else goes live and is appended. A write that is recorded as
-        done is never sent again. The call whose error ended the script is made again, if it cannot have been done.
+        Recorded calls are answered from the recording; all others are made live and appended to it. A write that is
+        recorded as done is never sent again. A call whose error ended the script is made again, unless the service may
+        have carried it out.
 
         Args:
             path: The file of the recording, or a recording that was read, such as one of the store.
-            script: A mended script to go on with; by default the one that ran last.
-            approve: The numbers of paused calls that may be made, True for all; or, as :meth:`run` takes it, what asks
-                a person about further calls.
-            deny: The numbers of paused calls that may not be made, True for all; or patterns as :meth:`run` takes them.
-            done: Writes that were under way and count as done, by number, each with what the script gets.
+            script: A corrected script to go on with; by default the one that ran last.
+            approve: The numbers of paused calls that may be made, or True for all; or a function that asks a person
+                about further calls, as :meth:`run` takes it.
+            deny: The numbers of paused calls that may not be made, or True for all; or patterns as :meth:`run` takes
+                them.
+            done: The results that the script gets for writes that were under way and count as done, by number.
             again: The numbers of writes that were under way and are to be sent again.
             options: As :meth:`run` takes them; the recorded name, arguments and limits apply to those left out. A run
                 that was read-only stays so.
 
         Returns:
-            The outcome of the whole run, earlier calls included. That of a finished run is shown again.
+            The outcome of the whole run, earlier calls included. A finished run is repeated from its recording.
 
         Raises:
             ConfigError: The recording cannot be read, is damaged, or another run writes it.
@@ -486,24 +490,25 @@ class Runtime:
 
         Args:
             source: Its text.
-            inputs: What each run finds in ``input``, and in ``params`` if the script has a header. They are taken as
-                they are needed; a mapping names them, others are counted from 0.
+            inputs: The values that the runs find in ``input``, and in ``params`` if the script has a header. They are
+                taken as they are needed; a mapping names them, others are counted from 0.
             accounts: Run each input once with each of these accounts as the default one.
-            executor: Where the runs happen: any of :mod:`concurrent.futures`, such as that of a dask cluster. By
-                default threads of this process. Another process opens a runtime with the same options.
-            limit: Runs that are handed to the executor at once.
+            executor: Runs the scripts: any executor of :mod:`concurrent.futures`, such as that of a dask cluster. By
+                default they run in threads of this process. Another process opens its own runtime with the same
+                options.
+            limit: The largest number of runs that are handed to the executor at once.
             ordered: Yield the outcomes in the order of the inputs.
-            retries: How many times a run is repeated whose failure may pass, if it has written nothing.
-            recordings: A folder for a recording of each run. A run whose recording already exists goes on from it. An
-                executor that repeats the tasks of a lost process, as dask does, repeats no write then.
+            retries: How many times to repeat a run that failed for a temporary reason and has written nothing.
+            recordings: A folder for a recording of each run. A run whose recording already exists goes on from it, so
+                that an executor that repeats the tasks of a lost process, as dask does, repeats no write.
             options: As :class:`kosmolua.runs.RunOptions` names them, for each run.
 
         Yields:
             For each input an outcome with its ``key``, and its ``account`` if there are several.
 
         Raises:
-            ConfigError: No integration has an account of a name.
-            TypeError: The runtime or an input cannot travel to another process.
+            ConfigError: No integration has an account with a name in ``accounts``.
+            TypeError: The runtime or an input cannot be sent to another process.
             RuntimeError: The runtime is closed.
         """
         from kosmolua.fleet.executors import limit_of, opened
@@ -537,7 +542,7 @@ class Runtime:
             if get_ident() == thread:
                 has_come.set()
                 return
-            with suppress(RuntimeError):  # the loop is closed, and nothing waits
+            with suppress(RuntimeError):  # the loop is closed, so nothing waits for it
                 loop.call_soon_threadsafe(has_come.set)
 
         try:
@@ -572,7 +577,7 @@ class Runtime:
     ) -> Any:
         """Make one call without Lua and return its value; a secret in it is a :class:`kosmolua.plugin.Secret`.
 
-        A list without all of its items, since ``max_items`` is reached, is a :class:`kosmolua.protocol.Truncated`.
+        A list that was cut at ``max_items`` is a :class:`kosmolua.protocol.Truncated`.
 
         Args:
             path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``.
@@ -581,8 +586,8 @@ class Runtime:
 
         Raises:
             CallError: The call was refused, or it failed.
-            LimitExceeded: The service had not answered when the time was over, or the value is larger than allowed.
-            ConfigError: The accounts file says something that it may not.
+            LimitExceeded: The service did not answer in time, or the value is larger than allowed.
+            ConfigError: The accounts file has an invalid key or value.
             RuntimeError: The runtime is closed.
         """
         from kosmolua.broker.secrets import revealed
@@ -611,7 +616,7 @@ class Runtime:
         return self._host.redactor.text(text)
 
     def identify(self, integration: str, account: str) -> str:
-        """Make one cheap call with an account and return who it is, in the service's words.
+        """Make one cheap call with an account and return the name that the service knows it by.
 
         Raises:
             CallError: The account cannot be used, or the call failed.
@@ -623,13 +628,13 @@ class Runtime:
             return broker.identify(self.catalog.integration(integration), account)
 
     def reopen_journal(self) -> None:
-        """Reopen the journal, as after its file was renamed; a server does so on SIGHUP."""
+        """Reopen the journal, for instance after its file was renamed; a server does this on SIGHUP."""
         self._host.journal.reopen()
 
     def close(self) -> None:
-        """End all scripts and workers, and close connections and the journal; nothing can be run or called any more.
+        """End all scripts and workers, and close connections and the journal. The runtime cannot be used afterwards.
 
-        It waits, not for long, until other threads have written down what became of their calls.
+        It waits up to :data:`CLOSE_TIMEOUT` for other threads to write their calls to the journal.
         """
         with self._lock:
             self._is_closed, runs = True, list(self._runs)
@@ -666,7 +671,7 @@ class Runtime:
         decided: Mapping[str, Any],
         options: Mapping[str, Any],
     ) -> Run:
-        """Prepare a run that goes on, as :meth:`resume` describes it; of a finished one, the run that repeats it."""
+        """Prepare a run that :meth:`resume` goes on with, or for a finished run, one that repeats it."""
         from kosmolua.broker.recording import Recording, read
         from kosmolua.runs.recorded import (
             Decisions,
@@ -691,7 +696,7 @@ class Runtime:
             mended = script_fields(given["name"], source)
         elif recording.status == "done":
             take = replaying(recording, is_changed=False)
-            take.remark = f"the run of {recording.path} is finished, and this is what came of it"
+            take.remark = f"the run of {recording.path} is finished already; this is its outcome"
             return self._prepare(source, given, take, limits)  # type: ignore[arg-type]
         given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
         given["deny"] = [*header["options"]["deny"], *patterns_among(decided.get("deny"))]
@@ -740,7 +745,7 @@ class Runtime:
         return ThreadPoolExecutor(self._pool.max_runs, thread_name_prefix="kosmolua-run")
 
     def _start_anew(self) -> None:
-        """In a fork of the process, drop the parent's locks, workers and connections; its threads are not here."""
+        """After a fork, drop the parent's locks, workers and connections; its threads do not exist in this process."""
         self._lock = RLock()
         self._memory = call_memory()
         self._runs = set()
@@ -752,7 +757,7 @@ class Runtime:
 
 @cache
 def _import_what_runs_need() -> None:
-    """Import it before so many scripts run at once that no descriptor is left to read a module."""
+    """Import what runs need. Later, many scripts at once may leave no file descriptor to read a module with."""
     from importlib import import_module
 
     for name in NEEDED_BY_RUNS:
@@ -760,7 +765,7 @@ def _import_what_runs_need() -> None:
 
 
 def _opened(options: bytes) -> Runtime:
-    """Return the runtime of this process that has these options; its connections serve all who have them."""
+    """Return the runtime of this process for these options. All runtimes unpickled from them are this one."""
     from kosmolua.fleet.travel import unpacked
 
     with _opening:

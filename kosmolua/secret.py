@@ -1,4 +1,4 @@
-"""Secrets: the credential that no text shows, and the redactor that masks known ones wherever text leaves.
+"""Secrets: credentials that no text shows, and the redactor that masks known ones in all text that leaves.
 
 A secret is revealed where a request is encoded for the wire, and nowhere else.
 """
@@ -16,18 +16,18 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 MIN_SECRET = 8
-"""Characters that a secret of the user must have: masking a shorter one would help a script to guess it."""
+"""The fewest characters of a secret that the user names: masking a shorter one would help a script to guess it."""
 MIN_REDACTED = 6
-"""Characters that a secret must have to be masked: masking ``1234`` would blot out half of every reply."""
+"""The fewest characters of a secret that is masked: masking ``1234`` would hide parts of every reply."""
 MAX_PER_OWNER = 16
 """Secrets that an account may obtain at run time, such as fresh tokens, before the oldest is forgotten."""
 MAX_SEARCHED = 256
-"""Spellings that are searched for one by one; more are found by their ends, whose cost does not grow with them."""
+"""The most spellings that are searched for one by one. More are found by their ends, at a cost that does not grow."""
 _WINDOW = 3 << 15
 _GRAM = 6
-"""Bytes of a spelling's end by which it is found."""
+"""The number of bytes at the end of a spelling by which it is found."""
 _STRIDE = 3
-"""Every third place of a text is looked at, so a spelling is known by its end at three alignments."""
+"""The search looks at every third position of a text, so it knows the end of each spelling at three alignments."""
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _HTML_DECIMAL = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
 _HTML_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -43,7 +43,7 @@ class Secret:
 
     Args:
         value: The credential itself.
-        holding: The secrets that it was made of, if it is not one of its own; they are redacted instead of it.
+        holding: The secrets that the value was made of, if any; these are redacted instead of the whole value.
     """
 
     __slots__ = ("_holding", "_value")
@@ -68,7 +68,7 @@ class Secret:
         raise TypeError("a Secret cannot be pickled")
 
     def prefixed(self, scheme: str) -> Secret:
-        """Return the secret ``scheme value``, as an ``Authorization`` header has it."""
+        """Return the secret ``scheme value``, for an ``Authorization`` header."""
         return Secret(f"{scheme} {self.reveal()}", holding=[self])
 
     def as_password_of(self, user: str) -> Secret:
@@ -86,13 +86,13 @@ class Secret:
 
 
 class Unshown(str):
-    """A text that a script passes without seeing it. Functions get it whole; ``shown`` stands for it elsewhere."""
+    """A text that a script passes without seeing it. Functions get the text itself; all other places show ``shown``."""
 
     __slots__ = ()
 
     @property
     def shown(self) -> str:
-        """What is shown instead."""
+        """The text that is shown instead."""
         return MASK
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ class Redactor:
         """Mask this secret from now on, or those that it was made of.
 
         Args:
-            secret: What must not be shown.
+            secret: The secret that must not be shown.
             owner: The account that obtained it and will obtain others: only its newest ones are remembered.
         """
         for root in secret.roots:
@@ -137,7 +137,7 @@ class Redactor:
                 kept = self._known.setdefault(owner, {})
                 spellings = kept.pop(value, None)
                 if spellings is not None:
-                    kept[value] = spellings  # the newest again
+                    kept[value] = spellings  # moved to the end, as the newest one
                     continue
                 kept[value] = spellings = _spellings_of(value)
                 self._has_numbers = self._has_numbers or bool(_NUMBER.fullmatch(value))
@@ -205,7 +205,7 @@ class Redactor:
         return whole[0]
 
     def knows(self, encoded: str) -> bool:
-        """Return True if this JSON text holds a known secret; much faster than redacting it."""
+        """Return True if this JSON text contains a known secret. This is much faster than redacting it."""
         if len(encoded) < MIN_REDACTED:
             return False
         folded, few = encoded.encode("utf-8", "surrogatepass").lower(), self._few
@@ -214,7 +214,7 @@ class Redactor:
         return any(spelling in folded for spelling in few)
 
     def _found(self, folded: bytes) -> Iterator[bytes]:
-        """Yield each known spelling that a text in lower case holds; some may come twice."""
+        """Yield each known spelling in a text in lower case. Some may be yielded twice."""
         few = self._few
         yield from (spelling for spelling in (self._short if few is None else few) if spelling in folded)
         if few is not None:
@@ -227,7 +227,7 @@ class Redactor:
             yield from (spelling for spelling in candidates if spelling in folded)
 
     def _spans(self, folded: bytes) -> list[tuple[int, int]]:
-        """Return where known spellings stand in a text in lower case, in order; those that overlap are one span."""
+        """Return the spans of known spellings in a text in lower case, in order. Overlapping ones are joined."""
         spans = []
         for spelling in {*self._found(folded)}:
             at = folded.find(spelling)
@@ -244,13 +244,13 @@ class Redactor:
 
 
 def _ends_of(spelling: bytes) -> set[bytes]:
-    """Return the grams of which one is seen when every third place of a text is looked at; none if it is too short."""
+    """Return the grams of a spelling, one of which any search of a text meets; none if the spelling is too short."""
     ends = range(len(spelling), len(spelling) - _STRIDE, -1)
     return {spelling[end - _GRAM : end] for end in ends} if len(spelling) >= _GRAM + _STRIDE - 1 else set()
 
 
 def _spellings_of(value: str) -> set[bytes]:
-    """Return the ways in which a value may stand in a text and in JSON that holds the text, all in lower case."""
+    """Return the forms in which a value may appear in a text and in JSON of this text, all in lower case."""
     raw = value.encode("utf-8", "surrogatepass")
     escaped = {value, value.lower(), value.upper(), repr(value)[1:-1]}
     escaped |= {value.translate(each) for each in (_HTML, _HTML_DECIMAL, _HTML_IN_TEXT)}
@@ -266,13 +266,13 @@ def _spellings_of(value: str) -> set[bytes]:
 
 
 def _quoted(text: str) -> set[str]:
-    """Return a text percent-encoded as programs differ in what they leave unescaped."""
+    """Return the percent-encoded forms of a text: programs differ in which characters they leave unescaped."""
     safe = ("", "/", "!*'()")
     return {how(text, safe=each, errors="surrogatepass") for how in (quote, quote_plus) for each in safe}
 
 
 def _within_base64(value: bytes) -> Iterator[str]:
-    """Yield the characters that stand for a value inside a longer text in base64, by where in the text it starts."""
+    """Yield the characters that stand for a value inside a longer base64 text, for each position where it may start."""
     for before in range(3):
         encoded = b64encode(bytes(before) + value).decode()
         within = encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
@@ -280,7 +280,7 @@ def _within_base64(value: bytes) -> Iterator[str]:
 
 
 def _within_base32(value: bytes) -> Iterator[str]:
-    """Yield the characters that stand for a value inside a longer text in base32, by where in the text it starts."""
+    """Yield the characters that stand for a value inside a longer base32 text, for each position where it may start."""
     for before in range(5):
         encoded = b32encode(bytes(before) + value).decode()
         yield encoded[-(-before * 8 // 5) : (before + len(value)) * 8 // 5]
@@ -289,7 +289,7 @@ def _within_base32(value: bytes) -> Iterator[str]:
 def looks_like_key(text: str) -> bool:
     """Return True if a text that should be a name looks like a credential, so that no message should show it.
 
-    It begins as the keys of well-known services do, or holds 16 letters and digits in a row, both among them.
+    It begins like the keys of well-known services, or has 16 letters and digits in a row, with at least one of each.
     """
     runs = _LONG_RUN.findall(text)
     return bool(_KEY_PREFIX.match(text)) or any(not run.isalpha() and not run.isdigit() for run in runs)

@@ -19,7 +19,8 @@ _WORDS = {
     "limit": "per_page page_size max_results results count size max top first num n",
     "query": "q search term keyword keywords",
     "text": "q query search term keyword keywords contains",
-    "cursor": "page_token next_token next_page next_cursor starting_after",
+    "cursor": "page_token next_token next_page next_cursor starting_after page offset skip page_number",
+    "page": "cursor page_token next_token next_page next_cursor page_number offset skip",
     "sort": "sort_by order_by",
     "direction": "order sort_order",
     "start_time": "start from since after start_date begin",
@@ -28,7 +29,7 @@ _WORDS = {
     "until": "end to before end_time end_date",
 }
 MEANINGS = {name: frozenset(words.split()) for name, words in _WORDS.items()}
-"""What other services call parameters that many have. These words are never matched by spelling."""
+"""Words that other services use for common parameters. These words are never matched by spelling."""
 
 
 def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
@@ -48,7 +49,7 @@ def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
 
 
 def _most_alike(word: str, names: Iterable[str]) -> Iterable[str]:
-    """Return the names that share the most pairs of letters with a word; quick also for very many names."""
+    """Return the names that share the most pairs of letters with a word. This is fast even for very many names."""
     near = [name for name in names if len(name) <= MAX_WORD]
     if len(near) <= MAX_COMPARED:
         return near
@@ -62,7 +63,7 @@ def did_you_mean(word: str, names: Iterable[str]) -> str | None:
 
 
 def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
-    """Return the parameters that a word is likely meant for.
+    """Return the parameters that a word probably stands for.
 
     It is :func:`closest`, except that ``per_page`` means ``limit`` and never ``page``.
     """
@@ -73,7 +74,7 @@ def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
 
 
 def as_hint(names: Sequence[str]) -> str | None:
-    """Return the question if one of some names was meant, or None if there are none."""
+    """Return a hint that asks whether one of these names was meant, or None if there are no names."""
     return f"did you mean {' or '.join(map(repr, names))}?" if names else None
 
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from kosmolua.runs import RunOptions
 
 Reply: TypeAlias = "Json | Response | Exception | Callable[[Request], Reply]"
-"""What a service answers: the JSON of a 200, a whole response, a failure to raise, or a function that says which."""
+"""A service's answer: the JSON of a 200, a whole response, an exception to raise, or a function that returns one."""
 
 Account: TypeAlias = Mapping[str, Any]
 """The settings of an account, as in its table of accounts.toml."""
@@ -60,21 +60,22 @@ _SLOT = re.compile(r"\{\w+\}")
 class Playground:
     """Runs Lua against one integration, with no network and nothing else installed. Writes are allowed.
 
-    A function whose result is not of the type that it declares fails with ``wrong_result``; more keys are no mistake.
+    A function whose result does not have its declared type fails with ``wrong_result``; additional keys are allowed.
 
     Args:
         integration: The integration.
         replies: What the service answers, by method and path: ``("GET", "/notes/n-1")``, or ``("GET", "/notes/{id}")``
-            for whatever stands in that place. A path is the end of the one that is asked for, as it is sent or with
-            nothing encoded. Where several fit, words go before names in braces, from the end of the path on.
-        send: What answers instead. Without it and without replies, the integration's simulator does.
-        accounts: Accounts by name; one called ``default`` if not given. What an account must have and does not say is
-            made up by its type: ``api_key`` is ``made-up-api_key``, ``base_url`` is ``https://NAME.example``, and a
-            Literal is its first choice.
+            where ``{id}`` fits any part. A path fits if the requested path ends with it, as sent or percent-decoded. If
+            several fit, fixed parts go before names in braces, compared from the end of the path.
+        send: A function that answers requests instead of ``replies``. Without both, the integration's simulator
+            answers.
+        accounts: Accounts by name; one called ``default`` if not given. Required settings that an account lacks are
+            made up from their types: ``api_key`` is ``made-up-api_key``, ``base_url`` is ``https://NAME.example``, and
+            a Literal is its first choice.
     """
 
     outcome: Outcome
-    """What became of the last run, with its output and its calls."""
+    """The outcome of the last run, with its output and its calls."""
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class Playground:
         """Return a playground that answers from a recording, with no integration at all.
 
         Args:
-            path: What ``kosmolua run --record=FILE`` has made.
+            path: The file that ``kosmolua run --record=FILE`` wrote.
 
         Raises:
             ConfigError: It cannot be read, or a line of it is damaged.
@@ -141,12 +142,12 @@ class Playground:
 
     @property
     def lines(self) -> list[str]:
-        """The same, each on a line such as ``GET /v1/notes?limit=20``, nothing encoded."""
+        """The requests that would have been sent, as a line such as ``GET /v1/notes?limit=20``, nothing encoded."""
         return [_line_of(request) for request in self.requests]
 
 
 class Playback:
-    """Repeats a recorded script, or runs another one against what the recorded one learned.
+    """Repeats a recorded script, or runs another one against the recorded answers.
 
     Args:
         path: The recording.
@@ -156,7 +157,7 @@ class Playback:
     """
 
     outcome: Outcome
-    """What became of the last run, with its output and its calls."""
+    """The outcome of the last run, with its output and its calls."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         read(path)
@@ -172,7 +173,8 @@ class Playback:
             options: As :meth:`kosmolua.Runtime.run` takes them; the recorded ones apply to those left out.
 
         Raises:
-            KosmoError: The script failed; with the code ``diverged`` if it asks for what was not recorded.
+            KosmoError: The script failed. The code is ``diverged`` if the script asks for something that was not
+                recorded.
         """
         self.outcome = self._runtime.replay(self._path, source, **options)
         return _value_of(self.outcome)
@@ -205,7 +207,7 @@ def answer(status: int, body: Json = None, headers: Mapping[str, str] | None = N
 
 
 def in_turn(*replies: Reply) -> Callable[[Request], Reply]:
-    """Return a reply that is a different one each time; being asked once more is an error."""
+    """Return a reply that gives these replies one after another; a request after the last one is an error."""
     left = iter(replies)
 
     def reply(request: Request) -> Reply:
@@ -244,7 +246,7 @@ def _fits(key: tuple[str, str], request: Request) -> bool:
 
 
 def _words_from_the_end(key: tuple[str, str]) -> list[bool]:
-    """Return what keys that fit are compared by: of each part of the path, the last one first, whether it is a word."""
+    """Return the sort key of a key that fits: whether each part of its path is a fixed word, from the last part on."""
     return [not _SLOT.search(part) for part in reversed(key[1].strip("/").split("/"))]
 
 
@@ -258,7 +260,7 @@ def _line_of(request: Request) -> str:
 
 
 def _held_to_its_types(integration: Integration) -> Integration:
-    """Return an integration whose functions fail where a result is not of the type that they declare."""
+    """Return the integration with functions that fail if a result does not have the declared type."""
     held = copy(integration)
     held.functions = integration.functions.changed(
         lambda function: (

@@ -325,7 +325,7 @@ def test_a_secret_that_takes_long_holds_up_no_other_account(slow: Accounts) -> N
 
 def test_who_waits_for_the_secret_of_another_call_waits_no_longer_than_it_may(slow: Accounts) -> None:
     """A call with little time left does not wait for one with more."""
-    with pytest.raises(NotConfigured, match=r"Another call fetches the secrets of lib\.work, and they did not come in"):
+    with pytest.raises(NotConfigured, match=r"Another call is fetching the secrets of lib\.work, and did not"):
         slow.settings(lib, "work", until=monotonic() + 0.1)
 
 
@@ -372,12 +372,12 @@ def test_a_command_has_no_longer_than_the_call(make: Make) -> None:
             '[lib.work] permissions: write must be "allow", "ask" or "deny", not "never" (a string)',
         ),
         ("[lib.work]\npermissions = { write = ['deny'] }", '"allow", "ask" or "deny", not a list'),
-        ("[[lib.default]]", "[[lib.default]] is a list of tables, and an account is a table (single brackets"),
+        ("[[lib.default]]", "[[lib.default]] is a list of tables, and an account is a table (write it with single"),
         ("[lib]\ndefault = []", '[lib] default must be a string, such as "production"'),
         ("[lib.list_books]", "[lib.list_books]: an account cannot be named like a function"),
         ("[lib.book_list_books]", "[lib.book_list_books]: an account cannot be named like a function"),
-        ("[lib.'a.b']", "an account's name cannot hold a dot or be empty"),
-        ("[lib.'']", "an account's name cannot hold a dot or be empty"),
+        ("[lib.'a.b']", "an account's name cannot contain a dot or be empty"),
+        ("[lib.'']", "an account's name cannot contain a dot or be empty"),
         ("[lib]\ndefault = 'werk'\n[lib.work]", "[lib] default = 'werk' names no account (did you mean 'work'?)"),
     ],
 )

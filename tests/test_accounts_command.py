@@ -51,7 +51,7 @@ def test_check_makes_no_error_of_an_integration_that_cannot_tell(kosmolua: Calla
     """Not every service has something to ask; that is a note."""
     plugin = write("library.py", PLUGIN)
     done = kosmolua("accounts", "check", "library", "--simulate", "--plugin", plugin)
-    assert done.stdout.splitlines()[0] == "library.default\tnot known: the integration cannot say"
+    assert done.stdout.splitlines()[0] == "library.default\tnot known: the integration does not support this"
     assert (done.returncode, done.stderr) == (0, "")
     listed = json.loads(kosmolua("accounts", "check", "library", "--simulate", "--plugin", plugin, "--json").stdout)
     assert listed[0] == {"integration": "library", "account": "default", "identity": None, "error": None, "login": None}
@@ -163,4 +163,4 @@ def test_a_terminal_shows_no_endless_list(
     shown = "\n".join(terminal.everything())
     assert "a0190" in shown
     assert "a0200" not in shown
-    assert "more; 'kosmolua accounts | less' and --json have all" in shown
+    assert "more; 'kosmolua accounts | less' and --json show all" in shown

@@ -327,10 +327,10 @@ def test_an_account_that_cannot_be_opened(open_library: Open) -> None:
     [
         ("date", "it holds a Python date"),
         ("cycle", "it contains itself"),
-        ("nan", "it holds NaN or infinity"),
-        ("bytes", "it holds bytes, which cross as base64 text"),
+        ("nan", "it contains NaN or infinity"),
+        ("bytes", "it contains bytes, which must be passed as base64 text"),
         ("set", "it holds a Python set"),
-        ("key", "it holds a key that is not a string"),
+        ("key", "it contains a key that is not a string"),
         ("secret", "it holds a Python Secret"),
     ],
 )
@@ -338,7 +338,7 @@ def test_a_result_that_lua_cannot_carry(open_library: Open, what: str, problem: 
     """The plugin is at fault, and the sentence says what it returned."""
     error = refusal_of(open_library(), "library.returns", {"what": what})
     assert error.code == "plugin_error"
-    assert error.message == f"library.returns returned something that Lua cannot carry: {problem}"
+    assert error.message == f"library.returns returned something that cannot be passed to Lua: {problem}"
 
 
 @pytest.mark.parametrize(

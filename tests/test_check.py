@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from time import process_time
@@ -91,8 +93,31 @@ ERRORS = [
     ("print('ok: ' .. true)", "true is a boolean and cannot be joined to text (tostring(true))"),
     ("local n = 5 n()", "n is a number, not a function"),
     ("for _ in ipairs(5) do end", "ipairs goes through a table, not a number (for i = 1, n do counts)"),
-    (R + "parallel.all({ render.list_owners() })", "parallel.all takes functions, and this calls one before"),
+    (R + "parallel.all({ render.list_owners() })", "parallel.all takes functions, but this calls the function first"),
     ("parallel.map(function(x) return x end, { 1 })", "parallel.map takes the list first"),
+    (R + "pcall(render.list_owners())", "pcall takes a function, but this calls the function first"),
+    (R + "pcall(render.list_ownrs, {})", "has no 'list_ownrs' (did you mean 'list_owners'"),
+    (
+        R + "local a, b = parallel.all({ render.list_owners }) print(b.owners)",
+        "there is no second value that parallel.all",
+    ),
+    (
+        R + "local repo = app.integrations.github.get_repo('a/b') print('private: ' .. repo.private)",
+        "(tostring(repo.private))",
+    ),
+    (R + "local s = render.get_service('srv-cabc12345678').service render.list_deploys({ service_id = s })", "(s.id)"),
+    (R + "render.list_services({ created_after = os.time() - 60 })", "(time.format(os.time() - 60))"),
+    (R + "render.list_services({ account = 'staging' })", "app.integrations.render2.staging.list_services(...)"),
+    (R + "render.list_services({ filter = { type = 'web_service' } })", "(type stand beside the others"),
+    (S + "parallel.map(services, render.list_deploys)", "would get an item of 'services' as its arguments"),
+    (R + "local v = render.get_env_var(arg[1], 'A') render.set_env_var(arg[1], 'B', v)", "not a table"),
+    (
+        R + "render.set_env_var({ service_id = arg[1], key = 'B', value = render.get_env_var(arg[1], 'A').env_var })",
+        ".value)",
+    ),
+    (S + "services.remove(1)", "there is no 'remove' of a list: it is nil, and to call it fails (table.remove(list,"),
+    (R + "render.list_services({ page = 2 })", "did you mean 'cursor'?"),
+    ("app.integrations.github.list_repos({ cursor = arg[1] })", "did you mean 'page'?"),
     (R + "json.decode(render.list_owners())", "json.decode takes a text, not a table"),
 ]
 
@@ -148,15 +173,105 @@ WARNINGS = [
     (S + "table.sort(services, function(a, b) return a.name <= b.name end)", "a sort with <= is invalid", "write <"),
     ("print('%d services', 3)", "print does not format", "string.format"),
     ("print(json.encode({}, { indent = 2 }))", "json.encode has no option 'indent'", "pretty"),
-    ("local s = 'abc' print(s[1])", "a text has no characters by number", "text:sub(i, i)"),
+    ("local s = 'abc' print(s[1])", "a text cannot be indexed by number", "text:sub(i, i)"),
     (r"print(('a1'):match('\\d'))", "a backslash means nothing in a pattern", "%d"),
     (S + "local r = parallel.map(services, function(s) local n = s.name end)", "returns nothing", "return a value"),
     (S + "for _, s in ipairs(services) do if s.id == 5 then end end", "'id' is a text, and never equals a number", ""),
     (S + "if not services[1].type == 'cron_job' then end", "not comes before ==", "services[1].type ~="),
     ("local x = 'a' if x == 'a' or 'b' then end", "'b' alone is always true", "x == 'b'"),
-    (S + "if services[1].createdAt > os.time() - 60 then end", "a text is compared with a number", "tonumber"),
+    (S + "if services[1].createdAt > os.time() - 60 then end", "a text is compared with a number", "time.parse("),
+    (S + "print(services[1].createdAt - services[2].createdAt)", "is a text, not a number", "time.parse(services[1]"),
+    (S + "for _, s in ipairs(services) do if s.autoDeploy == true then end end", "never equals a boolean", ""),
+    (S + "for _, s in ipairs(services) do if s.name.value == 'x' then end end", "there is no 'value' of a text", ""),
+    (S + "for _, s in ipairs(services) do print(s.service.id) end", "has no field 'service'", "leave .service out"),
+    (S + "for _, s in ipairs(services) do render.list_deploys({ service_id = s.name }) end", "not the name", "s.id"),
+    (S + "for s in ipairs(services) do print(s.name) end", "a number has no 'name'", "for _, item in ipairs(list) do"),
+    (R + "render.get_deploy({ deploy_id = 'srv-cabc12345678' })", "looks like an id for service_id", "'dep-"),
+    (R + "local page, err = render.list_owners() print(err)", "there is no second value", "pcall(f, arguments)"),
+    (
+        R + "local ok, err = pcall(render.list_owners) if err.code == 404 then end",
+        "never equals a number",
+        "err.status",
+    ),
+    (R + "local ok, err = pcall(render.list_owners) if err == 'x' then end", "never equals a text", "err.message"),
+    (R + "local ok, err = pcall(render.list_owners) print(err.status_code)", "has no field 'status_code'", "'status'"),
+    (
+        R + "print(string.format('%d', render.get_service('srv-cabc12345678').service.name))",
+        "%d formats a number",
+        "%s",
+    ),
+    (R + "sleep(5000)", "sleep takes seconds", "sleep(5)"),
+    ("if ('x'):match('failed|canceled') then end", "a pattern has no alternatives", "regex.match(text, pattern)"),
+    ("if ('x'):match('^%d{4}-') then end", "a pattern has no numbers of repetitions", "%d%d%d%d"),
+    ("print(time.format(time.now(), 'YYYY-MM-DD'))", "time.format has letters with %", "%Y-%m-%d"),
+    (S + "local n = {} for _, s in ipairs(services) do n[s.type] = 1 end print(#n)", "# needs a list", "pairs(map)"),
+    (
+        S + "local n = {} for _, s in ipairs(services) do n[s.id] = s end for k in ipairs(n) do end",
+        "ipairs needs",
+        "in pairs",
+    ),
+    (
+        "local n = { a = 1, b = 2 } table.sort(n)",
+        "table.sort needs a list, and n has names as keys",
+        "collect the keys",
+    ),
+    ("local n for _, x in ipairs(arg) do n = n + x end", "n is nil at first", "declare it with local n = 0"),
+    ("local n = {} for _, x in ipairs(arg) do n[x] = n[x] + 1 end", "n[x] is nil at first", "(n[x] or 0)"),
+    ("local n = {} for _, x in ipairs(arg) do table.insert(n[x], 1) end", "n[x] is nil at first", "n[x] = n[x] or {}"),
+    ("local n = {} for _, x in ipairs(arg) do n[x][1] = 1 end", "n[x] is nil at first", "n[x] = n[x] or {}"),
+    (
+        "local all = {} if #arg > 0 then local all = { 1 } end print(#all)",
+        "this local hides the 'all'",
+        "leave local out",
+    ),
+    (S + "for _, s in ipairs(services) do if s.type == 'web' then end end", "'type' is never 'web'", "'web_service'"),
+    (
+        R + "local d = render.get_deploy({ deploy_id = arg[1] }).deploy if d.status == 'failed' then end",
+        "is never 'failed'",
+        "",
+    ),
+    (S + "for _, s in ipairs(services) do if s.suspended then end end", "so always true", "compare it"),
+    (
+        "local r = app.integrations.github.list_pull_requests('a/b') for _, p in ipairs(r.pull_requests) do "
+        "if not p.merged_at and arg[1] then end end",
+        "so always true",
+        'p.merged_at ~= ""',
+    ),
+    (
+        R + "local c repeat local p = render.list_services({ limit = 9 }) c = p.cursor until not c",
+        "same page",
+        "cursor = c",
+    ),
+    (
+        "local n repeat local p = app.integrations.github.list_repos() n = p.next_page until not n",
+        "same page",
+        "page = n",
+    ),
+    ("local n = 1 print('there are ${n}')", "nothing is put into a text", ".."),
+    (S + "print(services[1].name.text)", "there is no 'text' of a text", "'name' is the text itself"),
+    (S + "print(services.name)", "there is no 'name' of a list", ""),
+    (
+        R + "for k, v in pairs(render.list_services({ limit = 2 })) do end",
+        "a loop over items needs a list",
+        ".services",
+    ),
+    (
+        "local id = nil for _, x in ipairs(arg) do local id = x end print(id)",
+        "this local hides the 'id'",
+        "leave local out",
+    ),
+    ("local t = {} for _, x in ipairs(arg) do t[#t] = x end print(t)", "is the last item", "t[#t + 1]"),
+    ("local x = arg[1] if x ~= 'a' or x ~= 'b' then end", "one of both is always true", "write and"),
+    ("local x = arg[1] if x == 'a' and x == 'b' then end", "one of both is always false", "write or"),
+    (
+        R + "local i = render.get_postgres_connection_info(arg[1]).connection_info print('x' .. i.password)",
+        "secret",
+        "whole",
+    ),
+    (S + "print(os.date('%Y', services[1].createdAt))", "os.date takes seconds", "time.parse(services[1].createdAt)"),
+    (R + "local function main() print(#render.list_owners().owners) end", "nothing is called here", "main()"),
+    ("assert(arg[1], 'no %s', 5)", "assert does not format", "string.format"),
     ("local t = {} local sorted = table.sort(t)", "there is no value that table.sort returns", "it sorts the list"),
-    (R + "pcall(render.list_owners())", "pcall takes a function, and this calls it before", "pcall(render.list_owners"),
     ("print(os.date('YYYY-MM-DD'))", "os.date has letters with %", "%Y-%m-%d"),
     ("local function f() return None end", "nothing defines 'None'", "nil"),
     ("print(x == null)", "nothing defines 'null'", "Lua's word is nil"),
@@ -249,6 +364,13 @@ def test_what_is_likely_wrong_is_a_warning(checker: Checker, source: str, words:
 @pytest.mark.parametrize(
     ("source", "place", "hint"),
     [
+        ("print('a'.upper())", "1:10", "put a text in parentheses"),
+        ("print(2 ** 3)", "1:", "x ^ y"),
+        ("unless x do print(1) end", "1:", "if not"),
+        ("list.each do |s| print(s) end", "1:", "ipairs(list)"),
+        ("$x = 1", "1:1", "names have no $"),
+        ("local n: number = 1", "1:", "a local has no type"),
+        ("f({ limit = 5 type = 'x' })", "1:", "a comma between the fields"),
         ("x = 1\nif x != 2 then end", "2:", "Lua writes ~= for !="),
         ("local n = 0\nn += 1", "2:", "Lua writes x = x + 1"),
         ("if x then\nelif y then\nend", "2:", "Lua writes elseif"),
@@ -257,7 +379,7 @@ def test_what_is_likely_wrong_is_a_warning(checker: Checker, source: str, words:
         ("const x = 1", "1:", "Lua writes local"),
         ("for s of list do end", "1:", "ipairs(list)"),
         ("if !x then end", "1:", "Lua writes not"),
-        ("```lua\nprint(1)\n```", "", "take the lines with ``` out"),
+        ("```lua\nprint(1)\n```", "", "remove the lines with ```"),
         ("if x then\n  print(1)\n", "1:", ""),
     ],
 )
@@ -406,6 +528,23 @@ def test_no_source_breaks_the_check(checker: Checker, source: str) -> None:
 
     assert isinstance(checker.check(source), Report)
     assert process_time() - started < 3
+
+
+def test_nothing_is_kept_of_a_script(checker: Checker) -> None:
+    """A server that checks for months holds no script that it has checked."""
+    text = "x = 1 -- " + "a comment " * 2_000 + "\n"
+    checker.check(text)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(20):
+            checker.check(f"{text}y = {number}\n")
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 5 * len(text)
 
 
 @pytest.mark.parametrize("opening", ["x = [[", "--[==[ a comment", "print('[[') y = [=["])

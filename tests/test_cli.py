@@ -131,7 +131,7 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("run", ""), "No script is named (is a variable empty?)"),
+        (("run", ""), "No script is named (is a variable not set?)"),
         (("run",), "Name a script, or - for standard input"),
         (("rum",), "There is no command 'rum' (did you mean 'run' or"),
         (("run", "x.lua", "--timeot", "3"), "'--timeout'?) Arguments of the script that begin with a dash"),
@@ -152,12 +152,12 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
         (("run", "-e", "x", "--max-calls", "9" * 30), "is not a whole number above 0 and at most"),
         (("run", "-e", "x", "--memory", "9999999G"), "'9999999G' is not a size above 0 and at most"),
         (("run", "-e", "x", "-e", "y"), "There are several -e"),
-        (("run", "-e", "x", "--accounts", ""), "Invalid value for '--accounts': nothing is named"),
+        (("run", "-e", "x", "--accounts", ""), "Invalid value for '--accounts': it is empty (is a variable not set?)"),
         (("run", "-e", "x", "--journal", "-"), "Invalid value for '--journal': a journal goes to a file"),
         (("docs", "render2", "--detail", "breif"), "'breif' is not one of 'brief', 'signatures', 'types', 'full'"),
         (("docs", "overview", "--budget", "300"), "300 is not in the range x>=400"),
-        (("docs", "--budget", "500"), "--detail and --budget say how much of a PAGE to show"),
-        (("docs", "overview", "--limit", "5"), "--limit says how many pages --search finds"),
+        (("docs", "--budget", "500"), "--detail and --budget set how much of a PAGE to show"),
+        (("docs", "overview", "--limit", "5"), "--limit sets how many pages --search finds"),
         (("docs", "overview", "--search", "x"), "Name a PAGE, or --search for some, not both."),
         (("docs", "--search", "!"), "A search needs at least one word"),
         (("call",), "Missing argument 'PATH'"),
@@ -255,7 +255,7 @@ def test_a_section_of_an_integration_that_is_not_installed(kosmolua: Program, wr
     """It is a warning for every command, and an error only for a call to that integration."""
     path = write("accounts.toml", "[crm.work]\napi_key = 'x'\n[render9.work]\n")
     warnings = [
-        f"{path}: [crm] names no integration (is it a plugin? pass --plugin)",
+        f"{path}: [crm] names no integration (if it is a plugin, pass --plugin)",
         f"{path}: [render9] names no integration (did you mean 'render2'?)",
     ]
     for words in (("run", "-e", "print('hello')"), ("accounts",), ("call", "render2.list_owners", "--simulate")):
@@ -701,7 +701,7 @@ def test_arguments_from_standard_input(kosmolua: Program) -> None:
     [
         (("render2.list_services", "many"), 1, 'limit must be an integer in 1..100, not "many" (a string)'),
         (("render2.get_service", "a", "b"), 2, "render2.get_service has no parameter for the value 'b'"),
-        (("render2.get_service", "a", "service_id=b"), 2, "service_id is given 2 times and takes one value"),
+        (("render2.get_service", "a", "service_id=b"), 2, "service_id is given 2 times, but takes only one value"),
         (("render2.list_services", "limit=1", "limit:=2"), 2, "limit is given both as text and as JSON"),
         (("render2.list_services", "limit:=x"), 2, "limit:= takes JSON: Expecting value"),
         (
@@ -718,7 +718,7 @@ def test_arguments_from_standard_input(kosmolua: Program) -> None:
         (("render2.list_services", "limt=5"), 1, "has no parameter 'limt' (did you mean 'limit'?). Nothing was sent."),
         (("render2.list_service",), 1, "app.integrations.render2 has no 'list_service' (did you mean 'list_services'"),
         (("rendr2.list_services", "limit=5"), 1, "app.integrations has no 'rendr2' (did you mean 'render2'?)"),
-        (("render2.list_services", "limit=1", "limit=2"), 2, "limit is given 2 times and takes one value"),
+        (("render2.list_services", "limit=1", "limit=2"), 2, "limit is given 2 times, but takes only one value"),
         (("render2.production",), 1, "render2.production is an account (name a function of it, as in production."),
         (("list_services",), 2, "'list_services' names no function (write INTEGRATION.FUNCTION"),
         (("render2",), 2, "'render2' names no function (write INTEGRATION.FUNCTION"),

@@ -515,13 +515,18 @@ def test_a_redirect_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("answer", "method", "says", "location"),
     [
-        (Response(103), "GET", "was answered 103: it is neither an answer nor an error", None),
-        (Response(304), "GET", "was answered 304: what is there has not changed", None),
-        (Response(302), "GET", "was answered 302: it is neither an answer nor an error, and leads nowhere", None),
+        (Response(103), "GET", "was answered 103: this is neither an answer nor an error", None),
+        (Response(304), "GET", "was answered 304: the resource has not changed", None),
+        (Response(302), "GET", "was answered 302: this is neither an answer nor an error, and names no address", None),
         (Response(308, {"Location": "../y?k=1"}), "PUT", "redirects to /v1/y, which was not followed", f"{BASE}/y?k=1"),
-        (Response(303, {"Location": "https://[bad/"}), "POST", "leads nowhere", None),
+        (Response(303, {"Location": "https://[bad/"}), "POST", "names no address", None),
         (Response(301, {"Location": "mailto:a"}), "GET", "redirects to another address, which was not", "mailto:a"),
-        (Response(303, {"Location": "//evil.example/"}), "POST", "no credential may go there", "https://evil.example/"),
+        (
+            Response(303, {"Location": "//evil.example/"}),
+            "POST",
+            "it must not get the credential",
+            "https://evil.example/",
+        ),
     ],
 )
 def test_what_a_redirect_says(answer: Response, method: str, says: str, location: str | None) -> None:

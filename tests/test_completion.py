@@ -84,7 +84,7 @@ def test_what_is_offered(offered, line: str, found: set[str]) -> None:
 
 def test_offers_come_with_a_word(offered) -> None:
     """Where a shell shows descriptions, it has some."""
-    assert offered("jou") == {"journal": "Show what a journal holds."}
+    assert offered("jou") == {"journal": "Show the calls in a journal."}
     assert offered("call HERE library.list_books l") == {"limit=": "How many to return a page."}
 
 

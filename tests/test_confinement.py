@@ -56,7 +56,7 @@ else:
     os.write(1, b"done")
 os._exit(0)
 """
-NO_FILTER = "confinement.seccomp.Filter.apply = lambda self: False; confinement.STANDARD_DESCRIPTORS = 64"
+NO_FILTER = "confinement.seccomp._MACHINES.clear(); confinement.STANDARD_DESCRIPTORS = 64"
 LANDLOCK_ALONE = f"{NO_FILTER}; confinement._become_nobody = confinement.linux.hide = lambda: False"
 OTHER_USER_ALONE = f"{NO_FILTER}; confinement.linux.restrict = lambda: False"
 FILES = {
@@ -264,7 +264,9 @@ sys.path[:] = {paths!r}
 from kosmolua.sandbox import linux
 linux.forbid_new_privileges()
 step = struct.Struct("=HBBI").pack
-linux.filter_calls(step(0x20, 0, 0, 0) + step(0x15, 0, 1, 444) + step(6, 0, 0, 0x50026) + step(6, 0, 0, 0x7FFF0000))
+program = step(0x20, 0, 0, 0) + step(0x15, 0, 1, 444) + step(6, 0, 0, 0x50026) + step(6, 0, 0, 0x7FFF0000)
+call, arguments = linux.filtering(program)
+call(*arguments)
 from kosmolua.cli import main
 main(sys.argv[1:])
 """

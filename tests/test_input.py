@@ -139,7 +139,7 @@ def test_standard_input_is_read_once(kosmolua: Program) -> None:
     for words in (["run", "-", "--input", "-"], ["repl", "--input", "-"]):
         done = kosmolua(*words, input="print(1)")
         assert done.returncode == 2
-        assert "Standard input cannot be what runs and its input at once" in done.stderr
+        assert "Standard input cannot be both the script and its input" in done.stderr
 
 
 def test_it_is_there_for_the_chunks_of_a_session(runtime: Runtime) -> None:

@@ -222,7 +222,9 @@ def test_a_required_journal_refuses_writes_while_it_cannot_be_written(tmp_path: 
     journal.require()
     journal.write(record(path="a"))
     for _ in range(2):
-        with pytest.raises(Denied, match=r"the accounts file requires it for writes \(free its disk.*Nothing was sent"):
+        with pytest.raises(
+            Denied, match=r"the accounts file requires it for writes \(free space on its disk.*Nothing was sent"
+        ):
             journal.require()
     path.unlink()
     journal.require()
@@ -354,7 +356,7 @@ def test_a_default_journal_that_cannot_be_kept_is_a_warning(monkeypatch: pytest.
     with Runtime({}, journal=True, environ={}, warn=warnings.append) as runtime:
         runtime.run("pcall(app.integrations.render2.list_services)")
     (warning,) = warnings
-    assert warning.startswith("calls are not noted in ")
+    assert warning.startswith("calls are not recorded in ")
     assert "set journal = false under [kosmolua]" in warning
     with pytest.raises(ConfigError, match="is required and cannot be opened"):
         Runtime({"kosmolua": {"journal_required": True}}, journal=True, environ={})

@@ -95,7 +95,7 @@ def test_calls_are_chosen(kosmolua: Program, journal: Path, filters: list[str], 
         (["--path", "list_servces"], "no call has the path 'list_servces' (did you mean 'render2.list_services'?)"),
         (["--account", "prodction"], "no call has the account 'prodction' (did you mean 'production' or "),
         (["--run", "third"], "no call has the run 'third'"),
-        (["--path", "github", "--effect", "write"], "no call fits all of these"),
+        (["--path", "github", "--effect", "write"], "no call fits all of these options"),
     ],
 )
 def test_it_is_said_why_no_call_is_chosen(kosmolua: Program, journal: Path, filters: list[str], said: str) -> None:
@@ -126,7 +126,7 @@ def test_a_line_that_is_not_whole_is_left_out(kosmolua: Program, journal: Path, 
         file.write(rest)
     done = kosmolua("journal", journal)
     assert len(rows(done.stdout)) == 5
-    assert done.stderr == "kosmolua: warning: left out, since it is not a whole record: line 6\n"
+    assert done.stderr == "kosmolua: warning: left out, since it is not a complete record: line 6\n"
     assert done.returncode == 0
 
 
@@ -176,8 +176,8 @@ def test_lines_are_whole_after_kill_9(environment: dict[str, str], tmp_path: Pat
 @pytest.mark.slow
 def test_the_default_journal_is_kept_and_shown(kosmolua: Program, home: Path) -> None:
     """The command line keeps it; journal and runs read it without being told where it is."""
-    assert "No call was noted yet" in kosmolua("journal").stderr
-    assert "No call was noted yet" in kosmolua("runs").stderr
+    assert "No call was recorded yet" in kosmolua("journal").stderr
+    assert "No call was recorded yet" in kosmolua("runs").stderr
     (home / "report.lua").write_text("pcall(app.integrations.render2.get_service, { service_id = 'srv-1' })")
     assert kosmolua("run", "report.lua").returncode == 0
     kosmolua("run", "report.lua", "--simulate")

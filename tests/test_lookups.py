@@ -24,6 +24,6 @@ def test_questions_have_a_limit(source: str) -> None:
     assert isinstance(error, LimitExceeded)
     assert (error.limit, error.value) == ("lookups", 20)
     assert error.message == (
-        "The script was stopped: it asked for names and documentation more than 20 times "
-        "(keep what it found, or raise max_lookups in [kosmolua.limits])"
+        "The script was stopped: it looked up names and documentation more than 20 times "
+        "(keep the answers in variables, or raise max_lookups in [kosmolua.limits])"
     )

@@ -113,7 +113,7 @@ def test_an_error_about_what_is_absent_says_what_to_do(runtime: Runtime, source:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("print(1)\n```\n", "2: unexpected symbol near '`': take the lines with ``` out"),
+        ("print(1)\n```\n", "2: unexpected symbol near '`': remove the lines with ```"),
         ("\nif a != b then end", "2: 'then' expected near '!': Lua writes ~= for !="),
         ("if a === b then end", "1: unexpected symbol near '=': Lua writes == for ==="),
         ("if a && b then end", "1: unexpected symbol near '&': Lua writes and for &&"),
@@ -153,7 +153,7 @@ def test_an_error_about_what_is_absent_says_what_to_do(runtime: Runtime, source:
         (
             r'p = "\d"',
             "1: invalid escape sequence near '\"\\d': "
-            "in [[...]] a backslash stands for itself, in quotes it is doubled",
+            "in quotes a backslash is doubled, in [[...]] it stands for itself; a pattern has % for it: %. and %d",
         ),
         ("x = = 1 -- let x != y", "1: unexpected symbol near '='"),
         ("-- let it be\nn 1", "2: syntax error near '1'"),

@@ -160,7 +160,7 @@ def test_permissions_follow_the_annotations() -> None:
     with Runtime(accounts) as runtime:
         error = failed(runtime, "tools.write_note('x')")
         assert error["code"] == "denied"
-        assert 'write = "deny" stands in permissions under [mcp.tools]' in error["message"]
+        assert 'write = "deny" is set in permissions under [mcp.tools]' in error["message"]
         erase = failed(runtime, "tools.erase()")
         assert erase["code"] == "denied"
     with Runtime(section(stdio()), read_only=True) as runtime:
@@ -314,7 +314,7 @@ def test_a_server_that_dies_is_started_once_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("server", "message"),
     [
-        ({"command": "no-such-program"}, "mcp.tools cannot be started: its command is not found"),
+        ({"command": "no-such-program"}, "mcp.tools cannot be started: its command was not found"),
         ({"command": "sh", "args": ["-c", "echo oops >&2; exit 4"]}, "cannot be started: it ended with status 4"),
         ({"command": "sh", "args": ["-c", "echo hello; exec sleep 600"]}, "did not answer in time"),
         ({"command": "sh", "args": ["-c", "exec cat >/dev/null"]}, "cannot be started: it closed its output"),

@@ -43,7 +43,7 @@ def test_a_bomb_of_aliases_is_refused() -> None:
 
 def test_an_alias_inside_its_own_anchor_is_refused() -> None:
     """A value that contains itself has no JSON."""
-    with pytest.raises(ConfigError, match="refers to what it is inside of"):
+    with pytest.raises(ConfigError, match="refers to a value that contains it"):
         read((HEAD + "paths: &a {x: *a}\n").encode(), "circle.yaml")
 
 

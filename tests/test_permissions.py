@@ -246,7 +246,7 @@ def test_it_is_known_who_allowed_a_call(judge: Judge, name: str, allowed_by: str
         (
             Judge("deny"),
             "library.lend writes with the account work, and its permissions deny that "
-            '(write = "deny" stands in permissions under [library.work] in the accounts file). Nothing was sent.',
+            '(write = "deny" is set in permissions under [library.work] in the accounts file). Nothing was sent.',
         ),
         (
             Judge("allow", read_only=True),

@@ -259,7 +259,7 @@ def test_the_command_line_shows_and_applies_plans(kosmolua: Program, write: Writ
     planned = kosmolua("run", script, "--simulate", "--plan=p.json")
     assert planned.returncode == 0
     assert "kosmolua: the plan has 2 writes\nrender2 [default]\n    2  writes    restart_service" in planned.stderr
-    assert re.search(r"nothing was sent; kosmolua apply p\.json does it", planned.stderr)
+    assert re.search(r"nothing was sent; kosmolua apply p\.json makes these writes", planned.stderr)
 
     applied = kosmolua("apply", "p.json")
     assert (applied.returncode, applied.stdout, applied.stderr) == (0, planned.stdout, "")

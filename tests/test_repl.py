@@ -177,7 +177,7 @@ def test_ctrl_c_ends_a_chunk_and_keeps_the_session(repl: Start) -> None:
         terminal.send("x = 'changed' while true do end\r")
         terminal.until("0 calls done, 0 under way")
         terminal.send("\x03")
-        screen = terminal.until("kosmolua: the state is as it was before this chunk")
+        screen = terminal.until("kosmolua: the session's state is as it was before this chunk")
         assert not any("under way" in line for line in screen)
         enter(terminal, "1 + 1", "2")
         enter(terminal, "x", "before")
@@ -275,7 +275,7 @@ def test_ctrl_c_at_a_question_ends_the_chunk(repl: Start, branch: bool) -> None:
         terminal.send(f"x = 1 {suspend}\r")
         terminal.until_asked("[d]eny all calls:")
         terminal.send("\x03")
-        terminal.until("kosmolua: the state is as it was before this chunk")
+        terminal.until("kosmolua: the session's state is as it was before this chunk")
         enter(terminal, "'all ' .. 'mine', x", "all mine        nil")
 
 
@@ -316,7 +316,7 @@ def test_a_dumb_terminal_gets_plain_lines(repl: Start, kind: str) -> None:
         terminal.send("print('begun') while true do end\r")
         terminal.until(lambda: "begun" in terminal.screen())
         terminal.send("\x03")
-        terminal.until("the state is as it was before this chunk")
+        terminal.until("the session's state is as it was before this chunk")
         terminal.until(lambda: terminal.screen()[-1] == ">")
         terminal.send("\x04")
         assert terminal.wait() == 0

@@ -98,7 +98,7 @@ def test_a_finished_run_is_shown_again(runtime: Runtime, shelf: Shelf, file: Pat
     first = runtime.run(LENDING, record=file)
     outcome = runtime.resume(file)
     assert (outcome.output, outcome.result, outcome.calls) == (first.output, first.result, first.calls)
-    assert outcome.warnings == [f"the run of {file} is finished, and this is what came of it"]
+    assert outcome.warnings == [f"the run of {file} is finished already; this is its outcome"]
     assert shelf.lent.total() == WRITES
 
 

@@ -163,7 +163,7 @@ def test_a_page_is_no_wider_than_can_be_read(open_terminal: Open) -> None:
 def test_a_server_without_a_client_says_what_it_is(open_terminal: Open) -> None:
     """A person who started it sees that nothing hangs, and how to leave."""
     with open_terminal("mcp", "--simulate", columns=100) as terminal:
-        terminal.until("kosmolua: serving on standard input, for a client that starts this; Ctrl-C leaves")
+        terminal.until("kosmolua: serving on standard input, for a client that starts this program; Ctrl-C ends it")
         terminal.send("\x03")
         assert terminal.wait() in (-signal.SIGINT, 130)
 

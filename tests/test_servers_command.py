@@ -63,7 +63,7 @@ def test_nothing_is_added_where_nobody_can_be_asked(kosmolua: Program, accounts:
     asked = kosmolua("servers", "add", "tools", *named, "--", sys.executable, SCRIPT)
     assert (asked.returncode, "pass --yes" in asked.stderr) == (2, True)
     broken = kosmolua("servers", "add", "broken", "--yes", *named, "--", "no-such-program")
-    assert (broken.returncode, "its command is not found" in broken.stderr) == (1, True)
+    assert (broken.returncode, "its command was not found" in broken.stderr) == (1, True)
     assert accounts.read_text() == FILE
 
 
@@ -136,7 +136,7 @@ def test_the_servers_of_other_clients_are_taken_over(kosmolua: Program, accounts
         '{ // servers\n "servers": { "git": {"command": "git-mcp",}, "x": {"command": "y", "args": ["${input:z}"]} } }'
     )
     done = kosmolua("servers", "import", "vscode", str(write("mcp.json", vscode)), "--yes", *named)
-    assert "x is left out: it asks for input:z" in done.stderr
+    assert "x is left out: it asks the user for input:z" in done.stderr
     assert '[mcp.git]\ncommand = "git-mcp"' in accounts.read_text()
 
 
@@ -163,5 +163,5 @@ def test_a_program_of_the_current_folder_is_not_taken_for_a_server(kosmolua: Pro
     done = kosmolua(
         "run", "-e", "app.mcp.files.x()", "--server", "files=files-server", cwd=tmp_path, variables={"PATH": search}
     )
-    assert "its command is not found" in done.stderr
+    assert "its command was not found" in done.stderr
     assert not (tmp_path / "started").exists()

@@ -195,7 +195,7 @@ def test_the_repl_records(kosmolua: Program, home: Path, write: Write) -> None:
     done = kosmolua("repl", "--simulate", input=typed + ":record\n1\n:record named.jsonl\n2\n:record other.jsonl\n3\n")
     first = re.findall(r"recorded: kosmolua replay (\w+) repeats it", done.stderr)[0]
     assert re.search(r"recording to .*/recordings/\w+\.jsonl; :record ends it\n", done.stderr)
-    assert "what was set before is not in it: x (:reset first makes one that stands alone)" in done.stderr
+    assert "the recording lacks what was set before: x (:reset first records everything)" in done.stderr
     assert "This session is recorded already, in named.jsonl (:record ends that)" in done.stderr
     assert "recorded: kosmolua replay named.jsonl repeats it" in done.stderr
     lines = done.stdout.splitlines()

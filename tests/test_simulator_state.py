@@ -29,7 +29,7 @@ def test_a_second_run_is_refused_while_the_first_has_the_file(tmp_path: Path) ->
         before = first.run(LIST).result[0]
         with pytest.raises(ConfigError, match="a file of its own") as refused:
             opened(state)
-        assert f"Another run has the simulators' state in {state}" in refused.value.message
+        assert f"Another run uses the simulators' state in {state}" in refused.value.message
         assert first.run(CREATE).ok
     with opened(state) as third:
         assert third.run(LIST).result == [before + 1]
@@ -69,6 +69,6 @@ def test_a_file_that_is_something_else_is_given_back(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text("[1]")
     for _ in range(2):
-        with pytest.raises(ConfigError, match="does not hold the state of simulators"):
+        with pytest.raises(ConfigError, match="does not contain the state of simulators"):
             opened(state)
     assert state.read_text() == "[1]"

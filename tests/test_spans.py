@@ -220,7 +220,7 @@ def test_the_trace_of_an_mcp_request_goes_on(era: str) -> None:
 
         Agent(url, era).talk(conversation)
         deadline = time.monotonic() + 10
-        while len(collector.named("run execute_lua")) < 2 and time.monotonic() < deadline:
+        while len(collector.named("run script.lua")) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
     in_trace = [span for span in collector.spans if span.trace == TRACE]
     [tool] = [span for span in in_trace if span.name == "tools/call execute_lua"]

@@ -325,7 +325,7 @@ def test_a_damaged_key_is_told(tmp_path: Path) -> None:
     (tmp_path / ".key").write_bytes(b"half of it")
     with pytest.raises(ConfigError, match="is not a key") as error:
         open_stores(str(tmp_path)).key()
-    assert error.value.hint == "remove it, and another one is made"
+    assert error.value.hint == "remove it; another key is then created"
 
 
 @pytest.mark.slow

@@ -160,7 +160,7 @@ def test_a_folder_that_is_gone(environment: dict[str, str], tmp_path: Path) -> N
     script = 'mkdir gone; cd gone; rmdir ../gone; exec "$0" -m kosmolua integrations new zz --base-url https://a.b'
     command = ["sh", "-c", script, sys.executable]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert failed(done) == "the folder that you are in is not there any more (change to another one)"
+    assert failed(done) == "the current folder no longer exists (change to another one)"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a limit on descriptors")

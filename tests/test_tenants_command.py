@@ -126,10 +126,10 @@ def test_what_is_wrong_is_told(kosmolua: Program, tmp_path: Path, accounts: Call
     path = accounts(str(tmp_path / "runs"))
     for words, told in (
         (("--tenant", "acmee"), "has no tenant 'acmee' (did you mean 'acme'?)"),
-        (("--store", "runs"), "--store has the recordings of tenants (name one by --tenant)"),
+        (("--store", "runs"), "--store is for recordings of a tenant (name the tenant with --tenant)"),
         (("--tenant", "../acme"), "cannot be the name of a tenant"),
         (("--tenant", TENANT, "--store", "mysql://x/y"), "mysql cannot keep recordings"),
-        (("--tenant", TENANT, "journal.jsonl"), "A journal and --tenant cannot be listed at once"),
+        (("--tenant", TENANT, "journal.jsonl"), "A journal and --tenant exclude each other"),
     ):
         done = kosmolua("runs", "list", *words, "--accounts", path)
         assert done.returncode in (2, 3)

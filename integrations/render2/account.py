@@ -15,7 +15,7 @@ class Account:
     """One Render API key."""
 
     api_key: Annotated[Secret, "From Account Settings, API Keys."]
-    owner_id: Annotated[str | None, "The workspace for new services, when the key reaches several."] = None
+    owner_id: Annotated[str | None, "The workspace for new services, if the key can access several."] = None
     base_url: Annotated[str, "The URL of the API."] = "https://api.render.com/v1"
 
     def open(self, send: Send) -> Render:

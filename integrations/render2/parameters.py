@@ -22,7 +22,7 @@ DeployId = Annotated[str, "The deploy's id.", matching(_ID, "dep-cabc12345678")]
 JobId = Annotated[str, "The job's id.", matching(_ID, "job-cabc12345678")]
 OwnerId = Annotated[
     str | None,
-    "The workspace; needed when the key reaches several and the account names none.",
+    "The workspace; needed if the key can access several and the account names none.",
     matching(_ID, "tea-cabc12345678"),
 ]
 ResourceId = Annotated[str, matching(_ID, "srv-cabc12345678")]

@@ -33,25 +33,25 @@ if TYPE_CHECKING:
     from kosmolua.schema.integration import AccountField, Integration
 
 _NAME_OF_SECRET = re.compile(r"key|token|secret|passw|credential|authorization|cookie|(^|_)pat($|_)", re.IGNORECASE)
-"""What the name of an environment variable or a header has whose value is a credential."""
+"""Matches the name of an environment variable or a header whose value is a credential."""
 SIMULATED_ACCOUNTS = ["default", "production", "staging"]
 
 
 class Accounts:
     """The accounts of every integration, from one file and the environment.
 
-    A section of the file is checked when it is first asked for; after that, every question about one account takes the
-    same time however many there are.
+    A section of the file is checked when it is first used; after that, a lookup of one account takes the same time
+    however many there are.
 
     Args:
         tables: The content of the file; empty if there is none.
-        path: The file, or where it would be.
+        path: The file, which need not exist.
         environ: The environment that secrets may come from.
         redactor: Learns each secret that is resolved.
         simulate: True if accounts need no credentials, and exist also if the file has none.
-        warn: Called with a sentence about what is unwise but works.
-        ceiling: What the tenant may do at most whose accounts these are. Then variables that an integration reads by
-            itself, such as ``RENDER_API_KEY``, make no account: they are the server's.
+        warn: Called with a sentence about each setting that works but is unwise.
+        ceiling: The limits of the tenant that these accounts belong to, if any. With one, environment variables such as
+            ``RENDER_API_KEY`` make no account, since they belong to the server.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Accounts:
         """Return the accounts of an integration in alphabetical order; the list is shared, so do not change it.
 
         Raises:
-            ConfigError: Something in the integration's section is unknown or does not fit.
+            ConfigError: The integration's section has an unknown key or a value of the wrong type.
         """
         section = self._sections.of(integration)
         if section.names:
@@ -102,7 +102,7 @@ class Accounts:
         return account in (self._sections.of(integration).accounts or self.names(integration))
 
     def default(self, integration: Integration) -> str | None:
-        """Return the account of ``app.integrations.NAME.FUNCTION``, or None if several could be meant or none is there.
+        """Return the default account, which ``app.integrations.NAME.FUNCTION`` uses; None if there is none.
 
         Raises:
             ConfigError: ``default`` names no account.
@@ -118,11 +118,11 @@ class Accounts:
         return names[0] if len(names) == 1 else None
 
     def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
-        """Return what an account may do where no name and no pattern says otherwise."""
+        """Return the permission for an effect, which applies to functions that no name and no pattern fits."""
         return self.rules(integration, account).of_effect(effect).permission
 
     def rules(self, integration: Integration, account: str) -> Rules:
-        """Return the permissions of an account: its own keys, and below them its integration's."""
+        """Return the permissions of an account: its own keys, and where it has none, those of its integration."""
         rules = self._rules.get((integration.name, account))
         if rules is None:
             own = self.option(integration, account, "permissions") or {}
@@ -133,29 +133,29 @@ class Accounts:
         return rules
 
     def option(self, integration: Integration, account: str, key: str) -> Any:
-        """Return the value in an account's table of one of :data:`kosmolua.accounts.sections.ACCOUNT_KEYS`, or None."""
+        """Return the value of one of :data:`kosmolua.accounts.sections.ACCOUNT_KEYS` in an account's table, or None."""
         return self._table(integration, account).get(key)
 
     def settings(self, integration: Integration, account: str, *, until: float = inf) -> Table:
         """Return the fields of an account, each secret resolved.
 
-        They are resolved once for each account. Threads that need the same account wait meanwhile, others do not. What
-        another process has done with a login since then counts.
+        They are resolved once for each account. Threads that need the same account wait meanwhile, others do not. If
+        another process has changed the account's login since then, they are resolved again.
 
         Args:
             integration: Declares the fields.
             account: One of :meth:`names`.
-            until: When they must be there, by :func:`time.monotonic`.
+            until: The time by which they must be resolved, on the scale of :func:`time.monotonic`.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
-            NotConfigured: A field is missing, or a secret does not come in time.
+            NotConfigured: A field is missing, or a secret is not obtained in time.
         """
         with self._lock:
             resolved = self._resolved.setdefault((integration.name, account), _Resolved(Lock()))
         if not resolved.lock.acquire(timeout=min(max(until - monotonic(), 0), TIMEOUT_MAX)):
             where = f"{integration.name}.{account}"
-            raise NotConfigured(f"Another call fetches the secrets of {where}, and they did not come in time")
+            raise NotConfigured(f"Another call is fetching the secrets of {where}, and did not get them in time")
         try:
             if resolved.settings is None or self._logged_in_since(integration, account, resolved.settings):
                 resolved.settings = self._resolve(integration, account, until)
@@ -164,7 +164,7 @@ class Accounts:
             resolved.lock.release()
 
     def _logged_in_since(self, integration: Integration, account: str, settings: Table) -> bool:
-        """Return True if an account has a login that it had not when it was resolved."""
+        """Return True if an account has a login now and had none when it was resolved."""
         fields = [field for field in integration.account_fields if field.login]
         for field in fields:
             if look_again := getattr(settings.get(field.name), "look_again", None):
@@ -172,7 +172,7 @@ class Accounts:
         return any(field.name not in settings for field in fields) and self.login(integration, account).exists
 
     def written(self, integration: Integration, account: str) -> Table:
-        """Return the fields of an account as the file has them, checked, no secret resolved.
+        """Return the fields of an account as written in the file, checked, with no secret resolved.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
@@ -186,7 +186,7 @@ class Accounts:
         return Logins(self.path).of(section_of(integration.name, account))
 
     def service(self, integration: Integration, account: str) -> Service:
-        """Return where an account logs in, and as which client.
+        """Return the service where an account logs in, with the client that it logs in as.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
@@ -214,7 +214,7 @@ class Accounts:
         )
 
     def login_state(self, integration: Integration, account: str) -> str | None:
-        """Return until when an account is logged in, in words; None if it need not log in."""
+        """Return a phrase that says until when an account is logged in, or None if it needs no login."""
         logins = {field.name: field.login for field in integration.account_fields if field.login}
         written = self.written(integration, account).keys()
         if self._simulate or not logins or written & logins.keys():
@@ -245,7 +245,7 @@ class Accounts:
 
     @property
     def recordings(self) -> Recordings:
-        """What ``[kosmolua.recordings]`` says."""
+        """The settings in ``[kosmolua.recordings]``."""
         return self._sections.recordings
 
     @property
@@ -268,10 +268,10 @@ class Accounts:
 
         Args:
             name: One of :attr:`secret_names`.
-            until: When it must be there, by :func:`time.monotonic`.
+            until: The time by which it must be obtained, on the scale of :func:`time.monotonic`.
 
         Raises:
-            NotConfigured: Its source does not give it, or not in time.
+            NotConfigured: Its source does not provide it in time, or at all.
         """
         return self._secret(f"kosmolua.secrets.{name}", self._sections.secrets[name], until)
 
@@ -279,7 +279,7 @@ class Accounts:
         """Check an integration's section, without resolving a secret.
 
         Raises:
-            ConfigError: The first fault.
+            ConfigError: The section is wrong. The message names the first mistake.
         """
         self.default(integration)
 
@@ -293,7 +293,7 @@ class Accounts:
         return self._sections.wrong(what, integration.name, "default", hint=hint)
 
     def _is_complete(self, integration: Integration) -> bool:
-        """Return True if the environment has all that an account must have."""
+        """Return True if the environment has every variable that an account of the integration requires."""
         required = [field for field in integration.account_fields if field.required]
         return all(self._environ.get(integration.variable(field)) for field in required)
 
@@ -339,7 +339,7 @@ class Accounts:
     def _named_secret(
         self, integration: Integration, account: str, key: str, given: str | Table, until: float
     ) -> Secret:
-        """Return one of a table of credentials; text that neither it nor its name makes one is not masked."""
+        """Return one value of a table of credentials. Plain text is masked only if it or its name looks secret."""
         name = key.rpartition(".")[2]
         if isinstance(given, str) and not (looks_like_key(given) or _NAME_OF_SECRET.search(name)):
             return Secret(given, holding=())
@@ -373,7 +373,7 @@ class Accounts:
 
 @dataclass(eq=False, repr=False)
 class _Resolved:
-    """The fields of an account once they are resolved, and the lock of the thread that resolves them."""
+    """The resolved fields of an account, and the lock that a thread holds while it resolves them."""
 
     lock: Lock
     settings: Table | None = None
@@ -390,17 +390,17 @@ def read(
     servers: Mapping[str, Table] | None = None,
     ceiling: Ceiling | None = None,
 ) -> Accounts:
-    """Return the accounts of a file, or those of the environment alone.
+    """Return the accounts of a file; without a file, those of the environment.
 
     Args:
-        source: The file, or its content; None for none.
-        usual: What messages call the file, and the place that relative names of secret files start from.
+        source: The file or its content; None if there is no file.
+        usual: The path of the file in messages; relative names of secret files start from its folder.
         environ: The environment that secrets may come from.
         redactor: Learns each secret.
-        simulate: True if made-up values stand for what is missing.
-        warn: Called with a sentence about what is unwise but works.
-        servers: MCP servers beside those of the file, each by name with what its section would hold.
-        ceiling: What the tenant may do at most, if they are a tenant's.
+        simulate: True if missing settings get made-up values.
+        warn: Called with a sentence about each setting that works but is unwise.
+        servers: MCP servers beside those of the file, by name, each with the settings of its section.
+        ceiling: The limits of the tenant, if the accounts belong to one.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or has the wrong shape.

@@ -1,4 +1,4 @@
-"""Edits of an accounts file that keep its comments and its order."""
+"""Edits of an accounts file that keep its comments and the order of its keys."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ PRIVATE = 0o600
 
 
 def set_section(path: Path, keys: tuple[str, ...], table: Table) -> None:
-    """Write a section, in place of one that is there; the file is made if it is missing, readable by its owner only.
+    """Write a section, or replace the one that exists. A missing file is created, readable by its owner only.
 
     Args:
         path: The accounts file.
-        keys: The names of the section, each inside the one before: ``("mcp", "files")``.
-        table: What it holds; tables inside become inline ones.
+        keys: The names of the nested tables that lead to the section, as in ``("mcp", "files")``.
+        table: The section's content; tables inside it are written inline.
 
     Raises:
-        ConfigError: The file cannot be read or written, or is not TOML, or something else has one of the names.
+        ConfigError: The file cannot be read or written, or is not TOML, or one of the names stands for something other
+            than a table.
     """
     document = _read(path)
     parent: Any = document
@@ -82,7 +83,7 @@ def _read(path: Path) -> tomlkit.TOMLDocument:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace the file as a whole, with the permissions that it had; a link is followed."""
+    """Replace the whole file in one step, keeping its permissions. A symbolic link is followed."""
     path = path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""Logins: the tokens of accounts that logged in, kept in the keyring or a file, and renewed once for all processes."""
+"""Logins: the tokens of accounts that logged in, kept in the keyring or in a file that all processes share."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Logins:
     """The logins of the accounts of one accounts file.
 
     Args:
-        accounts: The accounts file, or where it would be: each has logins of its own.
-        folder: The folder of tokens that no keyring keeps, and of the locks; None for the user's own.
+        accounts: The accounts file, which need not exist. Each accounts file has logins of its own.
+        folder: The folder of the locks, and of tokens if there is no keyring; None for the user's own.
     """
 
     def __init__(self, accounts: Path, folder: str | os.PathLike[str] | None = None) -> None:
@@ -41,7 +41,7 @@ class Logins:
         self._folder = Path(state_folder()) / "logins" if folder is None else Path(folder)
 
     def of(self, account: str) -> Login:
-        """Return the login of an account, by its section of the accounts file. It need not exist."""
+        """Return the login of an account, named by its section of the accounts file. The login need not exist."""
         name = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', account)}-{self._owner}"
         return Login(account, name, self._folder)
 
@@ -50,8 +50,8 @@ class Login:
     """The login of one account. Any number of threads and processes may use it.
 
     Args:
-        account: Its section of the accounts file, for messages.
-        name: The key under which it is kept.
+        account: The account's section of the accounts file, for messages.
+        name: The key under which the login is kept.
         folder: The folder of the file and the lock.
     """
 
@@ -63,7 +63,7 @@ class Login:
         self._lock = Lock()
         self._known: tuple[Service, Tokens] | None = None
         self._stamp: tuple[int, int] | None = None
-        """Which file it was read from."""
+        """Identifies the version of the file that was read last."""
 
     @property
     def exists(self) -> bool:
@@ -72,19 +72,19 @@ class Login:
 
     @property
     def tokens(self) -> Tokens | None:
-        """What the login gave, as it is now, or None."""
+        """The current tokens, or None if there is no login."""
         found = self._read()
         return found[1] if found else None
 
     def token(self, *, but_not: str = "") -> str:
-        """Return a token that is valid, renewed if it has to be: once, however many processes ask.
+        """Return a valid token. One that is over is renewed first, once, however many processes ask.
 
         Args:
-            but_not: A token that the service refused.
+            but_not: A token that the service refused, which is not returned.
 
         Raises:
             NetworkError: The service that renews it cannot be reached.
-            NotConfigured: The account did not log in, or its login is over.
+            NotConfigured: The account is not logged in, or its login has expired.
         """
         with self._lock:
             if self._known and not self._known[1].is_over and self._known[1].access != but_not:
@@ -99,17 +99,17 @@ class Login:
             return self._known[1].access
 
     def look_again(self) -> None:
-        """Forget the token that is known if another process has changed the login since it was read."""
+        """Forget the cached token if another process has changed the login since it was read."""
         with self._lock:
             if self._known and self._stamp != self._stamp_now():
                 self._known = None
 
     def secret(self, learn: Callable[[Secret], None]) -> LoginSecret:
-        """Return the token as a secret, of which ``learn`` is told each value that it has."""
+        """Return the token as a secret. Each new value of it is passed to ``learn``."""
         return LoginSecret(self, learn)
 
     def keep(self, service: Service, tokens: Tokens) -> str:
-        """Keep what a login gave, and return where.
+        """Keep the tokens of a login, and return the place where they are kept, in words.
 
         Raises:
             ConfigError: It cannot be written.
@@ -118,19 +118,20 @@ class Login:
             return self._write(service, tokens)
 
     def forget(self) -> tuple[Service, Tokens] | None:
-        """Remove what a login gave, and return it, so that it can be revoked; None if there is nothing."""
+        """Remove the tokens and return them, so that they can be revoked; return None if there are none."""
         with self._alone():
             found = self._read()
             self._known = None
             with suppress(FileNotFoundError):
                 self._file.unlink()
             if found and (keyring := keyring_or_none()):
-                with suppress(Exception):  # the backends raise errors of their own if there is no such entry
-                    keyring.delete_password(KEYRING_SERVICE, self._name)
+                with asking_the_keyring():
+                    if keyring.get_password(KEYRING_SERVICE, self._name) is not None:
+                        keyring.delete_password(KEYRING_SERVICE, self._name)
             return found
 
     def _renewed(self, but_not: str) -> tuple[Service, Tokens]:
-        """Return what is kept, after another process renewed it, or this one did. The lock is held."""
+        """Return the kept tokens, renewed by another process or else by this one. The caller holds the lock."""
         found = self._read()
         if found is None:
             raise self._missing("is not logged in")
@@ -157,8 +158,7 @@ class Login:
         try:
             kept = json.loads(self._file.read_text(encoding="utf-8"))
             if kept.get("in") == "keyring":
-                keyring = keyring_or_none()
-                kept = json.loads(keyring.get_password(KEYRING_SERVICE, self._name) or "{}") if keyring else {}
+                kept = json.loads(self._in_keyring())
             return Service.of_json(kept["service"]), Tokens(**kept["tokens"])
         except FileNotFoundError:
             return None
@@ -167,15 +167,30 @@ class Login:
         except (ValueError, KeyError, TypeError):
             raise ConfigError(f"The login in {self._file} is damaged", hint="log in again") from None
 
+    def _in_keyring(self) -> str:
+        """Return what the keyring keeps.
+
+        Raises:
+            ConfigError: It keeps nothing, or cannot be asked.
+        """
+        if not (keyring := keyring_or_none()):
+            raise ConfigError(f"The login of {self._account} is in the keyring, and there is none here")
+        with asking_the_keyring():
+            kept: str | None = keyring.get_password(KEYRING_SERVICE, self._name)
+        if kept is None:
+            raise ConfigError(f"The login of {self._account} is not in the keyring any more", hint="log in again")
+        return kept
+
     def _write(self, service: Service, tokens: Tokens) -> str:
         values = {"access": tokens.access, "refresh": tokens.refresh, "expires": tokens.expires, "scope": tokens.scope}
         text, where = json.dumps({"service": service.as_json(), "tokens": values}), str(self._file)
         if keyring := keyring_or_none():
-            keyring.set_password(KEYRING_SERVICE, self._name, text)
+            with asking_the_keyring():
+                keyring.set_password(KEYRING_SERVICE, self._name, text)
             text, where = json.dumps({"in": "keyring"}), "the keyring"
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, fresh = tempfile.mkstemp(prefix=".", dir=self._file.parent)  # readable by the owner alone
+            descriptor, fresh = tempfile.mkstemp(prefix=".", dir=self._file.parent)  # readable only by its owner
             with open(descriptor, "w", encoding="utf-8") as stream:
                 stream.write(text)
             os.replace(fresh, self._file)
@@ -193,11 +208,11 @@ class Login:
 
 
 class LoginSecret(Secret):
-    """The token of a login: a secret that is looked up, and renewed if it has to be, whenever it is revealed.
+    """The token of a login: a secret that is looked up, and renewed if necessary, whenever it is revealed.
 
     Args:
         login: The login.
-        learn: Told each value that it has, so that texts are masked.
+        learn: Called with each new value, so that it is masked in texts.
     """
 
     __slots__ = ("_learn", "_login")
@@ -211,15 +226,15 @@ class LoginSecret(Secret):
         return True
 
     def look_again(self) -> None:
-        """Have the token looked up anew if another process has changed the login."""
+        """Make the next use look up the token again if another process has changed the login."""
         self._login.look_again()
 
     def reveal(self) -> str:
-        """Return a token that is valid."""
+        """Return a valid token."""
         return self._learned(self._login.token())
 
     def renewed(self, refused: str) -> str:
-        """Return another token than one that the service refused."""
+        """Return a token other than the one that the service refused."""
         return self._learned(self._login.token(but_not=refused))
 
     def _learned(self, token: str) -> str:
@@ -228,7 +243,7 @@ class LoginSecret(Secret):
 
 
 def renewed(request: Request) -> Request | None:
-    """Return a request that the service refused with a login's token that is fresh; None if it carries none."""
+    """Return a refused request with a fresh token of the login; None if the request carries no login's token."""
     for name, value in request.headers.items():
         roots = value.roots if isinstance(value, Secret) else ()
         for login in (each for each in roots if isinstance(each, LoginSecret)):
@@ -239,7 +254,7 @@ def renewed(request: Request) -> Request | None:
 
 
 def _take(descriptor: int, ends: float) -> None:
-    """Lock a file for this process; the system unlocks it when it is closed."""
+    """Lock a file for this process. The system unlocks it when its descriptor is closed."""
     while True:
         try:
             if sys.platform == "win32":
@@ -257,8 +272,19 @@ def _take(descriptor: int, ends: float) -> None:
             time.sleep(0.02)
 
 
+@contextmanager
+def asking_the_keyring() -> Iterator[None]:
+    """Raise a ConfigError if the keyring does not do what it is asked for in the ``with`` block."""
+    from keyring.errors import KeyringError
+
+    try:
+        yield
+    except KeyringError as error:
+        raise ConfigError(f"The keyring cannot be used: {error or type(error).__name__}", hint="unlock it") from None
+
+
 def keyring_or_none() -> Any:
-    """Return the keyring, or None if there is none that can keep anything."""
+    """Return the keyring library, or None if there is no keyring that can store anything."""
     try:
         import keyring
     except ImportError:

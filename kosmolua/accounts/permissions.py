@@ -1,4 +1,4 @@
-"""Permission rules: what an accounts file says about a function."""
+"""Permission rules: which permission an accounts file gives for a function."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DEFAULT_PERMISSIONS: dict[Effect, Permission] = {"read": "allow", "write": "ask"
 
 
 class Rule(NamedTuple):
-    """What decides about a function.
+    """The rule that decides about a function.
 
     Args:
-        permission: What it says.
+        permission: The permission that it gives.
         key: The key of ``permissions``: an effect, a function, or a pattern.
-        section: The section of the accounts file that has it, or None if it is built in.
+        section: The section of the accounts file that contains it, or None if it is built in.
     """
 
     permission: Permission
@@ -44,13 +44,17 @@ def fits(pattern: str, function: Function) -> bool:
 
 
 class Ceiling:
-    """What a tenant may do at most, whatever the accounts allow. What it does not mention is left to them.
+    """The most that a tenant may do, whatever its accounts allow.
 
-    An exact name goes before a pattern, a pattern before an effect. Of several patterns that fit, the strictest holds.
+    A function that no rule of the ceiling fits is left to the accounts.
+
+    A rule for an exact name precedes one for a pattern, and that precedes one for an effect. If several patterns fit,
+    the strictest rule applies.
 
     Args:
-        section: The section of the file that has it, such as ``tenants.acme``.
-        permissions: By effect, by function, such as ``render2.delete_service``, or by pattern, such as ``github.*``.
+        section: The section of the file that contains it, such as ``tenants.acme``.
+        permissions: Permissions by effect, by function, such as ``render2.delete_service``, or by pattern, such as
+            ``github.*``.
     """
 
     def __init__(self, section: str, permissions: Mapping[str, Permission]) -> None:
@@ -66,21 +70,21 @@ class Ceiling:
         return max(found, key=_strictness) if found else self.of_effect(function.effect)
 
     def of_effect(self, effect: Effect) -> Rule | None:
-        """Return the rule about an effect, or None; what holds for writes holds for what destroys too."""
+        """Return the rule about an effect, or None. A rule for ``write`` applies to ``destroy`` too."""
         keys = ("destroy", "write") if effect == "destroy" else (effect,)
         return next((self._rules[key] for key in keys if key in self._rules), None)
 
 
 class Rules:
-    """The rules of one account: its own, and below them its integration's, key by key.
+    """The rules of one account: its own, and for keys that it does not mention those of its integration.
 
-    An exact name goes before a pattern, a pattern before an effect. Of several patterns that fit, the strictest holds.
-    Of these rules and a ceiling, the stricter holds.
+    A rule for an exact name precedes one for a pattern, and that precedes one for an effect. If several patterns fit,
+    the strictest rule applies. If these rules and a ceiling differ, the stricter rule applies.
 
     Args:
         tables: Each section with its ``permissions``, the integration's first.
         integration: The integration's name.
-        ceiling: What the tenant may do at most, if the account is a tenant's.
+        ceiling: The most that the tenant may do, if the account belongs to one.
     """
 
     def __init__(
@@ -104,7 +108,8 @@ class Rules:
     def of_effect(self, effect: Effect) -> Rule:
         """Return the rule for functions that no name and no pattern fits.
 
-        Where ``destroy`` is not mentioned, ``write = "deny"`` denies it too; nothing else of ``write`` extends to it.
+        If ``destroy`` is not mentioned, ``write = "deny"`` denies it too; other permissions of ``write`` do not apply
+        to it.
         """
         return _stricter(self._own_of_effect(effect), self._ceiling.of_effect(effect) if self._ceiling else None)
 

@@ -1,4 +1,4 @@
-"""The sections of accounts.toml: what they hold, and what is refused in them."""
+"""The sections of accounts.toml, and the checks of their keys and values."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _RESERVED = {_OWN, SERVE, TENANTS}
 
 
 class Recordings(NamedTuple):
-    """What ``[kosmolua.recordings]`` says.
+    """The settings in ``[kosmolua.recordings]``.
 
     Args:
-        keep: Seconds for which recordings are kept.
+        keep: How many seconds recordings are kept.
         mcp: Whether the MCP server keeps a recording of each script.
     """
 
@@ -48,7 +48,7 @@ class Section(NamedTuple):
     Args:
         accounts: Each account's table, by name, in alphabetical order.
         names: The names of the accounts, in the same order.
-        default: What ``default`` names, or None.
+        default: The account that ``default`` names, or None.
         permissions: The permissions of the integration, by effect, function or pattern.
     """
 
@@ -63,8 +63,8 @@ class Sections:
 
     Args:
         tables: The content of the file; empty if there is none.
-        path: The file, or where it would be.
-        warn: Called with a sentence if others can read a file that holds a secret itself.
+        path: The file, which need not exist.
+        warn: Called with a sentence if the file contains a secret and other users can read it.
 
     Raises:
         ConfigError: Something in the file is not a section, or ``[kosmolua]`` has a wrong key or value.
@@ -93,7 +93,7 @@ class Sections:
         return sorted(name.removeprefix(prefix) for name in self._tables if name.startswith(prefix))
 
     def settings(self, integration: Integration, account: str) -> Table:
-        """Return the table of an account, whose fields alone are checked.
+        """Return the table of an account, after a check of its fields only.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
@@ -136,7 +136,7 @@ class Sections:
 
     @property
     def recordings(self) -> Recordings:
-        """What ``[kosmolua.recordings]`` says: how long recordings are kept, and whether the MCP server keeps them."""
+        """The settings in ``[kosmolua.recordings]``, with defaults for those that are not given."""
         given = self._own.get("recordings", {})
         keep = {"keep": parse_duration(given["keep"])} if "keep" in given else {}
         return Recordings(**keep, mcp=bool(given.get("mcp", False)))
@@ -157,11 +157,11 @@ class Sections:
                     raise self.wrong(what, *keys, key) from None
 
     def wrong(self, what: str, *keys: str, hint: str | None = None) -> ConfigError:
-        """Return the error for the value at some keys, each inside the one before."""
+        """Return the error for the value at a path of nested keys."""
         return ConfigError(f"{self.place(*keys)}: {what}", hint=hint)
 
     def place(self, *keys: str) -> str:
-        """Return the file, with the line of the innermost of these keys that has a line of its own."""
+        """Return the path of the file, with the line of the innermost of these nested keys that has its own line."""
         if keys and keys[0].startswith(f"{SERVERS}."):
             keys = (keys[0], *(key for key in keys[1:] if key != "default"))
         line = line_of(self.path, *keys)
@@ -192,7 +192,7 @@ class Sections:
 
     @property
     def secrets(self) -> Table:
-        """The secrets that scripts may use, by name, each as the file gives it."""
+        """The secrets that scripts may use, by name, each as it is written in the file."""
         return dict(self._own.get("secrets", {}))
 
     def _check(self, integration: Integration) -> Section:
@@ -208,7 +208,7 @@ class Sections:
     def _check_entry(self, integration: Integration, key: str, value: object) -> None:
         name = integration.name
         if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-            hint = "single brackets make it one"
+            hint = "write it with single brackets"
             raise self.wrong(f"[[{name}.{key}]] is a list of tables, and an account is a table", name, key, hint=hint)
         if key == "permissions":
             self._check_permissions(integration, value, name)
@@ -226,7 +226,7 @@ class Sections:
     def _check_account(self, integration: Integration, account: str, table: Table) -> None:
         name = integration.name
         if "." in account or not account.isprintable() or not account:
-            what = f"[{name}.{account!r}]: an account's name cannot hold a dot or be empty"
+            what = f"[{name}.{account!r}]: an account's name cannot contain a dot or be empty"
             raise self.wrong(what, name, account)
         checks = {} if name.startswith(f"{SERVERS}.") else ACCOUNT_KEYS
         known = [*(field.name for field in integration.account_fields), *checks]
@@ -305,7 +305,7 @@ OWN_KEYS: dict[str, tuple[type, str]] = {
     "recordings": (dict, "a table, such as [kosmolua.recordings]"),
     "journal_required": (bool, "true or false"),
 }
-"""The keys of ``[kosmolua]``, each with its type, also in words."""
+"""The keys of ``[kosmolua]``, each with its type, and a phrase for messages."""
 
 ACCOUNT_KEYS: dict[str, Callable[[Sections, Integration, Any, str, str], None]] = {
     "permissions": Sections._check_permissions,
@@ -313,12 +313,12 @@ ACCOUNT_KEYS: dict[str, Callable[[Sections, Integration, Any, str, str], None]] 
 }
 """The keys of an account's table beside the fields of its integration, each with its check. MCP servers have none.
 
-What needs one reads :meth:`kosmolua.accounts.accounts.Accounts.option`.
+Code that needs a value reads :meth:`kosmolua.accounts.accounts.Accounts.option`.
 """
 
 
 def _with_servers(tables: Table) -> Table:
-    """Return the tables with a section for each MCP server: its permissions, and the rest as its only account."""
+    """Return the tables with a section for each MCP server: its permissions, and its other keys as its only account."""
     servers = tables.get(SERVERS, {})
     if not isinstance(servers, dict) or not all(isinstance(table, dict) for table in servers.values()):
         return tables

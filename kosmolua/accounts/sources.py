@@ -1,4 +1,4 @@
-"""Secret sources: where a value of accounts.toml fetches its secret. A new source is one line in :data:`SOURCES`."""
+"""Secret sources: where a value of accounts.toml can fetch a secret from. :data:`SOURCES` lists them all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Sources:
     Args:
         folder: The folder that relative file names start from.
         environ: The environment that ``{ env = "NAME" }`` reads.
-        warn: Called with a sentence about a file that others can read.
+        warn: Called with a sentence about each secret file that other users can read.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
@@ -41,10 +41,10 @@ class Sources:
         Args:
             where: The key, for messages, such as ``render2.production.api_key``.
             given: The secret itself, or a table with one source.
-            until: When a command must have printed it, by :func:`time.monotonic`.
+            until: The time by which a command must have printed it, on the scale of :func:`time.monotonic`.
 
         Raises:
-            NotConfigured: The source gives no secret, or one that is too short to be masked.
+            NotConfigured: The source provides no secret, or one that is too short to be masked.
         """
         if isinstance(given, str):
             text = given.strip()
@@ -137,9 +137,9 @@ class Source(NamedTuple):
     Args:
         example: Its value in TOML, for messages.
         short: Its value after ``KIND:`` on the command line, for messages.
-        takes: What its value must be, for messages.
+        takes: A phrase for messages that says what its value must be.
         accepts: Returns True if a value has the right type.
-        fetch: Returns the text, given the sources, the key, the value, and the time when it must be there.
+        fetch: Returns the text, given the sources, the key, the value, and the time by which it must return.
     """
 
     example: str
@@ -161,10 +161,10 @@ SOURCES = {
 
 
 def source_of(text: str) -> dict[str, Any]:
-    """Return the source that a text such as ``env:NAME`` names, as the accounts file has it.
+    """Return the source that a text such as ``env:NAME`` names, as a table like those of the accounts file.
 
     Raises:
-        ValueError: It names none.
+        ValueError: The text names no source.
     """
     kind, colon, rest = text.partition(":")
     if kind not in SOURCES or not colon or not rest.strip():
@@ -173,10 +173,10 @@ def source_of(text: str) -> dict[str, Any]:
 
 
 def check_secret(given: object) -> None:
-    """Accept a secret itself, or a table with one source.
+    """Check that a value of accounts.toml is a secret itself, or a table with one source.
 
     Raises:
-        Mismatch: The value of accounts.toml is neither.
+        Mismatch: It is neither.
     """
     if isinstance(given, str):
         return
@@ -190,7 +190,7 @@ def check_secret(given: object) -> None:
 
 
 def check_secrets(given: object) -> None:
-    """Accept a table of secrets by name; raise Mismatch as :func:`check_secret` does."""
+    """Check a table of secrets by name; raise Mismatch as :func:`check_secret` does."""
     if not isinstance(given, dict):
         raise Mismatch('must be a table, such as { NAME = { env = "NAME" } }')
     for name, value in given.items():
@@ -201,6 +201,6 @@ def check_secrets(given: object) -> None:
 
 
 def warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
-    """Warn if a file that holds a secret can be read by others."""
+    """Warn if other users can read a file that contains a secret."""
     if sys.platform != "win32" and path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         warn(f"The secret file {path} can be read by others; run: chmod 600 {path}")

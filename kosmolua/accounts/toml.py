@@ -1,4 +1,4 @@
-"""TOML: an accounts file's text, from where its keys stand to the stanza that is pasted into it."""
+"""TOML: reads an accounts file, finds the lines of its keys, and writes stanzas to paste into it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def parsed(text: str, path: str | os.PathLike[str]) -> Table:
 
     Args:
         text: The text.
-        path: What messages call it.
+        path: Its name in messages.
 
     Raises:
         ConfigError: It is not TOML.
@@ -80,11 +80,11 @@ def _integration_with_two_defaults(text: str, line: int) -> str | None:
 
 
 def line_of(path: Path, *keys: str) -> int | None:
-    """Return the line of the innermost of some nested keys that is written on a line of its own, or None.
+    """Return the line of the innermost of these nested keys that has its own line, or None.
 
     Args:
         path: A TOML file; None is returned if it is missing.
-        keys: The names, each inside the one before: ``("render2", "production", "api_key")``.
+        keys: The names of nested tables and a key, as in ``("render2", "production", "api_key")``.
     """
     text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
     lines = dict(reversed(list(_lines(text))))
@@ -116,7 +116,7 @@ def stanza(integration: Integration, account: str = "default") -> str:
 
 
 def example_file(integrations: Iterable[Integration]) -> str:
-    """Return a whole accounts.toml to start from: one account per integration, and the limits as comments."""
+    """Return a complete accounts.toml to start from: one account per integration, and the limits as comments."""
     accounts = (f"{_comment(integration.about)}\n{stanza(integration)}" for integration in integrations)
     defaults = Limits().as_dict().items()
     limits = (f"# {name} = {_toml(spell_size(int(value)) if name in BYTES else value)}" for name, value in defaults)
@@ -137,7 +137,7 @@ def _line(integration: Integration, field: AccountField) -> str:
 
 
 def assignments(table: Table) -> str:
-    """Return the keys of a table in TOML, a line each."""
+    """Return the keys of a table in TOML, each on a line."""
     return "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in table.items())
 
 
@@ -146,7 +146,7 @@ def _comment(sentence: str) -> str:
 
 
 def _toml(value: object) -> str:
-    """Return a value in TOML, which has no None: lists and tables are written without it."""
+    """Return a value in TOML. Since TOML has no None, it is left out of lists and tables."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

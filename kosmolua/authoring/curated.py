@@ -1,4 +1,4 @@
-"""Curated starts: operations of a document as plain Python functions, with their page, test and replies."""
+"""Curated starts of plugins: operations of a document as plain Python functions, with a page, a test and replies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 from kosmolua.suggestions import did_you_mean
 
 MAX_ABOUT = 80
-"""Characters of a parameter's sentence."""
+"""The most characters of the sentence about a parameter."""
 _FORM = "application/x-www-form-urlencoded"
 _SLOT = re.compile(r"\{([^{}]+)\}")
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Json"}
@@ -35,7 +35,7 @@ _NAME = re.compile(rf"(?!({'|'.join(KEYWORDS)})\Z)[A-Za-z_][A-Za-z0-9_]*")
 _CODE = re.compile(r"\\u([0-9a-f]{4})")
 _SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
 _OF_REQUEST = ("query", "headers", "json", "form", "body", "safe", "timeout", "multipart")
-"""What slots of a path cannot be called, since requests have arguments of these names."""
+"""Names that a parameter in the path cannot have, since the client's methods have arguments of these names."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class _Parameter:
     """A parameter of a curated function.
 
     Args:
-        field: What the document says.
-        name: As Python writes it.
-        kind: What fits.
+        field: The parameter as the document describes it.
+        name: The parameter's name in Python.
+        kind: The type of its values.
     """
 
     field: Field
@@ -54,13 +54,13 @@ class _Parameter:
 
     @property
     def is_nested(self) -> bool:
-        """True if a query or a form has the keys of its tables and the numbers of its lists in brackets."""
+        """True if a query or a form writes keys of its tables and numbers of its list items in brackets."""
         return self.field.style == "deep"
 
     @property
     def line(self) -> str:
         """The parameter in a signature."""
-        written = annotation(replace(self.kind, nullable=False))  # what is required cannot be None in Python
+        written = annotation(replace(self.kind, nullable=False))  # a required parameter cannot be None in Python
         if not self.field.required:
             written += " | None"
         bounds = [each for each in getattr(self.kind, "bounds", ()) if isinstance(each, Range)]
@@ -77,10 +77,10 @@ class Curated:
     Args:
         built: The operation.
         document: Its document.
-        base_url: Where the document says that operations are.
+        base_url: The address of operations according to the document.
 
     Raises:
-        UsageError: A plain function cannot send it.
+        UsageError: A plain function cannot send the operation.
     """
 
     def __init__(self, built: Built, document: Document, base_url: str) -> None:
@@ -98,18 +98,18 @@ class Curated:
 
     @property
     def key(self) -> str:
-        """What ``openapi.toml`` knows the operation by."""
+        """The key of the operation in ``openapi.toml``."""
         return self.operation.id or self.operation.key
 
     @property
     def path(self) -> str:
-        """The template, with the names of Python's arguments."""
+        """The path's template, with the names of the function's parameters."""
         names = {each.field.wire: each.name for each in self._at("path")}
         return _SLOT.sub(lambda slot: f"{{{names[slot[1]]}}}", self.operation.path.partition("?")[0])
 
     @property
     def source(self) -> str:
-        """The function in Python."""
+        """The source of the function in Python."""
         parameters = "".join(each.line for each in sorted(self._parameters, key=lambda each: not each.field.required))
         star = "    *,\n" if parameters else ""
         returns = "dict[str, int]" if self._returns is None else _result(self._returns)
@@ -127,7 +127,7 @@ class Curated:
 
     @property
     def reply(self) -> Json:
-        """What the simulator answers; None for an empty answer."""
+        """The simulator's answer to the operation; None if it is empty."""
         if self._returns is None:
             return None
         reply = self._samples.of(self.operation.result.schema, self.name)
@@ -135,12 +135,12 @@ class Curated:
         return reply if isinstance(usual, str) or isinstance(reply, type(usual)) else usual
 
     def example(self, integration: str) -> str:
-        """Return a Lua script that calls it and prints what comes back."""
+        """Return a Lua script that calls the function and prints the result."""
         given = lua(self.arguments) if self.arguments else ""
         return f"print(json.encode(app.integrations.{integration}.{self.name}({given})))"
 
     def section(self, integration: str) -> str:
-        """Return its section of the page."""
+        """Return the function's section of the page."""
         key = self.operation.key
         return f"## {self.name}\n\nSends `{key}`.\n\n### Example\n\n```lua\n{self.example(integration)}\n```\n"
 
@@ -151,7 +151,7 @@ class Curated:
 
     @property
     def entry(self) -> str:
-        """What ``openapi.toml`` says of the operation, so that there is no second function for it."""
+        """The entry of ``openapi.toml`` for the operation, so that it gets no second function."""
         return f"\n[functions.{json.dumps(self.key)}]\n{assignments({'covered_by': self.name})}"
 
     def _at(self, place: str) -> list[_Parameter]:
@@ -165,8 +165,8 @@ class Curated:
                 text(each.get("url")).rstrip("/") != base_url for each in operation.servers[:1]
             ),
             f"its body is {media}": not (is_json(media) or (media.startswith(_FORM) and body and not body.whole)),
-            "its answer is no JSON": bool(operation.result.media) and not any(map(is_json, operation.result.media)),
-            "a slot of its path takes several segments": any(each.slashes for each in operation.fields),
+            "its answer is not JSON": bool(operation.result.media) and not any(map(is_json, operation.result.media)),
+            "a parameter of its path takes several segments": any(each.slashes for each in operation.fields),
             "it takes cookies": any(each.place == "cookie" for each in operation.fields),
         }
         for each in operation.fields:
@@ -174,14 +174,14 @@ class Curated:
         self._refuse(odd)
 
     def _is_odd_table(self, parameter: _Parameter) -> bool:
-        """Return True for a table outside a body of JSON, unless its keys are written in brackets."""
+        """Return True for a table outside a JSON body, unless its keys are written in brackets."""
         body = self.operation.body
         in_json = parameter.field.place == "body" and body is not None and is_json(body.media[0])
         return isinstance(parameter.kind, (Record, Map)) and not in_json and not parameter.is_nested
 
     def _refuse(self, reasons: Mapping[str, bool]) -> None:
         for reason in (reason for reason, is_so in reasons.items() if is_so):
-            hint = "leave it to the document, beside the others"
+            hint = "leave it out: the document still provides it"
             raise UsageError(f"{self.operation.key} cannot be written as a plain function: {reason}", hint=hint)
 
     def _kind_of_result(self) -> Type | None:
@@ -200,7 +200,7 @@ class Curated:
             yield _Parameter(each, name, reader.read(each.schema, name))
 
     def _is_taken(self, each: Field, name: str) -> bool:
-        """Return True for what a parameter cannot be called, since Python or the function's own lines use the word."""
+        """Return True if a parameter cannot have this name, since Python or the function's own lines use it."""
         return keyword.iskeyword(name) or name == "nested" or (each.place == "path" and name in _OF_REQUEST)
 
     def _fields(self) -> list[Field]:
@@ -241,7 +241,7 @@ class Curated:
         return f"{lines}    {self._sending(arguments)}\n"
 
     def _local(self, word: str) -> str:
-        """Return a name for a variable that no parameter has."""
+        """Return a name for a local variable that differs from all parameters."""
         while any(each.name == word for each in self._parameters):
             word += "_"
         return word
@@ -258,10 +258,10 @@ class Curated:
 
 @dataclass(frozen=True)
 class Start:
-    """A document, and the functions that a plugin begins with.
+    """The start of a plugin: a document, and functions for some of its operations.
 
     Args:
-        ready: The document, with an overlay that leaves the functions' operations to them.
+        ready: The document, with an overlay that leaves out the operations of these functions.
         functions: The functions.
     """
 
@@ -275,10 +275,10 @@ class Start:
 
 
 def curate(ready: Import, wanted: Sequence[str]) -> Start:
-    """Return a start of a plugin, for which some operations become plain functions.
+    """Return the start of a plugin in which some operations become plain functions.
 
     Args:
-        ready: The document, as it would be imported.
+        ready: The document, read as for an import.
         wanted: The operations, each by its function's name, its operationId or ``GET /path``.
 
     Raises:
@@ -299,7 +299,7 @@ def curate(ready: Import, wanted: Sequence[str]) -> Start:
 
 
 def annotation(kind: Type) -> str:
-    """Return a type as Python writes it; tables have any keys."""
+    """Return the Python annotation of a type; that of a table allows any keys."""
     if isinstance(kind, Choice):
         words = _literal(kind)
     elif isinstance(kind, List):
@@ -328,7 +328,7 @@ def lua(value: Json) -> str:
 
 
 def _literal(choice: Choice) -> str:
-    """Return a choice of strings as a Literal, and any other, which Literal cannot be here, as what it chooses from."""
+    """Return a choice of strings as a Literal, and any other choice as the type of its values."""
     if all(isinstance(each, str) for each in choice.values):
         return f"Literal[{', '.join(json.dumps(each, ensure_ascii=False) for each in choice.values)}]"
     are_whole = all(isinstance(each, int) and not isinstance(each, bool) for each in choice.values)
@@ -341,22 +341,22 @@ def _quoted(text: str) -> str:
 
 
 def _table(name: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """Return the lines that put a dict into a variable.
+    """Return the lines that assign a dict to a variable.
 
-    Each pair is a key and its value in Python; without a key it is a dict whose entries are to be in the other.
+    Each pair is a key and the source of its value. With an empty key, the value is a dict whose entries are merged in.
     """
     entries = "".join(f"        {_quoted(key)}: {value},\n" if key else f"        **{value},\n" for key, value in pairs)
     return f"    {name} = {{\n{entries}    }}\n"
 
 
 def _entry(parameter: _Parameter, value: str) -> tuple[str, str]:
-    """Return what a query or a form has of a parameter, as :func:`_table` takes it."""
+    """Return the entry of a parameter in a query or a form, as :func:`_table` takes it."""
     wire = parameter.field.wire
     return ("", f"nested({_quoted(wire)}, {parameter.name})") if parameter.is_nested else (wire, value)
 
 
 def _in_query(parameter: _Parameter) -> str:
-    """Return what a query gets of a parameter: the client repeats lists, and other ways are spelled out."""
+    """Return the source of a parameter's value in a query. The client repeats lists; other styles are written out."""
     separator = _SEPARATORS.get(parameter.field.style)
     if separator is None or not isinstance(parameter.kind, List):
         return parameter.name
@@ -370,7 +370,7 @@ def _in_path(parameter: _Parameter) -> str:
 
 
 def _result(kind: Type) -> str:
-    """Return what a function returns, as far as an answer of the service is sure to be that."""
+    """Return the annotation of a function's result, as precise as the service's answers are certain to match."""
     if isinstance(kind, (Record, Map)) and not kind.nullable:
         return "dict[str, Any]"
     if isinstance(kind, List) and not kind.nullable:
@@ -379,6 +379,6 @@ def _result(kind: Type) -> str:
 
 
 def _sentence(text: str, most: int) -> str:
-    """Return a sentence that can stand between quotes in Python: without quotes or backslashes of its own."""
+    """Return a sentence, cut to ``most`` characters, without quotes and backslashes, for use in a Python string."""
     plain = cleaned(text, most - 4).replace("\\", "/").replace('"', "'").rstrip(".:;,!? ")
     return f"{plain[:1].upper()}{plain[1:]}."

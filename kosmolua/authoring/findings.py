@@ -15,10 +15,10 @@ class Finding:
     """One finding: a part of a plugin that its author should change.
 
     Args:
-        place: Where it is, as ``file:line``.
+        place: The place, as ``file:line``.
         problem: What is wrong.
         remedy: What to do.
-        note: Whether it is a suggestion only.
+        note: Whether it is only a suggestion.
     """
 
     place: str
@@ -43,7 +43,7 @@ class Source:
     Args:
         file: Its file.
         first: The line of its first decorator, or of its ``def``.
-        node: Its syntax tree, whose lines count from the first.
+        node: Its syntax tree, with lines counted from ``first``.
     """
 
     file: str
@@ -51,12 +51,12 @@ class Source:
     node: ast.FunctionDef
 
     def place_of(self, node: ast.expr | ast.stmt | ast.arg) -> str:
-        """Return the file and the line of a part."""
+        """Return the file and the line of a part of the function."""
         return f"{self.file}:{self.first + node.lineno - 1}"
 
     @property
     def parameter_places(self) -> dict[str, str]:
-        """The place of each parameter that Lua gives."""
+        """The place of each parameter that scripts pass, by name."""
         return {argument.arg: self.place_of(argument) for argument in self.node.args.kwonlyargs}
 
     @property

@@ -52,7 +52,7 @@ def check_page(integration: Integration, prose: str | None, file: str) -> Iterat
             )
     for heading in document.sections:
         if _LIKE_A_FUNCTION.fullmatch(heading) and not integration.function(heading):
-            hint = did_you_mean(heading, integration.functions) or "take the section out"
+            hint = did_you_mean(heading, integration.functions) or "remove the section"
             yield Finding(f"{file}:{_line_of(prose, heading)}", f"the section {heading} is about no function", hint)
 
 
@@ -109,7 +109,7 @@ class Example:
     """A piece of Lua.
 
     Args:
-        file: The file that holds it.
+        file: The file that contains it.
         first: The number of its first line there.
         text: The Lua.
     """
@@ -119,19 +119,19 @@ class Example:
     text: str
 
     def place_of(self, line: int) -> str:
-        """Return the file and the line there of a line of the example, counted from 1; a later one is its last."""
+        """Return the file and line of a line of the example, counted from 1; beyond the end it is the last line."""
         last = len(self.text.splitlines())
         return f"{self.file}:{self.first + min(line, last) - 1}"
 
 
 def examples_in(text: str, file: str, first: int = 1) -> Iterator[Example]:
-    """Yield the fenced Lua of a Markdown text that begins on a line of a file."""
+    """Yield the fenced Lua blocks of a Markdown text that begins at line ``first`` of a file."""
     for block in _FENCED.finditer(text):
         yield Example(file, first + text.count("\n", 0, block.start(1)), block[1])
 
 
 def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Finding]:
-    """Yield the examples that do not compile; the sandbox compiles them, and runs none."""
+    """Yield a finding for each example that does not compile. The sandbox compiles the examples but runs none."""
     outcome = runtime.run(_COMPILE, args=[example.text for example in examples])
     if outcome.error:
         raise outcome.error
@@ -143,7 +143,7 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Find
 
 
 def check_calls(example: Example, integration: Integration) -> Iterator[Finding]:
-    """Yield an example's calls of functions that do not exist, and arguments that the function does not take."""
+    """Yield a finding for each call of a missing function, and for each argument that a function does not take."""
     for use in uses_in(example.text, integration.name):
         place = example.place_of(use.line)
         function = integration.function(use.function)

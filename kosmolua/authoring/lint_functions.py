@@ -27,7 +27,7 @@ def check_integration(integration: Integration) -> Iterator[Finding]:
     place, account = integration.origin, integration.account
     module = sys.modules.get(account.__module__)
     if module is not None and not module.__doc__:
-        yield Finding(place, "the module has no docstring", "say in its first line what it knows")
+        yield Finding(place, "the module has no docstring", "describe the service in its first line")
     if not integration.about.endswith("."):
         yield Finding(place, "about is not a sentence", "say what the integration is for, and end with a full stop")
     name = getattr(account, "__name__", "the account")
@@ -101,7 +101,7 @@ _NAMED_LIKE_A_DESTRUCTION = re.compile(r"(delete|destroy|drop|erase|purge|replac
 
 
 def effect_named(name: str, effect: Effect) -> Effect:
-    """Return the effect that a function must have: its own, or the stronger one that its name speaks of."""
+    """Return the effect that a function must have: its own, or a stronger one that its name implies."""
     if _NAMED_LIKE_A_DESTRUCTION.match(name):
         return "destroy"
     return "write" if effect == "read" and _NAMED_LIKE_A_WRITE.match(name) else effect
@@ -128,7 +128,7 @@ def check_effect(function: Function) -> Iterator[Finding]:
 
 
 def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[tuple[str, str]]:
-    """Yield method and place of the requests by which a function changes something, itself or through its package."""
+    """Yield method and place of each changing request in a function, or in functions of its package that it calls."""
     seen.add(function)
     source = source_of(function)
     known = getattr(function, "__globals__", {})
@@ -172,5 +172,5 @@ def _may_be_path(node: ast.expr, known: dict[str, Any]) -> bool:
 
 
 def _is_neighbour(called: FunctionType, caller: Callable[..., Any]) -> bool:
-    """Return True if two functions are of the same module or package."""
+    """Return True if two functions are in the same module or package."""
     return called.__module__.rpartition(".")[0] == caller.__module__.rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""The plan of a new plugin: its name, its address, and how requests carry a credential; each of them checked."""
+"""The plan of a new plugin: its name, its address, and how requests carry a credential, all checked."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Plan:
 
     Args:
         name: The integration's name, which is also that of its folder.
-        base_url: Where the service is.
+        base_url: The base URL of the service.
         auth: One of :data:`AUTH`.
         header: The header that carries the key, if ``auth`` is ``header``.
         parameter: The query parameter that carries it, if ``auth`` is ``query``.
-        prefix: The word before a bearer's token or before the key in a header, if it is not the usual one.
-        settings: Headers that every request has.
+        prefix: The word before a bearer token or before the key in a header, if it is not the usual one.
+        settings: Further headers that every request has.
 
     Raises:
-        UsageError: One of them is invalid.
+        UsageError: A value is invalid.
     """
 
     name: str
@@ -61,12 +61,12 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """The name as a heading has it."""
+        """The name, written as a heading."""
         return self.name.replace("_", " ").capitalize()
 
 
 def check_name(name: str, taken: Container[str] = ()) -> str:
-    """Return a name that a new plugin can have.
+    """Return the name of a new plugin, after a check.
 
     Args:
         name: The name.
@@ -88,10 +88,10 @@ def check_name(name: str, taken: Container[str] = ()) -> str:
 
 
 def check_url(url: str) -> str:
-    """Return a base URL that an account can have.
+    """Return the base URL of a service, after a check.
 
     Raises:
-        UsageError: It is not such a URL.
+        UsageError: It is not a base URL.
     """
     if not _URL.fullmatch(url):
         raise UsageError(f"{url!r} is not a base URL", hint="such as https://api.example.com/v1, without user or query")
@@ -99,18 +99,18 @@ def check_url(url: str) -> str:
 
 
 def check_auth(auth: str) -> str:
-    """Return one of :data:`AUTH`.
+    """Return a kind of authentication, after a check.
 
     Raises:
-        UsageError: It is not one of them.
+        UsageError: It is not one of :data:`AUTH`.
     """
     if auth not in AUTH:
-        raise UsageError(f"There is no auth {auth!r}", hint=f"choose {', '.join(AUTH)}")
+        raise UsageError(f"{auth!r} is not a kind of authentication", hint=f"choose {', '.join(AUTH)}")
     return auth
 
 
 def check_token(name: str) -> str:
-    """Return a name that a header or a parameter can have.
+    """Return the name of a header or a parameter, after a check.
 
     Raises:
         UsageError: The name is invalid.
@@ -121,14 +121,14 @@ def check_token(name: str) -> str:
 
 
 def with_access(plan: Plan, access: Access) -> Plan:
-    """Return a plan with what a document says of its service: the address, the credential and the headers.
+    """Return a plan completed from a document: with the service's address, credential and headers.
 
     Args:
-        plan: The plan; an address or a credential that it has goes before the document's.
-        access: What the document says.
+        plan: The plan. Its own address or credential takes precedence over the document's.
+        access: The access that the document describes.
 
     Raises:
-        UsageError: The document says something that an account of a few lines cannot do, and the plan nothing else.
+        UsageError: The document requires more than a simple account can do, and the plan does not replace it.
     """
     url = access.base_url
     for each in access.variables:
@@ -136,7 +136,7 @@ def with_access(plan: Plan, access: Access) -> Plan:
     if plan.base_url == EXAMPLE_URL:
         if not url or "{" in url:
             hint = "say where the service is with --base-url, such as --base-url https://api.example.com/v1"
-            raise UsageError(f"The document of {plan.name} names no whole address", hint=hint)
+            raise UsageError(f"The document of {plan.name} names no complete address", hint=hint)
         plan = replace(plan, base_url=check_url(url))
     plan = replace(plan, settings=[each for each in access.settings if each.required or each.default is not None])
     if plan.auth != "none" or not access.alternatives:

@@ -1,4 +1,4 @@
-"""The scaffold of a new plugin, which loads, runs and passes its own test as it is written."""
+"""The scaffold of a new plugin, which loads, runs and passes its own test without changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kosmolua.authoring.curated import Start
     from kosmolua.catalog.openapi.security import Setting
 _CALLED = ("between", "nested")
-"""What a plugin imports only if its functions call it."""
+"""Names that a plugin imports only if its functions use them."""
 
 
 def write(plan: Plan, parent: Path, start: Start | None = None) -> list[Path]:
@@ -25,11 +25,12 @@ def write(plan: Plan, parent: Path, start: Start | None = None) -> list[Path]:
 
     Args:
         plan: The description of the plugin.
-        parent: Where its folder is put.
-        start: The document that it extends, and the functions written from that; without it, an example.
+        parent: The folder in which the plugin's folder is created.
+        start: The document that the plugin extends, and functions written from it; without it, the plugin has an
+            example.
 
     Raises:
-        UsageError: The folder already exists, or it cannot be written.
+        UsageError: The plugin's folder already exists, or cannot be written.
     """
     folder = parent / plan.name
     try:
@@ -80,7 +81,7 @@ def _texts(plan: Plan, start: Start | None) -> dict[str, str]:
 
 
 def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str]:
-    """Return what the templates of a plugin that extends a document have besides."""
+    """Return the additional values for the templates of a plugin that extends a document."""
     sources = "\n\n".join(each.source for each in start.functions)
     return {
         "imports": ", ".join(each for each in [*imports, "nested"] if each not in _CALLED or f"{each}(" in sources),
@@ -108,9 +109,9 @@ class _Scheme:
 
     Args:
         fields: Lines of the account class.
-        headers: Entries of the headers that the client gets.
-        argument: What the client gets besides.
-        test: Python that shows where the credential was in ``request``.
+        headers: Entries of the client's argument ``headers``.
+        argument: A further argument of the client.
+        test: A Python expression that is true if ``request`` carries the credential.
     """
 
     fields: str = ""
@@ -120,7 +121,7 @@ class _Scheme:
 
     @property
     def arguments(self) -> str:
-        """What the client gets besides what it always gets, with a comma before it."""
+        """The client's arguments for authentication, as source that begins with a comma."""
         headers = f"headers={{{', '.join(self.headers)}}}" if self.headers else ""
         return "".join(f", {each}" for each in (self.argument, headers) if each)
 
@@ -166,7 +167,7 @@ def _scheme(plan: Plan) -> _Scheme:
 
 
 def _fields(settings: Sequence[Setting]) -> str:
-    """Return the lines of the account class for headers that every request has, those without a default first."""
+    """Return the lines of the account class for headers of every request, those without a default first."""
     lines = [
         f'    {each.field}: Annotated[{"Secret" if each.secret else "str"}, "Sent as {each.header}."]'
         + (f" = {json.dumps(each.default)}" if each.default is not None else "")

@@ -1,4 +1,4 @@
-"""LuaCATS definitions of everything that a script can name, for editors to complete and check."""
+"""LuaCATS definitions of everything that a script can name, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import APP, ROOT, SCRIPTS, lua_path, qualified, root_and_name
 
 FOLDER = "kosmolua"
-"""The folder of the definitions, below the one that is asked for."""
+"""The folder of the definitions, inside the workspace's folder."""
 
 SETTINGS = {
     "$schema": "https://raw.githubusercontent.com/LuaLS/vscode-lua/master/setting/schema.json",
@@ -23,7 +23,7 @@ SETTINGS = {
     "workspace.checkThirdParty": False,
     "workspace.library": [FOLDER],
 }
-"""Of lua-language-server, see https://luals.github.io/wiki/settings/."""
+"""The settings of lua-language-server that the definitions need, see https://luals.github.io/wiki/settings/."""
 
 _META = "---@meta"
 
@@ -41,8 +41,8 @@ def write_stubs(catalog: Integrations, folder: Path) -> list[Path]:
         The files written.
 
     Raises:
-        ConfigError: The ``.luarc.json`` that is there is not plain JSON and stays as it is, after the definitions are
-            written; or a file cannot be written.
+        ConfigError: An existing ``.luarc.json`` is not plain JSON; it is left unchanged, and the definitions are
+            written. Or a file cannot be written.
     """
     written = [_write(folder / FOLDER / name, text) for name, text in _definitions(catalog)]
     settings = folder / ".luarc.json"
@@ -68,13 +68,13 @@ def _settings(path: Path) -> dict[str, object]:
     except ValueError as error:
         raise _unreadable(path, f"is not plain JSON: {error}") from None
     if not isinstance(present, dict):
-        raise _unreadable(path, "does not hold an object")
+        raise _unreadable(path, "does not contain a JSON object")
     return present | SETTINGS
 
 
 def _unreadable(path: Path, problem: str) -> ConfigError:
-    """Return the error for settings that are not plain JSON and so are left to their owner, with what they need."""
-    what = f"The definitions are written, and {path} is as it was, since it {problem}; what it needs is"
+    """Return the error for settings that are not plain JSON; it shows the lines to add to them by hand."""
+    what = f"The definitions are written, but {path} is unchanged, since it {problem}; add this to it"
     return ConfigError(what, hint=json.dumps(SETTINGS, indent=2))
 
 

@@ -1,1 +1,1 @@
-"""The broker: everything a script asks of the host."""
+"""The broker answers everything that a script requests from the host."""

@@ -1,4 +1,4 @@
-"""Answers: what a recording says to the questions of a script that runs again."""
+"""Answers: the recorded answers to the requests of a script that runs again."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from kosmolua.broker.recording import Event, Recording, events_of, question
 from kosmolua.errors import ApiError, KosmoError
 
 REPEATABLE = ("describe", "doc")
-"""Kinds of questions whose answer serves again if a changed script asks more often."""
+"""Kinds of requests whose answer is used again if a changed script makes them more often."""
 
 
 @dataclass
 class Answer:
-    """The answer to one question.
+    """The recorded answer to one request.
 
     Args:
-        line: The line of its event.
-        order: Which answers the script got before: those of a smaller order.
-        branch: The branch of ``parallel`` that asked.
-        ask: The question.
-        value: The answer, as JSON; None if it is an error, or was never given.
-        error: The stored error, or None.
-        call: What is known of the call, if it was one.
+        line: The line of its event in the recording.
+        order: Its position: the script got all answers of a smaller order before this one.
+        branch: The branch of ``parallel`` that made the request.
+        ask: The request, as a recording stores it.
+        value: The answer, as JSON; None if it is an error, or if there was no answer.
+        error: The recorded error, or None.
+        call: The recorded details of the call, if the request was a call.
         is_under_way: Whether it is a write that was sent and has no answer.
     """
 
@@ -42,18 +42,18 @@ class Answer:
 
     @property
     def is_write(self) -> bool:
-        """True if it is that of a call which writes or destroys."""
+        """True if it answers a call that writes or destroys."""
         return self.call is not None and self.call.get("effect") in ("write", "destroy")
 
 
 class Answers:
-    """The answers of a recording, each of which is taken once.
+    """The answers of a recording. Each is used once.
 
-    An answer is found by the question, by the branch of ``parallel`` that asks, and by how many times that branch asked
-    it before. For a script that was changed since, the branch does not matter if it has no answer of its own.
+    An answer is found by the request, by the branch of ``parallel`` that makes it, and by how many times that branch
+    made it before. If the script was changed, a branch without an answer of its own gets that of another branch.
 
     Args:
-        recording: The recording; None has no answers.
+        recording: The recording; None for no answers.
         is_changed: Whether the script was changed.
     """
 
@@ -69,7 +69,7 @@ class Answers:
             self._of_any_branch[key].append(answer)
 
     def take(self, branch: str, ask: list[Any]) -> Answer | None:
-        """Return the answer to a question, or None if the recording has none."""
+        """Return the answer to a request, or None if the recording has none."""
         key = question(ask)
         waiting = self._waiting.get((branch, key))
         answer = waiting.popleft() if waiting else None
@@ -91,17 +91,17 @@ class Answers:
 
     @property
     def contents(self) -> dict[str, str]:
-        """The bytes in base64 that the script has handles of, by the handles' names."""
+        """The bytes in base64 for which the script has handles, by the handles' names."""
         answers = (answer.value for answer in self.all if isinstance(answer.value, protocol.Answer))
         return {name: content for value in answers for _, name, content in value.contents}
 
     @property
     def left(self) -> list[Answer]:
-        """The calls that the script has not asked for."""
+        """The recorded calls that the script has not made again."""
         return [answer for answer in self.all if answer.call and not answer.is_taken]
 
     def done_already(self, path: str, account: str, arguments: object) -> Answer | None:
-        """Return a write of the recording that a script asks for in another way than before, or None."""
+        """Return a recorded write that the script now makes in a different way, or None."""
         for answer in self.left:
             call = answer.call or {}
             same = (call.get("path"), call.get("account"), call.get("arguments")) == (path, account, arguments)
@@ -111,7 +111,7 @@ class Answers:
 
 
 def _answers_of(recording: Recording) -> list[Answer]:
-    """Return the answers of a recording, those of writes under way included, with what a person decided of them."""
+    """Return the answers of a recording. Writes under way are included, with what a person decided about them."""
     found: dict[int, Answer] = {}
     intents: dict[int, int] = {}
     given: dict[int, int] = {}
@@ -148,7 +148,7 @@ def _answers_of(recording: Recording) -> list[Answer]:
 
 
 def _drop(found: dict[int, Answer], intents: dict[int, int], number: int) -> None:
-    """Drop the intent of a call."""
+    """Remove the recorded intent of a call."""
     for request, line in list(intents.items()):
         if number_of(found[line]) == number:
             del found[line], intents[request]
@@ -160,7 +160,7 @@ def number_of(answer: Answer) -> int:
 
 
 def may_have_been_done(answer: Answer, error: KosmoError) -> bool:
-    """Return True if a failed write may have been done: no service said that it refused it."""
+    """Return True if a failed write may have been carried out, since no service said that it refused it."""
     call = answer.call or {}
     if not answer.is_write or call.get("status") == "refused":
         return False
@@ -168,7 +168,7 @@ def may_have_been_done(answer: Answer, error: KosmoError) -> bool:
 
 
 def calls_of(recording: Recording) -> dict[int, Event]:
-    """Return what is known of each call of a recording, by its number."""
+    """Return the recorded details of each call, by its number."""
     calls: dict[int, Event] = {}
     for _, event in events_of(recording, "intent", "answer", "decision", "end"):
         kind = event["event"]
@@ -184,7 +184,7 @@ def calls_of(recording: Recording) -> dict[int, Event]:
 
 
 def summaries(calls: Iterable[Event]) -> list[dict[str, object]]:
-    """Return the entries of calls in an outcome, in the order of their numbers."""
+    """Return the calls as entries of an outcome, in the order of their numbers."""
     names = ("path", "account", "effect", "status", "duration_ms", "error")
     ordered = sorted(calls, key=lambda call: int(call.get("number", 0)))
     return [{name: call.get(name) for name in names} for call in ordered]

@@ -1,4 +1,4 @@
-"""Approvals: the questions that a person is asked about calls, and who asks."""
+"""Approvals: the questions that a person is asked about calls, and the callbacks that ask them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ class Approval:
         path: The function, such as ``render2.create_service``.
         account: The account.
         effect: ``read``, ``write`` or ``destroy``.
-        arguments: By name, secrets redacted.
-        about: The function's sentence.
-        names: What the service calls the thing that an argument's id stands for, by the argument's name, as far as the
-            integration knows.
+        arguments: The arguments by name, with secrets redacted.
+        about: The first sentence of the function's docstring.
+        names: For each argument that is an id, the service's name of the object, as far as the integration knows it.
         number: The call's number in its run.
     """
 
@@ -42,14 +41,14 @@ class Unanswered(Enum):
 
 
 UNANSWERED: Final = Unanswered.UNANSWERED
-"""What a person who was asked and did not answer in time says."""
+"""Returned in place of an answer if a person was asked and did not answer in time."""
 Reply: TypeAlias = "bool | Unanswered"
 Approve: TypeAlias = "Callable[[Approval], Reply]"
 """Asks a person about a call, and returns True for yes.
 
-:data:`UNANSWERED` means that nobody answered: a run that is recorded is paused by it, in any other the call is denied.
-If it has a method ``approve_many``, that gets a list of the calls that wait at the same time, and returns a list of
-answers in the same order. If it has a ``name``, the journal has it as who approved.
+:data:`UNANSWERED` means that nobody answered: a recorded run is then paused, and in any other run the call is denied.
+If the object has a method ``approve_many``, it is called with a list of the calls that wait at the same time, and
+returns a list of answers in the same order. If it has a ``name``, the journal names it as the person who approved.
 """
 
 
@@ -58,7 +57,7 @@ Decided: TypeAlias = "Callable[[Approval], bool | None]"
 
 
 Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
-"""Asks a person about a message and what is shown with it, and returns True for yes."""
+"""Asks a person to confirm a message, with values shown beside it, and returns True for yes."""
 
 
 def _directly(work: Callable[[], _T]) -> _T:
@@ -70,10 +69,10 @@ class Asker:
 
     Args:
         approve: The callback. Only True allows the call; :data:`UNANSWERED` means that nobody answered.
-        within: Calls a function in the place where the callback may be called, and returns its result.
+        within: Calls a function in the thread where the callback may be called, and returns its result.
 
     Raises:
-        TypeError: ``approve`` is a coroutine function, whose answer nothing would wait for.
+        TypeError: ``approve`` is a coroutine function, which nothing would await.
     """
 
     def __init__(self, approve: Approve, within: Callable[[Callable[[], Any]], Any] = _directly) -> None:
@@ -87,7 +86,7 @@ class Asker:
 
     @property
     def name(self) -> str:
-        """Who is asked, as the journal has it."""
+        """The name of the person who is asked, for the journal."""
         return str(getattr(self._approve, "name", ""))
 
     def __call__(self, approval: Approval) -> Reply:
@@ -95,7 +94,7 @@ class Asker:
         return _reply(self._within(lambda: self._approve(approval)))
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
-        """Ask about several calls, and return the answers in the same order; what is not answered is no."""
+        """Ask about several calls, and return the answers in the same order. A missing answer counts as no."""
         many = self._many
         if len(approvals) == 1 or many is None or not self.takes_many:
             return [self(approval) for approval in approvals]

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from kosmolua.http.transport import Transport
 
 VERSION = 1
-"""Of the file that keeps the state of simulators."""
+"""The format of the file that keeps the state of simulators."""
 LOCK_TIMEOUT = 2.0
-"""Seconds to wait for another run that is about to give the file back."""
+"""Seconds to wait for another run that is about to release the file."""
 POLL_INTERVAL = 0.05
 REQUEST_SECONDS = 1.0
-"""What a request takes of simulated time."""
+"""Seconds of simulated time that a request takes."""
 GLANCE_SECONDS = 0.001
-"""What a look at the clock takes of it, so that a script which looks until some time has passed comes to an end."""
+"""Seconds of simulated time that reading the clock takes, so that a script which polls the clock ends."""
 
 
 class Sender(Protocol):
@@ -37,9 +37,9 @@ class Sender(Protocol):
         """Send a request and return the answer.
 
         Args:
-            request: What to send.
-            until: The deadline.
-            observe: Called with each attempt.
+            request: The request.
+            until: Returns the deadline.
+            observe: Called with each attempt to send it.
         """
 
 
@@ -63,8 +63,9 @@ class Live:
     """Sends requests to the services, over one transport for each account.
 
     Args:
-        option: Returns what an account's table says of a key, see :meth:`kosmolua.accounts.accounts.Accounts.option`.
-        limits: The folder where processes of this machine tell each other of rate limits, or None.
+        option: Returns the value of a key in an account's table, see
+            :meth:`kosmolua.accounts.accounts.Accounts.option`.
+        limits: The folder through which processes of this machine share rate limits, or None.
     """
 
     def __init__(self, option: Callable[[Integration, str, str], Any], limits: str | None = None) -> None:
@@ -75,7 +76,7 @@ class Live:
         self._lock = RLock()
 
     def sleep(self, seconds: float) -> float:
-        """Return the seconds: services know only real time."""
+        """Return the seconds unchanged: real services use real time."""
         return seconds
 
     def time(self) -> float:
@@ -130,7 +131,7 @@ def one_at_a_time(send: Send) -> Sender:
 
 
 class Canned:
-    """A backend for tests. ``requests`` holds every request, in order.
+    """A backend for tests. ``requests`` has every request, in order.
 
     Args:
         answers: Takes an account's name and returns the function that answers its requests.
@@ -143,7 +144,7 @@ class Canned:
         self._lock = Lock()
 
     def sleep(self, seconds: float) -> float:
-        """Wait for nothing."""
+        """Return 0: scripts do not wait."""
         return 0.0
 
     def time(self) -> float:
@@ -172,16 +173,16 @@ class Canned:
 class Simulated:
     """Answers requests from the integrations' simulators, one for each account.
 
-    They share one time, which starts at :data:`kosmolua.clock.SIMULATION_START`. Requests take a second of it, and
-    scripts that sleep as long as they say. A simulator may take ``clock``, which returns it in seconds since 1970,
-    ``failures``, the ways in which functions fail by their names, and ``state``, what its ``dump()`` returned earlier.
+    They share one simulated time, which starts at :data:`kosmolua.clock.SIMULATION_START`. A request takes one second
+    of it, and a script's ``sleep`` as many as it asks for. A simulator may take ``clock``, which returns it in seconds
+    since 1970, ``failures``, how functions fail, by their names, and ``state``, which its ``dump()`` returned earlier.
 
     Args:
         file: The file that keeps the state of the simulators; None keeps it in memory.
         failures: How functions fail, such as ``build_failed`` for ``render2.trigger_deploy``.
 
     Raises:
-        ConfigError: The file cannot be read, is not one of these, or another run has it.
+        ConfigError: The file cannot be read, is not a file of simulator state, or is used by another run.
     """
 
     def __init__(self, file: str | os.PathLike[str] | None = None, failures: Mapping[str, str] | None = None) -> None:
@@ -203,7 +204,7 @@ class Simulated:
         self._lock = Lock()
 
     def sleep(self, seconds: float) -> float:
-        """Move the clock of the simulators on. Nothing waits."""
+        """Advance the clock of the simulators without waiting; return 0."""
         self._move_on(seconds)
         return 0.0
 
@@ -215,7 +216,7 @@ class Simulated:
         """Return the simulator of an account.
 
         Raises:
-            ConfigError: It does not know a failure, or its state in the file is not its own.
+            ConfigError: It does not know a failure, or cannot use its state in the file.
             NotConfigured: The integration has none.
         """
         if integration.simulate is None:
@@ -228,7 +229,7 @@ class Simulated:
             return self._senders[key]
 
     def close(self) -> None:
-        """Write the state into its file, if there is one, and forget it."""
+        """Write the state of the simulators to the file, if there is one, and forget it."""
         with self._lock:
             try:
                 if self._file and self._simulators:
@@ -241,7 +242,7 @@ class Simulated:
                 self._senders.clear()
 
     def _release(self) -> None:
-        """Let other runs have the file, which is removed if there is nothing in it."""
+        """Release the file for other runs; remove it if it is empty."""
         reserved, self._reserved = self._reserved, None
         if reserved is None:
             return
@@ -284,10 +285,10 @@ class Simulated:
 
 
 def _reserve(file: Path) -> int | None:
-    """Return a descriptor that locks a file for this run alone; None where files have no such locks.
+    """Return a descriptor that locks a file for this run alone; None if the system has no file locks.
 
     Raises:
-        ConfigError: Another run has it, or it cannot be opened.
+        ConfigError: Another run uses the file, or it cannot be opened.
     """
     try:
         import fcntl
@@ -307,13 +308,13 @@ def _reserve(file: Path) -> int | None:
             if monotonic() > ends:
                 os.close(descriptor)
                 hint = "wait until it has ended, or give each run a file of its own"
-                raise ConfigError(f"Another run has the simulators' state in {file}", hint=hint) from None
+                raise ConfigError(f"Another run uses the simulators' state in {file}", hint=hint) from None
             sleep(POLL_INTERVAL)
         os.close(descriptor)
 
 
 def _is_at(descriptor: int, file: Path) -> bool:
-    """Return True if an open file is the one of this name."""
+    """Return True if an open file is the one that has this name now."""
     try:
         return os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:
@@ -336,12 +337,14 @@ def _read(file: Path) -> dict[str, Any]:
         or not isinstance(kept.get("accounts"), dict)
         or not isinstance(kept.get("seconds"), (int, float))
     ):
-        raise ConfigError(f"{file} does not hold the state of simulators", hint="name a new file, or remove this one")
+        raise ConfigError(
+            f"{file} does not contain the state of simulators", hint="name a new file, or remove this one"
+        )
     return kept
 
 
 def _write(file: Path, state: Mapping[str, Any]) -> None:
-    """Replace a file as a whole, readable by its owner only."""
+    """Replace the whole file in one step, readable by its owner only."""
     import tempfile
 
     try:

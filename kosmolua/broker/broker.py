@@ -1,4 +1,4 @@
-"""The broker of a run: the only place through which a script learns anything."""
+"""The broker of a run: it answers all requests of a script."""
 
 from __future__ import annotations
 
@@ -51,30 +51,30 @@ CLOSE_TIMEOUT = 1.0
 """Seconds to wait, when a run is over, for records that are being written."""
 MAX_NAMED_CALLS = 3
 MAX_SCRIPTS = 16
-"""Scripts that may call each other, one inside the other."""
+"""How deeply scripts may call each other."""
 
 
 class Broker:
     """Answers the requests of one run with JSON text. Any number of threads may use it.
 
     Args:
-        host: What all runs share.
-        clock: Counts down to the end of the run.
-        limits: What the run may use.
-        read_only: Deny every write of this run.
+        host: The parts that all runs share.
+        clock: The clock that counts down to the run's deadline.
+        limits: The limits of the run.
+        read_only: Deny every call that writes or destroys.
         allow: Functions that need no approval in this run.
         deny: Functions that are denied in this run.
         approve: Asks a person about a call; without it, calls that need approval are refused.
         watch: Called when a call starts and when it ends.
-        origin: What makes the calls, for the journal.
-        pages: Notes the lists that calls return in part; None if nobody wants to know.
+        origin: The script that makes the calls, for the journal.
+        pages: Notes incomplete lists that calls return; None if they need not be reported.
         run: The id of the run; by default a new one.
-        earlier: The number of calls that the run made before, in another process.
-        plan: Notes writes instead of having them sent, or allows those of a plan alone.
-        decided: What a person decided about a call beforehand, True for yes, or None. Where nobody can be asked, such
-            a call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
+        earlier: The number of calls that the run has made already, in another process.
+        plan: Notes writes instead of sending them, or allows only those of a plan.
+        decided: Returns what a person decided about a call beforehand: True for yes, or None. If nobody decided and
+            nobody can be asked, the call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
         catalog: Resolves paths; by default the host's.
-        contents: Keeps the bytes that the script has handles of; by default for this run alone.
+        contents: Keeps the bytes for which the script has handles; by default only those of this run.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Broker:
         self._watch = watch
         self._contents = contents
         self._accounts = OpenAccounts(host, lambda: clock.ends)
-        # Under the lock.
+        # Guarded by the lock.
         self._lock = RLock()
         self._is_idle = Condition(self._lock)
         self._earlier = earlier
@@ -142,8 +142,8 @@ class Broker:
 
         Args:
             verb: ``list``, ``search`` or ``read``.
-            given: What the caller passed.
-            fault: As :meth:`call` takes it.
+            given: The arguments that the caller passed.
+            fault: The same as for :meth:`call`.
 
         Raises:
             CallError: No page has this name, or the arguments do not fit.
@@ -163,13 +163,13 @@ class Broker:
     def script(
         self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None, through: tuple[str, ...]
     ) -> str:
-        """Return what the child needs to run another script: ``source``, ``name``, ``params`` and ``through``.
+        """Return the JSON from which the child runs another script: ``source``, ``name``, ``params`` and ``through``.
 
         Args:
             path: ``scripts.NAME``.
-            given: What the caller passed.
-            fault: As :meth:`call` takes it.
-            through: The scripts through which it is called, the outermost first.
+            given: The arguments that the caller passed.
+            fault: The same as for :meth:`call`.
+            through: The scripts that called each other to get here, the outermost first.
 
         Raises:
             CallError: There is no such script, the arguments do not fit, or scripts call each other without end.
@@ -205,15 +205,16 @@ class Broker:
 
         Args:
             path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``integrations.`` before it.
-            given: What the caller passed: nothing, one mapping of named arguments, or values in declared order.
-            fault: What kept the caller from passing its arguments: ``where`` and ``problem``.
-            line: The line of the script that makes it, if known.
-            through: The scripts through which it is made, the outermost first.
-            secrets: Where a secret stands in the arguments, and its name, of each.
-            contents: Where bytes stand in the arguments, and the name of their handle, of each.
+            given: The arguments that the caller passed: nothing, one mapping of named arguments, or values in declared
+                order.
+            fault: Why the caller's arguments could not be encoded, if so: ``where`` and ``problem``.
+            line: The line of the script that makes the call, if known.
+            through: The scripts that called each other to get here, the outermost first.
+            secrets: For each secret in the arguments, its place and its name.
+            contents: For each handle of bytes in the arguments, its place and its name.
 
         Raises:
-            CallError: The call was refused or failed; its record says which.
+            CallError: The call was refused, or it failed; the call's record says which.
             LimitExceeded: The run may make no more calls, or the value is too large.
         """
         call = self._begin(path)
@@ -238,10 +239,10 @@ class Broker:
                 self._watch(CallEnded(record))
 
     def content(self, name: str) -> str:
-        """Return the base64 of bytes as JSON, without the secrets in it.
+        """Return the base64 of bytes as JSON, with secrets masked.
 
         Args:
-            name: That of their handle.
+            name: The name of their handle.
 
         Raises:
             CallError: They are no longer kept.
@@ -254,7 +255,7 @@ class Broker:
         return protocol.encode(self._host.redactor.text(text))
 
     def handed_out(self, answer: str) -> Any:
-        """Return the value of an answer as a program gets it: with secrets and bytes where scripts have handles."""
+        """Return the value of an answer for a Python program: with the secrets and bytes in place of handles."""
         value = self.handles.handed_out(json.loads(answer), answer)
         for place, _, content in answer.contents if isinstance(answer, protocol.Answer) else ():
             holder, key = reach([value], (1, *place))
@@ -262,28 +263,28 @@ class Broker:
         return protocol.Truncated(value) if isinstance(answer, protocol.Answer) and answer.truncated else value
 
     def sleep(self, seconds: float) -> float:
-        """Let time pass for a script that waits, and return for how many seconds the script really has to wait."""
+        """Let time pass for a script that sleeps, and return how many seconds it really has to wait."""
         real = self._host.backend.sleep(seconds)
         if real and self._watch:
             self._watch(Waiting(real))
         return real
 
     def time(self, clock: str, own: float) -> float:
-        """Return the time for a script whose clocks are the host's.
+        """Return the time for a script that uses the host's clocks.
 
         Args:
             clock: ``wall``, in seconds since 1970, or ``cpu``, the seconds of processor time of the script.
-            own: What the script's own process says.
+            own: The time by the clock of the script's own process.
         """
         return self._host.backend.time() if clock == "wall" else own
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Note that the script looks at what a planned call returns."""
+        """Note that the script reads a field of a planned call's result."""
         if self._plan:
             self._plan.peek(number, key, line)
 
     def identify(self, integration: Integration, account: str) -> str:
-        """Make one cheap call with an account and return who it is, in the service's words.
+        """Make one cheap call with an account and return the name that the service knows it by.
 
         Raises:
             CallError: The account cannot be used, or the call failed.
@@ -300,17 +301,17 @@ class Broker:
             raise
 
     def redact(self, result: list[Any]) -> list[Any]:
-        """Return what a script returned without the secrets that were in use."""
+        """Return the values that a script returned, with the secrets in use masked."""
         knows = self._host.redactor.knows(protocol.encode(result))
         return [self._host.redactor.value(value) for value in result] if knows else result
 
     def redact_output(self, piece: bytes) -> bytes:
-        """Return what a script printed without the secrets that were in use."""
+        """Return a piece of a script's output, with the secrets in use masked."""
         text = protocol.to_text(piece)
         return protocol.to_bytes(self._host.redactor.text(text)) if self._host.redactor.knows(text) else piece
 
     def redact_error(self, error: KosmoError) -> None:
-        """Take the secrets that were in use out of an error, and drop its cause if that shows one."""
+        """Mask the secrets in use in an error, and drop its cause if that shows one."""
         from traceback import format_exception
 
         for name, value in list(vars(error).items()):
@@ -381,7 +382,7 @@ class Broker:
         return self._encode(target, value)
 
     def _resolve(self, call: Call) -> Target:
-        """Return what a call's path leads to, and note it."""
+        """Return the target of a call's path, and note it in the call."""
         try:
             target = self._catalog.resolve(call.path)
         except KosmoError as error:
@@ -411,7 +412,7 @@ class Broker:
         return Names(self._accounts)
 
     def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
-        """Return the names behind the ids among arguments, as far as the integration can tell and they come in time."""
+        """Return the services' names for ids in the arguments, if the integration can look them up in time."""
         naming = target.integration.naming
         if naming and self._host.accounts.permission(target.integration, target.account, "read") == "deny":
             return {}
@@ -430,7 +431,7 @@ class Broker:
         handler: Callable[..., object],
         arguments: Mapping[str, object],
     ) -> object:
-        """Call an integration's function with an open account, within the time that a call may take."""
+        """Call an integration's function with an open account, within the time limit of a call."""
         ends, memory = monotonic() + self._limits.call_timeout, passage.get()
 
         def until() -> float:
@@ -453,7 +454,7 @@ class Broker:
             raise CallTimeout(call.path, seconds, retryable=is_read, hint=error.hint) from error
 
     def _encode(self, target: Target, value: object) -> str:
-        """Return a value as JSON, without secrets, unless it is too large."""
+        """Return a value as JSON with secrets masked, or raise an error if it is too large."""
         places: Sequence[Any] = ()
         truncated = isinstance(value, protocol.Truncated)
         if target.function.returns_secrets:
@@ -461,7 +462,7 @@ class Broker:
         try:
             text = protocol.encode(value)
         except NotJson as error:
-            raise PluginFault(f"{target.path} returned something that Lua cannot carry: {error}") from None
+            raise PluginFault(f"{target.path} returned something that cannot be passed to Lua: {error}") from None
         contents: Sequence[Any] = ()
         if '"base64":"' in text:
             value, contents = self.contents.hide(value)
@@ -498,7 +499,7 @@ class Broker:
             return call
 
     def _end(self, call: Call, error: KosmoError | None) -> Record | None:
-        """Write down how a call ended, and return its record; None if that is done already."""
+        """Record how a call ended, and return the record; return None if it was recorded before."""
         with self._lock:
             place = call.number - self._earlier - 1
             if self._summaries[place]:
@@ -517,7 +518,7 @@ class Broker:
 
 
 def _said_of(cut_off: Sequence[Record]) -> str:
-    """Return the sentence that lists the calls cut off by an error."""
+    """Return the sentence that lists the calls that an error cut off."""
     names = [f"{record.path} with {record.account}" for record in cut_off[:MAX_NAMED_CALLS]]
     if len(cut_off) > MAX_NAMED_CALLS:
         names.append(f"{len(cut_off) - MAX_NAMED_CALLS} more")
@@ -527,7 +528,7 @@ def _said_of(cut_off: Sequence[Record]) -> str:
 
 
 def _with_a_way_to_list(error: UnknownPath, path: str) -> UnknownPath:
-    """Return the error for a path that leads nowhere with what lists the names beside it: a guess may be wrong."""
+    """Return the error of an unknown path, with the call that lists the existing names: a suggestion may be wrong."""
     if "lua_list_docs" in error.message:
         return error
     root, *names = path.split(".")

@@ -1,7 +1,8 @@
-"""Binary results: bytes that stay with the host, for which scripts have handles.
+"""Binary results: the host keeps the bytes, and scripts get handles.
 
-A script gets ``{ content_type, bytes }``, and ``base64`` when it reads that. A table that it passes on crosses with
-``***`` for the base64, beside which the frame says where in the arguments it stands, and the name of the handle.
+A script gets ``{ content_type, bytes }``; the field ``base64`` is fetched when the script reads it. If the script
+passes the table as an argument, the frame has ``***`` for the base64, and lists the table's place in the arguments and
+the name of its handle.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from kosmolua.http.binary import Content
 from kosmolua.limits import MIB
 
 MAX_KEPT = 64 * MIB
-"""Characters of base64 that are kept: beyond that, the oldest are dropped."""
+"""The most characters of base64 that are kept. Beyond that, the oldest bytes are dropped."""
 MAX_PASSED = 64 * MIB
-"""Characters of base64 in the arguments of one call."""
+"""The most characters of base64 in the arguments of one call."""
 KEY = "base64"
 
 
@@ -27,13 +28,13 @@ class Contents:
     """The binary results of one run, or of one session. Any number of threads may use them.
 
     Args:
-        recorded: Those of a recording by the names of their handles.
+        recorded: The bytes of a recording, by the names of their handles.
     """
 
     def __init__(self, recorded: Mapping[str, str] | None = None) -> None:
         self._prefix = os.urandom(4).hex()
         self._lock = Lock()
-        # Under the lock.
+        # Guarded by the lock.
         self._latest = 0
         self._size = 0
         self._kept: dict[str, Content] = {}
@@ -41,7 +42,7 @@ class Contents:
             self._keep(name, Content(text))
 
     def hide(self, value: Any) -> tuple[Any, list[tuple[Place, str, Content]]]:
-        """Return a result without the bytes in it, and of each the place of its table, its handle's name and itself."""
+        """Return a result without its bytes, and the table's place, the handle's name and the content of each."""
         found = list(_contents_in(value, ()))
         if not found:
             return value, []
@@ -60,28 +61,28 @@ class Contents:
         """Return bytes in base64 by the name of their handle.
 
         Raises:
-            NotConfigured: They are not kept.
+            NotConfigured: The bytes are no longer kept.
         """
         with self._lock:
             content = self._kept.get(name)
         if content is None:
             raise NotConfigured(
-                f"These bytes are no longer kept: a run keeps {MAX_KEPT // MIB} MiB in base64, the newest",
+                f"These bytes are no longer kept: a run keeps the newest {MAX_KEPT // MIB} MiB in base64",
                 hint="make the call that returns them again, and use them before others",
             )
         return content
 
     def fill(self, path: str, given: Sequence[Any], places: Sequence[Any]) -> Sequence[Any]:
-        """Return arguments with the bytes in their places. What was given is not changed.
+        """Return a copy of the arguments with the bytes in their places.
 
         Args:
             path: The function, for messages.
-            given: What the caller passed.
-            places: Where the base64 of a handle stands, and its name, of each.
+            given: The arguments that the caller passed.
+            places: For each handle, the place of its base64 and its name.
 
         Raises:
-            BadArguments: A place is not in the arguments, or there is too much.
-            NotConfigured: The bytes are not kept.
+            BadArguments: A place is not in the arguments, or there are too many bytes or handles.
+            NotConfigured: Some bytes are no longer kept.
         """
         filled, size = [plain(value) for value in given], 0
         for entry in places[:MAX_PLACES]:
@@ -96,7 +97,7 @@ class Contents:
                     f"{path}: the bytes in its arguments are more than {MAX_PASSED // MIB} MiB in base64"
                 )
         if len(places) > MAX_PLACES:
-            raise BadArguments(f"{path}: bytes stand in more than {MAX_PLACES:,} places of its arguments")
+            raise BadArguments(f"{path}: there are bytes in more than {MAX_PLACES:,} places of its arguments")
         return filled
 
     def _keep(self, name: str, content: Content) -> None:
@@ -107,7 +108,7 @@ class Contents:
 
 
 def _contents_in(value: Any, place: Place) -> Iterator[tuple[Place, Content]]:
-    """Yield the bytes in a value, each with the place of the table that holds them."""
+    """Yield all bytes in a value, with the place of the table that contains them."""
     if isinstance(value, Mapping):
         if isinstance(content := value.get(KEY), Content):
             yield place, content

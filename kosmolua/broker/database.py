@@ -1,9 +1,9 @@
 """A database for the stores of a server: its tables, its transactions, and leases of recordings.
 
-SQLAlchemy's Core speaks to PostgreSQL, or to SQLite on one host.
+It uses SQLAlchemy Core with PostgreSQL, or with SQLite on one host.
 
-A recording is locked by a lease: whoever writes it is named in its row, with the time until which that holds, and
-renews it. A host that is gone loses its lease within a minute.
+A recording is locked by a lease: its row names the run that writes it, and the time when the lease ends. The run renews
+the lease while it writes. If its host dies, the lease ends within a minute.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError
 
 LEASE = 60.0
-"""Seconds for which a recording stays locked by a host that is gone."""
+"""Seconds that a recording stays locked after its host died."""
 RENEWAL = 15.0
-"""Seconds between two renewals of the leases in use."""
+"""Seconds between two renewals of a lease."""
 RETRY_PAUSE = 0.25
 CONNECT_TIMEOUT = 3
-_SCHEMA_LOCK = 0x4B6F736D  # of PostgreSQL: whoever makes the tables holds it
+_SCHEMA_LOCK = 0x4B6F736D  # an advisory lock of PostgreSQL, held while the tables are created
 _T = TypeVar("_T")
 
 _tables = sql.MetaData()
@@ -45,7 +45,7 @@ RECORDINGS = sql.Table(
     sql.Column("sha256", sql.String(64), nullable=False, default=""),
     sql.Column("mode", sql.String(16), nullable=False, default=""),
     sql.Column("client", sql.Text),
-    sql.Column("pause", sql.Text),  # the event of an end that waits for approvals, as JSON
+    sql.Column("pause", sql.Text),  # the last event of a run that waits for approvals, as JSON
     sql.Column("written", sql.Double, nullable=False),
     sql.Column("holder", sql.String(32)),
     sql.Column("held_until", sql.Double),
@@ -91,7 +91,7 @@ KEYS = sql.Table(
 
 
 class Now(FunctionElement[float]):
-    """The time by the database's clock, in seconds since 1970: the hosts' clocks may differ."""
+    """The time by the database's clock, in seconds since 1970. It is used because the hosts' clocks may differ."""
 
     type = sql.Double()
     inherit_cache = True
@@ -108,10 +108,10 @@ def _now_in_sqlite(element: Now, compiler: Any, **_: Any) -> str:
 
 
 class Database:
-    """The stores of all tenants in one database, whose tables are made on first use.
+    """The stores of all tenants in one database. Its tables are created on first use.
 
     Args:
-        address: Such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
+        address: The address, such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
 
     Raises:
         ConfigError: It is not the address of a database that can be used here.
@@ -145,11 +145,11 @@ class Database:
         self._engine.dispose()
 
     def do(self, work: Callable[[sql.Connection], _T], patience: float = 0.0) -> _T:
-        """Return what a function does in a transaction, which is repeated if the connection is lost meanwhile.
+        """Call a function in a transaction and return its result. If the connection is lost, repeat the transaction.
 
         Args:
-            work: The function; it may be called several times.
-            patience: For how many seconds to try again while the database cannot be reached.
+            work: The function, which takes the connection. It may be called several times.
+            patience: How many seconds to keep trying if the database cannot be reached.
 
         Raises:
             ConfigError: The database cannot be reached.
@@ -179,7 +179,7 @@ class Database:
 
     def _unreachable(self, error: DBAPIError) -> ConfigError:
         reason = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
-        hint = "nothing is lost: try again once it is there"
+        hint = "nothing is lost: try again when it can be reached"
         return ConfigError(f"The database {self.name} cannot be used: {reason[0]}", hint=hint)
 
 
@@ -191,17 +191,17 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     },
     "sqlite": {"timeout": 10.0},
 }
-"""How each kind of database is connected to: nothing of it is waited for without an end."""
+"""The connection arguments for each kind of database. They set timeouts, so that no wait is endless."""
 
 
 def _write_ahead(connection: Any, _: object) -> None:
-    """Let readers of SQLite go on while somebody writes, and have what was written on the disk."""
+    """Let SQLite's readers go on during a write, and make every commit reach the disk."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
 
 
 class _Leases:
-    """Renews the leases of this process, in a thread that lives as long as there are any.
+    """Renews the leases of this process, in a thread that runs while there are any.
 
     Args:
         database: The database.
@@ -214,7 +214,7 @@ class _Leases:
         self._ends: Event | None = None
 
     def add(self, holder: str) -> None:
-        """Renew a lease from now on."""
+        """Start to renew a lease."""
         with self._lock:
             self._held.add(holder)
             if self._ends is None:
@@ -222,7 +222,7 @@ class _Leases:
                 start_thread(partial(self._renew, self._ends), "leases")
 
     def drop(self, holder: str) -> None:
-        """Renew a lease no longer."""
+        """Stop renewing a lease."""
         with self._lock:
             self._held.discard(holder)
             if not self._held and self._ends:
@@ -230,7 +230,7 @@ class _Leases:
                 self._ends = None
 
     def close(self) -> None:
-        """Renew nothing any more."""
+        """Stop renewing all leases."""
         for holder in list(self._held):
             self.drop(holder)
 
@@ -238,10 +238,10 @@ class _Leases:
         while not ends.wait(RENEWAL):
             held = list(self._held)
             renewed = sql.update(RECORDINGS).where(RECORDINGS.c.holder.in_(held)).values(held_until=Now() + LEASE)
-            with suppress(ConfigError):  # it is tried again, and each line that is appended renews it too
+            with suppress(ConfigError):  # it is tried again; appending a line renews the lease too
                 self._database.do(lambda at, renewed=renewed: at.execute(renewed), RENEWAL)  # type: ignore[misc]
 
 
 def is_held() -> ColumnElement[bool]:
-    """Return the condition for a recording that a run writes just now."""
+    """Return the SQL condition that a run is writing the recording now."""
     return sql.func.coalesce(RECORDINGS.c.held_until, 0.0) > Now()

@@ -1,7 +1,7 @@
 """Recordings in a database: a row for each, and a row for each line.
 
-A line is appended by statements that fail for all but the holder of the recording's lease: a host that lost it, and
-comes back, can write nothing any more.
+Lines are appended by statements that fail without the recording's lease, so that a host that lost its lease can write
+nothing more.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from kosmolua.broker.store import missing, waits
 from kosmolua.errors import ConfigError, KosmoError
 
 PATIENCE = 20.0
-"""Seconds for which a run waits for a database that is gone, before it ends."""
+"""Seconds that a run waits for an unreachable database before it ends."""
 MAX_ROWS = 32
-"""Lines that are read at once to look for secrets in them."""
+"""How many lines are read at once in the search for secrets."""
 MAX_PENDING, MAX_DELAY = 64, 0.5
-"""How many lines that can be learned again are held back, and for how many seconds while others follow."""
+"""How many lines that can be obtained again are held back, and for how many seconds while others follow."""
 
 
 class _Line(NamedTuple):
-    """A line that is not in the database yet: its number, what it holds, and when it came."""
+    """A line that is not in the database yet: its number, its text, and when it was appended."""
 
     number: int
     line: bytes
@@ -45,7 +45,7 @@ class Row:
 
     Args:
         database: The database.
-        tenant: Whose it is.
+        tenant: The tenant that it belongs to.
         run: The id of the run.
     """
 
@@ -63,7 +63,7 @@ class Row:
         return b"".join(lines)
 
     def begin(self) -> RowSheet:
-        """Return the sheet of a new recording."""
+        """Create the recording, and return the object that writes its lines."""
         holder = os.urandom(16).hex()
         given = {**self._key, "status": "running", "holder": holder}
         new = sql.insert(RECORDINGS).values(**given, written=Now(), held_until=Now() + LEASE)
@@ -74,7 +74,7 @@ class Row:
         return RowSheet(self._database, self._key, holder, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> RowSheet:
-        """Return the sheet of a recording that was read before; lines of a database are whole."""
+        """Return the object that appends lines to the recording, which was read before. Lines are always complete."""
         holder = os.urandom(16).hex()
         take = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key), ~is_held())
         take = take.values(holder=holder, held_until=Now() + LEASE)
@@ -88,22 +88,22 @@ class Row:
         return sheet
 
     def is_in_use(self) -> bool:
-        """Return True if a run writes it just now."""
+        """Return True if a run is writing it now."""
         query = sql.select(RECORDINGS.c.run).where(*_are(RECORDINGS, self._key), is_held())
         return self._database.do(lambda at: at.execute(query).first()) is not None
 
 
 class RowSheet:
-    """The lines of a recording in a database, for the run that holds its lease.
+    """Writes the lines of a recording in a database, for the run that holds its lease.
 
-    Lines that can be learned again, such as the answers of reads, go there together with the next one that matters, or
-    once there are many. So what a crash may lose is no write, and nothing before one.
+    Lines that can be obtained again, such as the answers of reads, are written together with the next line that cannot,
+    or once there are many. A crash therefore loses no write, and nothing that precedes a write.
 
     Args:
         database: The database.
         key: The tenant and the run.
-        holder: What names this run in the row.
-        count: How many lines there are.
+        holder: The name of this run in the recording's row.
+        count: How many lines the recording has.
     """
 
     def __init__(self, database: Database, key: Mapping[str, str], holder: str, count: int) -> None:
@@ -112,13 +112,13 @@ class RowSheet:
         self._holder = holder
         self._count = count
         self._pending: list[_Line] = []
-        # The first guards the lines that are not there yet, the second the transaction that is under way.
+        # The first lock guards the lines that are not written yet, the second the current transaction.
         self._lock = Lock()
         self._writing = Lock()
         database.leases.add(holder)
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line. If the database is gone, wait for it, so that nothing is lost."""
+        """Append a line. If the database cannot be reached, wait for it, so that nothing is lost."""
         with self._lock:
             self._count += 1
             self._pending.append(_Line(self._count, line, event, time.monotonic()))
@@ -128,7 +128,7 @@ class RowSheet:
             self.sync()
 
     def sync(self) -> None:
-        """Have all lines in the database."""
+        """Write all lines to the database."""
         with self._writing:
             with self._lock:
                 lines = list(self._pending)
@@ -155,7 +155,7 @@ class RowSheet:
             if not self._database.do(append, PATIENCE):
                 raise self._unwritable("another run has taken it over")
         except IntegrityError:
-            if self._line(lines[-1].number) != lines[-1].line:  # else the connection was lost after it was appended
+            if self._line(lines[-1].number) != lines[-1].line:  # else it was appended already
                 raise self._unwritable("another run has taken it over") from None
         except ConfigError as error:
             raise self._unwritable(error.what) from None
@@ -174,7 +174,7 @@ class RowSheet:
         return self._database.do(lambda at: at.execute(some).all(), PATIENCE)
 
     def replace(self, lines: Sequence[bytes]) -> None:
-        """Replace all lines, and what the row has of them."""
+        """Replace all lines, and the values in the row that come from them."""
         events = [json.loads(line) for line in (lines[0], lines[-1])]
         row = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key)).values(written=Now())
         for event in events:
@@ -191,7 +191,7 @@ class RowSheet:
         self._database.do(replace, PATIENCE)
 
     def close(self) -> None:
-        """Give up the lease; if the database is gone, it ends by itself."""
+        """Give up the lease. If the database cannot be reached, the lease ends by itself."""
         with suppress(KosmoError):
             self.sync()
         self._database.leases.drop(self._holder)
@@ -205,24 +205,24 @@ class RowSheet:
         return self._database.do(lambda at: at.execute(query).scalar(), PATIENCE)
 
     def _unwritable(self, why: str) -> KosmoError:
-        hint = "resume the run once it can be written"
+        hint = "resume the run once the database works again"
         return KosmoError(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint)
 
 
 def _are(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:
-    """Return the conditions for the rows of a tenant's run."""
+    """Return the SQL conditions for the rows of a tenant's run."""
     return [table.c[name] == value for name, value in key.items()]
 
 
 def _matters(event: Mapping[str, Any]) -> bool:
-    """Return True unless an event can be learned again, or is waited for by :meth:`RowSheet.sync`."""
+    """Return True unless an event can be obtained again, or :meth:`RowSheet.sync` waits for it."""
     if event["event"] == "answer":
         return bool(event.get("call") and event["call"].get("effect") not in ("read", None))
     return event["event"] not in ("given", "intent")
 
 
 def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:
-    """Return what an event changes in the row of its recording."""
+    """Return the columns of the recording's row that an event changes, with their values."""
     if event["event"] == "run":
         script = event["script"]
         named = {name: event[name] for name in ("time", "mode", "client")}

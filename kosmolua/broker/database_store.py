@@ -1,6 +1,6 @@
 """Stores in a database: recordings, questions and grants of many tenants, for any number of processes and hosts.
 
-Every statement names the tenant, but for those about the key that all who have the database share.
+Every statement names the tenant, except those for the key that all servers with the database share.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from kosmolua.broker.store import (
 from kosmolua.errors import ConfigError
 
 ASK_PATIENCE = 5.0
-"""Seconds for which a question is tried to be put; somebody at the script's client may be asked all the same."""
+"""Seconds to keep trying to store a question. A person at the script's client may be asked anyway."""
 KEY, KEY_PATIENCE = "pages", 5.0
-"""The name of the key, and for how many seconds a database is waited for that starts at the same time as a server."""
+"""The name of the key, and seconds to wait for a database that starts at the same time as the server."""
 PRUNED = "pruned"
-"""Holds the lease of a recording that is being removed."""
+"""The name that holds the lease of a recording while it is removed."""
 
 
 class DatabaseStores:
-    """The stores of all tenants in one database, whose tables are made on first use.
+    """The stores of all tenants in one database. Its tables are created on first use.
 
     Args:
-        address: Such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
+        address: The address, such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
 
     Raises:
         ConfigError: It is not the address of a database that can be used here.
@@ -61,12 +61,12 @@ class DatabaseStores:
         return DatabaseStore(self._database, checked_tenant(tenant))
 
     def key(self) -> bytes:
-        """Return the key, which is in a row."""
+        """Return the key, which is kept in a row of its own."""
         query = sql.select(KEYS.c.key).where(KEYS.c.name == KEY)
         found = self._database.do(lambda at: at.execute(query).scalar(), KEY_PATIENCE)
         if found is None:
             new = sql.insert(KEYS).values(name=KEY, key=secrets.token_bytes(KEY_SIZE))
-            with suppress(IntegrityError):  # another server was first
+            with suppress(IntegrityError):  # another server created it first
                 self._database.do(lambda at: at.execute(new))
             found = self._database.do(lambda at: at.execute(query).scalar_one())
         return bytes(found)
@@ -90,7 +90,7 @@ class DatabaseStore:
         self._tidied: float | None = None
 
     def place(self, run: str) -> Row:
-        """Return where the recording of a run is, or will be."""
+        """Return the place of a run's recording, which need not exist."""
         if not RUN_ID.fullmatch(run):
             raise missing(run)
         return Row(self._database, self._tenant, run)
@@ -114,7 +114,7 @@ class DatabaseStore:
         return [_summary(row._asdict()) for row in self._database.do(lambda at: at.execute(query).all())]
 
     def prune(self, keep: float) -> int:
-        """Remove old recordings: they are claimed like those that are written, and then removed."""
+        """Remove old recordings. Each is locked by a lease, as for writing, before it is removed."""
         of = RECORDINGS.c
         waits = sql.and_(of.pause.is_not(None), of.written > Now() - APPROVAL_DAYS * DAY)
         old = sql.and_(of.tenant == self._tenant, of.written < Now() - keep, ~is_held(), ~waits)
@@ -132,7 +132,7 @@ class DatabaseStore:
         """Remove old recordings and questions, at most once a day in this process."""
         if self._tidied is None or time.monotonic() - self._tidied > DAY:
             self._tidied = time.monotonic()
-            with suppress(ConfigError):  # the next day will do
+            with suppress(ConfigError):  # it is tried again the next day
                 self.prune(keep)
                 of = QUESTIONS.c
                 old = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.until < Now() - DAY)
@@ -149,7 +149,7 @@ class DatabaseStore:
         return sorted([*calls, *self._asked()], key=lambda each: (each.since, each.id))
 
     def ask(self, question: Waiting) -> None:
-        """Put a question of a run that goes on."""
+        """Store a question of a run that is still running."""
         given: dict[str, object] = {
             "id": question.id,
             "run": question.run,
@@ -157,11 +157,11 @@ class DatabaseStore:
             "call": json.dumps(question.call),
         }
         given |= {"tenant": self._tenant, "since": question.since, "until": question.until}
-        with suppress(IntegrityError):  # the connection was lost after it was put
+        with suppress(IntegrityError):  # the connection was lost after the question was stored
             self._database.do(lambda at: at.execute(sql.insert(QUESTIONS).values(given)), ASK_PATIENCE)
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer a question; the first answer counts."""
+        """Answer a question. Only the first answer counts."""
         of = QUESTIONS.c
         given = {"is_approved": decision.is_approved, "decided_by": decision.by, "decided": decision.time}
         waits = (of.tenant == self._tenant, of.id == question, of.is_approved.is_(None), of.until > time.time())
@@ -180,11 +180,11 @@ class DatabaseStore:
         """Remove a question and its answer."""
         of = QUESTIONS.c
         gone = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.id == question)
-        with suppress(ConfigError):  # nobody is asked any more once its time is over
+        with suppress(ConfigError):  # nobody is asked about it after its time is over
             self._database.do(lambda at: at.execute(gone))
 
     def grants(self) -> list[Grant]:
-        """Return what was allowed for good."""
+        """Return all grants."""
         of = GRANTS.c
         query = sql.select(of.path, of.account, of.since).where(of.tenant == self._tenant)
         rows = self._database.do(lambda at: at.execute(query.order_by(of.since, of.path, of.account)).all())
@@ -198,7 +198,7 @@ class DatabaseStore:
             at.execute(self._without(given.path, given.account))
             at.execute(new)
 
-        with suppress(IntegrityError):  # somebody else allowed the same just now
+        with suppress(IntegrityError):  # another person allowed the same at the same time
             self._database.do(keep)
 
     def revoke(self, path: str, account: str) -> None:

@@ -32,14 +32,14 @@ from kosmolua.errors import ConfigError
 
 SUFFIX = ".jsonl"
 BLOCK = 64 * 1024
-"""Bytes to read at a time from the end of a file."""
+"""How many bytes to read at a time from the end of a file."""
 KEY = ".key"
 KEY_TRIES, KEY_PAUSE = 50, 0.02
-"""How often a key is looked for that another process is about to write, and the seconds between."""
+"""How many times to look for a key that another process is about to write, and the seconds between."""
 
 
 class Folders:
-    """Stores in a folder, which has one for each tenant.
+    """The stores of all tenants in one folder.
 
     Args:
         folder: The folder.
@@ -53,7 +53,7 @@ class Folders:
         return Folder(os.path.join(self._path, checked_tenant(tenant)))
 
     def key(self) -> bytes:
-        """Return the key, which is in a file that its owner alone can read."""
+        """Return the key, which is kept in a file that only its owner can read."""
         path = os.path.join(self._path, KEY)
         _make(self._path)
         with suppress(FileExistsError), _to_create(path) as file:
@@ -62,7 +62,7 @@ class Folders:
             if len(key := _bytes_of(path)) == KEY_SIZE:
                 return key
             time.sleep(KEY_PAUSE)
-        raise ConfigError(f"{path} is not a key", hint="remove it, and another one is made")
+        raise ConfigError(f"{path} is not a key", hint="remove it; another key is then created")
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -72,7 +72,7 @@ class Folder:
     """A store in a folder: a file for each recording, and small files for questions, their answers, and grants.
 
     Args:
-        folder: The folder, which is made once something is kept in it.
+        folder: The folder; it is created when something is first stored.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -82,7 +82,7 @@ class Folder:
         self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
 
     def place(self, run: str) -> File:
-        """Return the file of a run, in the folder, which is made if missing."""
+        """Return the file of a run's recording, and create the folder if it is missing."""
         _make(self.path)
         return self._file(run)
 
@@ -112,7 +112,7 @@ class Folder:
         return removed
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings at most once a day; the time of an empty file says when that was."""
+        """Remove old recordings at most once a day. The time of an empty file tells when it was last done."""
         marker = os.path.join(self.path, ".tidied")
         with suppress(OSError):
             if 0 <= time.time() - os.stat(marker).st_mtime < DAY:
@@ -121,7 +121,7 @@ class Folder:
             with open(marker, "wb"):
                 os.utime(marker)
             self.prune(keep)
-            for file in list(os.scandir(self._questions)):  # whose processes ended before they could withdraw them
+            for file in list(os.scandir(self._questions)):  # left by processes that died
                 if time.time() - file.stat().st_mtime > DAY:
                     os.remove(file)
 
@@ -135,7 +135,7 @@ class Folder:
         return sorted([*paused, *self._asked()], key=lambda each: (each.since, each.id))
 
     def ask(self, question: Waiting) -> None:
-        """Put a question: a file of its own."""
+        """Store a question in a file of its own."""
         _make(self._questions)
         path = self._question(question.id)
         with open(f"{path}.new", "w", encoding="utf-8") as file:
@@ -143,7 +143,7 @@ class Folder:
         os.replace(f"{path}.new", path)
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer a question; the first answer counts."""
+        """Answer a question. Only the first answer counts."""
         if not any(each.id == question for each in self._asked()):
             return False
         try:
@@ -158,7 +158,7 @@ class Folder:
         try:
             with open(self._question(question, ".answer"), encoding="utf-8") as file:
                 return Decision(**json.load(file))
-        except (FileNotFoundError, ValueError):  # not there, or not whole yet
+        except (FileNotFoundError, ValueError):  # the file does not exist, or is not complete yet
             return None
 
     def withdraw(self, question: str) -> None:
@@ -168,7 +168,7 @@ class Folder:
                 os.remove(self._question(question, suffix))
 
     def grants(self) -> list[Grant]:
-        """Return what was allowed for good."""
+        """Return all grants."""
         try:
             names = [name for name in os.listdir(self._grants) if "." not in name]
         except FileNotFoundError:
@@ -179,7 +179,7 @@ class Folder:
         return sorted(found, key=lambda each: (each.since, each.path, each.account))
 
     def grant(self, given: Grant) -> None:
-        """Keep a grant: a file of its own."""
+        """Keep a grant in a file of its own."""
         try:
             _make(self._grants)
             replace_file(self._grant(given.path, given.account), json.dumps(asdict(given)).encode())
@@ -198,7 +198,7 @@ class Folder:
         return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())
 
     def _granted(self, name: str) -> Grant | None:
-        """Return a grant by the name of its file; None if it was revoked meanwhile."""
+        """Return the grant in a file, or None if it was revoked meanwhile."""
         path = os.path.join(self._grants, name)
         try:
             with open(path, encoding="utf-8") as file:
@@ -283,7 +283,7 @@ def _event(line: bytes) -> Event:
 
 
 def _last_line(file: Any, size: int) -> bytes:
-    """Return the last whole line of a file, read from its end."""
+    """Return the last complete line of a file, reading from its end."""
     tail, start = b"", size
     while start and b"\n" not in tail[: tail.rfind(b"\n")]:
         start = max(0, start - max(BLOCK, len(tail)))
@@ -293,18 +293,18 @@ def _last_line(file: Any, size: int) -> bytes:
 
 
 def _to_create(path: str) -> Any:
-    """Open a new file that its owner alone can read.
+    """Create and open a file that only its owner can read.
 
     Raises:
-        FileExistsError: It is there already.
-        ConfigError: It cannot be made.
+        FileExistsError: The file exists already.
+        ConfigError: The file cannot be created.
     """
     try:
         return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     except FileExistsError:
         raise
     except OSError as error:
-        raise ConfigError(f"{path} cannot be made: {error.strerror}") from None
+        raise ConfigError(f"{path} cannot be created: {error.strerror}") from None
 
 
 def _bytes_of(path: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The host: what all runs of a runtime share."""
+"""The host: the parts that all runs of a runtime share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kosmolua.concurrency import forget, lazy
 from kosmolua.errors import ConfigError
 from kosmolua.folders import JOURNAL, accounts_file, recordings_folder, scripts_folder, state_folder
 
-# Only a call needs most of this. What it takes is imported on first use: a script without calls starts without it.
+# Only a call needs most of these modules. They are imported on first use, so that a script without calls starts sooner.
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Host:
-    """Everything that a script's requests are answered from, each part built on first use.
+    """The parts that answer a script's requests: catalog, accounts, journal and others. Each is built on first use.
 
     The parameters are those of :class:`kosmolua.runtime.Runtime`.
     """
@@ -99,7 +99,7 @@ class Host:
 
     @lazy
     def plugins(self) -> Plugins:
-        """The integrations that are bundled, installed, in the user's folder, or given."""
+        """The integrations that are bundled, installed, in the user's folder, or passed to the runtime."""
         from kosmolua.catalog.plugins import Plugins
 
         return self._given_plugins if isinstance(self._given_plugins, Plugins) else Plugins(self._given_plugins)
@@ -165,12 +165,13 @@ class Host:
     def checker(
         self, account: str | None = None, secrets: Sequence[str] | None = None, *, is_complete: bool = True
     ) -> Checker:
-        """Return what checks scripts against the integrations, accounts and secrets.
+        """Return the checker that compares scripts with the integrations, accounts and secrets.
 
         Args:
             account: The default account of the run.
-            secrets: The names of its secrets; by default all that there are.
-            is_complete: Whether it has these secrets alone. If not, and there is no accounts file, it knows none.
+            secrets: The names of the secrets that the run may use; by default all.
+            is_complete: Whether the run has no secrets but these. If False and there is no accounts file, secrets are
+                not checked.
         """
         from kosmolua.lua.check import Checker
         from kosmolua.lua.values import Secrets
@@ -196,14 +197,14 @@ class Host:
 
     @lazy
     def redactor(self) -> Redactor:
-        """Knows the secrets in use."""
+        """The redactor that knows the secrets in use."""
         from kosmolua.secret import Redactor
 
         return Redactor()
 
     @lazy
     def journal(self) -> Journal:
-        """Keeps a record of each call."""
+        """The journal, which gets a line for each call."""
         from kosmolua.broker.journal import Journal, default_journal
 
         in_file = None if self._accounts_source is None else self.accounts
@@ -216,7 +217,7 @@ class Host:
 
     @lazy
     def backend(self) -> Backend:
-        """Answers requests: the services, their simulators, or what was given instead."""
+        """The backend that answers requests: the services, their simulators, or one that was passed instead."""
         if self._given_backend:
             return self._given_backend
         if self._simulate:
@@ -239,7 +240,7 @@ class Host:
 
     @lazy
     def store(self) -> Store:
-        """Keeps recordings for which no file is named."""
+        """The store of recordings for which no file is named."""
         from kosmolua.broker.folder_store import Folder
 
         return self._given_store or Folder(self.recordings_folder)
@@ -261,7 +262,7 @@ class Host:
         return [Patterns(option, [given] if isinstance(given, str) else given, self.catalog)]
 
     def places(self) -> dict[str, object]:
-        """Return where accounts, integrations and answers come from, as a recording keeps it."""
+        """Return where accounts, integrations and answers come from, for the header of a recording."""
         named = self._accounts_source if isinstance(self._accounts_source, str) else None
         plugins = self._given_plugins if isinstance(self._given_plugins, (list, tuple)) else [self._given_plugins]
         return {
@@ -273,7 +274,7 @@ class Host:
         }
 
     def limits(self, base: Limits) -> Limits:
-        """Return limits with what the accounts file says."""
+        """Return the limits, changed as the accounts file says."""
         return base if self._accounts_source is None else self.accounts.limits(base)
 
     def close(self) -> None:
@@ -284,7 +285,7 @@ class Host:
                 part.close()
 
     def start_anew(self) -> None:
-        """In a fork of the process, drop the parent's connections and locks."""
+        """After a fork, drop the parent's connections and locks."""
         if servers := vars(self).get("servers"):
             servers.start_anew()
         live = () if self._given_backend or self._simulate else ("backend",)
@@ -296,8 +297,8 @@ class Host:
             self._trace(f"{server}: {self.redactor.text(line)}")
 
     def _check_sections(self) -> None:
-        """Warn of each section without an integration; only a call to it is an error."""
-        plugins = self.plugins  # raises if a file that was given is missing, even without sections
+        """Warn of each section of an integration that is not installed. Only a call to it is an error."""
+        plugins = self.plugins  # raises an error if a given file is missing, even without sections
         for name in self.accounts.sections():
             try:
                 plugins.require(name, f"{self.accounts.path}: [{name}]")
@@ -308,7 +309,7 @@ class Host:
 def _source_of(
     accounts: str | os.PathLike[str] | Mapping[str, Any] | None, environ: Mapping[str, str]
 ) -> tuple[str | Mapping[str, Any] | None, str]:
-    """Return the source of accounts, or None, and its name in messages."""
+    """Return the source of the accounts, or None, and the name of the source in messages."""
     if isinstance(accounts, Mapping):
         return accounts, "the accounts given"
     path, exists = accounts_file(accounts, environ)

@@ -1,4 +1,4 @@
-"""The journal: a file with a line for each call, also for those that were refused."""
+"""The journal: a file with a line for each call, including refused calls."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from kosmolua.limits import MIB
 from kosmolua.secret import Redactor
 
 MAX_SIZE = 64 * MIB
-"""Bytes of the default journal, after which it is renamed and a new one begins."""
+"""The size of the default journal, in bytes, at which it is renamed and a new one begins."""
 MAX_KEPT = 4
-"""Renamed journals that are kept: ``journal.jsonl.1`` is the latest."""
+"""How many renamed journals are kept. The latest is ``journal.jsonl.1``."""
 MAX_PENDING = 256
-"""Lines kept for the moment when the file can be written again; beyond that the oldest are lost."""
+"""How many lines are kept until the file can be written again. Beyond that, the oldest are lost."""
 
 
 class Entry(Protocol):
-    """What a journal keeps, such as a :class:`kosmolua.broker.records.Record`."""
+    """Something that a journal can keep, such as a :class:`kosmolua.broker.records.Record`."""
 
     def line(self, redactor: Redactor) -> bytes:
-        """Return it as a line, without the secrets that are known."""
+        """Return it as a line, with known secrets masked."""
 
 
 class Journal:
-    """Appends records to a file, each as one write, so that a crash leaves whole lines.
+    """Appends records to a file. Each record is one write, so that a crash leaves only complete lines.
 
     It follows the path: if the file was renamed or removed, the next line goes to a new file. Lines that cannot be
     written are kept, at most :data:`MAX_PENDING`, and written as soon as that works again.
@@ -39,11 +39,11 @@ class Journal:
         path: The file, created if missing and readable by its owner only; None keeps no file.
         redactor: Masks secrets.
         warn: Called with a sentence when the file can no longer be written, and when it can be again.
-        required: True if no write may be sent while the file cannot be written.
-        max_size: Bytes, after which the file is renamed and a new one begins; None for never.
+        required: True if no writing call may be sent while the file cannot be written.
+        max_size: The size in bytes at which the file is renamed and a new one begins; None for no limit.
 
     Raises:
-        ConfigError: The file cannot be opened, or is required and there is no path.
+        ConfigError: The file cannot be opened, or the journal is required and there is no path.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Journal:
             self._warn(sentence)
 
     def require(self) -> None:
-        """Refuse a write that would have no record. Ask before a write is sent.
+        """Raise an error if a record could not be written. Called before a writing call is sent.
 
         Raises:
             Denied: The journal is required and cannot be written now.
@@ -105,11 +105,11 @@ class Journal:
         if fails:
             raise Denied(
                 f"The journal {self._path} cannot be written, and the accounts file requires it for writes",
-                hint="free its disk, or set journal_required = false",
+                hint="free space on its disk, or set journal_required = false",
             )
 
     def reopen(self) -> None:
-        """Open the file by its path again, as after a rotation that reused the file's number. Never raises."""
+        """Open the file at its path again, for instance after a rotation that reused the inode. Never raises."""
         with self._lock:
             self._release()
             sentence = self._flush()
@@ -117,13 +117,13 @@ class Journal:
             self._warn(sentence)
 
     def close(self) -> None:
-        """Close the file; no record is written any more."""
+        """Close the file. No more records are written."""
         with self._lock:
             self._closed = True
             self._release()
 
     def _flush(self) -> str | None:
-        """Write the pending lines, and return the warning if that stopped or started to work."""
+        """Write the pending lines. Return a warning if writing began to fail or works again."""
         if self._closed:
             return None
         try:
@@ -143,7 +143,7 @@ class Journal:
         return f"The journal {self._path} can be written again{lines}"
 
     def _follow_the_path(self) -> None:
-        """Open the file if it is not open, or if the path leads to another one since a rotation."""
+        """Open the file if it is not open, or if the path leads to another file after a rotation."""
         assert self._path is not None
         if self._file:
             opened = os.fstat(self._file.fileno())
@@ -155,7 +155,7 @@ class Journal:
         self._file = _open(self._path)
 
     def _rotate_if_full(self, more: int) -> None:
-        """Rename a file that is full, and begin a new one. Several processes may do so at once: one of them does."""
+        """Rename a full file, and begin a new one. If several processes try this at once, one of them does it."""
         assert self._file is not None
         if self._max_size is None or os.fstat(self._file.fileno()).st_size + more <= self._max_size:
             return
@@ -178,10 +178,10 @@ class Journal:
 
 
 def default_journal(path: str, redactor: Redactor, warn: Callable[[str], None], *, required: bool) -> Journal:
-    """Return the journal of a state folder, or one that keeps nothing if that folder cannot be written.
+    """Return the journal in the state folder, or one that writes nothing if the folder cannot be written.
 
     Raises:
-        ConfigError: It cannot be written, and it is required.
+        ConfigError: The journal cannot be written, and it is required.
     """
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -190,16 +190,16 @@ def default_journal(path: str, redactor: Redactor, warn: Callable[[str], None], 
         if required:
             raise ConfigError(f"The journal {path} is required and cannot be opened: {error}") from None
         reason = error.strerror if isinstance(error, OSError) else error.message
-        warn(f"calls are not noted in {path}: {reason} (to do without it, set journal = false under [kosmolua])")
+        warn(f"calls are not recorded in {path}: {reason} (to do without it, set journal = false under [kosmolua])")
         return Journal(None, redactor, warn)
 
 
 @contextmanager
 def _locked(file: FileIO) -> Iterator[None]:
-    """Hold other processes off that want to rename the same file."""
+    """Keep other processes from renaming the same file until the ``with`` block ends."""
     try:
         import fcntl
-    except ImportError:  # Windows, where a file that is open cannot be renamed
+    except ImportError:  # Windows, where an open file cannot be renamed
         yield
         return
     number = os.dup(file.fileno())
@@ -211,8 +211,8 @@ def _locked(file: FileIO) -> Iterator[None]:
 
 
 def _shift(path: str) -> None:
-    """Rename a journal to ``PATH.1``, the one of that name to ``PATH.2``, and so on."""
-    with suppress(PermissionError):  # Windows, while it is open
+    """Rename a journal to ``PATH.1``, an existing ``PATH.1`` to ``PATH.2``, and so on."""
+    with suppress(PermissionError):  # Windows, while the file is open
         for number in range(MAX_KEPT - 1, 0, -1):
             with suppress(FileNotFoundError):
                 os.replace(f"{path}.{number}", f"{path}.{number + 1}")
@@ -221,7 +221,7 @@ def _shift(path: str) -> None:
 
 
 def _open(path: str | os.PathLike[str]) -> FileIO:
-    """Open a file to append to, readable by its owner only, and end the half line that a full disk may have left."""
+    """Open a file for appending, readable by its owner only, and end an incomplete line left by a full disk."""
     file = FileIO(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))
     try:
         if _ends_in_half_a_line(path):

@@ -1,4 +1,4 @@
-"""The accounts that a run has opened, the names behind ids that they know, and the faults of their integrations."""
+"""The accounts that a run has opened, with lookups of names for ids, and the errors of integrations' own code."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 UNAUTHORIZED = 401
 MAX_CONCURRENT_CALLS = 32
-"""Calls of one run with one account that may be under way at once, whatever the script asks for."""
+"""The most calls that one run makes at once with one account, whatever the script asks for."""
 
 NAME_TIMEOUT = 3.0
-"""Seconds in which a name must be there; else the person sees the id alone."""
+"""Seconds that the lookup of a name may take. If it takes longer, the person sees only the id."""
 MAX_NAME = 100
 MAX_TEXT = 300
-"""Characters of an exception's text; a longer one is cut."""
+"""The most characters of an exception's text; a longer text is cut."""
 
 
 class OpenAccounts:
-    """Opens each account once, and sends the requests that are made with it.
+    """Opens each account once, and sends requests with it.
 
     Args:
-        host: Knows the settings of accounts, and how requests are answered.
-        until: When requests that belong to no call have to be over.
+        host: Has the accounts and the backend.
+        until: Returns the deadline of requests that belong to no call.
     """
 
     def __init__(self, host: Host, until: Until) -> None:
@@ -48,18 +48,18 @@ class OpenAccounts:
         self._lock = Lock()
 
     def use(self, integration: Integration, account: str, call: Call, until: Until, work: Callable[[Any], _T]) -> _T:
-        """Return what a function returns of an account's client: the value of its ``open``, called on first use.
+        """Call a function with an account's client, which its ``open`` returns on first use, and return the result.
 
         Args:
             integration: The integration.
             account: The name of the account.
-            call: The call that it is used for. It waits while too many others use the account.
-            until: When the call has to be over.
-            work: Uses the client.
+            call: The call that needs the client. It waits while too many others use the account.
+            until: Returns the deadline of the call.
+            work: The function, which takes the client.
 
         Raises:
             NotConfigured: The account cannot be used.
-            PluginFault: The integration raised something unexpected, also in ``work``.
+            PluginFault: The integration raised an unexpected exception, in ``open`` or in ``work``.
         """
         key = integration.name, account
         in_use = self._open.get(key)
@@ -97,7 +97,7 @@ class OpenAccounts:
             raise
 
     def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:
-        """Send a request for the call of this thread, or for no call if it is a thread of the integration."""
+        """Send a request for this thread's call; in a thread that the integration started, for no call."""
         for secret in request.secrets:
             self._host.redactor.learn(secret, owner=account)
         call, until = current.get() or (None, self._until)
@@ -105,7 +105,7 @@ class OpenAccounts:
             raise NetworkError(f"{request.line} was not sent, since no time was left", retryable=False)
         if request.mutates and call and call.effect not in ("write", "destroy"):
             raise PluginFault(
-                f"{call.path} reads, but would have changed something by {request.line}: it was not sent",
+                f"{call.path} may only read, but {request.line} may change something, so it was not sent",
                 detail="register the function with writes or destroys",
             )
         observe = call.observe if call else _ignore
@@ -120,7 +120,7 @@ class OpenAccounts:
 
 
 def _signed_anew(request: Request) -> Request | None:
-    """Return a refused request with a fresh token, if it carries that of a login."""
+    """Return a refused request with a fresh token, or None if it carries no login's token."""
     if all(secret.roots == (secret,) for secret in request.secrets):
         return None
     from kosmolua.accounts.logins import renewed
@@ -129,7 +129,7 @@ def _signed_anew(request: Request) -> Request | None:
 
 
 def _free_places() -> SimpleQueue[int]:
-    """Return a place for each call that may be under way. (A semaphore of :mod:`threading` takes ten times as long.)"""
+    """Return a queue with an entry for each call that may run at once. (A semaphore takes ten times as long.)"""
     places: SimpleQueue[int] = SimpleQueue()
     for place in range(MAX_CONCURRENT_CALLS):
         places.put(place)
@@ -151,7 +151,7 @@ def _ignore(_: Attempt) -> None:
 
 
 class Names:
-    """Looks up what services call the things behind ids. The script's calls are not counted with these reads.
+    """Looks up the services' names for ids. These reads do not count as calls of the script.
 
     Args:
         accounts: The accounts that the run has opened.
@@ -163,7 +163,7 @@ class Names:
         self._lock = Lock()
 
     def of(self, integration: Integration, account: str, parameter: str, value: str) -> str:
-        """Return the name behind an id, or nothing if the integration cannot tell. Each is looked up once."""
+        """Return the name for an id, or an empty string if there is none. Each is looked up only once."""
         with self._lock:
             name = self._known.setdefault((integration.name, account, parameter, value), _Name())
         with name.lock:
@@ -179,20 +179,20 @@ class Names:
             name_of = integration.naming[parameter]
             said = self._accounts.use(integration, account, call, lambda: ends, lambda opened: name_of(opened, value))
             return str(said)[:MAX_NAME]
-        except KosmoError:  # the id alone has to do
+        except KosmoError:  # only the id is shown
             return ""
 
 
 @dataclass(eq=False, repr=False)
 class _Name:
-    """A name once it is looked up, and the lock of the thread that looks it up."""
+    """The name for an id, and the lock that a thread holds while it looks the name up."""
 
     text: str | None = None
     lock: Lock = field(default_factory=Lock)
 
 
 def blamed(path: str, origin: str, error: BaseException) -> PluginFault:
-    """Log an exception that an integration raised, and return the error for it.
+    """Log an exception that an integration raised, and return the error for the script.
 
     Args:
         path: The function that is called.
@@ -208,12 +208,12 @@ def _text_of(error: BaseException) -> str:
     try:
         text = " ".join(str(error).split())
     except Exception as another:  # noqa: BLE001 - the exception's own __str__ may fail
-        text = f"its text cannot be had, {type(another).__name__}"
+        text = f"its text cannot be read, {type(another).__name__}"
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
 
 
 def _place_of(origin: str, error: BaseException) -> str:
-    """Return the file and line in the integration's own code at which an exception was raised or passed last."""
+    """Return the file and line of the last place in the integration's own code that an exception came from."""
     folder = Path(origin.rpartition(":")[0]).parent
     place, step = origin, error.__traceback__
     while step:

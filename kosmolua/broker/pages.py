@@ -1,4 +1,4 @@
-"""Pages of lists: those after which there is more that a script did not fetch."""
+"""Pages of lists: finds lists of which a script fetched only a part."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kosmolua.schema.function import Function
 
 POINTERS = {"cursor": "cursor", "next_page": "page"}
-"""Keys of a result that lead to the next page, each with the parameter that takes it."""
+"""Keys of a result that lead to the next page, each with the parameter that takes its value."""
 MAX_REMEMBERED = 10_000
 MAX_NOTES = 3
 
@@ -22,9 +22,9 @@ class _Rest(NamedTuple):
 
 
 class Pages:
-    """The pages that one run has got. Any thread may use it.
+    """The pages that one run has fetched. Any thread may use it.
 
-    A page counts as the last that was wanted if the script itself said how many items it wants.
+    No warning is given if the script itself said how many items it wants.
     """
 
     def __init__(self) -> None:
@@ -32,13 +32,13 @@ class Pages:
         self._rests: dict[tuple[str, str], _Rest] = {}
 
     def note(self, path: str, function: Function, arguments: Mapping[str, object], value: object) -> None:
-        """Note what a call returned, and that the page before it was followed.
+        """Note the result of a call, and that the script continued the page before it.
 
         Args:
             path: The function, such as ``render2.list_services``.
             function: Its description.
-            arguments: What it was called with.
-            value: What it returned.
+            arguments: The arguments of the call.
+            value: The result of the call.
         """
         names = {parameter.name for parameter in function.parameters}
         for key, parameter in POINTERS.items():
@@ -51,10 +51,10 @@ class Pages:
                     self._rests[path, str(value[key])] = _Rest(path, items, parameter, "all" in names)
 
     def warnings(self, dropped: Collection[str] = ()) -> list[str]:
-        """Return a sentence for each function whose list a script got in part, without asking for the rest.
+        """Return a sentence for each function whose list the script fetched only in part.
 
         Args:
-            dropped: The functions whose results the script does not use.
+            dropped: The functions whose results the script does not use; they are left out.
         """
         with self._lock:
             rests = list({rest.path: rest for rest in self._rests.values() if rest.path not in dropped}.values())

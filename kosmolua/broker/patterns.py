@@ -1,4 +1,4 @@
-"""Patterns of functions, as ``--allow`` and ``--deny`` take them."""
+"""Patterns of functions, as given with ``--allow`` and ``--deny``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Patterns:
     """The patterns of one option.
 
     Args:
-        option: The option, as messages name it.
-        patterns: Such as ``render2.delete_service``, ``render2.*_env_var`` or ``render2.staging.*``.
-        catalog: Knows what they can fit.
+        option: The option's name, for messages.
+        patterns: The patterns, such as ``render2.delete_service``, ``render2.*_env_var`` or ``render2.staging.*``.
+        catalog: The functions and accounts that they can fit.
 
     Raises:
         ConfigError: A pattern fits no function. A typo must not widen what a script may do.
@@ -39,7 +39,7 @@ class Patterns:
                 raise ConfigError(f"{option} {pattern} fits no function", hint=hint)
 
     def fitting(self, target: Target) -> str | None:
-        """Return the option with its first pattern that fits a call, or None."""
+        """Return the option and its first pattern that fits a call, or None if none fits."""
         owner, account, function = target.integration.name, target.account, target.function
         names = [f"{owner}.{name}" for name in (function.name, function.full_name)]
         names += [f"{owner}.{account}.{name}" for name in (function.name, function.full_name)]
@@ -66,6 +66,6 @@ def _names(path: str, catalog: Catalog) -> Iterator[str]:
 
 
 def _may_be_in(path: str, owner: str) -> bool:
-    """Return True if a pattern may fit functions of an integration, which need not be loaded for that."""
+    """Return True if a pattern may fit functions of an integration. The integration is not loaded for this."""
     first = path[: len(owner) + 1]
     return is_pattern(first) or first == f"{owner}." or (is_pattern(path) and f"{owner}.".startswith(first))

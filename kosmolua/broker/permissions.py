@@ -1,7 +1,7 @@
 """Permissions: whether a call is allowed, by the run's options, the accounts file, and a person's approval.
 
-The first that decides counts: ``--deny``, ``--read-only``, a ``deny`` of the file, its ``allow``; and where the file
-says ``ask``: ``--allow``, ``--yes`` unless the call destroys, a person.
+The first of these that applies decides: ``--deny``; ``--read-only``; ``deny`` in the file; ``allow`` in the file. If
+the file says ``ask``, the next ones are ``--allow``; ``--yes``, unless the call destroys; and a person's answer.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
     from kosmolua.clock import Clock
 
 GATHERING_INTERVAL = 0.03
-"""Seconds between two looks at the calls that wait to be put to a person."""
+"""Seconds between two checks for further calls that need a person's approval."""
 QUIET_INTERVALS = 4
-"""Looks in a row that find no further call, after which those that wait are one question."""
+"""How many checks in a row must find no further call before the waiting calls become one question."""
 APPROVED_LATER = "approved with kosmolua resume"
-"""Who allowed a call, as the journal has it, if a person did while the run was paused."""
+"""The journal's words for a call that a person approved while the run was paused."""
 MAX_GATHERING = 3.0
-"""Seconds that a call waits at most for others to be put to a person with it."""
+"""The most seconds that a call waits for other calls to join the same question."""
 
 
 class Permissions:
     """Decides whether a run's calls are allowed.
 
     Args:
-        host: Knows the accounts file and the options of the runtime.
-        clock: The run's; it stands still while a person is asked.
-        read_only: Deny every write of this run.
+        host: Has the accounts file and the options of the runtime.
+        clock: The clock of the run, which is paused while a person is asked.
+        read_only: Deny every call that writes or destroys.
         approve: Asks a person, and returns True for yes; None if nobody can be asked.
         allow: Patterns of functions that need no approval in this run, beside those of the runtime.
         deny: Patterns of functions that are denied in this run, beside those of the runtime.
-        decided: What a person said beforehand, in a run that pauses where nobody can be asked.
+        decided: Returns what a person decided beforehand, in a run that pauses if nobody can be asked.
 
     Raises:
-        TypeError: ``approve`` is a coroutine function, whose answer nothing would wait for.
+        TypeError: ``approve`` is a coroutine function, which nothing would await.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Permissions:
             rule = target.rule
             raise Denied(
                 f"{_subject(target)}, and its permissions deny that",
-                hint=f'{_key(rule.key)} = "deny" stands in permissions under [{rule.section}] in the accounts file',
+                hint=f'{_key(rule.key)} = "deny" is set in permissions under [{rule.section}] in the accounts file',
                 detail=str(self._host.accounts.path),
             )
 
@@ -92,13 +92,13 @@ class Permissions:
         number: int = 0,
         names: Callable[[], Mapping[str, str]] = dict,
     ) -> str:
-        """Return who allowed a call that is not denied, and how; ask a person if nothing else allows it.
+        """Return what allowed a call that is not denied, for the journal. Ask a person if nothing else allows it.
 
         Args:
-            target: What is called.
-            arguments: By name, secrets redacted.
+            target: The function that is called, with its account.
+            arguments: The arguments by name, with secrets redacted.
             number: The call's number in its run.
-            names: Returns the names behind ids, see :class:`Approval`. Called only if a person is asked.
+            names: Returns the services' names for ids, see :class:`Approval`. Called only if a person is asked.
 
         Raises:
             Denied: The answer is no, or nobody can be asked.
@@ -127,7 +127,7 @@ class Permissions:
         return how
 
     def _unapproved(self, target: Target, approval: Approval) -> KosmoError:
-        """Return the error of a call that nobody can be asked about."""
+        """Return the error of a call that needs approval if nobody can be asked."""
         if self._decided:
             what = f"{_subject(target)}, which somebody must approve"
             return Paused(what, calls=[asdict(approval)])
@@ -138,10 +138,10 @@ class Permissions:
         )
 
     def confirm_for(self, target: Target, number: int) -> Confirm | None:
-        """Return what asks a person about something that the service wants to know during a call, or None.
+        """Return a function that asks a person for a confirmation during a call, or None if nobody can be asked.
 
         Args:
-            target: What is called.
+            target: The function that is called, with its account.
             number: The call's number in its run.
         """
         questions = self._questions
@@ -157,31 +157,31 @@ class Permissions:
 
 
 class _Questions:
-    """Puts calls to a person, one question at a time. Calls that come meanwhile are the next question together.
+    """Asks a person about calls, one question at a time. Calls that come meanwhile together become the next question.
 
-    Each call waits in a thread of its own. The first to hold the lock asks for all that wait, itself among them.
+    Each call waits in a thread of its own. The first thread to get the lock asks about all waiting calls.
     """
 
     def __init__(self, asker: Asker, clock: Clock) -> None:
         self._asker = asker
         self._clock = clock
         self._asking = Lock()
-        # Under the lock.
+        # Guarded by the lock.
         self._lock = Lock()
         self._waiting: list[_Question] = []
         self._preparing = 0
 
     @property
     def person(self) -> str:
-        """Who is asked."""
+        """The name of the person who is asked."""
         return self._asker.name or "a person"
 
     def ask(self, number: int, prepare: Callable[[], Approval]) -> Reply:
         """Return True if the person allows a call, False if not.
 
         Args:
-            number: The call's number; a list of calls is sorted by it.
-            prepare: Returns what is asked, which may take a moment.
+            number: The call's number, by which a list of calls is sorted.
+            prepare: Returns the approval to ask for, which may take a moment.
         """
         with self._lock:
             self._preparing += 1
@@ -207,14 +207,14 @@ class _Questions:
         try:
             answers = self._asker.approve_many([each.approval for each in batch])
         except BaseException:
-            with self._lock:  # the others ask again, and learn what became of the run
+            with self._lock:  # the other threads then ask again, and see that the run has ended
                 self._waiting += [each for each in batch if each is not question]
             raise
         for each, answer in zip(batch, answers, strict=True):
             each.answer = answer
 
     def _gather(self) -> None:
-        """Wait until no further call has come for a few moments: threads may start slowly where much is under way."""
+        """Wait until no further call comes: on a busy machine, threads start slowly."""
         ends, seen, quiet = monotonic() + MAX_GATHERING, 0, 0
         while quiet < QUIET_INTERVALS and monotonic() < ends:
             quiet = quiet + 1 if not self._preparing and len(self._waiting) == seen else 0
@@ -236,7 +236,7 @@ def _subject(target: Target) -> str:
 
 
 def _remedy(target: Target) -> str:
-    """Return what would allow a call that nobody can be asked about."""
+    """Return the hint that says how to allow a call if nobody can be asked."""
     rule, effect = target.rule, target.function.effect
     option = f"--allow {target.path}" if effect == "destroy" else "--yes"
     key = target.function.name if effect == "destroy" and rule.section is None else rule.key
@@ -246,5 +246,5 @@ def _remedy(target: Target) -> str:
 
 
 def _key(name: str) -> str:
-    """Return a key as TOML writes it."""
+    """Return a key as it is written in TOML."""
     return f'"{name}"' if is_pattern(name) else name

@@ -1,4 +1,4 @@
-"""Places inside values: where in the arguments or the result of a call a handle stands for the value itself."""
+"""Places inside values: where a handle stands for a value in the arguments or the result of a call."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from kosmolua.secret import MASK
 
 Place = tuple[Any, ...]
-"""The keys that lead to a value inside others; lists are counted from 1, as in Lua."""
+"""The keys that lead to a nested value. Lists are counted from 1, as in Lua."""
 MAX_PLACES = 10_000
-"""Handles of one kind in the arguments of one call."""
+"""The most handles of one kind in the arguments of one call."""
 
 
 def reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:
     """Return the list or the mapping that a place is in, and the key there.
 
     Raises:
-        LookupError: Nothing is in this place.
+        LookupError: There is nothing at this place.
     """
     for step in place[:-1]:
         inside = inside[_key(inside, step)]
@@ -27,14 +27,14 @@ def reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def handle_at(inside: Any, entry: Any) -> tuple[Any, Any, str]:
-    """Return the list or the mapping that a handle is in, the key there, and the name of what it stands for.
+    """Return the list or mapping that contains a handle, the key in it, and the name of the secret or bytes behind it.
 
     Args:
-        inside: The values that a script passed; the mask stands where a handle was.
+        inside: The values that a script passed, with the mask in place of handles.
         entry: A place and a name, as the child sent them.
 
     Raises:
-        LookupError: There is no handle in this place.
+        LookupError: There is no handle at this place.
     """
     try:
         place, name = entry
@@ -47,7 +47,7 @@ def handle_at(inside: Any, entry: Any) -> tuple[Any, Any, str]:
 
 
 def plain(value: Any) -> Any:
-    """Return a copy of a value with lists for tuples, whose lists and mappings can be changed."""
+    """Return a copy of a value with tuples as lists, so that every list and mapping in it can be changed."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value

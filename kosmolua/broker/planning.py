@@ -1,8 +1,8 @@
-"""Plans: what a script would write, noted instead of sent, and applied later as it was noted.
+"""Plans: the writes that a script would make, noted instead of sent, which can be applied later.
 
-A planned write is answered by a placeholder of its declared type. The strings in it are marks, such as
-``<render2.create_service#2.id>`` for what call 2 will return under ``id``; so a later call that takes one is seen to
-depend on that call.
+A planned write is answered by a placeholder of its declared type. Its strings are marks:
+``<render2.create_service#2.id>`` stands for the ``id`` in the result of call 2. If a mark is passed to a later call,
+that call depends on call 2.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 MAX_DECISIONS = 1000
 MAX_KEY = 100
-"""Characters of a key that a plan says the script looks at."""
+"""The most characters of a key that a plan says the script reads."""
 MAX_NESTING = 5
-"""Levels of a placeholder; a record may contain itself."""
+"""The most levels of a placeholder; the type of a record may contain itself."""
 PLANNED = "the plan"
 _MARK = re.compile(r"<[\w.]+#(\d+)((?:\.[^.<>\[\]]+|\[\d+\])*)>")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
@@ -38,15 +38,16 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 @dataclass
 class PlannedCall:
-    """A call that a plan has.
+    """A call in a plan.
 
     Args:
         number: Its number in the run.
-        line: The line of the script that makes it; 0 if that is not known.
+        line: The line of the script that makes it; 0 if the line is not known.
         path: The function.
         account: The account.
-        effect: ``write`` or ``destroy``; ``read`` if it takes what a planned call returns, so that it was not made.
-        arguments: By name, secrets redacted.
+        effect: ``write`` or ``destroy``; or ``read``, for a read that was not made since it takes the result of a
+            planned call.
+        arguments: The arguments by name, with secrets redacted.
         depends_on: The numbers of the calls whose results it takes.
     """
 
@@ -61,16 +62,17 @@ class PlannedCall:
 
 @dataclass
 class Plan:
-    """What a script would do.
+    """A plan: what a script would write.
 
     Args:
         script: The script: ``name``, ``sha256`` and ``source``.
-        run: How it ran: ``mode``, ``host``, ``args``, ``input`` and ``params``, see :mod:`kosmolua.broker.recording`.
-        calls: What it would write, and the reads that depend on that.
-        decisions: Where it looks into what a planned call returns: ``line``, ``number``, ``path`` and ``key``. From
-            there on, what really happens may differ.
-        time: When it was made.
-        applied: When it was applied, or None.
+        run: The circumstances of the run: ``mode``, ``host``, ``args``, ``input`` and ``params``, see
+            :mod:`kosmolua.broker.recording`.
+        calls: The writes that it would make, and the reads that depend on them.
+        decisions: The places where the script reads a field of a planned call's result: ``line``, ``number``, ``path``
+            and ``key``. From there on, the applied run may differ from the plan.
+        time: The time when the plan was made.
+        applied: The time when it was applied, or None.
     """
 
     script: dict[str, Any]
@@ -81,7 +83,7 @@ class Plan:
     applied: str | None = None
 
     outcome: Any = field(default=None, repr=False, compare=False)
-    """What became of the script when the plan was made; None for a plan that was loaded."""
+    """The outcome of the script when the plan was made; None for a plan that was loaded from a file."""
 
     @property
     def writes(self) -> list[PlannedCall]:
@@ -94,13 +96,13 @@ class Plan:
         return {"format": FORMAT, "kosmolua": __version__, **fields, "calls": [vars(call) for call in self.calls]}
 
     def fill(self, planner: Planner, redact: Callable[[Any], Any]) -> None:
-        """Take over what a planner has noted, and mask the secrets in the rest."""
+        """Take over the calls that a planner has noted, and mask secrets in the other fields."""
         self.calls = sorted(planner.calls, key=lambda call: call.number)
         decisions = sorted(planner.decisions, key=lambda seen: (seen["line"], seen["number"], seen["key"]))
         self.script, self.run, self.decisions = redact(self.script), redact(self.run), redact(decisions)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan into a file as indented JSON, readable by its owner only.
+        """Write the plan to a file as indented JSON, readable by its owner only.
 
         Raises:
             ConfigError: It cannot be written.
@@ -113,7 +115,7 @@ class Plan:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
-        """Return the plan in a file.
+        """Return the plan read from a file.
 
         Raises:
             ConfigError: It cannot be read, or is not a plan.
@@ -134,7 +136,7 @@ class Plan:
 
 
 class Planner:
-    """Notes writes instead of having them sent. Any thread may use it."""
+    """Notes writes instead of sending them. Any thread may use it."""
 
     replaces_writes = True
 
@@ -144,7 +146,7 @@ class Planner:
         self._lock = Lock()
 
     def bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments of a call by name. One that holds a mark fits, whatever its parameter demands."""
+        """Return the arguments of a call by name. An argument that contains a mark fits every parameter."""
         try:
             return target.function.bind(target.path, given)
         except BadArguments as error:
@@ -154,11 +156,11 @@ class Planner:
             return dict(named)
 
     def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return who allowed a call that is only noted; None for one that is made."""
+        """Return the journal's words for a call that is only noted; None for a call that is made."""
         return PLANNED if target.function.effect != "read" or _marks_in(arguments) else None
 
     def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Note a call and return its placeholder as JSON; None for one that is made."""
+        """Note a call and return its placeholder as JSON; return None for a call that is made."""
         function = target.function
         depends_on = _marks_in(arguments)
         if function.effect == "read" and not depends_on:
@@ -176,7 +178,7 @@ class Planner:
         """Do nothing about the result of a call that was made."""
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Note that the script looks at what a planned call returns."""
+        """Note that the script reads a field of a planned call's result."""
         with self._lock:
             made = next((call for call in self.calls if call.number == number), None)
             seen = {"line": line, "number": number, "path": made.path if made else "", "key": key[:MAX_KEY]}
@@ -204,7 +206,7 @@ class Application:
         return target.function.bind(target.path, given)
 
     def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return who allowed a write; None for a read, which the permissions decide about.
+        """Return the journal's words for an allowed write; None for a read, which the permissions decide about.
 
         Raises:
             Denied: The plan has no such call, or it was made already.
@@ -226,11 +228,11 @@ class Application:
         )
 
     def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return None: each call that is allowed is made."""
+        """Return None: every allowed call is made."""
         return None
 
     def note(self, call: Call, value: object) -> None:
-        """Note the result of a call, which takes the place of its marks in later ones."""
+        """Note the result of a call. It replaces the call's marks in later calls."""
         with self._lock:
             if number := self._numbers.get(call.number):
                 self._results[number] = value
@@ -239,7 +241,7 @@ class Application:
         """Do nothing: there are no placeholders."""
 
     def warnings(self) -> list[str]:
-        """Return a sentence for each call that the plan has and the script did not make."""
+        """Return a sentence for each planned call that the script did not make."""
         return [
             f"call {call.number} of the plan was not made: {call.path} with {call.account}, "
             f"{json.dumps(self._filled(call.arguments), ensure_ascii=False)}"
@@ -247,7 +249,7 @@ class Application:
         ]
 
     def _filled(self, value: Any) -> Any:
-        """Return planned arguments with what the calls before have returned in the place of their marks."""
+        """Return planned arguments, with marks replaced by the results of earlier calls."""
         if isinstance(value, Mapping):
             return {key: self._filled(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -259,7 +261,7 @@ class Application:
         return _MARK.sub(lambda mark: str(self._result(mark)), value)
 
     def _result(self, mark: re.Match[str]) -> object:
-        """Return what a mark stands for, or the mark itself as long as that is not known."""
+        """Return the value that a mark stands for, or the mark itself if the value is not known yet."""
         value = self._results.get(int(mark[1]), mark[0])
         for key, index in _STEP.findall(mark[2]):
             if key and isinstance(value, Mapping) and key in value:
@@ -272,18 +274,18 @@ class Application:
 
 
 def _marks_in(value: object) -> list[int]:
-    """Return the numbers of the calls whose marks a value holds."""
+    """Return the numbers of the calls whose marks are in a value."""
     return sorted({int(number) for number, _ in _MARK.findall(json.dumps(value, ensure_ascii=False, default=str))})
 
 
 def _placeholder(kind: Type | None, call: str, where: str, depth: int) -> Any:
-    """Return what stands for a result of a type.
+    """Return a placeholder for a result of a type.
 
     Args:
-        kind: The type; None for nothing.
+        kind: The type; None if there is no result.
         call: The function and the number of the call.
         where: The place inside the result, such as ``.service.id``.
-        depth: How many tables are around it.
+        depth: How many tables contain it.
     """
     if isinstance(kind, Scalar):
         plain: dict[str, Any] = {"integer": 0, "number": 0.0, "boolean": False, "any": None}

@@ -1,29 +1,29 @@
-"""Recordings: files that keep all that a script learned, a JSON line for each event.
+"""Recordings: files that keep every answer that a script got, with a JSON line for each event.
 
-The events, each with the members that it adds to ``event`` and ``sum``::
+The events, each with its fields besides ``event`` and ``sum``::
 
     run      {format, kosmolua, run, time, mode, script, args, input, params, secrets, limits, options, account, client,
               host, seed, session}      always the first line
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
     answer   {id, branch, ask, value | error, call, secrets, truncated}
-                                        what a request of the script was answered
+                                        the answer to a request of the script
     given    {id}                       the script has got the answer of a write
-    resumed  {time, by}                 the run goes on in another process, whose requests are numbered from the start
+    resumed  {time, by}                 the run goes on in another process, which numbers its requests from the start
     script   {name, sha256, source}     from here on another script runs
     chunk    {name, sha256, source, verb, seed}
-                                        from here on a session runs this chunk, whose requests count from the start
+                                        from here on a session runs this chunk, with its own numbers of requests
     reset    {}                         the session forgets its state
     decision {line, number, decision, by, value}
                                         what a person decided about a call: done, again, approve, deny
     end      {time, status, error, calls, usage}
                                         how the run ended, and the calls that have no answer
 
-``ask`` is a question: what was asked, in a list that begins with the kind of the request. A line's ``sum`` is a
-checksum of the line and of those before it, so that a line that is damaged, missing or out of place is noticed.
+``ask`` is the request, as a list that begins with its kind. A line's ``sum`` is a checksum of the line and of those
+before it, so that a damaged, missing or misplaced line is noticed.
 
-A line is written before the script goes on. An intent is on the disk before the write is sent, and with it all lines
-before it: a power cut loses at most what happened since, and then the last write counts as one that was under way.
+A line is written before the script goes on. An intent and all lines before it are on the disk before the write is sent.
+A power cut therefore loses at most the events since then, and the last write counts as under way.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.secret import Redactor
 
 FORMAT = 1
-"""Of the lines; a recording of another format cannot be read."""
+"""The version of the format. Recordings of other versions cannot be read."""
 _SUM = b',"sum":"'
 Event = dict[str, Any]
 
 
 @dataclass
 class Recording:
-    """What a recording holds.
+    """The content of a recording.
 
     Args:
-        place: Where it is.
-        events: Its events, in order; the one of index 0 is in line 1.
-        size: Bytes up to the end of the last whole line.
-        check: The checksum of the last line, which the next one goes on from.
-        is_cut: Whether the last line was cut, as by a power cut; what was left of it does not count.
+        place: The place where it is kept.
+        events: Its events, in order; the event at index 0 is line 1.
+        size: The number of bytes up to the end of the last complete line.
+        check: The checksum of the last line, from which the next one is computed.
+        is_cut: Whether the last line was incomplete, for instance after a power cut. It is ignored.
     """
 
     place: Place
@@ -68,7 +68,7 @@ class Recording:
 
     @property
     def path(self) -> str:
-        """The file, or the id of the run if it is in no file."""
+        """The path of the file, or the run's id if the recording is not in a file."""
         return self.place.name
 
     @property
@@ -78,7 +78,7 @@ class Recording:
 
     @property
     def script(self) -> Event:
-        """The script that ran last: ``name``, ``sha256`` and ``source``; of a session all chunks in one."""
+        """The script that ran last: ``name``, ``sha256`` and ``source``. For a session it is all chunks joined."""
         if self.is_session:
             chunks = [event["source"] for event in self.events if event["event"] == "chunk"]
             return {**self.header["script"], "source": "\n".join(chunks)}
@@ -87,17 +87,17 @@ class Recording:
 
     @property
     def is_session(self) -> bool:
-        """Whether it is of the chunks of a session, and not of one script."""
+        """True if it records the chunks of a session instead of one script."""
         return "session" in self.header
 
     @property
     def end(self) -> Event | None:
-        """How the run ended when it last ran, or None if the file does not say."""
+        """The event of the run's last end, or None if the recording has none."""
         return self.events[-1] if self.events[-1]["event"] == "end" else None
 
     @property
     def status(self) -> str:
-        """The status of the run as an outcome has it; ``interrupted`` if its process was killed."""
+        """The status of the run, as in an outcome; ``interrupted`` if its process was killed."""
         return str(self.end["status"]) if self.end else "interrupted"
 
 
@@ -133,7 +133,7 @@ def _parse(place: Place, data: bytes) -> Recording:
 
 
 def _read_line(line: bytes, before: int) -> tuple[Event | None, int]:
-    """Return the event of a line and the checksum after it; no event if the line is damaged."""
+    """Return the event of a line and the checksum after it; the event is None if the line is damaged."""
     body, mark, rest = line.rpartition(_SUM)
     check = zlib.crc32(body, before)
     if not mark or rest != f'{check:08x}"}}'.encode():
@@ -147,7 +147,7 @@ def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
         return ConfigError(f"{path} is not a recording", hint="kosmolua run --record=FILE makes one")
     return ConfigError(
         f"The recording {path} is damaged: line {number} is not as it was written, or one before it is missing",
-        hint="use a copy of it that is whole",
+        hint="use an undamaged copy",
     )
 
 
@@ -161,12 +161,12 @@ def _refuse_other_formats(path: str, header: Event) -> None:
 
 
 class Writer:
-    """Appends events to a recording. Any number of threads may use it; no other process or writer can meanwhile.
+    """Appends events to a recording. Any number of threads may use it. It locks out other writers and processes.
 
     Args:
         where: Its file, or another place.
         redactor: Masks the secrets that are known when a line is written.
-        after: The recording to append to; None makes a new one.
+        after: The recording to append to; None to create a new one.
 
     Raises:
         ConfigError: It cannot be written, already exists, or another run writes it.
@@ -183,7 +183,7 @@ class Writer:
         else:
             self._sheet = self._place.begin()
         self._written = self._synced = 0
-        # The first guards the sheet's end, the second the one sync that is under way.
+        # The first lock guards the end of the recording, the second the current sync.
         self._lock = Lock()
         self._syncing = Lock()
 
@@ -192,10 +192,10 @@ class Writer:
 
         Args:
             event: The event.
-            value: Its member ``value``, encoded already, without the secrets that were known then.
+            value: Its field ``value``, as JSON in which known secrets are masked already.
 
         Raises:
-            KosmoError: It cannot be written. The run has to end: what is not recorded cannot be resumed.
+            KosmoError: It cannot be written. The run must then end, since it could not be resumed.
         """
         body = _encoded(event)
         if self._redactor.knows(body):
@@ -209,7 +209,7 @@ class Writer:
             self._written += 1
 
     def sync(self) -> None:
-        """Have all that was written where a power cut leaves it. Threads that wait at the same time share one sync."""
+        """Make all written events survive a power cut. Threads that wait at the same time share one sync."""
         wanted = self._written
         with self._syncing:
             if self._synced < wanted:
@@ -218,8 +218,8 @@ class Writer:
                 self._synced = reached
 
     def close(self) -> None:
-        """Let others write, and take out what became known as a secret after it was written."""
-        if self._synced:  # the answers of the last writes have to be on the disk as their intents are
+        """Mask secrets that became known after they were written, and release the recording for others."""
+        if self._synced:  # the answers of the last writes must be on the disk, like their intents
             with suppress(KosmoError):
                 self._sheet.sync()
         try:
@@ -228,7 +228,7 @@ class Writer:
             self._sheet.close()
 
     def _scrub(self) -> None:
-        """Mask secrets that were written, such as one that stands in the script and was resolved after its start."""
+        """Mask secrets that were written before they were known, such as one in the script's text."""
         if not any(self._redactor.knows(line.decode("utf-8", "replace")) for line in self._sheet.lines()):
             return
         check, lines = 0, []
@@ -240,7 +240,7 @@ class Writer:
 
 
 def _line(body: str, before: int) -> tuple[bytes, int]:
-    """Return the line of an event without its closing brace, and the checksum after it."""
+    """Return the line for an event, given its JSON without the closing brace, and the checksum after the line."""
     data = body.encode("utf-8", "surrogatepass")
     check = zlib.crc32(data, before)
     return data + _SUM + f'{check:08x}"}}\n'.encode(), check
@@ -250,7 +250,7 @@ _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=s
 
 
 def error_fields(error: KosmoError) -> Event:
-    """Return an error as JSON values from which :func:`revived` makes it again."""
+    """Return an error as JSON values from which :func:`revived` can restore it."""
     kind = next(each for each in type(error).__mro__ if each.__module__ == KosmoError.__module__)
     fields = {name: value for name, value in vars(error).items() if _is_json(value)}
     cause = {"cause": error_fields(error.__cause__)} if isinstance(error.__cause__, KosmoError) else {}
@@ -258,7 +258,7 @@ def error_fields(error: KosmoError) -> Event:
 
 
 def revived(stored: Mapping[str, Any]) -> KosmoError:
-    """Return the error that :func:`error_fields` was given."""
+    """Return the error restored from the values that :func:`error_fields` returned."""
     from kosmolua import errors
 
     kind = getattr(errors, str(stored.get("type")), KosmoError)
@@ -284,12 +284,12 @@ _sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", 
 
 
 def question(ask: object) -> str:
-    """Return a question as one that can be looked up: the same for arguments that are equal."""
+    """Return a request as a key for lookups; requests with equal arguments have equal keys."""
     return _sorted(ask)
 
 
 def events_of(recording: Recording, *kinds: str) -> Iterator[tuple[int, Event]]:
-    """Yield the events of some kinds, each with its line."""
+    """Yield the events of these kinds, each with its line number."""
     for line, event in enumerate(recording.events, start=1):
         if event["event"] in kinds:
             yield line, event

@@ -1,4 +1,4 @@
-"""Records of calls: the call under way, what is kept of one that ended, and the events that report both."""
+"""Records of calls: a call under way, the record of an ended call, and the events that report them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 Status: TypeAlias = Literal["ok", "failed", "refused", "unknown", "planned"]
 """How a call ended.
 
-``refused`` and ``planned`` mean that nothing was sent, ``unknown`` that it was under way when the run ended.
+``refused`` and ``planned`` mean that nothing was sent; ``unknown`` means that the call was under way when the run
+ended.
 """
 Mode: TypeAlias = Literal["live", "simulated", "replayed"]
-"""What answered a call: the service, a simulator, or a recording."""
+"""What answers calls: services, simulators, or a recording."""
 Summary: TypeAlias = dict[str, object]
-"""What an outcome says of a call."""
+"""The entry of a call in an outcome."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What the calls of a run come from, and what answers them.
+    """The origin of a run's calls: the script, and what answers the calls.
 
     Args:
-        mode: What answers.
+        mode: What answers the calls.
         script: The script's name; None if no script makes the call.
         source: Its text.
     """
@@ -47,7 +48,7 @@ class Origin:
 
     @cached_property
     def sha256(self) -> str | None:
-        """The hash of the script's text, in hex. Only a journal needs it, and hashlib takes long to import."""
+        """The hash of the script's text, in hex. It is computed on first use, since hashlib takes long to import."""
         from hashlib import sha256
 
         return None if self.source is None else sha256(self.source).hexdigest()
@@ -59,19 +60,20 @@ class Record(NamedTuple):
     Args:
         run: The id of the run.
         number: The call's number in its run, counted from 1.
-        path: The function, such as ``render2.list_services``; as the caller wrote it if there is none.
+        path: The function, such as ``render2.list_services``; if there is no such function, the path that the caller
+            gave.
         account: The account, if the path led to one.
         effect: ``read``, ``write`` or ``destroy``, if the path led to a function.
-        arguments: By name, if they fit.
+        arguments: The arguments by name, if they fit the function.
         status: How it ended.
         error: The code of the error that ended it.
         allowed_by: Who allowed it and how, such as ``--yes``; None if it was not allowed.
-        attempts: The status of each HTTP request; 0 if no answer came.
-        request_id: The service's own name for the last request.
-        started: When, in UTC.
-        duration_ms: Milliseconds from start to end.
-        origin: What made the call, and what answered it.
-        through: The scripts that the script called to make it, the outermost first.
+        attempts: The status of each HTTP request; 0 for a request without an answer.
+        request_id: The service's id of the last request.
+        started: When the call started, in UTC.
+        duration_ms: The duration, in milliseconds.
+        origin: The script that made the call, and what answered it.
+        through: The scripts that called each other to make the call, the outermost first.
         request: The last HTTP request, if one was made.
     """
 
@@ -93,7 +95,7 @@ class Record(NamedTuple):
     request: Request | None = None
 
     def __repr__(self) -> str:
-        """Return all but the request, in which there may be secrets."""
+        """Return all fields except the request, which may contain secrets."""
         shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "request")
         return f"Record({', '.join(shown)})"
 
@@ -127,13 +129,13 @@ class Record(NamedTuple):
 
 
 class Call:
-    """One call. The thread that makes it fills it in.
+    """A call under way. The thread that makes it fills it in.
 
     Args:
         run: The id of the run.
         number: Its number in the run, counted from 1.
-        path: The function, as the caller wrote it.
-        origin: What makes it, and what answers it.
+        path: The function, as given by the caller.
+        origin: The script that makes it, and what answers it.
     """
 
     line = 0
@@ -162,11 +164,11 @@ class Call:
         self._request_id = attempt.request_id or self._request_id
 
     def record(self, error: KosmoError | None, redactor: Redactor, *, is_over: bool) -> Record:
-        """Return the record of the call as it ends now.
+        """Return the record of the call, which ends now.
 
         Args:
-            error: The error, if it did not succeed.
-            redactor: Redacts the arguments and the service's texts.
+            error: The error, if the call failed.
+            redactor: Masks secrets in the arguments and the service's texts.
             is_over: True if the run is over, so that a call without an answer was cut off.
         """
         return Record(
@@ -189,7 +191,7 @@ class Call:
         )
 
     def complete(self, error: KosmoError) -> None:
-        """Complete an error that ended the call: what was sent, and by which account."""
+        """Add to an error that ended the call: whether anything was sent, and the account."""
         if self._attempts:
             error.sent = ""
         if self.has_written:
@@ -214,7 +216,7 @@ current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", defa
 
 
 def current_confirm() -> Confirm | None:
-    """Return what asks a person for the call that this thread makes, or None if nobody can be asked."""
+    """Return the function that asks for a confirmation in this thread's call, or None if nobody can be asked."""
     found = current.get()
     return found[0].confirm if found else None
 
@@ -228,7 +230,7 @@ class CallStarted:
         path: The function.
         account: The account.
         effect: ``read``, ``write`` or ``destroy``.
-        arguments: By name, secrets redacted.
+        arguments: The arguments by name, with secrets redacted.
     """
 
     number: int
@@ -240,10 +242,10 @@ class CallStarted:
 
 @dataclass(frozen=True)
 class CallEnded:
-    """A call has ended; one that was refused never started.
+    """A call has ended. A call that was refused has no start event.
 
     Args:
-        record: What is known of it.
+        record: The record of the call.
     """
 
     record: Record
@@ -251,10 +253,10 @@ class CallEnded:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The script waits, as by ``sleep``; branches of ``parallel`` that do not wait go on.
+    """The script waits, for instance in ``sleep``. Other branches of ``parallel`` go on.
 
     Args:
-        seconds: For how long.
+        seconds: How many seconds it waits.
     """
 
     seconds: float

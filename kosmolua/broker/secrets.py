@@ -1,8 +1,8 @@
-"""Opaque secrets: what scripts pass to functions and never see.
+"""Opaque secrets: scripts pass them to functions and never see them.
 
-A script has handles. One that is passed to a function crosses as ``***``, beside which the frame says where in the
-arguments a handle stands, and its name; the text takes its place when the arguments are bound. A secret in a result
-crosses the other way round.
+A script has handles. If it passes one to a function, the frame has ``***`` in its place, and lists the place in the
+arguments and the handle's name. The text is put in when the arguments are bound. A secret in a result becomes a handle
+in the same way.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
 
 Given = str | Secret | Mapping[str, Any]
-"""How a program gives a secret: itself, or where it is found, such as ``env:NAME`` or ``{"env": "NAME"}``."""
+"""A secret as a program gives it: itself, or its source, such as ``env:NAME`` or ``{"env": "NAME"}``."""
 
 
 class NamedSecrets:
-    """The secrets that a user gave by name. Any number of threads may use them.
+    """The user's named secrets. Any number of threads may use them.
 
     Args:
-        given: Those of the command line or of the program, which are fetched at once.
-        accounts: The accounts, whose file may have more of them.
-        redactor: Learns each.
-        environ: The environment that they may come from.
-        simulate: True if made-up values stand for all of them.
-        warn: Called with a sentence about what is unwise but works.
+        given: Secrets of the command line or of the program, which are fetched immediately.
+        accounts: The accounts, whose file may have more secrets.
+        redactor: Learns each secret.
+        environ: The environment that secrets may come from.
+        simulate: True if all secrets have made-up values.
+        warn: Called with a sentence about each setting that works but is unwise.
 
     Raises:
-        ConfigError: A source does not name where a secret is found.
-        NotConfigured: A source of ``given`` gives none.
+        ConfigError: A source is not valid.
+        NotConfigured: A source in ``given`` provides no secret.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class NamedSecrets:
         """Return a secret.
 
         Raises:
-            NotConfigured: There is none of this name, or its source does not give it.
+            NotConfigured: There is no secret of this name, or its source does not provide it.
         """
         with self._lock:
             if name not in self._fetched:
@@ -99,10 +99,10 @@ class NamedSecrets:
 
 
 class Handles:
-    """The handles of one run. Any number of threads may use them.
+    """The handles of one run's secrets. Any number of threads may use them.
 
     Args:
-        named: Returns the secrets that the user gave; called on first use.
+        named: Returns the user's named secrets; called on first use.
         redactor: Learns the secrets of results.
     """
 
@@ -114,17 +114,17 @@ class Handles:
         self._obtained: dict[str, Secret] = {}
 
     def fill(self, path: str, given: Sequence[Any], places: Sequence[Any], until: float = inf) -> Sequence[Any]:
-        """Return arguments with the texts of secrets in their places.
+        """Return a copy of the arguments with the texts of secrets in their places.
 
         Args:
             path: The function, for messages.
-            given: What the caller passed. It is not changed.
-            places: Where a handle stands, and its name, of each.
-            until: When a secret must be there, by :func:`time.monotonic`.
+            given: The arguments that the caller passed.
+            places: For each handle, its place and its name.
+            until: The time by which secrets must be obtained, on the scale of :func:`time.monotonic`.
 
         Raises:
             BadArguments: A place is not in the arguments.
-            NotConfigured: A secret is not known, or its source does not give it.
+            NotConfigured: A secret is not known, or its source does not provide it.
         """
         if not places:
             return given
@@ -136,15 +136,15 @@ class Handles:
                 raise BadArguments(f"{path}: a secret is marked where there is no argument") from None
             holder[key] = SecretText(self._secret(name, until).reveal())
         if len(places) > MAX_PLACES:
-            raise BadArguments(f"{path}: more than {MAX_PLACES:,} secrets stand in its arguments")
+            raise BadArguments(f"{path}: there are more than {MAX_PLACES:,} secrets in its arguments")
         return filled
 
     def hide(self, kind: Type | None, value: Any) -> tuple[Any, list[tuple[Place, str]]]:
-        """Return a result without its secrets, and where the handle of each stands.
+        """Return a result without its secrets, and the place and name of the handle of each.
 
         Args:
             kind: The type that the function declares.
-            value: What it returned.
+            value: The result of the function.
         """
         found = list(_secrets_in(kind, value, ())) if kind else []
         if not found:
@@ -172,14 +172,14 @@ class Handles:
         obtained = self._obtained.get(name)
         if obtained is None and "." in name:
             raise NotConfigured(
-                "This secret was in the result of an earlier call that was not made now, and is not kept",
-                hint="make the call that returns it again",
+                "This secret was in the result of an earlier call, and recordings do not keep secrets",
+                hint="make the call that returns the secret again",
             )
         return obtained or self._named().get(name, until)
 
 
 def revealed(value: Any) -> Any:
-    """Return arguments of a Python program with the text of each :class:`Secret` in its place."""
+    """Return a copy of a Python program's arguments with the text of each :class:`Secret` in its place."""
     if isinstance(value, Secret):
         return SecretText(value.reveal())
     if isinstance(value, Mapping):
@@ -188,7 +188,7 @@ def revealed(value: Any) -> Any:
 
 
 def _secrets_in(kind: Type, value: Any, place: Place) -> Iterator[tuple[Place, Secret]]:
-    """Yield the secrets of a value: where its type says so, and where one is."""
+    """Yield the secrets in a value: those that its type declares, and every :class:`Secret`."""
     if isinstance(value, Secret) or (isinstance(value, str) and is_secret(kind)):
         yield place, value if isinstance(value, Secret) else Secret(value)
     elif isinstance(kind, Union):
@@ -207,7 +207,7 @@ def _secrets_in(kind: Type, value: Any, place: Place) -> Iterator[tuple[Place, S
 
 
 def _maskable(value: Any) -> Any:
-    """Return a copy of a value with lists for tuples, and without secrets, which cannot be copied."""
+    """Return a copy of a value with tuples as lists, in which masks replace secrets."""
     if isinstance(value, Secret):
         return MASK
     if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""Sheets: where the lines of a recording are kept.
+"""Places and sheets: where a recording is kept, and how its lines are written.
 
-A :class:`Place` is where a recording is or will be; a :class:`Sheet` is that place while one run writes it, and keeps
-all others from writing. A file is one kind of place, a row of a database another.
+A :class:`Place` is the file, or the row of a database, in which a recording is kept. A :class:`Sheet` is a place opened
+for writing; while it is open, no other run can write there.
 """
 
 from __future__ import annotations
@@ -17,49 +17,49 @@ from typing import Any, Protocol
 from kosmolua.errors import ConfigError, KosmoError
 
 LOCK_TRIES, LOCK_PAUSE = 5, 0.02
-"""How often a lock is tried, and the seconds between: somebody may only have looked whether it is free."""
+"""How many times to try a lock, and the seconds between: another process may hold it for a moment to test it."""
 
 
 class Sheet(Protocol):
-    """The lines of a recording, for the one run that writes them. Its methods are called by one thread at a time."""
+    """A recording opened for writing by one run. Its methods are called by one thread at a time."""
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line, or leave all as it was. A crash of this process does not lose it.
+        """Append a line; if that fails, leave the recording unchanged. A crash of this process does not lose the line.
 
         Args:
-            line: The line, with its end.
-            event: What it holds.
+            line: The line, with its line feed.
+            event: The event in the line.
 
         Raises:
             KosmoError: It cannot be written.
         """
 
     def sync(self) -> None:
-        """Have all lines where a power cut leaves them; another thread may append meanwhile.
+        """Make all lines survive a power cut. Another thread may append meanwhile.
 
         Raises:
-            KosmoError: That is not possible.
+            KosmoError: The lines cannot be written.
         """
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines, a few in memory at a time."""
+        """Yield the lines, with only a few in memory at a time."""
 
     def replace(self, lines: Sequence[bytes]) -> None:
         """Replace all lines at once."""
 
     def close(self) -> None:
-        """Let others write."""
+        """Release the recording, so that others can write it."""
 
 
 class Place(Protocol):
-    """Where a recording is, or will be.
+    """The place of one recording, which need not exist.
 
-    ``name`` is how messages and outcomes name it: the path of a file, or the id of the run.
+    Its ``name`` in messages and outcomes is the path of a file, or the id of the run.
     """
 
     @property
     def name(self) -> str:
-        """How messages and outcomes name it."""
+        """Its name in messages and outcomes."""
 
     def read(self) -> bytes:
         """Return all lines.
@@ -69,26 +69,26 @@ class Place(Protocol):
         """
 
     def begin(self) -> Sheet:
-        """Return the sheet of a new recording.
+        """Create the recording and open it for writing.
 
         Raises:
-            ConfigError: It cannot be written, or there is one already.
+            ConfigError: It cannot be written, or it exists already.
         """
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> Sheet:
-        """Return the sheet of a recording that was read before.
+        """Open a recording that was read before, to append to it.
 
         Args:
-            size: Its bytes up to the end of the last whole line.
-            count: How many whole lines it has.
-            is_cut: Whether half a line follows, which is dropped.
+            size: Its size in bytes up to the end of the last complete line.
+            count: How many complete lines it has.
+            is_cut: Whether an incomplete line follows, which is removed.
 
         Raises:
-            ConfigError: It cannot be written, another run writes it, or it has changed since.
+            ConfigError: It cannot be written, another run writes it, or it has changed since then.
         """
 
     def is_in_use(self) -> bool:
-        """Return True if a run writes it just now."""
+        """Return True if a run is writing it now."""
 
 
 class File:
@@ -102,7 +102,7 @@ class File:
         self.name = os.fspath(path)
 
     def read(self) -> bytes:
-        """Return what the file holds."""
+        """Return the content of the file."""
         try:
             with open(self.name, "rb") as file:
                 return file.read()
@@ -110,12 +110,12 @@ class File:
             raise ConfigError(f"The recording {self.name} cannot be read: {error.strerror}") from None
 
     def begin(self) -> FileSheet:
-        """Return the sheet of a new file, which its owner alone can read."""
+        """Create the file, readable by its owner only, and open it for writing."""
         file = self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL)
         return FileSheet(self.name, file, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> FileSheet:
-        """Return the sheet of the file, without the half line at its end."""
+        """Open the file for appending, and remove an incomplete line at its end."""
         file = self._open(os.O_RDWR | os.O_APPEND)
         try:
             found = os.fstat(file.fileno()).st_size
@@ -129,7 +129,7 @@ class File:
         return FileSheet(self.name, file, size)
 
     def is_in_use(self) -> bool:
-        """Return True if a run writes the file just now, or if it cannot be opened."""
+        """Return True if a run is writing the file now, or if it cannot be opened."""
         try:
             with FileIO(self.name, "r+") as file:
                 return not _lock(file)
@@ -137,14 +137,14 @@ class File:
             return True
 
     def remove(self) -> bool:
-        """Remove the file, and return True, unless a run writes it just now."""
+        """Remove the file and return True; if a run is writing it now, leave it and return False."""
         try:
             with FileIO(self.name, "r+") as file:
                 if not _lock(file):
                     return False
                 if os.name == "posix":
                     os.remove(self.name)
-            if os.name != "posix":  # Windows removes no file that is open
+            if os.name != "posix":  # Windows cannot remove an open file
                 os.remove(self.name)
         except OSError:
             return False
@@ -167,19 +167,19 @@ class File:
         raise in_use(self.name)
 
     def _is_here(self, file: FileIO) -> bool:
-        """Return True if this is the file of that name, and not one that was replaced or removed meanwhile."""
+        """Return True if an open file still has this path, and was not replaced or removed meanwhile."""
         with suppress(OSError):
             return os.path.samestat(os.fstat(file.fileno()), os.stat(self.name))
         return False
 
 
 class FileSheet:
-    """The lines of a file.
+    """A recording's file, opened for writing.
 
     Args:
         path: Its path.
         file: The file, open and locked.
-        size: How many bytes it has.
+        size: The size of the file, in bytes.
     """
 
     def __init__(self, path: str, file: FileIO, size: int) -> None:
@@ -200,7 +200,7 @@ class FileSheet:
         self._size += len(line)
 
     def sync(self) -> None:
-        """Have what was appended on the disk."""
+        """Make the appended lines reach the disk."""
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -212,25 +212,25 @@ class FileSheet:
             yield from file
 
     def replace(self, lines: Sequence[bytes]) -> None:
-        """Replace the file."""
+        """Replace all lines of the file in one step."""
         replace_file(self._path, b"".join(lines))
 
     def close(self) -> None:
-        """Close the file, which gives up its lock."""
+        """Close the file, which releases its lock."""
         self._file.close()
 
     def _unwritable(self, error: OSError) -> KosmoError:
-        hint = "free its disk, then resume the run"
+        hint = "free space on its disk, then resume the run"
         return KosmoError(f"The recording {self._path} can no longer be written: {error.strerror}", hint=hint)
 
 
 def in_use(name: str) -> ConfigError:
-    """Return the error of a recording that another run writes."""
+    """Return the error for a recording that another run is writing."""
     return ConfigError(f"The recording {name} is in use: another run writes it", hint="wait for its end")
 
 
 def replace_file(path: str, data: bytes) -> None:
-    """Replace a file as a whole, readable by its owner only."""
+    """Replace a file in one step, readable by its owner only."""
     descriptor, fresh = tempfile.mkstemp(prefix=f"{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
     with open(descriptor, "wb") as stream:
         stream.write(data)
@@ -240,7 +240,7 @@ def replace_file(path: str, data: bytes) -> None:
 
 
 def _lock(file: FileIO) -> bool:
-    """Lock a file for this open file alone, until it is closed or its process ends; return False if another has it."""
+    """Lock an open file until it is closed or the process ends; return False if it is locked elsewhere."""
     try:
         import fcntl
     except ImportError:

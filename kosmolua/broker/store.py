@@ -1,12 +1,13 @@
-"""Stores: where a tenant's recordings are found by the ids of their runs, questions that wait for a person, and grants.
+"""Stores of a tenant's recordings by the ids of their runs, of questions that wait for a person, and of grants.
 
-A store belongs to one tenant, and nothing in it names another; :class:`Stores` has those of all tenants. Several
-processes and hosts may use them at the same time: a folder that they share, or a database
+A store belongs to one tenant and gives no access to the others'; :class:`Stores` has the stores of all tenants.
+Several processes and hosts may use them at the same time: a folder that they share, or a database
 (:mod:`kosmolua.broker.database`).
 
-What waits for a person is of two kinds. A *paused* run has ended, its calls are in its recording, and whoever resumes
-it says which are approved. A *question* is asked by a run that still goes on, perhaps in another process; its run looks
-for the answer. A *grant* is the answer to all further questions about a function with an account.
+Calls wait for a person in two ways. A *paused* run has ended; its calls are in its recording, and the person who
+resumes the run says which are approved. A *question* is asked by a run that is still running, perhaps in another
+process; the run polls for the answer. A *grant* is the answer to all further questions about a function with an
+account.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from kosmolua.errors import ConfigError, Paused
 DAY = 86400.0
 KEY_SIZE = 32
 APPROVAL_DAYS = 7
-"""How long a paused run waits for its approvals."""
+"""Seconds that a paused run waits for its approvals."""
 DEFAULT_RUNS = 100
 RUN_ID = re.compile(r"[0-9a-f]{12}")
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -34,17 +35,17 @@ TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 @dataclass(frozen=True)
 class Summary:
-    """What a list of runs shows of a recorded one.
+    """The entry of a recorded run in a list of runs.
 
     Args:
-        run: Its id.
-        status: ``running``, or as an outcome has it; ``damaged`` if its recording cannot be read.
+        run: The id of the run.
+        status: ``running``, or the status of its outcome; ``damaged`` if its recording cannot be read.
         time: When it began, in UTC.
         ended: When it last ended; None while it runs, or if its process was killed.
         script: The name of its script.
         sha256: The script's hash, in hex.
         mode: ``live`` or ``simulated``.
-        client: Whose run it is, in a server of several clients.
+        client: The client that the run belongs to, in a server of several clients.
         waiting: How many of its calls wait for an approval.
         written: When its recording was last written, in seconds since 1970.
     """
@@ -66,14 +67,14 @@ class Waiting:
     """A call that waits for a person.
 
     Args:
-        id: Names it in its store.
-        run: The run; None if that is not recorded.
+        id: The id of the question in its store.
+        run: The id of the run; None if the run is not recorded.
         script: The name of the script.
         call: ``number`` (in its recording), ``path``, ``account``, ``effect``, ``arguments``, ``about`` and ``names``.
-        since: When it was asked for first, in seconds since 1970.
-        until: When it stops to wait.
-        is_live: True if its run goes on once :meth:`Store.decide` was called; False if the run is paused, and goes on
-            when it is resumed.
+        since: When it was first asked, in seconds since 1970.
+        until: When it stops waiting, in seconds since 1970.
+        is_live: True if its run is still running, and goes on after :meth:`Store.decide`; False if the run is paused,
+            and goes on when it is resumed.
     """
 
     id: str
@@ -87,12 +88,12 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person answered to a question.
+    """A person's answer to a question.
 
     Args:
         is_approved: True for yes.
-        by: Who said so.
-        time: When, in seconds since 1970.
+        by: The name of the person.
+        time: When the person answered, in seconds since 1970.
     """
 
     is_approved: bool
@@ -102,7 +103,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Grant:
-    """A function that a person has allowed for good.
+    """A function that a person has allowed permanently.
 
     Args:
         path: The function, such as ``render2.restart_service``.
@@ -116,7 +117,7 @@ class Grant:
 
     @property
     def pattern(self) -> str:
-        """The grant as ``--allow`` takes it."""
+        """The grant as a pattern for ``--allow``."""
         integration, _, function = self.path.rpartition(".")
         return f"{integration}.{glob.escape(self.account)}.{function}"
 
@@ -128,7 +129,7 @@ class Store(Protocol):
     """
 
     def place(self, run: str) -> Place:
-        """Return where the recording of a run is, or will be.
+        """Return the place of a run's recording, which need not exist.
 
         Raises:
             ConfigError: It is not the id of a run.
@@ -138,7 +139,7 @@ class Store(Protocol):
         """Return the recording of a run.
 
         Raises:
-            ConfigError: There is none, or it is damaged.
+            ConfigError: There is no recording, or it is damaged.
         """
 
     def runs(
@@ -147,44 +148,44 @@ class Store(Protocol):
         """Return recorded runs, the latest first.
 
         Args:
-            status: Only those of this status.
-            before: Only those that began before this time, as a summary has it.
-            beginning: Only those whose ids begin with this.
-            limit: At most so many.
+            status: Return only runs of this status.
+            before: Return only runs that began before this time, given as in a summary.
+            beginning: Return only runs whose ids begin with this text.
+            limit: The largest number of runs to return.
         """
 
     def prune(self, keep: float) -> int:
         """Remove the recordings that were last written more than ``keep`` seconds ago, and return how many.
 
-        One that a run writes, or that waits for an approval, stays.
+        A recording that is being written, or that waits for an approval, is kept.
         """
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings like :meth:`prune`, unless that was done within a day."""
+        """Remove old recordings like :meth:`prune`, unless this was done within the last day."""
 
     def waiting(self) -> list[Waiting]:
         """Return the calls that wait for a person, the one that waits longest first."""
 
     def ask(self, question: Waiting) -> None:
-        """Put a question of a run that goes on."""
+        """Store a question of a run that is still running."""
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer a question, and return True; False if it waits no more, or was answered already."""
+        """Answer a question and return True; return False if it no longer waits, or was answered already."""
 
     def decision(self, question: str) -> Decision | None:
-        """Return the answer to a question, or None as long as there is none."""
+        """Return the answer to a question, or None if there is none yet."""
 
     def withdraw(self, question: str) -> None:
-        """Take a question back, or drop one that was answered."""
+        """Remove a question, whether it was answered or not."""
 
     def grants(self) -> list[Grant]:
-        """Return what was allowed for good, the oldest first."""
+        """Return all grants, the oldest first."""
 
     def grant(self, given: Grant) -> None:
-        """Keep a grant, in place of an earlier one of the same function and account."""
+        """Keep a grant. It replaces an earlier one for the same function and account."""
 
     def revoke(self, path: str, account: str) -> None:
-        """Drop the grant of a function with an account, if there is one."""
+        """Remove the grant for a function with an account, if there is one."""
 
 
 class Stores(Protocol):
@@ -194,11 +195,11 @@ class Stores(Protocol):
         """Return the store of a tenant.
 
         Raises:
-            ConfigError: That cannot be the name of a tenant.
+            ConfigError: It is not a valid name of a tenant.
         """
 
     def key(self) -> bytes:
-        """Return a key that all who have these stores share, and nobody else; it is made when it is first asked for.
+        """Return a secret key that all servers with these stores share. It is created on first use.
 
         Raises:
             ConfigError: The stores cannot be reached.
@@ -209,10 +210,10 @@ class Stores(Protocol):
 
 
 def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:
-    """Return the calls that wait for an approval, of a run that ended with a pause.
+    """Return the calls of a paused run that wait for an approval.
 
     Args:
-        run: Its id.
+        run: The id of the run.
         script: The name of its script.
         end: The last event of its recording.
     """
@@ -224,7 +225,7 @@ def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:
 
 
 def waits(end: Mapping[str, Any]) -> bool:
-    """Return True if the last event of a recording is a pause that can still be approved."""
+    """Return True if the last event of a recording is a pause whose calls can still be approved."""
     if end.get("event") != "end" or (end.get("error") or {}).get("type") != Paused.__name__:
         return False
     return time.time() - datetime.fromisoformat(end["time"]).timestamp() < APPROVAL_DAYS * DAY
@@ -234,14 +235,14 @@ def checked_tenant(name: str) -> str:
     """Return the name of a tenant.
 
     Raises:
-        ConfigError: It cannot be one.
+        ConfigError: It is not a valid name.
     """
     if not TENANT.fullmatch(name):
-        raise ConfigError(f"{name[:40]!r} cannot be the name of a tenant", hint="letters, digits, - and _ make one")
+        raise ConfigError(f"{name[:40]!r} cannot be the name of a tenant", hint="use letters, digits, - and _")
     return name
 
 
 def missing(run: str) -> ConfigError:
-    """Return the error of a run that has no recording."""
-    hint = "the answer to a script that pauses has the run's id"
+    """Return the error for a run that has no recording."""
+    hint = "the answer for a paused script contains the run's id"
     return ConfigError(f"There is no recorded run {run[:40]!r}", hint=hint)

@@ -1,4 +1,4 @@
-"""Opens stores: those of a server, and the one of a user."""
+"""Opens stores: those of a server's tenants, and the store of a user."""
 
 from __future__ import annotations
 

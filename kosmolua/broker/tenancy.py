@@ -1,4 +1,4 @@
-"""Tenancy: what sets the runtimes of a server's tenants apart."""
+"""Tenancy: the settings that keep the runtimes of a server's tenants apart."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kosmolua.schema.function import EFFECTS
 
 @dataclass(frozen=True)
 class Tenancy:
-    """Whose runtime one is.
+    """The tenant of a runtime.
 
     Args:
-        name: The tenant.
-        folder: What is kept for it alone: recordings, the journal, its scripts.
-        permissions: What it may do at most, by effect, function or pattern. An empty table leaves all to its accounts.
+        name: The name of the tenant.
+        folder: The folder of its own recordings, journal and scripts.
+        permissions: The most that it may do, by effect, function or pattern. If empty, only its accounts decide.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Tenancy:
 
     @property
     def ceiling(self) -> Ceiling:
-        """What it may do at most."""
+        """The most that the tenant may do."""
         return Ceiling(self.section, self.permissions)
 
     @property

@@ -1,4 +1,4 @@
-"""The timeline of a recorded run: its calls in the order in which they began, and what a recording is of."""
+"""The timeline of a recorded run: its calls in the order in which they began, and a headline."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MANY_REQUESTS = 429
 
 
 class Bar:
-    """One call.
+    """One call, as a bar of the timeline.
 
     Args:
-        call: What the recording has of it.
-        ask: What the script asked, if it got an answer.
-        begins: Milliseconds from the first call of the run to this one.
+        call: The recorded details of the call.
+        ask: The script's request, if it was answered.
+        begins: Milliseconds from the first call of the run to the start of this one.
     """
 
     def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
@@ -38,7 +38,7 @@ class Bar:
 
     @property
     def named_arguments(self) -> Mapping[str, Any]:
-        """Its arguments by name, with numbers for the names of those that were given in order."""
+        """Its arguments by name. Those that were given in order have numbers as names."""
         given = self.arguments
         if isinstance(given, Mapping):
             return given
@@ -48,7 +48,7 @@ class Bar:
 
     @property
     def remarks(self) -> str:
-        """What is to be said beside it: its error, retries, and how often it had to wait for a rate limit."""
+        """The text beside the bar: the call's error, its retries, and its waits for a rate limit."""
         waits = self._attempts.count(MANY_REQUESTS)
         retries = len(self._attempts) - 1
         remarks = [self.error] if self.error else []
@@ -63,8 +63,8 @@ class Bar:
 def bars_of(recording: Recording) -> list[Bar]:
     """Return the calls of a recording in the order in which they began.
 
-    The time between two takes, such as until somebody approved, is left out; so are calls that waited for an approval
-    and were made later, by another number.
+    The time between a pause and its resumption is left out. So are calls that waited for an approval and were made
+    later under another number.
     """
     asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
     begins = _begins(recording)
@@ -87,7 +87,7 @@ def paused_numbers(recording: Recording) -> set[int]:
 
 
 def _begins(recording: Recording) -> dict[int, float]:
-    """Return for each call the milliseconds for which the run had run when it began."""
+    """Return for each call how many milliseconds the run had been running when the call began."""
     begins: dict[int, float] = {}
     started = latest = datetime.fromisoformat(recording.header["time"])
     left_out = timedelta()
@@ -112,7 +112,7 @@ def _moment(call: dict[str, Any]) -> datetime | None:
 
 
 def headline(recording: Recording) -> str:
-    """Return what a recording is of, in one line."""
+    """Return one line that describes a recording: the run, its script, its time and its status."""
     header, script = recording.header, recording.script
     takes = 1 + sum(1 for _ in events_of(recording, "resumed"))
     resumed = f", resumed {takes - 1} times" if takes > 2 else ", resumed once" if takes == 2 else ""

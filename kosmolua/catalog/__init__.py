@@ -1,1 +1,1 @@
-"""The catalog: integrations, where they come from, and what a path means."""
+"""The catalog: finds integrations, and resolves paths under ``app``."""

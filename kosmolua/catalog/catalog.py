@@ -1,4 +1,4 @@
-"""The catalog: from a path to the integration, the account and the function that it means."""
+"""The catalog: resolves a path to an integration, an account and a function."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kosmolua.schema.names import APP, ROOT, SCRIPTS, lua_path, parts_of, qualif
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
-"""Accounts that are described with their integration. Of more than these each is asked for when a script names it."""
+"""The most accounts that are described together with their integration. Others are described when they are named."""
 ALL = "*"
 MAX_TARGETS = 512
 
@@ -46,14 +46,14 @@ class Provider(Protocol):
         """
 
     def listed(self, name: str) -> Plugin:
-        """Return an integration for a list or a search, without starting or reaching anything for it.
+        """Return an integration for a list or a search, without starting a process or connecting to a service.
 
         Raises:
-            PluginError: It cannot be loaded, or nothing is known of it yet.
+            PluginError: It cannot be loaded, or its functions are not known yet.
         """
 
     def prose(self, name: str) -> str | None:
-        """Return the hand-written half of an integration's page, or None."""
+        """Return the hand-written part of an integration's page, or None."""
 
     def sources(self, name: str) -> list[str]:
         """Return the text of each Python file of an integration, without running it."""
@@ -67,7 +67,7 @@ class Target:
         integration: The integration.
         account: The name of the account; ``default`` is resolved.
         function: The function.
-        rule: Whether the account may call it, and why.
+        rule: The rule that says whether the account may call it.
     """
 
     integration: Integration
@@ -77,12 +77,12 @@ class Target:
 
     @cached_property
     def path(self) -> str:
-        """The function's own path, without the account: ``render2.list_services``."""
+        """The path of the function without the account: ``render2.list_services``."""
         return f"{self.integration.name}.{self.function.name}"
 
     @cached_property
     def allowed_by(self) -> str:
-        """What allows the call if its rule does, in words."""
+        """The journal's words for a call that its rule allows."""
         return str(self.rule)
 
     @property
@@ -92,12 +92,12 @@ class Target:
 
 
 class Catalog:
-    """Knows every integration, with its accounts.
+    """All integrations, with their accounts.
 
-    A name without a root is one under ``integrations``; under another root it is qualified: ``mcp.files``.
+    A name without a root belongs to ``integrations``. Names under other roots include the root, as in ``mcp.files``.
 
     Args:
-        providers: Where integrations come from, one for each root.
+        providers: The sources of integrations, one for each root.
         accounts: The accounts of the user.
     """
 
@@ -109,7 +109,7 @@ class Catalog:
         self._descriptions: dict[str, Json] = {}
 
     def preferring(self, account: str | None) -> Catalog:
-        """Return the same catalog with another default account, for each integration that has it; None changes none."""
+        """Return a catalog in which an account is the default of each integration that has it. None changes nothing."""
         if account is None:
             return self
         other = copy(self)
@@ -149,7 +149,7 @@ class Catalog:
         """Return an integration for a list or a search.
 
         Raises:
-            PluginError: It cannot be loaded, or it would have to be started for that.
+            PluginError: It cannot be loaded, or is a server that would have to be started.
         """
         return self.plugin(name).integration
 
@@ -166,12 +166,12 @@ class Catalog:
                 skip(name, error)
 
     def prose(self, name: str) -> str | None:
-        """Return the hand-written half of an integration's page, or None."""
+        """Return the hand-written part of an integration's page, or None."""
         root, short = root_and_name(name)
         return self._provider(root).prose(short)
 
     def sources(self, name: str) -> list[str]:
-        """Return the text of each Python file of an integration, without running it; none if they cannot be read."""
+        """Return the text of each Python file of an integration, without running it; empty if they cannot be read."""
         root, short = root_and_name(name)
         return self._provider(root).sources(short)
 
@@ -181,11 +181,11 @@ class Catalog:
 
     @property
     def accounts_path(self) -> Path:
-        """The accounts file, or where it would be."""
+        """The path of the accounts file, which need not exist."""
         return self._accounts.path
 
     def permissions(self, name: str) -> list[dict[str, object]]:
-        """Return for each account of an integration what it may do."""
+        """Return the permissions of each account of an integration."""
         if name == SCRIPTS:
             return []
         integration = self.integration(name)
@@ -201,9 +201,9 @@ class Catalog:
         ]
 
     def matching(self, patterns: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the accounts that ``INTEGRATION`` or ``INTEGRATION.ACCOUNT`` name, with their integrations.
+        """Return the accounts that fit patterns such as ``INTEGRATION`` or ``INTEGRATION.ACCOUNT``.
 
-        Without a pattern these are all accounts of the integrations that can be loaded.
+        Each comes with its integration. Without patterns, return all accounts of the integrations that can be loaded.
 
         Raises:
             UnknownPath: A pattern names nothing.
@@ -223,13 +223,13 @@ class Catalog:
         """Return the description of a path, from which the child builds that branch of ``app``.
 
         Returns:
-            ``names`` for ``app`` itself and for a root. ``functions``, ``aliases`` and ``accounts`` for an
-            integration: the registered functions, with ``others`` if there are more of them, and the accounts; of more
-            than :data:`MAX_DESCRIBED_ACCOUNTS` these are the first, with ``more``. Then ``INTEGRATION.NAME`` tells
-            whether that is an ``account`` or a ``function``, and ``INTEGRATION.*`` lists all of both.
+            For ``app`` itself and for a root: ``names``. For an integration: ``functions`` (the registered ones),
+            ``aliases`` and ``accounts``; ``others`` says that there are further functions, and ``more`` that there are
+            further accounts than the first :data:`MAX_DESCRIBED_ACCOUNTS`. For ``INTEGRATION.NAME``: whether it is an
+            ``account`` or a ``function``. For ``INTEGRATION.*``: all functions and accounts.
 
         Raises:
-            UnknownPath: Nothing is there; the message suggests what was meant.
+            UnknownPath: There is nothing at the path; the message suggests similar names.
         """
         if not path:
             return {"names": sorted(self._providers)}
@@ -254,7 +254,7 @@ class Catalog:
             }
             described |= {"others": True} if integration.functions.more else {}
             described |= {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else {}
-            if root == ROOT and accounts:  # else the next look may find another tool, or an account in the environment
+            if root == ROOT and accounts:  # else a later lookup may find other tools, or an account in the environment
                 self._descriptions[path] = described
             return described
         if rest == ALL:
@@ -278,7 +278,7 @@ class Catalog:
         return {"script": True}
 
     def find(self, path: str) -> Function:
-        """Return the function that a path names, also if no account is configured.
+        """Return the function that a path names, even if no account is configured.
 
         Raises:
             UnknownPath: No integration, account or function has this name.
@@ -308,8 +308,7 @@ class Catalog:
 
     def _is_current(self, integration: Integration) -> bool:
         """Return False if an integration has been replaced: a server may have other tools the next time."""
-        root, name = root_and_name(integration.name)
-        return root == ROOT or self._load(root, name).integration is integration
+        return integration.root == ROOT or self._load(*root_and_name(integration.name)).integration is integration
 
     def _provider(self, root: str) -> Provider:
         if root not in self._providers:
@@ -344,15 +343,15 @@ class Catalog:
         return integration, function, account
 
     def _default(self, integration: Integration) -> str | None:
-        """Return the account of a path that names none, or None."""
+        """Return the default account, for a path that names no account, or None."""
         if integration.name == SCRIPTS:
-            return "default"  # the calls of scripts have accounts of their own
+            return "default"  # the calls that scripts make have their own accounts
         if self._preferred and self._accounts.has(integration, self._preferred):
             return self._preferred
         return self._accounts.default(integration)
 
     def _usable(self, integration: Integration) -> list[str]:
-        """Return the accounts that a script can use in alphabetical order, ``default`` too if it stands for one."""
+        """Return the accounts that a script can use, sorted; ``default`` is included if it stands for one of them."""
         names = self._accounts.names(integration)
         if self._default(integration) is None or self._accounts.has(integration, "default"):
             return names
@@ -360,7 +359,7 @@ class Catalog:
         return [*names[:place], "default", *names[place:]]
 
     def _no_default(self, integration: Integration) -> NotConfigured:
-        """Return the error for a call that names no account of an integration that has no default."""
+        """Return the error for a call without an account to an integration without a default account."""
         if names := self._accounts.names(integration):
             return NotConfigured(
                 f"{integration.name} has several accounts and no default: {listed(names)}",
@@ -373,7 +372,7 @@ class Catalog:
         )
 
     def _refuse_name_of_service(self, root: str, parts: Sequence[str]) -> None:
-        """Raise the error for a path with the service's own name of a function, such as ``hub GET /issues``."""
+        """Raise an error if a path has the service's own name of a function, such as ``hub GET /issues``."""
         name, _, rest = ".".join(parts).replace(" ", ".", 1).partition(".")
         if rest and name in self._providers[root].names():
             integration = self._load(root, name).integration
@@ -381,7 +380,7 @@ class Catalog:
                 self._refuse(integration, rest)
 
     def _refuse(self, integration: Integration, rest: str) -> NoReturn:
-        """Raise the error for what is not under an integration."""
+        """Raise the error for a name that does not exist under an integration."""
         from kosmolua.docs.meant import functions_meant
 
         accounts = self._accounts.names(integration)
@@ -398,7 +397,7 @@ class Catalog:
             function = next(iter(integration.functions), "FUNCTION")
             raise UnknownPath(f"{where}.{first} is an account", hint=f"name a function of it, as in {first}.{function}")
         hint = did_you_mean(first, [*accounts, "default"])
-        if hint is None and (second or "_" not in first):  # it may be meant for an account
+        if hint is None and (second or "_" not in first):  # the name may be meant as that of an account
             meant = [] if second else functions_meant(integration, first)
             hint = as_hint(meant) or list_of("neither a function nor one of the accounts", accounts)
         hint = hint or _function_meant(integration, first)
@@ -406,7 +405,7 @@ class Catalog:
 
 
 def _function_meant(integration: Integration, name: str) -> str:
-    """Return which functions were probably meant by a name, or that no function does this."""
+    """Return a hint with the functions that a name probably means, or a hint that no function does this."""
     from kosmolua.docs.meant import functions_meant
 
     if meant := functions_meant(integration, name):

@@ -1,4 +1,4 @@
-"""Loading: running a plugin's code for the first time, within a time limit, and locating errors in it."""
+"""Loading: imports a plugin within a time limit, and locates errors in its code."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ T = TypeVar("T")
 def guarded(load: Callable[[], T], origin: str, seconds: float = LOAD_TIMEOUT) -> T:
     """Call ``load``, which runs a plugin's code, and return its result.
 
-    It runs in a thread, since nothing else limits the time of an import. A thread cannot be killed: one that
-    hangs has an exception raised in it, which works unless it hangs inside a system call; then it stays.
+    It runs in a thread, since nothing else can limit the time of an import. A thread cannot be killed: if it hangs, an
+    exception is raised in it. If it hangs inside a system call, that has no effect and the thread remains.
 
     Args:
         load: Imports the plugin.
@@ -34,7 +34,8 @@ def guarded(load: Callable[[], T], origin: str, seconds: float = LOAD_TIMEOUT) -
         seconds: How long it may take.
 
     Raises:
-        PluginError: It failed, or took too long; ``origin`` has the line of the plugin's own code where that was.
+        PluginError: It failed, or took too long. Its ``origin`` has the line of the plugin's own code where this
+            happened.
     """
     loading = _Loading(load)
     loading.start()
@@ -51,12 +52,12 @@ def guarded(load: Callable[[], T], origin: str, seconds: float = LOAD_TIMEOUT) -
     raise PluginError(
         f"it took longer than {seconds:g} s to load",
         origin=place,
-        hint="a plugin must not work, wait or connect while it is imported",
+        hint="a plugin must not compute, wait or connect to anything while it is imported",
     )
 
 
 class _Loading(Thread, Generic[T]):
-    """The thread in which a plugin is loaded, and the result."""
+    """The thread in which a plugin is loaded. It keeps the result or the error."""
 
     def __init__(self, load: Callable[[], T]) -> None:
         super().__init__(name="kosmolua-load", daemon=True)
@@ -80,7 +81,7 @@ def _explained(error: BaseException, origin: str) -> PluginError:
 
 
 def _line_in(origin: str, frames: Iterator[tuple[str, int]]) -> str:
-    """Return the innermost file and line that is the plugin's own, or else its origin."""
+    """Return file and line of the innermost frame in the plugin's own code, or the plugin's origin if there is none."""
     home = str(Path(origin).parent) if origin.endswith("__init__.py") else origin
     lines = [f"{file}:{line}" for file, line in frames if file.startswith(home)]
     return lines[-1] if lines else origin
@@ -102,7 +103,7 @@ def _frames_of(thread: Thread) -> Iterator[tuple[str, int]]:
 
 
 def _ask_to_end(thread: Thread) -> None:
-    """Raise SystemExit in a thread at its next step of Python; a loop would slow all other threads for ever."""
+    """Raise SystemExit in a thread at its next Python instruction: an endless loop would slow down all threads."""
     import ctypes
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
@@ -114,7 +115,7 @@ _METADATA = (".dist-info", ".egg-info")
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """An installed entry point: its value, and what imports it."""
+    """An installed entry point: its value, and the function that imports it."""
 
     value: str
     load: Callable[[], object]
@@ -126,7 +127,7 @@ class EntryPoint:
 
 
 def installed_entry_points() -> dict[str, list[EntryPoint]]:
-    """Return the entry points of the group ``kosmolua.integrations`` by name; several where packages share a name."""
+    """Return the entry points of the group ``kosmolua.integrations`` by name. Several packages may use one name."""
     found: dict[str, list[EntryPoint]] = {}
     for text in _texts():
         for name, value in _read(text):
@@ -135,9 +136,9 @@ def installed_entry_points() -> dict[str, list[EntryPoint]]:
 
 
 def _texts() -> Iterator[str]:
-    """Yield the entry points of each package; of two of the same name, those of the one that would be imported.
+    """Yield the entry points of each package; of two packages of one name, those of the one that Python imports.
 
-    The working folder is left out, even if Python imports from it, so that a cloned repository runs nothing.
+    The current folder is left out, even if Python imports from it, so that a cloned repository cannot run code.
     """
     seen = set()
     for place in sys.path:
@@ -149,7 +150,7 @@ def _texts() -> Iterator[str]:
 
 
 def _in_folder(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield the name of each package's metadata, and its entry points."""
+    """Yield the folder name of each package's metadata, and the text of its entry points."""
     for entry in () if _is_here(folder) else _entries(folder):
         if entry.endswith(_METADATA):
             yield entry, _text_of(os.path.join(folder, entry, "entry_points.txt"))
@@ -168,14 +169,14 @@ def _in_archive(file: str) -> Iterator[tuple[str, str]]:
                 if entry.endswith(_METADATA):
                     yield entry, archive.read(inner).decode("utf-8", "replace") if inner in names else ""
     except (OSError, BadZipFile):
-        return  # Python imports nothing from it either
+        return  # Python cannot import from it either
 
 
 def _entries(folder: str) -> list[str]:
     try:
         return sorted(os.listdir(folder))
     except OSError:
-        return []  # Python imports nothing from it either
+        return []  # Python cannot import from it either
 
 
 def _is_here(folder: str) -> bool:
@@ -194,7 +195,7 @@ def _text_of(file: str) -> str:
 
 
 def _read(text: str) -> Iterator[tuple[str, str]]:
-    """Yield name and value of each entry point of the group."""
+    """Yield the name and the value of each entry point of the group."""
     for section in ("\n" + text).split("\n[")[1:] if GROUP in text else ():
         head, _, body = section.partition("]")
         if head.strip() == GROUP:

@@ -1,4 +1,4 @@
-"""Plugins: where integrations come from, and the errors of those that cannot be loaded."""
+"""Plugins: finds and loads integrations, and reports those that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Plugin:
     """A loaded integration, and its origin.
 
     Args:
-        integration: What its module holds.
+        integration: The integration in its module.
         origin: The file, or the entry point.
-        place: ``bundled``, ``user``, ``entry point``, ``--plugin``, or ``given`` for one that came as a value.
-        prose: Returns the hand-written half of its page, or None.
+        place: ``bundled``, ``user``, ``entry point``, ``--plugin``, or ``given`` for one that was passed as an object.
+        prose: Returns the hand-written part of its page, or None.
     """
 
     integration: Integration
@@ -49,10 +49,10 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of integrations: each a module, or a package, of the integration's name.
+    """A folder of integrations. Each is a module or a package with the integration's name.
 
     Args:
-        label: What users read.
+        label: The name of the folder for users.
         folder: The folder; inside a zipped wheel, a path into the zip.
     """
 
@@ -70,7 +70,7 @@ class Place:
         return self._spec(name) if _is_usable(name) else None
 
     def misnamed(self, name: str) -> str | None:
-        """Return the file of a module that is listed, but under a name that no script could write; or None."""
+        """Return the file of a module in the folder whose name a script could not write; None if there is none."""
         spec = self._spec(name) if not _is_usable(name) and name in self.names() else None
         return spec.origin if spec else None
 
@@ -83,11 +83,11 @@ class Plugins:
     """Finds integrations by name and loads each at most once, when it is first needed.
 
     Args:
-        named: Files or package folders given with ``--plugin``, and integrations given as values; or a single one.
+        named: Files or package folders given with ``--plugin``, and integrations passed as objects; or a single one.
         places: The folders to look in, in order.
-        entry_points: Returns the installed entry points by name; asked once, when the first integration is loaded or
-            all are listed.
-        load_timeout: Seconds that loading one of them may take.
+        entry_points: Returns the installed entry points by name. It is called once, when the first integration is
+            loaded or all are listed.
+        load_timeout: Seconds that loading one integration may take.
     """
 
     root = ROOT
@@ -121,7 +121,7 @@ class Plugins:
         """Return the integration of this name.
 
         Raises:
-            PluginError: It cannot be loaded, or two places have one of this name.
+            PluginError: It cannot be loaded, or two places have an integration of this name.
             UnknownPath: No integration has this name.
         """
         with self._lock:
@@ -135,10 +135,10 @@ class Plugins:
     listed = load
 
     def require(self, name: str, where: str) -> None:
-        """Raise a ConfigError that begins with ``where`` unless there is an integration of this name; load none."""
+        """Raise a ConfigError that begins with ``where`` if there is no integration of this name. Nothing is loaded."""
         if any(place.find(name) for place in self._places) or name in self.names():
             return
-        hint = did_you_mean(name, self.names()) or "is it a plugin? pass --plugin"
+        hint = did_you_mean(name, self.names()) or "if it is a plugin, pass --plugin"
         raise ConfigError(f"{where} names no integration", hint=hint)
 
     def sources(self, name: str) -> list[str]:
@@ -146,7 +146,7 @@ class Plugins:
         return [text for spec in self._unloaded(name) for text in _sources_of(spec)]
 
     def prose(self, name: str) -> str | None:
-        """Return the hand-written half of an integration's page, or None; one in a folder is not run for it."""
+        """Return the hand-written part of an integration's page, or None. One in a folder is not run for this."""
         specs = self._unloaded(name)
         return _read_prose(specs[0], name) if len(specs) == 1 else self.load(name).prose()
 
@@ -169,7 +169,7 @@ class Plugins:
         return _extended(loaded, self._places) if isinstance(loaded, Plugin) else loaded
 
     def _refused(self, name: str) -> PluginError:
-        """Return the error of a file whose name no plugin can have; raise UnknownPath if there is no such file."""
+        """Return the error for a file whose name no plugin can have; raise UnknownPath if there is no such file."""
         for place in self._places:
             if file := place.misnamed(name):
                 return PluginError(f"a plugin cannot be called {name!r}", origin=file, hint=_RENAME)
@@ -179,7 +179,7 @@ class Plugins:
     def _candidates(self, name: str) -> dict[str, Plugin | PluginError | Callable[[], Plugin]]:
         """Return the integrations of this name by origin, so that one found twice counts once.
 
-        A plugin given with ``--plugin`` is loaded; another is represented by the function that loads it.
+        A plugin given with ``--plugin`` is loaded already; for others the value is the function that loads it.
         """
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
@@ -230,7 +230,7 @@ def is_document(path: Path) -> bool:
 
 
 def _document(path: Path) -> tuple[str, Path]:
-    """Return the name that the integration of a document has, and the document."""
+    """Return the name of a document's integration, and the document's path."""
     if not path.is_file():
         raise ConfigError(f"There is no plugin at {path}", hint="name a .py file, a folder, or an OpenAPI document")
     name = re.sub(r"\W+", "_", path.name.partition(".")[0], flags=re.ASCII).lower()
@@ -256,7 +256,7 @@ def onto_folder(parent: Path, name: str) -> Path:
 
 
 def _compile_document(folder: Path, label: str) -> None:
-    """Compile an imported document whose compiled file is missing, which may take longer than loading a plugin may."""
+    """Compile an imported document if its compiled file is missing: this may take longer than the limit for loading."""
     if label == "user" and (folder / "openapi.json").is_file():
         from kosmolua.catalog.openapi.store import Home, Store
 
@@ -267,7 +267,7 @@ def _compile_document(folder: Path, label: str) -> None:
 
 
 def _extended(plugin: Plugin, places: Sequence[Place]) -> Plugin:
-    """Return a plugin with the operations of a document: of one imported onto it, or of one that it came with."""
+    """Return a plugin with the operations of a document: one imported onto it, or else its own."""
     integration = plugin.integration
     onto = [folder for place in places if (folder := onto_folder(place.folder, integration.name)).is_dir()]
     if integration.functions.more or not (onto or integration.extension):
@@ -307,11 +307,11 @@ def bundled_folder() -> Path:
 
 
 def _package_of(folder: Path) -> str:
-    """Return a private package name for a folder, so that two folders never share a module."""
-    digest = source_hash(os.fsencode(folder)).hex()  # the same in every process, so that its types pickle
+    """Return a private package name for a folder, so that modules of two folders never have the same name."""
+    digest = source_hash(os.fsencode(folder)).hex()  # the same in every process, for pickling
     package = f"{_PACKAGE}_{digest}"
     if package not in sys.modules:
-        module = ModuleType(package, "Integrations of one folder.")
+        module = ModuleType(package, "The integrations of one folder.")
         module.__path__ = [str(folder)]
         sys.modules[package] = module
     return package
@@ -349,10 +349,10 @@ def _file_of(point: EntryPoint) -> str:
 
 
 def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name: str | None) -> Plugin:
-    """Return the plugin that a module holds, or that an entry point named within it.
+    """Return the plugin for an object that was loaded: an integration, or a module that contains one.
 
     Args:
-        name: What it must be called; None for any name.
+        name: The name that it must have; None for any name.
     """
     integration = getattr(loaded, "integration", loaded)
     if not isinstance(integration, Integration):

@@ -1,4 +1,4 @@
-"""The user's own scripts: functions right under ``app.scripts``, described by their headers."""
+"""The user's own scripts: functions directly under ``app.scripts``, described by their headers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".lua"
 MAX_SOURCE = 1024 * 1024
-"""Bytes of a script."""
+"""The most bytes of a script."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Script:
     """A script in the folder.
 
     Args:
-        name: As Lua writes it.
+        name: The name of its function in Lua.
         path: Its file.
         source: Its text.
-        header: What it says of itself.
+        header: The description at its beginning.
     """
 
     name: str
@@ -50,25 +50,25 @@ class Script:
 
     @property
     def chunk(self) -> bytes:
-        """The text as Lua's ``load`` takes it."""
+        """The text in the form that Lua's ``load`` accepts."""
         source = self.source.removeprefix(b"\xef\xbb\xbf")
         return b"--" + source if source.startswith(b"#") else source
 
 
 @dataclass(frozen=True)
 class _NoAccount:
-    """Scripts have no account: their calls have."""
+    """The account class of scripts, which need no account: the calls that they make have accounts."""
 
     def open(self, send: Any) -> None:
-        """Return nothing."""
+        """Return None."""
 
 
 class Scripts:
     """The provider of ``app.scripts``. Files are read once, when the first of them is needed.
 
     Args:
-        folder: The folder; a file in it whose name Lua cannot write is left out.
-        catalog: Returns the catalog, with which the effects of scripts are found.
+        folder: The folder of scripts. A file whose name Lua cannot write is left out.
+        catalog: Returns the catalog, which is needed to find the effects of scripts.
     """
 
     root = SCRIPTS
@@ -80,14 +80,14 @@ class Scripts:
         self._plugin: Plugin | None = None
 
     def names(self) -> list[str]:
-        """Return the name of the one integration that all scripts make, if there are any."""
+        """Return the name of the integration that contains all scripts; an empty list if there are no scripts."""
         return [SCRIPTS] if self._files else []
 
     def script(self, name: str) -> Script:
         """Return a script.
 
         Raises:
-            UnknownPath: There is none of this name.
+            UnknownPath: There is no script of this name.
             CallError: It cannot be read.
         """
         if name not in self._files:
@@ -107,7 +107,7 @@ class Scripts:
         """Return all scripts as one integration.
 
         Raises:
-            UnknownPath: There are none, or another name is given.
+            UnknownPath: There are no scripts, or another name is given.
         """
         if name != SCRIPTS or not self._files:
             raise UnknownPath(f"app.scripts has no '{name[:80]}'", hint=f"put scripts into {self.folder}")
@@ -121,11 +121,11 @@ class Scripts:
     listed = load
 
     def prose(self, name: str) -> str | None:
-        """Return None: what a script says of itself is in its header."""
+        """Return None: a script is described by its header."""
         return None
 
     def sources(self, name: str) -> list[str]:
-        """Return nothing: no script is Python."""
+        """Return an empty list: scripts are not Python files."""
         return []
 
     @lazy
@@ -141,7 +141,7 @@ class Scripts:
         }
 
     def _fill(self, integration: Integration) -> None:
-        """Register each script. One counts as a write until it is proved that it and those it calls only read."""
+        """Register each script. Its effect is ``write`` unless the checker proves that all its calls only read."""
         scripts = {}
         for name in self._files:
             try:

@@ -1,4 +1,4 @@
-"""The command line: starts the sandbox first, then reads the command line and runs the command."""
+"""The command line: starts a sandbox first, then parses the command line and runs the command."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     replace_closed_streams()
     try:
         status = _run(typed)
-    except KeyboardInterrupt:  # before the command could report it
+    except KeyboardInterrupt:  # pressed before the command could report it
         status = INTERRUPTED
     if "opentelemetry.trace" in sys.modules:
-        from kosmolua.cli.telemetry import flush_spans
+        from kosmolua.runs.telemetry import flush_spans
 
         flush_spans()
     sys.stderr.flush()
@@ -38,14 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except OSError:
         status = status or 1
-    os._exit(status)  # an interpreter that shuts down complains at length about a closed standard output
+    os._exit(status)  # when it shuts down, Python would print a traceback if standard output is closed
 
 
 def _run(typed: list[str]) -> int:
-    """Run a command; ``run`` gets a sandbox that boots meanwhile."""
+    """Run a command. For ``run``, a sandbox boots meanwhile."""
     worker = _launch() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
     if typed[:1] == ["mcp"]:
-        gc.disable()  # until it serves: a tenth of its start would go into walking modules
+        gc.disable()  # off until it serves: collecting would take a tenth of the start
     _keep_child_statuses()
     guard_output()
     try:
@@ -74,10 +74,12 @@ def _keep_child_statuses() -> None:
 def _run_command(typed: list[str], worker: launch.Worker | None) -> int:
     """Run a plain ``run`` command line without click, which takes longer to import than the sandbox takes to boot."""
     if typed[:1] != ["doctor"] and any(name.startswith("OTEL_") for name in os.environ):
-        from kosmolua.cli.telemetry import asks_for_spans, send_spans
+        from kosmolua.runs.telemetry import asks_for_spans, send_spans
 
         if asks_for_spans(os.environ):
-            send_spans()
+            from kosmolua.cli.console import warn
+
+            send_spans(warn)
     from kosmolua.cli.options import read_plainly
 
     plain = read_plainly(typed[1:]) if worker else None

@@ -1,4 +1,4 @@
-"""A new account: its fields are asked for, tried, and written into the accounts file."""
+"""Adding an account: asks for its fields, tries them, and writes them into the accounts file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from kosmolua.accounts.editing import set_section
-from kosmolua.accounts.logins import keyring_or_none
+from kosmolua.accounts.logins import asking_the_keyring, keyring_or_none
 from kosmolua.accounts.toml import Table, parse
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli import console
@@ -29,7 +29,7 @@ def add(runtime: Runtime, name: str) -> tuple[str, Path]:
     """Ask for the fields of an account, try it, and write it; return its section and the file.
 
     Raises:
-        UsageError: There is such an account already, or nobody can be asked.
+        UsageError: The account exists already, or nobody can be asked.
     """
     integration_name, *rest = parts_of(name)
     integration, account = runtime.catalog.integration(integration_name), rest[0] if rest else "default"
@@ -50,7 +50,7 @@ def add(runtime: Runtime, name: str) -> tuple[str, Path]:
 
 
 def _asked(field: AccountField) -> Any:
-    """Return what a person types for a field, or None for nothing; a secret is not shown."""
+    """Return the value that a person types for a field, or None if it is empty. A secret is not shown."""
     about = f" ({field.about})" if field.about else ""
     what = f"{field.name}{about}{'' if field.required else ', empty for none'}"
     while True:
@@ -65,7 +65,7 @@ def _asked(field: AccountField) -> Any:
 
 
 def _try(integration: Integration, account: str, table: Table) -> None:
-    """Say whose account it is; if the service refuses it, ask whether to keep it."""
+    """Show the identity of the account; if the service refuses it, ask whether to keep it."""
     if integration.identify is None:
         return
     try:
@@ -80,7 +80,7 @@ def _try(integration: Integration, account: str, table: Table) -> None:
 
 
 def _put_away(integration: Integration, account: str, field: AccountField, secret: str) -> dict[str, str]:
-    """Put a secret where the person wants it, and return the source that the accounts file names."""
+    """Store a secret where the person chooses, and return the source to write into the accounts file."""
     keyring = keyring_or_none()
     places = [place for place in PLACES if place != "keyring" or keyring]
     words = ", ".join(f"{place}: {PLACES[place]}" for place in places)
@@ -89,7 +89,8 @@ def _put_away(integration: Integration, account: str, field: AccountField, secre
     chosen = console.ask(f"Where {field.name} goes ({words})", type=kind, default=usual)
     name = f"{integration.name}.{account}.{field.name}"
     if chosen == "keyring" and keyring:
-        keyring.set_password("kosmolua", name, secret)
+        with asking_the_keyring():
+            keyring.set_password("kosmolua", name, secret)
         return {"keyring": name}
     if chosen == "env":
         variable = integration.variable(field)

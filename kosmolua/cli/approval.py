@@ -16,23 +16,23 @@ from kosmolua.escaping import exposed, shortened
 from kosmolua.schema import luacats
 
 RESET = "\x18\x1b\\\x1b[0m"
-"""Ends any escape sequence that other output on the same terminal has begun, and its colours."""
+"""Ends any escape sequence and colours that other output has begun on the same terminal."""
 ANSWERS = {"y": "yes", "yes": "yes", "n": "no", "no": "no", "": "no", "s": "show", "show": "show"}
 ANSWERS_OF_MANY = {**ANSWERS, "a": "all", "all": "all", "d": "deny", "deny": "deny"}
 ANSWERS_OF_LIST = {**ANSWERS, "o": "one", "one": "one", "a": "all", "all": "all", "d": "deny", "deny": "deny"}
 MAX_VALUE, HEAD, TAIL = 1000, 600, 300
-"""Characters of an argument that are shown at once; if it is longer, how many at its beginning and its end."""
+"""How many characters of an argument are shown; of a longer one, how many at its beginning and at its end."""
 MAX_ROW, ROW_HEAD, ROW_TAIL = 300, 200, 80
-"""The same for the arguments of a call in a list."""
+"""The same numbers for the arguments of a call in a list."""
 
 
 class Approver:
-    """Asks on standard error, reads from the terminal, and remembers answers that hold for several calls.
+    """Asks on standard error, reads from the terminal, and remembers answers that apply to several calls.
 
     The end of input means no. Ctrl-C ends the run: nothing else is asked in it.
 
     Args:
-        is_single: Whether there is only one call, which the person wrote.
+        is_single: Whether there is only one call, which the person typed.
     """
 
     def __init__(self, *, is_single: bool = False) -> None:
@@ -43,7 +43,7 @@ class Approver:
 
     @property
     def name(self) -> str:
-        """Who is asked, as the journal has it."""
+        """The name of the person who is asked, for the journal."""
         from getpass import getuser
 
         try:
@@ -76,11 +76,11 @@ class Approver:
         return [answer in ("yes", "all") if allowed is None else allowed for allowed in known]
 
     def renew(self) -> None:
-        """Ask again in the next run, also if this one was denied all calls or interrupted."""
+        """Ask again in the next run, even if this one was interrupted or all its calls were denied."""
         self._denies_all = self._is_interrupted = False
 
     def _known(self, approval: Approval) -> bool | None:
-        """Return what an earlier answer says of a call, or None."""
+        """Return the earlier answer that applies to a call, or None if there is none."""
         if self._is_interrupted:
             raise KeyboardInterrupt
         if self._denies_all:
@@ -89,7 +89,7 @@ class Approver:
 
     def _answer_to(self, approvals: Sequence[Approval]) -> str:
         _discard_typed_input()
-        # Whatever else wrote to the terminal, the question stands on lines of its own.
+        # The question gets lines of its own, even if other programs wrote to the terminal.
         _write(RESET if console.draws_on(sys.stderr) else "", "\n")
         try:
             return self._ask_one(approvals[0]) if len(approvals) == 1 else self._ask_many(approvals)
@@ -122,14 +122,14 @@ class Approver:
 
 
 def described(call: Mapping[str, Any]) -> str:
-    """Return a call of a recording as a line: its number, what it does, and its arguments."""
+    """Return a recorded call as one line: its number, its effect, its function, and its arguments."""
     arguments = call.get("arguments") or {}
     shown = ", ".join(f"{exposed(name)} = {exposed(luacats.literal(value))}" for name, value in arguments.items())
     return f"call {call['number']}: {call['effect']} {call['path']} [{call['account']}] {_shorten_row(shown)}".rstrip()
 
 
 def _deed(approval: Approval) -> str:
-    """Return what a call does, with what account, and that it cannot be undone."""
+    """Return a phrase with the effect, function and account of a call, and a warning if it cannot be undone."""
     path, account = console.styled(approval.path, "bold", sys.stderr), exposed(approval.account)
     deed = f"{approval.effect} with {path}, account {account}"
     warning = console.styled("cannot be undone", "red", sys.stderr)
@@ -141,7 +141,7 @@ def _sentence(approval: Approval) -> str:
 
 
 def _lines_of(approval: Approval) -> dict[str, str]:
-    """Return the arguments of a call as they are shown, with the names behind ids."""
+    """Return the arguments of a call as text by name, with the services' names for ids."""
     lines = {exposed(name): exposed(luacats.literal(value)) for name, value in approval.arguments.items()}
     return lines | {name: f"{lines[name]} ({exposed(said)})" for name, said in approval.names.items() if name in lines}
 
@@ -151,7 +151,7 @@ def _row(approval: Approval) -> str:
 
 
 def _list(approvals: Sequence[Approval], shorten: Callable[[str], str]) -> str:
-    """Return calls as numbered lines under a line for each function and account."""
+    """Return the calls as numbered lines, grouped under a heading for each function and account."""
     groups: dict[tuple[str, str], list[Approval]] = {}
     for approval in approvals:
         groups.setdefault((approval.path, approval.account), []).append(approval)
@@ -164,7 +164,7 @@ def _list(approvals: Sequence[Approval], shorten: Callable[[str], str]) -> str:
 
 
 def _answer(question: str, answers: Mapping[str, str]) -> str:
-    """Ask until what is typed is one of the answers."""
+    """Ask until the person types one of the answers."""
     while True:
         if answer := answers.get(_reply_to(question).strip().lower()):
             return answer
@@ -190,7 +190,7 @@ def _write(*texts: str) -> None:
 
 
 def _discard_typed_input() -> None:
-    """Discard what was typed before the question could be read: it does not answer it."""
+    """Discard input that was typed before the question was shown, since it cannot be the answer."""
     try:
         import termios
     except ImportError:
@@ -200,7 +200,7 @@ def _discard_typed_input() -> None:
 
 
 def _reply_to(question: str) -> str:
-    """Return the line that is typed, or an empty string at the end of input."""
+    """Return the next line that is typed, or an empty string at the end of input."""
     try:
         with _shown(question):
             line = standard.read_answer().decode(errors="replace")
@@ -214,7 +214,7 @@ def _reply_to(question: str) -> str:
 
 @contextmanager
 def _shown(question: str) -> Iterator[None]:
-    """Write a question, and again each time the program continues after a stop, until the ``with`` block ends."""
+    """Write a question. Until the ``with`` block ends, write it again each time the program continues after a stop."""
     _write(question)
     if not hasattr(signal, "SIGCONT"):
         yield

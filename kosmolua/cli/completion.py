@@ -1,4 +1,4 @@
-"""Completion in the shell, as click asks for it: pages, integrations, accounts, functions and arguments."""
+"""Completion in the shell, through click: pages, integrations, accounts, functions and arguments."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from kosmolua.schema.names import APP, ROOT, page_of
 from kosmolua.schema.types import Type
 
 Offers = dict[str, str]
-"""What completes a word, each with a few words on what it is."""
+"""The completions of a word, each with a short description."""
 
 
 def offered_pages(catalog: Catalog, typed: str) -> Offers:
-    """Return all guides and integrations, and the functions of the integration that is typed."""
+    """Return all guides and integrations, and the functions of the integration that was typed."""
     from kosmolua.docs import pages
 
     found = dict.fromkeys(pages.NAMES, "guide")
@@ -35,7 +35,7 @@ def offered_pages(catalog: Catalog, typed: str) -> Offers:
 
 
 def offered_values(kind: Type) -> list[str]:
-    """Return the choices of a type, or both booleans, as the command line takes them; nothing for other types."""
+    """Return the choices of a type, or both booleans, as typed on a command line; empty for other types."""
     choices: tuple[Json, ...] = luacats.choices_in(kind) or ((True, False) if luacats.label(kind) == "boolean" else ())
     return [each if isinstance(each, str) else json.dumps(each) for each in choices]
 
@@ -62,7 +62,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def completes(find: Callable[[Catalog, str], Offers]) -> Complete:
-    """Return the callback with which click completes an argument.
+    """Return the callback that click calls to complete an argument.
 
     Args:
         find: Returns the offers for the text that is typed so far.
@@ -93,7 +93,7 @@ def integrations(catalog: Catalog, _: str) -> Offers:
 
 
 def accounts(catalog: Catalog, typed: str) -> Offers:
-    """Return all integrations, and the accounts of the one that is typed."""
+    """Return all integrations, and the accounts of the integration that was typed."""
     found = offered_integrations(catalog)
     for name in [*found]:
         if typed.startswith(f"{name}."):
@@ -102,7 +102,7 @@ def accounts(catalog: Catalog, typed: str) -> Offers:
 
 
 def paths(catalog: Catalog, typed: str) -> Offers:
-    """Return the functions of the integration that is typed or is the only match; else the matching integrations."""
+    """Return the functions of the integration that was typed, or is the only match; else the matching integrations."""
     name, dot, rest = _BEFORE_NAMES.sub("", typed, count=1).partition(".")
     before = typed.removesuffix(f"{name}{dot}{rest}")
     matches = [each for each in catalog.names() if (each == name if dot else each.startswith(name))]
@@ -136,7 +136,7 @@ def arguments_of(context: click.Context, _: click.Parameter, incomplete: str) ->
 
 
 def _key_apart(words: list[str]) -> str | None:
-    """Return the key whose value comes next; bash makes three words of KEY=VALUE, and leaves out a last "="."""
+    """Return the key whose value is typed next. Bash splits KEY=VALUE into three words, and leaves out a last "="."""
     if words[-1:] == ["="]:
         words = words[:-1]
     return words[-1] if words and words[-2:-1] != ["="] else None

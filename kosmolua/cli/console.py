@@ -1,6 +1,6 @@
 """Console output: text for people, JSON for programs, errors on standard error; and the exit status of an error.
 
-The module that spells out invisible characters is imported on first use: most runs in a pipe do not need it.
+The module that escapes invisible characters is imported on first use, since most runs in a pipe do not need it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 
 MAX_LINES, MAX_CHARACTERS = 60, 6000
-"""What a terminal shows of a value that is much longer; a pipe gets the whole value."""
+"""How many characters of a very long value a terminal shows. A pipe gets the whole value."""
 FEW_LINES, FEW_CHARACTERS = 6, 600
-"""How much longer a value may be that is still shown whole."""
+"""How many more characters a value may have and still be shown whole."""
 STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 """Codes of ECMA-48's Select Graphic Rendition."""
 
@@ -45,7 +45,7 @@ def complain(sentence: str) -> None:
     first, *more = _harmless(sentence).rstrip("\n").split("\n")
     sys.stderr.write(
         "\n    ".join([f"kosmolua: {first}", *more]) + "\n"
-    )  # so that no later line looks like an error of its own
+    )  # so that no later line looks like a separate error
 
 
 def warn(sentence: str) -> None:
@@ -76,7 +76,7 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
 
 
 def _list_findings(error: CheckFailed, script: str) -> None:
-    """Write what a check found to standard error, a line for each."""
+    """Write the findings of a check to standard error, each on a line."""
     for finding in error.findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
         note = complain if finding["severity"] == "error" else warn
@@ -101,7 +101,7 @@ def as_json(value: object, indent: int | None = 2) -> None:
 
 
 def _harmless(text: str) -> str:
-    """Return text in which nothing steers a terminal. Printable text needs no import: files may have run out."""
+    """Return text with terminal controls escaped. Plain text needs no import, which may fail if files have run out."""
     if text.isprintable():
         return text
     from kosmolua.escaping import harmless
@@ -110,7 +110,7 @@ def _harmless(text: str) -> str:
 
 
 def show_values(values: list[object]) -> None:
-    """Write what a script returned to a terminal: strings as they are, all else as JSON; long values are cut."""
+    """Write the values that a script returned to a terminal: strings as text, others as JSON. Long values are cut."""
     for value in values:
         whole = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
         shown = fit(whole) if on_terminal() else whole
@@ -121,7 +121,7 @@ def show_values(values: list[object]) -> None:
 
 
 def fit(text: str) -> str:
-    """Return the beginning of a text that is much longer than a screen, or the whole text."""
+    """Return the text, or only its beginning if it is much longer than a screen."""
     if len(text) > MAX_CHARACTERS + FEW_CHARACTERS:
         text = text[:MAX_CHARACTERS]
     lines = text.split("\n")
@@ -140,7 +140,7 @@ def draws_on(stream: TextIO) -> bool:
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
-    """Return text in one of :data:`STYLES` if the stream is a terminal and ``NO_COLOR`` is not set, else as it is."""
+    """Return text in one of :data:`STYLES` if the stream is a terminal and ``NO_COLOR`` is not set, else unchanged."""
     plain = os.environ.get("NO_COLOR") or not draws_on(stream)
     return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
 
@@ -161,7 +161,7 @@ def markdown(text: str, *, paged: bool = False) -> None:
 
 
 def trace(text: str) -> None:
-    """Write a line that an MCP server printed or logged to standard error, without what would steer a terminal."""
+    """Write a line that an MCP server printed or logged to standard error, with terminal controls escaped."""
     from kosmolua.escaping import harmless
 
     if sys.stderr is not None:
@@ -169,7 +169,7 @@ def trace(text: str) -> None:
 
 
 def ask(question: str, **options: Any) -> str:
-    """Return what a person at the terminal answers, as ``click.prompt`` asks it."""
+    """Ask a person at the terminal with ``click.prompt``, and return the answer."""
     import click
 
     with standard.given_back():
@@ -177,7 +177,7 @@ def ask(question: str, **options: Any) -> str:
 
 
 def confirm(question: str) -> None:
-    """Ask a person at the terminal for a yes; anything else ends the command."""
+    """Ask a person at the terminal for a yes. Any other answer ends the command."""
     import click
 
     if not agrees(question):
@@ -198,7 +198,7 @@ def can_ask() -> bool:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Write a table: by rich on a terminal, tab-separated in a pipe."""
+    """Write a table: drawn by rich on a terminal, tab-separated in a pipe."""
     from kosmolua.escaping import harmless, visible
 
     if not on_terminal():
@@ -211,7 +211,7 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 def status_of(error: KosmoError | None) -> int:
-    """Return the exit status of an error; 0 for none."""
+    """Return the exit status for an error, or 0 if there is none."""
     if error is None:
         return 0
     if isinstance(error, UsageError):
@@ -238,7 +238,7 @@ def guarded(work: Callable[[], int]) -> int:
         complain_of(error)
         return status_of(error)
     except OutputLost as error:
-        if error.errno != errno.EPIPE:  # a reader that stops, as in `kosmolua run long.lua | head -1`, is not an error
+        if error.errno != errno.EPIPE:  # it is no error if the reader stops, as in `kosmolua run long.lua | head -1`
             complain(f"standard output cannot be written: {error.strerror}")
         return 1
     except OSError as error:
@@ -252,7 +252,7 @@ def worded(error: OSError) -> str:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"no more files can be opened: {reason} (raise the limit, as with ulimit -n)"
     if error.filename is None and error.errno == errno.ENOENT:
-        return "the folder that you are in is not there any more (change to another one)"
+        return "the current folder no longer exists (change to another one)"
     if error.filename is None:
         return f"the operating system refuses: {reason}"
     return f"{error.filename} cannot be used: {reason}"

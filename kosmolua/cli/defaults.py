@@ -1,6 +1,6 @@
 """The user's own defaults of options, from the accounts file and the environment.
 
-An option that is typed goes before its variable, such as ``KOSMOLUA_TIMEOUT``, and that before ``[kosmolua.options]``.
+A typed option overrides its variable, such as ``KOSMOLUA_TIMEOUT``, which overrides ``[kosmolua.options]``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _BY_NAME = {option.attribute: option for option in OPTIONS if option.attribute != "accounts"}
-"""The accounts file cannot name itself, and ``KOSMOLUA_ACCOUNTS`` is read where the file is."""
+"""The options that may have such a default. The accounts file cannot name itself."""
 
 
 def user_defaults(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def user_defaults(accounts: str | None, environ: Mapping[str, str]) -> dict[str,
         environ: The environment.
 
     Raises:
-        ConfigError: A key is unknown, or a value does not fit.
+        ConfigError: A key is unknown, or a value is not valid.
     """
     return _in_file(accounts, environ) | _in_environment(environ)
 
@@ -51,14 +51,14 @@ def _in_file(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]
             if b"options" not in file.read():
                 return {}
     except OSError:
-        return {}  # if it must be read, what reads the accounts says why it cannot
+        return {}  # if the file must be read, reading the accounts reports the error
     from kosmolua.accounts.toml import parse
     from kosmolua.suggestions import did_you_mean, listed
 
     own = parse(path).get("kosmolua", {})
     given = own.get("options", {}) if isinstance(own, dict) else {}
     if not isinstance(given, dict):
-        return {}  # which is an error wherever the file is read
+        return {}  # reading the accounts reports this error
     for key in given:
         if key not in _BY_NAME:
             hint = did_you_mean(key, _BY_NAME) or f"its keys are {listed(_BY_NAME)}"
@@ -67,9 +67,9 @@ def _in_file(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]
 
 
 def _value(option: Option[Any], given: object, where: str) -> Any:
-    """Return the value of an option as a file or a variable has it.
+    """Return the value of an option that a file or a variable sets.
 
-    Several values of a variable are separated as paths are in ``PATH``, and secrets by line breaks.
+    Several values of a variable are separated like the folders in ``PATH``; secrets are separated by line breaks.
     """
     try:
         if option.metavar is None:

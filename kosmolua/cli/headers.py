@@ -20,18 +20,18 @@ from kosmolua.schema.types import Type
 
 TITLE = "Parameters of the script"
 PREFIX = "--param-"
-"""Goes before the name of a parameter that is also the name of an option of the command itself."""
+"""The prefix for a parameter whose name is also that of an option of the command itself."""
 _HEADER, _FILE = "kosmolua.header", "kosmolua.file"
 
 
 class HeaderCommand(Command):
-    """A command whose argument ``file`` is a script: what its header declares are options after it.
+    """A command whose argument ``file`` is a script. Parameters in the script's header are options after it.
 
-    They are gathered in ``context.meta``, see :func:`params_of`.
+    Their values are kept in ``context.meta``, see :func:`params_of`.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the script's header, and then the command line with its options."""
+        """Read the script's header, and then parse the command line with the options that it declares."""
         if file := self._file_in(ctx, args):
             ctx.meta[_FILE] = file
             ctx.meta[_HEADER] = _header_of(file)
@@ -66,19 +66,19 @@ class HeaderCommand(Command):
             formatter.write_text(f"{ctx.command_path} --help lists the options that every script has.")
 
     def _file_in(self, ctx: click.Context, args: list[str]) -> str | None:
-        """Return the script that a command line names, if it is a file."""
+        """Return the script's file that a command line names, or None if there is no such file."""
         parser = super().make_parser(ctx)
         parser.ignore_unknown_options = True
         try:
             given, _, _ = parser.parse_args([word for word in args if word not in ("--help", "-h")])
         except click.UsageError:
-            return None  # which the parsing proper reports
+            return None  # the actual parsing reports this error
         file = None if given.get("code") else given.get("file")
         return file if isinstance(file, str) and not file.startswith("-") else None
 
 
 def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
-    """Take the values of a script's own options out of those that a command got, and return them by parameter."""
+    """Remove the values of a script's own options from those of the command, and return them by parameter."""
     header: Header = ctx.meta.get(_HEADER, NONE)
     values = {each.name: (each.type, given.pop(_attribute(each), None)) for each in header.parameters}
     return {
@@ -89,7 +89,7 @@ def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
 
 
 def _header_of(file: str) -> Header:
-    """Return the header of a script; one that cannot be read is reported when the script is."""
+    """Return the header of a script. If the file cannot be read, this is reported when the script is run."""
     try:
         return read_header(read_file(file, Limits().max_source), name_of(file))
     except KosmoError:
@@ -119,7 +119,7 @@ def _option_of(parameter: Parameter, taken: set[str]) -> click.Option:
 
 
 class _Value(click.ParamType):  # type: ignore[type-arg]
-    """The value of a parameter: its text, which is read and checked with the others."""
+    """The type of a parameter's value for click: a text, which is converted and checked later with the others."""
 
     name = "value"
 

@@ -1,4 +1,4 @@
-"""What gets into a script: its input, read by the ending of the file's name, and secrets."""
+"""The input and the secrets of a script. The input's format is that of the file's name."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def read_input(path: str, limit: int) -> object:
-    """Return what a script finds in ``input``.
+    """Return the value that a script finds in ``input``.
 
     Args:
         path: The file, or ``-`` for standard input, which is JSON if it can be read as such, and else text.
-        limit: Bytes that it may have.
+        limit: The most bytes that it may have.
 
     Raises:
-        UsageError: The file cannot be read, is too large, or is not what its name says.
+        UsageError: The file cannot be read, is too large, or does not have the format of its name.
     """
     if path == "-":
         text = _text("Standard input", _standard_input(), limit)
@@ -50,10 +50,10 @@ def read_input(path: str, limit: int) -> object:
 
 
 def read_secrets(given: Sequence[str]) -> dict[str, Secret | str]:
-    """Return the secrets that ``--secret`` names, or where each is found; ask on the terminal for some.
+    """Return the secrets, or their sources, that ``--secret`` names. Those with the source ``ask`` are asked for.
 
     Args:
-        given: Each as ``NAME=SOURCE``.
+        given: The values of the option, each ``NAME=SOURCE``.
 
     Raises:
         UsageError: There is no terminal to ask on.
@@ -63,7 +63,7 @@ def read_secrets(given: Sequence[str]) -> dict[str, Secret | str]:
 
 
 def _asked(name: str) -> Secret:
-    """Ask for a secret without showing what is typed, on the terminal also where standard input is a pipe."""
+    """Ask for a secret without echo, on the terminal even if standard input is a pipe."""
     import getpass
     import warnings
 
@@ -104,7 +104,7 @@ def _lines(text: str) -> list[Any]:
 
 
 def _table(text: str) -> list[dict[str, str]]:
-    """Return the rows of comma-separated values by the names in the first line; empty lines are left out."""
+    """Return the rows of comma-separated values as dicts, with names from the first line. Empty lines are left out."""
     import csv
 
     reader = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
@@ -132,7 +132,7 @@ def _toml(text: str) -> object:
 
 
 def _plain(value: object) -> object:
-    """Return a value of TOML with times as text."""
+    """Return a value of TOML with dates and times as text."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -147,4 +147,4 @@ _FORMATS: dict[str, Callable[[str], object]] = {
     ".csv": _table,
     ".toml": _toml,
 }
-"""What reads a file whose name ends so; any other is text."""
+"""The reader for each ending of a file's name. A file with any other ending is text."""

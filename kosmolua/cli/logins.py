@@ -1,4 +1,4 @@
-"""Logins from the command line: which account is meant, and how its person logs in."""
+"""Logins on the command line: finds the account, and lets its person log in."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from kosmolua.suggestions import did_you_mean
 
 
 def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
-    """Return the integration and the account that a person named; a server is not started for it.
+    """Return the integration and the account that a person named. No MCP server is started for this.
 
     Raises:
         UnknownPath: There is no such account.
-        NotConfigured: The integration has several, and none is the default.
+        NotConfigured: The integration has several accounts, and none is the default.
     """
     integration_name, rest = integration_in(parts_of(name), runtime.catalog.names())
     if integration_name.startswith(f"{SERVERS}."):
@@ -36,7 +36,7 @@ def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
 
 
 def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> tuple[str, str]:
-    """Log an account in, and return its section and where its token is kept."""
+    """Log an account in, and return its section and the place where its token is kept."""
     integration, account = find(runtime, name)
     service = runtime.accounts.service(integration, account)
     if as_client or not service.login.needs_person:
@@ -54,7 +54,7 @@ def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
     """Forget the login of an account, and return its section, and True if its service revoked the token.
 
     Raises:
-        ConfigError: It is not logged in.
+        ConfigError: The account is not logged in.
     """
     integration, account = find(runtime, name)
     section = section_of(integration.name, account)
@@ -69,15 +69,15 @@ def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
 
 
 def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
-    """Let the person log in by the browser, or by a code if that is asked for, or if nothing else is possible."""
+    """Let the person log in with a browser; use a device code if that is requested, or if no browser opens."""
     login = service.login
     if login.authorize and not by_device:
         try:
             return oauth.log_in_by_browser(service, lambda url: _open(url, must=not login.device))
         except _NoBrowser:
-            console.complain("no browser opens here, so this takes a code")
+            console.complain("no browser opens here, so log in with a code")
     if not login.device:
-        raise NotConfigured("The service gives no codes for devices", hint="leave --device out")
+        raise NotConfigured("The service does not support device codes", hint="leave --device out")
     return oauth.log_in_by_device(service, _show_code)
 
 
@@ -86,7 +86,7 @@ class _NoBrowser(Exception):
 
 
 def _open(url: str, *, must: bool) -> None:
-    """Open a page in the browser, ``$BROWSER`` if that is set, or show its address if nothing else is possible."""
+    """Open a page in the browser (``$BROWSER`` if that is set). If none opens, show the address."""
     if webbrowser.open(url):
         console.complain("a page opens in your browser: log in there, and come back")
     elif must:

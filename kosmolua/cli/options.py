@@ -1,8 +1,8 @@
-"""The options of everything that runs scripts or makes calls, and the quick reader of a plain ``run`` command line.
+"""The options shared by all commands that run scripts or make calls, and a fast parser for simple ``run`` lines.
 
-:class:`Options` declares each option once: click's parameters, the help, shell completion and the quick reader derive
+:class:`Options` declares each option once: click's parameters, the help, shell completion and the fast parser derive
 from it. The options of limits derive from :mod:`kosmolua.limits`. click takes longer to import than the sandbox takes
-to boot, so a ``run`` command line without anything to refuse is read here instead.
+to boot, so a simple and correct ``run`` command line is parsed here instead.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Value = TypeVar("Value")
 PREFIX = "KOSMOLUA_"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SHORT_FOR = {"--simulate": "--simulate-state", "--record": "--record-file", "--plan": "--plan-file"}
-"""Flags that take a file after an equals sign, each with the option that names the file."""
+"""Flags that accept a file after an equals sign, each with the option that names the file."""
 SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
 """The headings of the help, in order."""
 
 
 def path(text: str) -> str:
-    """Return a path as it is written; raise ValueError if it is empty, as from a variable that is not set."""
+    """Return a path unchanged; raise ValueError if it is empty, for instance from a variable that is not set."""
     if not text:
-        raise ValueError("nothing is named (is a variable empty?)")
+        raise ValueError("it is empty (is a variable not set?)")
     return text
 
 
@@ -42,7 +42,7 @@ def appendable(text: str) -> str:
 
 
 def failure(text: str) -> str:
-    """Return how a simulated function fails, as it is written; raise ValueError if it is not FUNCTION=OUTCOME."""
+    """Return a text FUNCTION=OUTCOME, which makes a simulated function fail; raise ValueError for any other text."""
     function, equals, outcome = text.partition("=")
     if not (equals and outcome and "." in function):
         raise ValueError(f"{text!r} must look like render2.trigger_deploy=build_failed")
@@ -50,7 +50,7 @@ def failure(text: str) -> str:
 
 
 def secret(text: str) -> str:
-    """Return where a secret is found, as it is written; raise ValueError if it is not NAME=SOURCE."""
+    """Return a text NAME=SOURCE, which names a secret and its source; raise ValueError for any other text."""
     name, equals, source = text.partition("=")
     if not (equals and _NAME.fullmatch(name)):
         raise ValueError("give NAME=SOURCE, such as token=env:API_TOKEN")
@@ -68,7 +68,7 @@ def number_of_runs(text: str) -> int:
     """Return a number of runs, at least 1.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not such a number.
     """
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"{text!r} is not a number of runs, which is at least 1")
@@ -76,11 +76,11 @@ def number_of_runs(text: str) -> int:
 
 
 def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> list[str]:
-    """Return the words of a command with ``--simulate=FILE`` and its like as the options that they stand for.
+    """Return the words of a command line with ``--simulate=FILE`` and the like replaced by the full options.
 
     Args:
         typed: The words.
-        takes_value: Returns True if the word after an option is its value, which is left as it is.
+        takes_value: Returns True if the word after an option is its value, which is not changed.
     """
     words: list[str] = []
     is_value = False
@@ -95,23 +95,23 @@ def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> 
 
 
 class Option(Generic[Value]):
-    """One option; its name is that of the attribute of :class:`Options` that holds it.
+    """One option. Its name is that of the attribute of :class:`Options` that declares it.
 
     Args:
-        default: Its value if it is not given.
+        default: Its value if the option is not given.
         section: The heading under which the help lists it.
         help: One sentence, with the default in brackets.
-        name: Its attribute, if it is not declared in :class:`Options`.
+        name: Its attribute's name, if it is not declared in :class:`Options`.
         short: Its short name, such as ``-y``.
         metavar: The placeholder for its value in the help; None for a flag.
         read: Returns the value of a text, or raises ValueError.
         is_repeatable: Whether it can be given more than once.
-        separator: What stands between its values in its variable.
+        separator: The text between its values in its environment variable.
         for_listing: Whether commands that only list integrations and accounts take it too.
         for_calls: Whether commands that make calls without a script take it too.
-        for_servers: Whether the server takes it too; scripts come to it with what they need.
+        for_servers: Whether commands that run the scripts of others take it too.
         for_sessions: Whether commands that run more than one script take it too.
-        for_fleets: Whether the command that runs one script many times takes it, and no other.
+        for_fleets: Whether only the command that runs one script many times takes it.
     """
 
     def __init__(
@@ -159,12 +159,12 @@ class Option(Generic[Value]):
 
     @property
     def variable(self) -> str:
-        """The environment variable that has its default, such as ``KOSMOLUA_TIMEOUT``."""
+        """The environment variable that sets its default, such as ``KOSMOLUA_TIMEOUT``."""
         return f"{PREFIX}{self.attribute.upper()}"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its names as they are typed, the long one first."""
+        """Its names on the command line, the long one first."""
         long = f"--{self.attribute.replace('_', '-')}"
         return (long, self._short) if self._short else (long,)
 
@@ -174,7 +174,7 @@ class Options:
 
     Args:
         defaults: The user's own defaults, by attribute, see :mod:`kosmolua.cli.defaults`.
-        given: Values by attribute; the other options have their defaults.
+        given: Values by attribute. Options that are not given have their defaults.
     """
 
     accounts = Option[str | None](
@@ -245,10 +245,15 @@ class Options:
         read=path,
         for_calls=False,
         for_servers=False,
-        help="What the script finds in input: JSON, CSV, TOML or text; - is standard input.",
+        help="The file for the script's input: JSON, CSV, TOML or text; - is standard input.",
     )
     read_only = Option(default=False, section=PERMISSIONS, help="Deny every write.")
-    yes = Option(default=False, section=PERMISSIONS, short="-y", help="Allow what would be asked, unless it destroys.")
+    yes = Option(
+        default=False,
+        section=PERMISSIONS,
+        short="-y",
+        help="Allow calls that would be asked about, unless they destroy.",
+    )
     allow = Option[tuple[str, ...]](
         default=(),
         section=PERMISSIONS,
@@ -263,14 +268,14 @@ class Options:
         metavar="PATTERN",
         read=path,
         is_repeatable=True,
-        help="Deny these functions, whatever else is said; repeatable.",
+        help="Deny these functions, whatever else allows them; repeatable.",
     )
     plan = Option(
         default=False,
         section=PERMISSIONS,
         for_calls=False,
         for_sessions=False,
-        help="Note what the script would write, and send none of it.",
+        help="Note the script's writes instead of sending them.",
     )
     plan_file = Option[str | None](
         default=None,
@@ -284,7 +289,7 @@ class Options:
     require_isolation = Option(
         default=False,
         section=LIMITATIONS,
-        help="Run no script if the system lacks a layer around the sandbox.",
+        help="Run no script if the system lacks an isolation layer.",
     )
     reuse = Option(
         default=1,
@@ -299,7 +304,7 @@ class Options:
         default=False,
         section=LIMITATIONS,
         for_calls=False,
-        help="Run a script even if a check finds that it must fail.",
+        help="Run a script even if the check finds that it must fail.",
     )
     journal = Option[str | None](
         default=None, section=OUTPUT, metavar="FILE", read=appendable, help="Append a JSON line for each call."
@@ -318,7 +323,7 @@ class Options:
         read=path,
         for_calls=False,
         for_sessions=False,
-        help="Keep it in this file; short: --record=FILE.",
+        help="Keep the recording in this file; short: --record=FILE.",
     )
     trace = Option(default=False, section=OUTPUT, help="Show each call on standard error.")
     debug = Option(
@@ -339,11 +344,11 @@ class Options:
 
     @property
     def limits(self) -> dict[str, Any]:
-        """The limits that were given, by name; None for the others."""
+        """The limits by name: the values that were given, and None for the others."""
         return {name: self.given.get(name, self.defaults.get(name)) for name in ADJUSTABLE}
 
     def over(self, others: Options) -> Options:
-        """Return these options; one that was not given has its value from ``others``, which stood earlier."""
+        """Return these options; those that were not given have their values in ``others``, which were typed earlier."""
         return Options(self.defaults | others.defaults, **others.given | self.given)
 
 
@@ -373,7 +378,7 @@ class Script:
     Args:
         file: Its file, ``-`` for standard input, or None.
         code: Its text, or None.
-        arguments: What the script finds in ``arg``.
+        arguments: The values that the script finds in ``arg``.
         params: The values of the options that its header declares.
     """
 
@@ -395,9 +400,9 @@ _BY_NAME = {name: option for option in OPTIONS if not option.for_fleets for name
 
 
 def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
-    """Read the words after ``run``; return None if they have to be left to click.
+    """Parse the words after ``run``; return None if click has to parse them.
 
-    A plain command line has each option as a word of its own, in full, with its value in the next word.
+    A simple command line has each option's full name as a word, and its value as the next word.
     """
     values: dict[str, Any] = {}
     operands: list[str] = []
@@ -420,7 +425,7 @@ def _takes_value(word: str) -> bool:
 
 
 def _read_value(option: Option[Any], words: Iterator[str], values: dict[str, Any]) -> bool:
-    """Read the value of an option into ``values``; return False if click has to refuse it."""
+    """Put the value of an option into ``values``; return False if it is wrong, so that click reports it."""
     name = option.attribute
     if option.metavar is None:
         values[name] = True

@@ -17,26 +17,26 @@ from kosmolua.suggestions import closest
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 WIDE, DEFAULT_COLUMN, NARROW_COLUMN = 60, 30, 16
-"""The help gives names at most NARROW_COLUMN columns on a terminal narrower than WIDE, else DEFAULT_COLUMN."""
+"""The most columns for names in the help: NARROW_COLUMN on a terminal narrower than WIDE, else DEFAULT_COLUMN."""
 _FILES = ("FILE", "PATH", "DIR")
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]
-    """The value of an option, converted by the option itself."""
+    """The type of an option's value for click. The option itself converts the value."""
 
     def __init__(self, option: Option[Any]) -> None:
         self.name = str(option.metavar)
         self._read = option.read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value, or refuse it with a sentence."""
+        """Return the value, or report why it is wrong."""
         try:
             return self._read(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the completion of files if the value is one."""
+        """Return the completion of file names if the value is a file."""
         return [CompletionItem(incomplete, type="file")] if self.name in _FILES else []
 
 
@@ -69,7 +69,7 @@ class Command(Examples, click.Command):
     """A command whose help lists its own options, and then the shared ones under their headings.
 
     Args:
-        advice: A sentence on an unknown option, with ``{name}`` for its name: what may have been meant.
+        advice: A sentence about an unknown option, with ``{name}`` for its name, that says what may be meant.
     """
 
     def __init__(self, *args: Any, advice: str = "", **given: Any) -> None:
@@ -77,7 +77,7 @@ class Command(Examples, click.Command):
         self._advice = advice
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line; refuse an unknown option with those that are close, and the advice."""
+        """Parse the command line. The error of an unknown option suggests similar ones, and gives the advice."""
         try:
             return super().parse_args(ctx, spelled_out(args, takes_value=_values_of(self, ctx)))
         except click.NoSuchOption as error:
@@ -100,7 +100,7 @@ class Command(Examples, click.Command):
 
 
 def _values_of(command: click.Command, ctx: click.Context) -> Callable[[str], bool]:
-    """Return what says of a word whether it is an option with its value in the next one; ``-ye`` is one too."""
+    """Return a function that tells whether a word is an option with its value in the next word, even as in ``-ye``."""
     options = [each for each in command.get_params(ctx) if isinstance(each, click.Option)]
     named = {name for each in options if not (each.is_flag or each.count) for name in each.opts}
 
@@ -113,12 +113,12 @@ def _values_of(command: click.Command, ctx: click.Context) -> Callable[[str], bo
 
 
 def write_list(formatter: click.HelpFormatter, rows: Sequence[tuple[str, str]]) -> None:
-    """Write names and what they mean, in two columns that fit a narrow terminal too."""
+    """Write names and their descriptions in two columns, which fit a narrow terminal too."""
     formatter.write_dl(rows, col_max=DEFAULT_COLUMN if formatter.width >= WIDE else NARROW_COLUMN)
 
 
 def examples(*lines: str) -> str:
-    """Return the epilog of a command that has these example lines."""
+    """Return the epilog of a command's help with these example lines."""
     return "\n".join(lines)
 
 
@@ -126,48 +126,48 @@ _SHARED = [option for option in OPTIONS if not option.for_fleets]
 
 
 def running_options(command: _Command) -> _Command:
-    """Give a command that runs a script the shared options, as one argument ``options``."""
+    """Give a command that runs a script all shared options, as one argument ``options``."""
     return _with_options(command, _SHARED)
 
 
 def session_options(command: _Command) -> _Command:
-    """Give a command that runs any number of scripts those shared options that concern it, as ``options``."""
+    """Give a command that runs any number of scripts the shared options for it, as one argument ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_sessions])
 
 
 def applying_options(command: _Command) -> _Command:
-    """Give a command that runs the script of a plan the shared options but those of plans, as ``options``."""
+    """Give a command that applies a plan the shared options except those of plans, as one argument ``options``."""
     return _with_options(command, [option for option in _SHARED if option.attribute not in ("plan", "plan_file")])
 
 
 def calling_options(command: _Command) -> _Command:
-    """Give a command that makes calls without a script those shared options that concern it, as ``options``."""
+    """Give a command that makes calls without a script the shared options for it, as one argument ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_calls])
 
 
 def serving_options(command: _Command) -> _Command:
-    """Give a command that runs the scripts of others those shared options that concern it, as ``options``."""
+    """Give a command that runs the scripts of others the shared options for it, as one argument ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_sessions and option.for_servers])
 
 
 def fleet_options(command: _Command) -> _Command:
-    """Give the command that runs a script many times those shared options that concern it, as ``options``."""
+    """Give the command that runs a script many times the shared options for it, as one argument ``options``."""
     return _with_options(command, [each for each in OPTIONS if each.for_sessions and each.for_servers])
 
 
 def hosting_options(command: _Command) -> _Command:
-    """Give a command that serves many those shared options that are the same for all of them, as ``options``."""
+    """Give a command that serves several tenants the options that are the same for all, as one argument ``options``."""
     shared = ("accounts", "plugin", "simulate", "simulate_fail", "read_only", "deny", "require_isolation", "no_check")
     return _with_options(command, [option for option in _SHARED if option.attribute in (*shared, *ADJUSTABLE)])
 
 
 def listing_options(command: _Command) -> _Command:
-    """Give a command that only lists things those shared options that concern it, as one argument ``options``."""
+    """Give a command that only lists things the shared options for it, as one argument ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_listing])
 
 
 def reading_options(command: _Command) -> _Command:
-    """Give a command that reads what was kept those that concern it, as one argument ``options``."""
+    """Give a command that reads kept recordings the shared options for it, as one argument ``options``."""
     return _with_options(command, [option for option in _SHARED if option.attribute in ("accounts", "json")])
 
 

@@ -1,4 +1,4 @@
-"""Plans on the command line: where they are kept, and how they are shown."""
+"""Plans on the command line: finds and shows them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from kosmolua.folders import plans_folder
 from kosmolua.schema import luacats
 
 MAX_ARGUMENTS, HEAD, TAIL = 160, 110, 40
-"""Characters of a call's arguments that are shown, and of those of longer ones at the beginning and the end."""
+"""How many characters of a call's arguments are shown; of longer ones, how many at the beginning and at the end."""
 EFFECT_WIDTH = len("destroys")
 
 
 def default_file() -> str:
-    """Return a new file in the user's state folder, which is made if missing.
+    """Return the path of a new file in the user's state folder, which is created if it is missing.
 
     Raises:
-        ConfigError: The folder cannot be made.
+        ConfigError: The folder cannot be created.
     """
     folder = plans_folder()
     try:
@@ -32,7 +32,7 @@ def default_file() -> str:
 
 
 def find(named: str) -> str:
-    """Return the path of a plan: a file, or the name of one in the user's state folder."""
+    """Return the path of a plan, given its path or its name in the user's state folder."""
     if os.path.exists(named) or os.path.dirname(named):
         return named
     kept = os.path.join(plans_folder(), f"{named}.json")
@@ -40,7 +40,7 @@ def find(named: str) -> str:
 
 
 def show(plan: Plan) -> None:
-    """Write a plan to standard error: its calls by integration and account, and where the script decides on them."""
+    """Write a plan to standard error: its calls by integration and account, and where the script reads results."""
     count = len(plan.writes)
     lines = [f"the plan has {count or 'no'} {'write' if count == 1 else 'writes'}"]
     last = ""
@@ -60,18 +60,18 @@ def _row(call: PlannedCall, function: str) -> str:
         arguments = shortened(arguments, HEAD, TAIL)
     row = f"{call.number:>5}  {call.effect + 's':<{EFFECT_WIDTH}}  {exposed(function)}  {arguments}".rstrip()
     if call.depends_on:
-        row += f"  (takes what {_listed(call.depends_on)} returns)"
+        row += f"  (takes the result of {_listed(call.depends_on)})"
     style = {"destroy": "red", "read": "dim"}.get(call.effect)
     return console.styled(row, style, sys.stderr) if style else row
 
 
 def _decisions(plan: Plan) -> list[str]:
-    """Return a line for each call whose result the script looks into: the first line that does, and at what."""
+    """Return a line for each call whose result the script reads: the first line that does so, and the fields."""
     lines = []
     for number in dict.fromkeys(seen["number"] for seen in plan.decisions):
         seen = [each for each in plan.decisions if each["number"] == number]
         keys = ", ".join(dict.fromkeys(str(each["key"]) for each in seen))
-        what = f"what {seen[0]['path']} (call {number}) returns: {exposed(keys)}"
+        what = f"the result of {seen[0]['path']} (call {number}): {exposed(keys)}"
         lines.append(f"from line {seen[0]['line']} on it depends on {what}")
     return lines
 

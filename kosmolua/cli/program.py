@@ -1,4 +1,4 @@
-"""The program: its commands, each imported on first use, and the form of its errors."""
+"""The program: its commands, each imported on first use, and the reporting of errors."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ COMMANDS = {
         "run": "Run a Lua script.",
         "replay": "Repeat a recorded run from its recording.",
         "resume": "Go on with a recorded run where it was ended.",
-        "apply": "Do what a plan says, and nothing else.",
+        "apply": "Make the writes of a plan, and no others.",
         "check": "Find mistakes in scripts without running them.",
         "call": "Call one function, without Lua.",
         "fleet": "Run a script over many inputs.",
         "repl": "Try Lua line by line.",
         "mcp": "Serve agents over the Model Context Protocol.",
-        "serve": "Serve many over HTTP, with a page for people.",
+        "serve": "Serve several tenants over HTTP, with web pages.",
     },
     "Read": {
         "docs": "Read and search the documentation.",
-        "journal": "Show what a journal holds.",
+        "journal": "Show the calls in a journal.",
         "runs": "List the latest runs.",
     },
     "Set up": {
@@ -43,8 +43,8 @@ COMMANDS = {
         "servers": "List, add and check MCP servers.",
         "scripts": "List your own scripts.",
         "stubs": "Write definitions for editors.",
-        "completion": "Print the completion script of a shell.",
-        "doctor": "Say what is set up and what is wrong.",
+        "completion": "Print the completion script for a shell.",
+        "doctor": "Show what is set up and what is wrong.",
     },
 }
 MAX_HELP_WIDTH = 80
@@ -83,7 +83,7 @@ class Program(Group):
         return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line up to the command; refuse a shared option before it."""
+        """Parse the command line up to the command. A shared option before it is an error."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -95,7 +95,7 @@ class Program(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; refuse an unknown one with those that are close."""
+        """Find the command. The error of an unknown command suggests similar ones."""
         from kosmolua.suggestions import did_you_mean
 
         if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
@@ -137,11 +137,11 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
 
 
 def _answering(work: Callable[[], int], indent: int | None) -> Callable[[], int]:
-    """Return work whose errors are printed as ``run --json`` prints them.
+    """Return a function that does the work, and prints its errors as ``run --json`` does.
 
     Args:
         work: The work of a command.
-        indent: Of the JSON; None for one line.
+        indent: The indent of the JSON; None for one line.
     """
 
     def answer() -> int:

@@ -1,4 +1,4 @@
-"""The progress of a run on a terminal: what the script prints, a trace of its calls, and a live line below both."""
+"""The progress of a run on a terminal: the script's output, a trace of its calls, and a live line below both."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _T = TypeVar("_T")
 PLAIN, ERASE = "\x1b[0m", "\r\x1b[2K"
 DEFAULT_WIDTH = 80
 _ALLOWED = re.compile(r"(\x1b\[[0-9;]{0,40}m|\r)")
-"""What a script may send to a terminal besides text: colours, and a return to the beginning of its own line."""
+"""Matches what a script may send to a terminal besides text: colours, and a return to the beginning of its line."""
 _INCOMPLETE = re.compile(r"\x1b(\[[0-9;]{0,40})?\Z")
 
 
 class Printed:
-    """Writes what a script prints: unchanged to a pipe; to a terminal as text and colours, the rest escaped."""
+    """Writes a script's output: unchanged to a pipe; to a terminal, all but text and colours is escaped."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         self._incomplete = ""
         self._is_coloured = False
         self.mid_line = False
-        """Whether the last line on the terminal has not ended."""
+        """True if the last line on the terminal is incomplete."""
 
     def write(self, piece: bytes) -> None:
-        """Write a piece, except for a character or a colour at its end that the next piece may complete."""
+        """Write a piece of output. An incomplete character or colour at its end is kept for the next piece."""
         if not standard.is_shown:
             standard.write(piece)
             return
@@ -55,7 +55,7 @@ class Printed:
         self.mid_line = not shown.endswith("\n") if shown else self.mid_line
 
     def settle(self) -> None:
-        """Write what is incomplete, and end the line and its colours, before something else goes to the terminal."""
+        """Write what was kept, and end the line and its colours, before something else is written to the terminal."""
         rest = self._incomplete + self._decoder.decode(b"", final=True)
         end = PLAIN * self._is_coloured + "\n" * (self.mid_line or bool(rest))
         standard.write((harmless(rest) + end).encode())
@@ -67,7 +67,7 @@ class Live:
 
     Args:
         terminal: The stream to draw it on.
-        printed: Writes what the script prints.
+        printed: Writes the script's output.
         after: Seconds of a run before the line first appears.
         every: Seconds between two drawings.
         clock: Returns the time in seconds.
@@ -108,7 +108,7 @@ class Live:
             self._erase()
 
     def note(self, event: Event) -> None:
-        """Count a call that starts or ends, and note until when the script waits."""
+        """Count a call that starts or ends, and note how long the script waits."""
         with self._lock:
             if isinstance(event, CallStarted):
                 self._under_way.add(event.number)
@@ -119,7 +119,7 @@ class Live:
                 self._done += 1
 
     def write(self, piece: bytes) -> None:
-        """Write what the script prints, above the line."""
+        """Write a piece of the script's output above the line."""
         with self._lock:
             self._erase()
             self._printed.write(piece)
@@ -137,7 +137,7 @@ class Live:
                 self._asides -= 1
 
     def draw(self) -> None:
-        """Draw the line, unless it is hidden or the run is young."""
+        """Draw the line, unless it is hidden or the run has only just begun."""
         with self._lock:
             if self._asides or self._printed.mid_line or self._clock() - self._started < self._after:
                 return
@@ -184,11 +184,11 @@ class Trace:
     """Writes a line when a call starts and when it ends, and counts calls."""
 
     def __init__(self) -> None:
-        self._totals = {"ok": 0, "failed": 0, "refused": 0}  # and "unknown", if there are any
+        self._totals = {"ok": 0, "failed": 0, "refused": 0}  # "unknown" is added if there are any
         self._lock = Lock()
 
     def note(self, event: Event) -> None:
-        """Write the line of a call that starts or ends, or of a script that waits."""
+        """Write a line for a call that starts or ends, or for a script that waits."""
         with self._lock:
             if isinstance(event, Waiting):
                 _write(f"-- waits {event.seconds:g} s", "dim")
@@ -206,7 +206,7 @@ class Trace:
             _write(harmless(line.rstrip()), COLOURS[record.status])
 
     def note_usage(self, usage: Mapping[str, Any]) -> None:
-        """Write what a run used in the sandbox, and the layers of isolation around it.
+        """Write how much a run used in the sandbox, and its isolation layers.
 
         Args:
             usage: The usage of the outcome.
@@ -222,7 +222,7 @@ class Trace:
 
 @contextmanager
 def tracer(wanted: bool) -> Iterator[Watch]:  # noqa: FBT001 - the value of an option
-    """Yield the callback for a run's calls; it writes a trace if one is wanted."""
+    """Yield the callback for a run's calls, which writes a trace if ``wanted``."""
     if not wanted:
         yield lambda event: None
         return
@@ -241,8 +241,8 @@ class Watching:
 
     Args:
         approver: Asks about calls; None if nobody can be asked.
-        trace: Shows each call; None if that is not wanted.
-        printed: Writes what the script prints.
+        trace: Shows each call; None for no trace.
+        printed: Writes the script's output.
         live: The live line; None if standard error is not a terminal.
     """
 
@@ -254,7 +254,7 @@ class Watching:
         self._live = live
 
     def watch(self, event: Event) -> None:
-        """Note a call that starts or ends."""
+        """Pass on a call that starts or ends to the trace and the live line."""
         if self._live:
             self._live.note(event)
         if self._trace:
@@ -262,7 +262,7 @@ class Watching:
                 self._trace.note(event)
 
     def end(self, outcome: Outcome) -> Outcome:
-        """Note the outcome of the run, and return it."""
+        """Finish the output of the run, and return its outcome."""
         if self._trace:
             with self._aside():
                 self._trace.note_usage(outcome.usage)

@@ -1,4 +1,4 @@
-"""Recordings on the command line: which one is meant, and the scripts that run against it."""
+"""Recordings on the command line: finds a recording, and the script and options to run it with."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def find(named: str, store: Store) -> Recording:
     """Return a recording.
 
     Args:
-        named: Its path, or the id of its run, of which the beginning is enough, if it is in the store.
+            named: Its path; or, if it is in the store, the id of its run or the beginning of that.
         store: The store.
 
     Raises:
         ConfigError: It cannot be read.
-        UsageError: There is none, or there are several.
+        UsageError: There is no such recording, or there are several.
     """
     if os.path.exists(named) or os.path.dirname(named):
         return read(named)
@@ -38,12 +38,12 @@ def find(named: str, store: Store) -> Recording:
 
 
 def changed_script(file: str | None) -> tuple[str, bytes] | None:
-    """Return the name and the text of the script that ``--script`` names, if it was given."""
+    """Return the name and the text of the script that ``--script`` names, or None if it was not given."""
     return None if file is None else (name_of(file), read_file(file, Limits().max_source))
 
 
 def options_of_host(host: Mapping[str, Any]) -> Options:
-    """Return where accounts, integrations and answers of an earlier run came from, as options."""
+    """Return the options that give a run the accounts, plugins and backend of an earlier run."""
     return Options(
         accounts=host["accounts"],
         plugin=tuple(host["plugins"]),

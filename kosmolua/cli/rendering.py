@@ -13,13 +13,13 @@ from rich.text import Text
 from kosmolua.cli.streams import standard
 
 GAP = 2
-"""Columns between the columns of a table."""
+"""The width of the space between columns of a table."""
 MAX_PAGE_WIDTH = 100
-"""Columns of a page: longer lines are hard to follow."""
+"""The most columns of a page, since long lines are hard to read."""
 
 
 class _FoldingTable(TableElement):
-    """A table of Markdown that breaks long words, which rich would cut."""
+    """A table of Markdown in which long words are broken instead of cut."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for table in super().__rich_console__(console, options):
@@ -34,7 +34,7 @@ class _Page(Markdown):
 
 
 def draw_page(text: str, *, paged: bool) -> None:
-    """Draw a page of Markdown; if ``paged``, one that is longer than the screen is shown in the user's pager."""
+    """Draw a page of Markdown. If ``paged``, a page that is longer than the screen is shown in the user's pager."""
     with standard.given_back():
         console = Console()
         console.width = min(console.width, MAX_PAGE_WIDTH)
@@ -42,13 +42,13 @@ def draw_page(text: str, *, paged: bool) -> None:
         if not paged or len(console.render_lines(page)) < console.height:
             console.print(page)
             return
-        os.environ.setdefault("LESS", "FRX")  # git's choice: show styles, and leave a page that fits on the screen
+        os.environ.setdefault("LESS", "FRX")  # git's choice: show styles, and exit if the page fits on the screen
         with console.pager(styles=True):
             console.print(page)
 
 
 def draw_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Draw a table; on a terminal that is too narrow for its longest words, draw each row as a list of its cells."""
+    """Draw a table. On a terminal that is too narrow for its longest words, draw each row as a list of cells."""
     with standard.given_back():
         console = Console()
         width = sum(_longest_word(cells) for cells in zip(columns, *rows, strict=True)) + GAP * (len(columns) - 1)

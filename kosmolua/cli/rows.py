@@ -13,7 +13,7 @@ from kosmolua.errors import UsageError
 from kosmolua.lua.header import Header
 
 MAX_INPUTS = 1024**3
-"""Bytes of a file of inputs."""
+"""The most bytes of a file of inputs."""
 
 
 def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any]]:
@@ -21,15 +21,17 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
 
     Args:
         path: ``.jsonl``, ``.csv``, or ``.json`` with a list; ``-`` for JSON lines on standard input.
-        key: The field that tells rows apart; by default their number, counted from 1.
-        header: That of the script: cells of a ``.csv`` take the types of its parameters, and empty ones are left out.
+        key: The field whose value is the key of a row; by default the row's number, counted from 1.
+        header: The header of the script. Cells of a ``.csv`` take the types of its parameters; empty ones are left out.
 
     Raises:
-        UsageError: The file cannot be read, holds no rows, or two have the same key.
+        UsageError: The file cannot be read, has no list of rows, or two rows have the same key.
     """
     rows = _standard_input() if path == "-" else read_input(path, MAX_INPUTS)
     if not isinstance(rows, list):
-        raise UsageError(f"{path} does not hold a list of inputs", hint="name a .jsonl, a .csv, or a .json with a list")
+        raise UsageError(
+            f"{path} does not contain a list of inputs", hint="name a .jsonl, a .csv, or a .json with a list"
+        )
     if Path(path).suffix.lower() == ".csv" and header.is_declared:
         rows = [_typed(row, header) for row in rows]
     keyed = [(number if key is None else _key_of(row, key, number), row) for number, row in enumerate(rows, start=1)]
@@ -56,7 +58,7 @@ def _standard_input() -> list[Any]:
 
 
 def _typed(row: Mapping[str, str], header: Header) -> dict[str, object]:
-    """Return the cells of a row as the script's parameters have them."""
+    """Return the cells of a row, converted to the types of the script's parameters."""
     kinds = {each.name: each.type for each in header.parameters}
     return {name: kinds[name].read(cell) if name in kinds else cell for name, cell in row.items() if cell != ""}
 

@@ -1,4 +1,4 @@
-"""Scripts of the command line: reading one, running it, and showing its outcome; and the runtimes of all commands."""
+"""Scripts on the command line: reads a script, runs it, and shows its outcome. Opens the runtimes of all commands."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from kosmolua.broker.planning import Plan
 
 COMMAND_LINE = "=(command line)"
-"""The name of a script that stands on the command line."""
+"""The name of a script that is given on the command line."""
 BLOCK = 1024 * 1024
 SURPLUS = 4
-"""Bytes read beyond the limit: a byte order mark, which does not count, and one byte that shows the excess."""
+"""Bytes that are read beyond the limit: a byte order mark, which does not count, and one that shows the excess."""
 _NAMES_APP = re.compile(rb"\bapp\b")
-"""What a script has that makes calls. Any other can send nothing, and starts sooner without a check."""
+"""Matches scripts that may make calls. Other scripts can send nothing, so they are not checked and start sooner."""
 _UTF_16 = b"\xff\xfe", b"\xfe\xff"
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -44,11 +44,11 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
 
     Args:
         options: The shared options of the command line.
-        approve: Asks a person about calls of runs that have no approver of their own.
+        approve: Asks a person about calls, in runs that have no approver of their own.
         given: Further parameters of the runtime.
 
     Raises:
-        ConfigError: A file cannot be read, or says something that it may not.
+        ConfigError: A file cannot be read, or has an invalid key or value.
     """
     runtime = _open(
         options,
@@ -79,7 +79,7 @@ def open_to_list(options: Options, **given: Any) -> Runtime:
 def _open(options: Options, **given: Any) -> Runtime:
     standard.set_apart()
     if not options.simulate and (options.simulate_state or options.simulate_fail):
-        raise UsageError("--simulate-state and --simulate-fail are for simulators, which --simulate uses")
+        raise UsageError("--simulate-state and --simulate-fail need --simulate")
     places: dict[str, Any] = {
         "plugins": options.plugin,
         "scripts": options.scripts,
@@ -104,7 +104,7 @@ def _open(options: Options, **given: Any) -> Runtime:
 
 
 def _servers(options: Options) -> dict[str, Any]:
-    """Return the MCP servers that options name."""
+    """Return the MCP servers that the options name."""
     if not options.server:
         return {}
     from kosmolua.catalog.mcp_servers.imports import read_given
@@ -114,9 +114,9 @@ def _servers(options: Options) -> dict[str, Any]:
 
 @contextmanager
 def taken_as_interrupts() -> Iterator[None]:
-    """Raise KeyboardInterrupt in the ``with`` block on SIGTERM and SIGHUP, and end the program after it.
+    """Raise KeyboardInterrupt in the ``with`` block on SIGTERM and SIGHUP; end the program after the block.
 
-    A second signal ends the program at once. A signal that the program inherited as ignored stays ignored.
+    A second signal ends the program immediately. A signal that the program inherited as ignored stays ignored.
     """
     received: list[int] = []
 
@@ -138,22 +138,22 @@ def taken_as_interrupts() -> Iterator[None]:
 
 
 def name_of(path: str | Path) -> str:
-    """Return the name of the script in a file, as messages have it: U+FFFD replaces bytes that are not UTF-8."""
+    """Return the name of a file's script for messages: U+FFFD replaces bytes that are not UTF-8."""
     return os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
 
 
 def read_file(path: str | Path, limit: int) -> bytes:
-    """Return the script in a file; if it is longer than the limit, only a few bytes more than that.
+    """Return the script in a file. If it is longer than the limit, only a few more bytes than that are read.
 
     Args:
         path: The file.
-        limit: Bytes that a script may have.
+        limit: The most bytes that a script may have.
 
     Raises:
         UsageError: The file cannot be read, or is not text.
     """
     if path == "":
-        raise UsageError("No script is named (is a variable empty?)")
+        raise UsageError("No script is named (is a variable not set?)")
     try:
         with open(path, "rb") as stream:
             return _read(stream, f"The script {path}", limit)
@@ -203,10 +203,10 @@ def perform(work: Callable[[], Outcome], options: Options, name: str, tenant: st
     """Run a script, show its outcome, and return the exit status.
 
     Args:
-        work: Runs it.
+        work: Runs the script.
         options: The shared options of the command line.
         name: The script's name in messages.
-        tenant: Whose run it is, in a server of many.
+        tenant: The tenant that the run belongs to, in a server of several tenants.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -235,7 +235,7 @@ def perform(work: Callable[[], Outcome], options: Options, name: str, tenant: st
 
 
 def _list_calls(error: KosmoError) -> None:
-    """Show the calls that a person has to decide about."""
+    """Show the calls that a person must decide about."""
     if isinstance(error, (Paused, UnderWay)):
         from kosmolua.cli.approval import described
 
@@ -244,7 +244,7 @@ def _list_calls(error: KosmoError) -> None:
 
 
 def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
-    """Run a script with the callbacks that show what it prints and does, and ask what it asks.
+    """Run a script with callbacks that show its output and calls, and ask for approvals.
 
     Args:
         run: Takes the callbacks, as :class:`kosmolua.runs.RunOptions` names them.
@@ -285,7 +285,7 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
 
 
 def _planned(plan: Plan, options: Options) -> Outcome:
-    """Keep and show a plan, and return what became of its script."""
+    """Save and show a plan, and return the outcome of its script."""
     from kosmolua.cli import plans
 
     file = options.plan_file or plans.default_file()
@@ -293,30 +293,30 @@ def _planned(plan: Plan, options: Options) -> Outcome:
     if not options.json:
         plans.show(plan)
         name = file if options.plan_file else os.path.splitext(os.path.basename(file))[0]
-        console.complain(f"nothing was sent; kosmolua apply {name} does it")
+        console.complain(f"nothing was sent; kosmolua apply {name} makes these writes")
     outcome: Outcome = plan.outcome
     outcome.plan = plan.to_json()
     return outcome
 
 
 def input_of(options: Options, runtime: Runtime, script: Script | None = None) -> object:
-    """Return what a script, or the chunks of the REPL, find in ``input``; None without the option."""
+    """Return the value that a script, or the chunks of the REPL, find in ``input``; None without the option."""
     if options.input is None:
         return None
     if options.input == "-" and (script is None or script.file == "-"):
-        raise UsageError("Standard input cannot be what runs and its input at once")
+        raise UsageError("Standard input cannot be both the script and its input")
     from kosmolua.cli.inputs import read_input
 
     return read_input(options.input, runtime.limits.max_result)
 
 
 def where_it_is(path: str, *, can_go_on: bool, tenant: str | None = None) -> str:
-    """Return what can be done with a recording.
+    """Return a sentence that says how to resume or replay a recording.
 
     Args:
         path: The recording.
         can_go_on: Whether its run can be resumed.
-        tenant: Whose run it is, in a server of many.
+        tenant: The tenant that the run belongs to, in a server of several tenants.
     """
     folder, file = os.path.split(path)
     name = os.path.splitext(file)[0] if tenant or folder == recordings_folder() else path

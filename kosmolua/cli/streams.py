@@ -1,4 +1,4 @@
-"""The user's standard input and output. Integrations reach neither: they read nothing, and print to standard error."""
+"""The user's standard input and output. Integrations cannot use them: they read nothing, and print to stderr."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER = 4096
 POLL_INTERVAL = 0.1
-"""Seconds between two looks at whether Ctrl-C was pressed while a line is awaited."""
+"""Seconds between two checks for Ctrl-C while waiting for a line."""
 
 
 class OutputLost(OSError):
@@ -25,7 +25,7 @@ class OutputLost(OSError):
 
 
 class Standard:
-    """The user's input and output: descriptors 0 and 1, and copies of them once integrations have those two."""
+    """The user's input and output: descriptors 0 and 1, or copies of them after :meth:`set_apart`."""
 
     def __init__(self) -> None:
         self.input, self.output = 0, 1
@@ -35,19 +35,19 @@ class Standard:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the output is a terminal."""
+        """True if the output is a terminal."""
         return os.isatty(self.output)
 
     @property
     def is_typed(self) -> bool:
-        """Whether the input is a terminal."""
+        """True if the input is a terminal."""
         return os.isatty(self.input)
 
     @property
     def answers(self) -> int | None:
-        """The descriptor from which a person's answers are read, or None if nobody is there.
+        """The descriptor from which a person's answers are read, or None if there is no terminal.
 
-        It is the input, or where that is a pipe or a file, the terminal that the program was started from.
+        It is the input; if that is a pipe or a file, it is the terminal that the program was started from.
         """
         if self.is_typed:
             return self.input
@@ -60,7 +60,7 @@ class Standard:
 
     @property
     def is_writable(self) -> bool:
-        """Whether the output is open; one that the caller closed is not."""
+        """True if the output is open: the caller may have closed it."""
         try:
             os.write(self.output, b"")
         except OSError:
@@ -83,13 +83,13 @@ class Standard:
         return self._reader
 
     def read_line(self) -> bytes:
-        """Return the next line, or nothing at the end."""
+        """Return the next line, or empty bytes at the end."""
         if self.is_typed:
             _wait_for(self.input)
         return self.reader.readline()
 
     def read_answer(self) -> bytes:
-        """Return the next line that a person types, or nothing at the end."""
+        """Return the next line that a person types, or empty bytes at the end."""
         descriptor = self.answers
         if descriptor is None or descriptor == self.input:
             return self.read_line()
@@ -97,7 +97,7 @@ class Standard:
         return os.read(descriptor, MAX_ANSWER)  # a terminal gives a line at a time
 
     def set_apart(self) -> None:
-        """From now on, keep both from integrations and the programs that they start."""
+        """From now on, keep integrations and the programs that they start from using both streams."""
         if self.output == 1:
             self.input, self.output = os.dup(0), os.dup(1)
             self._empty = _open_empty()
@@ -105,7 +105,7 @@ class Standard:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Keep both from integrations until the ``with`` block ends."""
+        """Keep integrations from using both streams until the ``with`` block ends."""
         self.set_apart()
         try:
             yield
@@ -114,7 +114,7 @@ class Standard:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Let libraries that know only ``sys.stdin`` and ``sys.stdout`` use both until the ``with`` block ends."""
+        """Give ``sys.stdin`` and ``sys.stdout`` back to libraries that need them, until the ``with`` block ends."""
         _redirect(self.input, self.output)
         try:
             yield
@@ -126,9 +126,9 @@ standard = Standard()
 
 
 def replace_closed_streams() -> None:
-    """Open something in place of each standard stream that the caller closed, so that no pipe gets its number.
+    """Open a substitute for each standard stream that the caller closed, so that no pipe gets its descriptor.
 
-    Writing to a closed standard output fails as before. What is written to a closed standard error is lost.
+    Writing to a closed standard output still fails. Text written to a closed standard error is lost.
     """
     while (descriptor := _open_empty()) < STANDARD_DESCRIPTORS:
         continue
@@ -164,7 +164,7 @@ def _is_data(descriptor: int) -> bool:
 
 
 def _wait_for(descriptor: int) -> None:
-    """Wait until a terminal has a line, in short steps: Ctrl-C just before a system call is noticed only after it."""
+    """Wait until a terminal has a line, in short steps, since a system call may delay Ctrl-C until it returns."""
     if os.name != "nt":
         import select
 
@@ -180,7 +180,7 @@ def _redirect(stdin: int, stdout: int) -> None:
 
 
 def _open_empty() -> int:
-    """Return a new descriptor from which nothing can be read, and to which nothing can be written."""
+    """Return a new descriptor that can be neither read nor written."""
     try:
         return os.open(os.devnull, os.O_RDONLY)
     except OSError:  # a bare chroot has no /dev/null

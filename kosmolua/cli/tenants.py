@@ -1,4 +1,4 @@
-"""The runs of a server's tenants on the command line: where they are kept, and the runtime that goes on with one."""
+"""The runs of a server's tenants on the command line: opens their store, and a runtime that resumes one."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from kosmolua.serve.settings import Settings, TenantSettings
 
 STORE, TENANT = "KOSMOLUA_STORE", "KOSMOLUA_TENANT"
-"""The variables of the options."""
+"""The environment variables of the options."""
 
 
 def granted(store: Store, runtime: Runtime) -> list[str]:
-    """Return what a tenant's people have allowed for good, as the option ``allow`` of a run takes it."""
+    """Return the functions that a tenant's people allowed permanently, for the option ``allow`` of a run."""
     from kosmolua.serve.grants import Grants
 
     return Grants(lambda: store).patterns(runtime.catalog)
@@ -40,11 +40,11 @@ def granted(store: Store, runtime: Runtime) -> list[str]:
 
 @dataclass(frozen=True)
 class Kept:
-    """Whose recordings are meant, and where they are.
+    """The owner and the place of the recordings that a command uses.
 
     Args:
         tenant: A tenant of ``kosmolua serve``; None for the user's own.
-        where: The folder or the database that the server has them in; None for what the accounts file says.
+        where: The folder or the database in which the server keeps them; None for the one in the accounts file.
     """
 
     tenant: str | None = None
@@ -52,7 +52,7 @@ class Kept:
 
     @contextmanager
     def opened(self, accounts: str | None) -> Iterator[Store]:
-        """Open the store in the ``with`` block.
+        """Open the store of the owner for the ``with`` block.
 
         Args:
             accounts: The accounts file that was typed, or None.
@@ -77,16 +77,16 @@ class Kept:
     def runtime(
         self, options: Options, store: Store, *, simulate: bool = False, approve: Approve | None = None
     ) -> Runtime:
-        """Return a runtime of the tenant: with its accounts, plugins, permissions and limits.
+        """Return a runtime for the tenant, with its accounts, plugins, permissions and limits.
 
         Args:
             options: The shared options of the command line, which may allow less.
-            store: The tenant's.
+            store: The store of the tenant.
             simulate: Whether calls are simulated.
-            approve: Asks a person about calls that were not decided.
+            approve: Asks a person about calls that were not decided before.
 
         Raises:
-            ConfigError: A file cannot be read, or says something that it may not.
+            ConfigError: A file cannot be read, or has an invalid key or value.
             UsageError: There is no such tenant.
         """
         server, tenant = self._section(options.accounts)
@@ -107,12 +107,12 @@ class Kept:
         return open_runtime(tenant, common, server, store, simulate=simulate, **given)
 
     def _section(self, accounts: str | None) -> tuple[Settings, TenantSettings]:
-        """Return what the accounts file says of the server and of the tenant."""
+        """Return the settings of the server and of the tenant in the accounts file."""
         assert self.tenant
         for library in ("mcp", "jwt"):
             if not find_spec(library):
                 hint = "pip install 'kosmolua[serve]'"
-                raise ConfigError(f"What is a tenant's needs the package {library}", hint=hint)
+                raise ConfigError(f"A tenant's runs need the package {library}", hint=hint)
         from kosmolua.serve.settings import read
 
         path, exists = accounts_file(accounts, os.environ)
@@ -131,12 +131,12 @@ class Kept:
 
 
 def tenant_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say whose recordings are meant, as one argument ``kept``."""
+    """Give a command the options for the owner and the place of recordings, as one argument ``kept``."""
 
     def gather(*args: Any, tenant: str | None, store: str | None, **given: Any) -> Any:
         typed = click.get_current_context().get_parameter_source("store") is ParameterSource.COMMANDLINE
         if typed and tenant is None:
-            raise UsageError("--store has the recordings of tenants", hint="name one by --tenant")
+            raise UsageError("--store is for recordings of a tenant", hint="name the tenant with --tenant")
         return command(*args, kept=Kept(tenant or None, store or None), **given)
 
     gather.__name__, gather.__doc__ = command.__name__, command.__doc__
@@ -147,7 +147,7 @@ def tenant_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _TENANT = click.option(
-    "--tenant", metavar="NAME", envvar=TENANT, help="Runs of this tenant of kosmolua serve, in place of your own."
+    "--tenant", metavar="NAME", envvar=TENANT, help="Use the runs of this tenant of kosmolua serve, not your own."
 )
 _STORE = click.option(
     "--store",

@@ -10,9 +10,9 @@ from kosmolua.escaping import harmless
 
 
 class Tracebacks(logging.Handler):
-    """Writes what :func:`kosmolua.errors.log_traceback` logs, from the moment it is made.
+    """Writes what :func:`kosmolua.errors.log_traceback` logs, from its creation on.
 
-    ``redact`` masks the secrets that are in use.
+    Its attribute ``redact`` is a function that masks the secrets in use.
     """
 
     def __init__(self) -> None:

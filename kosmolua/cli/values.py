@@ -1,4 +1,4 @@
-"""Values of the command line: texts that take the type which a function or a script declares."""
+"""Values on the command line: converts texts to the types that a function or a script declares."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from kosmolua.schema.types import List, Type, Union
 
 
 def value_of(name: str, kind: Type, texts: Sequence[str]) -> object:
-    """Return the value of one argument: several texts are a list, and so is one if the type is a list.
+    """Return the value of one argument. Several texts give a list, and so does one text if the type is a list.
 
     Args:
-        name: The argument, for messages.
-        kind: Its type. A text that does not fit stays text, which the binding of arguments refuses.
-        texts: One for each time that it was given.
+        name: The argument's name, for messages.
+        kind: Its type. A text that does not fit stays text; the error is reported when the arguments are bound.
+        texts: The texts, one for each time that the argument was given.
 
     Raises:
         UsageError: There are several texts, and the type takes one value.
     """
     item, first = _item_of(kind), texts[0]
     if len(texts) > 1 and item is None:
-        raise UsageError(f"{name} is given {len(texts)} times and takes one value")
+        raise UsageError(f"{name} is given {len(texts)} times, but takes only one value")
     value = kind.read(first)
     is_bare = isinstance(kind, List) and not isinstance(value, (list, type(None))) and not first.startswith("[")
     return [item.read(text) for text in texts] if item and (is_bare or len(texts) > 1) else value
 
 
 def _item_of(kind: Type) -> Type | None:
-    """Return the type of the items, if a type is a list or a union with one, else None."""
+    """Return the type of the items if a type is a list, or a union that contains a list; else None."""
     allowed = kind.members if isinstance(kind, Union) else (kind,)
     return next((each.item for each in allowed if isinstance(each, List)), None)

@@ -1,4 +1,4 @@
-"""A picture of a recorded run: its calls as a waterfall, as bars in a terminal and as a page of HTML."""
+"""A waterfall of a recorded run's calls, as bars in a terminal and as a page of HTML."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kosmolua.cli.streams import standard
 from kosmolua.escaping import exposed
 
 MIN_BAR, MAX_BAR = 10, 40
-"""Columns of the bars in a terminal."""
+"""The width of the bars in a terminal, in columns."""
 MAX_ARGUMENTS = 2000
-"""Characters of a call's arguments on the page."""
+"""The most characters of a call's arguments on the page."""
 
 
 def draw(recording: Recording) -> None:
-    """Write the calls of a recording to standard output: a row each, with a bar for its time."""
+    """Write the calls of a recording to standard output, each as a row with a bar for its time."""
     bars = bars_of(recording)
     console.line(headline(recording))
     if not console.on_terminal():
@@ -42,7 +42,7 @@ def draw(recording: Recording) -> None:
 
 
 def _write(row: str) -> None:
-    """Write a row whose own colours stay."""
+    """Write a row to standard output, with its colours kept."""
     standard.write(row.rstrip().encode("utf-8", "replace") + b"\n")
 
 
@@ -59,7 +59,7 @@ pre{white-space:pre-wrap;margin:.3em 0;font-size:.9em}summary{cursor:pointer}.re
 
 
 def page(recording: Recording) -> str:
-    """Return the calls of a recording as one page of HTML that needs nothing else: no script, and nothing to load."""
+    """Return the calls of a recording as one self-contained page of HTML, without scripts."""
     bars = bars_of(recording)
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     rows = "".join(_row(bar, whole) for bar in bars)

@@ -1,4 +1,4 @@
-"""The library: list, search and read pages, the same for the command line, Lua, Python and MCP."""
+"""The library: lists, searches and reads pages, in the same way for the command line, Lua, Python and MCP."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from kosmolua.schema.names import ROOT, integration_in, parts_of, root_and_name
 from kosmolua.schema.types import STRING, Choice, Scalar, Type
 
 MAX_SIGNATURES = 3
-"""Hits of a search that are shown with their signature."""
+"""How many hits of a search are shown with their signature."""
 BESIDE_WEIGHT = 0.6
-"""What a function of a document counts in a search, beside those that somebody wrote for the same integration."""
+"""The weight of a document's function in a search, relative to functions written by hand for the same integration."""
 EXACT_WEIGHT = 10.0
-"""What it counts if its sentence says what is asked for, and nothing else."""
+"""Its weight if its sentence has the words of the query and no others."""
 MAX_PAGES = 20
-"""Pages that are read at once."""
+"""The most pages that are read at once."""
 
 _LIMIT = Scalar("integer", (Range(1, MAX_HITS),))
 _BUDGET = Scalar("integer", (Range(MIN_BUDGET),))
@@ -39,7 +39,7 @@ _HOW_TO_READ = '`kosmolua docs PAGE` reads one; a script reads it with `lua_read
 
 
 class Library:
-    """All pages. Any thread may use it.
+    """All pages of the documentation. Any thread may use it.
 
     Args:
         catalog: The installed integrations.
@@ -53,13 +53,13 @@ class Library:
         self._built: Sequence[tuple[str, Index]] | None = None
 
     def list(self, namespace: str | None = None) -> str:
-        """Return the names of pages as Markdown, one line a guide and an integration.
+        """Return the names of pages as Markdown, with a line for each guide and each integration.
 
         Args:
-            namespace: ``guides``, ``integrations``, or an integration, whose functions are then listed, one a line.
+            namespace: ``guides``, ``integrations``, or an integration, whose functions are then listed, each on a line.
 
         Raises:
-            DocNotFound: There is no such namespace. The hint names the likeliest.
+            DocNotFound: There is no such namespace. The hint names the likeliest one.
             PluginError: The integration cannot be loaded.
         """
         asked = _checked("namespace", STRING, namespace or "")
@@ -84,15 +84,15 @@ class Library:
     def search(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> str:
         """Return the pages that match some words as Markdown, best first, the first three with their signatures.
 
-        Words that nothing is found for are replaced by the nearest that are known, and the answer says so.
+        Words without hits are replaced by the most similar known words, and the answer says so.
 
         Args:
-            query: Words in any order; beginnings, other forms and other words of the same meaning match too.
-            limit: The most pages to return, in 1..100.
+            query: Words in any order. Beginnings of words, other forms of a word and synonyms match too.
+            limit: The most pages to return, from 1 to 100.
             for_scripts: Leave out guides that only people need.
 
         Raises:
-            BadDocArguments: There is no word, or the limit is not such a number.
+            BadDocArguments: The query has no word, or the limit is not such a number.
         """
         query, limit = _search_arguments(query, limit)
         shown, remark = " ".join(query.split())[:80], ""
@@ -119,18 +119,18 @@ class Library:
         return signature and f"`{signature}`"
 
     def find(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> Sequence[Hit]:
-        """Return the pages that match as values, or none; it takes and raises the same as :meth:`search`."""
+        """Return the pages that match, as values. Parameters and errors are those of :meth:`search`."""
         query, limit = _search_arguments(query, limit)
         without = pages.FOR_PEOPLE if for_scripts else ()
         found = [self._found_in(name, index, query, limit, without) for name, index in self._indexes()]
         ranked = sorted((each for hits in found for each in hits), key=lambda each: -each[0])
-        first = {hit.page: hit for _, hit in reversed(ranked)}  # a function of which the service has another name
+        first = {hit.page: hit for _, hit in reversed(ranked)}  # a function that the service knows by another name
         return [*dict.fromkeys(first[hit.page] for _, hit in ranked)][:limit]
 
     def _found_in(
         self, name: str, index: Index, query: str, limit: int, without: Collection[str]
     ) -> Sequence[tuple[float, Hit]]:
-        """Return the best hits of an index with their scores; those of an integration's own have its page in front."""
+        """Return the best hits of an index with their scores. Hits of an integration's own index get its name."""
         if not name:
             return [*islice(index.scored(query, without), limit)]
         functions = self._catalog.integration(name).functions
@@ -150,7 +150,7 @@ class Library:
         return [(inf, exact), *(each for each in found if each[1].page != exact.page)]
 
     def _indexes(self) -> Sequence[tuple[str, Index]]:
-        """Return the index of guides and registered functions, and that of each integration that has its own."""
+        """Return the index of guides and registered functions, and the index of each integration that has its own."""
         with self._lock:
             if self._built is None:
                 entries = entries_of(self._catalog, self._outlines)
@@ -176,12 +176,12 @@ class Library:
             page: A guide, an integration or a function, as :meth:`Directory.find` takes it; several with commas
                 between them.
             detail: ``brief``, ``signatures``, ``types`` (LuaCATS) or ``full``.
-            budget: The most characters to return; the richest detail that fits is chosen, and the last line says
-                what was left out.
+            budget: The most characters to return. The fullest detail that fits is chosen, and the last line says what
+                was left out.
             for_scripts: Return the part of a guide that a script needs.
 
         Raises:
-            DocNotFound: There is no such page. The hint names the likeliest.
+            DocNotFound: There is no such page. The hint names the likeliest one.
             BadDocArguments: The detail or the budget is invalid, or there are too many pages.
             PluginError: The integration cannot be loaded.
         """
@@ -195,7 +195,7 @@ class Library:
         return self._pages(names, for_scripts=for_scripts).write(detail, budget)
 
     def _pages(self, names: Sequence[str], *, for_scripts: bool) -> Page:
-        """Return one page that joins several; the functions of an integration stand together."""
+        """Return one page that joins several. The functions of an integration are put together."""
         found: list[Page] = []
         functions: dict[str, list[str]] = {}
         for name in names:
@@ -247,10 +247,10 @@ def _checked(name: str, kind: Type, value: object) -> Any:
 
 
 class Verb(NamedTuple):
-    """One of the three functions that scripts have.
+    """One of the three documentation functions for scripts.
 
     Args:
-        name: As Lua calls it.
+        name: Its name in Lua.
         subject: The name of its first argument.
         options: The keys of the table that follows.
         example: A valid call.
@@ -272,10 +272,10 @@ NAMES = {verb: details.name for verb, details in VERBS.items()}
 
 
 def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
-    """Answer one of the three functions from what Lua passed: its subject and a table of options, or one table.
+    """Answer a documentation function. Lua passes its subject and a table of options, or one table with both.
 
     Raises:
-        BadDocArguments: The arguments have another shape.
+        BadDocArguments: The arguments do not have this form.
         DocNotFound: There is no such page.
     """
     if verb not in VERBS:

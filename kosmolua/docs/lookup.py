@@ -16,11 +16,11 @@ from kosmolua.suggestions import closest
 MAX_SUGGESTIONS = 3
 MAX_QUOTED_NAME = 80
 MAX_PARTS = 2
-"""Parts of a name below an integration: an account, known or not since all have the same pages, and a function."""
+"""The most parts of a name below an integration: an account, which need not exist, and a function."""
 
 
 class Directory:
-    """Finds addresses. Loads only the integration that a name begins with; the outlines of the others are enough."""
+    """Finds addresses. It loads only the integration that a name begins with, and uses the outlines of the others."""
 
     def __init__(self, catalog: Integrations, outlines: Outlines) -> None:
         self._catalog = catalog
@@ -30,14 +30,15 @@ class Directory:
         """Return the address of a reference page.
 
         Args:
-            page: ``render2``, ``render2.list_services`` or ``render2.production.render_list_services``, with or
-                without ``integrations.`` or ``app.integrations.`` in front; or a function's name alone, if only one
-                integration has such a function. The account need not exist. Of an integration from a document also
-                ``hub.issues`` for a section, ``hub.sections.issues`` if a function is called so, ``hub.types.Issue``,
-                ``hub GET /issues`` and ``hub issues/list``.
+            page: ``render2``, ``render2.list_services`` or ``render2.production.render_list_services``, with or without
+                ``integrations.`` or ``app.integrations.`` in front; or only a function's name, if just one integration
+                has such a function. The account need not exist. For an integration from a document also ``hub.issues``
+                for a section, ``hub.sections.issues`` if a function has that name, ``hub.types.Issue``, ``hub GET
+                /issues`` and ``hub issues/list``.
 
         Raises:
-            DocNotFound: No page has this name, or several do. The hint names the likeliest, best first.
+            DocNotFound: No page has this name, or several pages have it. The hint names the likeliest pages, best
+                first.
             PluginError: The integration cannot be loaded.
         """
         page, _, key = page.strip().partition(" ")
@@ -100,7 +101,7 @@ class Directory:
 
 
 def _named(integration: Integration, key: str) -> str | None:
-    """Return the function that the service knows by a key, which may have an account before it, or None."""
+    """Return the function for the service's own name of it, before which an account may stand; else None."""
     more = integration.functions.more
     keys = (key, key.partition(".")[2]) if more else ()
     return next((named for each in keys if more and each and (named := more.named(each))), None)

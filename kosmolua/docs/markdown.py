@@ -17,7 +17,7 @@ class Document:
     """A Markdown text in parts.
 
     Args:
-        title: The text of its first-level heading, or nothing.
+        title: The text of its first-level heading, or empty.
         introduction: The text before the first second-level heading.
         sections: The text below each second-level heading, in order.
     """
@@ -28,7 +28,7 @@ class Document:
 
 
 def read(text: str) -> Document:
-    """Return the parts of a Markdown text. Backticks around a heading are taken off, rules between sections too."""
+    """Return the parts of a Markdown text. Backticks around headings, and rules between sections, are removed."""
     title, heading = "", ""
     parts: dict[str, list[str]] = {"": []}
     for line, is_text in _lines(text):
@@ -49,13 +49,13 @@ def raised(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return the plain words of a text, without code blocks, headings, rulers, marks, and the addresses of links."""
+    """Return the plain words of a text, without code blocks, headings, rules, marks, and addresses of links."""
     lines = (_LINK.sub(r"\1", line) for line, is_text in _lines(text) if is_text)
     return "\n".join(_MARK.sub("", line) for line in lines)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; a pipe inside a cell is escaped."""
+    """Return a table. Pipes inside cells are escaped."""
     ruler = [["-" * max(3, len(column)) for column in columns]]
     return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in [columns, *ruler, *rows])
 
@@ -66,7 +66,7 @@ def fenced(code: str, language: str = "") -> str:
 
 
 def _lines(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield each line, and whether it is text, not code."""
+    """Yield each line, and True if it is text and not code."""
     fence = ""
     for line in text.splitlines():
         marker = line.lstrip()[:3]
@@ -89,10 +89,10 @@ _HEADING = re.compile(r"([A-Z][a-z]+):")
 
 
 def split(doc: str) -> tuple[str, dict[str, str]]:
-    """Return a docstring's text, and each section with its own indentation taken off.
+    """Return the text of a docstring before its sections, and the text of each section without its indentation.
 
     Args:
-        doc: As :func:`inspect.getdoc` returns it: its text starts at the margin. A section is a line such as
+        doc: The docstring, as :func:`inspect.getdoc` returns it: without indentation. A section is a line such as
             ``Returns:`` with the indented lines below it.
     """
     heading = ""

@@ -1,7 +1,7 @@
-"""Functions that are meant by a name that does not exist: by spelling, and by what the words mean.
+"""Finds the functions that a name that does not exist may mean, by spelling and by the meaning of words.
 
-A function that changes something is suggested only for a word that means the same: nobody who asks for
-``update_env_var`` is led to ``delete_env_var``.
+A function that changes something is suggested only for a verb of the same meaning: for ``update_env_var``,
+``delete_env_var`` is not suggested.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from kosmolua.suggestions import MAX_WORD, closest
 MAX_CANDIDATES = 20
 MAX_MEANT = 3
 MIN_LIKENESS = 0.75
-"""How alike two words must be for one to be a misspelling of the other."""
+"""How similar two words must be for one to count as a misspelling of the other."""
 MIN_LIKENESS_OF_CHANGES = 0.9
-"""How alike the names of a document's functions must be if they change something."""
+"""How similar the name of a document's function must be if it changes something."""
 _VERBS = {"trigger": {"create", "new", "make", "deploy"}, "list": {"count"}}
-"""What people say for the verbs of functions, beside the vocabulary of the search."""
+"""Synonyms for the verbs of functions, in addition to the vocabulary of the search."""
 
 
 class Guess:
-    """A name that does not exist, compared with those that do.
+    """A name that does not exist, which can be compared with those that do.
 
     Args:
         name: The name.
-        meanings: What people say for a word.
+        meanings: The synonyms of words.
     """
 
     def __init__(self, name: str, meanings: Mapping[str, set[str]]) -> None:
@@ -41,10 +41,10 @@ class Guess:
         self._meanings = meanings
 
     def fits(self, name: str, effect: str) -> bool:
-        """Return True if a function may be what is meant: its object is, and if it changes something its verb too.
+        """Return True if a function may be meant: its object fits, and if it changes something, its verb fits too.
 
-        For one that destroys, each word has to mean something that it is about, and one of them its last word, which
-        says what is destroyed.
+        For a function that destroys, every word must mean one of the words of its name, and one of them the last word,
+        which says what is destroyed.
         """
         verb, *objects = words_in(name)
         asked, *wanted = self.words or [""]
@@ -58,17 +58,17 @@ class Guess:
         return any(matches) and self._is_verb(asked, verb)
 
     def is_about(self, name: str) -> bool:
-        """Return True if each word after the first means something that a function is about."""
+        """Return True if every word after the first means one of the words of a function's name."""
         verb, *objects = words_in(name)
         return all(self._is_object(word, objects or [verb]) for word in self.words[1:])
 
     def has_verb_of(self, name: str) -> bool:
-        """Return True if the first word means the same as that of a function."""
+        """Return True if the first word means the same as the first word of a function."""
         return bool(self.words) and self._is_verb(self.words[0], words_in(name)[0])
 
     @property
     def reads(self) -> bool:
-        """Whether what the name asks for is not known to change anything."""
+        """True if the verb of the name is not known to change anything."""
         return not self.words or not any(self._is_verb(self.words[0], verb) for verb in CHANGES)
 
     def _is_verb(self, said: str, verb: str) -> bool:
@@ -85,13 +85,13 @@ class Guess:
 
 
 def _is_misspelt(said: str, word: str) -> bool:
-    """Return True if two words are alike, and one is not the other with something before it, as in ``restart``."""
+    """Return True if two words are similar, unless one is the other with a prefix, as ``restart`` and ``start``."""
     differs = said.endswith(word) or word.endswith(said)
     return not differs and SequenceMatcher(None, said, word).ratio() >= MIN_LIKENESS
 
 
 def functions_meant(integration: Integration, name: str) -> list[str]:
-    """Return the functions of an integration that a name is likely meant for, the likeliest first; none if unclear."""
+    """Return the functions of an integration that a name may mean, the likeliest first; empty if it is unclear."""
     functions = outline_of(integration).functions
     own = {short: sketch for short, sketch in functions.items() if not sketch.section}
     for prefix in {sketch.full_name.removesuffix(short) for short, sketch in own.items()}:
@@ -108,9 +108,9 @@ def functions_meant(integration: Integration, name: str) -> list[str]:
 
 
 def _meant_of_document(name: str, words: Sequence[str], functions: Mapping[str, Sketch]) -> list[str]:
-    """Return the functions of a document that have every word of a name, or that are spelled nearly like it.
+    """Return the functions of a document whose names have every word of a name, or are spelled almost like it.
 
-    The names are the service's own, in which a verb may stand anywhere: what their words mean tells too little.
+    Meanings are not compared, since the names are the service's own, and a verb may be anywhere in them.
     """
     if not words:
         return []
@@ -131,7 +131,7 @@ def _is_safe(guess: Guess, name: str, functions: Mapping[str, Sketch]) -> bool:
 
 @lru_cache(maxsize=16)
 def _index_of(integration: Integration) -> tuple[Index | None, Mapping[str, set[str]]]:
-    """Return the index of an integration's functions, and what people say for each word; no index without SQLite."""
+    """Return the search index of an integration's functions, or None without SQLite, and the synonyms of words."""
     said = [(words, said) for said, words in integration.words.items()]
     meanings: defaultdict[str, set[str]] = defaultdict(set)
     for words, others in [*MEANINGS, *((" ".join(words_in(word)), other) for word, other in said)]:

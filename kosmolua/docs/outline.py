@@ -1,7 +1,7 @@
 """Outlines of integrations: names, effects and summaries of their functions, read from the source without running it.
 
-Hundreds of integrations can be listed and searched in a fraction of a second, and a plugin that hangs or fails affects
-only its own users. A plugin whose source does not have the usual shape is loaded instead.
+This makes it possible to list and search hundreds of integrations in a fraction of a second, and a plugin that hangs or
+fails affects only scripts that use it. A plugin whose source does not have the usual shape is loaded instead.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from kosmolua.schema.luacats import description, prose
 
 
 class Integrations(Protocol):
-    """The installed integrations. Only :meth:`integration` runs a plugin's code."""
+    """The installed integrations. Only :meth:`integration` runs code of plugins."""
 
     def names(self) -> Sequence[str]:
         """Return the name of every installed integration."""
 
     def integration(self, name: str) -> Integration:
-        """Return an integration, loaded.
+        """Return an integration, which is loaded if necessary.
 
         Raises:
             PluginError: It cannot be loaded.
@@ -36,7 +36,7 @@ class Integrations(Protocol):
         """Return an integration for a list or a search.
 
         Raises:
-            PluginError: It cannot be loaded, or it would have to be started for that.
+            PluginError: It cannot be loaded, or is a server that would have to be started.
         """
 
     def accounts(self, name: str) -> Sequence[str]:
@@ -46,14 +46,14 @@ class Integrations(Protocol):
         """Return the text of NAME.md in the plugin's folder, or None."""
 
     def sources(self, name: str) -> Sequence[str]:
-        """Return the text of each Python file of a plugin, without running it; none if they cannot be read."""
+        """Return the text of each Python file of a plugin, without running it; an empty list if they cannot be read."""
 
 
 MAX_CONSTRUCTION_LINES = 20
-"""Lines that ``integration = Integration(...)`` may take."""
+"""The most lines that ``integration = Integration(...)`` may take."""
 
 _EXTENSION = "\nintegration.extend("
-"""What a plugin's source has whose functions are not all in it."""
+"""Texts that show that a plugin's source does not contain all of its functions."""
 _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
 _SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
@@ -62,15 +62,15 @@ _REGISTERED = re.compile(rf"\w+\.({'|'.join(_EFFECTS)})s\ndef (\w+)\(")
 
 
 class Sketch(NamedTuple):
-    """A function, as a list or a search shows it.
+    """The entry of a function in a list or a search.
 
     Args:
-        full_name: With the integration's prefix.
+        full_name: Its name with the integration's prefix.
         effect: ``read``, ``write`` or ``destroy``.
-        summary: One sentence.
-        words: What else can be searched for: the sentences of parameters, the rest of the docstring.
-        parameters: Their names, with a space between them.
-        section: Where it stands on a page that has sections, or nothing.
+        summary: One sentence about it.
+        words: Further text to search in: the sentences of parameters, and the rest of the docstring.
+        parameters: The names of its parameters, separated by spaces.
+        section: Its section, on a page that has sections; else empty.
     """
 
     full_name: str
@@ -83,12 +83,12 @@ class Sketch(NamedTuple):
 
 @dataclass(frozen=True)
 class Outline:
-    """An integration, as a list or a search shows it.
+    """The entry of an integration in a list or a search.
 
     Args:
-        about: One sentence.
-        functions: By short name.
-        words: What people say, each with the integration's word for it.
+        about: One sentence about it.
+        functions: Its functions, by short name.
+        words: Synonyms, each with the integration's own word.
     """
 
     about: str
@@ -103,7 +103,7 @@ class Outline:
 
     @property
     def counts(self) -> str:
-        """How many functions there are, and what they do: ``7 functions: 6 read, 1 write``."""
+        """The number of functions, and of those with each effect, in words: ``7 functions: 6 read, 1 write``."""
         effects = [sketch.effect for sketch in self.functions.values()]
         noun = "function" if len(effects) == 1 else "functions"
         parts = [f"{effects.count(effect)} {effect}" for effect in _EFFECTS if effect in effects]
@@ -122,7 +122,7 @@ class Outlines:
         """Return the outline of an installed integration.
 
         Raises:
-            PluginError: It had to be loaded, and cannot be.
+            PluginError: It had to be loaded, but cannot be.
         """
         if name not in self._read:
             sources = self._catalog.sources(name)
@@ -131,11 +131,11 @@ class Outlines:
         return self._read[name]
 
     def has_sections(self, name: str) -> bool:
-        """Return True if some functions of an integration are read when one is asked for."""
+        """Return True if an integration has functions from a document, which have sections."""
         return any(sketch.section for sketch in self.of(name).functions.values())
 
     def signature(self, name: str, function: str) -> str:
-        """Return a function's call and the keys of its result in a line; nothing if that needs a plugin to be run."""
+        """Return a function's call and the keys of its result on one line; empty if this needs a plugin to be run."""
         if (name, function) not in self._signatures:
             sources = self._catalog.sources(name)
             shown = signatures.in_source(sources, function) if read(name, sources) else ""
@@ -165,11 +165,11 @@ def _sketch(function: Function) -> Sketch:
 
 
 def read(name: str, sources: Sequence[str]) -> Outline | None:
-    """Return the outline that a plugin's source shows, or None if it does not show everything.
+    """Return the outline read from a plugin's source, or None if the source does not show all functions.
 
     Args:
         name: The integration's name.
-        sources: The text of each of its Python files.
+        sources: The texts of its Python files.
     """
     construction = _construction(sources)
     if construction is None or construction.get("name") != name:
@@ -183,7 +183,7 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
 
 
 def _construction(sources: Sequence[str]) -> dict[str, Any] | None:
-    """Return the arguments of the one construction of an integration, or None if they are not all written out."""
+    """Return the arguments of the only ``Integration(...)`` in the source, or None if some are not literals."""
     places = [source.partition(_CONSTRUCTION)[2] for source in sources if _CONSTRUCTION in source]
     if len(places) != 1:
         return None

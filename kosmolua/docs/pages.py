@@ -1,4 +1,4 @@
-"""Pages: one subject in four degrees of detail, and the richest of them that fits a budget."""
+"""Pages: one subject in four degrees of detail, of which a budget selects the fullest that fits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kosmolua.docs import markdown
 from kosmolua.schema.names import page_of
 
 DETAILS = ("full", "types", "signatures", "brief")
-"""From the richest to the poorest."""
+"""The degrees of detail, from the fullest to the briefest."""
 DEFAULT_DETAIL = "full"
 
 MIN_BUDGET = 400
@@ -48,16 +48,16 @@ class Page(ABC):
     """A page of the documentation."""
 
     poorer: tuple[str, ...] = DETAILS[1:]
-    """The forms that a budget can make of a full page, richest first."""
+    """The forms of a full page among which a budget chooses, the fullest first."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """The name of this section in paths."""
+        """The name of the page, as in paths of pages."""
 
     @property
     def smaller(self) -> str:
-        """The pages that hold a part of this one, such as ``integrations.render2.FUNCTION``, or nothing."""
+        """The pattern of pages that are parts of this one, such as ``integrations.render2.FUNCTION``, or empty."""
         return ""
 
     @abstractmethod
@@ -70,18 +70,18 @@ class Page(ABC):
 
     @abstractmethod
     def signatures(self) -> str:
-        """Return a call with its types for each function."""
+        """Return for each function a call with its types."""
 
     @abstractmethod
     def brief(self) -> str:
         """Return a line for each function."""
 
     def write(self, detail: str, budget: int | None = None) -> str:
-        """Return the page in a degree of detail, or in the richest poorer one that fits the budget.
+        """Return the page in a degree of detail; if it exceeds the budget, in the fullest degree that fits.
 
         Args:
             detail: One of :data:`DETAILS`.
-            budget: Characters, at least :data:`MIN_BUDGET`. The last line says what was left out.
+            budget: The most characters, at least :data:`MIN_BUDGET`. The last line says what was left out.
         """
         whole = self._in(detail)
         if budget is None or len(whole) <= budget:
@@ -115,22 +115,22 @@ def _note(left_out: int, total: int, how: str) -> str:
 
 @dataclass(frozen=True)
 class SeveralPages(Page):
-    """Some pages, one after another.
+    """Several pages, one after another.
 
     Args:
-        pages: In the order in which they were asked for.
+        pages: The pages, in the order in which they were requested.
     """
 
     pages: Sequence[Page]
 
     @property
     def name(self) -> str:
-        """The name of this section in paths."""
+        """The name of the page, as in paths of pages."""
         return ", ".join(page.name for page in self.pages)
 
     @property
     def smaller(self) -> str:
-        """The first of them."""
+        """The name of the first page."""
         return self.pages[0].name
 
     def full(self) -> str:
@@ -138,15 +138,15 @@ class SeveralPages(Page):
         return "\n\n".join(page.full() for page in self.pages)
 
     def types(self) -> str:
-        """Return the LuaCATS declarations of all."""
+        """Return the LuaCATS declarations of all pages."""
         return "\n\n".join(page.types() for page in self.pages)
 
     def signatures(self) -> str:
-        """Return the signatures of all."""
+        """Return the signatures of all pages."""
         return "\n\n".join(page.signatures() for page in self.pages)
 
     def brief(self) -> str:
-        """Return the brief form of all."""
+        """Return the brief form of all pages."""
         return "\n\n".join(page.brief() for page in self.pages)
 
 
@@ -167,17 +167,17 @@ _OTHERS = (
 NAMES = (*_FOR_SCRIPTS, *_OTHERS, "telemetry")
 """The guides, in the order in which to read them."""
 FOR_PEOPLE = frozenset(NAMES) - frozenset(_FOR_SCRIPTS)
-"""Guides that no script needs."""
+"""The guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {
     "accounts": ("In a script",),
-    "sandbox": ("What there is", "Calls at the same time", "What there is not"),
+    "sandbox": ("What there is", "Calls at the same time", "What is missing"),
 }
-"""The sections that scripts need, of guides that have others too."""
+"""The sections that scripts need, for guides that also have other sections."""
 
 
 @dataclass(frozen=True)
 class GuidePage(Page):
-    """A guide, which has the same text in every detail but the brief one.
+    """A guide. It has the same text in every degree of detail except ``brief``.
 
     Args:
         topic: One of :data:`NAMES`.
@@ -189,7 +189,7 @@ class GuidePage(Page):
 
     @property
     def name(self) -> str:
-        """The name of this section in paths."""
+        """The name of the page, as in paths of pages."""
         return self.topic
 
     def full(self) -> str:
@@ -217,7 +217,7 @@ class GuidePage(Page):
         return " ".join(introduction.partition("\n\n")[0].split())
 
     def _text(self) -> str:
-        """Return the file of the guide, also from inside a zip."""
+        """The text of the guide's file, which may be inside a zip file."""
         from pkgutil import get_data
 
         data = get_data("kosmolua.docs", f"guides/{self.topic}.md")

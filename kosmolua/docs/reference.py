@@ -23,11 +23,11 @@ from kosmolua.schema.names import lua_path, page_of, root_and_name
 from kosmolua.schema.types import Record, Type
 
 MAX_READ_PAGE = 5800
-"""Characters of the page of a function from a document."""
+"""The most characters of the page of a document's function."""
 MAX_OTHERS = 1500
-"""Characters of the names of parameters that are not described."""
+"""The most characters for the names of parameters that are not described."""
 _DEGREES = [(20, 200, 2500), (20, 160, 1000), (14, 120, 0), (10, 80, 0), (6, 40, 0)]
-"""How much of such a page is shown, from the most: parameters, characters of each, characters of types."""
+"""The sizes that are tried for such a page, the largest first: parameters, characters of each, characters of types."""
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 _HEADINGS = {"Raises": "Errors"}
 
@@ -37,9 +37,9 @@ class IntegrationPage(Page):
     """The page of an integration.
 
     Args:
-        integration: Loaded.
+        integration: The integration.
         accounts: The names of its accounts.
-        document: What its author wrote.
+        document: The Markdown that its author wrote.
     """
 
     poorer = ("condensed", "outlined", "signatures", "brief")
@@ -50,7 +50,7 @@ class IntegrationPage(Page):
 
     @property
     def name(self) -> str:
-        """The name of this section in paths."""
+        """The name of the page, as in paths of pages."""
         return page_of(self.integration.name)
 
     @property
@@ -59,7 +59,7 @@ class IntegrationPage(Page):
         return f"{self.name}.FUNCTION"
 
     def full(self) -> str:
-        """Return everything: an overview, each function, the author's other sections, the types of results."""
+        """Return everything: an overview, each function, the author's other sections, and the types of results."""
         functions = self._functions
         return _joined(
             f"# {self.document.title or self.integration.name}",
@@ -73,12 +73,12 @@ class IntegrationPage(Page):
         )
 
     def _of_document(self) -> str:
-        """Return a line for each function of a document; they have pages of their own."""
+        """Return a line for each function of a document. These functions have pages of their own."""
         lines = listed(outline.outline_of(self.integration))
         return f"## Of the service's document\n\n{THEIR_WORDS}\n\n" + "\n".join(lines) if lines else ""
 
     def _rest(self) -> str:
-        """Return how many functions of a document there are beside, and where they are."""
+        """Return a sentence with the number of functions from a document, and how to find them."""
         count = len(listed(outline.outline_of(self.integration)))
         how = f"`{self.name}` with detail brief lists them, and lua_search_docs finds them"
         return f"{count} more send the other operations of the service's document: {how}." if count else ""
@@ -102,7 +102,7 @@ class IntegrationPage(Page):
         return _joined(self._head(), self.document.introduction, f"## Functions\n\n{calls}", self._rest())
 
     def types(self) -> str:
-        """Return LuaCATS declarations of every function."""
+        """Return the LuaCATS declarations of all functions."""
         return _joined(self._head(), _declarations(self._functions, self.integration), self._of_document())
 
     def signatures(self) -> str:
@@ -125,7 +125,7 @@ class IntegrationPage(Page):
         return f"# {self.name}\n\n{self.opening()}"
 
     def opening(self) -> str:
-        """Return what the integration is, how many functions it has, and its accounts."""
+        """Return the beginning of the page: what the integration is for, its number of functions, and its accounts."""
         path = lua_path(self.integration.name)
         prefix = self.integration.prefix
         counts = f"`{path}` has {outline.outline_of(self.integration).counts}."
@@ -143,11 +143,11 @@ class IntegrationPage(Page):
 
 @dataclass(frozen=True)
 class _Room:
-    """How much there is room for.
+    """How much of a page is shown.
 
     Args:
-        parameters: Parameters that are described.
-        words: Characters of each description; 0 for all.
+        parameters: How many parameters are described.
+        words: The most characters of each description; 0 for no limit.
     """
 
     parameters: int = 1000
@@ -159,9 +159,9 @@ class FunctionsPage(Page):
     """The page of a function, or of several of one integration, which share the types of their results.
 
     Args:
-        integration: Loaded.
-        names: The short names of its functions.
-        document: What the integration's author wrote.
+        integration: The integration.
+        names: The short names of the functions.
+        document: The Markdown that the integration's author wrote.
     """
 
     integration: Integration
@@ -170,7 +170,7 @@ class FunctionsPage(Page):
 
     @property
     def name(self) -> str:
-        """The name of this section in paths."""
+        """The name of the page, as in paths of pages."""
         return ", ".join(page_of(self.integration.name, name) for name in self.names)
 
     @property
@@ -189,7 +189,7 @@ class FunctionsPage(Page):
         return f"# {self._path(function)}\n\n{markdown.raised(body)}"
 
     def _within(self, function: Function) -> str:
-        """Return the page of a function from a document: as much as there is room for."""
+        """Return the page of a document's function, shortened until it is small enough."""
         for parameters, words, records in _DEGREES:
             body = _body(self.integration, function, self.document, _Room(parameters, words))
             records_shown = _first_records(function, self.integration.name, records)
@@ -217,7 +217,7 @@ class FunctionsPage(Page):
 
 
 def _spelled_in_signature(kind: Type) -> Sequence[Type]:
-    """Return the types that a signature names for a result: those of its keys if it spells them out."""
+    """Return the types that a signature mentions for a result: if it lists the keys, their types."""
     if isinstance(kind, Record) and len(kind.fields) <= MAX_SPELLED_KEYS:
         return list(kind.fields.values())
     return [kind]
@@ -270,7 +270,7 @@ def _returns(function: Function, namespace: str, text: str) -> str:
 
 
 def _first_records(function: Function, namespace: str, most: int) -> str:
-    """Return the records of a function from a document, as many as there is room for, and where the others are."""
+    """Return as many records of a document's function as fit, and a sentence that says where the others are."""
     declared: list[str] = []
     left: list[str] = []
     kinds = [parameter.type for parameter in function.parameters]

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 DEFAULT_HITS, MAX_HITS = 10, 100
 """How many pages a search returns if no limit is given, and at most."""
 MAX_CANDIDATES = 100
-"""Entries that are ranked; FTS5's own bm25 picks them."""
+"""How many entries are ranked. They are chosen by FTS5's own bm25."""
 MAX_REMEMBERED = 256
-"""Searches whose hits are kept, for scripts that ask the same again."""
+"""How many searches are cached, for scripts that repeat a search."""
 MIN_PREFIX = 4
-"""Letters of a word that stands for longer words too."""
+"""The fewest letters of a word that also matches longer words with this beginning."""
 SNIPPET_WORDS = 14
 
 COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.7, "parts": 0.6, "text": 0.2, "code": 0.2}
 """The weight of a word, by the column that it is found in."""
 MEANING_WEIGHTS = {"names": 0.9, "summary": 0.55, "parts": 0.35, "text": 0.1}
-"""The weight of a word that is found by its meaning, by column."""
+"""The weight of a word that is found through a synonym, by column."""
 PREFIX_WEIGHT = 0.8
 """The weight of a word that only begins like one of the query, relative to the whole word."""
 STATE_WEIGHT = 0.8
@@ -41,18 +41,19 @@ STATE_WEIGHT = 0.8
 SAID_WEIGHT = 1.5
 """The bonus for a function of a document whose sentence has only words of the query."""
 PAIR_WEIGHT = 0.4
-"""The bonus for such a sentence that begins with the same word, or has two words side by side as the query has."""
+"""The bonus for such a sentence if it begins like the query, or has a pair of adjacent words of the query."""
 COVERAGE_WEIGHT = 0.4
 """The bonus for a name that has only words of the query."""
 MIN_RARITY = 0.3
-"""The weight of a word that nearly every entry has, relative to a rare one."""
+"""The weight of a word that is in nearly every entry, relative to a rare word."""
 GUIDE_WEIGHT = 0.8
 """The weight of a page that is not about one function."""
 UNLIKELY_WEIGHT = 0.7
-"""The weight of a function that changes something if the query asks for no change, and of one that changes nothing if
-the query begins with a verb of change."""
+"""The weight of a function that changes something if the query asks for no change, and of one that changes
+nothing if the query begins with a verb of change.
+"""
 NUMBER_WEIGHT = 0.2
-"""The bonus for a function that lists, if the question is about several things, or gets, if it is about one."""
+"""The bonus for a function that lists, if the query is about several things; or that gets, if it is about one thing."""
 
 _TABLES = f"""
 create virtual table entries using fts5(
@@ -67,11 +68,11 @@ class Entry(NamedTuple):
 
     Args:
         page: The page to read.
-        names: What it is called.
-        summary: One sentence.
-        parts: The names of its parameters, or the headings of a guide.
+        names: Its names.
+        summary: One sentence about it.
+        parts: The names of a function's parameters, or the headings of a guide.
         text: Everything else, in Markdown.
-        effect: That of a function, or nothing.
+        effect: The effect of a function; empty for other entries.
     """
 
     page: str
@@ -88,7 +89,7 @@ class Hit(NamedTuple):
     Args:
         page: The page to read.
         summary: The entry's sentence.
-        snippet: The part of the entry's text that has words of the query, or nothing.
+        snippet: A part of the entry's text that has words of the query, or empty.
     """
 
     page: str
@@ -100,8 +101,8 @@ class Index:
     """A full-text index, see https://sqlite.org/fts5.html. Any thread may use it.
 
     Args:
-        entries: What can be found; of equals the first comes first.
-        meanings: Words of the entries, each with what people say for them.
+        entries: The entries. Equally good hits are returned in this order.
+        meanings: Words of the entries, each with its synonyms.
 
     Raises:
         DocNotFound: This Python has no SQLite, or one without FTS5.
@@ -115,11 +116,11 @@ class Index:
 
     @classmethod
     def over(cls, database: Connection, owner: str) -> Index:
-        """Return the index in a database that has been filled.
+        """Return the index in a database that is filled already.
 
         Args:
             database: The database.
-            owner: The integration that every entry belongs to: its words are in each name, though not in the file.
+            owner: The integration that all entries belong to. Its words count as part of each name, but are not stored.
         """
         index = cls.__new__(cls)
         index._open(database, owner)
@@ -133,11 +134,11 @@ class Index:
         self.corrected = lru_cache(MAX_REMEMBERED)(self._corrected)
 
     def find(self, query: str, limit: int, without: Collection[str] = ()) -> list[Hit]:
-        """Return at most ``limit`` entries that have a word of a query, best first, without some pages."""
+        """Return at most ``limit`` entries that have a word of a query, best first, except the pages in ``without``."""
         return [hit for _, hit in islice(self.scored(query, without), limit)]
 
     def scored(self, query: str, without: Collection[str] = ()) -> Iterator[tuple[float, Hit]]:
-        """Yield each entry that has a word of a query with its score, best first, without some pages.
+        """Yield each entry that has a word of a query, with its score, best first, except the pages in ``without``.
 
         Scores of different indexes can be compared.
         """
@@ -150,7 +151,7 @@ class Index:
                 yield score, hit
 
     def _ranked(self, query: str) -> tuple[list[tuple[int, float]], str]:
-        """Return the candidates for a query, best first, and the expression that finds any of its words."""
+        """Return the ranked candidates for a query, and the FTS5 expression that finds any of its words."""
         terms = [(word, self._meant_by(word)) for word in words_of(query)]
         groups = [" OR ".join([_prefix(word), *meant]) for word, meant in terms]
         expression = " OR ".join(groups)
@@ -168,10 +169,11 @@ class Index:
         return (self._of_owner(query, ranked) if self._owner else ranked), expression
 
     def _of_owner(self, query: str, ranked: list[tuple[int, float]]) -> list[tuple[int, float]]:
-        """Return the ranking of an owner's entries, which may be a thousand that all have the same words.
+        """Return a better ranking of one integration's entries, of which a thousand may have the same words.
 
-        Those come first whose sentences say what the query says and no more. The scores stay, so that they can be
-        compared with those of other indexes, and go to the entries in their new order.
+        Entries whose sentences have the words of the query and no others come first. The scores themselves do not
+        change, so that they stay comparable with those of other indexes: the best score goes to the new first entry,
+        and so on.
         """
         asked = [word for word in content_words(query) if word not in self._owner]
         likely = {row: score + self._likeness(row, asked) for row, score in ranked}
@@ -179,7 +181,7 @@ class Index:
         return [(row, score) for row, (_, score) in zip(order, ranked, strict=True)]
 
     def _likeness(self, row: int, asked: Sequence[str]) -> float:
-        """Return how much an entry's sentence is like a query: in its words, its verb, and in pairs of words."""
+        """Return how similar an entry's sentence is to a query: in its words, its verb, and its pairs of words."""
         (summary,) = self._database.execute("select summary from entries where rowid = ?", (row,)).fetchone()
         said = content_words(summary)
         share = sum(word in asked for word in said) / len(said) if said else 0
@@ -187,7 +189,7 @@ class Index:
         return SAID_WEIGHT * share + PAIR_WEIGHT * ((said[:1] == asked[:1]) + len(pairs))
 
     def _ranked_by(self, word: str, meant: Sequence[str], candidates: Collection[int]) -> dict[int, float]:
-        """Return what a word counts in each candidate: the more, the fewer entries have it."""
+        """Return the score of a word in each candidate. It is higher if fewer entries have the word."""
         if word in self._owner:
             return dict.fromkeys(candidates, COLUMN_WEIGHTS["names"] * MIN_RARITY)
         weights = self._weights(word, meant, candidates)
@@ -195,19 +197,19 @@ class Index:
         return {row: weight * rarity for row, weight in weights.items()}
 
     def _corrected(self, query: str) -> str:
-        """Return a query with the nearest known word in place of each that nothing is found for."""
+        """Return a query in which each word without hits is replaced by the most similar known word."""
         return corrected(query, [self])
 
     def _meant_by(self, word: str) -> list[str]:
-        """Return what may be meant by a word, as expressions: of several words an entry has to have all."""
+        """Return the meanings of a word as FTS5 expressions. For a meaning of several words, an entry must have all."""
         rows = self._database.execute("select words from meanings where meanings match ?", (_literal(word),))
         meant = [" AND ".join(map(_literal, words.split())) for (words,) in rows if words != word]
         return [f"({each})" for each in dict.fromkeys(meant)]
 
     def _candidates(self, any_word: str, every_word: str) -> tuple[dict[int, str], dict[int, float]]:
-        """Return the effects of the entries to rank, and what the part of each name that is in the query counts.
+        """Return the effects of the entries to rank, and a bonus for the part of each name that is in the query.
 
-        Entries with every word are enough if there are many, and are found sooner.
+        If many entries have every word, only these are ranked, which is faster.
         """
         rows: list[tuple[int, str, str]] = []
         for expression in filter(None, (every_word, any_word)):
@@ -217,12 +219,12 @@ class Index:
         return effects, {row: COVERAGE_WEIGHT * self._coverage(names, any_word) for row, names, _ in rows}
 
     def _coverage(self, marked: str, query: str) -> float:
-        """Return the share of a name's words that carry a mark; the owner's stand twice in each name."""
+        """Return the share of a name's words that are marked. The owner's words are in each name twice."""
         owned = 2 * sum(_literal(word) in query for word in self._owner)
         return (marked.count(_MARK) + owned) / max(1, len(words_in(marked)) + 2 * len(self._owner))
 
     def _weights(self, word: str, meant: Sequence[str], candidates: Iterable[int]) -> dict[int, float]:
-        """Return the weight of a word in each candidate that contains it: the highest of its columns."""
+        """Return the weight of a word in each candidate that contains it: the highest weight of its columns."""
         found: dict[int, float] = {}
         ways = [(_literal(word), COLUMN_WEIGHTS, STATE_WEIGHT if word.endswith("ed") else 1.0)]
         if len(word) >= MIN_PREFIX:
@@ -241,7 +243,7 @@ class Index:
         return Hit(page, summary, " ".join(snippet.replace(_MARK, "").split()) if _MARK in snippet else "")
 
     def knows(self, word: str) -> bool:
-        """Return True if something is found for a word."""
+        """Return True if a word has hits."""
         with self._lock:
             return word in self._owner or self._finds(word)
 
@@ -256,7 +258,7 @@ class Index:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """The words of names and summaries, and all that people say."""
+        """The words of names and summaries, and all synonyms."""
         with self._lock:
             statement = "select names || ' ' || summary from entries union select said from meanings"
             texts = self._database.execute(statement).fetchall()
@@ -264,7 +266,7 @@ class Index:
 
 
 def corrected(query: str, indexes: Sequence[Index]) -> str:
-    """Return a query with the nearest known word in place of each that no index finds anything for."""
+    """Return a query in which each word without hits in any index is replaced by the most similar known word."""
     unknown = [word for word in words_of(query) if not any(index.knows(word) for index in indexes)]
     for word in unknown:
         near = closest(word, _all_words(indexes), 1)
@@ -292,7 +294,7 @@ from entries where entries match ? and rowid = ?"""
 
 
 def _connect() -> Connection:
-    """Return a database in memory with the empty tables.
+    """Return a database in memory with the empty tables of an index.
 
     Raises:
         DocNotFound: This Python has no SQLite, or one without FTS5.
@@ -307,7 +309,7 @@ def _connect() -> Connection:
 
 
 def make_tables(database: Connection) -> None:
-    """Make the empty tables of an index in a database.
+    """Create the empty tables of an index in a database.
 
     Raises:
         DocNotFound: This SQLite has no FTS5.
@@ -327,7 +329,7 @@ def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tupl
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    """Return the columns of an entry: the words of its text apart from the code and marks around them."""
+    """Return the columns of an entry. Code and marks are removed from its text."""
     *others, text, effect = entry
     if not _MARKUP.search(text):
         return (*others, text, "", effect)
@@ -347,11 +349,11 @@ def _numbers(rows: Iterable[int]) -> str:
 
 
 def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[str, float]:
-    """Return what an entry counts by its effect: who asks how things are wants to change nothing, and the reverse.
+    """Return the weight of entries by their effect: a query about states rarely asks for a change, and the reverse.
 
     Args:
         query: The query.
-        terms: Its words, each with what it may mean, as expressions.
+        terms: Its words, each with its meanings, as FTS5 expressions.
     """
     said = [[[word], *(_WORD.findall(each) for each in meant)] for word, meant in terms]
     is_asked = only_asks(query) or not any(named[0] in CHANGES for meanings in said for named in meanings)
@@ -364,12 +366,12 @@ def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[
 
 
 def _rarity(found: int, total: int) -> float:
-    """Return what a word counts that is in so many of all entries: 1 if in none."""
+    """Return the weight of a word that is in ``found`` of ``total`` entries; it is 1 for a word that is in none."""
     return max(MIN_RARITY, log((total + 1) / (found + 1)) / log(total + 1)) if total else 1.0
 
 
 def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str, str]]:
-    """Yield words of the documentation, each with what people say for them: the general ones and the integrations'."""
+    """Yield words of the documentation, each with its synonyms: general ones, and those of the integrations."""
     yield from MEANINGS
     for name in catalog.names():
         try:
@@ -381,7 +383,7 @@ def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str
 
 
 def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
-    """Yield an entry for each guide, integration and function. An integration that cannot be loaded has none."""
+    """Yield an entry for each guide, integration and function. Integrations that cannot be loaded are left out."""
     for name in pages.NAMES:
         page = GuidePage(name)
         sections = markdown.read(page.full()).sections
@@ -396,7 +398,7 @@ def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
 
 
 def entries_for(outline: Outline) -> Iterator[Entry]:
-    """Yield an entry for each function of an integration, by its short name; functions that read come first."""
+    """Yield an entry for each function of an integration, with its short name. Functions that read come first."""
     for short, sketch in _reads_first(outline):
         yield Entry(short, short, sketch.summary, sketch.parameters, sketch.words, sketch.effect)
 
@@ -408,7 +410,7 @@ def _reads_first(outline: Outline) -> list[tuple[str, Sketch]]:
 
 
 def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
-    """Yield the entries of an integration, functions that read before those that write."""
+    """Yield the entries of an integration and its functions. Functions that read come first."""
     document = markdown.read(prose)
     written: dict[str | None, str] = {None: document.introduction}
     for heading, body in document.sections.items():

@@ -1,4 +1,4 @@
-"""Signatures: a call and the keys of its result in one line, with types, or from the source without running it."""
+"""Signatures: a call and the keys of its result on one line; with types, or read from source without running it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kosmolua.schema.function import Function
 from kosmolua.schema.types import Choice, Record, Type
 
 MAX_SPELLED_KEYS = 6
-"""Keys of a result that are spelled with their types; of a record that has more, only the names are shown."""
+"""The most keys of a result that are shown with their types. If there are more, only the names are shown."""
 
 
 def typed(function: Function) -> str:
-    """Return ``list_books({ limit?: integer = 20 }) -> { books: Book[], cursor?: string }``."""
+    """Return a signature with types: ``list_books({ limit?: integer = 20 }) -> { books: Book[], cursor?: string }``."""
     arguments = ", ".join(map(_argument, function.parameters))
     return f"{function.name}({f'{{ {arguments} }}' if arguments else ''}) -> {_result(function.returns)}"
 
@@ -43,7 +43,7 @@ def _keys(record: Record) -> list[str]:
 
 
 def named(function: Function) -> str:
-    """Return ``list_books({ limit? }) -> { books, cursor? }``."""
+    """Return a signature without types: ``list_books({ limit? }) -> { books, cursor? }``."""
     names = [f"{parameter.name}{'?' if parameter.may_be_absent else ''}" for parameter in function.parameters]
     keys = _keys(function.returns) if isinstance(function.returns, Record) else []
     return _joined(function.name, names, keys)
@@ -55,10 +55,10 @@ def _joined(name: str, parameters: Sequence[str], keys: Sequence[str]) -> str:
 
 
 def in_source(sources: Sequence[str], name: str) -> str:
-    """Return the signature as :func:`named` does, but from a plugin's source; empty if the source does not show it.
+    """Return a signature like that of :func:`named`, read from a plugin's source; empty if the source lacks it.
 
     Args:
-        sources: The text of each of the plugin's Python files.
+        sources: The texts of the plugin's Python files.
         name: The function's short name.
     """
     registered = re.compile(rf"^@\w+\.(?:reads|writes|destroys)\b[^\n]*\n(def {name}\()", re.MULTILINE)
@@ -77,7 +77,7 @@ def in_source(sources: Sequence[str], name: str) -> str:
 
 
 def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
-    """Yield the keys of a TypedDict, those of the classes before it first."""
+    """Yield the keys of a TypedDict, those of its base classes first."""
     declared = re.compile(rf"\nclass {name}\([^\n]*\n(?:(?:    [^\n]*)?\n)*")
     found = next(filter(None, (declared.search(source) for source in sources)), None)
     node = _parsed(found[0]) if found else None
@@ -95,7 +95,7 @@ def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
 
 
 def _kind_in_source(annotation: ast.expr) -> str:
-    """Return the type of an annotation as the source spells it, without what ``Annotated`` says of it."""
+    """Return the type of an annotation as written in the source, without the other arguments of ``Annotated``."""
     if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Annotated":
         annotation = annotation.slice.elts[0] if isinstance(annotation.slice, ast.Tuple) else annotation.slice
     return ast.unparse(annotation)

@@ -1,13 +1,13 @@
-"""Vocabulary: the words of a question, and the words that the documentation has for them."""
+"""Vocabulary: the words of a query, and their synonyms in the documentation."""
 
 from __future__ import annotations
 
 import re
 
 MAX_QUERY = 300
-"""Characters of a query that are read."""
+"""The most characters of a query that are read."""
 MAX_WORDS = 8
-"""Words of a query that are searched for."""
+"""The most words of a query that are searched for."""
 
 _COMMON = """
 a about after again ago all also am an and any anybody anyone anything are as at be because been before being but by
@@ -26,6 +26,9 @@ _MEANINGS = """
 cancel: abort kill stop terminate interrupt halt
 create: add make new launch provision register attach connect host install setup introduce
 create issue: open file report raise submit
+add: attach create insert append mount include
+put: upload write save store commit
+create comment: leave post write
 list issue: open
 delete: remove destroy erase drop unset detach disconnect purge wipe trash discard clear teardown uninstall nuke kill
 delete: decommission retire scrap unhook rid clean cleanup ditch obsolete
@@ -115,6 +118,8 @@ search repos: popular trending topic best
 file: source content contents readme code document blob text
 content: file readme source code
 branch: main master trunk
+label: tag tags mark category categorize categorise
+route: redirect redirection forward rewrite rule
 commit: revision revisions changes changelog history diff author wrote
 release: version versions changelog tag tags published changes
 newest: latest last recent current new
@@ -146,7 +151,7 @@ cancel close create delete link merge remove replace rerun restart resume rollba
 update
 """
 CHANGES = frozenset(_CHANGING.split())
-"""Words of functions that change something, each of which stands for those that mean it."""
+"""Verbs of functions that change something. Each also stands for its synonyms."""
 PHRASES = {
     "setting": "config",
     "settings": "config",
@@ -188,6 +193,7 @@ PHRASES = {
     "turn * on": "enable resume",
     "switch * on": "enable resume",
     "bring * back": "resume",
+    "bring * back up": "resume wake unpause",
     "bring * up": "resume",
     "start * up": "resume",
     "back up": "resume",
@@ -220,18 +226,24 @@ PHRASES = {
     "run out of memory": "oom event",
     "out of memory": "oom event",
     "disk space": "disk",
+    "connection string": "connection info",
+    "connection url": "connection info",
+    "connection details": "connection info",
+    "secret value": "env var secret",
+    "config value": "env var config",
+    "who owns": "owner workspace",
     "stack trace": "log",
     "stack traces": "log",
     "hook * up": "attach",
     "number of": "",
     "same time": "parallel",
 }
-"""What several words mean together; a star stands for up to three words between them, which stay."""
+"""Phrases, each with its meaning. A star stands for up to three words in between, which are kept."""
 _NAMES = [
     (re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|(?<!\w)\.env\b"), " env var "),
     (re.compile(r"\b(?:[a-z0-9-]+\.)+(?:com|io|net|org|dev|co|app|example)\b", re.I), " domain "),
 ]
-"""Names of somebody's own, each with the words for what has such names."""
+"""Patterns of the user's own names, each with the words for the things that have such names."""
 _MACHINES = "instances? replicas? servers? nodes? machines? dynos? pods? copies workers? boxes".replace(" ", "|")
 _MANY = r"(?:\d+|one|two|three|four|five|six|ten|more|fewer|less|another|extra|additional|double)"
 _SHAPES = [
@@ -247,6 +259,15 @@ _SHAPES = [
     (re.compile(r"\b(?:this|my|our)\s+(?:key|token)\b", re.I), "whoami"),
     (re.compile(r"\b[45](?:\d\d|xx)s?\b"), "log error"),
     (re.compile(r"^\W*who\b(?!\s+am\b).*\b\w+ed\b", re.I), "event"),
+    (re.compile(r"^\W*open\s+(?:an?|another|new)\b", re.I), "create"),
+    (
+        re.compile(
+            r"\b(?:scal|grow|shrink|resiz)\w*\b.*\bautomatic|\bautomatic\w*\b.*\b(?:scal|grow|shrink|resiz)", re.I
+        ),
+        "autoscaling",
+    ),
+    (re.compile(r"\b(?:version|release|build|commit)\b.*\b(?:running|live|deployed|in production)\b", re.I), "deploy"),
+    (re.compile(r"\brepo(?:s|sitor\w+)?\s+(?:about|on|named|called)\b", re.I), "search"),
     (re.compile(r"\bsrv-\w*"), "service"),
     (re.compile(r"\bdep-\w*"), "deploy"),
     (
@@ -254,7 +275,7 @@ _SHAPES = [
         "get status",
     ),
 ]
-"""Shapes of text, each with the words that stand for what has it."""
+"""Patterns of text, such as ids, each with the words for the things that look like this."""
 
 _WORD = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -262,7 +283,7 @@ _SINGLE = frozenset({"one", "single"})
 _NUMBERED = frozenset({"list", "get"})
 _PLURAL = re.compile(r"[^siu]s$")
 MIN_PLURAL = 3
-"""Letters of a word that may be a plural."""
+"""The fewest letters of a word that may be a plural."""
 _ASKING = re.compile(
     r"\W*(?:is|are|was|were|am|did|does|has|have|had|what|whats|which|who|whos|whose|why|when|where"
     r"|how\s+(?:many|much|long|often|big|old|far|full|is|are|was|did|does))\b",
@@ -271,7 +292,7 @@ _ASKING = re.compile(
 
 
 _EMPTY_IN_QUESTIONS = frozenset({"run", "runs", "running", "set", "start", "open", "who"})
-"""Words that say little where nothing is to be done."""
+"""Words that carry little meaning in a query that asks for no action."""
 
 
 def _pattern(phrase: str) -> re.Pattern[str]:
@@ -283,7 +304,7 @@ _PHRASES = [(_pattern(phrase), PHRASES[phrase]) for phrase in sorted(PHRASES, ke
 
 
 def words_in(text: str) -> list[str]:
-    """Return the words of a text in lower case, split as in ``list`` and ``services`` for ``listServices``."""
+    """Return the words of a text in lower case. ``listServices`` gives ``list`` and ``services``."""
     pieces = (piece for word in _WORD.findall(text) for piece in (_HUMP.split(word) if word[0].islower() else [word]))
     return [piece.lower() for piece in pieces]
 
@@ -294,12 +315,12 @@ def singular(word: str) -> str:
 
 
 def content_words(sentence: str) -> list[str]:
-    """Return the words of a sentence in the singular, without common ones."""
+    """Return the words of a sentence in the singular, without common words."""
     return [singular(word) for word in words_in(sentence) if word not in COMMON_WORDS]
 
 
 def words_of(query: str) -> list[str]:
-    """Return the words to search for, each once, without common words unless there are no others."""
+    """Return the words of a query to search for, each once. Common words are left out if there are others."""
     query = query[:MAX_QUERY]
     for pattern, kind in _NAMES:
         query = pattern.sub(kind, query)
@@ -314,7 +335,7 @@ def words_of(query: str) -> list[str]:
 
 
 def number_in(query: str) -> str | None:
-    """Return ``list`` for a query about several things, ``get`` for one about a single thing, or None if unclear."""
+    """Return ``list`` if a query is about several things, ``get`` if it is about one thing, or None if unclear."""
     words = words_in(query[:MAX_QUERY])
     if _NUMBERED.intersection(words):
         return None
@@ -326,7 +347,7 @@ def number_in(query: str) -> str | None:
 
 
 def only_asks(query: str) -> bool:
-    """Return True if a query asks how things are, as in ``which services are there``, not how to change them."""
+    """Return True if a query asks for information, as in ``which services are there``, and not for a change."""
     return bool(_ASKING.match(query))
 
 

@@ -1,4 +1,4 @@
-"""Executors: threads of this process, a dask cluster, or whatever a factory returns."""
+"""Executors: threads of this process, a dask cluster, or an executor that a factory returns."""
 
 from __future__ import annotations
 
@@ -7,44 +7,49 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import active_children
+from threading import Thread
 from typing import Any
 
 from kosmolua.errors import ConfigError, UsageError
 
 DASK = "dask:"
 DEFAULT_JOBS = 8
-"""Runs at once in threads of this process."""
+"""How many runs go on at once in threads of this process."""
 DEFAULT_LIMIT = 64
-"""Tasks that an executor of unknown size gets at once."""
+"""How many tasks an executor of unknown size gets at once."""
 TASKS_PER_WORKER = 4
-"""Tasks that an executor gets for each of its workers, so that none waits for the next."""
+"""How many tasks an executor gets for each of its workers, so that no worker waits for its next task."""
 CONNECT_TIMEOUT = "10s"
+CLOSE_TIMEOUT = 10.0
+"""Seconds for what processes of an executor do when a fleet is interrupted."""
 LOCAL_CLUSTER = {
-    "distributed.scheduler.allowed-failures": 0,  # what a lost worker may have written must not be done again
+    "distributed.scheduler.allowed-failures": 0,  # a lost worker may have written something
     "distributed.worker.profile.enabled": False,  # it samples each worker a hundred times a second
     "distributed.comm.timeouts.connect": "30s",
 }
 
 
 def works_here(executor: Executor) -> bool:
-    """Return True if an executor works in threads of this process, to which nothing has to travel."""
+    """Return True if an executor works in threads of this process, so that nothing has to be pickled."""
     return isinstance(executor, ThreadPoolExecutor)
 
 
 def limit_of(executor: Executor) -> int:
-    """Return how many tasks an executor gets at once."""
+    """Return how many tasks to give to an executor at once."""
     workers = getattr(executor, "_max_workers", None)
     return workers * TASKS_PER_WORKER if isinstance(workers, int) and workers > 0 else DEFAULT_LIMIT
 
 
 @contextmanager
 def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]]:
-    """Yield the executor of a name, and how many tasks it gets at once; then shut it down.
+    """Open an executor, yield it with the number of tasks that it gets at once, and shut it down at the end.
 
     Args:
-        named: ``dask://HOST:PORT`` for a cluster, ``dask:local`` for one on this machine, ``MODULE:FACTORY`` for what
-            a function without arguments returns, or None for threads of this process.
-        jobs: Runs at once; by default as many as the executor has workers.
+        named: ``dask://HOST:PORT`` for a cluster, ``dask:local`` for one on this machine, ``MODULE:FACTORY`` for a
+            function without arguments that returns one, or None for threads of this process.
+        jobs: How many runs go on at once; by default as many as the executor has workers.
 
     Raises:
         UsageError: There is no such executor.
@@ -64,12 +69,22 @@ def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]
         try:
             yield executor, jobs or limit_of(executor)
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            _close(executor)
+
+
+def _close(executor: Executor) -> None:
+    """Shut an executor down so that no process of it is left: once this process has ended, it would wait for ever."""
+    ending = Thread(target=partial(executor.shutdown, cancel_futures=True), name="kosmolua-fleet-end", daemon=True)
+    ending.start()
+    ending.join(CLOSE_TIMEOUT)
+    if ending.is_alive():
+        for process in active_children():
+            process.terminate()
 
 
 @contextmanager
 def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
-    """Yield a client of a cluster, and how many workers that has."""
+    """Yield a client of a cluster, and the number of the cluster's workers."""
     try:
         dask: Any = importlib.import_module("dask")
         distributed: Any = importlib.import_module("distributed")
@@ -98,7 +113,7 @@ def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
 
 
 def _made(named: str) -> Executor:
-    """Return what a factory makes."""
+    """Return the executor that a factory returns."""
     module, colon, factory = named.partition(":")
     if not (module and colon and factory):
         hint = "write dask://HOST:PORT, dask:local, or MODULE:FACTORY, as in concurrent.futures:ProcessPoolExecutor"

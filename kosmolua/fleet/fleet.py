@@ -1,9 +1,10 @@
-"""The fleet: hands tasks to an executor, a bounded number at a time, and yields the outcomes."""
+"""The fleet: gives tasks to an executor, a bounded number at a time, and yields the outcomes."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from contextvars import copy_context
 from itertools import islice
 from queue import SimpleQueue
 
@@ -11,12 +12,13 @@ from kosmolua.errors import WorkerLost
 from kosmolua.fleet.executors import works_here
 from kosmolua.fleet.tasks import Runtime, Script, Task, may_repeat, pack, perform, perform_apart, unpack
 from kosmolua.runs import Outcome
+from kosmolua.runs.telemetry import carried
 
 BATCH_SECONDS = 1.0
-"""Seconds of work that another process gets at once, since handing it over takes milliseconds."""
+"""How many seconds of work another process gets at once, since sending a task takes milliseconds."""
 MAX_BATCH = 64
 _LOST = ("KilledWorker", "FutureCancelledError", "FuturesCancelledError")
-"""Errors of dask that say that the process of a task is gone."""
+"""The errors of dask which mean that the process of a task was lost."""
 _Numbered = tuple[int, Task]
 
 
@@ -24,14 +26,15 @@ class Fleet:
     """Runs a script once for each task.
 
     Tasks are taken as they are needed, so that any number of them takes little memory. Another process gets several
-    short ones at once, which it does in a row. Whoever stops to take outcomes has those cancelled that have not begun.
+    short tasks at once, and runs them one after another. If the caller stops taking outcomes, tasks that have not begun
+    are cancelled.
 
     Args:
         runtime: Runs the script in this process. Other processes open one with the same options.
         script: The script.
-        executor: Where tasks are done.
-        limit: What the executor has at once: so many tasks, or batches of short ones.
-        retries: How many times a task is done again whose failure may pass, if it has written nothing.
+        executor: Runs the tasks.
+        limit: How many tasks, or batches of short tasks, the executor has at once.
+        retries: How many times to repeat a task that failed for a temporary reason and has written nothing.
         ordered: Yield the outcomes in the order of the tasks, not in that of completion.
     """
 
@@ -52,15 +55,18 @@ class Fleet:
         self._retries = retries
         self._ordered = ordered
         self._is_here = works_here(executor)
+        # What is current where the fleet is started, such as a span, is current for its tasks too.
+        self._context = copy_context()
+        self._trace = carried()
         self._done: SimpleQueue[_Batch] = SimpleQueue()
         self._under_way: set[_Batch] = set()
         self._mean_seconds = BATCH_SECONDS
 
     def run(self, tasks: Iterable[Task]) -> Generator[Outcome, None, None]:
-        """Do the tasks, and yield an outcome for each.
+        """Run the tasks, and yield an outcome for each.
 
         Raises:
-            TypeError: The runtime or a task cannot travel to another process.
+            TypeError: The runtime or a task cannot be sent to another process.
             WorkerLost: The executor is broken.
         """
         try:
@@ -71,7 +77,7 @@ class Fleet:
                 batch.future.cancel()
 
     def _numbered(self, tasks: Iterator[_Numbered]) -> Iterator[tuple[int, Outcome]]:
-        """Do the tasks, and yield their outcomes with their numbers."""
+        """Run the tasks, and yield their outcomes with the tasks' numbers."""
         self._fill(tasks)
         while self._under_way:
             batch = self._done.get()
@@ -93,7 +99,7 @@ class Fleet:
                 following += 1
 
     def _fill(self, tasks: Iterator[_Numbered]) -> None:
-        """Hand over tasks until the executor has enough."""
+        """Give tasks to the executor until it has enough."""
         while len(self._under_way) < self._limit:
             size = 1 if self._is_here else max(1, min(int(BATCH_SECONDS / self._mean_seconds), MAX_BATCH))
             batch = list(islice(tasks, size))
@@ -105,9 +111,12 @@ class Fleet:
         try:
             if self._is_here:
                 ((_, task),) = tasks
-                future: Future[Outcome | bytes] = self._executor.submit(perform, self._runtime, self._script, task)
+                within = self._context.copy()  # one context cannot be that of two threads
+                future: Future[Outcome | bytes] = self._executor.submit(
+                    within.run, perform, self._runtime, self._script, task
+                )
             else:
-                packed = pack(self._runtime, self._script, [task for _, task in tasks])
+                packed = pack(self._runtime, self._script, [task for _, task in tasks], self._trace)
                 future = self._executor.submit(perform_apart, packed)
         except BrokenExecutor as error:
             raise WorkerLost(f"The executor accepts no further runs: {error}") from None
@@ -116,7 +125,7 @@ class Fleet:
         future.add_done_callback(lambda _: self._done.put(batch))
 
     def _outcomes(self, batch: _Batch) -> Sequence[Outcome]:
-        """Return the outcomes of a batch that is over; if its process was lost, errors."""
+        """Return the outcomes of a batch that has ended; if its process was lost, they are errors."""
         try:
             result = batch.future.result()
         except Exception as error:
@@ -133,7 +142,7 @@ class Fleet:
 
 
 class _Batch:
-    """Tasks that were handed to the executor, with their numbers."""
+    """Tasks that were given to the executor together, with their numbers."""
 
     def __init__(self, tasks: Sequence[_Numbered], future: Future[Outcome | bytes], repeats: int) -> None:
         self.tasks = tasks
@@ -144,7 +153,7 @@ class _Batch:
 
 def _lost(task: Task, error: BaseException) -> Outcome:
     said = str(error) or type(error).__name__
-    lost = WorkerLost(f"The process of the run was lost: {said}", hint="what it did until then is not known")
+    lost = WorkerLost(f"The process of the run was lost: {said}", hint="what it had done until then is not known")
     outcome = Outcome([], "", lost, [])
     outcome.key, outcome.account = task.key, task.account
     return outcome

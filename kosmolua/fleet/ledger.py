@@ -1,4 +1,4 @@
-"""The ledger of a fleet: a JSON line for each outcome, from which a fleet that was ended goes on."""
+"""The ledger of a fleet: a file with a JSON line for each outcome, with which a stopped fleet can go on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kosmolua.errors import ConfigError, UsageError
 from kosmolua.runs import Outcome
 
 Place = tuple[str, str | None]
-"""What tells a line from others: the key, as JSON, and the account."""
+"""Identifies a line: the key, as JSON, and the account."""
 
 
 def place_of(key: object, account: str | None) -> Place:
-    """Return the place of an input's outcome."""
+    """Return what identifies the line of an input's outcome."""
     return json.dumps(key, sort_keys=True, default=str), account
 
 
@@ -37,17 +37,17 @@ def line_of(outcome: Outcome) -> dict[str, Any]:
 
 
 class Ledger:
-    """A file of outcomes. A line is in it as soon as the outcome is there.
+    """A file of outcomes. Each outcome is written as soon as it is known.
 
     Args:
         path: The file.
-        resume: Go on with a file that is there; by default there must be none.
+        resume: Go on with an existing file; if False, the file must not exist.
 
-    ``done`` has the places of the inputs that need no run any more.
+    ``done`` identifies the inputs that need no further run.
 
     Raises:
         UsageError: The file already exists.
-        ConfigError: It cannot be read or written, or is no such file.
+        ConfigError: The file cannot be read or written, or was not written by a fleet.
     """
 
     def __init__(self, path: str, *, resume: bool) -> None:
@@ -80,7 +80,7 @@ class Ledger:
         self._file.close()
 
     def _go_on(self) -> None:
-        """Keep the lines of what was done; what failed, or has a line that was cut off, is done again."""
+        """Keep the lines of inputs that are done. Failed ones, and one whose line is incomplete, are run again."""
         try:
             with open(self._path, "rb") as file:
                 *lines, rest = file.read().split(b"\n")
@@ -93,7 +93,7 @@ class Ledger:
                 place = place_of(entry["key"], entry["account"])
                 is_ok = entry["ok"]
             except (ValueError, KeyError, TypeError):
-                raise ConfigError(f"{self._path} is not what a fleet writes: see line {number}") from None
+                raise ConfigError(f"{self._path} was not written by a fleet: see line {number}") from None
             if is_ok:
                 kept.append(line + b"\n")
                 self.done.add(place)

@@ -1,4 +1,4 @@
-"""Tasks of a fleet: one run of the script, in this process or in another one."""
+"""Tasks of a fleet: each is one run of the script, in this process or in another one."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from kosmolua.errors import Busy, ConfigError, KosmoError, UsageError, WorkerLos
 from kosmolua.lua.header import Header, read_header
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import as_bytes
+from kosmolua.runs.telemetry import going_on
 
 PLUGINS = "kosmolua_integrations_"
-"""What the names of modules begin with that hold plugins; they are imported by the catalog."""
+"""The prefix of the names of plugins' modules, which the catalog imports."""
 
 
 class Runtime(Protocol):
-    """What runs scripts: a :class:`kosmolua.runtime.Runtime`, which pickles as its options."""
+    """Runs scripts: a :class:`kosmolua.runtime.Runtime`, which is pickled as its options."""
 
     @property
     def catalog(self) -> Any:
@@ -54,7 +55,7 @@ class Script:
 
     @property
     def header(self) -> Header:
-        """What the script says of itself."""
+        """The header of the script."""
         return read_header(self.source, str(self.options.get("name", "script.lua")))
 
 
@@ -63,12 +64,12 @@ class Task:
     """One run of the script.
 
     Args:
-        key: What tells the input from others.
-        input: What the script finds in ``input``, and in ``params`` if it has a header.
-        account: The account that is the default one in this run, or None.
+        key: Identifies the input.
+        input: The value that the script finds in ``input``, and in ``params`` if it has a header.
+        account: The default account in this run; None for that of the accounts file.
         recording: The file that keeps the run's recording, or None. If it already exists, the run goes on from it.
-        settle: What a write counts as that was under way when an earlier attempt was killed: ``done``, or ``again`` to
-            send it again; by default the run is not touched.
+        settle: How to treat writes that were under way when an earlier attempt was killed: ``done`` to count them as
+            done, ``again`` to send them again; by default the run is not resumed.
     """
 
     key: Any
@@ -85,8 +86,8 @@ def tasks_of(
 
     Args:
         inputs: Keys and inputs.
-        accounts: Accounts that are the default one in turn; if there are none, that of the accounts file is.
-        folder: Where recordings are kept, or None.
+        accounts: The accounts to use as the default, one task for each; if empty, that of the accounts file is used.
+        folder: The folder of recordings, or None.
     """
     for key, value in inputs:
         for account in accounts or (None,):
@@ -102,7 +103,7 @@ def recording_name(key: object, account: str | None) -> str:
 
 
 def perform(runtime: Runtime, script: Script, task: Task) -> Outcome:
-    """Do a task and return its outcome, which knows the task's key and account."""
+    """Run a task and return its outcome, with the task's key and account."""
     try:
         outcome = _run(runtime, script, task)
     except KosmoError as error:
@@ -112,34 +113,44 @@ def perform(runtime: Runtime, script: Script, task: Task) -> Outcome:
 
 
 class NotPortable(UsageError, TypeError):
-    """A runtime or an input cannot travel to another process."""
+    """A runtime or an input cannot be sent to another process."""
 
 
-def pack(runtime: Runtime, script: Script, tasks: Sequence[Task]) -> bytes:
-    """Return tasks as they travel.
+def pack(runtime: Runtime, script: Script, tasks: Sequence[Task], trace: Mapping[str, str] | None = None) -> bytes:
+    """Return tasks as bytes for another process.
+
+    Args:
+        runtime: Runs them; another process opens one with the same options.
+        script: The script.
+        tasks: The tasks.
+        trace: The trace that they belong to, as :func:`kosmolua.runs.telemetry.carried` returns it.
 
     Raises:
-        NotPortable: Something in them cannot travel.
+        NotPortable: Something in them cannot be pickled.
     """
     try:
-        return pickle.dumps((runtime, script, tasks, os.urandom(8)))  # dask takes the same bytes for the same work
+        # Random bytes are added, since dask does equal bytes only once.
+        return pickle.dumps((runtime, script, tasks, trace, os.urandom(8)))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise NotPortable(f"The fleet cannot leave this process: {error}") from None
 
 
 def perform_apart(packed: bytes) -> bytes:
-    """Do tasks in another process than the fleet's, one after another, and return the packed outcomes."""
-    runtime, script, tasks, _ = pickle.loads(packed)
-    return pickle.dumps([_carried(perform(runtime, script, task)) for task in tasks])
+    """Run tasks in a process other than the fleet's, one after another, and return the packed outcomes."""
+    runtime, script, tasks, trace, _ = pickle.loads(packed)
+    with going_on(trace):
+        return pickle.dumps([_carried(perform(runtime, script, task)) for task in tasks])
 
 
 def _carried(outcome: Outcome) -> Outcome:
-    """Return an outcome that pickles: a plugin's error may hold anything."""
+    """Return an outcome that can be pickled: a plugin's error may contain anything."""
     try:
         pickle.dumps(outcome.error)
     except Exception as error:  # noqa: BLE001 - whatever the plugin's own types raise
         assert outcome.error
-        plain = KosmoError(outcome.error.message, detail=f"its {type(outcome.error).__name__} does not pickle: {error}")
+        plain = KosmoError(
+            outcome.error.message, detail=f"its {type(outcome.error).__name__} is not picklable: {error}"
+        )
         plain.code = outcome.error.code
         outcome.error = plain
     return outcome
@@ -157,7 +168,7 @@ class _Unpickler(pickle.Unpickler):
         self._runtime = runtime
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a class; load the plugin first whose module it is in."""
+        """Return a class. If it is in a plugin's module, load the plugin first."""
         if module.startswith(PLUGINS):
             with suppress(KosmoError):
                 self._runtime.catalog.integration(module.split(".")[1])
@@ -165,7 +176,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def may_repeat(outcome: Outcome) -> bool:
-    """Return True if a run failed by something that may pass, and has written nothing."""
+    """Return True if a run failed for a temporary reason and has written nothing."""
     sent = [call for call in outcome.calls if call["status"] != "refused"]
     if outcome.ok or any(call["effect"] not in ("read", None) for call in sent):
         return False
@@ -199,7 +210,7 @@ def _run(runtime: Runtime, script: Script, task: Task) -> Outcome:
 
 
 def _wait_for_other(path: str) -> None:
-    """Wait until no other process writes a recording: that of a killed fleet may still be at it."""
+    """Wait until no other process writes a recording: a process of a killed fleet may still write it."""
     try:
         import fcntl
 
@@ -210,7 +221,7 @@ def _wait_for_other(path: str) -> None:
 
 
 def _recording(path: str) -> Recording | None:
-    """Return a recording, or None if there is none with a whole line."""
+    """Return a recording, or None if there is none with a complete line."""
     try:
         return read(path) if os.path.getsize(path) else None
     except FileNotFoundError:
@@ -223,7 +234,7 @@ def _recording(path: str) -> Recording | None:
 
 
 def _has_written(recording: Recording) -> bool:
-    """Return True if a run has sent a write, or may have."""
+    """Return True if a run has sent a write, or may have sent one."""
     return any(event["event"] == "intent" for event in recording.events)
 
 

@@ -1,4 +1,4 @@
-"""How a runtime travels: as its options, in which no credential and no connection may be."""
+"""Sends a runtime to another process as its options, which may contain no credential and no connection."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from kosmolua.folders import expanded
 from kosmolua.limits import Limits
 
 _STAY = {
-    "environ": "the runtime's environ may hold credentials: set the variables where it is opened",
+    "environ": "the runtime's environ may contain credentials: set the variables where it is opened",
     "backend": "the runtime's backend belongs to its process",
-    "servers": "MCP servers that are given as a table may hold credentials: the accounts file can name them",
+    "servers": "MCP servers that are given as a table may contain credentials: put them into the accounts file",
 }
 _PATHS = ("accounts", "simulate", "journal", "scripts")
 
 
 def packed(settings: Mapping[str, Any], limits: Limits) -> bytes:
-    """Return options of a runtime as they travel: the same bytes for the same options, with absolute paths.
+    """Return a runtime's options as bytes, with absolute paths. Equal options give equal bytes.
 
     Args:
         settings: The parameters of the runtime, by name.
         limits: Its limits.
 
     Raises:
-        TypeError: An option could hold a credential or a connection.
+        TypeError: An option could contain a credential or a connection.
     """
     for name, reason in _STAY.items():
         if settings[name] is not None and (name, settings[name]) != ("servers", {}):
-            raise TypeError(f"{reason}, and does not travel")
+            raise TypeError(f"{reason}, and cannot be sent to another process")
     if isinstance(settings["accounts"], Mapping):
-        raise TypeError("accounts that are given as a table may hold credentials: name their file instead")
+        raise TypeError("accounts that are given as a table may contain credentials: name their file instead")
     kept = {name: settings[name] for name in sorted(settings.keys() - _STAY.keys())}
     kept |= {name: _absolute(kept[name]) for name in _PATHS}
     kept["plugins"] = _plugins(kept["plugins"])
@@ -49,7 +49,7 @@ def unpacked(options: bytes) -> tuple[dict[str, Any], Limits]:
 def _plugins(given: Any) -> tuple[str, ...]:
     named: Sequence[Any] = [given] if isinstance(given, (str, os.PathLike)) else given
     if not isinstance(named, (list, tuple)) or not all(isinstance(each, (str, os.PathLike)) for each in named):
-        raise TypeError("integrations that are given as values belong to their process: name their files as plugins")
+        raise TypeError("integrations that are given as objects belong to their process: name their files as plugins")
     return tuple(_absolute(each) for each in named)
 
 

@@ -1,4 +1,4 @@
-"""Authentication: how a request carries an account's credential. A new kind is a class here."""
+"""Authentication: the ways in which a request carries an account's credential, each a class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Auth(Protocol):
     """Signs each request of a client."""
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the credential. It is called right before each request is sent, by any thread."""
+        """Return the request with the credential. Called right before each request is sent, in any thread."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Bearer:
     token: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the header, unless it has its own."""
+        """Return the request with the header, unless it has one of this name already."""
         return with_header(request, "Authorization", self.token.prefixed("Bearer"))
 
 
@@ -37,7 +37,7 @@ class Basic:
     password: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the header, unless it has its own."""
+        """Return the request with the header, unless it has one of this name already."""
         return with_header(request, "Authorization", self.password.as_password_of(self.user))
 
 
@@ -49,7 +49,7 @@ class HeaderKey:
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the header, unless it has its own."""
+        """Return the request with the header, unless it has one of this name already."""
         return with_header(request, self.name, self.key)
 
 
@@ -61,28 +61,28 @@ class QueryKey:
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the key in its query, in place of others of this name."""
+        """Return the request with the key in its query, in place of parameters of the same name."""
         others = tuple(pair for pair in request.query if pair[0] != self.name)
         return replace(request, query=((self.name, self.key), *others))
 
 
 @dataclass(frozen=True)
 class OAuth2:
-    """How an account logs in; stands in the annotation of the field that holds the token.
+    """How an account logs in. It is part of the annotation of the field for the token.
 
-    As in ``token: Annotated[Secret | None, OAuth2(authorize="https://...", token="https://...")] = None``. The client
-    is that of the account's own fields ``client_id`` and ``client_secret``, else the one named here.
+    An example is ``token: Annotated[Secret | None, OAuth2(authorize="https://...", token="https://...")] = None``. The
+    client is that of the account's own fields ``client_id`` and ``client_secret``, else the one given here.
 
-    An address may begin with a slash if the integration knows where the service of an account is.
+    An address may begin with a slash if the integration knows the address of an account's service.
 
     Args:
-        token: Where codes and refresh tokens are exchanged for tokens.
-        authorize: The page where a person logs in; without it there is no login by browser.
-        device: Where a device asks for its code (RFC 8628); without it there is no login by device code.
-        revoke: Where a token is revoked (RFC 7009); without it what the service's metadata (RFC 8414) say.
-        refresh: Where refresh tokens are exchanged, if not where codes are.
-        scopes: What the token may do.
-        client_id: The public name of the program at the service, if the account names none.
+        token: The address where codes and refresh tokens are exchanged for tokens.
+        authorize: The page where a person logs in. Without it, there is no login by browser.
+        device: The address where a device asks for its code (RFC 8628). Without it, there is no login by device code.
+        revoke: The address where a token is revoked (RFC 7009); by default that in the service's metadata (RFC 8414).
+        refresh: The address where refresh tokens are exchanged, if it differs from ``token``.
+        scopes: The scopes of the token: what it may do.
+        client_id: The public id of the program at the service, if the account has none.
         parameters: Further parameters of the login page.
     """
 
@@ -97,22 +97,22 @@ class OAuth2:
 
     @property
     def needs_person(self) -> bool:
-        """True unless a client's own id and secret are all that a login takes."""
+        """True unless a login needs only a client's own id and secret."""
         return bool(self.authorize or self.device or not self.token)
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The addresses that it has, by what happens there."""
+        """The addresses that are set, by the names of these parameters."""
         found = {name: getattr(self, name) for name in ("token", "authorize", "device", "revoke", "refresh")}
         return {name: url for name, url in found.items() if url}
 
     def at(self, base_url: str) -> OAuth2:
-        """Return the same login with whole addresses, of a service that is at ``base_url``."""
+        """Return the same login with absolute addresses, for a service at ``base_url``."""
         return replace(self, **{name: urljoin(base_url, url) for name, url in self.addresses.items()})  # type: ignore[arg-type]
 
 
 def with_header(request: Request, name: str, value: Secret) -> Request:
-    """Return a request with a header, or as it is if it has one of this name, ignoring case."""
+    """Return a request with a header added, or unchanged if it has one of this name (in any case)."""
     if name.lower() in {each.lower() for each in request.headers}:
         return request
     return replace(request, headers={**request.headers, name: value})

@@ -1,4 +1,4 @@
-"""Bytes as scripts have them: a table with their media type and their number, whose base64 they read on demand."""
+"""Bytes for scripts: a table with their media type and their number. The base64 is fetched when a script reads it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kosmolua.secret import Unshown
 
 
 class Content(Unshown):
-    """Bytes in base64. Scripts have a handle of them, and nothing shows them."""
+    """Bytes in base64. Scripts get a handle for them, and no text shows them."""
 
     __slots__ = ()
 
@@ -24,12 +24,12 @@ class Content(Unshown):
 
     @property
     def shown(self) -> str:
-        """Their number, such as ``(120 bytes)``."""
+        """The text shown in place of the bytes: their number, as in ``(120 bytes)``."""
         return f"({self.size:,} bytes)"
 
 
 class _Bytes(TypedDict):
-    content_type: Annotated[str, "Their media type, without parameters."]
+    content_type: Annotated[str, "The media type, without parameters."]
     base64: Annotated[str, "The bytes, in base64."]
     bytes: Annotated[int, "How many."]
 
@@ -37,7 +37,7 @@ class _Bytes(TypedDict):
 class Binary(_Bytes, total=False):
     """Bytes: an answer that is neither JSON nor text, or a file for a function that takes one."""
 
-    filename: Annotated[str, "What the file is called."]
+    filename: Annotated[str, "The name of the file."]
 
 
 def media_type(response: Response) -> str:
@@ -55,10 +55,10 @@ def binary(response: Response) -> Binary:
 
 
 def bytes_of(file: Binary) -> bytes:
-    """Return the bytes that a script passed, such as those of a download.
+    """Return the bytes of a file that a script passed, such as a download.
 
     Raises:
-        BadArguments: Their base64 is not valid.
+        BadArguments: The base64 is not valid.
     """
     try:
         return b64decode("".join(file["base64"].split()), validate=True)

@@ -17,22 +17,22 @@ from kosmolua.http.binary import Binary, binary, bytes_of
 from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.http.multipart import Multipart, Part
-from kosmolua.protocol import Json, memory_of
+from kosmolua.protocol import MAX_MEMORY_PER_BYTE, Json, memory_of
 from kosmolua.secret import Secret
 
 MAX_DECODED = 128 * 1024 * 1024
-"""Bytes that an answer may take as Python's values."""
+"""The most bytes of memory that an answer's values may take in Python."""
 _SLOT = re.compile(r"\{([^{}]+)\}")
 _NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 Scalar = str | int | float | bool
 Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"] | Sequence[tuple[str, str]]
-"""Names and values of a query or a form; as pairs they are sent as they are, in order."""
+"""Names and values of a query or a form. Pairs are sent in their order."""
 File = tuple[str, "bytes | str | Secret", str]
-"""A file of a multipart form: its name, what is in it, and its media type."""
+"""A file of a multipart form: its name, its content, and its media type."""
 Field: TypeAlias = "Scalar | Secret | File | Binary"
 Fields: TypeAlias = "Mapping[str, Field | Sequence[Field] | None] | Sequence[tuple[str, Field]]"
-"""Names of a multipart form with a value or a file each, or a list of these."""
+"""Names of a multipart form, each with a value, a file, or a list of these."""
 Body = bytes | str | Secret
 Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[Sendable] | Mapping[str, Sendable]"
 """JSON, in which a string may be a Secret."""
@@ -42,21 +42,22 @@ class Api:
     """Sends requests to one service with one account's credential, and turns error statuses into errors.
 
     A template such as ``/services/{service_id}/deploys`` is filled from keyword arguments; each is quoted, so that no
-    value can leave its path segment. None and an empty list are left out of a query or a form. A write that is answered
-    303 within the origin is done, and what it refers to is fetched as its answer (RFC 9110, 15.4.4).
+    value can leave its path segment. None and empty lists are left out of a query or a form. If a write is answered
+    with 303 and an address at the same origin, it was done, and that address is fetched as its answer (RFC 9110,
+    15.4.4).
 
     Args:
         send: Sends a request and returns the answer.
-        base_url: The beginning of every path.
+        base_url: The beginning of every address.
         bearer: Sent as ``Authorization: Bearer ...`` (RFC 6750); short for ``auth=Bearer(bearer)``.
         auth: Signs every request; see :mod:`kosmolua.http.auth`.
         headers: Sent with every request.
         query: Sent with every request, for services that want their key there.
-        lists: How a list goes into a query: ``joined`` by commas as Render wants it, or the name ``repeated``.
-        url_secrets: Credentials inside the base URL, which has ``{name}`` where each is to stand.
+        lists: How a list is written in a query: ``joined`` by commas, as for Render, or with the name ``repeated``.
+        url_secrets: Credentials inside the base URL, by the names of their places, such as ``{name}``.
 
     Raises:
-        NotConfigured: ``base_url`` is not an http or https address, or holds a user or a query.
+        NotConfigured: ``base_url`` is not an http or https address, or contains a user or a query.
         TypeError: Both ``bearer`` and ``auth`` are given.
     """
 
@@ -100,7 +101,7 @@ class Api:
     ) -> Json:
         """GET a path and return its JSON, or None if the answer is empty.
 
-        Takes and raises what :meth:`request` does.
+        Parameters and errors are those of :meth:`request`.
         """
         return decode(self.fetch("GET", template, segments, query=query, headers=headers, timeout=timeout))
 
@@ -119,9 +120,9 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
-        """POST JSON, a form, any other body or nothing, and return the answer's JSON.
+        """POST JSON, a form, another body or no body, and return the answer's JSON.
 
-        Takes and raises what :meth:`request` does.
+        Parameters and errors are those of :meth:`request`.
         """
         return decode(
             self.fetch(
@@ -155,7 +156,7 @@ class Api:
     ) -> Json:
         """PUT JSON, a form or any other body and return the answer's JSON.
 
-        Takes and raises what :meth:`request` does.
+        Parameters and errors are those of :meth:`request`.
         """
         return decode(
             self.fetch(
@@ -188,7 +189,7 @@ class Api:
     ) -> Json:
         """PATCH with JSON, a form or any other body and return the answer's JSON.
 
-        Takes and raises what :meth:`request` does.
+        Parameters and errors are those of :meth:`request`.
         """
         return decode(
             self.fetch(
@@ -217,7 +218,7 @@ class Api:
     ) -> Json:
         """DELETE a path and return the answer's JSON.
 
-        Takes and raises what :meth:`request` does; that can send a body too.
+        Parameters and errors are those of :meth:`request`, which can also send a body.
         """
         return decode(self.fetch("DELETE", template, segments, query=query, headers=headers, timeout=timeout))
 
@@ -240,7 +241,7 @@ class Api:
         """Send one request and return the answer's JSON, or None if it is empty.
 
         Args:
-            method: In capitals.
+            method: The HTTP method, in capitals.
             template: A path below the base URL, with ``{name}`` for each segment to fill.
             query: Names and values of the query.
             headers: Sent with this request, instead of the client's own of the same name.
@@ -248,14 +249,14 @@ class Api:
             form: Names and values of a form, sent as the body instead.
             multipart: Fields and files of a form, sent as ``multipart/form-data`` instead. A file is a ``Binary``, or a
                 tuple of its name, its content and its media type; a list stands for several fields of that name.
-            body: Any other body, with its ``Content-Type`` among the headers; text is sent as UTF-8.
-            timeout: Seconds that it may take, with repetitions and waits; a call's own limit holds beside it.
-            safe: True if the request changes nothing although its method could, as a query by POST: it is then
-                repeated after a fault, as a GET is.
-            segments: The values of the template's names.
+            body: Any other body, with its ``Content-Type`` in the headers. Text is sent as UTF-8.
+            timeout: Seconds that it may take, including retries and waits. The call's own time limit applies too.
+            safe: True if the request changes nothing, although its method could, such as a query by POST. It is then
+                retried after a fault, like a GET.
+            segments: The values of the names in the template.
 
         Raises:
-            BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
+            BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character.
             ApiError: The service answered with an error, or with a redirect that was not followed.
             NetworkError: The service could not be reached, or its answer is not JSON.
             TypeError: A value has a type that no request can carry, or there are two bodies.
@@ -287,9 +288,9 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Binary:
-        """GET a path and return its bytes in base64, as ``{ content_type, base64, bytes }``, whatever they are.
+        """GET a path and return its bytes in base64, as ``{ content_type, base64, bytes }``, whatever their type.
 
-        Takes and raises what :meth:`request` does.
+        Parameters and errors are those of :meth:`request`.
         """
         own = _merged({"Accept": "*/*"}, headers or {})
         return binary(self.fetch("GET", template, segments, query=query, headers=own, timeout=timeout))
@@ -310,7 +311,7 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Response:
-        """Like :meth:`request`, but return the whole answer: headers, and a body that need not be JSON."""
+        """Like :meth:`request`, but return the whole answer, with its headers and a body that need not be JSON."""
         return self.fetch(
             method,
             template,
@@ -345,8 +346,8 @@ class Api:
     ) -> Response:
         """Like :meth:`exchange`, with the values of the template's names in a mapping.
 
-        The values of the names in ``slashes`` may be several segments, with slashes between them. ``mutates`` says that
-        the request certainly changes something: it is refused in a function that ``reads``.
+        The values of the names in ``slashes`` may be several segments, separated by slashes. ``mutates`` says that the
+        request certainly changes something, so that it is refused in a function that ``reads``.
         """
         if sum(given is not None for given in (json, form, multipart, body)) > 1:
             raise TypeError("json, form, multipart and body exclude each other, since a request has one body")
@@ -379,7 +380,7 @@ class Api:
 
     @property
     def base_url(self) -> str:
-        """The beginning of every path, without a slash at the end."""
+        """The beginning of every address, without a slash at the end."""
         return self._base_url
 
     def at(self, base_url: str) -> Api:
@@ -400,7 +401,7 @@ class Api:
             timeout: As in :meth:`request`.
 
         Raises:
-            NetworkError: The URL is at another origin, where no credential may go.
+            NetworkError: The URL is at another origin, which must not get the credential.
         """
         if origin(url) != origin(self._base_url):
             raise NetworkError(
@@ -429,13 +430,13 @@ class Api:
         raise error_of(request, response)
 
     def _see_other(self, write: Request, url: str) -> Response:
-        """GET the answer of a write. If that fails, the error must not invite a repetition of the write."""
+        """GET the answer of a write. If that fails, the error does not suggest to retry the write."""
         try:
             return self.follow(url, timeout=write.timeout)
         except CallError as error:
             raise NetworkError(
-                f"{write.method} {urlsplit(write.url).path} was answered 303, but what that refers to could not be "
-                f"fetched: {error.what}",
+                f"{write.method} {urlsplit(write.url).path} was answered 303, but the address that it refers to "
+                f"could not be fetched: {error.what}",
                 retryable=False,
                 hint=LOOK_FIRST,
             ) from error
@@ -466,8 +467,8 @@ def fill(template: str, segments: Mapping[str, str | int], slashes: Collection[s
         slashes: The names whose values may be several segments.
 
     Raises:
-        BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
-        TypeError: A name of the template has no value, a value has no name, or is neither text nor a number.
+        BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character.
+        TypeError: A name in the template has no value, or a value has no such name or is neither text nor a number.
     """
     if unmatched := set(_SLOT.findall(template)) ^ segments.keys():
         raise TypeError(f"{template} and its arguments do not agree on {', '.join(sorted(unmatched))}")
@@ -513,7 +514,7 @@ def _file(name: str, file: Sequence[object]) -> Part:
 
 
 def _merged(usual: Headers, own: Headers) -> Headers:
-    """Return the own headers, and of the usual ones those of another name, ignoring case."""
+    """Return a request's own headers, and the usual ones whose names differ from these (in any case)."""
     names = {name.lower() for name in own}
     return {**{name: value for name, value in usual.items() if name.lower() not in names}, **own}
 
@@ -537,7 +538,7 @@ def decode(response: Response) -> Json:
     Raises:
         NetworkError: The answer is not JSON, or it would take too much memory.
     """
-    if memory_of(response.body) > MAX_DECODED:
+    if len(response.body) * MAX_MEMORY_PER_BYTE > MAX_DECODED and memory_of(response.body) > MAX_DECODED:
         asked = response.request.line if response.request else "A request"
         raise NetworkError(
             f"{asked} was answered with more values than the host has memory for", retryable=False, hint="ask for less"

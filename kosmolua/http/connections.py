@@ -1,10 +1,10 @@
-"""Connections that limit the time and the size of a whole answer, and the decompression of its body.
+"""Connections that limit the time and the size of a whole answer, and decompress its body.
 
-A socket's timeout starts again with each byte, so a server that sends one a second is never late. Here the timeout that
-urllib3 sets on the socket before it reads an answer is the time for all of it, status line and headers included.
+A socket's timeout starts again with each byte, so a server that sends one byte a second never times out. Here the
+timeout that urllib3 sets on the socket applies to the whole answer, including status line and headers.
 
-The body is decompressed piece by piece, at most :data:`MAX_PIECE` bytes at a time, so that its reader can stop at any
-size. Some versions of the HTTP library decompress a whole piece at once.
+The body is decompressed in pieces of at most :data:`MAX_PIECE` bytes, so that its reader can stop at any size. Some
+versions of the HTTP library decompress everything that they have received at once.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ if TYPE_CHECKING:
 SILENCE_TIMEOUT = 60.0
 """Seconds without a byte after which a server counts as dead, even if there is time left."""
 MIN_TIMEOUT = 0.001
-"""Seconds that a socket gets if none are left; a timeout of 0 would mean something else."""
+"""The timeout of a socket, in seconds, if no time is left. A timeout of 0 would make the socket non-blocking."""
 MAX_LINE = 64 * 1024
-"""Bytes of a line of the protocol: a header, a trailer, the size of a chunk with its extensions."""
+"""The most bytes of a line of the protocol: a header, a trailer, or the size of a chunk with its extensions."""
 MAX_INTERIM = 16
-"""Interim answers, such as 103, before the answer itself."""
+"""The most interim answers, such as 103, before the answer itself."""
 _FRAMING = 8
-"""How many times as large as its body an answer may be on the wire: chunks of one byte make it six."""
+"""How many times larger than its body an answer may be on the wire. Chunks of one byte make it six times as large."""
 ACCEPTED = "gzip, deflate"
-"""The ``Accept-Encoding`` of a request."""
+"""The ``Accept-Encoding`` header of requests."""
 MAX_PIECE = 64 * 1024
-"""Bytes that come out at a time."""
+"""The most bytes of a decompressed piece."""
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Unconnected(HTTPError):
-    """No connection was made, so nothing was sent; the cause says why."""
+    """No connection was made, so nothing was sent. The exception's cause says why."""
 
 
 class AnswerTooLong(HTTPException):
@@ -61,9 +61,9 @@ class AnswerTooLong(HTTPException):
 
 
 class _BoundedStream(io.RawIOBase):
-    """Reads one answer from a socket: at most so many bytes, all within the socket's timeout from now.
+    """Reads one answer from a socket: at most ``max_bytes``, and all within the socket's timeout from now on.
 
-    Time in which the answer's own reader waits for memory does not count.
+    Time in which the reader of the answer waits for memory does not count.
     """
 
     def __init__(self, sock: socket.socket, max_bytes: int) -> None:
@@ -84,11 +84,11 @@ class _BoundedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        """Read what is there, or wait for it as long as there is time.
+        """Read the bytes that have arrived; if there are none, wait for some while there is time.
 
         Raises:
             TimeoutError: The time is over, or the server was silent for too long.
-            AnswerTooLong: The answer has more bytes than it may have.
+            AnswerTooLong: The answer has too many bytes.
         """
         seconds = self._ends - monotonic()
         if self._memory:
@@ -103,13 +103,13 @@ class _BoundedStream(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Release the socket, which stays open if its connection is kept."""
+        """Release the socket. It stays open if its connection is kept."""
         self._stream.close()
         super().close()
 
 
 class _BoundedReader(io.BufferedReader):
-    """Bounds each line: some versions of urllib3 read trailers and the sizes of chunks without a bound."""
+    """Limits the length of each line: some versions of urllib3 read trailers and sizes of chunks without a limit."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Return the next line.
@@ -131,7 +131,7 @@ class _BoundedResponse(HTTPResponse):
         self._interim = 0
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Read a status line, and let http.client skip each interim answer as it does 100 (RFC 9110, 15.2)."""
+        """Read a status line. Every interim answer is reported as 100, which http.client skips (RFC 9110, 15.2)."""
         version, status, reason = super()._read_status()  # type: ignore[misc]
         if status == SWITCHING_PROTOCOLS:
             raise BadStatusLine("101, which was not requested")
@@ -145,7 +145,7 @@ class _BoundedResponse(HTTPResponse):
 
 class _PlainConnection(HTTPConnection):
     has_connected_to_proxy = True
-    """For urllib3, which blames the proxy for a fault if this is false, and clears it before it looks."""
+    """Always true for urllib3, which would otherwise clear it and then attribute faults to the proxy."""
 
     def __init__(self, *args: Any, max_bytes: int, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -166,7 +166,7 @@ class _PlainConnection(HTTPConnection):
             raise Unconnected from error
 
     def _new_conn(self) -> socket.socket:
-        """Connect within the timeout as a whole; the resolver knows none, and each address would get all of it."""
+        """Connect within the timeout in total. By default the resolver has none, and each address gets all of it."""
         seconds = cast(float, self.timeout)
         ends = monotonic() + seconds
         made: Future[socket.socket] = Future()
@@ -181,7 +181,7 @@ class _PlainConnection(HTTPConnection):
 
 
 class _SecureConnection(_PlainConnection, HTTPSConnection):
-    """The same with TLS; its handshake has what is left of the time."""
+    """The same with TLS. The handshake gets the time that is left."""
 
 
 def _fulfil(promise: Future[socket.socket], connect: Callable[[], socket.socket]) -> None:
@@ -205,11 +205,11 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Gives requests these connections. The pool of the latest origin is cached.
+    """Makes the requests library use these connections. The pool of the latest origin is cached.
 
     Args:
-        size: Connections that are kept.
-        max_bytes: Bytes of the largest body that is accepted.
+        size: How many connections are kept.
+        max_bytes: The most bytes of a body that is accepted.
     """
 
     _latest: tuple[str, Any] = ("", None)
@@ -235,7 +235,7 @@ class Adapter(HTTPAdapter):
         super().close()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Make the pools of direct connections."""
+        """Create the pools of direct connections."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
@@ -248,19 +248,19 @@ class Adapter(HTTPAdapter):
 
 
 class UnknownCoding(Exception):
-    """An answer is compressed in a way that no request accepts, or more than once."""
+    """An answer is compressed in a way that requests do not accept, or more than once."""
 
 
 def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield a body without its compression, at most :data:`MAX_PIECE` bytes at a time.
+    """Yield the decompressed body in pieces of at most :data:`MAX_PIECE` bytes.
 
     Args:
         pieces: The compressed body.
-        encoding: The answer's ``Content-Encoding``, or nothing.
+        encoding: The answer's ``Content-Encoding``, or empty.
 
     Raises:
         UnknownCoding: The encoding is not one of :data:`ACCEPTED`.
-        zlib.error: The body is not what the encoding says.
+        zlib.error: The body does not have this encoding.
     """
     coding = encoding.strip().lower()
     if coding in ("", "identity"):
@@ -274,7 +274,7 @@ def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         while rest:
             if inflate is None:
                 if members and rest == _GZIP_MAGIC[:1]:
-                    held = rest  # the next byte tells whether another member of a gzip file follows
+                    held = rest  # the next byte tells whether another gzip member follows
                     break
                 if members and (coding == "deflate" or not rest.startswith(_GZIP_MAGIC)):
                     return  # padding
@@ -287,7 +287,7 @@ def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def _unpacked(inflate: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
-    """Yield the decompressed input, at most :data:`MAX_PIECE` bytes at a time."""
+    """Yield the decompressed input in pieces of at most :data:`MAX_PIECE` bytes."""
     is_full = True
     while (packed or is_full) and not inflate.eof:
         piece = inflate.decompress(packed, MAX_PIECE)
@@ -296,7 +296,7 @@ def _unpacked(inflate: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
 
 
 def _window_bits(coding: str, body: bytes) -> int:
-    """Return zlib's ``wbits`` of a format: gzip, zlib, or deflate without a header, as some servers send it."""
+    """Return zlib's ``wbits`` for a format: gzip, zlib, or deflate without a header, which some servers send."""
     if coding != "deflate":
         return 16 + zlib.MAX_WBITS
     has_header = body[0] & 0x0F == zlib.DEFLATED and body[0] >> 4 <= zlib.MAX_WBITS - 8

@@ -1,4 +1,4 @@
-"""Errors of a service: the error status as an :class:`ApiError`, and the sentence in its body of any shape."""
+"""Errors of a service: turns an error status into an :class:`ApiError`, and finds the message in the body."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from kosmolua.protocol import Json
 from kosmolua.secret import Redactor
 
 MAX_QUOTED = 300
-"""Characters of a service's own words in a message."""
+"""The most characters of a service's own text in a message."""
 MAX_BODY = 16 * 1024
-"""Bytes of a service's answer in an error's ``body``."""
+"""The most bytes of a service's answer in an error's ``body``."""
 LOOK_FIRST = "the request may have succeeded: check before you retry"
-"""The hint for a write that failed after the service may have got it."""
+"""The hint for a write that failed after the service may have received it."""
 _MESSAGES = (
     *("message", "error", "error_description", "detail", "title", "errors"),
     *("invalid-params", "invalid_params", "violations", "fieldViolations", "details"),
 )
-"""The keys of an object that say what is wrong, the most telling first."""
+"""The keys of an error object that say what is wrong, the most useful first."""
 _FIELDS = ("field", "loc", "pointer", "parameter", "param", "attribute", "property", "source", "name", "path")
-"""The keys of one of several errors that say where it is."""
+"""The keys of one of several errors that name the wrong field."""
 _FIELD_MESSAGES = ("message", "msg", "detail", "description", "reason", "defaultMessage", "title")
-"""The keys beside them that say what is wrong there."""
+"""The keys beside these that say what is wrong with the field."""
 _MAX_DEPTH = 5
 _MAX_BODY_DEPTH = 32
 _MAX_READ = 20_000
@@ -54,9 +54,9 @@ def error_of(request: Request, response: Response) -> ApiError:
 def message_of(response: Response) -> str:
     """Return the error message in an answer, on one line.
 
-    Of JSON it is ``message``, ``error``, ``detail`` (RFC 9457) and what is nested in ``errors``, with the field of
-    each; of HTML it is the title or else the text; anything else is quoted. It shows no secret of the request, and so
-    no beginning of one at the place where it is cut.
+    In JSON it is taken from ``message``, ``error``, ``detail`` (RFC 9457) and the entries of ``errors``, with the field
+    of each; in HTML from the title, or else the text; any other text is quoted. Secrets of the request are masked
+    before the text is cut, so that not even the beginning of one is shown.
     """
     redactor = _redactor_of(response)
     try:
@@ -67,9 +67,9 @@ def message_of(response: Response) -> str:
 
 
 def body_of(response: Response) -> Json:
-    """Return an answer's body for a script: decoded JSON, else text, at most :data:`MAX_BODY` of it, or None if empty.
+    """Return an answer's body for a script: decoded JSON, or text of at most :data:`MAX_BODY` bytes, or None if empty.
 
-    JSON that is larger, or nested too deeply to be worth it, is text and cut. It shows no secret of the request.
+    JSON that is larger or deeply nested is returned as text, which is cut. Secrets of the request are masked.
     """
     redactor = _redactor_of(response)
     if len(response.body) <= MAX_BODY:
@@ -86,7 +86,7 @@ def body_of(response: Response) -> Json:
 
 
 def id_suffix(response: Response) -> str:
-    """Return the service's id of the request as the end of a message, or nothing."""
+    """Return the service's id of the request as the end of a message, or an empty string."""
     return f" [request {response.request_id}]" if response.request_id else ""
 
 
@@ -98,13 +98,13 @@ def one_line(text: str) -> str:
 
 def _message_of_redirect(request: Request, response: Response) -> str:
     if response.status == 304:
-        return "what is there has not changed"
+        return "the resource has not changed"
     target = location(request, response)
     if not target:
-        return "it is neither an answer nor an error, and leads nowhere"
+        return "this is neither an answer nor an error, and names no address"
     if origin(target) != origin(request.url):
         elsewhere = origin(target) or "another address"
-        return f"it redirects to {elsewhere}, which was not followed, since no credential may go there"
+        return f"it redirects to {elsewhere}, which was not followed, since it must not get the credential"
     why = "" if request.safe else ", since no write is sent twice"
     return f"it redirects to {urlsplit(target).path}, which was not followed{why}"
 
@@ -152,10 +152,10 @@ def _words(body: Json, depth: int) -> str:
 
 
 def _field_error(item: Json) -> str | None:
-    """Return one of several errors as ``field: message``, or None if it does not say both.
+    """Return one of several errors as ``field: message``, or None if it lacks one of these.
 
-    The shapes are those of FastAPI (``loc``, ``msg``), RFC 9457 (``pointer``, ``detail``), JSON:API (``source``),
-    GitHub (``field``, ``message``) and their like.
+    The forms are those of FastAPI (``loc``, ``msg``), RFC 9457 (``pointer``, ``detail``), JSON:API (``source``), GitHub
+    (``field``, ``message``) and similar ones.
     """
     if not isinstance(item, dict):
         return None
@@ -165,7 +165,7 @@ def _field_error(item: Json) -> str | None:
 
 
 def _place(value: Json) -> str:
-    """Return a field as ``user.age``, from its name, a JSON pointer, a list of keys, or the ``source`` of JSON:API."""
+    """Return a path such as ``user.age`` from a name, a JSON pointer, a list of keys, or JSON:API's ``source``."""
     if isinstance(value, dict):
         value = value.get("pointer") or value.get("parameter") or value.get("header")
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Faults: the reasons why no complete answer came, read from the HTTP library's exceptions."""
+"""Faults: the reasons why no complete answer was received, derived from the HTTP library's exceptions."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from kosmolua.http.messages import Request
 
 @dataclass(frozen=True)
 class Fault:
-    """The reason why no complete answer came.
+    """The reason why no complete answer was received.
 
     Args:
-        text: A clause without any text of the service or a library.
+        text: A clause that contains no text of the service or of a library.
         hint: What to do.
-        sent: True if the service may have got the request.
+        sent: True if the service may have received the request.
         passing: True if another attempt may succeed.
     """
 
@@ -43,7 +43,7 @@ class Fault:
     passing: bool = True
 
     def error(self, request: Request) -> NetworkError:
-        """Return the error for a request that met this fault."""
+        """Return the error for a request that failed with this fault."""
         unsure = self.sent and not request.safe
         return NetworkError(
             f"{request.line} {'failed' if self.sent else 'was not sent'}: {self.text}",
@@ -53,7 +53,7 @@ class Fault:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return the fault for an exception: the first entry of the table that matches one of its causes."""
+    """Return the fault for an exception: the first entry in the table that matches it or one of its causes."""
     causes = list(_causes(error))
     for kind, fault in _FAULTS:
         if any(isinstance(cause, kind) for cause in causes):
@@ -79,9 +79,12 @@ _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
     (UnknownCoding, Fault("its answer is compressed in a way that was not asked for", passing=False)),
     (zlib.error, Fault("its answer's compression is broken", passing=False)),
     (BadAnswerHeader, _GARBLED),
-    (InvalidHeader, _hopeless("a header cannot hold its value", "look for spaces and line ends in the credential")),
-    (UnicodeError, _hopeless("its address or a header holds what cannot be sent", "look at the credential")),
-    (InvalidSchema, _hopeless("its address, or the proxy's, is of a kind that is not supported")),
+    (InvalidHeader, _hopeless("a header cannot hold its value", "remove spaces and line ends from the credential")),
+    (
+        UnicodeError,
+        _hopeless("its address or a header contains characters that cannot be sent", "check the credential"),
+    ),
+    (InvalidSchema, _hopeless("its address, or the proxy's, has a scheme that is not supported")),
     (InvalidURL, _hopeless("its address, or the proxy's, is not valid")),
     (ssl.SSLCertVerificationError, _hopeless("the server's certificate is not trusted", "see REQUESTS_CA_BUNDLE")),
     (ProxyError, _unsent("no connection was made through the proxy", "see HTTPS_PROXY and HTTP_PROXY")),
@@ -99,4 +102,4 @@ _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
     (RequestException, Fault("the connection broke")),
     (OSError, _hopeless("the bundle of CAs cannot be read", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
 )
-"""What each exception means, the most telling first. Their own texts are not used, since they quote addresses."""
+"""The fault for each exception, the most specific first. Exceptions' own texts are not used: they quote addresses."""

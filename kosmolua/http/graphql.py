@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: one query or mutation, and the lists that come in connections."""
+"""GraphQL over HTTP: sends a query or a mutation, and reads lists that are paged as connections."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from kosmolua.http.rate_limit import retry_after
 from kosmolua.protocol import Json
 
 Variables = Mapping[str, Sendable]
-"""The values of an operation's variables, among which may be Secrets."""
+"""The values of an operation's variables, which may contain Secrets."""
 
 _THROTTLED = ("RATE_LIMITED", "THROTTLED")
-"""What GitHub and Shopify call an error that says that a rate limit was hit."""
+"""The types of errors by which GitHub and Shopify report that a rate limit was hit."""
 _TOKEN = re.compile(
     r'#[^\r\n]*|"""(?:\\"""|(?!""").)*"""|"(?:\\.|[^"\\\r\n])*"|[_A-Za-z][_0-9A-Za-z]*|[^\s,\ufeff]', re.DOTALL
 )
 
 
 class Operation(NamedTuple):
-    """One operation of a document: ``query``, ``mutation`` or ``subscription``, and its name, empty if it has none."""
+    """One operation of a document: its kind (``query``, ``mutation``, ``subscription``) and its name, or empty."""
 
     kind: str
     name: str
@@ -43,20 +43,19 @@ def graphql(
 ) -> dict[str, Json]:
     """Send one operation and return its ``data``.
 
-    A query is safe to repeat, as a GET is. A mutation is never repeated, and it is refused if a function that ``reads``
-    sends it.
+    A query is safe to retry, like a GET. A mutation is never retried, and is refused in a function that ``reads``.
 
     Args:
-        api: The client to ask.
+        api: The client of the service.
         query: The document.
         variables: The values of its variables.
-        path: Where the service takes it, below the client's base URL.
+        path: The path of the service's GraphQL endpoint, below the client's base URL.
         operation: The name of the operation to run, for a document with several.
         timeout: Seconds that it may take, as in :meth:`Api.request`.
 
     Raises:
-        ApiError: The answer has ``errors``, also beside data; its ``body`` has both.
-        NetworkError: The service could not be reached, or its answer is not one of GraphQL.
+        ApiError: The answer has ``errors``, even if it has data too. The error's ``body`` has both.
+        NetworkError: The service could not be reached, or its answer is not a GraphQL answer.
         ValueError: The document has no such operation, or it is a subscription, which has no single answer.
     """
     chosen = _chosen(query, operation)
@@ -81,24 +80,24 @@ def by_connection(
     operation: str | None = None,
     timeout: float | None = None,
 ) -> Iterator[Json]:
-    """Yield the nodes of every page of a connection; a page is fetched when its first node is needed.
+    """Yield the nodes of all pages of a connection. A page is fetched when its first node is needed.
 
-    The query has to ask for ``pageInfo { hasNextPage endCursor }``, and for ``nodes`` or ``edges { node }``. Nodes that
+    The query must ask for ``pageInfo { hasNextPage endCursor }``, and for ``nodes`` or ``edges { node }``. Nodes that
     are null are left out.
 
     Args:
-        api: The client to ask.
+        api: The client of the service.
         query: The document.
         variables: The values of its variables, without that of the cursor.
-        at: Where the connection is in the data, as in ``repository.issues``.
+        at: The place of the connection in the data, such as ``repository.issues``.
         cursor: The name of the variable for the cursor, which is null for the first page.
-        path: As :func:`graphql` takes it.
-        operation: As :func:`graphql` takes it.
+        path: The same as for :func:`graphql`.
+        operation: The same as for :func:`graphql`.
         timeout: Seconds that each page may take.
 
     Raises:
-        ApiError: As :func:`graphql` does.
-        NetworkError: As :func:`graphql` does, or there is no connection in that place.
+        ApiError: The same as for :func:`graphql`.
+        NetworkError: The same as for :func:`graphql`; or there is no connection at that place.
     """
 
     def fetch(after: str | None) -> tuple[list[Json], str | None]:
@@ -113,7 +112,7 @@ def operations(query: str) -> list[Operation]:
     """Return the operations of a document in order, without its fragments.
 
     Raises:
-        ValueError: It defines something that cannot be run.
+        ValueError: The document has a definition that is neither an operation nor a fragment.
     """
     found: list[Operation | None] = []
     head: list[str] = []
@@ -132,7 +131,7 @@ def operations(query: str) -> list[Operation]:
 
 
 def _operation(head: list[str]) -> Operation | None:
-    """Return what a definition is by the words before its braces, or None if it is a fragment."""
+    """Return the operation that the words before a definition's braces declare, or None for a fragment."""
     kind, *rest = head or ["query"]
     if kind == "fragment":
         return None
@@ -152,7 +151,7 @@ def _chosen(query: str, name: str | None) -> Operation:
 
 
 def _data_of(response: Response) -> dict[str, Json]:
-    """Return the data of an answer, or raise the errors in it."""
+    """Return the data of an answer, or raise an error if it contains errors."""
     answer = decode(response)
     errors = answer.get("errors") if isinstance(answer, dict) else None
     if errors:

@@ -16,11 +16,11 @@ from kosmolua.protocol import Json, decode
 from kosmolua.secret import Secret
 
 SAFE_METHODS = ("GET", "HEAD")
-"""Methods that may be sent twice without harm (RFC 9110, 9.2.1)."""
+"""Methods that change nothing, so that a request may be sent twice (RFC 9110, 9.2.1)."""
 REQUEST_ID_HEADERS = ("Render-Request-Id", "X-GitHub-Request-Id", "X-Request-Id", "Request-Id", "X-Correlation-Id")
-"""Where services put their own id of a request, the most telling first."""
+"""The headers in which services return their own id of a request, the most useful first."""
 MAX_REQUEST_ID = 200
-"""Characters of a service's id of a request; a longer one is left out of messages."""
+"""The most characters of a service's id of a request. A longer id is left out of messages."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _PERCENT = re.compile("%([0-9A-Fa-f]{2})?")
 
@@ -34,18 +34,18 @@ class Request:
     """A request that is ready to be sent. Only :attr:`target`, :attr:`fields` and :attr:`content` reveal its secrets.
 
     Args:
-        method: In capitals.
-        url: Absolute and percent-encoded, without a query.
+        method: The HTTP method, in capitals.
+        url: The absolute, percent-encoded URL, without a query.
         query: Names and values in order, not yet encoded.
-        headers: Names and values; the credential is one of them.
+        headers: Names and values, including the credential.
         body: The encoded body, or None.
         form: Names and values to send as the body instead, as HTML forms do.
         route: The template of the path, such as ``/services/{service_id}``; empty if it is not known.
-        declared_safe: True if the request changes nothing although its method could: a query by POST.
-        url_secrets: Credentials inside the path, which has ``{name}`` where each is to stand.
-        timeout: Seconds that it may take, with repetitions and waits, if that is less than its call may take.
-        multipart: A form with files to send as the body instead; the headers name its boundary.
-        mutates: True if the request certainly changes something, so that no function that reads may send it.
+        declared_safe: True if the request changes nothing, although its method could, such as a query by POST.
+        url_secrets: Credentials inside the path, by the names of their places, such as ``{name}``.
+        timeout: Seconds that it may take, including retries and waits, if this is less than the time limit of its call.
+        multipart: A form with files to send as the body instead. The headers name its boundary.
+        mutates: True if the request certainly changes something, so that a function that reads may not send it.
 
     Raises:
         TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
@@ -75,7 +75,7 @@ class Request:
 
     @property
     def target(self) -> str:
-        """Path and query exactly as they are sent, secrets revealed: what a signature covers, with ``content``."""
+        """The path and query exactly as they are sent, with secrets revealed, for signatures of requests."""
         parts = urlsplit(self.url)
         path = parts.path
         for name, secret in self.url_secrets.items():
@@ -86,12 +86,12 @@ class Request:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The headers exactly as they are sent, secrets revealed."""
+        """The headers exactly as they are sent, with secrets revealed."""
         return {name: value.reveal() if isinstance(value, Secret) else value for name, value in self.headers.items()}
 
     @property
     def content(self) -> bytes:
-        """The body exactly as it is sent, also of a form with or without files; empty if there is none."""
+        """The body exactly as it is sent, also for forms; empty if there is none."""
         if self.form:
             return _encoded(self.form).encode()
         if self.multipart:
@@ -100,7 +100,7 @@ class Request:
 
     @property
     def secrets(self) -> Iterator[Secret]:
-        """The credentials in the request."""
+        """All credentials in the request."""
         pairs = (*self.headers.items(), *self.query, *self.form, *self.url_secrets.items(), ("", self.body))
         held = self.multipart.secrets if self.multipart else ()
         return chain((value for _, value in pairs if isinstance(value, Secret)), held)
@@ -112,7 +112,7 @@ class Request:
 
     @property
     def line(self) -> str:
-        """The method and the address for messages, without user, query or anything else that may be a credential."""
+        """The method and address for messages, without the user, the query and other parts that may be credentials."""
         parts = urlsplit(self.url)
         return f"{self.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -123,9 +123,9 @@ class Response:
 
     Args:
         status: The HTTP status.
-        headers: Names in any case; read them with :meth:`header`.
-        body: Decompressed.
-        request: The request that it answers; set by the client.
+        headers: The headers, with names in any case. Use :meth:`header` to read them.
+        body: The decompressed body.
+        request: The request that it answers. The client sets this.
     """
 
     status: int
@@ -148,7 +148,7 @@ class Response:
 
     @property
     def request_id(self) -> str | None:
-        """The service's id of the request, or None if it gives none that fits into a message."""
+        """The service's id of the request; None if there is none, or if it does not fit into a message."""
         headers = self._by_name
         for name in REQUEST_ID_HEADERS:
             given = headers.get(name.lower())
@@ -164,7 +164,7 @@ class Response:
         """Return the body as JSON, or None if it is empty.
 
         Raises:
-            ValueError: The body is not JSON, or holds NaN, infinity, or a number beyond the range of a float.
+            ValueError: The body is not JSON, or contains NaN, infinity, or a number beyond the range of a float.
             RecursionError: The body is nested too deeply.
         """
         text = self.body.decode(json.detect_encoding(self.body))
@@ -173,15 +173,15 @@ class Response:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to send a request; a call can need several.
+    """One attempt to send a request. A call may need several.
 
     Args:
-        number: Counted from 1 within one call of ``send``.
+        number: The number of the attempt, counted from 1 in each call of ``send``.
         seconds: The time from the first byte sent to the last one received.
         waited: Seconds before the attempt, for a rate limit or after a failed attempt.
-        status: The HTTP status, or None if no complete answer came.
+        status: The HTTP status, or None if no complete answer was received.
         request_id: The service's id of the request.
-        fault: The reason why no complete answer came.
+        fault: The reason why no complete answer was received.
     """
 
     number: int
@@ -193,7 +193,7 @@ class Attempt:
 
 
 Observe: TypeAlias = Callable[[Attempt], None]
-"""Called with each attempt when it is over."""
+"""Called with each attempt when it has ended."""
 
 
 LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
@@ -201,9 +201,9 @@ LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re
 
 
 def origin(url: str) -> str:
-    """Return scheme, host and port of an absolute URL in one spelling (RFC 6454), or an empty string.
+    """Return the normalized origin of an absolute URL: scheme, host and port (RFC 6454); or an empty string.
 
-    A credential must never leave its origin.
+    A credential must never be sent to another origin.
     """
     try:
         parts = urlsplit(url)
@@ -224,12 +224,12 @@ def location(request: Request, response: Response) -> str:
 
 
 def kind(value: object) -> str:
-    """Return the type of a value, for a message to the author of an integration."""
+    """Return the name of a value's type, for a message to the author of an integration."""
     return "None" if value is None else f"a Python {type(value).__name__}"
 
 
 def _escaped(text: str) -> str:
-    """Return a part of a URL with the characters that it may not have percent-encoded, once (RFC 3986, 2.1)."""
+    """Return a part of a URL with invalid characters percent-encoded, but nothing encoded twice (RFC 3986, 2.1)."""
     return _PERCENT.sub(lambda found: found[0].upper() if found[1] else "%25", quote(text, safe="/?:@!$&'()*+,;=%"))
 
 

@@ -1,4 +1,4 @@
-"""Multipart bodies: forms with files (RFC 7578), whose boundary depends on nothing but what is in them."""
+"""Multipart bodies: forms with files (RFC 7578). The boundary depends only on the content."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hashlib import sha256
 from kosmolua.secret import Secret
 
 OCTETS = "application/octet-stream"
-"""The media type of bytes of which nothing else is known."""
+"""The media type of bytes of an unknown type."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Part:
 
     Args:
         name: The field's name.
-        content: What is in it; text is sent as UTF-8.
+        content: The content. Text is sent as UTF-8.
         content_type: Its media type; empty for a plain field.
-        filename: What the file is called; empty if the part is not a file.
+        filename: The name of the file; empty if the part is not a file.
     """
 
     name: str
@@ -44,10 +44,10 @@ class Multipart:
     """A form with files.
 
     Args:
-        parts: Its fields and files in order.
+        parts: Its fields and files, in order.
 
     Raises:
-        ValueError: A part's media type is of more than one line.
+        ValueError: A part's media type has more than one line.
     """
 
     parts: Sequence[Part]
@@ -59,7 +59,7 @@ class Multipart:
 
     @cached_property
     def boundary(self) -> str:
-        """What stands between the parts. The same form has the same one; no secret goes into it."""
+        """The boundary between the parts. Equal forms have equal boundaries, which depend on no secret."""
         digest = sha256()
         for part in self.parts:
             digest.update(part.head)
@@ -77,7 +77,7 @@ class Multipart:
         return (part.content for part in self.parts if isinstance(part.content, Secret))
 
     def encode(self) -> bytes:
-        """Return the body exactly as it is sent, secrets revealed."""
+        """Return the body exactly as it is sent, with secrets revealed."""
         line = b"--" + self.boundary.encode()
         pieces = [line + b"\r\n" + part.head + b"\r\n" + _revealed(part.content) + b"\r\n" for part in self.parts]
         return b"".join([*pieces, line + b"--\r\n"])
@@ -88,5 +88,5 @@ def _revealed(content: bytes | Secret) -> bytes:
 
 
 def _in_quotes(text: str) -> str:
-    """Return a text as a name inside a part's head has it (HTML, 4.10.22.8)."""
+    """Return a text escaped as a name in the head of a part (HTML, 4.10.22.8)."""
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -7,24 +7,24 @@ from typing import Any
 
 
 def nested(name: str, value: Any) -> dict[str, Any]:
-    """Return a value as the fields of a query or a form; lists are numbered, and what is None is left out.
+    """Return a value as the fields of a query or a form. List items are numbered, and None is left out.
 
     ``nested("created", {"gte": 1})`` is ``{"created[gte]": 1}``, ``nested("expand", ["a"])`` is ``{"expand[0]": "a"}``.
 
     Args:
-        name: What the service calls the parameter.
-        value: A table, a list, or a plain value, which keeps its name.
+        name: The service's name of the parameter.
+        value: A table, a list, or a plain value, whose field has the parameter's name.
     """
     return dict(nested_pairs(name, value))
 
 
 def nested_pairs(name: str, value: Any, of_list: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield what :func:`nested` returns as pairs.
+    """Yield the fields of :func:`nested` as pairs of name and value.
 
     Args:
-        name: What the service calls the parameter.
+        name: The service's name of the parameter.
         value: The value.
-        of_list: What follows the name for an item of a list, such as ``[]``; nothing for its number.
+        of_list: The text after the name for items of a list, such as ``[]``; empty for their numbers.
     """
     if isinstance(value, Mapping):
         for key, each in value.items():

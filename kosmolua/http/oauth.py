@@ -1,7 +1,7 @@
-"""OAuth 2: logging in by browser, by device code or as a client, and renewing and revoking what that gave.
+"""OAuth 2: logging in by browser, by device code or as a client, and renewing and revoking tokens.
 
-Authlib makes the requests of the protocol and reads their answers. The SDK of MCP has a client too, but it is
-asynchronous, knows no device code, and renews a token without regard to other processes.
+Authlib makes the requests of the protocol and reads their answers. The MCP SDK has a client too, but it is
+asynchronous, has no device codes, and does not coordinate renewals with other processes.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from kosmolua.http.oauth_services import (
 )
 
 LOGIN_TIMEOUT = 300.0
-"""Seconds that a person has to log in."""
+"""Seconds within which a person must log in."""
 EARLY = 30.0
-"""Seconds before its end at which a token is renewed."""
+"""How many seconds before its end a token is renewed."""
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 DEFAULT_INTERVAL = 5
-"""Seconds between two questions whether a device was let in, if the service names none (RFC 8628)."""
+"""Seconds between two polls for the login of a device, if the service sets none (RFC 8628)."""
 _PAGE = "<!doctype html><meta charset=utf-8><title>KosmoLua</title><p>{}</p>"
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a login gave.
+    """The tokens of a login.
 
     Args:
-        access: Sent with each request.
-        refresh: Renews it, or nothing.
-        expires: When it ends, in seconds since 1970, or None if the service does not say.
-        scope: What it may do, in the service's words.
+        access: The token that is sent with each request.
+        refresh: The token that renews it, or empty.
+        expires: When the access token ends, in seconds since 1970; None if the service does not say.
+        scope: Its scopes, in the service's words.
     """
 
     access: str = field(repr=False)
@@ -57,15 +57,17 @@ class Tokens:
 
     @property
     def is_over(self) -> bool:
-        """True if it has ended, or will in a moment."""
+        """True if the access token has ended, or will end within moments."""
         return self.expires is not None and self.expires - EARLY < time.time()
 
 
 def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> tuple[Service, Tokens]:
-    """Let a person log in on the service's page, and return the tokens, with the client if it had to register.
+    """Let a person log in on the service's page. Return the service and the tokens.
 
-    The service sends the person back to a port of this machine. The code that comes with that is of no use without
-    the verifier (PKCE, RFC 7636), and an answer without the right state is ignored.
+    The service contains the client that was registered, if that was necessary.
+
+    The service sends the browser back to a port of this machine, with a code. The code is useless without the verifier
+    (PKCE, RFC 7636), and an answer without the right state is ignored.
 
     Args:
         service: The service to log in at.
@@ -92,11 +94,11 @@ def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> t
 
 
 def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tuple[Service, Tokens]:
-    """Let a person type a code on another device, and return the tokens (RFC 8628).
+    """Let a person type a code on another device (RFC 8628). Return the service and the tokens.
 
     Args:
         service: The service to log in at.
-        show: Shows a person the page and the code.
+        show: Shows the page and the code to the person.
 
     Raises:
         NetworkError: The service cannot be reached, or nobody logged in in time.
@@ -125,14 +127,14 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
 
 
 def log_in_as_client(service: Service) -> tuple[Service, Tokens]:
-    """Return the tokens of the client itself, which has an id and a secret, and the service without other logins."""
+    """Log the client itself in by its id and secret. Return the service without other logins, and the tokens."""
     service = replace(service, login=replace(service.login, authorize="", device=""))
     with _client(service) as client:
         return service, _tokens(service, client, grant_type="client_credentials")
 
 
 def renew(service: Service, tokens: Tokens) -> Tokens:
-    """Return fresh tokens for those that are over.
+    """Return fresh tokens in place of those that have expired.
 
     Raises:
         NetworkError: The service cannot be reached.
@@ -150,10 +152,10 @@ def renew(service: Service, tokens: Tokens) -> Tokens:
 
 
 def revoke(service: Service, tokens: Tokens) -> bool:
-    """Revoke tokens (RFC 7009), and return False if the service has no way for that.
+    """Revoke tokens (RFC 7009). Return False if the service does not support this.
 
     Raises:
-        NetworkError: The service cannot be reached, or refuses.
+        NetworkError: The service cannot be reached, or it refuses.
     """
     address = service.login.revoke or where_to_revoke(service)
     if not address:
@@ -169,7 +171,7 @@ def revoke(service: Service, tokens: Tokens) -> bool:
 
 
 def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
-    """Return the tokens that the service gives for what is known."""
+    """Return the tokens that the service gives for these parameters."""
     from authlib.common.errors import AuthlibBaseError
 
     check_address(service.login.token)
@@ -196,7 +198,7 @@ def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
 
 @contextmanager
 def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
-    """Yield Authlib's client, which signs in by a secret if there is one."""
+    """Yield Authlib's client, which authenticates by the client's secret if there is one."""
     try:
         from authlib.integrations.requests_client import OAuth2Session
     except ImportError:
@@ -214,7 +216,7 @@ def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
 
 @contextmanager
 def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
-    """Listen on a port of this machine, and yield its address and what browsers bring there."""
+    """Listen on a port of this machine. Yield its address, and a queue of the parameters that browsers bring."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     answers: Queue[dict[str, str]] = Queue()
@@ -235,7 +237,7 @@ def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
             self.wfile.write(page)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Log nothing: the path holds the code."""
+            """Log nothing, since the path contains the code."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -248,7 +250,7 @@ def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
 
 
 def _answer_with(state: str, answers: Queue[dict[str, str]], service: Service) -> str:
-    """Return the code of the answer that has the right state; others are ignored."""
+    """Return the code of the first answer with the right state. Other answers are ignored."""
     ends = time.monotonic() + LOGIN_TIMEOUT
     while (left := ends - time.monotonic()) > 0:
         try:

@@ -1,4 +1,4 @@
-"""The services that accounts log in at by OAuth 2: what they say of themselves, and requests to them."""
+"""The services where accounts log in by OAuth 2: their metadata, and requests to them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ REQUEST_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Service:
-    """A service as a client sees it: its endpoints, and who the client is.
+    """A service and its client: the endpoints of the service, and the id of the client.
 
     Args:
         login: The endpoints.
-        client_id: The client.
-        client_secret: Its password, or nothing.
-        register: Where a client registers itself (RFC 7591), if it has no name yet.
-        resource: What the tokens are for (RFC 8707), or nothing.
-        issuer: The name of the service, which its answers must have (RFC 9207), or nothing.
+        client_id: The id of the client.
+        client_secret: The client's secret, or empty.
+        register: The address where a client registers itself (RFC 7591), if it has no id yet.
+        resource: The resource that the tokens are for (RFC 8707), or empty.
+        issuer: The issuer that the service's answers must name (RFC 9207), or empty.
     """
 
     login: OAuth2
@@ -36,18 +36,18 @@ class Service:
     issuer: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values, with its secret."""
+        """Return it as JSON values, including the secret."""
         return asdict(self)
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> Service:
-        """Return what :meth:`as_json` returned."""
+        """Return the service restored from the values that :meth:`as_json` returned."""
         login = values["login"]
         return cls(**{**values, "login": OAuth2(**{**login, "scopes": tuple(login["scopes"])})})
 
 
 class Refused(NotConfigured):
-    """The service refused a request of the protocol, with a code of its own."""
+    """The service refused a request of the protocol, with an error code."""
 
     def __init__(self, service: str, code: str, description: str) -> None:
         super().__init__(f"{service} refused: {description or code}"[:500])
@@ -55,11 +55,11 @@ class Refused(NotConfigured):
 
 
 def discover(url: str) -> Service:
-    """Return the service that guards an address, as that says itself (RFC 9728 and 8414).
+    """Return the service that issues tokens for an address, according to its metadata (RFC 9728 and 8414).
 
     Raises:
         NetworkError: It cannot be reached.
-        NotConfigured: It does not say how to log in.
+        NotConfigured: Its metadata do not say how to log in.
     """
     resource = _protected_resource(url)
     issuers = resource.get("authorization_servers") or [origin_of(url)]
@@ -68,9 +68,9 @@ def discover(url: str) -> Service:
     if not metadata or not metadata.get("token_endpoint"):
         raise NotConfigured(f"{origin_of(url)} does not say how to log in", hint="set token in its section")
     if str(metadata.get("issuer", issuer)).rstrip("/") != issuer:
-        raise NotConfigured(f"{issuer} calls itself {metadata['issuer']}: it is not the service that was meant")
+        raise NotConfigured(f"{issuer} calls itself {metadata['issuer']}: it is not the expected service")
     if "S256" not in metadata.get("code_challenge_methods_supported", ["S256"]):
-        raise NotConfigured(f"{issuer} does not protect a login by PKCE with S256")
+        raise NotConfigured(f"{issuer} does not support PKCE with S256, which protects a login")
     login = OAuth2(
         token=metadata["token_endpoint"],
         authorize=metadata.get("authorization_endpoint", ""),
@@ -87,7 +87,7 @@ def discover(url: str) -> Service:
 
 
 def where_to_revoke(service: Service) -> str:
-    """Return where the service that gave tokens says that they are revoked (RFC 8414), or nothing.
+    """Return the address in a service's metadata where tokens are revoked (RFC 8414), or an empty string.
 
     Raises:
         NetworkError: It cannot be reached.
@@ -102,11 +102,11 @@ def register(service: Service, address: str) -> Service:
 
     Args:
         service: The service to register at.
-        address: The address to which browsers bring the answer of a login.
+        address: The address to which the service redirects browsers after a login.
 
     Raises:
         NetworkError: The service cannot be reached.
-        NotConfigured: It registers no clients, or refuses this one.
+        NotConfigured: It does not let clients register, or refuses this one.
     """
     if not service.register:
         raise NotConfigured("The service does not let clients register themselves", hint="set client_id in its section")
@@ -127,11 +127,11 @@ def register(service: Service, address: str) -> Service:
 
 
 def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[str, Any]:
-    """Send a form, or JSON, and return the JSON object that comes back.
+    """Send a form or JSON, and return the JSON object in the answer.
 
     Raises:
         NetworkError: The service cannot be reached.
-        Refused: It answers with an error, or with anything else.
+        Refused: It answers with an error, or not with a JSON object.
     """
     import requests
 
@@ -154,7 +154,7 @@ def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[
 
 @contextmanager
 def reaching(url: str) -> Iterator[None]:
-    """Turn a failure to reach a service into a NetworkError, which shows no secret."""
+    """In the ``with`` block, turn a failure to reach a service into a NetworkError that shows no secret."""
     import requests
 
     try:
@@ -164,10 +164,10 @@ def reaching(url: str) -> Iterator[None]:
 
 
 def check_address(url: str) -> None:
-    """Check that credentials may go to an address: it has TLS, or is this machine.
+    """Check that credentials may be sent to an address: it uses TLS, or is on this machine.
 
     Raises:
-        NotConfigured: They may not.
+        NotConfigured: They may not be sent there.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -176,7 +176,7 @@ def check_address(url: str) -> None:
     except ValueError:
         is_here = host == "localhost"
     if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
-        raise NotConfigured(f"{parts.scheme}://{host} is not protected by TLS, so no login goes there")
+        raise NotConfigured(f"{parts.scheme}://{host} is not protected by TLS, so no login is sent there")
 
 
 def origin_of(url: str) -> str:
@@ -186,7 +186,7 @@ def origin_of(url: str) -> str:
 
 
 def _protected_resource(url: str) -> dict[str, Any]:
-    """Return what an address says of itself as a protected resource, or nothing."""
+    """Return the metadata of an address as a protected resource; empty if there are none."""
     import re
 
     import requests
@@ -203,7 +203,9 @@ def _protected_resource(url: str) -> dict[str, Any]:
     found = _first_document(documents) or {}
     resource = str(found.get("resource", ""))
     if resource and not (origin_of(resource) == origin_of(url) and url.startswith(resource.rstrip("/"))):
-        raise NotConfigured(f"{origin_of(url)} calls itself {resource}: a token for that is not for it")
+        raise NotConfigured(
+            f"{origin_of(url)} calls itself {resource}, which is another address: no token is requested for it"
+        )
     return found
 
 

@@ -1,6 +1,6 @@
-"""Paging: lists that come in pages, by cursor, by page number, by Link header.
+"""Paging: reads lists that are paged by cursor, by page number, or by Link header.
 
-Each function is a generator and fetches a page when its first item is needed: ``itertools.islice`` bounds the work.
+Each function is a generator, and fetches a page when its first item is needed. ``itertools.islice`` limits the work.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _PARAMETER = re.compile(r';\s*([^\s;,="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s
 
 
 def by_cursor(fetch: Callable[[str | None], tuple[Sequence[T], str | None]]) -> Iterator[T]:
-    """Yield the items of every page of a list with cursors.
+    """Yield the items of all pages of a list that is paged by cursors.
 
-    It ends at a page without a next cursor, or with one that came before.
+    It ends at a page without a next cursor, or with a cursor that was used before.
 
     Args:
-        fetch: Takes a cursor, None for the first page; returns the page's items and the next cursor or None.
+        fetch: Takes a cursor, or None for the first page; returns the page's items, and the next cursor or None.
     """
     cursor: str | None = None
     seen: set[str | None] = {None, ""}
@@ -40,11 +40,11 @@ def by_cursor(fetch: Callable[[str | None], tuple[Sequence[T], str | None]]) -> 
 
 
 def by_page(fetch: Callable[[int], Sequence[T]], *, size: int) -> Iterator[T]:
-    """Yield the items of every page of a list with pages numbered from 1.
+    """Yield the items of all pages of a list whose pages are numbered from 1.
 
     Args:
         fetch: Takes the number of a page; returns its items.
-        size: The number of items of a full page; a shorter one is the last.
+        size: The number of items of a full page. A shorter page is the last one.
     """
     number = 1
     while True:
@@ -58,17 +58,17 @@ def by_page(fetch: Callable[[int], Sequence[T]], *, size: int) -> Iterator[T]:
 def by_link(
     api: Api, template: str, /, *, query: Query | None = None, items: str | None = None, **segments: str | int
 ) -> Iterator[Json]:
-    """Yield the items of every page of a list whose pages name the next in a ``Link`` header (RFC 8288).
+    """Yield the items of all pages of a list whose pages name the next page in a ``Link`` header (RFC 8288).
 
     Args:
-        api: The client to ask.
+        api: The client of the service.
         template: The first page's path, as in :meth:`Api.get`.
-        query: The first page's query; the links carry it on.
-        items: The key of the list, if a page is an object and not itself the list.
-        segments: The values of the template's names.
+        query: The first page's query. The links contain it for later pages.
+        items: The key of the list, if a page is an object and not the list itself.
+        segments: The values of the names in the template.
 
     Raises:
-        NetworkError: A page holds no such list, or the next one is at another origin, where no credential may go.
+        NetworkError: A page has no such list, or the next page is at another origin, which must not get the credential.
     """
     url = api.url(template, **segments)
     page = api.fetch("GET", template, segments, query=query)
@@ -89,7 +89,7 @@ def by_link(
 
 
 def next_link(response: Response) -> str | None:
-    """Return the target of an answer's ``Link`` with ``rel="next"``, as it is written, or None."""
+    """Return the target of an answer's ``Link`` with ``rel="next"``, unchanged, or None."""
     for target, rest in _LINK.findall(response.header("Link") or ""):
         parameters = {name.lower(): quoted or bare for name, quoted, bare in reversed(_PARAMETER.findall(rest))}
         if "next" in parameters.get("rel", "").lower().split() and "anchor" not in parameters:

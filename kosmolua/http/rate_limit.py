@@ -1,4 +1,4 @@
-"""Rate limiting: what a service's answers say about its limits, and the requests that wait for them."""
+"""Rate limiting: reads a service's limits from its answers, and delays requests accordingly."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from kosmolua.http.messages import Request, Response, origin
 from kosmolua.http.shared_limit import SharedLimit
 
 MIN_EPOCH = 1e9
-"""A Ratelimit-Reset above this is a point in time, as GitHub sends it; below, seconds left, as Render sends it.
+"""A Ratelimit-Reset above this is a point in time, as sent by GitHub; a smaller one is the number of seconds left, as
+sent by Render.
 
 Render's page on rate limiting calls it a point in time too, but its answers and its OpenAPI document do not.
 """
 ROUNDING = 1.5
-"""Seconds by which two answers may disagree about the same end of a window, since they count whole seconds."""
+"""Seconds by which two answers may differ about the end of the same window, since they give whole seconds."""
 _NUMBER = re.compile(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
 POLL_INTERVAL = 1.0
-"""Seconds to wait at a time: the end of the call may come nearer meanwhile."""
+"""The most seconds to wait at a time, since the deadline of the call may move meanwhile."""
 MIN_PAUSE = 0.1
-"""Seconds that other processes wait if a service refuses and does not say how long."""
+"""Seconds that other processes wait if a service refuses a request and does not say for how long."""
 MAX_KNOWN = 1000
-"""How many buckets and routes are kept before those that limit nothing are dropped."""
+"""How many buckets and routes are kept before those that limit nothing are removed."""
 
 
 def is_throttled(response: Response) -> bool:
-    """Return True if a rate limit refused the request: 429, or 403 with nothing left as GitHub has it.
+    """Return True if a rate limit refused the request: status 429, or 403 with no requests left, as from GitHub.
 
-    A 403 for another reason may be the last answer of a window; only its text tells the two apart.
+    The last request of a window may also be answered with 403 for another reason. Only the text tells the two apart.
     """
     if response.status != 403:
         return response.status == 429
@@ -45,7 +46,7 @@ def is_throttled(response: Response) -> bool:
 def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
     """Return the seconds to wait before a retry, or None if the service does not say.
 
-    It is ``Retry-After``, in seconds or as a date (RFC 9110, 10.2.3), or ``Ratelimit-Reset`` if a rate limit refused.
+    This is ``Retry-After``, in seconds or as a date (RFC 9110, 10.2.3); or ``Ratelimit-Reset`` if a rate limit was hit.
 
     Args:
         response: The answer.
@@ -94,7 +95,7 @@ def _date(text: str) -> float | None:
 
 @dataclass
 class _Bucket:
-    """Requests that share a limit: how many are left until when, as its latest answer said."""
+    """Requests that share a limit. It keeps how many are left, and until when, according to the latest answer."""
 
     left: float = math.inf
     resets: float = math.inf
@@ -102,7 +103,7 @@ class _Bucket:
     learned_from: Hashable = None
 
     def learn(self, response: Response, route: Hashable, now: float) -> None:
-        """Adopt what an answer says, unless it is about an earlier window."""
+        """Take over the numbers of an answer, unless they are about an earlier window."""
         refused = is_throttled(response)
         left = 0 if refused else _numeric(response, "Remaining")
         seconds = retry_after(response) if refused else resets_in(response)
@@ -119,15 +120,15 @@ class _Bucket:
 
 
 class RateLimit:
-    """Delays the requests of one account to the rate that the service allows; many threads share it.
+    """Delays the requests of one account to the rate that the service allows. Many threads may share it.
 
-    A service counts requests in buckets and says with each answer how many are left. Here the reads of one origin share
-    a bucket if the service names the same limit for them; a write shares one with writes of its method and address.
-    Requests under way count as used, so that a hundred threads do not all take the last one.
+    A service counts requests in buckets, and says with each answer how many are left. Here, reads at one origin share a
+    bucket if the service names the same limit for them; a write shares a bucket with writes of the same method and
+    address. Requests under way count as used, so that a hundred threads do not all use the last one.
 
     Args:
         clock: Returns monotonic seconds.
-        shared: Tells other processes of this machine, and is told by them, that a limit is used up.
+        shared: Shares with other processes of this machine that a limit is used up.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, shared: SharedLimit | None = None) -> None:
@@ -139,17 +140,17 @@ class RateLimit:
 
     @contextmanager
     def turn(self, request: Request, until: Until) -> Iterator[Callable[[Response], None]]:
-        """Wait until a request may be sent; inside, it counts as under way.
+        """Wait until a request may be sent. Until the ``with`` block ends, it counts as under way.
 
         Args:
             request: The request.
-            until: Returns when the call must be over, by the clock.
+            until: Returns the deadline of the call, by the clock.
 
         Yields:
-            What takes the answer, to learn from it.
+            A function that takes the answer, and learns the limits from it.
 
         Raises:
-            CallError: ``rate_limited``: the request could only be sent after the end of the call.
+            CallError: With the code ``rate_limited``: the request could only be sent after the call's deadline.
         """
         answers: list[Response] = []
         route = _route(request)
@@ -176,7 +177,7 @@ class RateLimit:
         closed = self._shared.left(origin(request.url)) if self._shared else 0.0
         if 0 < closed < until() - now:
             return closed
-        # After a reset one goes ahead alone and learns how many are left.
+        # After a reset, one request is sent alone and learns how many are left.
         left = max(bucket.left, 1) if now >= bucket.resets else bucket.left
         if left > bucket.under_way:
             return 0
@@ -184,7 +185,7 @@ class RateLimit:
         if max(opens, 0) < time_left:
             return opens if opens > 0 else time_left
         if bucket.learned_from != route:
-            return 0  # the limit is known from another route, and the service may count this one apart
+            return 0  # the limit is known from another route, and the service may count this route separately
         raise CallError(
             "rate_limited",
             f"{request.line} was not sent: the service allows no more of these for {max(opens, 1):.0f} s, "
@@ -194,7 +195,7 @@ class RateLimit:
         )
 
     def _filed(self, request: Request, route: Hashable, bucket: _Bucket, answer: Response) -> _Bucket:
-        """Assign the request's route to the limit that an answer names, and return that limit's bucket."""
+        """Assign the request's route to the limit that an answer names, and return the bucket of this limit."""
         limit = _numeric(answer, "Limit")
         if not request.safe or limit is None:
             return bucket

@@ -1,4 +1,4 @@
-"""Rate limits of an account that several processes of a machine share: a small file says until when nothing is sent."""
+"""Rate limits of an account that several processes share: a small file says until when no request may be sent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import IO
 
 
 class SharedLimit:
-    """The moments, by origin, before which no process sends a request with an account.
+    """For one account, the times, by origin, before which no process may send a request.
 
-    A file that cannot be read or written limits nothing: then each process learns for itself.
+    If the file cannot be read or written, it limits nothing, and each process learns the limits for itself.
 
     Args:
         path: The file.
@@ -27,7 +27,7 @@ class SharedLimit:
         self._changed = 0
 
     def left(self, place: str) -> float:
-        """Return the seconds for which nothing may be sent to an origin."""
+        """Return the number of seconds for which no request may be sent to an origin."""
         try:
             changed = os.stat(self._path).st_mtime_ns
             if changed != self._changed:
@@ -39,7 +39,7 @@ class SharedLimit:
         return max(self._known.get(place, 0.0) - self._clock(), 0.0)
 
     def close(self, place: str, seconds: float) -> None:
-        """Have all processes send nothing to an origin for some seconds."""
+        """Make all processes send no requests to an origin for some seconds."""
         until = self._clock() + seconds
         try:
             with self._locked() as file:
@@ -63,12 +63,12 @@ class SharedLimit:
 
                 fcntl.flock(file, fcntl.LOCK_EX)
             except ImportError:
-                pass  # where files have no such lock, the last one who writes wins
+                pass  # the system has no such locks: the last process that writes wins
             yield file
 
 
 def _moments(file: IO[bytes]) -> dict[str, float]:
-    """Return what a file says; nothing if it is not whole."""
+    """Return the times in a file; empty if the file is damaged."""
     try:
         moments = json.loads(file.read())
         return {str(place): float(moment) for place, moment in moments.items()}

@@ -1,4 +1,4 @@
-"""The transport: sends requests over the network, and sends again what may be sent again.
+"""The transport: sends requests over the network, and retries those that may be sent again.
 
 Importing it takes 90 ms, so import it only when the first live call is made.
 """
@@ -33,13 +33,13 @@ from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
 from kosmolua.limits import MIB
 
 DEFAULT_TIMEOUT = 120.0
-"""Seconds that one call may take if the caller sets no end."""
+"""Seconds that one call may take if the caller sets no deadline."""
 CONNECT_TIMEOUT = 10.0
-"""Seconds that a connection may take."""
+"""Seconds that making a connection may take."""
 MAX_FAULT_RETRIES = 3
-"""Retries after a broken connection, or after 500, 502, 503 or 504 for a read."""
+"""The most retries after a broken connection, or, for a read, after 500, 502, 503 or 504."""
 MAX_THROTTLE_RETRIES = 10
-"""Retries after an answer that a rate limit was hit."""
+"""The most retries after an answer that a rate limit was hit."""
 MAX_REDIRECTS = 5
 RETRIED_STATUSES = (500, 502, 503, 504)
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -48,12 +48,12 @@ _QUERY = re.compile(r"\?.*")
 
 
 def jittered(retry: int) -> float:
-    """Return the seconds to wait before a retry, counted from 0: half of one, doubling to 20, less up to half."""
+    """Return the seconds to wait before retry number 0, 1, ...: 0.5, doubled up to 20, minus a random part."""
     return random.uniform(0.5, 1.0) * min(math.ldexp(0.5, retry), 20.0)
 
 
 def _without_queries(record: logging.LogRecord) -> bool:
-    """Cut the query out of what urllib3 logs of a request, since it may hold a credential."""
+    """Remove the query from what urllib3 logs about a request, since it may contain a credential."""
     record.args = tuple(_QUERY.sub("?...", arg) if isinstance(arg, str) else arg for arg in record.args or ())
     return True
 
@@ -63,21 +63,22 @@ for _module in ("urllib3.connection", "urllib3.connectionpool"):
 
 
 class Transport:
-    """Sends the requests of one account; any number of threads may share it.
+    """Sends the requests of one account. Any number of threads may share it.
 
-    Connections are kept and used again. TLS is always verified. CA bundles, and proxies if none is given, come from the
-    environment as with requests, credentials from nowhere but the request: neither ``.netrc`` nor a cookie is sent.
+    Connections are kept and reused. TLS is always verified. CA bundles, and proxies if none is given, come from the
+    environment, as for the requests library. Credentials come only from the request: ``.netrc`` and cookies are not
+    used.
 
-    A read is sent again after 429, 500, 502, 503, 504 or a broken connection; a write only after 429, which says that
-    nothing was done, or if no connection was made.
+    A read is retried after 429, 500, 502, 503, 504 or a broken connection. A write is retried only after 429, which
+    means that nothing was done, or if no connection was made.
 
     Args:
-        size: Connections that are kept, for as many calls at once.
-        max_bytes: Bytes of a decompressed answer; a larger one is refused.
-        rate_limit: Delays requests as the service's rate limit demands.
+        size: How many connections are kept, for this many calls at once.
+        max_bytes: The most bytes of a decompressed answer. A larger one is refused.
+        rate_limit: Delays requests according to the service's rate limits.
         proxy: The URL of a proxy for all requests.
-        backoff: Takes the number of a retry, from 0; returns the seconds to wait if the service names none.
-        sleep: Waits for seconds.
+        backoff: Takes the number of a retry, from 0; returns the seconds to wait if the service does not set them.
+        sleep: Waits for a number of seconds.
     """
 
     def __init__(
@@ -102,25 +103,26 @@ class Transport:
             self._session.mount(scheme, Adapter(size=size, max_bytes=max_bytes))
 
     def close(self) -> None:
-        """Close the connections that are kept, and make no more."""
+        """Close the kept connections. No further ones can be made."""
         self._is_closed = True
         self._session.close()
 
     def send(self, request: Request, *, until: Until | None = None, observe: Observe | None = None) -> Response:
-        """Send a request, again if that is safe and may help, and return the answer, with any status.
+        """Send a request, with retries if they are safe and may help, and return the answer, whatever its status.
 
-        A redirect of a GET or HEAD is followed within the same origin; any other is the answer. An answer of 429 is
-        returned as soon as the wait that it demands would last beyond the end.
+        A redirect of a GET or HEAD is followed within the same origin; any other redirect is returned as the answer. An
+        answer with 429 is returned if the wait that it demands would last beyond the deadline.
 
         Args:
-            request: The request; its own timeout, if it has one, ends it where that is earlier.
-            until: Returns when the call must be over, by :func:`time.monotonic`; by default in
-                :data:`DEFAULT_TIMEOUT`. It ends each phase: connecting, TLS, the head, the body, and waits.
-            observe: Called with each attempt when it is over, in the thread of the caller.
+            request: The request. Its own timeout, if it has one, applies if it is earlier.
+            until: Returns the deadline of the call, on the scale of :func:`time.monotonic`; by default it is
+                :data:`DEFAULT_TIMEOUT` from now. It applies to each phase: connecting, TLS, the head, the body, and
+                waits.
+            observe: Called with each attempt when it has ended, in the caller's thread.
 
         Raises:
-            NetworkError: No complete answer came.
-            CallError: ``rate_limited``, and nothing was sent: a rate limit lasts beyond the end.
+            NetworkError: No complete answer was received.
+            CallError: With the code ``rate_limited``: a rate limit lasts beyond the deadline, and nothing was sent.
         """
         call = _Call(request, _limited(request, until), observe)
         for retry in count():
@@ -153,7 +155,7 @@ class Transport:
                 return outcome
             target = location(request, outcome)
             if not target or origin(target) != origin(request.url):
-                return outcome  # the credential must not go there
+                return outcome  # the credential must not be sent there
             request = replace(request, url=target, query=())
         return Fault(f"it was redirected more than {MAX_REDIRECTS} times", passing=False)
 
@@ -202,7 +204,7 @@ class Transport:
             return fault_of(error)
 
     def _environment(self, url: str) -> Mapping[str, Any]:
-        """Return the proxies and CA bundle for an origin; reading the environment each time would cost a third more."""
+        """Return the proxies and CA bundle for an origin. They are cached, since reading the environment is slow."""
         place = origin(url)
         if place not in self._environments:
             merge = self._session.merge_environment_settings
@@ -237,7 +239,7 @@ class Transport:
 
 @dataclass
 class _Call:
-    """One call of ``send``: its request, its end, and its attempts so far."""
+    """One call of ``send``: its request, its deadline, and its attempts so far."""
 
     request: Request
     until: Until
@@ -247,7 +249,7 @@ class _Call:
 
 
 def _limited(request: Request, until: Until | None) -> Until:
-    """Return when a request that is sent now must be over: by the end of its call, and by its own timeout."""
+    """Return a function for the deadline of a request: that of its call, or of its own timeout if that is earlier."""
     now = time.monotonic()
     latest = now + DEFAULT_TIMEOUT
     call_ends = until or (lambda: latest)
@@ -273,7 +275,7 @@ def _prepare(request: Request) -> requests.PreparedRequest:
 
 @lru_cache
 def _host(scheme: str, netloc: str) -> str:
-    """Return the beginning of a URL as requests prepares it, with the host's name in ASCII."""
+    """Return the beginning of a URL in the form of the requests library, with the host's name in ASCII."""
     prepared = requests.PreparedRequest()
     prepared.prepare_url(f"{scheme}://{netloc}", None)
     return str(prepared.url).removesuffix("/")

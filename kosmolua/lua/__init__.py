@@ -1,1 +1,1 @@
-"""Lua source: parsed, checked and rewritten by the host, which never runs it."""
+"""Lua source: the host parses, checks and rewrites it, but never runs it."""

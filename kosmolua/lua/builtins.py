@@ -1,4 +1,4 @@
-"""Built-in functions: calls of them that fail, or that do not do what was meant."""
+"""Built-in functions: finds calls of them that fail, or that do not do what was meant."""
 
 from __future__ import annotations
 
@@ -8,38 +8,50 @@ from typing import Protocol
 
 from kosmolua.lua.fields import Fields
 from kosmolua.lua.findings import Findings, Mode
+from kosmolua.lua.operators import is_time
 from kosmolua.lua.syntax import Node, key_of
 from kosmolua.lua.values import (
     Builtin,
+    Callee,
     Closure,
     Literal,
-    Missing,
+    Nil,
     Result,
-    Undefined,
     Value,
+    choices_of,
+    is_page,
     is_table,
     item_in,
     item_of,
+    kind_of,
     record_keys,
 )
 
 _FORMAT = re.compile(r"%[-+ #0-9.]*[dsfqgxi]")
 _FOREIGN_PATTERN = re.compile(r"\\\\?[dwsbDWS]")
+_VERB = re.compile(r"%[-+ #0-9.]*[a-zA-Z]")
+_ALTERNATIVES = re.compile(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
+_TIMES = re.compile(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
+MILLISECONDS = 1000
+"""What is slept so long, in seconds, is meant in milliseconds if it is a round number."""
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
 _DATE_WITHOUT_PERCENT = re.compile(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
+_SECONDS = frozenset({"os.date", "os.difftime", "time.format", "math.floor", "math.abs", "math.ceil"})
 NOTHING = {
     "table.sort": "it sorts the list that it gets",
     "table.insert": "it changes the list that it gets",
     "print": "it returns nothing",
 }
-"""Functions that return nothing, each with what it does instead."""
+"""Functions that return nothing, each with a phrase that says what it does instead."""
 KINDS = {
-    **dict.fromkeys(("os.time", "os.clock", "os.difftime", "string.len", "rawlen"), "number"),
+    **dict.fromkeys(("os.time", "os.clock", "os.difftime", "string.len", "rawlen", "time.now", "time.parse"), "number"),
     **dict.fromkeys(("math.floor", "math.ceil", "math.abs", "math.max", "math.min", "math.random"), "number"),
     **dict.fromkeys(("tostring", "type", "string.format", "string.rep", "string.upper", "string.lower"), "string"),
-    **dict.fromkeys(("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode"), "string"),
+    **dict.fromkeys(
+        ("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode", "time.format"), "string"
+    ),
 }
-"""What functions return, in Lua's word for its type, where that is always the same and never nil."""
+"""The Lua types of functions' results, for functions whose result always has the same type and is never nil."""
 PATTERN_METHODS = frozenset({"match", "gmatch", "gsub", "find"})
 
 
@@ -53,7 +65,7 @@ class Reader(Protocol):
         """Return the known value of an expression."""
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Read the body of a function with what its parameters are."""
+        """Read the body of a function, given the values of its parameters."""
 
 
 def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
@@ -61,9 +73,9 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
 
     Args:
         reader: Reads the script.
-        name: Such as ``ipairs`` or ``table.sort``.
-        given: The arguments.
-        values: What each is known to be.
+        name: The function's name, such as ``ipairs`` or ``table.sort``.
+        given: The expressions of the arguments.
+        values: The known value of each argument.
     """
     findings, node, first = reader.findings, given[0], values[0]
     options = given[1] if len(given) > 1 else None
@@ -71,12 +83,14 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
         _check_loop(reader, name, node, first)
     elif name == "print" and options and isinstance(first, Literal) and _FORMAT.search(str(first.value)):
         findings.warn(node, "print does not format", f"print(string.format({node.text}, ...))")
+    elif name in _SECONDS and (wrong := _time_in(given, values)):
+        findings.doubt(wrong, f"{name} takes seconds, not a text", f"time.parse({wrong.text[:40]})")
     elif name == "os.time" and isinstance(first, Literal) and first.kind == "string":
         findings.fail(node, "os.time takes a table, not a text", "time.parse reads a text")
     elif name == "os.date" and isinstance(first, Literal) and _is_foreign_date(first.value):
         findings.warn(node, "os.date has letters with %", '"%Y-%m-%d %H:%M:%S"')
     elif name == "json.decode" and reader.fields.is_plain_table(first):
-        hint = "what a function of app returns is decoded already" if isinstance(first, Result) else "json.encode"
+        hint = "the results of functions under app are decoded already" if isinstance(first, Result) else "json.encode"
         findings.fail(node, "json.decode takes a text, not a table", hint)
     elif name == "parallel.all":
         _check_all(reader, node, first)
@@ -91,19 +105,71 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
             findings.fail(node, "pcall returns several values, not a list", "local ok, result = pcall(f)")
     elif name == "json.encode":
         _check_encode(findings, node, options)
-    elif name == "string.format" and any(each.kind == "nil" for each in given[1:]):
-        findings.warn(node, "nil is formatted", "tostring(value) makes a text of anything")
+    elif name == "string.format":
+        _check_format(reader, node, given[1:], values[1:])
+    elif name in ("error", "assert"):
+        _check_message(findings, name, given, values)
+    elif name == "sleep" and isinstance(first, Literal) and _is_in_milliseconds(first.value):
+        findings.warn(node, "sleep takes seconds, not milliseconds", f"sleep({float(str(first.value)) / 1000:g})")
+    elif name == "time.format" and len(values) > 1 and _is_foreign_date(getattr(values[1], "value", None)):
+        findings.warn(given[1], "time.format has letters with %", '"%Y-%m-%d %H:%M:%S"')
     elif name == "lua_read_doc" and options and options.kind == "string":
         findings.fail(options, "lua_read_doc takes a page, then a table", '{ detail = "signatures" }')
     elif name.startswith("string.") and name[7:] in PATTERN_METHODS and options:
         check_pattern(findings, options)
 
 
+def _time_in(given: Sequence[Node], values: Sequence[Value]) -> Node | None:
+    return next((each for each, value in zip(given, values, strict=True) if is_time(each, value)), None)
+
+
 def check_pattern(findings: Findings, node: Node) -> None:
-    """Note a regular expression where Lua takes a pattern."""
-    if node.kind == "string" and _FOREIGN_PATTERN.search(node.text):
+    """Report a regular expression where Lua takes a pattern."""
+    if node.kind != "string":
+        return
+    if _FOREIGN_PATTERN.search(node.text):
         hint = "Lua's patterns have %d for \\d; regex.match takes regular expressions"
         findings.warn(node, "a backslash means nothing in a pattern", hint)
+    elif _ALTERNATIVES.search(node.text):
+        hint = "match each by itself, or regex.match(text, pattern)"
+        findings.warn(node, "a pattern has no alternatives: | stands for itself", hint)
+    elif _TIMES.search(node.text):
+        hint = "repeat the part, as in %d%d%d%d, or regex.match(text, pattern)"
+        findings.warn(node, "a pattern has no numbers of repetitions: braces stand for themselves", hint)
+
+
+def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
+    """Note nil, a table or a text where a number is formatted."""
+    findings, text = reader.findings, node.text if node.kind == "string" else ""
+    verbs = [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
+    for verb, each, value in zip(verbs, given, values, strict=False):
+        if verb in "sq":
+            continue
+        if each.kind == "nil":
+            findings.warn(each, f"nil cannot be formatted with %{verb}", "%s shows anything")
+        elif isinstance(value, Result) and is_table(value.type) and not value.may_be_error:
+            findings.fail(each, f"{value.source} is a table and cannot be formatted with %{verb}", "%s shows anything")
+        elif isinstance(value, Result) and kind_of(value) == "string":
+            is_word = is_time(each, value) or choices_of(value.type) or reader.fields.choices(value)
+            note = findings.doubt if is_word else findings.warn
+            note(each, f"{value.source} is a text, and %{verb} formats a number", "%s shows anything")
+
+
+def _check_message(findings: Findings, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
+    """Note a message that is meant to be formatted: what follows it is a level, or lost."""
+    place = 0 if name == "error" else 1
+    message = values[place] if len(values) > place + 1 else None
+    if not isinstance(message, Literal) or not _FORMAT.search(str(message.value)):
+        return
+    follows = values[place + 1]
+    if not isinstance(follows, Literal) or follows.value not in (0, 1, 2):
+        node = given[place]
+        findings.warn(node, f"{name} does not format", f"string.format({node.text[:60]}, ...)")
+
+
+def _is_in_milliseconds(value: object) -> bool:
+    """Return True for a round number that is hardly meant in seconds."""
+    return isinstance(value, (int, float)) and value >= MILLISECONDS and value % 500 == 0
 
 
 def _is_foreign_date(text: object) -> bool:
@@ -125,10 +191,12 @@ def returns_value(function: Node) -> bool:
 
 
 def _check_loop(reader: Reader, name: str, node: Node, value: Value) -> None:
-    if isinstance(value, (Missing, Undefined)):
+    if isinstance(value, Nil):
         reader.findings.fail_on_nil(node, value, "go through")
     elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
         reader.findings.fail(node, f"{name} goes through a table, not a {value.kind}", "for i = 1, n do counts")
+    elif name == "pairs" and isinstance(value, Result) and is_page(value.type):
+        reader.fields.is_no_list(node, value, "a loop over items")
     elif name == "ipairs" and isinstance(value, Result) and record_keys(value.type) is not None:
         reader.fields.is_no_list(node, value, "ipairs")
 
@@ -148,7 +216,7 @@ def _check_all(reader: Reader, node: Node, value: Value) -> None:
             reader.enter(branch, [])
         elif isinstance(branch, Result) and called and called.kind == "function_call":
             hint = f"function() return {called.text[:60]} end"
-            reader.findings.fail(called, "parallel.all takes functions, and this calls one before", hint)
+            reader.findings.fail(called, "parallel.all takes functions, but this calls the function first", hint)
 
 
 def _check_map(reader: Reader, node: Node, values: Sequence[Value]) -> None:
@@ -157,9 +225,20 @@ def _check_map(reader: Reader, node: Node, values: Sequence[Value]) -> None:
         reader.fields.is_no_list(node, first, "parallel.map", fails=True)
     elif isinstance(first, Closure):
         reader.findings.fail(node, "parallel.map takes the list first, then the function", "parallel.map(list, f)")
+    elif len(values) > 1 and isinstance(values[1], Callee) and isinstance(item := item_in(first), Result):
+        _check_passed(reader, node, values[1], item)
     elif len(values) > 1 and isinstance(values[1], Closure):
         with reader.findings.at_least(Mode.POSSIBLE):
             reader.enter(values[1], [item_in(first)])
+
+
+def _check_passed(reader: Reader, node: Node, callee: Callee, item: Result) -> None:
+    """Report records that are passed to a function of an integration as if they were its arguments."""
+    keys, names = record_keys(item.type) or [], [each.name for each in callee.function.parameters]
+    if keys and not set(keys) <= set(names):
+        example = f"{names[0]} = item.{'id' if 'id' in keys else keys[0]}" if names else ""
+        hint = f"function(item) return {callee.function.name}({{ {example} }}) end"
+        reader.findings.fail(node, f"{callee.function.name} would get {item.source} as its arguments", hint)
 
 
 def _check_order(reader: Reader, node: Node, value: Value, order: Value) -> None:

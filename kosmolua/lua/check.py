@@ -1,4 +1,4 @@
-"""The check of a script before it runs: what is certain to fail, what is likely to, and what it may do."""
+"""The check of a script before it runs: finds what is certain or likely to fail, and what the script may do."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kosmolua.lua.syntax import SyntaxProblem, parse
 from kosmolua.lua.values import Secrets, Value
 
 MAX_FINDINGS = 50
-"""Findings of one script; those that follow are left out."""
+"""The most findings for one script; further ones are left out."""
 MAX_LINE = 1_000
-"""Characters of a line that are searched for the idiom of another language."""
+"""The most characters of a line that are searched for an idiom of another language."""
 
 _COMMENT = re.compile(r"--(?!\s*$).*")
-"""A comment of Lua; ``n--`` at the end of a line is a decrement of another language."""
+"""Matches a comment, except ``n--`` at the end of a line, which is a decrement in other languages."""
 _BLOCK = re.compile(r"(?:if|for|while|repeat|do|(?:local\s+)?function)\b")
 
 
@@ -30,15 +30,15 @@ class Report(NamedTuple):
     """The result of a check.
 
     Args:
-        findings: In the order of the source.
-        bill: What the script may do, each once, in the order of the source.
-        is_lua: Whether it could be parsed. A run leaves the error to Lua itself if it could not.
-        is_read: False for a script that is too long or too deeply nested to be read.
+        findings: The findings, in the order of the source.
+        bill: The effects that the script may have, each once, in the order of the source.
+        is_lua: True if the script could be parsed. If not, Lua itself reports the error when it is run.
+        is_read: False if the script is too long or too deeply nested to be checked.
         unconfigured: The errors of calls with accounts that are not configured, or integrations that cannot be loaded,
-            by place.
-        dropped: The functions whose results the script uses nowhere, such as ``render2.list_services``.
-        session: What is known of the globals after it, for the next chunk of a session.
-        is_read_only: Whether it certainly changes nothing; False also if that cannot be proved.
+            by their places in the script.
+        dropped: The functions whose results the script never uses, such as ``render2.list_services``.
+        session: The known values of globals after it, for the next chunk of a session.
+        is_read_only: True if it is proved that the script changes nothing.
     """
 
     findings: list[Finding]
@@ -52,14 +52,14 @@ class Report(NamedTuple):
 
     @property
     def errors(self) -> list[Finding]:
-        """The findings that are certain to fail."""
+        """The findings about what is certain to fail."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
     def refusal(self) -> CheckFailed | NotConfigured | PluginFault | None:
-        """Return the error of a script that is certain to fail, or None.
+        """Return the error for a script that is certain to fail, or None.
 
-        If all that is wrong is what the user has to set up, an account or a plugin, it is the error that the call would
-        raise: it says what to do.
+        If the only problem is an account or a plugin that the user must set up, this is the error that the call would
+        raise, since it says what to do.
         """
         if not self.errors:
             return None
@@ -74,7 +74,7 @@ class Report(NamedTuple):
         )
 
     def summary(self) -> str:
-        """Return the bill in a line: ``reads render2.list_services (production); ...``; nothing if it is empty."""
+        """Return the bill on one line, such as ``reads render2.list_services (production); ...``; it may be empty."""
         parts = []
         for effect in dict.fromkeys(charge.effect for charge in self.bill):
             calls = ", ".join(f"{each.path} ({each.account})" for each in self.bill if each.effect == effect)
@@ -83,18 +83,21 @@ class Report(NamedTuple):
 
 
 def syntax_hint(source: bytes, message: str) -> str:
-    """Return what Lua has for the idiom of another language that keeps a source from being Lua; nothing if unknown.
+    """Return the Lua spelling of another language's idiom that causes a syntax error, or an empty string if unknown.
 
     Args:
         source: The source.
-        message: What Lua says of it.
+        message: Lua's error message.
     """
     if "jumps into the scope of" in message:
-        return "put the lines between goto and label into do ... end, or declare the local before"
+        return "put the lines between goto and label into do ... end, or declare the local before the goto"
     script = parse(source)
     if script is None or not script.problems:
         return ""
-    return _misspelt(script.problems[0], source.decode("utf-8", "replace").split("\n")).hint
+    hint = _misspelt(script.problems[0], source.decode("utf-8", "replace").split("\n")).hint
+    if not hint and "'end' expected (to close" in message:
+        return "each function, if, for and while has an end of its own: one further in lacks it"
+    return hint
 
 
 class Checker:
@@ -102,7 +105,7 @@ class Checker:
 
     Args:
         catalog: The integrations and accounts.
-        secrets: The secrets that the scripts may use, or None if that is not known.
+        secrets: The secrets that scripts may use, or None if they are not known.
     """
 
     def __init__(self, catalog: Catalog, secrets: Secrets | None = None) -> None:
@@ -112,12 +115,12 @@ class Checker:
     def check(self, source: str | bytes, known: Mapping[str, Value] | None = None) -> Report:
         """Return the problems of a script and what it may do, without running it.
 
-        A script that is too long or too deeply nested to be read has an empty report.
+        If the script is too long or too deeply nested to be read, the report is empty.
 
         Args:
             source: The script.
-            known: The globals of a session, each with what it is known to be, if it is a chunk of one. Since earlier
-                chunks may have changed what there is, hardly anything is certain then.
+            known: For a chunk of a session, the known values of its globals. Since earlier chunks may have changed
+                other values, few findings are then certain.
         """
         script = parse(source)
         if script is None:
@@ -131,7 +134,9 @@ class Checker:
             return Report([Finding(error.line or 1, 1, "error", error.what.split(": ", 1)[-1])], [])
         try:
             reading = Reading(self._catalog, script.root, header.params, known, self._secrets)
-            if held := reading.held():  # what a variable holds that changes is known at the end, so it is read again
+            if (
+                held := reading.held()
+            ):  # the values of variables that change are known only at the end, so the script is read again
                 reading = Reading(self._catalog, script.root, header.params, known, self._secrets, held)
         except RecursionError:
             return Report([], [], is_read=False)
@@ -146,7 +151,7 @@ class Checker:
 
 
 def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
-    """Return the finding of a syntax error; of an idiom of another language, with what Lua has for it."""
+    """Return the finding for a syntax error. For an idiom of another language it has the Lua spelling as its hint."""
     last = min(max(problem.last_line, problem.line + 1), len(lines))
     numbers = range(problem.line, last + 1) if problem.missing[:1] != "]" else ()
     for number in numbers:
@@ -163,7 +168,7 @@ def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
     if problem.missing:
         message = f"syntax error: '{problem.missing}' is missing"
     elif problem.last_line > problem.line or _BLOCK.match(problem.near):
-        message = "syntax error: what begins here has no end"
+        message = "syntax error: the part that begins here has no end"
     else:
         message = f"syntax error near '{problem.near}'"
     return Finding(problem.line, problem.column, "error", message)

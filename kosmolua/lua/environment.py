@@ -1,6 +1,6 @@
 """The environment of a script: the globals and the libraries that every script has.
 
-Those beside Lua's own are read from ``globals.lua``, which is also what editors get.
+Those that are not Lua's own are read from ``globals.lua``, which editors get too.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _GLOBAL = re.compile(r"^(?:function )?(\w+)(?:\.(\w+))?(?: = |\()", re.MULTILINE
 
 
 def definitions() -> str:
-    """Return LuaCATS definitions of what scripts have beside Lua's own library."""
+    """Return LuaCATS definitions of the globals that scripts have in addition to Lua's own library."""
     text = get_data("kosmolua.lua", "globals.lua")
     assert text is not None, "globals.lua is not in the package"
     return text.decode().strip()
 
 
 def _read() -> tuple[frozenset[str], dict[str, frozenset[str]]]:
-    """Return the names of all globals, and the fields of those that are libraries."""
+    """Return the names of all globals, and the fields of the libraries among them."""
     text = definitions()
     fields = {name: set(_FIELD.findall(block)) for block, name in _LIBRARY.findall(text)}
     for line in _LUA_LIBRARIES.strip().splitlines():
@@ -54,4 +54,4 @@ GLOBALS, LIBRARIES = _read()
 """Every global name, and the fields of each library."""
 STRING_METHODS = LIBRARIES["string"]
 ERROR_KEYS = STRING_METHODS.union(*(_FIELD.findall(block) for block in _ERROR.findall(definitions())))
-"""What a script may look up in the error that ``pcall`` returns: a field of a table, or a method of a text."""
+"""Keys that a script may look up in an error from ``pcall``: fields of an error table, or methods of a string."""

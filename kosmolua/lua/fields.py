@@ -1,7 +1,8 @@
-"""Fields: what a table is known to have under a key, from ``app`` down to the fields of results."""
+"""Fields: finds the known value of a table's field, from ``app`` down to the fields of results."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -13,34 +14,47 @@ from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node, keys_of
 from kosmolua.lua.values import (
     UNKNOWN,
+    Absent,
     Branch,
     Builtin,
     Callee,
     Library,
     Literal,
     Missing,
+    Nil,
     Result,
     Secrets,
-    Undefined,
     Value,
+    choices_of,
     field_of,
     is_list,
     is_optional,
     is_table,
     is_text,
     item_in,
+    items_of,
     lists_in,
     near_field,
+    near_key,
     record_keys,
 )
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SCRIPTS, SERVERS, lua_path, qualified, root_and_name
+from kosmolua.schema.types import ANY, NUMBER, STRING, Record, Type
 from kosmolua.suggestions import did_you_mean, listed
 
 MAX_KEYS = 24
-"""Keys of a result that a message names."""
-_NO_CHARACTERS = "a text has no characters by number"
+"""The most keys of a result that a message names."""
+CODE = "the code of an error"
+"""What messages call it."""
+ERROR_FIELDS: dict[str, Type] = {
+    **dict.fromkeys(("code", "message", "hint", "param", "request_id", "path", "account"), STRING),
+    **dict.fromkeys(("status", "retry_after"), NUMBER),
+    **dict.fromkeys(("retryable", "body"), ANY),
+}
+"""What the error of a call has."""
+_NO_CHARACTERS = "a text cannot be indexed by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
 
 
@@ -48,7 +62,7 @@ class Charge(NamedTuple):
     """One effect that a script may have.
 
     Args:
-        effect: What it does, such as ``read``.
+        effect: The effect, such as ``read``.
         path: The function, such as ``render2.list_services``.
         account: The account, or ``*`` if the script computes it.
     """
@@ -59,7 +73,7 @@ class Charge(NamedTuple):
 
 
 class Target(Protocol):
-    """The meaning of a path."""
+    """The target of a path."""
 
     @property
     def account(self) -> str:
@@ -76,7 +90,7 @@ class Catalog(Protocol):
         """Return the names of the roots under ``app``."""
 
     def listed(self, name: str) -> Integration:
-        """Return an integration without starting or reaching anything for it, or raise a KosmoError."""
+        """Return an integration without starting a process or connecting to a service, or raise a KosmoError."""
 
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
@@ -86,15 +100,15 @@ class Catalog(Protocol):
 
 
 class Fields:
-    """Finds the value of a field, and collects what the script may do.
+    """Finds the values of fields, and collects the effects that the script may have.
 
     Args:
         catalog: The integrations and accounts.
         scopes: The variables of the script.
-        findings: Gets what is wrong.
+        findings: Collects the problems that are found.
 
-    ``bill`` has what the script names of the integrations, each once, and ``unconfigured`` the error of each place
-    that calls with an account that is not configured, or an integration that cannot be loaded.
+    ``bill`` lists the effects of all functions that the script names, each once. ``unconfigured`` has the errors of
+    calls with an account that is not configured, or an integration that cannot be loaded, by their places.
     """
 
     def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
@@ -105,8 +119,8 @@ class Fields:
         self._findings = findings
 
     def under(self, node: Node, value: Value, key: str | None) -> Value:
-        """Return the value of a field; the key is None if it is computed."""
-        if isinstance(value, (Missing, Undefined)):
+        """Return the known value of a field. The key is None if it is computed."""
+        if isinstance(value, Nil):
             self._findings.fail_on_nil(node.get("table") or node, value, "index")
         elif isinstance(value, Branch):
             return self._under_app(node, value, key)
@@ -114,7 +128,7 @@ class Fields:
             self._check_secret(node, value, key)
         elif isinstance(value, Callee):
             hint = f"call it: {(node.get('table') or node).text}({{ ... }}).{key or 'name'}"
-            self._findings.fail(node, f"{value.path} is a function, and is not called here", hint)
+            self._findings.fail(node, f"{value.path} is a function, but is not called here", hint)
         elif key is None or key in self._scopes.fields:
             return UNKNOWN
         elif isinstance(value, Library):
@@ -123,14 +137,17 @@ class Fields:
             if value.name in self._scopes.escaping:
                 return UNKNOWN
             there = f"it has {listed(sorted(LIBRARIES[value.name]), MAX_KEYS)}"
-            hint = idioms.FIELDS.get(key) or did_you_mean(key, LIBRARIES[value.name]) or there
+            of_tables = idioms.OF_TABLES.get(key) if value.name == "table" else None
+            hint = of_tables or idioms.FIELDS.get(key) or did_you_mean(key, LIBRARIES[value.name]) or there
             return Missing(f"'{value.name}.{key}'", hint)
         elif isinstance(value, Result):
             return self._under_result(node, value, key)
         elif isinstance(value, Literal) and value.kind == "string" and self._is_no_method(key):
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
-            self._findings.fail(node, f"a {value.kind} has no '{key}'", idioms.FIELDS.get(key, ""))
+            is_place = value.node is not None and value.node.kind == "identifier"
+            hint = "for _, item in ipairs(list) do: the first of the two is the place" if is_place else ""
+            self._findings.fail(node, f"a {value.kind} has no '{key}'", hint or idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind == "table" and self._lacks(value.node, key):
             if key in idioms.FIELDS and value.node and len(value.node.children) > len(keys_of(value.node)):
                 self._findings.warn(node, f"a list has no '{key}'", idioms.FIELDS[key])
@@ -138,7 +155,7 @@ class Fields:
         return UNKNOWN
 
     def _check_secret(self, node: Node, secrets: Secrets, key: str | None) -> None:
-        """Note a secret that nobody gave."""
+        """Report a secret that was not given to the run."""
         if key is None or key in secrets.names:
             return
         there = f"there are {listed(secrets.names, MAX_KEYS)}" if secrets.names else f"--secret {key}=SOURCE gives one"
@@ -147,17 +164,17 @@ class Fields:
         self._findings.fail(node, f"there is no secret called '{key}'", hint, mode=mode)
 
     def _lacks(self, table: Node | None, key: str) -> bool:
-        """Return True if a table that is written out never has a key, since nothing in the script can add it."""
+        """Return True if a table constructor lacks a key, and nothing in the script can add it."""
         if table is None or self._scopes.may_extend(table):
             return False
         return key not in keys_of(table) and not any(field.text.startswith("[") for field in table.children)
 
     def _is_no_method(self, key: str) -> bool:
-        """Return True if texts have no such method, and the script cannot have added one."""
+        """Return True if strings have no such method, and the script cannot have added one."""
         return key not in STRING_METHODS and "string" not in self._scopes.escaping
 
     def is_plain_table(self, value: Value) -> bool:
-        """Return True if a value is certainly a table without a metatable, if it is not nil."""
+        """Return True if a value is certainly nil or a table without a metatable."""
         if self._scopes.may_bend_tables:
             return False
         if isinstance(value, Result):
@@ -165,13 +182,13 @@ class Fields:
         return isinstance(value, Literal) and value.kind == "table"
 
     def has_only_names(self, table: Node) -> bool:
-        """Return True if a table that is written out has names alone, and nothing in the script can add an item."""
+        """Return True if a table constructor has only named keys, and nothing in the script can add a list item."""
         if not table.children or self._scopes.may_extend(table):
             return False
         return "table" not in self._scopes.globals and len(keys_of(table)) == len(table.children)
 
     def at(self, node: Node, value: Value, index: object) -> Value:
-        """Return the item of a value at a number."""
+        """Return the known item of a value at a number."""
         if isinstance(value, Literal) and value.kind == "string":
             self._findings.warn(node, _NO_CHARACTERS, _ONE_CHARACTER)
         if not isinstance(value, Result):
@@ -187,20 +204,34 @@ class Fields:
         return item_in(value)
 
     def is_no_list(self, node: Node, value: Result, use: str, *, fails: bool = False) -> None:
-        """Note that a record is used as a list."""
+        """Report that a record is used as a list."""
         lists = lists_in(value.type)
         hint = f"the list is {node.text if node.kind == 'identifier' else 'result'}.{lists[0]}" if lists else ""
         message = f"{use} needs a list, and {value.source} has the keys {', '.join(record_keys(value.type) or ())}"
         note = self._findings.fail if fails else self._findings.warn
         note(node, message, hint)
 
+    def choices(self, value: Result) -> tuple[object, ...]:
+        """Return what a field may be, as far as a parameter that lists are filtered with says it; none if unknown."""
+        if value.part_of is None or not is_text(value.type):
+            return ()
+        record, key = value.part_of
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
+        for integration in {charge.path.partition(".")[0] for charge in self.bill}:
+            for function in self._catalog.listed(integration).functions.own.values():
+                items = items_of(function.returns) if function.returns else []
+                if any(item.name == record.name for item in items):
+                    parameter = next((each for each in function.parameters if each.name == name), None)
+                    return choices_of(parameter.type) if parameter else ()
+        return ()
+
     def resolve(self, node: Node, path: str, *, mode: Mode | None = None) -> None:
-        """Note why a path means nothing, or why its account cannot be used.
+        """Report why a path does not exist, or why its account cannot be used.
 
         Args:
             node: The place of the mistake.
-            path: As the catalog takes it.
-            mode: How certain that is, if not as certain as the part that is being read.
+            path: The path, in the form for the catalog.
+            mode: How certain this is, if it is not as certain as the part that is being read.
         """
         try:
             self._catalog.resolve(path)
@@ -211,23 +242,32 @@ class Fields:
         keys = record_keys(value.type)
         if keys is not None and key not in keys:
             near = near_field(value.type, key)
-            if value.may_be_error and (key in ERROR_KEYS or not near):
+            if value.may_be_call_error and key in ERROR_FIELDS:
+                return Result(ERROR_FIELDS[key], CODE if key == "code" else f"'{key}'")
+            if value.may_be_error and (key in ERROR_KEYS or not (near or value.may_be_call_error)):
                 return UNKNOWN
+            if value.may_be_call_error:
+                keys += sorted(ERROR_FIELDS)
+                near = near or near_key(key, ERROR_FIELDS)
             hint = f"did you mean '{near}'?" if near else idioms.FIELDS.get(key, "")
+            if value.source == f"'{key}'" or value.source == f"an item of '{key}s'":
+                hint = f"it is the {key} itself: leave .{key} out"
             self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
-            return UNKNOWN
+            return UNKNOWN if value.may_be_error else Absent(node)
         if value.may_be_error and key in ERROR_KEYS:
             return UNKNOWN
         if is_list(value.type):
-            if key in idioms.FIELDS:
-                self._findings.warn(node, f"{value.source} is a list and has no '{key}'", idioms.FIELDS[key])
+            if instead := idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key):
+                self._findings.warn(node, f"{value.source} is a list and has no '{key}'", instead)
             if self._scopes.may_extend_tables:
                 return UNKNOWN
-            return Missing(f"'{key}' of a list", idioms.FIELDS.get(key, ""))
+            return Missing(f"'{key}' of a list", idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key, ""))
         if is_text(value.type) and self._is_no_method(key):
-            return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
+            itself = f"{value.source} is the text itself" if value.part_of else ""
+            return Missing(f"'{key}' of a text", idioms.FIELDS.get(key) or itself)
         field = field_of(value.type, key)
-        return Result(field, f"'{key}'", is_optional(value.type, key)) if field else UNKNOWN
+        part = (value.type, key) if isinstance(value.type, Record) else None
+        return Result(field, f"'{key}'", is_optional(value.type, key), part_of=part) if field else UNKNOWN
 
     def _under_app(self, node: Node, branch: Branch, key: str | None) -> Value:
         if branch.depth == 0:
@@ -260,7 +300,7 @@ class Fields:
         try:
             return self._catalog.listed(name)
         except PluginError as error:
-            if root_and_name(name)[0] != SERVERS:  # the tools of a server that was never started are not known
+            if root_and_name(name)[0] != SERVERS:  # the tools of a server that was never started are unknown
                 self._fail(node, PluginFault.unloadable(name, error))
         except KosmoError as error:
             self._fail(node, error)
@@ -277,7 +317,7 @@ class Fields:
             try:
                 shown = self._catalog.resolve(f"{branch.integration}.{account}.{function.name}").account
             except KosmoError:
-                shown = account  # a call of it is reported at the call
+                shown = account  # an unknown account is reported at the call
         path = f"{branch.integration}.{function.name}"
         self.bill[Charge(function.effect, path, shown)] = None
         integration = self._catalog.listed(branch.integration)
@@ -285,5 +325,5 @@ class Fields:
 
 
 def mode_of(integration: Integration) -> Mode | None:
-    """Return how certain it is what an integration has: the tools of a server may be others by now."""
+    """Return how certain an integration's functions are known: the tools of a server may have changed since."""
     return Mode.POSSIBLE if integration.carrier else None

@@ -8,18 +8,18 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node
-from kosmolua.lua.values import Missing, Undefined
+from kosmolua.lua.values import Absent, Nil, Undefined
 
 
 class Finding(NamedTuple):
     """A certain or a probable problem in a script.
 
     Args:
-        line: Counted from 1.
-        column: Counted from 1.
-        severity: ``error`` for what is certain to fail, else ``warning``.
+        line: The line, counted from 1.
+        column: The column, counted from 1.
+        severity: ``error`` if the script is certain to fail, else ``warning``.
         message: What is wrong.
-        hint: What to write instead, or nothing.
+        hint: What to write instead, or empty.
     """
 
     line: int
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
     @property
     def advice(self) -> str:
-        """What is wrong, and what to write instead."""
+        """The message, with the hint in parentheses."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
@@ -51,51 +51,70 @@ class Mode(IntEnum):
 
 
 class Findings:
-    """Collects findings while a script is read. ``mode`` is that of the part that is being read."""
+    """Collects findings while a script is read. ``mode`` is the certainty of the part that is being read."""
 
     def __init__(self) -> None:
         self.mode = Mode.CERTAIN
         self._found: dict[tuple[int, int], Finding] = {}
+        self._grave: set[tuple[int, int]] = set()
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(sorted(self._found.values(), key=lambda each: (each.line, each.column)))
 
     def warn(self, node: Node, message: str, hint: str = "") -> None:
-        """Note something that is likely wrong. Of several things about one place the first is kept."""
+        """Add a finding about something probably wrong. Of several findings about one place, the first is kept."""
         self._found.setdefault((node.start, node.end), Finding(node.line, node.column, "warning", message, hint))
 
     def fail(self, node: Node, message: str, hint: str = "", *, mode: Mode | None = None) -> None:
-        """Note something that fails if it is reached: an error if it is certain to be.
+        """Add a finding about something that fails if it is reached. It is an error if that is certain, else a warning.
 
         Args:
             node: The place of the mistake.
             message: What is wrong.
-            hint: What to write instead, or nothing.
-            mode: How certain it is, if not as certain as the part that is being read.
+            hint: What to write instead, or empty.
+            mode: How certain this is, if it is not as certain as the part that is being read.
         """
         if (self.mode if mode is None else mode) is not Mode.CERTAIN:
             self.warn(node, message, hint)
+            if mode is None:
+                self._fails_if_reached(node)
             return
         found = self._found.get((node.start, node.end))
         if found is None or found.severity == "warning":
             self._found[node.start, node.end] = Finding(node.line, node.column, "error", message, hint)
 
-    def fail_on_nil(self, node: Node, value: Missing | Undefined, verb: str) -> None:
-        """Note that something is done with nil: ``verb`` says what, as in ``to call it``."""
-        if isinstance(value, Undefined):
+    def doubt(self, node: Node, message: str, hint: str = "") -> None:
+        """Add a warning about something that fails if values have the types that are declared for them."""
+        self.warn(node, message, hint)
+        self._fails_if_reached(node)
+
+    def harden(self) -> None:
+        """Make an error of what fails wherever it is reached, for a script that may have changed something by then."""
+        for place in self._grave & self._found.keys():
+            self._found[place] = self._found[place]._replace(severity="error")
+
+    def _fails_if_reached(self, node: Node) -> None:
+        if self.mode is not Mode.PROTECTED:
+            self._grave.add((node.start, node.end))
+
+    def fail_on_nil(self, node: Node, value: Nil, verb: str) -> None:
+        """Add a finding about an operation on nil. ``verb`` names the operation, as in ``to call it``."""
+        if isinstance(value, Absent):
+            self._fails_if_reached(value.node)
+        elif isinstance(value, Undefined):
             message = f"nothing defines '{value.name}': it is nil, and to {verb} it fails"
             self.fail(node, message, value.hint)
         elif value.what != "nil":
             self.fail(node, f"there is no {value.what}: it is nil, and to {verb} it fails", value.hint)
 
     def undefined(self, node: Node, value: Undefined) -> None:
-        """Note that nil is used for a name that nothing defines. ``await`` is an error: what follows it is a call."""
+        """Add a finding about a name that nothing defines. ``await`` is an error, since a call follows it."""
         mode = Mode.CERTAIN if value.name in ("await", "async") else Mode.POSSIBLE
         self.fail(node, f"nothing defines '{value.name}', so it is nil", value.hint, mode=mode)
 
     @contextmanager
     def at_least(self, mode: Mode) -> Iterator[None]:
-        """Read a part that is no more certain than a mode says."""
+        """In the ``with`` block, treat findings as no more certain than a mode says."""
         before, self.mode = self.mode, max(self.mode, mode)
         try:
             yield

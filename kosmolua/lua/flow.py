@@ -1,4 +1,4 @@
-"""Flow: what a variable holds that changes, and what a function of the script returns."""
+"""Flow: finds the values of variables that change, and of results of the script's functions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kosmolua.lua.values import UNKNOWN, Closure, Missing, Result, Undefined, Va
 from kosmolua.schema.types import ANY, List, Record, Type
 
 Held = Mapping["int | str", Value]
-"""What each variable that changes may hold: a local one by the place of its declaration, a global by its name."""
+"""The possible value of each variable that changes. Locals are identified by their declarations, globals by name."""
 NOTHING_HELD: Held = MappingProxyType({})
 MAX_SOURCES = 2
-"""Sources of a value that a message names."""
+"""The most sources of a value that a message names."""
 
 
 class Flow:
@@ -34,11 +34,11 @@ class Flow:
         self._open: list[int] = []
 
     def assign(self, target: Node, value: Value) -> None:
-        """Note the value of a declaration or an assignment.
+        """Record the value of a declaration or an assignment.
 
         Args:
-            target: The name.
-            value: What it gets; a value that is certainly nil says nothing.
+            target: The node of the variable's name.
+            value: The value that it gets. A value that is certainly nil is ignored.
         """
         variable = self._scopes.variable(target)
         if variable is None and self._scopes.may_share_globals:
@@ -50,13 +50,20 @@ class Flow:
             self._expected[variable.start] = variable.changes + 1
             self._assigned[variable.start].append(value)
 
+    def give_to(self, parameter: Node, value: Value, calls: int) -> None:
+        """Note what one of the calls of a function gives to a parameter that never changes."""
+        variable = self._scopes.variable(parameter)
+        if variable and not variable.changes:
+            self._expected[variable.start] = calls
+            self._assigned[variable.start].append(value)
+
     def held(self) -> Held:
-        """Return what is known of the variables all of whose assignments were read."""
+        """Return the known values of variables for which all assignments were read."""
         values = {key: joined(found) for key, found in self._assigned.items() if len(found) == self._expected[key]}
         return {key: value for key, value in values.items() if value is not UNKNOWN}
 
     def open(self, closure: Closure) -> None:
-        """Begin to read the body of a function."""
+        """Begin the body of a function, whose returns are then recorded."""
         self._open.append(closure.node.start)
 
     def close(self) -> None:
@@ -64,18 +71,18 @@ class Flow:
         self._open.pop()
 
     def give(self, value: Value) -> None:
-        """Note the first value of a ``return`` of the function that is being read."""
+        """Record the first value of a ``return`` in the function that is being read."""
         if self._open:
             self._returned[self._open[-1]].append(value)
 
     def returned(self, closure: Closure) -> Value:
-        """Return what is known of the first value that a function returns; nothing while it is being read."""
+        """Return the known first value that a function returns. It is unknown while the function is being read."""
         start = closure.node.start
         return UNKNOWN if start in self._open else joined(self._returned[start])
 
 
 def joined(values: Sequence[Value]) -> Value:
-    """Return what is known of a value that is one of several, or nil."""
+    """Return the known value of something that is one of several values, or nil."""
     found = [value for value in values if not isinstance(value, (Missing, Undefined))]
     results = [value for value in found if isinstance(value, Result)]
     if not results or len(results) < len(found):
@@ -89,11 +96,12 @@ def joined(values: Sequence[Value]) -> Value:
         " or ".join(sources[:MAX_SOURCES]) + (" or others" if len(sources) > MAX_SOURCES else ""),
         may_be_null=any(each.may_be_null for each in results),
         may_be_error=any(each.may_be_error for each in results),
+        may_be_call_error=all(each.may_be_call_error for each in results),
     )
 
 
 def _common(one: Type, other: Type) -> Type:
-    """Return a type that both fit: a record with the keys of both, or a list."""
+    """Return a type for the values of two types: a record with the keys of both, or a list."""
     if one is other or one == other:
         return one
     if isinstance(one, List) and isinstance(other, List):

@@ -1,11 +1,11 @@
-"""The header of a script: the comment at its beginning that says what it does and what it takes.
+"""The header of a script: the comment at its beginning that describes it and declares its parameters.
 
     --- Lists the deploys of the last days.
     ---@param days? integer How many days back (default: 7)
     ---@param status "live"|"failed" Which ones
     ---@return table[] deploys
 
-It is written in LuaCATS. A comment that belongs to a function right below it is not a header.
+It is written in LuaCATS. A comment that belongs to a function directly below it is not a header.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _DEFAULT = re.compile(r"\(default:\s*(\"[^\"]*\"|[^()]*)\)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Header:
-    """What a script says of itself.
+    """A script's description of itself.
 
     Args:
-        doc: What it does; the first line is the summary. Empty if nothing is said.
-        parameters: What it takes, in order.
-        returns: The type of what it returns, or None if that is not said.
-        is_declared: True if it has ``@param`` or ``@return``; without, anything can be passed.
+        doc: The description of the script, whose first line is the summary; empty if there is none.
+        parameters: The parameters, in order.
+        returns: The type of the returned value, or None if it is not declared.
+        is_declared: True if there is a ``@param`` or ``@return``; if False, any arguments can be passed.
     """
 
     doc: str = ""
@@ -48,12 +48,12 @@ class Header:
 
     @property
     def summary(self) -> str:
-        """The first line of what it does."""
+        """The first line of the description."""
         return self.doc.partition("\n")[0]
 
     @property
     def params(self) -> Record | None:
-        """The type of the table ``params``, or None if anything can be in it."""
+        """The type of the table ``params``, or None if it may contain anything."""
         if not self.is_declared:
             return None
         fields = {each.name: each.type for each in self.parameters}
@@ -61,11 +61,11 @@ class Header:
         return Record("params", fields, required=given)
 
     def bind(self, name: str, given: Mapping[str, Any] | Sequence[Any]) -> dict[str, object]:
-        """Return what the script finds in ``params``: the arguments, checked and converted, and the defaults.
+        """Return the table for ``params``: the arguments, checked and converted, and the defaults.
 
         Args:
-            name: The script's own name, for messages.
-            given: Arguments by name; or what Lua passed: nothing, one table of them, or values in declared order.
+            name: The script's name, for messages.
+            given: Arguments by name; or the arguments from Lua: none, one table of them, or values in declared order.
 
         Raises:
             BadArguments: Names are unknown, values do not fit, or required ones are missing.
@@ -81,18 +81,18 @@ class Header:
 
     @staticmethod
     def _undeclared(name: str, passed: Sequence[Any]) -> dict[str, object]:
-        """Return arguments of a script that declares none."""
+        """Return the arguments of a script that declares no parameters."""
         if len(passed) > 1 or not all(isinstance(each, Mapping) or each == [] for each in passed):
             raise BadArguments(f"{name} takes one table of named arguments, since its header declares none")
         return dict(passed[0]) if passed and passed[0] else {}
 
 
 NONE = Header()
-"""That of a script without one."""
+"""The header of a script without one."""
 
 
 def read_header(source: str | bytes, name: str = "script.lua") -> Header:
-    """Return the header of a script; that of one without it is empty.
+    """Return the header of a script; it is empty if the script has none.
 
     Args:
         source: The script.
@@ -121,13 +121,13 @@ def read_header(source: str | bytes, name: str = "script.lua") -> Header:
 
 
 def script_name(file: str) -> str:
-    """Return the name by which a script is called: that of its file, without folder and ending."""
+    """Return the name by which scripts call a script: that of its file, without folder and extension."""
     path = PurePath(file.removeprefix("="))
     return path.stem if path.suffix == ".lua" else path.name
 
 
 def _comments(text: str) -> Sequence[tuple[int, str]]:
-    """Return the lines of the first comment with their numbers; none if it belongs to a function."""
+    """Return the lines of the first comment with their numbers; empty if the comment belongs to a function."""
     found: list[tuple[int, str]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         comment = _COMMENT.fullmatch(line.rstrip("\r"))
@@ -143,7 +143,7 @@ def _comments(text: str) -> Sequence[tuple[int, str]]:
 def _parameter(text: str, before: Sequence[Parameter], script: str, line: int) -> Parameter:
     found = _PARAMETER.fullmatch(text.strip()) or _PARAMETER.fullmatch(f"{text.strip()} any")
     if found is None:
-        raise _wrong(script, line, "a parameter is written ---@param NAME TYPE What it is")
+        raise _wrong(script, line, "a parameter is written ---@param NAME TYPE DESCRIPTION")
     name = found[1]
     if any(each.name == name for each in before):
         raise _wrong(script, line, f"the parameter {name} is declared twice")
@@ -162,11 +162,11 @@ def _returned(text: str) -> Type | None:
     try:
         return read_type(text, "result").type
     except (NoType, ValueError):
-        return None  # it is for readers only
+        return None  # the text is only for human readers
 
 
 def _default(kind: Type, text: str, name: str, script: str, line: int) -> object:
-    """Return the default that a sentence names; words may follow it after a comma."""
+    """Return the default that a description names; more words may follow it after a comma."""
     if text == "nil":
         return None
     problem = ""

@@ -1,11 +1,25 @@
-"""Operators: operands that an operator fails on."""
+"""Operators: finds operands with which an operator fails."""
 
 from __future__ import annotations
 
-from kosmolua.lua.fields import Fields
+import re
+
+from kosmolua.lua.fields import CODE, Fields
 from kosmolua.lua.findings import Findings
 from kosmolua.lua.syntax import Node
-from kosmolua.lua.values import Literal, Missing, Result, Undefined, Value, choices_of, is_text, kind_of, record_keys
+from kosmolua.lua.values import (
+    Literal,
+    Missing,
+    Nil,
+    Result,
+    Undefined,
+    Value,
+    choices_of,
+    is_secret,
+    is_text,
+    kind_of,
+    record_keys,
+)
 from kosmolua.suggestions import did_you_mean, listed
 
 ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
@@ -17,42 +31,66 @@ _NOUN = {
     "table": "table",
     "function": "function",
 }
+TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
+"""Matches the end of the name of a field that holds a time as a text."""
+_TOLD_BY_TEXT = re.compile(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
+"""Matches a field that looks like a boolean or like a time that may be nil."""
 _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 
 def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, operator: str) -> None:
     """Report problems with one operand of a binary operator."""
-    if operator == ".." and isinstance(value, (Missing, Undefined)):
+    if operator == ".." and isinstance(value, Nil):
         findings.fail_on_nil(node, value, "join")
     elif operator == ".." and fields.is_plain_table(value):
         findings.fail(node, f"{node.text[:40]} is a table and cannot be joined to text", "print shows tables")
-    elif operator == ".." and isinstance(value, Literal) and value.kind == "boolean":
+    elif operator == ".." and kind_of(value, or_nil=True) == "boolean":
         findings.fail(
             node, f"{node.text[:40]} is a boolean and cannot be joined to text", f"tostring({node.text[:40]})"
         )
+    elif operator in (*ARITHMETIC, "..") and is_secret(value):
+        findings.doubt(
+            node, f"{value.source} is a secret, of which nothing can be made", "pass it to a function, whole"
+        )
     elif operator == ".." and isinstance(value, Result) and value.is_optional:
         findings.warn(node, f"{value.source} may be nil, and to join nil fails", f'({node.text} or "")')
-    elif operator in ARITHMETIC and isinstance(value, (Missing, Undefined)):
+    elif operator in ARITHMETIC and isinstance(value, Nil):
         findings.fail_on_nil(node, value, "compute with")
     elif operator in ARITHMETIC and isinstance(value, Literal) and _is_no_number(value):
         findings.fail(node, f"a text cannot be used with {operator}", _INSTEAD.get(operator, ""))
     elif operator in ARITHMETIC and isinstance(value, Result) and is_text(value.type):
-        findings.warn(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator, "tonumber(text)"))
+        note = findings.doubt if is_time(node, value) else findings.warn
+        note(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator) or _number_of(node, value))
     elif operator in ("==", "~=") and isinstance(value, Undefined):
         findings.undefined(node, value)
 
 
 def check_order(findings: Findings, node: Node, left: Value, right: Value, operator: str) -> None:
-    """Note a text that is compared with a number."""
+    """Report a comparison of a text with a number."""
     if operator not in _ORDER or {kind_of(left), kind_of(right)} != {"string", "number"}:
         return
     is_written = isinstance(left, Literal) and isinstance(right, Literal)
-    note = findings.fail if is_written else findings.warn
-    note(node, "a text is compared with a number", "tonumber(text) makes a number")
+    note = findings.fail if is_written else findings.doubt
+    is_left = kind_of(left) == "string"
+    text = node.get("left" if is_left else "right") or node
+    note(node, "a text is compared with a number", _number_of(text, left if is_left else right))
 
 
-def check_equality(findings: Findings, node: Node, left: Value, right: Value) -> None:
-    """Note a comparison that is never true: of values of different types, or with a string that is not a choice."""
+def is_time(node: Node, value: Value) -> bool:
+    """Return True if an expression is a time as a text, by the name of the field that it comes from."""
+    source = value.source.strip("'") if isinstance(value, Result) else ""
+    return kind_of(value, or_nil=True) == "string" and bool(TIME.search(node.text) or TIME.search(source))
+
+
+def _number_of(text: Node, value: Value) -> str:
+    """Return how a number is made of a text."""
+    if is_time(text, value):
+        return f"time.parse({text.text[:40]}) makes seconds of a time"
+    return "tonumber(text) makes a number"
+
+
+def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, right: Value) -> None:
+    """Report a comparison that is never true: of values of different types, or with a string that is not a choice."""
     negated = node.get("left")
     if negated and negated.kind == "unary_expression" and negated.text.startswith("not"):
         if kind_of(right) in ("string", "number"):
@@ -61,30 +99,69 @@ def check_equality(findings: Findings, node: Node, left: Value, right: Value) ->
             findings.warn(node, "not comes before ==: this compares a boolean with something else", hint)
         return
     for one, other in ((left, right), (right, left)):
+        if isinstance(one, Missing) and one.what.endswith(" of a text") and isinstance(other, Literal):
+            findings.warn(node, f"there is no {one.what}: it is nil, and never equals a {_NOUN[other.kind]}", one.hint)
         if not isinstance(one, Result) or not isinstance(other, Literal):
             continue
-        choices = choices_of(one.type)
+        if one.may_be_call_error and other.kind != "table":
+            hint = "err.code, err.status and err.message say what failed"
+            findings.warn(node, f"an error of a call is a table, and never equals a {_NOUN[other.kind]}", hint)
+            continue
+        if is_secret(one):
+            findings.warn(node, f"{one.source} is a secret, and never equals a {_NOUN[other.kind]}")
+        choices = choices_of(one.type) or fields.choices(one)
         if choices and isinstance(other.value, str) and other.value not in choices:
             hint = did_you_mean(other.value, [str(each) for each in choices]) or f"it is one of {listed(choices)}"
             findings.warn(node, f"{one.source} is never {other.value!r}", hint)
-        elif kind_of(one) and kind_of(one) != kind_of(other):
-            findings.warn(node, f"{one.source} is a {_NOUN[kind_of(one)]}, and never equals a {_NOUN[other.kind]}")
+        elif (kind := kind_of(one, or_nil=True)) and kind != kind_of(other):
+            findings.warn(
+                node, f"{one.source} is a {_NOUN[kind]}, and never equals a {_NOUN[other.kind]}", _other_way(one)
+            )
+
+
+def _other_way(value: Result) -> str:
+    """Return what to compare in place of the code of an error."""
+    return "err.status is the HTTP status, a number" if value.source == CODE else ""
+
+
+def check_truth(findings: Findings, value: Value, node: Node) -> None:
+    """Report a text that is tested for truth as if it were a boolean or nil: it is always true."""
+    is_text_for_sure = isinstance(value, Result) and kind_of(value) == "string" and not value.is_optional
+    if is_text_for_sure and isinstance(value, Result) and (found := _TOLD_BY_TEXT.search(node.text)):
+        hint = f'{node.text} ~= ""' if found[0].endswith("_at") else f"compare it, as in {node.text} == ..."
+        findings.warn(node, f"{value.source} is a text, and so always true", hint)
 
 
 def check_condition(findings: Findings, node: Node | None) -> None:
-    """Note a condition that ends with ``or`` and a text, as in ``x == "a" or "b"``: it is always true."""
+    """Report a condition that ends with ``or`` and a text, as in ``x == "a" or "b"``, since it is always true."""
     if node is None or node.kind != "binary_expression":
         return
     operator, left, right = node.get("operator"), node.get("left"), node.get("right")
+    always = {"or": ("~=", "true", "and"), "and": ("==", "false", "or")}.get(operator.text if operator else "")
+    if always and left and right and _compares_again(left, right, always[0]):
+        findings.doubt(node, f"one of both is always {always[1]}, and so is the whole", f"write {always[2]}")
     if operator and operator.text == "or" and left and right and right.kind in ("string", "number"):
         compared = left.get("left") if left.kind == "binary_expression" else None
         hint = f"compare again: {left.text} or {compared.text if compared else 'x'} == {right.text}"
-        findings.warn(right, f"{right.text} alone is always true, and so is this condition", hint)
+        findings.doubt(right, f"{right.text} alone is always true, and so is this condition", hint)
+
+
+def _compares_again(left: Node, right: Node, comparison: str) -> bool:
+    """Return True if the same expression is compared with two different texts or numbers."""
+    sides = []
+    for each in (left, right):
+        operator, operand, other = each.get("operator"), each.get("left"), each.get("right")
+        if each.kind != "binary_expression" or not (operator and operand and other) or operator.text != comparison:
+            return False
+        if other.kind not in ("string", "number"):
+            return False
+        sides.append((operand.text, other.text))
+    return sides[0][0] == sides[1][0] and sides[0][1] != sides[1][1]
 
 
 def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -> None:
-    """Note the length of nil, or of a record."""
-    if isinstance(value, (Missing, Undefined)):
+    """Report the use of ``#`` on nil or on a record."""
+    if isinstance(value, Nil):
         findings.fail_on_nil(node, value, "take the length of")
     elif isinstance(value, Result) and record_keys(value.type) is not None:
         fields.is_no_list(node, value, "#")

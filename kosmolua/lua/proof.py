@@ -1,4 +1,4 @@
-"""The proof that a script only reads: all that it does with ``app`` leads to functions that are known."""
+"""The proof that a script only reads: every use of ``app`` leads to a known function."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _INDEXED = ("dot_index_expression", "bracket_index_expression")
 
 
 def leads_to_known_functions(root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
-    """Return True if every use of ``app`` is a path that is written out, to a function that was found.
+    """Return True if every use of ``app`` is a literal path to a function that was found.
 
     Args:
         root: The whole script.
         scopes: Its variables.
-        known: Returns what an expression was found to be, or None if it was not read.
+        known: Returns the known value of an expression, or None if it was not read.
     """
     if scopes.is_dynamic:
         return False
@@ -25,7 +25,7 @@ def leads_to_known_functions(root: Node, scopes: Scopes, known: Callable[[Node],
 
 
 def _with_parents(root: Node) -> Iterable[tuple[Node, tuple[Node, ...]]]:
-    """Yield each node with those around it, the nearest first, at most three."""
+    """Yield each node with up to three nodes that contain it, the innermost first."""
     waiting: list[tuple[Node, tuple[Node, ...]]] = [(root, ())]
     while waiting:
         node, around = waiting.pop()
@@ -34,10 +34,10 @@ def _with_parents(root: Node) -> Iterable[tuple[Node, tuple[Node, ...]]]:
 
 
 def _is_followed(node: Node, around: tuple[Node, ...], scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
-    """Return True unless a node is a table under ``app`` of which nobody knows what is done with it."""
+    """Return True unless a node is a table under ``app`` whose use cannot be followed."""
     value = known(node)
     if value is None and node.kind == "identifier" and node.text == "app" and scopes.variable(node) is None:
-        return around[0].kind in ("field", *_INDEXED) and node.field != "table"  # a name, not the global
+        return around[0].kind in ("field", *_INDEXED) and node.field != "table"  # a field's name, not the global
     if not isinstance(value, Branch) or not around:
         return True
     if around[0].kind in _INDEXED and node.field == "table":
@@ -46,7 +46,7 @@ def _is_followed(node: Node, around: tuple[Node, ...], scopes: Scopes, known: Ca
 
 
 def _is_declared(node: Node, around: tuple[Node, ...], scopes: Scopes) -> bool:
-    """Return True if a value is that of a local variable which keeps it."""
+    """Return True if a node is the initial value of a local variable that is never changed."""
     if len(around) < 3 or [each.kind for each in around[:2]] != ["expression_list", "assignment_statement"]:
         return len(around) > 1 and around[0].kind == "variable_list"
     if around[2].kind != "variable_declaration":

@@ -1,4 +1,4 @@
-"""The reading of a script from top to bottom, which follows what its values are known to be."""
+"""The reading of a script from top to bottom, which follows the known values of its expressions."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ from collections.abc import Mapping, Sequence
 
 from kosmolua.lua import idioms
 from kosmolua.lua.builtins import KINDS, NOTHING, PATTERN_METHODS, check_builtin, check_pattern, returns_value
-from kosmolua.lua.calls import literal_of, misuses
+from kosmolua.lua.calls import arguments_of, literal_of, misuses
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.flow import NOTHING_HELD, Flow, Held
-from kosmolua.lua.operators import ARITHMETIC, check_condition, check_equality, check_length, check_operand, check_order
+from kosmolua.lua.gathered import Gathered
+from kosmolua.lua.operators import (
+    ARITHMETIC,
+    check_condition,
+    check_equality,
+    check_length,
+    check_operand,
+    check_order,
+    check_truth,
+)
+from kosmolua.lua.paging import check_pages
 from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes, Variable
+from kosmolua.lua.statements import check_use
 from kosmolua.lua.syntax import Node, assigned, key_of
 from kosmolua.lua.values import (
     UNKNOWN,
+    Absent,
     Branch,
     Builtin,
     Callee,
@@ -25,12 +37,14 @@ from kosmolua.lua.values import (
     Library,
     Literal,
     Missing,
+    Nil,
     Result,
     Secrets,
     Undefined,
     Value,
     decoded,
     field_of,
+    is_list,
     is_table,
     item_in,
     record_keys,
@@ -39,6 +53,7 @@ from kosmolua.schema.types import List, Type
 from kosmolua.suggestions import did_you_mean
 
 _INTERPOLATED = re.compile(r"\$\{\w+[.\[]")
+_PLACEHOLDER = re.compile(r"[$#]\{(\w+)")
 _LEAVING = frozenset({"return_statement", "goto_statement", "break_statement"})
 _LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
 
@@ -46,19 +61,19 @@ _LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
 class Reading:
     """One reading of a script.
 
-    What runs for certain is read in order, functions where they are called, with their arguments. Functions that are
-    not called for certain are read at the end.
+    Statements that certainly run are read in order; functions are read where they are called, with their arguments.
+    Functions that may not be called are read at the end.
 
     Args:
         catalog: The integrations and accounts.
         root: The whole script.
         params: The type of ``params``, if the script's header declares it.
-        known: The globals of a session and what they are known to be, if the script is a chunk in one.
-        secrets: The secrets that it may use, or None if that is not known.
-        held: What the variables that change may hold, as far as an earlier reading found it.
+        known: The known values of a session's globals, if the script is a chunk of a session.
+        secrets: The secrets that it may use, or None if they are not known.
+        held: The values of variables that change, as found by an earlier reading.
 
-    ``dropped`` has the functions of integrations that are called as statements, so that their results are lost, and
-    ``kept`` those that are called in any other way.
+    ``dropped`` has the integrations' functions that are called as statements, so that their results are lost; ``kept``
+    has those that are called in any other way.
     """
 
     def __init__(
@@ -77,6 +92,7 @@ class Reading:
         self._root = root
         self._scopes = Scopes(root, follows_others=known is not None)
         self._flow = Flow(self._scopes)
+        self._gathered = Gathered(self._scopes, self.findings)
         self._held = held
         self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
         self.fields = Fields(catalog, self._scopes, self.findings)
@@ -86,41 +102,48 @@ class Reading:
         self._closures: dict[int, Closure] = {}
         self._entered: set[int] = set()
         self._conditions: list[str] = []
+        self._tested: set[int] = set()
         self._params = params
         self._secrets = secrets
         self._knows_null = b".null" in root.source
         if not self._scopes.is_certain:
             self.findings.mode = Mode.POSSIBLE
         self._block(root)
+        if known is None:
+            check_use(self.findings, root)
         self.findings.mode = Mode.POSSIBLE
         while waiting := [each for start, each in self._closures.items() if start not in self._entered]:
             for closure in waiting:
-                self.enter(closure, [])
+                with self.findings.at_least(Mode.PROTECTED if self._scopes.may_catch(closure.node) else Mode.POSSIBLE):
+                    self._read_body(closure, [])
+        self._gathered.settle()
+        if not self._scopes.may_share_globals and any(charge.effect != "read" for charge in self.fields.bill):
+            self.findings.harden()
 
     @property
     def is_read_only(self) -> bool:
-        """Whether the script certainly changes nothing: all that it does with ``app`` is known, and reads."""
+        """True if the script certainly changes nothing: all its uses of ``app`` are known, and only read."""
         if any(charge.effect != "read" for charge in self.fields.bill):
             return False
-        return leads_to_known_functions(self._root, self._scopes, lambda node: self._known.get(id(node)))
+        return leads_to_known_functions(self._root, self._scopes, self._known_of)
 
     def held(self) -> Held:
-        """Return what the variables that change may hold, for another reading."""
+        """Return the values that were found for variables that change, for another reading."""
         return self._flow.held()
 
     def value(self, node: Node | None) -> Value:
-        """Return the known value of an expression; each is read once."""
+        """Return the known value of an expression. Each expression is read once."""
         if node is None:
             return UNKNOWN
         if id(node) not in self._known:
             value = self._value(node)
-            if isinstance(value, (Missing, Undefined)) and self._is_tested(node):
+            if isinstance(value, Nil) and self._is_tested(node):
                 value = UNKNOWN
             self._known[id(node)] = value
         return self._known[id(node)]
 
     def session(self) -> dict[str, Value]:
-        """Return what is known of the globals after the script, if it is a chunk of a session."""
+        """Return the known values of globals after the script, if it is a chunk of a session."""
         found = self._session | dict.fromkeys(self._scopes.defined, UNKNOWN)
         for statement in self._root.children:
             if statement.kind in ("variable_declaration", "assignment_statement"):
@@ -130,21 +153,34 @@ class Reading:
         return found
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Read the body of a function, once, with what its parameters are."""
+        """Note a call of a function, and read its body if that was not done, with what its parameters are.
+
+        Of a function that is used in several places they are what all of its calls have in common.
+        """
+        uses, parameters = self._scopes.uses_of(closure.node), closure.node.get("parameters")
+        names = parameters.all("name") if parameters else []
+        given = [values[index] if index < len(values) else UNKNOWN for index in range(len(names))]
+        if uses > 1:
+            for name, value in zip(names, given, strict=True):
+                self._flow.give_to(name, value, uses)
+            given = [self._held.get(name.start, UNKNOWN) for name in names]
+        if closure.node.start not in self._entered:
+            self._read_body(closure, given)
+
+    def _read_body(self, closure: Closure, values: Sequence[Value]) -> None:
         node = closure.node
-        if node.start in self._entered:
-            return
         self._entered.add(node.start)
         parameters = node.get("parameters")
-        for index, name in enumerate(parameters.all("name") if parameters else ()):
-            self._set(name, values[index] if index < len(values) else UNKNOWN)
+        for name, value in zip(parameters.all("name") if parameters else (), values, strict=False):
+            is_sorted_out = re.search(rf"\btype\(\s*{re.escape(name.text)}\s*\)", node.text)
+            self._set(name, UNKNOWN if is_sorted_out else value)
         self._flow.open(closure)
         with self.findings.at_least(Mode.CERTAIN):
             self._block(node.get("body"))
         self._flow.close()
 
     def returned(self, function: Value) -> Value:
-        """Return the known value of what a function returns, of the script or of an integration."""
+        """Return the known result of a function of the script or of an integration."""
         if isinstance(function, Callee):
             returns = function.function.returns
             return Result(returns, f"the result of {function.function.name}") if returns else UNKNOWN
@@ -175,6 +211,7 @@ class Reading:
     def _read_repeat_statement(self, node: Node) -> None:
         self._block(node.get("body"))
         self._test(node.get("condition"))
+        check_pages(self.findings, node.get("body"), self._known_of)
 
     def _read_return_statement(self, node: Node) -> None:
         for child in node.children:
@@ -187,7 +224,7 @@ class Reading:
                     self._flow.give(value if self._comes_from_call(each) else UNKNOWN)
 
     def _comes_from_call(self, node: Node | None) -> bool:
-        """Return True if a value is part of what a function of an integration returns, whatever arguments it gets."""
+        """Return True if a value is the result of an integration's function or a part of it, whatever its arguments."""
         for _ in range(2):
             while node and node.kind in ("dot_index_expression", "bracket_index_expression"):
                 node = node.get("table")
@@ -205,18 +242,37 @@ class Reading:
             for alternative in node.all("alternative"):
                 self._test(alternative.get("condition"))
                 self._guarded(alternative, alternative.get("consequence") or alternative.get("body"))
+        for branch in (node, *node.all("alternative")):
+            self._check_truth(branch.get("condition"))
 
     def _test(self, node: Node | None) -> None:
-        """Read what is tested for truth, and note a value that may be ``json.null``, which is true."""
+        """Read a condition, and report a value that may be ``json.null``, which counts as true."""
+        self._tested.add(id(node))
         value = self.value(node)
         if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
             hint = f"{node.text} ~= json.null is false for it"
             self.findings.warn(node, f"{value.source} may be json.null, which is true and not nil", hint)
 
+    def _check_truth(self, node: Node | None) -> None:
+        """Check what a condition tests for truth: the whole, and the parts that and, or, and not combine."""
+        operator = node.get("operator") if node else None
+        if node is None or (operator and operator.text not in ("and", "or", "not")):
+            return
+        parts = [node.get("left"), node.get("right"), node.get("operand")] if operator else node.children
+        if node.kind == "dot_index_expression":
+            check_truth(self.findings, self.value(node), node)
+        elif operator or node.kind == "parenthesized_expression":
+            for part in parts:
+                self._check_truth(part)
+
     def _read_while_statement(self, node: Node) -> None:
         self._test(node.get("condition"))
         with self.findings.at_least(Mode.POSSIBLE):
             self._guarded(node, node.get("body"))
+        check_pages(self.findings, node.get("body"), self._known_of)
+
+    def _known_of(self, node: Node) -> Value | None:
+        return self._known.get(id(node))
 
     def _guarded(self, node: Node, block: Node | None) -> None:
         """Read a block that runs under a condition."""
@@ -237,7 +293,7 @@ class Reading:
     def _numeric(self, clause: Node) -> None:
         for node in filter(None, map(clause.get, ("start", "end", "step"))):
             value = self.value(node)
-            if isinstance(value, (Missing, Undefined)):
+            if isinstance(value, Nil):
                 self.findings.fail_on_nil(node, value, "count with")
         start, end = clause.get("start"), clause.get("end")
         if start and end and start.text == "0" and end.text.startswith("#"):
@@ -253,7 +309,17 @@ class Reading:
             self.findings.fail(iterator, f"{iterator.text} is a table, and a loop needs an iterator", hint)
         item = self._item(iterator) if iterator and iterator.kind == "function_call" else UNKNOWN
         for index, name in enumerate(names.all("name") if names else ()):
-            self._set(name, item if index == 1 else UNKNOWN)
+            place = self._place(iterator, name) if index == 0 and iterator else UNKNOWN
+            self._set(name, item if index == 1 else place)
+
+    def _place(self, iterator: Node, name: Node) -> Value:
+        """Return the known value of the first variable of a loop over a list: a number."""
+        called, arguments = self.value(iterator.get("name")), iterator.get("arguments")
+        given = self.value(arguments.children[0]) if arguments and arguments.children else UNKNOWN
+        is_list_of_app = isinstance(given, Result) and is_list(given.type)
+        if called == Builtin("ipairs") or (called == Builtin("pairs") and is_list_of_app):
+            return Literal("number", None, name)
+        return UNKNOWN
 
     def _item(self, call: Node) -> Value:
         """Return the known value of the second variable of a loop over ``ipairs`` or ``pairs``."""
@@ -273,14 +339,32 @@ class Reading:
         nodes = given.children if given else []
         values = self._values(nodes)
         for index, name in enumerate(names.all("name") if names else ()):
-            absent: Value = UNKNOWN if nodes else Missing(f"value in '{name.text}'")
+            absent = self._beyond(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
             value = values[index] if index < len(values) else absent
+            if not nodes:
+                self._gathered.declare(name)
             self._flow.assign(name, value)
             self._set(name, value)
             if isinstance(value, Undefined):
                 self.findings.undefined(nodes[index], value)
-            elif isinstance(value, Missing) and index < len(nodes) and nodes[index].kind == "function_call":
-                self.findings.warn(nodes[index], f"there is no {value.what}: {name.text} is nil", value.hint)
+            elif isinstance(value, Missing) and nodes and nodes[min(index, len(nodes) - 1)].kind == "function_call":
+                place = nodes[index] if index < len(nodes) else name
+                if (variable := self._scopes.variable(name)) and index >= len(nodes) and not variable.uses:
+                    continue
+                self.findings.warn(place, f"there is no {value.what}: {name.text} is nil", value.hint)
+
+    def _beyond(self, node: Node, name: Node) -> Value:
+        """Return what a variable gets for which a call, the last value of a declaration, has none."""
+        variable = self._scopes.variable(name)
+        if node.kind != "function_call" or variable is None or variable.changes:
+            return UNKNOWN
+        called = self.value(node.get("name"))
+        if isinstance(called, Callee):
+            hint = "a call that fails raises an error: local ok, result = pcall(f, arguments)"
+            return Missing(f"second value that {called.function.name} returns", hint)
+        if isinstance(called, Builtin) and called.name in ("parallel.all", "parallel.map"):
+            return Missing(f"second value that {called.name} returns", f"table.unpack({called.name}(...)) has them all")
+        return UNKNOWN
 
     def _read_assignment_statement(self, node: Node) -> None:
         given, targets = node.first("expression_list"), node.first("variable_list")
@@ -293,14 +377,16 @@ class Reading:
                 self._flow.assign(target, values[index] if index < len(values) else UNKNOWN)
             table = target.get("table")
             value = self.value(table)
-            if table and isinstance(value, (Missing, Undefined)):
+            if table and isinstance(value, Nil):
                 self.findings.fail_on_nil(table, value, "index")
             elif isinstance(value, Branch):
                 self.findings.fail(target, f"{table.text if table else 'app'} is read-only")
-            self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
+            key = self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
+            source = given.children[index] if given and index < len(given.children) else None
+            self._gathered.assign(target, key, source)
 
     def _values(self, nodes: Sequence[Node]) -> list[Value]:
-        """Return what the expressions of a list are known to be, and what ``pcall`` returns beside its boolean."""
+        """Return the known values of a list of expressions. A ``pcall`` at its end gives two values."""
         values = [self.value(each) for each in nodes]
         caught = self._caught.get(id(nodes[-1])) if nodes else None
         return [*values, caught] if caught else values
@@ -325,7 +411,7 @@ class Reading:
                 self.value(name if name and name.kind != "identifier" else None)
                 self.value(field.get("value"))
             if node.kind == "string" and _INTERPOLATED.search(node.text):
-                self.findings.warn(node, "nothing is put into a text", 'join it with .., as in "name: " .. name')
+                self.findings.warn(node, "a text cannot contain variables", 'join it with .., as in "name: " .. name')
             return literal
         read = getattr(self, f"_value_{node.kind}", None)
         if read:
@@ -367,17 +453,21 @@ class Reading:
         return Undefined(name, self._meant_by(node) or "")
 
     def _meant_by(self, name: Node) -> str | None:
-        """Return what to write for a name that nothing defines, or None."""
+        """Return a hint for a name that nothing defines, or None."""
         word, declared = name.text, self._scopes.locals
         if word in declared:
             place = "further down" if declared[word] >= name.line else "in another block"
-            return f"it is declared local {place}, in line {declared[word]}: declare it before, where both can see it"
+            return f"it is declared local {place}, in line {declared[word]}: declare it earlier, outside both blocks"
         above = {other for other, line in declared.items() if line <= name.line}
         known = {*self._scopes.defined, *self._session, *GLOBALS, *above}
         return idioms.GLOBALS.get(word) or did_you_mean(word, known)
 
     def _value_dot_index_expression(self, node: Node) -> Value:
-        return self.fields.under(node, self.value(node.get("table")), key_of(node))
+        found = self.fields.under(node, self.value(node.get("table")), key_of(node))
+        is_shown = id(node) not in self._tested and not self._is_guarded(node)
+        if is_shown and isinstance(found, Missing) and found.what.endswith((" of a text", " of a list")):
+            self.findings.warn(node, f"there is no {found.what}: it is nil", found.hint)
+        return found
 
     def _value_bracket_index_expression(self, node: Node) -> Value:
         value, index = self.value(node.get("table")), self.value(node.get("field"))
@@ -389,6 +479,8 @@ class Reading:
     def _value_binary_expression(self, node: Node) -> Value:
         found, left, right = node.get("operator"), node.get("left"), node.get("right")
         operator = found.text if found else ""
+        if operator in ("and", "or"):
+            self._tested.add(id(left))
         first = self.value(left)
         if operator in ("and", "or"):
             self._test(left)
@@ -406,18 +498,18 @@ class Reading:
                 check_operand(self.findings, self.fields, side, value, operator)
         check_order(self.findings, node, first, second, operator)
         if operator in ("==", "~="):
-            check_equality(self.findings, node, first, second)
+            check_equality(self.findings, self.fields, node, first, second)
         if operator in ARITHMETIC and not self._scopes.may_bend_tables:
             return Literal("number")
         return Literal("string") if operator == ".." and not self._scopes.may_bend_tables else UNKNOWN
 
     def _is_guarded(self, node: Node) -> bool:
-        """Return True if a condition around a part of a script looks at the value."""
+        """Return True if a condition around a part of the script tests its value."""
         whole = re.compile(rf"(?<![\w.]){re.escape(node.text)}(?!\w)") if self._conditions else None
         return whole is not None and any(map(whole.search, self._conditions))
 
     def _is_tested(self, node: Node) -> bool:
-        """Return True if a condition makes sure that there is a value, where no other language is meant by its name."""
+        """Return True if a condition ensures that a name has a value, unless the name is one of another language."""
         return node.text not in idioms.GLOBALS and self._is_guarded(node)
 
     def _value_unary_expression(self, node: Node) -> Value:
@@ -425,6 +517,7 @@ class Reading:
         value = self.value(operand)
         if operand and operator and operator.text == "#":
             check_length(self.findings, self.fields, operand, value)
+            self._gathered.measure(operand)
         if operator and operator.text == "not":
             self._test(operand)
         if operator and operator.text == "-" and isinstance(value, Literal) and isinstance(value.value, (int, float)):
@@ -446,10 +539,12 @@ class Reading:
             self._note_use(node, values)
             if given and given[0].kind == "function_call" and isinstance(values[0], Result):
                 hint = f"pcall(f, arguments), as in {called.name}({(given[0].get('name') or given[0]).text}, ...)"
-                self.findings.warn(given[0], f"{called.name} takes a function, and this calls it before", hint)
+                self.findings.fail(given[0], f"{called.name} takes a function, but this calls the function first", hint)
             caught = self.returned(values[0]) if values else UNKNOWN
             if isinstance(caught, Result) and called.name == "pcall":
-                self._caught[id(node)] = caught._replace(may_be_error=True)
+                self._caught[id(node)] = caught._replace(
+                    may_be_error=True, may_be_call_error=isinstance(values[0], Callee)
+                )
             return Literal("boolean")
         values = [self.value(each) for each in given]
         self._note_use(node, [called, *values])
@@ -458,18 +553,21 @@ class Reading:
         for each, value in zip(given, values, strict=True):
             if isinstance(value, Undefined) and called != Builtin("type"):
                 self.findings.undefined(each, value)
-        if isinstance(called, (Missing, Undefined)):
+        if isinstance(called, Nil):
             self.findings.fail_on_nil(name, called, "call")
         elif isinstance(called, Builtin):
+            self._gathered.call(called, given)
             if given:
                 check_builtin(self, called.name, given, values)
+            if called.name in ("print", "error"):
+                self._check_interpolation(given)
             if called.name == "parallel.map" and id(node) not in self._statements and len(values) > 1:
                 self._check_mapped(given[1], values[1])
             if called.name == "json.decode" and values and isinstance(values[0], Literal):
                 return decoded(str(values[0].value))
             if called.name == "parallel.map" and len(values) > 1:
                 item = self.returned(values[1])
-                return Result(List(item.type), "what parallel.map returns") if isinstance(item, Result) else UNKNOWN
+                return Result(List(item.type), "the result of parallel.map") if isinstance(item, Result) else UNKNOWN
             if called.name == "assert" and values and isinstance(values[0], Result):
                 return values[0]
             if called.name in NOTHING:
@@ -492,11 +590,22 @@ class Reading:
         if callee.account != "*":
             integration, _, function = callee.path.rpartition(".")
             self.fields.resolve(name, f"{integration}.{callee.account}.{function}")
-        for misuse in misuses(callee, node, self.value):
+        for value in arguments_of(node, self.value):
+            if isinstance(value, Absent):
+                self.findings.fail_on_nil(name, value, "pass")
+        for misuse in misuses(callee, node, self._written):
             mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
             mode = Mode.POSSIBLE if callee.may_have_changed else mode
             self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
         return self.returned(callee)
+
+    def _written(self, node: Node | None) -> Value:
+        """Return the known value of an expression as an argument: of a table, only if nothing has changed it since."""
+        value = self.value(node)
+        if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
+            return value
+        variable = self._scopes.variable(node) if node else None
+        return value if variable and variable.table is value.node and variable.is_as_written else UNKNOWN
 
     def _call_method(self, name: Node, given: Sequence[Node]) -> Value:
         table, key = name.get("table"), key_of(name) or ""
@@ -505,7 +614,7 @@ class Reading:
             self.value(each)
         if table is None:
             return UNKNOWN
-        if isinstance(value, (Missing, Undefined)):
+        if isinstance(value, Nil):
             self.findings.fail_on_nil(table, value, "index")
             return UNKNOWN
         found = self.fields.under(name, value, key)
@@ -518,27 +627,34 @@ class Reading:
             check_pattern(self.findings, given[0])
         return UNKNOWN
 
+    def _check_interpolation(self, given: Sequence[Node]) -> None:
+        """Report a text with the name of a variable in ``${...}`` or ``#{...}`` that is shown as it is."""
+        for node in given:
+            names = _PLACEHOLDER.findall(node.text) if node.kind == "string" else []
+            if any(name in self._scopes.locals for name in names):
+                self.findings.warn(node, "nothing is put into a text", 'join it with .., as in "name: " .. name')
+
     def _check_mapped(self, node: Node, function: Value) -> None:
-        """Note that the function of a ``parallel.map`` returns nothing, though the list is used."""
+        """Report that the function of a ``parallel.map`` returns nothing, although the resulting list is used."""
         if isinstance(function, Closure) and not returns_value(function.node):
-            self.findings.warn(node, "the function returns nothing, so that the list is empty", "return a value in it")
+            self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
     def _note_use(self, call: Node, values: Sequence[Value]) -> None:
-        """Note of a call, and of the functions that are passed to it, whether the result is used."""
+        """Record whether the result of a call, and the results of functions that are passed to it, are used."""
         uses = self.dropped if id(call) in self._statements else self.kept
         uses.update(value.path for value in values if isinstance(value, Callee))
 
     def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
-        """Read the arguments of ``pcall``, and return their values: what fails there is expected to."""
-        with self.findings.at_least(Mode.PROTECTED):
-            values = [self.value(each) for each in given]
-            if values and isinstance(values[0], Closure):
+        """Read the arguments of ``pcall`` and return their values. In its function errors are expected."""
+        values = [self.value(each) for each in given]
+        if values and isinstance(values[0], Closure):
+            with self.findings.at_least(Mode.PROTECTED):
                 self.enter(values[0], [])
         return values
 
 
 def _chosen(operator: str, first: Value, second: Value) -> Value:
-    """Return what ``and`` or ``or`` is known to yield: ``x and x.y`` the second or nil, ``x or {}`` the first."""
+    """Return the known value of ``and`` or ``or``: ``x and x.y`` gives the second or nil, ``x or {}`` the first."""
     if operator == "and":
         return second._replace(is_optional=True) if isinstance(second, Result) else UNKNOWN
     is_empty = isinstance(second, Literal) and second.kind == "table" and second.node and not second.node.children
@@ -546,7 +662,7 @@ def _chosen(operator: str, first: Value, second: Value) -> Value:
 
 
 def _may_leave(statement: Node) -> bool:
-    """Return True if a statement may end its block, or never end."""
+    """Return True if a statement may leave its block, or may never end."""
     waiting = [statement]
     while waiting:
         node = waiting.pop()

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from kosmolua.lua.syntax import Node, parse
 
 _CLOSE = "close"
-"""The attribute of a variable that is closed when its chunk ends, and so stays a local."""
+"""The attribute of a variable that is closed when its chunk ends. Such a variable stays local."""
 
 
 def with_session_variables(source: str) -> str:
-    """Return a chunk in which what is declared local at its top level is a global of the session.
+    """Return a chunk in which the local variables of its top level are globals of the session.
 
-    Lines and columns stay as they are, so that errors name the right place. A local inside a block, ``_ENV`` and a
-    variable with ``<close>`` stay local; ``<const>`` is left out. A chunk that is not Lua is returned as it is.
+    Lines and columns do not change, so that errors name the right place. Variables inside blocks, ``_ENV`` and
+    variables with ``<close>`` stay local; ``<const>`` is removed. A chunk that is not Lua is returned unchanged.
 
     Args:
         source: The text of a chunk.
@@ -36,7 +36,7 @@ def _stays_local(statement: Node) -> bool:
 
 
 def _variables(statement: Node) -> Node:
-    """Return the list of what a declaration declares."""
+    """Return the node with the variables that a declaration declares."""
     inner = statement.first("assignment_statement") or statement
     return inner.first("variable_list") or statement
 

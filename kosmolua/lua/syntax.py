@@ -1,10 +1,11 @@
-"""Lua's syntax: the one parser for all who read scripts without running them, on tree-sitter."""
+"""Lua's syntax: the parser for all code that reads scripts without running them. It uses tree-sitter."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from threading import local
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,33 +16,34 @@ if TYPE_CHECKING:
     from tree_sitter import Node as TreeNode
 
 MAX_PARSED = 64 * 1024
-"""Bytes of a source that are parsed, some 2,000 lines. A longer one is not read: strings without an end take a time
-that grows with its square."""
+"""The most bytes of a source that is parsed, about 2,000 lines. A longer source is not parsed, since unclosed strings
+take quadratic time."""
 MAX_SECONDS = 0.5
-"""Seconds that parsing may take: far from Lua the grammar's search for the least error is slow."""
+"""Seconds that parsing may take. For text that is far from Lua, tree-sitter's error recovery is slow."""
 MAX_UNCLOSED = 1024
-"""Bytes after a long string without an end from which it is not left to the parser."""
+"""If more bytes than this follow an unclosed long string, it is reported without parsing."""
 _CHUNK = 16 * 1024
 _STRING_OR_COMMENT = re.compile(
     rb"""(?:--)?\[(?P<level>=*)\[|--[^\n]*|"(?:\\z\s*|\\.|[^"\\\n])*"|'(?:\\z\s*|\\.|[^'\\\n])*'""", re.DOTALL
 )
 QUOTES = ('"', "'")
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
+_chunks = local()
 
 
 class Node:
     """A part of a script.
 
     Args:
-        kind: As the grammar of tree-sitter-lua names it, such as ``function_call``.
-        field: What it is to the node around it, such as ``arguments``, or nothing.
-        start: Where it begins in the source, in bytes.
-        end: Where it ends.
-        line: Where it begins, counted from 1.
-        column: Where it begins in the line, in bytes, counted from 1.
+        kind: Its name in the grammar of tree-sitter-lua, such as ``function_call``.
+        field: Its role in the parent node, such as ``arguments``, or empty.
+        start: Its beginning in the source, in bytes.
+        end: Its end in the source, in bytes.
+        line: The line where it begins, counted from 1.
+        column: The column where it begins, in bytes, counted from 1.
         source: The whole source.
 
-    ``children`` are the parts that have a meaning: no brackets, commas and words of Lua.
+    ``children`` are its named parts, without brackets, commas and keywords.
     """
 
     __slots__ = ("children", "column", "end", "field", "kind", "line", "source", "start")
@@ -65,15 +67,15 @@ class Node:
         return self.source[self.start : self.end].decode("utf-8", "replace")
 
     def get(self, field: str) -> Node | None:
-        """Return the first child that is this to the node, or None."""
+        """Return the first child with this role, or None."""
         return next((child for child in self.children if child.field == field), None)
 
     def all(self, field: str) -> list[Node]:
-        """Return the children that are this to the node."""
+        """Return the children with this role."""
         return [child for child in self.children if child.field == field]
 
     def first(self, kind: str) -> Node | None:
-        """Return the first child of a kind, or None."""
+        """Return the first child of this kind, or None."""
         return next((child for child in self.children if child.kind == kind), None)
 
     def walk(self) -> Iterator[Node]:
@@ -89,11 +91,11 @@ class SyntaxProblem(NamedTuple):
     """A place where a source is not Lua.
 
     Args:
-        line: Counted from 1.
-        column: Counted from 1.
-        near: The text that does not fit, or nothing at the end of the source.
-        missing: The text that is missing, or nothing.
-        last_line: The line where the text ends that does not fit.
+        line: The line, counted from 1.
+        column: The column, counted from 1.
+        near: The unexpected text; empty at the end of the source.
+        missing: The text that is missing, or empty.
+        last_line: The line where the unexpected text ends.
     """
 
     line: int
@@ -108,7 +110,7 @@ class Script(NamedTuple):
 
     Args:
         root: The node of the whole source.
-        problems: Where it is not Lua, in the order of the source; none if it is.
+        problems: The places where it is not Lua, in the order of the source; empty if it is Lua.
     """
 
     root: Node
@@ -116,7 +118,7 @@ class Script(NamedTuple):
 
 
 def parse(source: str | bytes) -> Script | None:
-    """Return the tree of a source, or None if it is too long to be read, or takes longer than :data:`MAX_SECONDS`."""
+    """Parse a source. Return None if it is too long, or if parsing takes longer than :data:`MAX_SECONDS`."""
     text = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
     if len(text) > MAX_PARSED:
         return None
@@ -129,7 +131,7 @@ def parse(source: str | bytes) -> Script | None:
 
 
 def _unclosed(text: bytes) -> SyntaxProblem | None:
-    """Return the problem of a long string or comment without an end, if much follows it: the parser would take long."""
+    """Return the problem of an unclosed long string or comment, if so much follows it that parsing would be slow."""
     place = 0
     while found := _STRING_OR_COMMENT.search(text, place):
         place = found.end()
@@ -151,18 +153,33 @@ def _problem_at(text: bytes, found: re.Match[bytes]) -> SyntaxProblem:
 def _tree(text: bytes) -> Tree | None:
     from tree_sitter import Parser
 
-    deadline = monotonic() + MAX_SECONDS
+    deadline, chunk = monotonic() + MAX_SECONDS, _chunk_of_thread()
+
+    def read(offset: int, _: object) -> bytearray:
+        chunk[:] = text[offset : offset + _CHUNK]
+        return chunk
+
     try:
-        return Parser(_language()).parse(
-            lambda offset, _: text[offset : offset + _CHUNK],
-            progress_callback=lambda offset, has_error: monotonic() > deadline,
-        )
-    except ValueError:  # the callback ended it
+        return Parser(_language()).parse(read, progress_callback=lambda offset, has_error: monotonic() > deadline)
+    except ValueError:  # the callback stopped the parser
         return None
+    finally:
+        chunk.clear()
+
+
+def _chunk_of_thread() -> bytearray:
+    """Return what this thread gives to the parser, always the same: the parser never lets go of what it was given.
+
+    Nobody may ask a node of the tree for its text, which would read there.
+    """
+    chunk: bytearray | None = getattr(_chunks, "chunk", None)
+    if chunk is None:
+        chunk = _chunks.chunk = bytearray()
+    return chunk
 
 
 def _script(tree: Tree, text: bytes) -> Script:
-    """Return the named nodes of a tree, and its errors."""
+    """Return a script with the named nodes and the errors of a tree."""
     cursor = tree.walk()
     problems: list[SyntaxProblem] = []
     root: Node | None = None
@@ -174,8 +191,8 @@ def _script(tree: Tree, text: bytes) -> Script:
         if (
             found.is_error
             or found.is_missing
-            or found.type == "hash_bang_line"  # after empty lines; a first line has become a comment
-            or (found.type == "identifier" and not _IDENTIFIER.match(found.text or b""))
+            or found.type == "hash_bang_line"  # after empty lines; in the first line it is a comment by now
+            or (found.type == "identifier" and not _IDENTIFIER.match(text[found.start_byte : found.end_byte]))
         ):
             problems.append(_problem(found, text))
         if found.is_named or field:
@@ -217,11 +234,11 @@ def string_of(node: Node | None) -> str | None:
     text = content.text if content else ""
     if node.text.startswith(QUOTES):
         return None if "\\" in text else text
-    return text.replace("\r\n", "\n").removeprefix("\n")  # the first line break of a long string is left out
+    return text.replace("\r\n", "\n").removeprefix("\n")  # Lua drops a line break at the beginning of a long string
 
 
 def key_of(node: Node) -> str | None:
-    """Return the key that an index or a table's field has if it is written out, or None."""
+    """Return the literal key of an index or of a table's field, or None if it is computed."""
     if node.kind == "bracket_index_expression":
         return string_of(node.get("field"))
     if node.kind == "field":
@@ -232,13 +249,13 @@ def key_of(node: Node) -> str | None:
 
 
 def keys_of(table: Node | None) -> list[str]:
-    """Return the keys that are written out in a table constructor."""
+    """Return the literal keys in a table constructor."""
     fields = table.children if table and table.kind == "table_constructor" else []
     return [key for field in fields if field.kind == "field" and (key := key_of(field)) is not None]
 
 
 def assigned(statement: Node) -> Iterator[tuple[Node, Node | None]]:
-    """Yield the targets of an assignment or a declaration, each with its value, or None for what a call returns."""
+    """Yield the targets of an assignment or a declaration, each with the node of its value, or None if it has none."""
     inner = statement.first("assignment_statement") or statement
     targets, values = inner.first("variable_list"), inner.first("expression_list")
     given = list(values.children) if values else []
@@ -248,12 +265,12 @@ def assigned(statement: Node) -> Iterator[tuple[Node, Node | None]]:
 
 
 class Use(NamedTuple):
-    """A function of an integration that a script calls, or hands to ``pcall``.
+    """A function of an integration that a script calls, or passes to ``pcall``.
 
     Args:
-        function: Its name, as it is written.
-        line: Counted from 1.
-        keys: The named arguments, if they are written out in a table.
+        function: Its name in the script.
+        line: The line, counted from 1.
+        keys: The names of the arguments, if they are given as a table constructor.
     """
 
     function: str
@@ -262,7 +279,7 @@ class Use(NamedTuple):
 
 
 def uses_in(source: str, integration: str) -> Iterator[Use]:
-    """Yield the functions of an integration that a script names, directly or by way of a variable."""
+    """Yield the functions of an integration that a script uses, directly or through a variable."""
     script = parse(source)
     variables: dict[str, list[str]] = {APP: []}
     for node in script.root.walk() if script else ():
@@ -277,19 +294,19 @@ def uses_in(source: str, integration: str) -> Iterator[Use]:
             if given[0].text in ("pcall", "xpcall"):
                 del given[0]
             yield from _use(given, variables, integration)
-        elif node.kind == "ERROR":  # such as a call without its end
+        elif node.kind == "ERROR":  # such as an unclosed call
             yield from _use(node.children[-1:], variables, integration)
 
 
 def _use(given: Sequence[Node], variables: Mapping[str, list[str]], integration: str) -> Iterator[Use]:
-    """Yield the use that a function and its arguments are, if the function is one of an integration."""
+    """Yield the use of a function with its arguments, if it belongs to the integration."""
     path = _path(given[0], variables) if given else None
     if path and path[:2] == [ROOT, integration] and len(path) > 2 and path[-1]:
         yield Use(path[-1], given[0].line, tuple(keys_of(given[1] if len(given) > 1 else None)))
 
 
 def _path(node: Node, variables: Mapping[str, list[str]]) -> list[str] | None:
-    """Return the names of a path under ``app``, ``""`` for a computed one, or None for any other expression."""
+    """Return the names in a path under ``app``, with ``""`` for a computed name, or None for any other expression."""
     steps: list[str] = []
     while node.kind in ("dot_index_expression", "bracket_index_expression"):
         steps.insert(0, key_of(node) or "")
@@ -304,12 +321,12 @@ _OPENING_OF = {")": "(", "]": "[", "}": "{"}
 
 
 class Place(NamedTuple):
-    """The end of a text, between brackets and quotes.
+    """The position of the end of a text: which brackets and quotes are open there.
 
     Args:
-        bracket: Where the innermost bracket that is open stands, or None.
-        comma: Where the last argument inside it begins.
-        quote: Where the string that is open begins, or None.
+        bracket: The offset of the innermost open bracket, or None.
+        comma: The offset at which the last argument inside it begins.
+        quote: The offset at which an open string begins, or None.
     """
 
     bracket: int | None
@@ -317,12 +334,12 @@ class Place(NamedTuple):
     quote: int | None
 
     def opens_table(self, text: str) -> bool:
-        """Return True if the innermost open bracket is that of a table."""
+        """Return True if the innermost open bracket opens a table."""
         return self.bracket is not None and text[self.bracket] == "{"
 
 
 def place_of(text: str) -> Place:
-    """Return where a text ends, which is usually not whole Lua yet. A text that is too long ends nowhere inside."""
+    """Return what is open at the end of a text, which is usually incomplete Lua. In a too long text, nothing is."""
     raw = text.encode("utf-8", "surrogatepass")
     tree = _tree(raw) if len(raw) <= MAX_PARSED else None
     brackets: list[tuple[int, int]] = []
@@ -343,7 +360,7 @@ def place_of(text: str) -> Place:
 
 
 def _tokens(root: TreeNode) -> Iterator[tuple[str, int]]:
-    """Yield the kind and the offset of each token; a string or a comment is one, a string without an end its quote."""
+    """Yield the kind and offset of each token. Strings and comments are one token, an unclosed string its quote."""
     waiting = [root]
     while waiting:
         node = waiting.pop()

@@ -1,37 +1,48 @@
-"""Values: what an expression of a script is known to be without running it.
+"""Values: the known values of a script's expressions, found without running it.
 
-Only this module and ``kosmolua.lua.calls`` look into the types of the schema.
+In this package, only this module and ``kosmolua.lua.calls`` inspect the types of the schema.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from kosmolua.lua.syntax import Node
 from kosmolua.schema.function import Function
 from kosmolua.schema.luacats import label
-from kosmolua.schema.types import ANY, Choice, List, Map, Record, Type
+from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
 
 MIN_LIKENESS = 0.75
-"""How similar a name must be to be suggested: many short names resemble each other a little."""
+"""How similar a name must be to be suggested, since many short names are slightly similar."""
 
 
 _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
 
 
+_OF_PAGES = frozenset(
+    ("cursor", "next_cursor", "next_page", "data", "result", "results", "items", "ok", "error", "success", "has_more")
+)
+"""Keys of whole answers of services, which no part of an answer has."""
+
+
+_PAGING = frozenset(("cursor", "next_page", "has_more", "next_start_time", "next_end_time", "total", "incomplete"))
+"""Keys of a page beside its list."""
+
+
 class Unknown:
-    """Anything."""
+    """A value of which nothing is known."""
 
 
 class Missing(NamedTuple):
-    """Certainly nil.
+    """A value that is certainly nil.
 
     Args:
-        what: What is not there, such as ``the global 'prnt'``.
-        hint: What to write instead, or nothing.
+        what: The missing thing, such as ``the global 'prnt'``.
+        hint: What to write instead, or empty.
     """
 
     what: str
@@ -39,17 +50,27 @@ class Missing(NamedTuple):
 
 
 class Undefined(NamedTuple):
-    """A global that nothing defines, and so nil."""
+    """A global that nothing defines, and which is therefore nil."""
 
     name: str
     hint: str = ""
+
+
+class Absent(NamedTuple):
+    """A field that a result is not known to have, and so in all likelihood nil.
+
+    Args:
+        node: Where it is looked up.
+    """
+
+    node: Node
 
 
 class Branch(NamedTuple):
     """A table under ``app``.
 
     Args:
-        integration: The name of the integration, or nothing above it.
+        integration: The name of the integration; empty above the integrations.
         account: The name of the account if the script names one; ``*`` if it is computed.
         depth: 0 for ``app``, 1 for ``app.integrations``, 2 and 3 for an integration and an account.
     """
@@ -63,10 +84,10 @@ class Callee(NamedTuple):
     """A function of an integration.
 
     Args:
-        path: As the catalog takes it.
+        path: The path, in the form for the catalog.
         function: Its description.
         account: The account that the script names, ``default``, or ``*`` if it is computed.
-        may_have_changed: True if it may take other arguments by now, as the tools of a server.
+        may_have_changed: True if its parameters may have changed since, like those of a server's tools.
     """
 
     path: str
@@ -76,14 +97,16 @@ class Callee(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A part of what a function of an integration returned.
+    """The result of an integration's function, or a part of it.
 
     Args:
         type: Its type.
-        source: What it is, such as ``the result of list_services``.
-        is_optional: Whether it may be nil.
-        may_be_null: Whether it may be ``json.null``, which is true.
-        may_be_error: Whether it may be an error instead, as what ``pcall`` returns.
+        source: Its name in messages, such as ``the result of list_services``.
+        is_optional: True if it may be nil.
+        may_be_null: True if it may be ``json.null``, which counts as true.
+        may_be_error: True if it may be an error instead, like a result of ``pcall``.
+        may_be_call_error: Whether that error can only be one of a call: a table with ``code``, ``message`` and so on.
+        part_of: The record and the key that it was found under, if it is a field.
     """
 
     type: Type
@@ -91,14 +114,16 @@ class Result(NamedTuple):
     is_optional: bool = False
     may_be_null: bool = False
     may_be_error: bool = False
+    may_be_call_error: bool = False
+    part_of: tuple[Record, str] | None = None
 
 
 class Secrets(NamedTuple):
-    """The table of the secrets that the user gave.
+    """The table ``secrets``.
 
     Args:
-        names: What they are called.
-        is_complete: Whether the run has no others.
+        names: The names of the secrets.
+        is_complete: True if the run has no other secrets.
     """
 
     names: tuple[str, ...]
@@ -124,12 +149,12 @@ class Closure(NamedTuple):
 
 
 class Literal(NamedTuple):
-    """A value that is written out.
+    """A literal in the source.
 
     Args:
         kind: ``string``, ``number``, ``boolean`` or ``table``.
-        value: What it is; None for a table, and for a string with escapes.
-        node: Where it is written.
+        value: Its value; None for a table, and for a string with escapes.
+        node: Its node in the source.
     """
 
     kind: str
@@ -137,7 +162,11 @@ class Literal(NamedTuple):
     node: Node | None = None
 
 
-Value = Unknown | Missing | Undefined | Branch | Callee | Result | Secrets | Library | Builtin | Closure | Literal
+Value = (
+    Unknown | Missing | Undefined | Absent | Branch | Callee | Result | Secrets | Library | Builtin | Closure | Literal
+)
+Nil = Missing | Undefined | Absent
+"""What is nil, or likely to be."""
 UNKNOWN = Unknown()
 
 
@@ -164,7 +193,7 @@ def item_of(kind: Type) -> Type | None:
 
 
 def item_in(value: Value) -> Value:
-    """Return the known value of a list's items. Null is nil as a field of a table, and ``json.null`` in a list."""
+    """Return the known value of a list's items. A null is nil as a field of a table, but ``json.null`` in a list."""
     item = item_of(value.type) if isinstance(value, Result) else None
     if item is None or not isinstance(value, Result):
         return UNKNOWN
@@ -172,7 +201,7 @@ def item_in(value: Value) -> Value:
 
 
 def decoded(text: str) -> Value:
-    """Return what is known of the value of a JSON text: whether it is a list, and may hold null."""
+    """Return what is known about the value of a JSON text: whether it is a list, and whether it may contain null."""
     try:
         kind = _list_of(json.loads(text))
     except (ValueError, RecursionError):
@@ -198,22 +227,75 @@ def is_text(kind: Type) -> bool:
     return label(kind) == "string"
 
 
-def kind_of(value: Value) -> str:
-    """Return what a value certainly is if it is not nil, in Lua's word for its type, or nothing if unclear."""
+def is_secret(value: Value) -> TypeGuard[Result]:
+    """Return True if a value is a secret, which scripts can only pass on."""
+    return isinstance(value, Result) and isinstance(value.type, Scalar) and value.type.kind == "secret"
+
+
+def takes_tables(kind: Type) -> bool:
+    """Return True if a table may fit."""
+    if isinstance(kind, Union):
+        return any(map(takes_tables, kind.members))
+    return (
+        is_table(kind)
+        or (isinstance(kind, Scalar) and kind.kind not in _LUA_TYPES)
+        or not isinstance(kind, (Scalar, Choice))
+    )
+
+
+def is_page(kind: Type) -> bool:
+    """Return True if a record is a page: one list, and what says where the next page is."""
+    others = set(kind.fields) - {*lists_in(kind)} if isinstance(kind, Record) else set()
+    return len(lists_in(kind)) == 1 and bool(others) and others <= _PAGING
+
+
+def is_number(kind: Type) -> bool:
+    """Return True if only numbers fit."""
+    return label(kind) in ("integer", "number")
+
+
+def has_field(value: Value, key: str) -> bool:
+    """Return True if a value is a record with a field."""
+    return isinstance(value, Result) and isinstance(value.type, Record) and key in value.type.fields
+
+
+def kind_of(value: Value, *, or_nil: bool = False) -> str:
+    """Return what a value certainly is, in Lua's word for its type, or nothing if unclear.
+
+    Args:
+        value: What is known of it.
+        or_nil: Whether it may also be nil.
+    """
     if isinstance(value, Literal):
         return value.kind
     if isinstance(value, Closure):
         return "function"
-    if not isinstance(value, Result) or value.type.nullable or value.may_be_error:
+    if not isinstance(value, Result) or value.may_be_error or (value.type.nullable and not or_nil):
         return ""
     if is_table(value.type):
         return "table"
-    return _LUA_TYPES.get(label(value.type), "")
+    if (
+        isinstance(value.type, Choice)
+        and value.type.values
+        and all(isinstance(each, str) for each in value.type.values)
+    ):
+        return "string"
+    return _LUA_TYPES.get(label(replace(value.type, nullable=False)), "")
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:
-    """Return the values of a choice, or none for any other type."""
+    """Return the values of a choice, or of one beside a list of them; none for any other type."""
+    if isinstance(kind, Union):
+        return next((member.values for member in kind.members if isinstance(member, Choice)), ())
     return kind.values if isinstance(kind, Choice) else ()
+
+
+def items_of(kind: Type) -> list[Record]:
+    """Return the records that the lists in a record hold."""
+    lists = (
+        [field.item for field in kind.fields.values() if isinstance(field, List)] if isinstance(kind, Record) else []
+    )
+    return [item for item in lists if isinstance(item, Record)]
 
 
 def is_table(kind: Type) -> bool:
@@ -222,12 +304,18 @@ def is_table(kind: Type) -> bool:
 
 
 def lists_in(kind: Type) -> list[str]:
-    """Return the keys of a record that hold lists."""
+    """Return the keys of a record whose values are lists."""
     return [key for key, field in kind.fields.items() if is_list(field)] if isinstance(kind, Record) else []
 
 
+def near_key(key: str, names: Iterable[str]) -> str:
+    """Return the name that a key probably means, or an empty string if unclear."""
+    near = get_close_matches(key, names, 1, 0.6)
+    return near[0] if near else ""
+
+
 def near_field(kind: Type, key: str) -> str:
-    """Return the path of the field that an unknown key probably means, or an empty string if unclear."""
+    """Return the path of the field that an unknown key probably means, or an empty string if that is unclear."""
     fields = kind.fields if isinstance(kind, Record) else {}
     plain = key.replace("_", "").lower()
     for field in fields:
@@ -239,4 +327,4 @@ def near_field(kind: Type, key: str) -> str:
     if near := get_close_matches(key, fields, 1, MIN_LIKENESS):
         return near[0]
     maps = [field for field, inner in fields.items() if isinstance(inner, Map)]
-    return f"{maps[0]}.{key}" if len(maps) == 1 else ""
+    return f"{maps[0]}.{key}" if len(maps) == 1 and key not in _OF_PAGES else ""

@@ -1,5 +1,4 @@
-"""The MCP server: what agents reach over the Model Context Protocol, on the official SDK.
+"""The MCP server, with which agents run scripts and read documentation. It uses the official SDK.
 
-Everything here is one more caller of a :class:`kosmolua.runtime.Runtime`; nothing in the protocol can widen what that
-runtime may do.
+Everything here calls a :class:`kosmolua.runtime.Runtime`. Nothing in the protocol can extend what that runtime may do.
 """

@@ -13,18 +13,18 @@ from kosmolua.errors import ConfigError, UsageError
 from kosmolua.mcp.connections import Listener
 
 PATH = "/mcp"
-"""Where the protocol is, below a server's address."""
+"""The path of the protocol below a server's address."""
 UNIX = "unix:"
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen for programs on this machine or on others.
+    """A TCP address, to listen for programs on this machine or on others.
 
     Args:
-        family: The kind of address, as :mod:`socket` has it.
-        ip: The address itself.
-        port: 0 for any free one.
+        family: The address family, a constant of :mod:`socket`.
+        ip: The IP address.
+        port: The port; 0 for any free one.
     """
 
     family: int
@@ -33,11 +33,11 @@ class Address:
 
     @classmethod
     def read(cls, text: str) -> Address | UnixAddress:
-        """Return the address in ``HOST:PORT`` or ``unix:PATH``; a name that has several means its IPv4 address.
+        """Return the address in ``HOST:PORT`` or ``unix:PATH``. For a host name, IPv4 addresses are preferred.
 
         Raises:
-            UsageError: The text is not of that form.
-            ConfigError: The name has no address.
+            UsageError: The text does not have this form.
+            ConfigError: The host name has no address.
         """
         if text.startswith(UNIX):
             return UnixAddress(text.removeprefix(UNIX))
@@ -58,10 +58,10 @@ class Address:
         return f"http://{self}{PATH}"
 
     def listen(self) -> tuple[Listener, Address]:
-        """Return a socket that listens here, and the address with its real port.
+        """Return a socket that listens on this address, and the address with its real port.
 
         Raises:
-            ConfigError: It cannot.
+            ConfigError: It is not possible to listen there.
         """
         listener = Listener(self.family)
         try:
@@ -79,7 +79,7 @@ class Address:
 
 @dataclass(frozen=True)
 class UnixAddress:
-    """A Unix socket: where to listen for programs of the same user, and for no others.
+    """The address of a Unix socket, to listen only for programs of the same user.
 
     Args:
         path: The file.
@@ -102,10 +102,10 @@ class UnixAddress:
         return f"{self}, as http://localhost{PATH}"
 
     def listen(self) -> tuple[Listener, UnixAddress]:
-        """Return a socket that listens here, in place of one that an earlier server has left.
+        """Return a socket that listens here. A socket file that an earlier server left is replaced.
 
         Raises:
-            ConfigError: It cannot.
+            ConfigError: It is not possible to listen there.
         """
         listener = Listener(socket.AF_UNIX)
         mask = os.umask(0o177)

@@ -1,4 +1,4 @@
-"""The answer to execute_lua: text that a model can act on, and the same as a JSON object, each within the budget."""
+"""The answer to execute_lua: text for a model, and the same as a JSON object, each within the budget."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from kosmolua.mcp.tools import Script
 from kosmolua.runs import Outcome
 
 MIN_SHARE = 80
-"""Characters. A member of a list or map that would get less is left out, not cut."""
+"""The fewest characters for a member of a list or map. A member that would get fewer is left out."""
 MAX_NOTES = 6
 MAX_PLACE = 60
 
 
 def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
-    """Return as much of a value as fits, and notes on what was left out.
+    """Return as much of a value as fits, and notes about what was left out.
 
-    A list of small members keeps the first of them whole. A map, and a list of large members, shares the room among
-    its members, so that small ones stay whole. A long string keeps its beginning and its end.
+    Of a list of small members, the first ones are kept whole. In a map, and in a list of large members, the room is
+    shared among the members, so that small ones stay whole. Of a long string, the beginning and the end are kept.
 
     Args:
-        value: What JSON can carry.
-        room: Characters of it as compact JSON.
-        place: The value's name in the notes; nothing for a map whose keys are names enough.
+        value: A JSON value.
+        room: The most characters of the result as compact JSON.
+        place: The value's name in the notes; empty for a map whose keys are clear without it.
     """
     cutter = _Cutter()
     kept = cutter.fit(value, room, place)
@@ -42,7 +42,7 @@ def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
 
 
 def decodable(value: Any) -> Any:
-    """Return a value without what breaks a decoder of JSON: lone surrogates, NaN and infinity."""
+    """Return a value without lone surrogates, NaN and infinity, which JSON decoders may reject."""
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
     return json.loads(text, parse_constant=lambda _: None)
 
@@ -128,12 +128,12 @@ def _ends(text: str, keep: int) -> str:
 
 
 def _portions(prices: list[int], weights: list[int], room: int) -> list[tuple[int, int]]:
-    """Divide the room among as many members as get enough of it: for each of them its index and its characters.
+    """Divide the room among as many members as can get enough. Return the index and the characters for each of them.
 
-    Light members get all they need, heavy ones equal parts of the rest.
+    Small members get all that they need, large ones equal parts of the rest.
 
     Args:
-        prices: What each member costs besides itself.
+        prices: The characters that each member needs besides its value.
     """
     chosen, left = [], room
     for index, (price, weight) in enumerate(zip(prices, weights, strict=True)):
@@ -149,7 +149,7 @@ def _portions(prices: list[int], weights: list[int], room: int) -> list[tuple[in
 
 
 ROOM_FOR_REST = 2_000
-"""Characters of the budget for what the answer has beside result, output and error: calls, advice, notes."""
+"""Characters of the budget that are reserved for calls, advice and notes, beside result, output and error."""
 MAX_KINDS_OF_CALL = 6
 MAX_TRACEBACK = 600
 MAX_WARNINGS = 6
@@ -163,12 +163,14 @@ def answer(
 
     Args:
         outcome: The outcome of the script.
-        script: What was asked for.
+        script: The script that was requested.
         host: The limits of the server, which a script can only lower.
-        way_to_approve: How a person approves calls of a paused run.
-        keep: Keeps the whole text of an answer that is cut, and returns the page that it can be read by.
+        way_to_approve: A phrase that says how a person approves calls of a paused run.
+        keep: Keeps the whole text of an answer that is cut, and returns the name of the page with it.
     """
-    error = outcome.error and outcome.error.fields()  # without the detail: a model writes the next script
+    error = (
+        outcome.error and outcome.error.fields()
+    )  # without the detail: a model writes the next script, and scripts may not see it
     whole = {"ok": outcome.ok, "result": outcome.result, "output": outcome.output, "error": error}
     whole |= {"plan": outcome.plan} if outcome.plan else {}
     kept, left_out = truncate(whole, script.budget - ROOM_FOR_REST)
@@ -219,18 +221,18 @@ def _sections(
 
 
 def run_of(outcome: Outcome) -> str:
-    """Return the id of a run that was recorded in the user's state folder."""
+    """Return the id of the run's recording in the user's state folder; empty if it was not recorded."""
     return os.path.splitext(os.path.basename(outcome.recording or ""))[0]
 
 
 def _plan(plan: Mapping[str, Any]) -> str:
-    """Return what a script would do, a line a call, and where it decides on what comes of that."""
+    """Return the calls of a plan, each on a line, and the lines where the script depends on their results."""
     lines = [
         f"- {call['number']}. {call['effect']} {call['path']} [{call['account']}] {_shown(call['arguments'])}"
         for call in plan.get("calls", ())
     ]
     lines += [
-        f"- from line {seen['line']} on it depends on what {seen['path']} returns: {seen['key']}"
+        f"- from line {seen['line']} on it depends on the result of {seen['path']}: {seen['key']}"
         for seen in plan.get("decisions", ())
     ]
     return "\n".join(["Plan (nothing of it was sent):", *lines]) if lines else "Plan: the script writes nothing."
@@ -248,7 +250,7 @@ def _failure(error: Mapping[str, Any]) -> str:
     if error["code"] == "check":
         return _refused(error["findings"])
     message, hint = error["message"], error.get("hint", "")
-    if "--" in hint and error["code"] == "limit_exceeded":  # an option is nothing that a model could give
+    if "--" in hint and error["code"] == "limit_exceeded":  # a model cannot pass options
         message = message.removesuffix(f" ({hint})")
     lines = [f"Error{where} ({error['code']}): {message}"]
     if "\n" in hint:
@@ -259,7 +261,7 @@ def _failure(error: Mapping[str, Any]) -> str:
 
 
 def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
-    """Return what the check found; the lines that follow the first are findings of their own."""
+    """Return the findings of the check, each on a line after the first one."""
     lines = ["Error (check): the script was not run, and nothing was sent. Write it again without these mistakes:"]
     for finding in findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
@@ -268,7 +270,7 @@ def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_approve: str) -> str:
-    """Return advice for the model, in addition to the error's own."""
+    """Return advice for the model, in addition to the error's own hint."""
     if error["code"] == "limit_exceeded":
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
     if error["code"] == "denied" and script.read_only:

@@ -1,4 +1,4 @@
-"""Clients of the HTTP server: the token that lets them in, which request is whose, and who is still connected."""
+"""Clients of the HTTP server: their token, the client of each request, and the clients that are connected."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import state_folder
 
 VARIABLE = "KOSMOLUA_MCP_TOKEN"
-"""The token of all clients, if it is set."""
+"""The environment variable with the token of all clients."""
 MAX_TOKEN = 4_096
 SCOPE = "kosmolua.client"
-"""Where a request's scope has its client's name."""
+"""The key for the client's name in a request's scope."""
 COOKIE = "kosmolua-client"
 SESSION = "mcp-session-id"
 MAX_SESSIONS_OF_ADDRESS = 100
-"""Sessions that clients of one address may have."""
+"""The most sessions of clients at one address."""
 FORGET_TIMEOUT = 3600.0
-"""Seconds after which a session that was not used has ended for certain."""
+"""Seconds after which an unused session has certainly ended."""
 MAX_NAME = 64
 RECONNECT_TIMEOUT = 10.0
-"""Seconds for which the scripts of a client without a connection run on, since it may come back."""
+"""Seconds that scripts of a disconnected client go on, since it may come back."""
 
 
 @dataclass
 class _Session:
-    """A session of the older protocol: where its client is, and how it was used."""
+    """A session of the older protocol: the address of its client, and how it was used."""
 
     address: str
     requests: int = 0
-    """Those that are being answered."""
+    """The number of its requests that are being answered."""
     uses: int = 0
     used: float = 0.0
-    """When it was used last, by :func:`time.monotonic`."""
+    """When it was last used, on the scale of :func:`time.monotonic`."""
 
 
 class Clients:
     """Names the client of each request, and ends the scripts of clients that have disconnected.
 
-    Up to protocol 2025-11-25 a session is a client. Later ones have no sessions, so the first answer sets a cookie.
-    It grants nothing; it only distinguishes clients that share an address.
+    Up to protocol version 2025-11-25, each session is a client. Later versions have no sessions, so the first answer
+    sets a cookie. The cookie grants no rights; it only distinguishes clients at the same address.
 
-    An address has at most :data:`MAX_SESSIONS_OF_ADDRESS` sessions. One more ends one of its own: one that was opened
-    and never used, if there is one, or else the one that was not used for longest.
+    An address has at most :data:`MAX_SESSIONS_OF_ADDRESS` sessions. A further session ends one of these: one that was
+    never used, if there is one, else the one that has been unused for longest.
 
     Args:
-        app: What answers the requests.
-        has_runs: Returns True if scripts of a client run.
-        end_runs: Ends them.
+        app: The application that answers the requests.
+        has_runs: Returns True if scripts of a client are running.
+        end_runs: Ends the scripts of a client.
     """
 
     def __init__(self, app: ASGIApp, *, has_runs: Callable[[str], bool], end_runs: Callable[[str], None]) -> None:
@@ -73,7 +73,7 @@ class Clients:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Answer a request, as an ASGI application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -105,7 +105,7 @@ class Clients:
                     asyncio.get_running_loop().call_later(RECONNECT_TIMEOUT, self._end_unless_back, name)
 
     def _noting_session(self, scope: Scope, send: Send) -> Send:
-        """Return what sends an answer and notes the session that it opens."""
+        """Return a function that sends an answer, and notes the session that the answer opens."""
         address = str((scope.get("client") or [""])[0])
 
         async def send_and_note(message: Message) -> None:
@@ -117,7 +117,7 @@ class Clients:
         return send_and_note
 
     def _make_room(self, address: str, scope: Scope, newest: str) -> None:
-        """End a session of an address that has too many, and forget those that have ended by themselves."""
+        """End a session if an address has too many, and forget those that have ended by themselves."""
         forgotten = monotonic() - FORGET_TIMEOUT
         self._sessions = {name: each for name, each in self._sessions.items() if each.requests or each.used > forgotten}
         own = {name: each for name, each in self._sessions.items() if each.address == address and name != newest}
@@ -131,7 +131,7 @@ class Clients:
         task.add_done_callback(self._ending.discard)
 
     async def _end_session(self, name: str, scope: Scope) -> None:
-        """End a session as its client would."""
+        """End a session with the request that its client would send."""
         headers = [(SESSION.encode(), name.encode()), (b"host", b"localhost")]
         request = {**scope, "method": "DELETE", "headers": headers}
 
@@ -139,7 +139,7 @@ class Clients:
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: Message) -> None:
-            pass  # 404 if it has ended by itself
+            pass  # ignored: it is 404 if the session has ended by itself
 
         await self._app(request, receive, send)
 
@@ -149,11 +149,11 @@ class Clients:
 
 
 def client_of(request: Request | None, software: str) -> str | None:
-    """Return the name of a request's client; None for the only client of a server on standard input.
+    """Return the name of a request's client, or None for the only client of a server on standard input.
 
     Args:
         request: The HTTP request.
-        software: What the client says that it is, which has to do for one that keeps no cookie.
+        software: The client's software, by its own account. It is part of the name if the client keeps no cookie.
     """
     if request is None:
         return None
@@ -168,7 +168,7 @@ def is_exact(client: str | None) -> bool:
 
 @contextmanager
 def _within_trace(headers: Headers) -> Iterator[None]:
-    """Take on the trace that a request's headers name. One that the protocol's own message names goes before it."""
+    """Continue the trace in a request's headers. A trace in the protocol's own message takes precedence."""
     if "traceparent" not in headers:
         yield
         return
@@ -190,10 +190,12 @@ def _with_cookie(send: Send) -> Send:
 
 
 def find_token(environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the token, and the file that it is in, which is made if there is none; None if the environment has it.
+    """Return the token and its file, or None for the file if the environment has the token.
+
+    The file is created if neither exists.
 
     Raises:
-        ConfigError: The variable is blank, or the file cannot be made or read, or others can read it.
+        ConfigError: The variable is blank; or the file cannot be created or read, or other users can read it.
     """
     given = environ.get(VARIABLE)
     if given is None:
@@ -202,7 +204,7 @@ def find_token(environ: Mapping[str, str]) -> tuple[str, str | None]:
     token = given.strip()
     if not token:
         raise ConfigError(
-            f"{VARIABLE} is blank", hint="set it to a long random string, or unset it to have a token made"
+            f"{VARIABLE} is blank", hint="set it to a long random string, or unset it, so that a token is created"
         )
     return token, None
 
@@ -234,7 +236,7 @@ def _read(path: str) -> str:
         found = os.fstat(file.fileno())
         token = file.read(MAX_TOKEN).strip()
     if os.name == "posix" and (found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077):
-        raise ConfigError(f"Others can read or write the token in {path}", hint="remove the file; a new one is made")
+        raise ConfigError(f"Others can read or write the token in {path}", hint="remove the file; a new one is created")
     if not token:
-        raise ConfigError(f"There is no token in {path}", hint="remove the file; a new one is made")
+        raise ConfigError(f"There is no token in {path}", hint="remove the file; a new one is created")
     return token

@@ -1,4 +1,4 @@
-"""Connections of the HTTP server: how many there are, and how long each may take to send a request."""
+"""Connections of the HTTP server: limits their number, and the time for sending a request."""
 
 from __future__ import annotations
 
@@ -16,27 +16,26 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 HEAD_TIMEOUT = 10.0
-"""Seconds for the head of a request, counted from the connection or from the answer before."""
+"""Seconds for the head of a request, counted from the connection or from the previous answer."""
 BODY_TIMEOUT = 30.0
 """Seconds for the body, counted from the end of the head."""
 MAX_CONNECTIONS = 1_000
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""Seconds of silence after which the system asks whether the client is still there, between two such questions, and how
-many may stay without an answer."""
+"""TCP keep-alive: seconds of silence before the first probe, seconds between probes, and how many may fail."""
 UNACKNOWLEDGED_TIMEOUT = 30
-"""Seconds after which a connection ends whose client does not acknowledge what was sent."""
+"""Seconds after which a connection ends if its client does not acknowledge data."""
 BACKLOG = 128
-"""Connections that the system holds until they are accepted."""
+"""How many connections the system queues until they are accepted."""
 _SORRY = b"All connections are in use; try again in a moment.\n"
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
     b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b" % (len(_SORRY), _SORRY)
 )
-"""The answer to a connection that there is no room for."""
+"""The answer to a connection for which there is no room."""
 
 
 def max_connections() -> int:
-    """Return how many connections there may be: at most half of the descriptors that the process may have."""
+    """Return the most connections: at most half of the file descriptors that the process may have."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -52,23 +51,23 @@ class Listener(socket.socket):
     """A listening socket that closes connections it has no descriptors for, so that the event loop does not spin.
 
     Args:
-        family: The kind of address, as :mod:`socket` has it.
+        family: The address family, a constant of :mod:`socket`.
     """
 
     def __init__(self, family: int) -> None:
-        # asyncio sets TCP_NODELAY on connections whose socket names its protocol
+        # asyncio sets TCP_NODELAY only on sockets that name their protocol
         super().__init__(family, socket.SOCK_STREAM, 0 if family == _UNIX else socket.IPPROTO_TCP)
         self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def listen(self, backlog: int = BACKLOG) -> None:
-        """Listen. The backlog is always :data:`BACKLOG`, since asyncio accepts as many at once as the backlog."""
+        """Listen with :data:`BACKLOG`. ``backlog`` is ignored: asyncio uses it for how many to accept at once."""
         super().listen(BACKLOG)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection.
 
         Raises:
-            BlockingIOError: There is none, or the process has no descriptor for it, and it was closed.
+            BlockingIOError: There is no connection; or the process had no descriptor for it, and it was closed.
         """
         try:
             return super().accept()
@@ -93,16 +92,16 @@ class Listener(socket.socket):
 
 
 class Connection(H11Protocol):
-    """One connection of a client, which is closed if it does not send its requests in time.
+    """One connection of a client. It is closed if the client does not send its requests in time.
 
-    If there are too many connections, a new one takes the place of the one that has been idle for longest, so
-    that idle connections do not keep others out.
+    If there are too many connections, a new one replaces the one that has been idle for longest, so that idle
+    connections do not keep others out.
 
     Args:
         config: The server's settings.
-        server_state: What its connections share.
-        app_state: What the application shares.
-        _loop: The event loop; by default the one that runs.
+        server_state: The state that the server's connections share.
+        app_state: The state that the application shares.
+        _loop: The event loop; by default the running one.
     """
 
     def __init__(
@@ -114,12 +113,12 @@ class Connection(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.owes: float | None = None
-        """Seconds that it has for the head or the body that it owes; None while it waits for an answer."""
+        """Seconds that the client has to send the next head or body; None while it waits for an answer."""
         self.owes_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take up a connection."""
+        """Start the connection."""
         super().connection_made(transport)
         _watch(transport.get_extra_info("socket"))
         if len(self.connections) > max_connections():
@@ -127,7 +126,7 @@ class Connection(H11Protocol):
         self._note_what_it_owes()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give it up."""
+        """Forget the connection."""
         if self._timer:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -171,7 +170,7 @@ class Connection(H11Protocol):
 
 
 def _watch(connection: socket.socket | None) -> None:
-    """Have the system end a connection whose client is gone without having closed it."""
+    """Make the system end a connection whose client has disappeared without closing it."""
     if connection is None or connection.family == _UNIX:
         return
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""An execution: a script that runs for a client, its calls and questions, and its outcome."""
+"""An execution: a script that runs for a client, with its calls, its questions, and its outcome."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Execution:
     """A running script. It may outlive the request that started it.
 
     Args:
-        runner: Runs it.
-        script: What runs.
-        client: Whose it is, as the workers are shared among clients.
-        asks: True if its client can put questions to a person.
+        runner: Runs the script.
+        script: The script.
+        client: The client that it runs for, among whom the workers are shared.
+        asks: True if its client can ask a person.
         check: True to refuse a script that is certain to fail.
         watch: Called in another thread when a call starts and when it ends.
 
-    ``question`` is what the script waits for, ``latest`` the call that it started last, and ``limits`` are those of the
-    server when it was started.
+    ``question`` is the question that the script waits for, ``latest`` the call that it started last, and ``limits`` are
+    those that the server had when it was started.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class Execution:
 
     @property
     def seconds(self) -> float:
-        """The seconds since its start."""
+        """The number of seconds since its start."""
         return monotonic() - self._started
 
     async def change(self, seconds: float) -> None:
-        """Wait until a call, a question or the end of the script, at most ``seconds``."""
+        """Wait for a call, a question or the end of the script, at most ``seconds``."""
         try:
             await asyncio.wait_for(self._changed.wait(), seconds)
         except asyncio.TimeoutError:
@@ -72,7 +72,7 @@ class Execution:
         self._changed.clear()
 
     def outcome(self) -> Outcome:
-        """Return the outcome, once the script is done."""
+        """Return the outcome. The script must have ended."""
         return self._task.result()
 
     def answer(self, question: Question, answer: Answer) -> None:
@@ -96,7 +96,7 @@ class Execution:
             self._loop.call_soon_threadsafe(self._begin_call, event.path, event.account)
 
     def withdraw(self) -> None:
-        """Take back the question that the client was asked: it was answered elsewhere, or nobody waits any more."""
+        """Withdraw the question to the client: it was answered elsewhere, or nobody waits for the answer any more."""
         self._loop.call_soon_threadsafe(self._withdraw)
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
@@ -145,7 +145,7 @@ class Execution:
 
 
 async def _run(runner: Runner, script: Script, options: RunOptions) -> Outcome:
-    """Run a script, plan what it would write, or go on with a recorded run."""
+    """Run a script, plan its writes, or go on with a recorded run."""
     if script.resume:
         try:
             return await runner.resume(script.resume, options)

@@ -1,4 +1,4 @@
-"""The executions of a server: started for a client, followed, parked while a client fetches an approval, and ended."""
+"""The executions of a server: starts, follows and ends them, and keeps those whose clients fetch an approval."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from kosmolua.mcp.tools import Script
 from kosmolua.mcp.transcripts import Transcripts
 
 HEARTBEAT_INTERVAL = 5.0
-"""Seconds after which a client hears that a script still runs, though nothing happened."""
+"""Seconds after which a client is told that a script still runs, even if nothing happened."""
 MIN_SILENCE = 0.1
-"""Seconds between two notices of progress, however many calls there are."""
+"""The fewest seconds between two notices of progress."""
 APPROVAL = "approval"
 SMALL_ANSWER = 4_000
-"""Characters of an outcome that takes less time than to hand it to a thread."""
+"""Characters of an outcome up to which it is processed directly, since passing it to a thread would take longer."""
 
 
 _Given = TypeVar("_Given")
@@ -48,12 +48,12 @@ async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
 
 
 class Client:
-    """The other side of one request.
+    """The client of one request.
 
     Args:
-        context: The request, as the SDK hands it to a handler.
+        context: The context of the request that the SDK passes to a handler.
 
-    ``name`` tells it from other clients; it is None if there are no others.
+    ``name`` distinguishes it from other clients; it is None if there are no others.
     """
 
     def __init__(self, context: ServerRequestContext[Any]) -> None:
@@ -65,15 +65,15 @@ class Client:
 
     @property
     def asks_a_person(self) -> bool:
-        """True if it can put a question to a person."""
+        """True if it can ask a person."""
         return can_be_asked(self._session.client_capabilities)
 
     async def follow(self, execution: Execution) -> bool:
         """Report a script's progress to the client, and pass on its questions, until it is done.
 
         Returns:
-            True if it is done. It is not if the client is one that can be asked only in the answer to its request:
-            since protocol 2026-07-28 servers send no requests.
+            True if the script is done. False if a question must be sent in the answer to the client's request, since
+            servers send no requests from protocol version 2026-07-28 on.
         """
         while not execution.done and not execution.question:
             await self._await_change(execution)
@@ -84,7 +84,7 @@ class Client:
         await self._tell(execution)
 
     async def _ask_meanwhile(self, execution: Execution) -> bool:
-        """Put a script's questions to its client until it is done; return False if the client cannot be asked now."""
+        """Ask the client a script's questions until the script is done; return False if it cannot be asked now."""
         asked = None
         async with anyio.create_task_group() as asking:
             while not execution.done:
@@ -116,15 +116,15 @@ class Client:
 
 
 def put_off(question: Question) -> InputRequests:
-    """Return the question for a client that answers it with its next request."""
+    """Return a question in the form for a client that answers it with its next request."""
     form = ElicitRequestFormParams(message=question.message, requested_schema=question.schema)
     return {APPROVAL: ElicitRequest(params=form)}
 
 
 PARKING_TIMEOUT = 600.0
-"""Seconds for which an execution is kept for a client that was asked and may never come back.
+"""Seconds that an execution is kept for a client that was asked a question and may never come back.
 
-Its script waits for the answer no longer than the server's own ``--timeout``, and goes on without one.
+The script waits for the answer at most as long as the server's ``--timeout``, and then goes on without it.
 """
 
 
@@ -132,7 +132,7 @@ class Executions:
     """Runs scripts for any number of clients at once.
 
     Args:
-        runner: Runs them.
+        runner: Runs the scripts.
         transcripts: Keeps answers that are cut.
         watch: Called in another thread when a call starts and when it ends.
         check: True to refuse scripts that are certain to fail.
@@ -147,7 +147,7 @@ class Executions:
         self._parked: dict[str, Execution] = {}
 
     async def start(self, script: Script, client: Client) -> CallToolResult | InputRequiredResult:
-        """Run a script and return its answer, or what the client has to ask a person first."""
+        """Run a script and return its answer, or the question that the client must ask a person first."""
         asks = client.asks_a_person
         execution = Execution(self._runner, script, client=client.name, asks=asks, check=self._check, watch=self._watch)
         return await self._follow(execution, client)
@@ -162,26 +162,26 @@ class Executions:
             replies: The replies.
 
         Raises:
-            WorkerLost: The script is gone.
+            WorkerLost: The script no longer runs.
         """
         execution = self._parked.pop(state, None)
         if execution is None:
-            raise WorkerLost("The script that asked for this approval is gone", hint="run it again")
+            raise WorkerLost("The script that asked for this approval no longer runs", hint="run it again")
         if execution.question and APPROVAL in replies:
             execution.answer(execution.question, execution.question.meaning(replies[APPROVAL]))
         return await self._follow(execution, client)
 
     def close(self) -> None:
-        """End what is still kept for clients."""
+        """End the executions that are still kept for clients."""
         for state in list(self._parked):
             self._forget(state)
 
     def has_runs(self, client: str) -> bool:
-        """Return True if scripts of a client run, and a request of it waits for them."""
+        """Return True if scripts of a client are running and one of its requests waits for them."""
         return client in self._followed
 
     def end_runs(self, client: str) -> None:
-        """End these scripts."""
+        """End the scripts of a client."""
         for scope in list(self._followed.get(client, ())):
             scope.cancel()
 
@@ -203,7 +203,7 @@ class Executions:
         return refusal(Interrupted("The client disconnected, so the script was stopped"))
 
     async def _answer(self, execution: Execution, client: Client) -> CallToolResult:
-        """Return the answer for an outcome; of a large one, in a thread, since others wait for this one."""
+        """Return the answer for an outcome. A large one is made in another thread, for the sake of other clients."""
         outcome, keep = execution.outcome(), partial(self._transcripts.keep, client.name)
         given = outcome, execution.script, execution.limits, self._runner.way_to_approve, keep
         is_small = len(outcome.output) + weigh(outcome.result, SMALL_ANSWER) + len(outcome.calls) <= SMALL_ANSWER

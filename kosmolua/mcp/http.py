@@ -1,4 +1,4 @@
-"""Serving clients over HTTP: which requests are let in, and the SDK's transport behind that."""
+"""Serving clients over HTTP: checks which requests are allowed, and passes them to the SDK's transport."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     import uvicorn
 
 SHUTDOWN_TIMEOUT = 2
-"""Seconds for connections that are open when the server is told to stop."""
+"""Seconds that open connections get when the server is told to stop."""
 SESSION_TIMEOUT = 600.0
 """Seconds after which a session ends if its client has no connection."""
 MAX_SESSIONS = 500
 
 
 class Guard:
-    """Lets in requests that bear the token, if there is one, and that no page of another site can have made.
+    """Allows only requests that have the token, if there is one, and that cannot come from a page of another site.
 
-    A browser says in Origin which page made a request. Without a token, as on a Unix socket, Host has to be a loopback
-    name too: if a page's own name was made to point here (DNS rebinding), Host is that name.
+    A browser names the page that made a request in Origin. Without a token, as on a Unix socket, Host must also be a
+    loopback name: if a page's own host name was made to point here (DNS rebinding), Host is that name.
 
     Args:
-        app: What is guarded.
-        token: What the Authorization header has to bear, or None.
+        app: The application to guard.
+        token: The token that the Authorization header must have, or None.
     """
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
@@ -46,14 +46,14 @@ class Guard:
         self._token = token.encode() if token else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Answer a request, as an ASGI application."""
         refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
         await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> PlainTextResponse | None:
         host = headers.get("host", "")
         if self._token is None and not is_loopback_name(host):
-            return PlainTextResponse("This server answers to loopback names only.", 421)
+            return PlainTextResponse("This server accepts only loopback names as Host.", 421)
         if any(origin.partition("://")[2] != host for origin in headers.getlist("origin")):
             return PlainTextResponse("Requests from the pages of other sites are refused.", 403)
         if self._token is not None and not hmac.compare_digest(bearer(headers), self._token):
@@ -78,10 +78,10 @@ def is_loopback_name(host: str) -> bool:
 
 
 def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
-    """Return the settings of a server of an application, on connections of :mod:`kosmolua.mcp.connections`.
+    """Return the settings of a server for an application, with connections of :mod:`kosmolua.mcp.connections`.
 
     Args:
-        app: Answers the requests.
+        app: The application that answers the requests.
         more: Further settings of uvicorn.
     """
     import uvicorn
@@ -93,7 +93,7 @@ def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
         access_log=False,
         ws="none",
         server_header=False,
-        backlog=1,  # how many connections asyncio accepts at once; the listener has a backlog of its own
+        backlog=1,  # the number of connections that asyncio accepts at once; the listener has its own backlog
         **given,
     )
 
@@ -105,9 +105,9 @@ def serve(
 
     Args:
         handlers: Answers the requests.
-        address: Where to listen. Over TCP, clients have to send a token.
-        environ: The environment, which may hold the token; the default is a file.
-        announce: Called with the server's address and the token's place, once clients can connect.
+        address: The address to listen on. Over TCP, clients must send a token.
+        environ: The environment, which may have the token; by default it is in a file.
+        announce: Called with the server's address and the token's place when clients can connect.
 
     Raises:
         ConfigError: The address cannot be listened on, or there is no usable token.
@@ -117,7 +117,7 @@ def serve(
     with listener:
         announce(f"serving on {bound.url}")
         if file:
-            announce(f"clients have to send the token in {file}")
+            announce(f"clients must send the token in {file}")
         asyncio.run(_serve(handlers, listener, token))
 
 

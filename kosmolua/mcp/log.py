@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 REPEAT_INTERVAL = 60.0
-"""Seconds in which the same sentence is not written again."""
+"""Seconds within which the same sentence is not written again."""
 MAX_SENTENCES = 1_000
 
 
@@ -24,7 +24,7 @@ class Sentences(logging.Handler):
         self._written: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write what was logged."""
+        """Write a log record as a sentence."""
         message = record.getMessage().partition("\n")[0]
         if record.exc_info and record.exc_info[1]:
             message += f" ({_cause_of(record.exc_info[1])})"
@@ -47,7 +47,7 @@ def log_in_sentences(write: Callable[[str], None]) -> None:
 
 
 def _cause_of(error: BaseException) -> str:
-    """Return the innermost of grouped errors in words."""
+    """Return the text of an error; for a group of errors, that of the innermost one."""
     while inner := getattr(error, "exceptions", ()):
         error = inner[0]
     return f"{type(error).__name__}: {error}".removesuffix(": ")

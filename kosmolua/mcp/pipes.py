@@ -1,7 +1,7 @@
-"""Messages over two pipes, a JSON message a line, read and written by the event loop itself.
+"""Messages over two pipes, one JSON message per line, read and written by the event loop itself.
 
 The SDK's own transport reads each line and writes each message in threads, which takes as long as the rest of a small
-request. It is used where this one cannot be: for files, terminals, and systems without ``poll``.
+request. It is used where this module cannot be used: for files and terminals, and on systems without ``poll``.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ def are_pipes(*descriptors: int) -> bool:
 async def streams(
     reading: int, writing: int, lost: Callable[[], None]
 ) -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
-    """Yield the streams of the messages that come and go.
+    """Yield the streams of incoming and outgoing messages.
 
     Args:
         reading: The descriptor of the pipe with the client's messages.
-        writing: That of the pipe for the answers.
+        writing: The descriptor of the pipe for the answers.
         lost: Called when nothing more can be written.
     """
     yield _Incoming(reading), _Outgoing(writing, lost)
 
 
 class Stream:
-    """One direction of the messages. Its user enters it and leaves it; nothing is open in between."""
+    """One direction of the messages, as a context manager that opens nothing."""
 
     async def aclose(self) -> None:
         """End the use of the stream."""
@@ -56,7 +56,7 @@ class Stream:
 
 
 class _Incoming(Stream):
-    """What the client sends; a line that is no message is yielded as the error that says why."""
+    """The client's messages. A line that is not a message is yielded as an error that gives the reason."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -79,7 +79,7 @@ class _Incoming(Stream):
         """Return the next message.
 
         Raises:
-            EndOfStream: The client sends no more.
+            EndOfStream: The client has closed its end.
         """
         line = await self._line()
         try:
@@ -118,7 +118,7 @@ class _Incoming(Stream):
 
 
 class _Outgoing(Stream):
-    """What the client is sent. A message that was begun is finished, whatever becomes of who sends it."""
+    """The messages to the client. A message that was begun is finished, even if its sender is cancelled."""
 
     def __init__(self, descriptor: int, lost: Callable[[], None]) -> None:
         self._descriptor = descriptor
@@ -140,7 +140,7 @@ class _Outgoing(Stream):
             await self._is_drained.wait()
 
     def _write(self) -> None:
-        """Write as much as the pipe takes without making anybody wait, and the rest later."""
+        """Write as much as the pipe takes without blocking, and the rest later."""
         loop = asyncio.get_running_loop()
         try:
             while self._waiting and self._room.poll(0):

@@ -1,4 +1,4 @@
-"""Approval questions: how a call is shown to the person at the client, and what the answer means."""
+"""Approval questions: shows calls to the person at the client, and interprets the answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONCE, EVERY = "this call", "every call of this function in this script"
 THESE, EACH, ALIKE = "these calls", "none yet: ask about each", "every call of these functions in this script"
 MORE = "nothing yet: show the rest"
 MAX_PAGE = 4_000
-"""Characters of one question. What does not fit is on further pages; nothing is left out."""
+"""The most characters of one question. Text that does not fit is on further pages; nothing is left out."""
 
 
 class Answer(Enum):
@@ -33,11 +33,11 @@ class Answer(Enum):
 
 
 class Question:
-    """One or several calls that wait for an answer: asked in the thread that makes a call, answered in another.
+    """A question about one or several calls. It is asked in the thread that makes a call, and answered in another.
 
     Args:
         approvals: The calls.
-        page: Which part of it is shown, counted from 0, if it is too long for one question.
+        page: The part that is shown, counted from 0, if the text is too long for one question.
     """
 
     def __init__(self, *approvals: Approval, page: int = 0) -> None:
@@ -48,11 +48,11 @@ class Question:
         self._answer: Answer | None = None
         self._answered = Event()
         self.message = pages[page]
-        """What the person reads."""
+        """The text for the person."""
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The form for the answer; without a choice, accepting it means what was shown, once all of it was."""
+        """The form for the answer. If it has no choices, accepting it approves the calls, once all parts were shown."""
         choices = [THESE, EACH, ALIKE] if self._is_list else [ONCE, EVERY]
         choices = choices if self._is_last else [MORE, *choices]
         choice = {"type": "string", "title": "Allow", "enum": choices, "default": choices[0]}
@@ -63,7 +63,7 @@ class Question:
         return Question(*self._approvals, page=self._page + (not self._is_last))
 
     def wait(self, seconds: float) -> Answer | None:
-        """Return the answer, or None if none comes within ``seconds``."""
+        """Wait for the answer and return it, or None if there is none within ``seconds``."""
         self._answered.wait(seconds)
         return self._answer
 
@@ -74,7 +74,7 @@ class Question:
             self._answered.set()
 
     def meaning(self, reply: object) -> Answer:
-        """Return the answer in a client's reply. Dismissing the form means that no further question is wanted."""
+        """Return the answer in a client's reply. If the form was dismissed, no further question is asked."""
         if not isinstance(reply, ElicitResult) or reply.action == "decline":
             return Answer.NO
         if reply.action == "cancel":
@@ -92,13 +92,13 @@ class Question:
 
 
 def can_be_asked(client: ClientCapabilities | None) -> bool:
-    """Return True if a client shows forms to a person; one that names no mode of elicitation means forms."""
+    """Return True if a client can show forms to a person. A client that names no mode of elicitation can."""
     mode = client.elicitation if client else None
     return mode is not None and (mode.form is not None or mode.url is None)
 
 
 def _pages(approvals: Sequence[Approval]) -> list[str]:
-    """Return the text of a question in parts that a client can show, each under a line that says what is asked."""
+    """Return the text of a question in parts that a client can show, each under a line with the subject."""
     if len(approvals) == 1:
         subject, sentence = f"A script wants to {_deed(approvals[0])}", approvals[0].about
         lines, what = _arguments(approvals[0]), "arguments"
@@ -116,7 +116,7 @@ def _pages(approvals: Sequence[Approval]) -> list[str]:
 
 
 def _list(approvals: Sequence[Approval]) -> Iterator[str]:
-    """Yield calls as numbered lines under a line for each function and account."""
+    """Yield calls as numbered lines, grouped under a line for each function and account."""
     groups: dict[tuple[str, str], list[Approval]] = {}
     for approval in approvals:
         groups.setdefault((approval.path, approval.account), []).append(approval)
@@ -128,17 +128,17 @@ def _list(approvals: Sequence[Approval]) -> Iterator[str]:
 
 
 def _deed(approval: Approval) -> str:
-    """Return what a call does, with what account, and that it cannot be undone."""
+    """Return a phrase with the effect, function and account of a call, and a warning if it cannot be undone."""
     warning = ", WHICH CANNOT BE UNDONE" if approval.effect == "destroy" else ""
     return f"{approval.effect} with {approval.path}, account {approval.account}{warning}"
 
 
 def _arguments(approval: Approval) -> list[str]:
-    """Return a line for each argument, with the name behind an id."""
+    """Return a line for each argument, with the service's name for an id."""
     named = {name: f" ({exposed(said)})" for name, said in approval.names.items()}
     return [f"{exposed(name)} = {_shown(value)}{named.get(name, '')}" for name, value in approval.arguments.items()]
 
 
 def _shown(value: object) -> str:
-    """Return a value as JSON in which nothing hides."""
+    """Return a value as JSON with invisible characters escaped."""
     return exposed(json.dumps(value, ensure_ascii=False, default=str))

@@ -1,4 +1,4 @@
-"""The documentation as resources: one URI a page."""
+"""The documentation as MCP resources: each page has a URI. Also the prompt ``write_script``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TEMPLATE = ResourceTemplate(
 
 
 def resources(runtime: Runtime) -> list[Resource]:
-    """Return the guides and the integrations; the functions' pages are found by the template."""
+    """Return the pages of guides and integrations. Those of functions are found with the URI template."""
     integrations = map(page_of, runtime.catalog.names())
     return list(_listed([*pages.NAMES, *integrations]))
 
@@ -41,7 +41,7 @@ def read(runtime: Runtime, uri: str) -> TextResourceContents:
     """Return a page.
 
     Raises:
-        DocNotFound: No page has this URI. The hint names the likeliest.
+        DocNotFound: No page has this URI. The hint names the likeliest one.
         PluginError: The integration cannot be loaded.
     """
     if not uri.startswith(PREFIX):
@@ -62,7 +62,7 @@ WRITE_SCRIPT = Prompt(
     description="Write and run a Lua script for a task, with the pages that it needs.",
     arguments=[
         PromptArgument(name="task", description="What the script is to do.", required=True),
-        PromptArgument(name="integration", description="The integration it is about, such as render2."),
+        PromptArgument(name="integration", description="The integration that it is about, such as render2."),
     ],
 )
 _TASK = """\

@@ -1,4 +1,4 @@
-"""Running the scripts of clients: what a server does with a script beside answering its client."""
+"""Running the scripts of clients, with or without recordings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Runner(Protocol):
 
     @property
     def way_to_approve(self) -> str:
-        """How a person approves calls of a paused run, such as ``with kosmolua resume``."""
+        """A phrase that says how a person approves calls of a paused run, such as ``with kosmolua resume``."""
 
     @property
     def limits(self) -> Limits:
@@ -28,7 +28,7 @@ class Runner(Protocol):
         """Go on with a recorded run.
 
         Raises:
-            ConfigError: There is no such run, or it is not the client's.
+            ConfigError: There is no such run, or it belongs to another client.
         """
 
 
@@ -36,7 +36,7 @@ class PlainRunner:
     """Runs scripts with one runtime, and keeps a recording of each if the accounts file says so.
 
     Args:
-        runtime: Runs them.
+        runtime: Runs the scripts.
     """
 
     way_to_approve = "with kosmolua resume"
@@ -56,10 +56,10 @@ class PlainRunner:
         return await self._runtime.run_async(source, **options)
 
     async def resume(self, run: str, options: RunOptions) -> Outcome:
-        """Go on with a recorded run of the client that the options name.
+        """Go on with a recorded run of the client that is named in the options.
 
         Raises:
-            ConfigError: There is none, or it is another client's.
+            ConfigError: There is no such run, or it belongs to another client.
         """
         recording = self._runtime.store.read(run)
         if recording.header["client"] != options.get("client"):

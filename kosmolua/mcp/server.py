@@ -1,4 +1,4 @@
-"""The MCP server: how each kind of request is answered, over either transport."""
+"""The MCP server: answers each kind of request, over either transport."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ INSTRUCTIONS = (
     "lua_read_doc, then do the whole task in one script with execute_lua. The page overview says how to write one."
 )
 MAX_ABOUT = 100
-"""Characters of what is said of one integration."""
+"""The most characters about one integration."""
 MAX_ACCOUNTS = 8
 
 Context = ServerRequestContext[Any]
@@ -65,7 +65,7 @@ class Handlers:
         simulated: True if the data is simulated; the tools' descriptions say so.
         watch: Called in another thread when a call starts and when it ends.
         check: True to refuse scripts that are certain to fail.
-        runner: Runs the scripts, in place of the runtime alone.
+        runner: Runs the scripts; by default the runtime does.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class Handlers:
         self.adopt(runtime, read_only=read_only, simulated=simulated)
 
     def adopt(self, runtime: Runtime, *, read_only: bool, simulated: bool) -> None:
-        """Answer further requests with this runtime. Scripts that run already go on with theirs.
+        """Answer further requests with this runtime. Scripts that are running keep their runtime.
 
         Args:
-            runtime: As the constructor takes it, like the others.
+            runtime: Runs scripts and serves the documentation.
             read_only: True if every write is denied.
             simulated: True if the data is simulated.
         """
@@ -101,7 +101,7 @@ class Handlers:
         self._tools = {tool.name: tool for tool in tools}
 
     def server(self) -> Server[Any]:
-        """Return the SDK's server in front of this."""
+        """Return a server of the SDK that uses these handlers."""
         server: Server[Any] = Server(
             NAME,
             version=__version__,
@@ -113,6 +113,7 @@ class Handlers:
             on_read_resource=self.read_resource,
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
+            get_tool_input_schema=self._input_schema,
         )
         sealed = RequestStateSecurity.ephemeral(ttl=PARKING_TIMEOUT)
         server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
@@ -128,23 +129,28 @@ class Handlers:
         self._executions.close()
 
     def reopen_journal(self) -> None:
-        """Open the journal anew, as after its file was renamed."""
+        """Reopen the journal, for instance after its file was renamed."""
         self._runtime.reopen_journal()
 
     def has_runs(self, client: str) -> bool:
-        """Return True if scripts of a client run."""
+        """Return True if scripts of a client are running."""
         return self._executions.has_runs(client)
 
     def end_runs(self, client: str) -> None:
-        """End the scripts of a client that is gone."""
+        """End the scripts of a client that has disconnected."""
         self._executions.end_runs(client)
 
     async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
         """List the tools."""
         return ListToolsResult(tools=list(self._tools.values()))
 
+    def _input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """Return the schema of a tool's arguments, without which the SDK lists all tools at each call."""
+        tool = self._tools.get(name)
+        return tool.input_schema if tool else None
+
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
-        """Use a tool. A failure is a result that the model sees, unless there is no such tool."""
+        """Call a tool. A failure is returned as a result for the model, except if there is no such tool."""
         tool = self._tools.get(params.name)
         if tool is None:
             hint = did_you_mean(params.name, self._tools) or f"the tools are {', '.join(self._tools)}"
@@ -167,7 +173,7 @@ class Handlers:
         return ListResourcesResult(resources=await in_thread(resources.resources, self._runtime))
 
     async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:
-        """Return how the URI of a page is made."""
+        """Return the template for URIs of pages."""
         return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE])
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
@@ -215,7 +221,7 @@ class Handlers:
 
 
 def _about(runtime: Runtime, *, simulated: bool) -> str:
-    """Return which integrations and accounts there are, so that an agent finds the server by their names."""
+    """Return sentences that name the integrations and accounts, so that an agent finds the server by them."""
     parts = [_about_integration(runtime, each) for each in runtime.catalog.loadable() if each.name != SCRIPTS]
     known = f"Integrations: {' '.join(parts)}" if parts else "There are no integrations."
     return known + (" All data is simulated (--simulate): nothing is real." if simulated else "")

@@ -20,17 +20,18 @@ from pydantic import ValidationError
 from kosmolua.mcp.answer import decodable
 from kosmolua.mcp.pipes import Stream, streams
 from kosmolua.mcp.server import Handlers
+from kosmolua.runs.telemetry import flush_spans
 
 
 def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callable[[str], None]) -> None:
-    """Serve until the client closes its end. Nothing but the protocol reaches standard output.
+    """Serve until the client closes its end. Only messages of the protocol are written to standard output.
 
     Args:
         handlers: Answers the requests.
         pipes: The descriptors of the pipes for input and output; None for ``sys.stdin`` and ``sys.stdout``.
         complain: Writes a sentence to standard error.
     """
-    # A thread may wait for the next line, and no exception reaches it there: these signals end the process instead.
+    # A thread may wait for the next line and cannot be interrupted by an exception, so these signals end the process.
     # Scripts end with it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
@@ -43,7 +44,8 @@ def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callab
 
 
 def _leave(number: int, frame: object) -> None:
-    """End the process as the signal would by default, which it does not for the first process of a container."""
+    """End the process as the signal would by default. For the first process of a container, it would not."""
+    flush_spans()
     if os.getpid() == 1:
         os._exit(128 + number)
     signal.signal(number, signal.SIG_DFL)
@@ -57,18 +59,19 @@ async def _serve(handlers: Handlers, transport: AbstractAsyncContextManager[Any]
             try:
                 await server.run(_Sifted(incoming, outgoing.send), outgoing, server.create_initialization_options())
             except anyio.get_cancelled_exc_class():
-                # The SDK cancels this when it cannot write. The thread that waits for a line would keep the process.
+                # The SDK cancels this when it cannot write. The thread that waits for a line would keep the process
+                # alive.
                 end()
     finally:
         handlers.close()
 
 
 class _Sifted(Stream):
-    """The messages of a client, without lines that are none: those are answered, since a client may wait for that.
+    """A client's messages. Lines that are not messages are answered with an error, since a client may wait for that.
 
     Args:
-        incoming: What comes.
-        answer: Sends an answer.
+        incoming: The stream of the client's lines.
+        answer: Sends an answer to the client.
     """
 
     def __init__(
@@ -97,14 +100,14 @@ class _Sifted(Stream):
         """Return the next message.
 
         Raises:
-            EndOfStream: The client sends no more.
+            EndOfStream: The client has closed its end.
         """
         async for item in self:
             return item
         raise anyio.EndOfStream
 
     async def aclose(self) -> None:
-        """Take no more."""
+        """Stop receiving messages."""
         await self._incoming.aclose()
 
 
@@ -133,5 +136,5 @@ def _id_in(inputs: list[object]) -> int | str | None:
 
 
 def _can_be_id(given: object) -> bool:
-    """Return True for an integer, and for a string that can be written: JSON can spell lone surrogates."""
+    """Return True for an integer, and for a string without lone surrogates, which cannot be written."""
     return isinstance(given, (int, str)) and not isinstance(given, bool) and decodable(given) == given

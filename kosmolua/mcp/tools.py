@@ -1,4 +1,4 @@
-"""The tools: their names, their arguments and their effects."""
+"""The tools of the server: their names, arguments and effects."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from kosmolua.suggestions import did_you_mean
 
 DEFAULT_PAGE, DEFAULT_ANSWER = 20_000, 20_000
 MIN_ANSWER, MAX_ANSWER = 4_000, 100_000
-"""Characters of a page and of what execute_lua answers."""
+"""The default budgets, in characters, for a page and for an answer of execute_lua."""
 MAX_READ = 256
-"""Schemas of tools that are kept once they are read."""
+"""How many schemas of tools are cached."""
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 _UNITS = {
@@ -43,19 +43,19 @@ def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]
     """Return the tools of a host.
 
     Args:
-        limits: The host's, which a call may lower.
+        limits: The limits of the host, which a call may lower.
         read_only: True if the host denies every write.
-        about: Which integrations there are, and whether they are real.
+        about: Sentences that name the integrations, and say if their data is simulated.
     """
     return [*_DOCS, _execute_lua(limits, read_only=read_only, about=about)]
 
 
 def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, Script]]:
-    """Return a tool for each of the user's own scripts, with what it runs.
+    """Return a tool for each of the user's own scripts, with the script that it runs.
 
     Args:
-        runtime: Knows the scripts.
-        taken: Names of other tools; a script of such a name is ``script_NAME``.
+        runtime: The runtime with the scripts.
+        taken: The names of other tools. A script with such a name becomes the tool ``script_NAME``.
     """
     if not runtime.scripts.names():
         return {}
@@ -86,9 +86,9 @@ def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
 
 
 def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a call that its tool understands.
+    """Return the arguments of a call, checked and converted for its tool.
 
-    Null counts as not given, and a number may be written as a string, as some clients do.
+    Null counts as not given, and a number may be given as a string, since some clients do this.
 
     Raises:
         BadArguments: A name is unknown, a value does not fit, or a required one is missing.
@@ -118,13 +118,13 @@ def _types_of(tool: Tool) -> dict[str, Type]:
 
 @lru_cache(MAX_READ)
 def _types_in(properties: str) -> dict[str, Type]:
-    """Return the types that the properties of a schema, as JSON, describe."""
+    """Return the types of a schema's properties, which are given as JSON text."""
     reader = Reader()
     return {name: reader.read(schema, name) for name, schema in json.loads(properties).items()}
 
 
 def _number(value: object, wanted: Type) -> object:
-    """Return the number that a string spells if a number is wanted, else the value itself."""
+    """Return the number in a string if a number is wanted, else the value itself."""
     if not isinstance(value, str) or not isinstance(wanted, Scalar) or wanted.kind not in ("integer", "number"):
         return value
     try:
@@ -171,7 +171,7 @@ _DOCS = (
                 "type": "integer",
                 "minimum": MIN_BUDGET,
                 "default": DEFAULT_PAGE,
-                "description": "Most characters",
+                "description": "The most characters",
             },
             "offset": {"type": "integer", "minimum": 0, "description": "For run:last, an answer that was cut"},
         },
@@ -222,16 +222,16 @@ class Script:
     """The arguments of execute_lua.
 
     Args:
-        code: The text.
-        args: What the script finds in ``arg`` and ``...``.
-        input: What it finds in ``input``; None for nil.
+        code: The text of the script.
+        args: The values that the script finds in ``arg`` and ``...``.
+        input: The value that it finds in ``input``; None for nil.
         read_only: True to deny every write.
-        plan: True to note writes and send none.
-        resume: The id of the paused run that goes on in place of ``code``, or None.
-        limits: Those of :data:`ADJUSTABLE` that are lower than the host's.
-        budget: Characters of the answer.
+        plan: True to note writes instead of sending them.
+        resume: The id of a paused run to go on with instead of running ``code``, or None.
+        limits: Limits of :data:`ADJUSTABLE` that are lower than the host's.
+        budget: The most characters of the answer.
         name: Its name in messages, if it has one.
-        params: What it finds in ``params``.
+        params: The values that it finds in ``params``.
     """
 
     code: str
@@ -251,7 +251,7 @@ class Script:
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Script:
-        """Return the script that checked arguments of execute_lua describe.
+        """Return the script for checked arguments of execute_lua.
 
         Raises:
             BadArguments: There is neither ``code`` nor ``resume``, or both.

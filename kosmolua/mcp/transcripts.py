@@ -12,12 +12,12 @@ from kosmolua.mcp.clients import is_exact
 PREFIX = "run:"
 LAST = "run:last"
 MAX_CHARACTERS = 64_000_000
-"""What is kept for all clients together; the oldest goes first."""
+"""The most that is kept for all clients together. The oldest text is dropped first."""
 MAX_OF_CLIENT = 4
 
 
 class Transcripts:
-    """The whole text of the last answers that were cut, of each client."""
+    """Keeps the whole text of each client's last answers that were cut."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
@@ -27,7 +27,8 @@ class Transcripts:
         """Keep a text, and return the name of its page.
 
         Args:
-            client: Whose it is. A client that shares its name with others has to read it by the page returned.
+            client: The client that the text belongs to. A client that shares its name with others must use the returned
+                page.
             text: The whole answer.
         """
         page = PREFIX + secrets.token_hex(8)
@@ -41,17 +42,17 @@ class Transcripts:
         return LAST if is_exact(client) else page
 
     def read(self, client: str | None, page: str, *, offset: int, budget: int) -> str:
-        """Return a part of a kept answer, and where the next one begins.
+        """Return a part of a kept answer, with a note that says where the next part begins.
 
         Args:
-            client: Who asks.
+            client: The client that asks.
             page: ``run:last``, or the page that :meth:`keep` returned.
             offset: Characters to skip.
-            budget: Characters of the part.
+            budget: The most characters of the part.
 
         Raises:
-            DocNotFound: There is no such answer, or it is kept no longer.
-            BadDocArguments: The answer has fewer characters than are to be skipped.
+            DocNotFound: There is no such answer, or it is no longer kept.
+            BadDocArguments: The offset is beyond the end of the answer.
         """
         text = self._find(client, page)
         if offset and offset >= len(text):
@@ -67,7 +68,7 @@ class Transcripts:
             own = [text for owner, text in self._kept.values() if owner == client]
             if page == LAST and own and is_exact(client):
                 return own[-1]
-            if page in self._kept:  # unguessable, so that a client reads only its own
+            if page in self._kept:  # such a name cannot be guessed, so a client can read only its own answers
                 return self._kept[page][1]
         raise DocNotFound(
             f"There is no answer {page[:80]!r} to read on", hint="only answers that were cut are kept, the last few"

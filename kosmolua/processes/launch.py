@@ -33,6 +33,9 @@ UNKNOWN = 0
 BLOCKED = {"session": (_signal.SIGTERM, _signal.SIGPROF)} if hasattr(os, "posix_spawn") else {}
 """The signals that a process blocks from its start, by its role. In a session they end the running chunk only."""
 
+ENVIRONMENTS = {"zygote": {"LD_BIND_NOW": "1"}}
+"""The environment of a process by its role, empty for other roles. A zygote resolves all symbols before it forks."""
+
 
 class Process:
     """A process of the sandbox. Only the process that started it may end it and wait for it.
@@ -57,7 +60,7 @@ class Process:
             self.pid = os.posix_spawn(
                 sys.executable,
                 command(role),
-                {},
+                ENVIRONMENTS.get(role, {}),
                 file_actions=actions,
                 setsid=True,
                 setsigmask=BLOCKED.get(role, ()),
@@ -123,7 +126,7 @@ def _await_end(pid: int) -> None:
 
 
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
-    """Start a process of the sandbox with an empty environment, and hide this process's memory from it.
+    """Start a process of the sandbox with nothing of this environment, and hide this process's memory from it.
 
     The parameters are those of :class:`Process`.
 

@@ -140,7 +140,7 @@ class WorkerPool:
             turn.end()
 
     def warm(self) -> None:
-        """Start the process that forks the others, where the system can fork, so that the first run finds it ready."""
+        """If the system can fork, start the zygote in advance, so that it is ready for the first run."""
         with self._lock:
             if CAN_FORK and not self._closed:
                 self._spares.warm()

@@ -35,8 +35,8 @@ class Terms(NamedTuple):
 class Zygote:
     """A warm worker that runs nothing itself: it forks fresh processes for scripts.
 
-    It is started by exec, with an empty environment and no secret in its memory, so that its forks have none either.
-    The process ends when this object is closed or garbage-collected.
+    It is started by exec, with nothing of this environment and no secret in its memory, so that its forks have none
+    either. The process ends when this object is closed or garbage-collected.
 
     Raises:
         OSError: The process cannot be started.

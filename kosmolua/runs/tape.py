@@ -105,7 +105,7 @@ class Tape:
         self._redact = redact
         self._clocks: dict[str, float] = {}
         self._local = local()
-        # Under the lock.
+        # Guarded by the lock.
         self._lock = RLock()
         self._has_room = Condition(self._lock)
         self._held = 0

@@ -6,7 +6,10 @@ import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from math import inf
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 COPIES = 3
 """The largest number of copies of a text in Python's memory while it is converted."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # the module signal makes enums, which takes longer
 import os
-import signal
 import sys
 
 try:
@@ -22,6 +22,7 @@ MAX_COPIES = 256 * 1024**2
 
 The fragmentation of Lua's heap takes a part of it: 96 MiB of strings take 111 MiB.
 """
+SIGKILL = 9
 POLL_INTERVAL = 0.2
 """Seconds between two checks whether the parent lives, on systems that do not report its end."""
 STANDARD_DESCRIPTORS = 3
@@ -34,6 +35,14 @@ MAX_THREADS = 2**22
 NOBODY = 65534
 MAX_CPU = 2**31
 """The largest limit of processor time that is passed to the kernel, in seconds."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    Step: TypeAlias = tuple[str, Callable[..., Any], tuple[Any, ...]]
+    """The name of a layer, a function that applies a part of it, and the arguments. If the system refuses that, the
+    function raises or returns a true value."""
 
 
 def drop_inherited() -> None:
@@ -55,7 +64,7 @@ def die_with_parent() -> None:
     """
     parent = os.getppid()
     if sys.platform == "linux":
-        linux.end_with_parent(signal.SIGKILL)
+        linux.end_with_parent(SIGKILL)
         if os.getppid() != parent:
             os._exit(0)
         return
@@ -85,19 +94,27 @@ class Confinement:
 
     def __init__(self, *, forking: bool = False) -> None:
         self._forking = forking
-        self._in_force: dict[str, bool] = {}
+        self._settled: dict[str, bool] = {}
+        self._refused: set[str] = set()
         self._max_threads = 0
-        self._filter = seccomp.Filter(forking=forking) if sys.platform == "linux" else None
+        self._filters: dict[bool, Step | None] = {}
+        self._is_filtered = False
 
     @property
     def in_force(self) -> list[str]:
-        """The names of the layers that are in force, out of :data:`LAYERS`."""
-        return [name for name in LAYERS if self._in_force.get(name)]
+        """The names of the layers that are in force once this process is locked, out of :data:`LAYERS`."""
+        return [name for name in LAYERS if self._settled.get(name) and name not in self._refused]
 
     @property
     def missing(self) -> list[str]:
-        """The names of the layers that are not in force."""
-        return [name for name in LAYERS if not self._in_force.get(name)]
+        """The names of the layers that are not in force then."""
+        in_force = self.in_force
+        return [name for name in LAYERS if name not in in_force]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the system refused a layer in :meth:`lock` that was expected to work."""
+        return bool(self._refused)
 
     def settle(self) -> None:
         """Give up the rights that neither this process nor its forks need once all modules are loaded.
@@ -107,12 +124,17 @@ class Confinement:
         if sys.platform == "linux":
             linux.keep_freed_memory()
             linux.prefer_for_oom_kill()
-        self._in_force["unprivileged"] = _become_nobody()
+        self._settled["rlimits"] = resource is not None
+        if resource:
+            signal.signal(signal.SIGPROF, signal.SIG_DFL)
+            self.take([_bounding("CORE", 0), _bounding("FSIZE", 0)])
+        self._settled["unprivileged"] = _become_nobody()
         self._max_threads = _max_threads() if self._forking else 0
         if sys.platform == "linux":
-            self._in_force["no_new_privs"] = linux.forbid_new_privileges()
-            self._in_force["undumpable"] = linux.hide()
-            self._in_force["landlock"] = linux.restrict()
+            self._settled["no_new_privs"] = linux.forbid_new_privileges()
+            self._settled["undumpable"] = linux.hide()
+            self._settled["landlock"] = linux.restrict()
+            self._settled["seccomp"] = self._filter_for(1) is not None
 
     def lock(self, cpu: float, memory: int, jobs: int = 1) -> None:
         """Limit the resources of a job, and allow only the system calls that it needs.
@@ -122,30 +144,61 @@ class Confinement:
             memory: Bytes that Lua may hold; the limit of address space is well above that.
             jobs: How many jobs this process runs. :meth:`rearm` gives each further job its time.
         """
-        self._in_force["rlimits"] = self._limit_resources(cpu, memory, jobs)
-        if self._filter and not self._in_force.get("seccomp"):
-            chosen = self._filter if jobs == 1 else seccomp.Filter(rearming=True)
-            self._in_force["seccomp"] = chosen.apply()
+        self.take(self.steps(cpu, memory, jobs))
+        self._is_filtered = True
+
+    def steps(self, cpu: float, memory: int, jobs: int = 1) -> list[Step]:
+        """Return the steps of :meth:`lock` with the same arguments, for a fork of this process to carry out.
+
+        A fork copies each memory page that it writes to. So it is ready earlier if its parent prepares the steps.
+        """
+        steps: list[Step] = []
+        if resource:
+            steps += [
+                ("rlimits", _limit_time, (cpu,)),
+                _bounding("AS", memory + min(memory, MAX_COPIES) + INTERPRETER),
+                _bounding("CPU", min(jobs * (int(cpu) + 2), MAX_CPU)),
+                _bounding("NOFILE", DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS),
+                _bounding("NPROC", self._max_threads),
+            ]
+        if sys.platform == "linux" and not self._is_filtered and (filtering := self._filter_for(jobs)):
+            steps.append(filtering)
+        return steps
+
+    def take(self, steps: list[Step]) -> None:
+        """Carry out steps, and note the layers that the system refuses."""
+        for layer, call, arguments in steps:
+            try:
+                is_refused = call(*arguments)
+            except (OSError, ValueError):
+                is_refused = True
+            if is_refused:
+                self._refused.add(layer)
 
     def rearm(self, cpu: float) -> None:
         """Limit the processor time from now on to ``cpu`` seconds; 0 removes the limit."""
         signal.setitimer(signal.ITIMER_PROF, cpu)
 
-    def _limit_resources(self, cpu: float, memory: int, jobs: int) -> bool:
-        if resource is None:
-            return False
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_PROF, cpu)
-        bounds = {
-            "AS": memory + min(memory, MAX_COPIES) + INTERPRETER,
-            "CPU": min(jobs * (int(cpu) + 2), MAX_CPU),
-            "CORE": 0,
-            "FSIZE": 0,
-            "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS,
-            "NPROC": self._max_threads,
-        }
-        in_force = [_bound(name, value) for name, value in bounds.items()]
-        return all(in_force)
+    def _filter_for(self, jobs: int) -> Step | None:
+        is_rearming = jobs > 1
+        if is_rearming not in self._filters:
+            chosen = seccomp.Filter(forking=self._forking, rearming=is_rearming)
+            self._filters[is_rearming] = ("seccomp", *chosen.call) if chosen.call else None
+        return self._filters[is_rearming]
+
+
+def _limit_time(cpu: float) -> None:
+    signal.setitimer(signal.ITIMER_PROF, cpu)
+
+
+def _bounding(name: str, value: int) -> Step:
+    """Return the step that limits a resource. The limit is not above the current one."""
+    kind = getattr(resource, f"RLIMIT_{name}", None)
+    if kind is None:
+        return "rlimits", bool, (True,)
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    return "rlimits", resource.setrlimit, (kind, (value, value))
 
 
 def _max_threads() -> int:
@@ -170,19 +223,6 @@ def _max_threads() -> int:
         os.waitpid(pid, 0)
         break
     return bound + MAX_FORKS
-
-
-def _bound(name: str, value: int) -> bool:
-    kind = getattr(resource, f"RLIMIT_{name}", None)
-    if kind is None:
-        return False
-    _, hard = resource.getrlimit(kind)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    try:
-        resource.setrlimit(kind, (value, value))
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _become_nobody() -> bool:

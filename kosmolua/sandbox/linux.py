@@ -5,7 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    Call: TypeAlias = tuple[Callable[..., int], tuple[Any, ...]]
+    """A function that returns 0 on success, and its arguments. Prepared before a fork, which makes the call."""
 
 OOM_SCORE_ADJUSTMENT = 900
 """The score of a sandbox process, of at most 1000. Other processes usually have 0."""
@@ -37,21 +44,24 @@ def keep_freed_memory() -> None:
     A script that joins strings frees and allocates memory at every step. Each page that was given back to the system
     would cause a page fault.
     """
-    with suppress(AttributeError):
+    if mallopt := getattr(_libc, "mallopt", None):
         for parameter, value in _MALLOC.items():
-            _libc.mallopt(parameter, value)
+            mallopt(parameter, value)
 
 
 def give_back_freed_memory() -> None:
     """Give memory that was freed back to the system, if the C library can."""
-    with suppress(AttributeError):
-        _libc.malloc_trim(0)
+    if trim := getattr(_libc, "malloc_trim", None):
+        trim(0)
 
 
 def prefer_for_oom_kill() -> None:
     """Make this process and its forks the first to be killed if memory runs out. Do nothing without /proc."""
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write(str(OOM_SCORE_ADJUSTMENT))
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write(str(OOM_SCORE_ADJUSTMENT))
+    except OSError:
+        return
 
 
 def forbid_new_privileges() -> bool:
@@ -74,14 +84,14 @@ def may_kill() -> bool:
     return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1
 
 
-def filter_calls(program: bytes) -> bool:
-    """Install a packet filter program for system calls. Return True on success.
+def filtering(program: bytes) -> Call:
+    """Return the call that installs a packet filter program for system calls.
 
     Args:
         program: The instructions, each a ``struct sock_filter`` of ``linux/filter.h``, of 8 bytes.
     """
     pointer = ctypes.byref(_FilterProgram(len(program) // 8, program))
-    return _control(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer)
+    return _prepared(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer)
 
 
 def landlock_version() -> int:
@@ -103,9 +113,14 @@ def landlock_restrict(ruleset: int) -> bool:
     return int(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
 
 
-def _control(option: int, value: int, pointer: object = None) -> bool:
+def _control(option: int, value: int) -> bool:
+    call, arguments = _prepared(option, value)
+    return call(*arguments) == 0
+
+
+def _prepared(option: int, value: int, pointer: object = None) -> Call:
     unused = ctypes.c_ulong(0)
-    return int(_libc.prctl(option, ctypes.c_ulong(value), pointer or unused, unused, unused)) == 0
+    return _libc.prctl, (option, ctypes.c_ulong(value), pointer or unused, unused, unused)
 
 
 _FILES = {1: 1 << 13, 2: 1 << 14, 3: 1 << 15, 5: 1 << 16}

@@ -92,6 +92,9 @@ _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 class Filter:
     """The filter for this machine, assembled once.
 
+    ``call`` is the prepared call that applies the filter to the process and all its forks, and returns 0 on success. It
+    is None if there is no filter for this machine.
+
     Args:
         forking: Whether the calls that a session needs to fork for each chunk are allowed as well.
         rearming: Whether the call that limits processor time is allowed as well.
@@ -100,11 +103,8 @@ class Filter:
     def __init__(self, *, forking: bool = False, rearming: bool = False) -> None:
         calls = _RUNNING | (_FORKING if forking else {}) | (_REARMING if rearming else {})
         machine = os.uname().machine if sys.maxsize > 2**32 else ""
-        self._program = assemble(calls, *_MACHINES[machine]) if machine in _MACHINES else None
-
-    def apply(self) -> bool:
-        """Apply the filter to this process and all its forks. Return True on success."""
-        return self._program is not None and linux.filter_calls(self._program)
+        program = assemble(calls, *_MACHINES[machine]) if machine in _MACHINES else None
+        self.call = linux.filtering(program) if program else None
 
 
 def assemble(calls: dict[str, tuple[int, int | None]], column: int, machine: int) -> bytes:

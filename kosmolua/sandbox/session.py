@@ -22,11 +22,12 @@ from typing import Any, NoReturn
 from kosmolua import protocol
 from kosmolua.protocol import ORDER
 from kosmolua.sandbox import confinement
-from kosmolua.sandbox.vm import BROKEN, PRELUDE
+from kosmolua.sandbox.vm import BROKEN, COMMON
 from kosmolua.sandbox.worker import Worker
 
 if sys.platform == "linux":
     from kosmolua.sandbox import linux
+
 
 CAN_FORK = hasattr(os, "fork")
 BEGUN, DONE = b"+", b"."
@@ -44,11 +45,11 @@ class Session(Worker):
             ends.
     """
 
-    files = (*PRELUDE, "session")
     forking = CAN_FORK
 
     def __init__(self, incoming: int, outgoing: int, control: int) -> None:
         super().__init__(incoming, outgoing)
+        self._vm.preload((*COMMON, "session"))
         self._control = control
         self._number = 0
 

@@ -12,11 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-PRELUDE = (
-    *("memory", "registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests"),
-    *("inspect", "hints", "app", "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts"),
-    *("recorded", "placeholders"),
+MODULES = (
+    *("app", "clocks", "codecs", "contents", "csv", "decode", "encode", "env", "errors", "hints", "inspect", "json"),
+    *("memory", "parallel", "placeholders", "readonly", "recorded", "regex", "registry", "requests", "scripts"),
+    *("secrets", "session", "shapes", "strings", "time", "traceback", "tree"),
 )
+"""The modules of the prelude. Each is loaded on first use."""
+COMMON = ("decode", "encode", "errors", "inspect", "strings", "tree")
+"""The modules that most scripts need, in addition to those that every script needs."""
 BROKEN = 70
 """The exit status of a sandbox process after an error in Python: ``EX_SOFTWARE`` of sysexits."""
 COPIES_OF_A_REPLY = 3
@@ -37,24 +40,20 @@ def read_prelude(name: str) -> bytes:
 
 
 class Prelude:
-    """The Lua files that every VM runs first.
+    """The Lua files that every VM runs first, and those that it loads on demand.
 
-    Args:
-        names: The names of the files; :meth:`VM.converse` needs ``session`` among them.
+    All are read now, since a confined process cannot open files.
     """
 
-    def __init__(self, names: Sequence[str] = PRELUDE) -> None:
+    def __init__(self) -> None:
         self.boot = read_prelude("boot")
-        self.chunks = {name.encode(): read_prelude(name) for name in names}
-        self._is_compiled = False
+        self.chunks = {name.encode(): read_prelude(name) for name in MODULES}
 
     def compile(self) -> None:
-        """Compile all files once, for a process that makes one VM after another."""
-        if not self._is_compiled:
-            dump = LuaRuntime(encoding=None).eval(b"function(text) return string.dump(load(text, '=[host]', 't')) end")
-            self.boot = dump(self.boot)
-            self.chunks = {name: dump(text) for name, text in self.chunks.items()}
-            self._is_compiled = True
+        """Compile all files once, for a process that makes several VMs or forks."""
+        dump = LuaRuntime(encoding=None).eval(b"function(text) return string.dump(load(text, '=[host]', 't')) end")
+        self.boot = dump(self.boot)
+        self.chunks = {name: dump(text) for name, text in self.chunks.items()}
 
 
 class OutOfMemory(Exception):
@@ -76,7 +75,7 @@ class VM:
 
     def __init__(self, verbs: Verbs, prelude: Prelude) -> None:
         self._limit = 0
-        self._verbs = {b"rearm": self._rearm, **verbs}
+        self._verbs: Verbs = {b"rearm": self._rearm, b"module": prelude.chunks.__getitem__, **verbs}
         self._lua = LuaRuntime(
             encoding=None,
             register_eval=False,
@@ -86,12 +85,16 @@ class VM:
             max_memory=0,
         )
         boot = self._lua.execute(b"return load(..., '=[host]')", prelude.boot)
-        self._run, self._converse = boot(self._bridge, self._lua.table_from(prelude.chunks))
+        self._run, self._converse, self._preload = boot(self._bridge)
 
     def close(self) -> None:
         """Free all memory of the VM, which cannot be used afterwards."""
         self._lua.set_max_memory(0)
-        del self._run, self._converse, self._lua
+        del self._run, self._converse, self._preload, self._lua
+
+    def preload(self, modules: Sequence[str]) -> None:
+        """Load modules of the prelude before a script needs them."""
+        self._preload(*(name.encode() for name in modules))
 
     @property
     def memory_used(self) -> int:
@@ -110,22 +113,22 @@ class VM:
         settings: bytes,
         arguments: list[bytes],
         memory: int,
-        seed: bytes | None = None,
+        seed: bytes,
     ) -> None:
         """Run a script, which reports its outcome through the verbs.
 
         Args:
             source: The text of the script.
             chunk: The script's name in messages, with ``@`` or ``=`` in front as Lua requires.
-            settings: The settings of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
+            settings: The settings of the run: see ``prepare`` in ``lua/boot.lua``.
             arguments: The values of ``arg`` and ``...``.
             memory: Bytes that Lua may hold.
-            seed: Sixteen bytes to seed the random numbers with; by default random bytes.
+            seed: Sixteen bytes to seed the random numbers with.
 
         Raises:
             OutOfMemory: The memory limit was reached outside of Lua code that could report it.
         """
-        self._within(memory, self._run, source, chunk, settings, seed or os.urandom(16), *arguments)
+        self._within(memory, self._run, source, chunk, settings, seed, *arguments)
 
     def converse(
         self, verb: bytes, source: bytes, chunk: bytes, settings: bytes, memory: int, seed: bytes | None = None
@@ -136,7 +139,7 @@ class VM:
             verb: ``evaluate``, ``value``, ``check`` or ``names``; see ``lua/session.lua``.
             source: The text of the chunk.
             chunk: The chunk's name in messages, in the form of :meth:`run`.
-            settings: The settings of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
+            settings: The settings of the run: see ``prepare`` in ``lua/boot.lua``.
             memory: Bytes that Lua may hold.
             seed: Sixteen bytes to seed the random numbers with; by default the generator is left as it is.
 
@@ -153,8 +156,9 @@ class VM:
         """
         self._limit = memory
         self._lua.set_max_memory(0)
+        size = sum(map(len, arguments))
         try:
-            if not self._has_room(sum(map(len, arguments))):
+            if size > memory - self._lua.get_memory_used() and not self._has_room(size):
                 raise OutOfMemory
             work(*arguments)
         except LuaMemoryError:

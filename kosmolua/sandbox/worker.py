@@ -7,20 +7,41 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import sys
 import time
 
 from kosmolua import protocol
 from kosmolua.sandbox import codecs, confinement, regex
 from kosmolua.sandbox.confinement import Confinement
-from kosmolua.sandbox.vm import BROKEN, PRELUDE, VM, OutOfMemory, Prelude, Verbs
+from kosmolua.sandbox.vm import BROKEN, COMMON, VM, OutOfMemory, Prelude, Verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from kosmolua.sandbox.confinement import Step
 
 PRINT_SIZE = 64 * 1024
 MAX_FRAME = 2**40
+SETTINGS = struct.Struct("<qqqB")
+ASKS_TIME, IS_RECORDED, IS_PLANNED = 1, 2, 4
+"""The flags in the settings, which ``lua/boot.lua`` unpacks."""
+REHEARSALS = 12
+"""How often Python has to run a function before it specializes its bytecode."""
+SEED_SIZE = 16
+"""The number of bytes of the seed of random numbers."""
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_quote = json.encoder.encode_basestring_ascii
+REHEARSAL = REHEARSALS * protocol.frame(
+    "job",
+    source="return 1",
+    name="=rehearsal",
+    args=[],
+    limits={"cpu": 0, "memory": 2**30, "max_result": 100, "max_arguments": 100, "max_depth": 10, "max_output": 0},
+)
+"""The jobs of a rehearsal, which do nothing."""
 TRIM_AFTER = 0.002
 """Seconds of processor time. A script that took less cannot have used much memory, so none is given back."""
 
@@ -31,13 +52,13 @@ class Worker:
     Args:
         incoming: The descriptor that frames are read from.
         outgoing: The descriptor that frames are written to.
+        is_compiled: Whether to compile the prelude first, for a process that makes several VMs or forks.
     """
 
-    files: tuple[str, ...] = PRELUDE
     forking = False
     """Whether the process forks again after it has run a script."""
 
-    def __init__(self, incoming: int, outgoing: int) -> None:
+    def __init__(self, incoming: int, outgoing: int, *, is_compiled: bool = False) -> None:
         self._incoming = os.fdopen(incoming, "rb", closefd=False)
         self._outgoing = outgoing
         self._room = 0
@@ -57,17 +78,21 @@ class Worker:
             b"convert": self._convert,
             b"exit": self._exit,
         }
-        self._prelude = Prelude(self.files)
+        self._ready = self._seed = b""
+        self._prelude = Prelude()
+        if is_compiled:
+            self._prelude.compile()
         self._vm = VM(self._verbs, self._prelude)
         self._confinement = Confinement(forking=self.forking)
         self._confinement.settle()
 
-    def compile(self) -> None:
-        """Compile the prelude once, for a process that makes one VM after another."""
-        self._prelude.compile()
+    def warm(self) -> None:
+        """Load the modules that most scripts need and prepare constant data, for all forks of this process."""
+        self._vm.preload(COMMON)
+        self._ready = self._ready_frame()
 
-    def lock(self, cpu: float, memory: int, jobs: int) -> None:
-        """Confine this process to the limits of its jobs, before the first job is known.
+    def foresee(self, cpu: float, memory: int, jobs: int) -> list[Step]:
+        """Prepare the objects that each fork would otherwise make, and return the steps that confine a fork.
 
         Args:
             cpu: Seconds of processor time for each job.
@@ -75,8 +100,27 @@ class Worker:
             jobs: How many jobs this process runs.
         """
         self._jobs = jobs
-        self._confinement.lock(cpu, memory, jobs)
         self._is_locked = True
+        self._seed = os.urandom(SEED_SIZE)
+        return self._confinement.steps(cpu, memory, jobs)
+
+    def rehearse(self) -> None:
+        """Run the jobs of :data:`REHEARSAL` in temporary VMs, so that Python has specialized its bytecode.
+
+        Each fork would otherwise do that itself. The frames of a rehearsal must not reach a host.
+        """
+        fresh, self._vm = self._vm, VM(self._verbs, self._prelude)
+        self._jobs, self._is_locked, self._seed = REHEARSALS + 1, True, b""
+        for _ in range(REHEARSALS):
+            self.lock([("rlimits", bool, ())])
+            self._work(self._next_frame())
+            self._renew()
+        self._vm = fresh
+        self._jobs, self._is_locked, self._is_used = 1, False, False
+
+    def lock(self, steps: list[Step]) -> None:
+        """Confine this process, which is a fork, before its first job is known."""
+        self._confinement.take(steps)
         self._report()
 
     def serve(self) -> NoReturn:
@@ -86,15 +130,21 @@ class Worker:
             self._jobs -= 1
             if not self._jobs:
                 os._exit(BROKEN)
-            self._vm.close()
-            if time.process_time() - self._started > TRIM_AFTER:
-                confinement.give_back_memory()
-            self._vm = VM(self._verbs, self._prelude)
-            self._is_used = True
+            self._renew()
             self._report()
 
+    def _renew(self) -> None:
+        self._vm.close()
+        if time.process_time() - self._started > TRIM_AFTER:
+            confinement.give_back_memory()
+        self._vm = VM(self._verbs, self._prelude)
+        self._is_used, self._seed = True, b""
+
     def _report(self) -> None:
-        self._write(protocol.frame("ready", isolation=self._confinement.in_force, missing=self._confinement.missing))
+        self._write(self._ready_frame() if self._confinement.is_refused or not self._ready else self._ready)
+
+    def _ready_frame(self) -> bytes:
+        return protocol.frame("ready", isolation=self._confinement.in_force, missing=self._confinement.missing)
 
     def _work(self, job: dict[str, Any]) -> None:
         self._limits = job["limits"]
@@ -108,22 +158,23 @@ class Worker:
             os._exit(0)
         self._started = time.process_time()
         try:
-            self._run(job, protocol.to_bytes(json.dumps(_settings_of(job), ensure_ascii=False)))
+            self._run(job, _settings_of(job))
         except (OutOfMemory, MemoryError):
             self._limit(b"memory")
 
     def _run(self, job: dict[str, Any], settings: bytes) -> None:
+        seed, arguments = job.get("seed"), job["args"]
         self._vm.run(
             protocol.to_bytes(job["source"]),
             protocol.to_bytes(job["name"]),
             settings,
-            [protocol.to_bytes(argument) for argument in job["args"]],
+            [*map(protocol.to_bytes, arguments)] if arguments else arguments,
             self._limits["memory"],
-            bytes.fromhex(job["seed"]) if job.get("seed") else None,
+            bytes.fromhex(seed) if seed else self._seed or os.urandom(SEED_SIZE),
         )
 
     def _next_frame(self) -> dict[str, Any]:
-        frame: dict[str, Any] = json.loads(self._receive())
+        frame: dict[str, Any] = _scan(self._receive().decode(), 0)[0]
         return frame
 
     def _send(self, line: bytes) -> None:
@@ -148,7 +199,8 @@ class Worker:
     def _print(self, text: bytes) -> None:
         allowed = text[: self._room]
         for start in range(0, len(allowed), PRINT_SIZE):
-            self._write(protocol.frame("print", text=protocol.to_text(allowed[start : start + PRINT_SIZE])))
+            quoted = _quote(protocol.to_text(allowed[start : start + PRINT_SIZE]))
+            self._write(b'{"kind":"print","text":%b}\n' % quoted.encode())
         self._room -= len(allowed)
         if len(allowed) < len(text):
             self._limit(b"output")
@@ -176,29 +228,30 @@ class Worker:
             os._exit(0)
 
     def _write_end(self, fields: bytes) -> None:
-        usage = json.dumps(self._usage()).encode()
-        self._write(protocol.END + fields + b',"usage":' + usage + b"}\n")
+        tenths = int(self._cpu_ms * 10)
+        usage = b',"usage":{"cpu_ms":%d.%d,"memory_bytes":%d}}\n' % (tenths // 10, tenths % 10, self._vm.memory_used)
+        self._write(protocol.END + fields + usage)
 
     def _limit(self, name: bytes) -> NoReturn:
-        self._write(protocol.frame("limit", limit=name.decode(), usage=self._usage()))
+        usage = {"cpu_ms": round(self._cpu_ms, 1), "memory_bytes": self._vm.memory_used}
+        self._write(protocol.frame("limit", limit=name.decode(), usage=usage))
         os._exit(0)
 
-    def _usage(self) -> dict[str, float]:
-        cpu = time.process_time() - self._started
-        return {"cpu_ms": round(cpu * 1000, 1), "memory_bytes": self._vm.memory_used}
+    @property
+    def _cpu_ms(self) -> float:
+        return (time.process_time() - self._started) * 1000
 
 
-def _settings_of(job: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a run that the prelude needs: see ``prepare`` in ``lua/boot.lua``."""
-    return {
-        "limits": job["limits"],
-        "asks_time": job.get("asks_time", False),
-        "is_recorded": bool(job.get("seed")),
-        "is_planned": job.get("is_planned", False),
-        "input": job.pop("input", None),
-        "secrets": job.get("secrets", ()),
-        "params": job.pop("params", {}),
-    }
+def _settings_of(job: dict[str, Any]) -> bytes:
+    """Return the settings of a run for the prelude. Input, parameters and secrets are JSON, if there are any."""
+    limits = job["limits"]
+    flags = ASKS_TIME if job.get("asks_time") else 0
+    flags |= (IS_RECORDED if job.get("seed") else 0) | (IS_PLANNED if job.get("is_planned") else 0)
+    packed = SETTINGS.pack(limits["max_result"], limits["max_arguments"], limits["max_depth"], flags)
+    given = {"input": job.pop("input", None), "params": job.pop("params", {}), "secrets": job.get("secrets", ())}
+    if given["input"] is None and not given["params"] and not given["secrets"]:
+        return packed
+    return packed + protocol.to_bytes(json.dumps(given, ensure_ascii=False))
 
 
 def main() -> NoReturn:

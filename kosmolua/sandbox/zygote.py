@@ -6,21 +6,29 @@ carries out one order after another. No signal interrupts it, so it polls to lea
 
 from __future__ import annotations
 
-import array
 import gc
 import os
 import select
-import signal
+import struct
 import sys
 import time
-from typing import Any, NoReturn
 
 from kosmolua.protocol import ASK, FORK, KILL, NO_ROOM, STATUS, WORKER_ORDER
 from kosmolua.sandbox import confinement
+from kosmolua.sandbox.confinement import SIGKILL
 from kosmolua.sandbox.vm import BROKEN
-from kosmolua.sandbox.worker import Worker
+from kosmolua.sandbox.worker import REHEARSAL, Worker
 
-DESCRIPTORS_OF_A_WORKER = 2
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from kosmolua.sandbox.confinement import Step
+
+DESCRIPTORS = struct.Struct("ii")
+"""The descriptors of a worker, which come with an order."""
+MAX_ANCILLARY = 64 + DESCRIPTORS.size
+INCOMING, OUTGOING = 0, 1
 REAP_INTERVAL = 0.002
 """Seconds between two checks of workers that were killed and have not ended yet, while no order comes."""
 STATUS_TIMEOUT = 1.0
@@ -38,7 +46,9 @@ class Zygote:
         import _socket
 
         self._control: Any = _socket.socket(fileno=control)
-        self._worker = Worker(0, 1)
+        del sys.modules["_socket"]
+        self._worker = Worker(INCOMING, OUTGOING, is_compiled=True)
+        self._worker.warm()
         self._pids: dict[int, int] = {}
         self._unforked: set[int] = set()
         self._dying: set[int] = set()
@@ -46,22 +56,39 @@ class Zygote:
     def serve(self) -> NoReturn:
         """Carry out the host's orders until the host has ended."""
         gc.freeze()
+        self._obey()
+        self._rehearse()
+        gc.freeze()
         while True:
             if not self._dying or select.select([self._control], [], [], REAP_INTERVAL)[0]:
                 self._obey()
-            self._dying = {pid for pid in self._dying if not os.waitpid(pid, os.WNOHANG)[0]}
+            if self._dying:
+                self._reap()
+
+    def _rehearse(self) -> None:
+        """Make the worker rehearse with scripts that do nothing, before workers are forked from it."""
+        control = os.dup(INCOMING)
+        hears, says = os.pipe()
+        os.dup2(hears, INCOMING)
+        os.write(says, REHEARSAL)
+        self._worker.rehearse()
+        os.dup2(control, INCOMING)
+        for descriptor in (control, hears, says):
+            os.close(descriptor)
+
+    def _reap(self) -> None:
+        for pid in [*self._dying]:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                self._dying.remove(pid)
 
     def _obey(self) -> None:
-        room = DESCRIPTORS_OF_A_WORKER * array.array("i").itemsize
-        order, ancillary, _, _ = self._control.recvmsg(WORKER_ORDER.size, 64 + room)
+        order, ancillary, _, _ = self._control.recvmsg(WORKER_ORDER.size, MAX_ANCILLARY)
         if len(order) < WORKER_ORDER.size:
             os._exit(0)
         verb, number, cpu, memory, jobs = WORKER_ORDER.unpack(order)
         if verb == FORK:
-            descriptors = array.array("i")
-            for _, _, data in ancillary:
-                descriptors.frombytes(data)
-            incoming, outgoing = descriptors
+            [(_, _, data)] = ancillary
+            incoming, outgoing = DESCRIPTORS.unpack(data)
             self._fork(number, incoming, outgoing, cpu, memory, jobs)
         elif verb == KILL:
             self._kill(number)
@@ -69,28 +96,25 @@ class Zygote:
             self._control.send(STATUS.pack(number, self._status(number)))
 
     def _fork(self, number: int, incoming: int, outgoing: int, cpu: float, memory: int, jobs: int) -> None:
-        if jobs > 1:
-            self._worker.compile()
+        steps = self._worker.foresee(cpu, memory, jobs)
         try:
             pid = os.fork()
         except OSError:
             self._unforked.add(number)
         else:
             if pid == 0:
-                self._become_worker(incoming, outgoing, cpu, memory, jobs)
+                self._become_worker(incoming, outgoing, steps)
             self._pids[number] = pid
         os.close(incoming)
         os.close(outgoing)
 
-    def _become_worker(self, incoming: int, outgoing: int, cpu: float, memory: int, jobs: int) -> NoReturn:
+    def _become_worker(self, incoming: int, outgoing: int, steps: list[Step]) -> NoReturn:
         try:
-            os.dup2(incoming, 0)
-            os.dup2(outgoing, 1)
-            self._control.detach()
-            sys.modules.pop("_socket", None)
+            os.dup2(incoming, INCOMING)
+            os.dup2(outgoing, OUTGOING)
             confinement.close_descriptors()
             confinement.die_with_parent()
-            self._worker.lock(cpu, memory, jobs)
+            self._worker.lock(steps)
             self._worker.serve()
         finally:
             os._exit(BROKEN)
@@ -99,21 +123,21 @@ class Zygote:
         """End a worker if it still runs. The host does not ask for its exit status afterwards."""
         self._unforked.discard(number)
         if pid := self._pids.pop(number, 0):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, SIGKILL)
             self._dying.add(pid)
 
     def _status(self, number: int) -> int:
         """Return the exit status of a worker whose pipe is closed, or NO_ROOM if it could not be forked."""
         pid = self._pids.pop(number, 0)
         if not pid:
-            return NO_ROOM if number in self._unforked else -signal.SIGKILL
+            return NO_ROOM if number in self._unforked else -SIGKILL
         ends = time.monotonic() + STATUS_TIMEOUT
         while True:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 return os.waitstatus_to_exitcode(status)
             if time.monotonic() > ends:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, SIGKILL)
             time.sleep(REAP_INTERVAL / 4)
 
 

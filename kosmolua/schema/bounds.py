@@ -142,7 +142,7 @@ class Pattern(Bound):
 
     @property
     def words(self) -> str:
-        """The example, or else the pattern."""
+        """The bound in words: ``like`` and the example or, without an example, the pattern."""
         return f"like {self.like!r}" if self.like else f"that matches {self.pattern!r}"
 
     @property

@@ -122,6 +122,7 @@ class Integration:
         self.mistakes: list[PluginError] = []
         if objection := objection_to_integration(name, root):
             self._object(PluginError(f"an integration cannot be called {name!r}", origin=self.origin, hint=objection))
+        self.root = root
         self.name = qualified(root, name)
         self.about = about
         self.prefix = name if prefix is None else prefix

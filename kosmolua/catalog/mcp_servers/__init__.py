@@ -1,1 +1,1 @@
-"""MCP servers as integrations: their settings, tools, results, connections, and the cache of what they offer."""
+"""MCP servers as integrations: their settings, tools, results, connections, and the cache of their descriptions."""

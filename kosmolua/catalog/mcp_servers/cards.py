@@ -1,4 +1,4 @@
-"""Cards: what servers offered when they were last connected, so that docs, checks and searches start none."""
+"""Cards: what servers offered when last connected, so that docs, checks and searches need not start them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kosmolua.folders import cache_folder
 
 VERSION = 1
 Card: TypeAlias = "dict[str, Any]"
-"""``server`` (name, version and so on), ``instructions``, ``tools`` as the protocol has them, and whether it has
+"""``server`` (name, version and so on), ``instructions``, ``tools`` as in the protocol, and whether it has
 ``resources`` and ``prompts``."""
 
 
 class Cards:
     """Keeps the cards of servers in a folder.
 
-    A card belongs to a command or a URL: one that is changed has no card until its next start.
+    A card belongs to a command or a URL. If that is changed, the server has no card until it is next connected.
 
     Args:
         folder: The folder, which need not exist; None for the user's own.
@@ -32,11 +32,11 @@ class Cards:
         self._folder = Path(cache_folder()) / "servers" if folder is None else Path(folder)
 
     def read(self, name: str, identity: object) -> Card | None:
-        """Return the card of a server, or None if there is none that can be read.
+        """Return the card of a server, or None if there is no readable card.
 
         Args:
-            name: The server.
-            identity: How it is reached, without secrets.
+            name: The name of the server.
+            identity: The command or URL of the server, without secrets.
         """
         try:
             card = json.loads(self._file(name, identity).read_bytes())
@@ -46,7 +46,7 @@ class Cards:
         return card if is_card else None
 
     def write(self, name: str, identity: object, card: Mapping[str, Any]) -> None:
-        """Keep a card. One that cannot be written is only missed at the next start."""
+        """Keep a card. If it cannot be written, the server has to be started again when its card is needed."""
         file = self._file(name, identity)
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,6 +1,6 @@
-"""Connections to servers, each kept by a task of one event loop in a thread of its own.
+"""Connections to servers. Each is a task of one event loop, which runs in a thread of its own.
 
-Calls come from any thread and wait there; everything else happens in the loop, which alone owns the connections.
+Any thread may make calls, and waits for the answers. Everything else happens in the loop, which owns the connections.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.clock import Until
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import NetworkError
+from kosmolua.protocol import Json
 
 T = TypeVar("T")
 RESTART_INTERVAL = 60.0
-"""Seconds in which a server that ended is started again once, and not oftener."""
+"""Seconds within which a server that ended is started again only once."""
 MAX_WAIT = 3600.0
-"""Seconds after which the deadline is looked at again."""
+"""Seconds after which the deadline is checked again, since it may have moved."""
 
 
 class Connections:
     """The connections of a runtime, one for each server.
 
     Args:
-        around: Where servers are started, and who hears of them.
+        around: The folder, the environment and the callbacks of all connections.
     """
 
     def __init__(self, around: Surroundings) -> None:
@@ -40,15 +41,15 @@ class Connections:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
-        # In the loop's thread alone.
+        # Used only in the loop's thread.
         self._links: dict[str, Link] = {}
         self._starts: dict[str, deque[float]] = {}
 
     def offer(self, name: str, server: Server, until: Until) -> Card:
-        """Return what a server offers; connect to it if it is not connected.
+        """Return the card of a server; connect to it first if it is not connected.
 
         Raises:
-            NetworkError: It does not start or answer, or not in time.
+            NetworkError: It does not start or answer in time.
         """
 
         async def offer() -> Card:
@@ -68,27 +69,27 @@ class Connections:
         tag: str = "",
         confirm: Confirm | None = None,
         sent: Callable[[], None] = lambda: None,
-    ) -> str:
-        """Send a request and return its result as JSON.
+    ) -> dict[str, Json]:
+        """Send a request and return its result as the protocol has it.
 
         Args:
-            name: The server.
-            server: How it is reached.
-            method: Such as ``tools/call``.
-            params: Its parameters.
+            name: The name of the server.
+            server: The settings of the server.
+            method: The method of the protocol, such as ``tools/call``.
+            params: The parameters of the method.
             until: The deadline.
             safe: True if the request may be sent twice.
-            tag: The digest of the tool that is meant.
-            confirm: Asks a person what the server wants to know; None if nobody can be asked.
+            tag: The digest of the tool that the caller knows.
+            confirm: Asks a person a question of the server; None if nobody can be asked.
             sent: Called when the request is about to be sent.
 
         Raises:
             ApiError: The server answered with an error.
-            NetworkError: It does not start or answer, or not in time, or the tool is not the same any more.
-            NotConfigured: It wants another credential.
+            NetworkError: It does not start or answer in time, or its tool has changed.
+            NotConfigured: It requires another credential.
         """
 
-        async def send() -> str:
+        async def send() -> dict[str, Json]:
             while True:
                 link = await self._connected(name, server)
                 if tag and method == "tools/call" and link.tags.get(params["name"]) != tag:
@@ -105,7 +106,7 @@ class Connections:
         return self._wait(name, send(), until)
 
     def end(self, name: str) -> None:
-        """End the connection to a server, if there is one, and forget why it ended before."""
+        """End the connection to a server, if there is one, and forget the reason of its last end."""
 
         async def end() -> None:
             self._starts.pop(name, None)
@@ -131,12 +132,12 @@ class Connections:
         loop.call_soon_threadsafe(loop.stop)
 
     def start_anew(self) -> None:
-        """In a fork of the process, forget the connections: they are the parent's."""
+        """After a fork, forget the connections, which belong to the parent."""
         self._lock = Lock()
         self._loop, self._links, self._starts = None, {}, {}
 
     def _wait(self, name: str, work: Coroutine[Any, Any, T], until: Until) -> T:
-        """Wait for work in the loop, until the deadline, which may move on meanwhile."""
+        """Run a coroutine in the loop and wait for its result until the deadline, which may move meanwhile."""
         waiting = _Waiting(self._running(), work)
         is_over = False
         try:
@@ -163,7 +164,7 @@ class Connections:
             return self._loop
 
     async def _connected(self, name: str, server: Server) -> Link:
-        """Return the connection to a server, started or restarted if need be, and ready."""
+        """Return the connection to a server when it is ready; start or restart the server if necessary."""
         link = self._links.get(name)
         if link is None or link.is_over:
             link = self._links[name] = Link(self._around, name, server, is_restart=self._count_start(name, link))
@@ -172,7 +173,7 @@ class Connections:
         return link
 
     def _count_start(self, name: str, earlier: Link | None) -> bool:
-        """Count a start, and return True if it follows an end within :data:`RESTART_INTERVAL`."""
+        """Count a start, and return True if the server ended less than :data:`RESTART_INTERVAL` ago."""
         now = monotonic()
         starts = self._starts.setdefault(name, deque(maxlen=2))
         while starts and now - starts[0] > RESTART_INTERVAL:
@@ -188,11 +189,11 @@ class Connections:
 
 
 class _Waiting(Generic[T]):
-    """Work in the loop that a thread waits for: a lock, which takes a fraction of what a future of two kinds does.
+    """A coroutine in the loop whose result a thread waits for. It uses a lock, which is much faster than two futures.
 
     Args:
-        loop: The loop, which another thread runs.
-        work: The work, which begins at once.
+        loop: The loop, which runs in another thread.
+        work: The coroutine, which is started immediately.
     """
 
     __slots__ = ("_error", "_is_over", "_loop", "_task", "_value", "_work")
@@ -208,17 +209,17 @@ class _Waiting(Generic[T]):
         loop.call_soon_threadsafe(self._begin)
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for the end, and return True once it is there."""
+        """Wait for the end, at most ``seconds``, and return True if the coroutine has ended."""
         return self._is_over.acquire(timeout=seconds)
 
     def result(self) -> T:
-        """Return what the work did, which is over, or raise what it raised."""
+        """Return the result of the coroutine, which has ended, or raise its exception."""
         if self._error:
             raise self._error
         return self._value
 
     def give_up(self) -> None:
-        """Cancel the work if it is not over."""
+        """Cancel the coroutine if it has not ended."""
         self._loop.call_soon_threadsafe(self._cancel)
 
     # In the loop's thread

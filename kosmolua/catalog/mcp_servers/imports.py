@@ -15,17 +15,17 @@ from kosmolua.errors import ConfigError, UsageError
 from kosmolua.schema.names import objection_to_integration
 
 CLIENTS = {"claude": ("mcpServers",), "cursor": ("mcpServers",), "vscode": ("servers", "mcp")}
-"""The clients, each with the keys under which its file has servers."""
+"""The clients, each with the keys under which its file lists servers."""
 _VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)\}")
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
 
 
 def read_given(text: str) -> tuple[str, Table]:
-    """Return the name and the section of a server that an option names: ``NAME=URL`` or ``NAME=COMMAND ARGUMENT...``.
+    """Return the name and the section of a server given as ``NAME=URL`` or ``NAME=COMMAND ARGUMENT...``.
 
     Raises:
-        UsageError: It is not of that form.
+        UsageError: The text does not have this form.
     """
     name, equals, how = text.partition("=")
     if not equals or not how.strip() or objection_to_integration(name):
@@ -43,7 +43,7 @@ def read_source(text: str) -> tuple[str, Any]:
     """Return a name and a value for ``env`` or ``headers``: ``NAME=env:VAR`` and the other sources, or ``NAME=TEXT``.
 
     Raises:
-        UsageError: It is not of that form.
+        UsageError: The text does not have this form.
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -55,14 +55,14 @@ def read_source(text: str) -> tuple[str, Any]:
 
 
 def read_client(client: str, file: Path) -> Iterator[tuple[str, Table | str]]:
-    """Yield each server of a client's file, by a name that Lua can write, with its section or why it has none.
+    """Yield each server of a client's file: a name that Lua can write, and its section or the reason why it has none.
 
     Args:
         client: One of :data:`CLIENTS`.
         file: The client's file.
 
     Raises:
-        ConfigError: The file cannot be read, or holds no servers.
+        ConfigError: The file cannot be read, or lists no servers.
     """
     found = _document(file)
     for key in CLIENTS[client]:
@@ -85,7 +85,7 @@ def _section(server: Mapping[str, Any]) -> Table | str:
     if ("command" in values) == ("url" in values):
         return "it has neither a command nor a url" if "command" not in values else "it has both a command and a url"
     if asked := re.search(r"\$\{(input:[^}]*)\}", json.dumps(server)):
-        return f"it asks for {asked[1]}, which only its own client can"
+        return f"it asks the user for {asked[1]}, which only that client can do"
     for key in ("env", "headers"):
         if isinstance(named := server.get(key), dict) and named:
             values[key] = {name: _value(str(value)) for name, value in named.items()}
@@ -93,7 +93,7 @@ def _section(server: Mapping[str, Any]) -> Table | str:
 
 
 def _value(text: str) -> str | Table:
-    """Return a value as the accounts file has it: one that is a variable comes from the environment."""
+    """Return a value for the accounts file; a reference to a variable becomes ``{ env = "NAME" }``."""
     variable = _VARIABLE.fullmatch(text)
     return {"env": variable[1]} if variable else text
 

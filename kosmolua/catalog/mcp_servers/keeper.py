@@ -1,7 +1,7 @@
 """Keeps an MCP server: starts it in a process group of its own, and ends the group with the server or with the host.
 
 This file is run as a program, isolated and without site-packages: ``keeper.py HOST_PID COMMAND ARGUMENT...``. It ends
-the group when it gets SIGTERM, when the host is gone, however that ended, and when the server itself has ended.
+the group when it gets SIGTERM, when the host has ended in any way, and when the server itself has ended.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import sys
 import time
 
 GRACE = 1.0
-"""Seconds that a server has to end after SIGTERM."""
+"""Seconds that a server gets to end after SIGTERM."""
 POLL_INTERVAL = 0.5
-"""Seconds between two checks whether the host lives, on systems that do not report its end."""
+"""Seconds between two checks that the host is alive, on systems that do not report its end."""
 _PR_SET_PDEATHSIG = 1
 UNSTARTABLE = 127
 
 
 def signal_if_parent_ends(number: int) -> None:
-    """On Linux, have the system send this process a signal when its parent ends."""
+    """On Linux, make the system send this process a signal when its parent ends."""
     if sys.platform == "linux":
         import ctypes
 
@@ -28,7 +28,7 @@ def signal_if_parent_ends(number: int) -> None:
 
 
 def run(command: list[str]) -> None:
-    """Become the server; does not return."""
+    """Replace this process by the server's program. It does not return."""
     os.setpgid(0, 0)
     signal_if_parent_ends(signal.SIGKILL)
     for number in (signal.SIGTERM, signal.SIGUSR1):
@@ -44,7 +44,7 @@ def main(host: int, command: list[str]) -> int:
     """Run a server and return its exit status.
 
     Args:
-        host: The process that started this one.
+        host: The id of the process that started this one.
         command: The program, by its absolute path, and its arguments.
     """
     server = os.fork()
@@ -63,7 +63,7 @@ def main(host: int, command: list[str]) -> int:
     signal.signal(signal.SIGUSR1, end)
     signal_if_parent_ends(signal.SIGUSR1)
     for descriptor in (0, 1, 2):
-        os.close(descriptor)  # they are the server's: its end must be the end of the pipes
+        os.close(descriptor)  # only the server keeps them, so that the pipes end when it does
     while (status := status_of(server, wait=sys.platform == "linux")) is None:
         if os.getppid() != host:
             end()

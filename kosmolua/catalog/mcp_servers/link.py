@@ -1,4 +1,4 @@
-"""One connection to a server. It belongs to the event loop of the connections, like everything here."""
+"""One connection to a server. Everything here is used only in the event loop of the connections."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ from kosmolua.errors import ApiError, CallError, NetworkError, NotConfigured
 from kosmolua.protocol import Json
 
 Confirm = Callable[[str, Mapping[str, object]], bool]
-"""Asks a person about something that a server wants to know, and returns True for yes."""
+"""Asks a person a question of a server, and returns True for yes."""
 
 START_TIMEOUT = 60.0
-"""Seconds that a server may take until it has said what it offers."""
+"""Seconds that a server may take until it has listed its tools."""
 CLOSE_TIMEOUT = 6.0
 MAX_PAGES = 100
-"""Pages of a list of tools that are asked for."""
+"""The most pages of a list of tools that are requested."""
 MAX_KEPT_LINES = 5
-"""Lines of what a server printed that the error of its end shows to the user."""
+"""How many of the last lines that a server printed are shown to the user when it ends with an error."""
 MAX_TOLD = 1_000
-"""Lines a minute of a server that are traced; of the others only the number."""
+"""The most lines of a server that are traced per minute. The others are only counted."""
 UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where servers are started, and who hears of them.
+    """The folder and the environment in which servers are started, and the callbacks that are told about them.
 
     Args:
-        folder: Where relative paths of commands start, and the folder that servers are started in.
-        environ: The environment from which the little is taken that servers inherit.
+        folder: The folder in which servers are started, and from which relative paths of commands start.
+        environ: The environment, of which servers inherit only a few variables.
         trace: Called, in the loop's thread, with a server's name and a line that it printed or logged.
-        learned: Called, in the loop's thread, with a server's name and what it offers, when it is connected and when
-            that changes.
+        learned: Called, in the loop's thread, with a server's name and its card, when it is connected and when its card
+            changes.
     """
 
     folder: Path
@@ -67,10 +67,10 @@ class Link:
     """One connection.
 
     Args:
-        around: Where it is, and who hears of it.
-        name: The server.
-        server: How it is reached.
-        is_restart: True if the server ended a moment ago.
+        around: The folder, the environment and the callbacks.
+        name: The name of the server.
+        server: The settings of the server.
+        is_restart: True if the server ended shortly before.
     """
 
     def __init__(self, around: Surroundings, name: str, server: Server, *, is_restart: bool) -> None:
@@ -111,25 +111,25 @@ class Link:
             self.reason = self.reason or _words(error)
             if not self.ready.done():
                 self.ready.set_exception(self._failure(error))
-                self.ready.exception()  # nobody may be waiting any more
+                self.ready.exception()  # marks the error as seen, since nobody may be waiting for it
         finally:
             self._over.set()
 
     def _give_up(self) -> None:
-        """End a connection that takes too long to be made."""
-        self._end(f"it did not say within {START_TIMEOUT:g} s what it offers")
+        """End a connection that takes too long to become ready."""
+        self._end(f"it did not list its tools within {START_TIMEOUT:g} s")
         if self.task:
             self.task.cancel()
 
     async def close(self) -> None:
-        """End the connection, and wait for the end."""
+        """Close the connection, and wait until it has ended."""
         self._end("it was closed")
         if self.task:
             await asyncio.wait({self.task}, timeout=CLOSE_TIMEOUT)
             self.task.cancel()
 
-    async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> str:
-        """Send a request and return its result as JSON.
+    async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> dict[str, Json]:
+        """Send a request and return its result as the protocol has it.
 
         Raises:
             Gone: The connection was lost.
@@ -150,11 +150,11 @@ class Link:
             raise Gone(self.reason) from None
         finally:
             self._confirms.remove(confirm)
-        answer: str = result.model_dump_json(by_alias=True, exclude_none=True)
+        answer: dict[str, Json] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
         return answer
 
     async def _settle(self) -> None:
-        """Let the loop notice the end of the process, if that is why a request failed."""
+        """Give the loop time to notice that the process ended, which may be why a request failed."""
         for _ in range(20):
             if self._over.is_set():
                 return
@@ -215,7 +215,7 @@ class Link:
         token = self._server.token
 
         class Bearer(httpx2.Auth):
-            """Signs each request, and one that is refused once more with a token that was renewed."""
+            """Adds the token to each request. A refused request is sent once more, with a renewed token."""
 
             async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
                 assert token
@@ -235,7 +235,7 @@ class Link:
         return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [note]})
 
     async def _learn(self) -> None:
-        """Ask what the server offers, and tell the owner."""
+        """Ask the server for its tools and other offers, and report them to the owner."""
         client = self._client
         capabilities = client.server_capabilities
         tools: list[dict[str, Any]] = []
@@ -257,7 +257,7 @@ class Link:
         self._around.learned(self._name, self.card)
 
     async def _listen(self) -> None:
-        """Follow the changes of the tools, as servers of the newer protocol tell them."""
+        """Follow the notices of changed tools that servers of the newer protocol send."""
         with suppress(MCPError, RuntimeError, OSError):
             async with self._client.listen(tools_list_changed=True) as changes:
                 async for _ in changes:
@@ -269,7 +269,7 @@ class Link:
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _elicit(self, context: object, params: Any) -> Any:
-        """Put to a person what the server wants to know: what can be answered by yes or no, or has a default."""
+        """Ask a person a question of the server, if it can be answered by yes or no, or has defaults."""
         confirm = next((each for each in reversed(self._confirms) if each), None)
         shown: dict[str, object] = {"asked by": self._name}
         content: dict[str, Any] | None = None
@@ -313,7 +313,7 @@ class Link:
             self.ready.exception()
 
     def _failure(self, error: BaseException) -> CallError:
-        """Return the error of a server that could not be connected."""
+        """Return the error for a server that could not be connected."""
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         if isinstance(error, CallError):
@@ -330,7 +330,7 @@ class Link:
         return " / ".join(self._lines) or None
 
     def _refusal(self, error: Any) -> CallError:
-        """Return the error of a request that the server refused."""
+        """Return the error for a request that the server refused."""
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         body: dict[str, Json] = {"code": error.error.code, "message": error.error.message}
@@ -340,7 +340,7 @@ class Link:
 
     def _unauthorized(self) -> NotConfigured:
         login = f"run 'kosmolua accounts login {self._name}'"
-        return NotConfigured(f"{self._name} wants another credential", hint=f"{login}, or set token in [{self._name}]")
+        return NotConfigured(f"{self._name} needs another credential", hint=f"{login}, or set token in [{self._name}]")
 
 
 def no_trace(name: str, line: str) -> None:
@@ -352,7 +352,7 @@ ExceptionGroupType: type[BaseException] = getattr(builtins, "BaseExceptionGroup"
 
 @asynccontextmanager
 async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
-    """Run something meanwhile."""
+    """Run a coroutine as a task until the ``async with`` block ends."""
     task = asyncio.get_running_loop().create_task(work)
     try:
         yield
@@ -362,7 +362,7 @@ async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
 
 
 class _Lines(logging.Handler):
-    """Hands on what the SDK logs about a client, in place of tracebacks on standard error."""
+    """Passes on what the SDK logs about a client, instead of printing tracebacks on standard error."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
@@ -380,7 +380,7 @@ def _quieten(write: Callable[[str], None]) -> None:
 
 
 def _agreed(schema: Any) -> dict[str, Any] | None:
-    """Return the answer to a form that stands for yes, or None if it asks for more than that."""
+    """Return the answer that means yes to a form, or None if the form asks for more than yes or no."""
     schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
     answer: dict[str, Any] = {}
     for name, field in (schema.get("properties") or {}).items():
@@ -394,7 +394,7 @@ def _agreed(schema: Any) -> dict[str, Any] | None:
 
 
 def _words(error: BaseException) -> str:
-    """Return an error on one line; of grouped ones the innermost."""
+    """Return an error's text on one line. For a group of errors it is that of the innermost one."""
     while inner := getattr(error, "exceptions", ()):
         error = inner[0]
     if isinstance(error, OSError) and error.strerror:

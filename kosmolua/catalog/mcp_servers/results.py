@@ -1,4 +1,4 @@
-"""What a server answers, as values for Lua."""
+"""Results of MCP servers as values for Lua."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from kosmolua.http.binary import Content
 from kosmolua.protocol import Json, decode
 
 MAX_MESSAGE = 2_000
-"""Characters of a server's text that an error's message contains."""
+"""The most characters of a server's text in the message of an error."""
 MAX_BODY = 16 * 1024
-"""Characters of a server's text that an error carries beside its message."""
+"""The most characters of a server's text that an error has beside its message."""
 
 
 def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> Json:
@@ -22,7 +22,7 @@ def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> J
 
     Args:
         path: The function, for messages.
-        answer: The result as the protocol has it.
+        answer: The result, as in the protocol.
         wrapped: True if the tool's own schema puts the value under ``result``.
 
     Raises:
@@ -55,7 +55,7 @@ def of_prompt(answer: Mapping[str, Any]) -> Json:
 
 def _failed(path: str, contents: Sequence[Mapping[str, Any]], structured: Json) -> ApiError:
     text = "\n".join(str(each["text"]) for each in contents if each.get("type") == "text").strip()
-    said = " ".join(text.split())[:MAX_MESSAGE] or "the tool failed and says no more"
+    said = " ".join(text.split())[:MAX_MESSAGE] or "the tool failed without a message"
     body: Json = structured
     if body is None or len(json.dumps(body)) > MAX_BODY:
         body = _decoded(text) if len(text) <= MAX_BODY else text[:MAX_BODY]
@@ -69,7 +69,7 @@ def _one_or_all(values: list[Json]) -> Json:
 
 
 def _content(content: Mapping[str, Any], *, decoded: bool = True) -> Json:
-    """Return one content of a result: text, a blob, or a table that describes a resource."""
+    """Return one content item of a result: text, a blob, or a table that describes a resource."""
     kind = content.get("type")
     if kind == "text":
         return _decoded(content["text"]) if decoded else str(content["text"])
@@ -104,7 +104,7 @@ def _blob(encoded: str, kind: str | None) -> Json:
 
 
 def _decoded(text: str) -> Json:
-    """Return the JSON object or array that a text holds, or the text: ``420`` may be a name."""
+    """Return the JSON object or array in a text, or else the text itself: ``420`` may be a name."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:

@@ -1,6 +1,6 @@
 """The provider of the root ``mcp``: an integration for each server of the accounts file.
 
-What only a server needs is imported for the first one: a script that uses none starts without it.
+Modules that only servers need are imported for the first one, so that a script without servers starts sooner.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from kosmolua.catalog.mcp_servers.settings import Server
 
 MAX_INSTRUCTIONS = 4000
-"""Characters of what a server says of itself."""
+"""The most characters of a server's instructions that are shown."""
 START_TIMEOUT = 65.0
-"""Seconds to wait for a server of which nothing is known yet: a little longer than it may take."""
+"""Seconds to wait for a server that has no card yet; a little longer than a start may take."""
 
 
 class Servers:
     """The servers of the accounts file.
 
     Args:
-        accounts: Knows their sections.
-        environ: The environment from which the little is taken that servers inherit.
-        offline: True if none may be started or reached.
-        cards: What is known of servers that are not connected.
+        accounts: The accounts file, with their sections.
+        environ: The environment, of which servers inherit only a few variables.
+        offline: True if no server may be started or connected.
+        cards: The cards of servers that are not connected.
         trace: Called with a server's name and a line that it printed or logged; None for nothing.
-        changed: Called when it turns out that a server offers something else.
-        confirm: Returns what asks a person for the call that the current thread makes, or None.
+        changed: Called when a server offers something other than its card says.
+        confirm: Returns the function that asks a person for the current thread's call, or None.
     """
 
     root = SERVERS
@@ -77,12 +77,12 @@ class Servers:
         return self._accounts.servers()
 
     def load(self, name: str) -> Plugin:
-        """Return a server as an integration. It is started only if nothing is known of it.
+        """Return a server as an integration. It is started only if it has no card.
 
         Raises:
-            ConfigError: Its section says too little, or something that it may not.
+            ConfigError: Its section lacks a key, or has an invalid key or value.
             NetworkError: It does not start or answer.
-            NotConfigured: Nothing is known of it, and it may not be started.
+            NotConfigured: It has no card, and it may not be started.
             UnknownPath: There is no server of this name.
         """
         if known := self._loaded.get(name):
@@ -95,10 +95,10 @@ class Servers:
         return self._loaded[name][1]
 
     def listed(self, name: str) -> Plugin:
-        """Return a server as an integration if it is known what it offers.
+        """Return a server as an integration, from its card.
 
         Raises:
-            PluginError: Nothing is known of it.
+            PluginError: It has no card.
         """
         if found := self._known(name):
             return found
@@ -109,31 +109,31 @@ class Servers:
         )
 
     def refresh(self, name: str) -> Card:
-        """Connect to a server and return what it offers now; raises as :meth:`load` does."""
+        """Connect to a server and return its current card; raises as :meth:`load` does."""
         server, ends = self.settings(name), monotonic() + START_TIMEOUT
         return self._connections.offer(qualified(SERVERS, name), server, lambda: ends)
 
     def card(self, name: str) -> Card | None:
-        """Return what is known of a server, or None."""
+        """Return the card of a server, or None."""
         self._known(name)
         return self._loaded[name][0] if name in self._loaded else None
 
     def prose(self, name: str) -> str | None:
-        """Return a server's own instructions as a quotation, since nobody checked them; None if it has none."""
+        """Return a server's own instructions as a quotation, since they are not checked; None if it has none."""
         card = self.card(name)
         text = str(card.get("instructions") or "").strip()[:MAX_INSTRUCTIONS] if card else ""
         lines = (f"> {line}".rstrip() for line in text.splitlines())
         return "\n".join(["The server says of itself:", "", *lines]) if text else None
 
     def sources(self, name: str) -> list[str]:
-        """Return nothing: a server has no Python files here."""
+        """Return an empty list: a server has no Python files here."""
         return []
 
     def settings(self, name: str) -> Server:
-        """Return how a server is reached, its secrets resolved once.
+        """Return the settings of a server, with its secrets resolved once.
 
         Raises:
-            ConfigError: Its section says too little, or something that it may not.
+            ConfigError: Its section lacks a key, or has an invalid key or value.
             UnknownPath: There is no server of this name.
         """
         if known := self._settings.get(name):
@@ -147,17 +147,17 @@ class Servers:
             return self._settings[name]
 
     def declared(self, name: str) -> Integration:
-        """Return a server as an integration without functions, which needs no start."""
+        """Return a server as an integration without functions. It need not be started for this."""
         self.section(name)
         return _integration(name, "", None)
 
     def section(self, name: str) -> Table:
-        """Return the section of a server, checked, no secret resolved; raises as :meth:`settings` does."""
+        """Return the section of a server, checked, with no secret resolved; raises as :meth:`settings` does."""
         if name not in self.names():
             hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
             raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or "'kosmolua servers add' adds one")
         if objection := objection_to_integration(name):
-            raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] cannot be called so", hint=objection)
+            raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] is not a valid name", hint=objection)
         table = self._accounts.written(_integration(name, "", None), "default")
         if ("command" in table) == ("url" in table):
             problem = "has both a command and a url" if "url" in table else "needs a command or a url"
@@ -170,7 +170,7 @@ class Servers:
             connections.close()
 
     def start_anew(self) -> None:
-        """In a fork of the process, forget the connections and the locks."""
+        """After a fork, forget the connections and the locks."""
         self._lock = RLock()
         if connections := vars(self).get("_connections"):
             connections.start_anew()
@@ -199,7 +199,7 @@ class Servers:
             return self._loaded[name][1] if name in self._loaded else None
 
     def _learn(self, full_name: str, card: Card) -> None:
-        """Note what a server offers."""
+        """Keep the card that a server has sent."""
         from kosmolua.catalog.mcp_servers.settings import identity
 
         name = full_name.partition(".")[2]
@@ -226,9 +226,12 @@ class Servers:
     def _sender(self, name: str) -> Callable[..., Response]:
         full_name = qualified(SERVERS, name)
 
+        from kosmolua.catalog.mcp_servers.tools import Answer, Question
+
         def carry(request: Request, *, until: Until | None, observe: Observe) -> Response:
             started = monotonic()
             is_sent = False
+            assert isinstance(request, Question)
 
             def sent() -> None:
                 nonlocal is_sent
@@ -239,7 +242,7 @@ class Servers:
                     full_name,
                     self.settings(name),
                     request.url.partition(f"//{full_name}/")[2],
-                    json.loads(request.content),
+                    request.params,
                     until=until or (lambda: started + START_TIMEOUT),
                     safe=request.safe,
                     tag=request.fields.get("If-Match", ""),
@@ -251,7 +254,7 @@ class Servers:
                     observe(Attempt(1, monotonic() - started, fault=type(error).__name__))
                 raise
             observe(Attempt(1, monotonic() - started, status=200))
-            return Response(200, body=answer.encode(), request=request)
+            return Answer(200, request=request, value=answer)
 
         return carry
 

@@ -24,29 +24,29 @@ KEEPER = Path(__file__).with_name("keeper.py")
 
 @dataclass(frozen=True)
 class Server:
-    """How an MCP server is reached: a command that is started, or a URL."""
+    """The settings of an MCP server: a command that is started, or a URL."""
 
     command: Annotated[str | None, "The program to start; a relative path starts at the accounts file."] = None
     args: Annotated[list[str], "Its arguments, which every user of the machine can read."] = field(default_factory=list)
-    env: Annotated[dict[str, Secret], "Its environment; it inherits none."] = field(default_factory=dict)
-    cwd: Annotated[str | None, "The folder to start it in; the accounts file's by default."] = None
+    env: Annotated[dict[str, Secret], "Its environment variables; it inherits none."] = field(default_factory=dict)
+    cwd: Annotated[str | None, "The folder to start it in; by default that of the accounts file."] = None
     url: Annotated[str | None, "The address of a server that is reached over HTTP."] = None
     headers: Annotated[dict[str, Secret], "Headers of each request."] = field(default_factory=dict)
-    token: Annotated[Secret | None, "Sent as Authorization: Bearer; without it, that of a login.", OAuth2()] = None
-    client_id: Annotated[str | None, "The client of a login, if the service lets none register itself."] = None
-    client_secret: Annotated[Secret | None, "Its password, if it has one."] = None
-    scopes: Annotated[list[str] | None, "What a login asks for; what the server names by default."] = None
+    token: Annotated[Secret | None, "Sent as Authorization: Bearer; by default the token of a login.", OAuth2()] = None
+    client_id: Annotated[str | None, "The client id of a login, if clients cannot register themselves."] = None
+    client_secret: Annotated[Secret | None, "The client's password, if it has one."] = None
+    scopes: Annotated[list[str] | None, "The scopes of a login; by default those that the server names."] = None
 
     def open(self, send: Send) -> Send:
-        """Return what sends the requests of the protocol."""
+        """Return the function that sends the requests of the protocol."""
         return send
 
     def command_line(self, folder: Path, environ: Mapping[str, str]) -> list[str]:
         """Return the program, by its absolute path, and its arguments.
 
         Args:
-            folder: Where relative paths start.
-            environ: The environment, whose ``PATH`` is looked through.
+            folder: The folder from which relative paths start.
+            environ: The environment, whose ``PATH`` is searched.
 
         Raises:
             NetworkError: There is no such program.
@@ -57,11 +57,11 @@ class Server:
         else:
             found = shutil.which(named, path=_search_path(environ))
         if found is None:
-            raise NetworkError("its command is not found", retryable=False, hint="is it installed, and on the PATH?")
+            raise NetworkError("its command was not found", retryable=False, hint="install it, or put it on the PATH")
         return [found, *self.args]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment to start it with: what an interpreter needs, and what the section says."""
+        """Return the environment to start it with: variables that interpreters need, and those of the section."""
         names = PASSED_ON + (PASSED_ON_BY_WINDOWS if sys.platform == "win32" else ())
         needed = {name: environ[name] for name in names if name in environ}
         own = {name: value.reveal() for name, value in self.env.items()}
@@ -69,7 +69,7 @@ class Server:
 
 
 def identity(table: Table) -> dict[str, object]:
-    """Return what makes the server of a section another one, without secrets."""
+    """Return the settings that identify the server of a section, without secrets."""
     parts = {key: table.get(key) for key in ("command", "args", "cwd", "url")}
     return parts | {key: sorted(table.get(key, ())) for key in ("env", "headers")}
 
@@ -80,13 +80,13 @@ def reached(table: Table) -> str:
 
 
 def kept(command: list[str]) -> list[str]:
-    """Return the command line that starts a server so that it ends with this process, however that ends."""
+    """Return a command line that starts a server and ends it when this process ends in any way."""
     if sys.platform == "win32":
         return command
     return [sys.executable, "-I", "-S", str(KEEPER), str(os.getpid()), *command]
 
 
 def _search_path(environ: Mapping[str, str]) -> str:
-    """Return ``PATH`` without folders that depend on the current one, where anybody may put a program."""
+    """Return ``PATH`` without folders relative to the current one, since anybody may have put a program there."""
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(folder for folder in folders if os.path.isabs(folder))

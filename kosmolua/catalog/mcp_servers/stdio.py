@@ -1,7 +1,7 @@
-"""The transport to a server that was started as a process: a JSON message a line, over its input and output.
+"""The transport to a server that runs as a child process: one JSON message per line, over its input and output.
 
-It is not the SDK's own, which passes on more of the environment, keeps a line of any length in memory, and needs a file
-for what the server prints.
+The SDK's own transport is not used: it passes on more of the environment, has no limit on the length of a line, and
+needs a file for the server's error output.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
 
 MAX_LINE = 32 * 1024 * 1024
-"""Bytes of a message. A server that sends a longer one is stopped."""
+"""The most bytes of a message. A server that sends a longer one is stopped."""
 MAX_PRINTED = 2_000
-"""Characters of a line that a server prints; the rest is dropped."""
+"""The most characters of a line that a server prints; the rest is dropped."""
 MAX_AT_ONCE = 16
-"""Lines that are read before others get their turn, if they are all there."""
+"""How many available lines are read before other tasks of the loop get their turn."""
 BLOCK = 64 * 1024
 GRACE = 1.0
-"""Seconds that a server has to end once its input is closed, before it is told to."""
+"""Seconds that a server gets to end after its input is closed, before it is told to end."""
 KILL_TIMEOUT = 2.0
-"""Seconds that a server which was told to end has, before it is killed."""
+"""Seconds that a server gets to end after it is told to, before it is killed."""
 
 
 @asynccontextmanager
@@ -42,14 +42,14 @@ async def process_streams(
     said: Callable[[str], None],
     ended: Callable[[str], None],
 ) -> AsyncIterator[TransportStreams]:
-    """Start a server, and yield the streams of its messages. It ends with the ``async with`` block.
+    """Start a server, and yield the streams of its messages. The server is stopped when the ``async with`` block ends.
 
     Args:
         command: The program and its arguments.
         environment: Its whole environment.
         folder: Its current folder.
-        said: Called with each line it prints that is not a message.
-        ended: Called with the reason once it sends nothing more.
+        said: Called with each line that it prints and that is not a message.
+        ended: Called with the reason when it sends nothing more.
 
     Raises:
         OSError: It cannot be started.
@@ -86,7 +86,7 @@ S = TypeVar("S", bound="_Stream")
 
 
 class _Stream:
-    """One direction of the messages, as the SDK uses it: without a task and a queue between it and the pipe."""
+    """One direction of the messages, as a stream for the SDK. No task or queue lies between the stream and the pipe."""
 
     async def __aenter__(self: S) -> S:
         return self
@@ -95,11 +95,11 @@ class _Stream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the use of the stream."""
+        """Close the stream at the end of the ``async with`` block."""
 
 
 class _Requests(_Stream):
-    """What the server reads.
+    """The messages that the server reads.
 
     Args:
         process: The server.
@@ -114,7 +114,7 @@ class _Requests(_Stream):
         self._draining = asyncio.Lock()
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Write a message. It waits while the server reads none and too much is waiting for it.
+        """Write a message. If the server does not read and too much is waiting, wait.
 
         Raises:
             anyio.BrokenResourceError: The server reads no more.
@@ -122,7 +122,7 @@ class _Requests(_Stream):
         line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
         try:
             self._pipe.write(line.encode() + b"\n")
-            async with self._draining:  # before Python 3.11 one task alone can wait
+            async with self._draining:  # before Python 3.11, only one task can wait
                 await self._pipe.drain()
         except OSError:
             self._ended(await _why_silent(self._process, "it closed its input"))
@@ -130,12 +130,12 @@ class _Requests(_Stream):
 
 
 class _Messages(_Stream):
-    """What the server writes.
+    """The messages that the server writes.
 
     Args:
         process: The server.
         said: Called with each line that is not a message.
-        ended: Called with the reason once no more comes.
+        ended: Called with the reason when no more messages come.
     """
 
     def __init__(self, process: Process, said: Callable[[str], None], ended: Callable[[str], None]) -> None:
@@ -157,7 +157,7 @@ class _Messages(_Stream):
         """Return the next message.
 
         Raises:
-            anyio.EndOfStream: No more comes.
+            anyio.EndOfStream: No more messages come.
         """
         assert self._process.stdout
         try:
@@ -177,12 +177,12 @@ class _Messages(_Stream):
         raise anyio.EndOfStream
 
     async def aclose(self) -> None:
-        """Take no more messages."""
+        """Stop receiving messages."""
         self._ended("it was closed")
 
 
 async def _why_silent(process: Process, otherwise: str) -> str:
-    """Return why a server has closed a pipe: its end, unless it lives on."""
+    """Return why a server closed a pipe: how its process ended, or ``otherwise`` if it still runs."""
     with suppress(asyncio.TimeoutError):
         status = await asyncio.wait_for(process.wait(), GRACE)
         return f"it ended with status {status}"
@@ -190,7 +190,7 @@ async def _why_silent(process: Process, otherwise: str) -> str:
 
 
 async def _lines_of(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Yield the lines that a server prints; of a long one the beginning."""
+    """Yield the lines that a server prints. A long line is cut."""
     line = b""
     while data := await stream.read(BLOCK):
         *whole, rest = (line + data).split(b"\n")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from kosmolua.catalog.mcp_servers import results
 from kosmolua.catalog.mcp_servers.cards import Card
-from kosmolua.http.messages import Request, Send
+from kosmolua.http.messages import Request, Response, Send
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.function import Effect, Function
@@ -19,19 +20,33 @@ from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.types import ANY, STRING, List, Map, Record, Type, Union
 
 MAX_TEXT = 64 * 1024
-"""Characters of a description."""
+"""The most characters of a description."""
 EXTRA = "extra"
-"""The parameter of arguments that a tool takes beside those that it names."""
+"""The parameter for arguments that a tool takes beside the named ones."""
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 
 
+@dataclass(frozen=True)
+class Question(Request):
+    """A request of the protocol, whose parameters are not made JSON on the way to what sends it."""
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer(Response):
+    """An answer of the protocol, whose result is not made JSON on the way from what sent the request."""
+
+    value: dict[str, Any] = field(default_factory=dict)
+
+
 def functions_of(server: str, card: Card) -> Iterator[Function]:
-    """Yield the functions of a server, by the names that Lua gives them.
+    """Yield the functions of a server, with their names in Lua.
 
     Args:
-        server: Its name under ``app``: ``mcp.files``.
-        card: What it offers.
+        server: The name of the server under ``app``, such as ``mcp.files``.
+        card: The card of the server.
     """
     taken: set[str] = set()
     for tool in card["tools"]:
@@ -42,7 +57,7 @@ def functions_of(server: str, card: Card) -> Iterator[Function]:
 
 
 def lua_name(name: str) -> str:
-    """Return a tool's name as Lua writes it: ``create-issue`` is ``create_issue``."""
+    """Return a tool's name in Lua: ``create-issue`` becomes ``create_issue``."""
     name = _OTHER.sub("_", name) or "_"
     if name[0].isdigit():
         name = f"_{name}"
@@ -50,13 +65,13 @@ def lua_name(name: str) -> str:
 
 
 def digest(tool: Mapping[str, Any]) -> str:
-    """Return what changes if a tool takes other arguments, or has another effect."""
+    """Return a hash of a tool's arguments and effect, which shows whether the tool was changed."""
     parts = [tool.get("inputSchema"), tool.get("annotations")]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def effect_of(tool: Mapping[str, Any]) -> Effect:
-    """Return the effect of a tool by its annotations; a tool that says nothing writes."""
+    """Return the effect of a tool according to its annotations. A tool without annotations writes."""
     hints = tool.get("annotations") or {}
     if hints.get("destructiveHint") is True:
         return "destroy"
@@ -133,20 +148,20 @@ def ask(
     Args:
         send: Sends the account's requests.
         server: The server's name under ``app``.
-        method: Such as ``tools/call``.
-        params: Its parameters.
-        safe: True if it changes nothing.
-        tag: The :func:`digest` of the tool, which must not have changed; nothing if that does not matter.
+        method: The method of the protocol, such as ``tools/call``.
+        params: The parameters of the method.
+        safe: True if the request changes nothing.
+        tag: The :func:`digest` of the tool, which must not have changed; empty if that does not matter.
     """
-    body = json.dumps(params).encode()
     headers = {"If-Match": tag} if tag else {}
-    request = Request("POST", f"mcp://{server}/{method}", headers=headers, body=body, declared_safe=safe)
-    answer: dict[str, Any] = json.loads(send(request).body)
+    question = Question("POST", f"mcp://{server}/{method}", headers=headers, declared_safe=safe, params=params)
+    response = send(question)
+    answer: dict[str, Any] = response.value if isinstance(response, Answer) else json.loads(response.body)
     return answer
 
 
 def _own_functions(server: str, card: Card) -> Iterator[Function]:
-    """Yield the functions by which scripts reach what a server has beside tools."""
+    """Yield the functions for a server's resources and prompts."""
 
     def own(name: str, doc: str, call: Callable[..., Json], returns: Type, *parameters: Parameter) -> Function:
         return Function(name, name, "read", call, parameters, doc, returns, f"the server {server}")
@@ -169,7 +184,7 @@ def _own_functions(server: str, card: Card) -> Iterator[Function]:
         doc = "Read a resource: text, or { content_type, base64, bytes }; several contents are a list."
         yield own("read_resource", doc, read_resource, ANY, Parameter("uri", STRING, "The address of the resource."))
         yield own("list_resources", "List the resources.", listing("resources/list", "resources"), List(ANY))
-        doc = "List the templates of resources' addresses."
+        doc = "List the templates for addresses of resources."
         templates = listing("resources/templates/list", "resourceTemplates")
         yield own("list_resource_templates", doc, templates, List(ANY))
     if card.get("prompts"):
@@ -183,7 +198,7 @@ def _own_functions(server: str, card: Card) -> Iterator[Function]:
 
 
 def _renamed(function: Function) -> Function:
-    """Return a function of the protocol under another name, since a tool has its own."""
+    """Return a function of the protocol under another name, since a tool has the same name."""
     from dataclasses import replace
 
     return replace(function, name=f"mcp_{function.name}", full_name=f"mcp_{function.name}")
@@ -199,7 +214,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _result_of(tool: Mapping[str, Any], name: str) -> tuple[Type, bool]:
-    """Return the type of a tool's value, and True if the schema puts the value under ``result``."""
+    """Return the type of a tool's value, and True if the schema declares the value under ``result``."""
     schema = tool.get("outputSchema")
     if not isinstance(schema, dict):
         return ANY, False
@@ -210,7 +225,7 @@ def _result_of(tool: Mapping[str, Any], name: str) -> tuple[Type, bool]:
 
 
 def _says_more(schema: Mapping[str, Any]) -> bool:
-    """Return True if a tool's schema says itself that there are arguments beside those that it names."""
+    """Return True if a tool's schema explicitly allows arguments beside the named ones."""
     return bool(schema.get("additionalProperties")) or bool(schema.get("patternProperties"))
 
 
@@ -226,5 +241,5 @@ def _doc_of(tool: Mapping[str, Any]) -> str:
 
 
 def _text(text: object) -> str:
-    """Return a server's text without characters that would steer a terminal or hide what is written."""
+    """Return a server's text without characters that control a terminal or hide text."""
     return _CONTROL.sub("", str(text))[:MAX_TEXT]

@@ -1,1 +1,1 @@
-"""OpenAPI: a document that describes a web service, as an integration."""
+"""OpenAPI: integrations made from documents that describe a web service."""

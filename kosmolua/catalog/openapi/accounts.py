@@ -1,4 +1,4 @@
-"""Accounts of a document: their fields, and the client that each opens."""
+"""Accounts of a document's integration: their fields, and the client that each opens."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from kosmolua.secret import Secret
 from kosmolua.suggestions import listed
 
 RENEW_BEFORE = 30.0
-"""Seconds before its end at which a token is renewed."""
+"""How many seconds before its end a token is renewed."""
 _ABOUT = {
     "bearer": "The token that requests carry.",
-    "basic": "For basic authentication.",
+    "basic": "The user's name for basic authentication.",
     "header": "The key that requests carry.",
     "query": "The key that requests carry.",
     "cookie": "The key that requests carry.",
-    "client": "A client that fetches a token.",
+    "client": "The id of a client that fetches a token.",
 }
 
 
@@ -54,12 +54,12 @@ def _fields(access: Access) -> Iterator[AccountField]:
                 own = login if each.kind == "bearer" else None
                 yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, default, login=own)
             if login:
-                yield AccountField("client_id", "The client of a login.", secret=False, type=STRING, default=None)
-                yield AccountField("client_secret", "Its password.", secret=True, type=STRING, default=None)
-                about = f"What a login asks for{f', such as {listed(each.scopes, 3)}' if each.scopes else ''}."
+                yield AccountField("client_id", "The client id of a login.", secret=False, type=STRING, default=None)
+                yield AccountField("client_secret", "The client's password.", secret=True, type=STRING, default=None)
+                about = f"The scopes of a login{f', such as {listed(each.scopes, 3)}' if each.scopes else ''}."
                 yield AccountField("scopes", about, secret=False, type=List(STRING), default=None)
             if login and each.kind == "client":
-                about = "That of a login; without it one is fetched for each process."
+                about = "The token of a login; without it, each process fetches one."
                 yield AccountField("token", about, secret=True, type=STRING, default=None, login=login)
     for variable in access.variables:
         kind: Type = Choice(tuple(variable.choices)) if variable.choices else STRING
@@ -70,18 +70,18 @@ def _fields(access: Access) -> Iterator[AccountField]:
         default = REQUIRED if needed else setting.default
         yield AccountField(setting.field, f"Sent as {setting.header}.", setting.secret, STRING, default)
     usual = access.base_url if access.base_url and not access.variables else None
-    about = "Where the API is."
+    about = "The base URL of the API."
     yield AccountField("base_url", about, secret=False, type=STRING, default=usual if access.base_url else REQUIRED)
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a service says no although its status is 200.
+    """How a service reports an error in an answer with the status 200.
 
     Args:
-        place: Where in the answer, such as ``ok``.
-        value: What stands there then.
-        message: Where its words are.
+        place: The key in the answer, such as ``ok``.
+        value: The value at that key if there is an error.
+        message: The key of the error's message.
     """
 
     place: str
@@ -90,13 +90,13 @@ class Refusal:
 
 
 class DocumentAccount:
-    """One account of a document.
+    """One account of a document's integration.
 
     Args:
-        access: How the service is reached.
-        refusal: How it says no with a status of 200, or None.
-        tokens: Those that clients fetched.
-        settings: The fields.
+        access: The addresses and credentials of the service.
+        refusal: How the service reports errors with the status 200, or None.
+        tokens: The tokens that clients have fetched.
+        settings: The fields of the account.
     """
 
     def __init__(self, access: Access, refusal: Refusal | None, tokens: ClientTokens, **settings: Any) -> None:
@@ -109,7 +109,7 @@ class DocumentAccount:
         """Return the account's client.
 
         Raises:
-            NotConfigured: No alternative of credentials is whole, or something else is missing.
+            NotConfigured: No alternative of credentials is complete, or another setting is missing.
         """
         return DocumentClient(self._access, self._refusal, self._tokens, self._settings, send)
 
@@ -118,9 +118,9 @@ class DocumentClient:
     """The client of one account.
 
     Args:
-        access: How the service is reached.
-        refusal: How it says no with a status of 200, or None.
-        tokens: Those that clients fetched.
+        access: The addresses and credentials of the service.
+        refusal: How the service reports errors with the status 200, or None.
+        tokens: The tokens that clients have fetched.
         settings: The fields of the account.
         send: Sends requests.
     """
@@ -141,10 +141,10 @@ class DocumentClient:
         self._apis: dict[str, Api] = {}
 
     def api(self, server: str) -> Api:
-        """Return the client for an address, or for the usual one if it is empty or the account names its own.
+        """Return the client for an address, or for the usual one if it is empty or the account has a base URL.
 
         Raises:
-            NotConfigured: The address is at an origin that the document did not name when it was imported.
+            NotConfigured: The origin of the address was not named by the document when it was imported.
         """
         own = self._settings.get("base_url")
         is_usual = not server or own not in (None, self._access.base_url)
@@ -159,7 +159,7 @@ class DocumentClient:
         return self._apis[url]
 
     def checked(self, response: Response) -> Response:
-        """Return an answer, or raise the error that it is although its status says otherwise."""
+        """Return an answer, or raise the error that it reports with a status of success."""
         if self._refusal is None or not response.body:
             return response
         try:
@@ -174,7 +174,7 @@ class DocumentClient:
         raise ApiError(f"{asked} was refused: {words}", status=response.status, body=body_of(response))
 
     def _step(self, credential: Credential, tokens: ClientTokens) -> Callable[[Request], Request]:
-        """Return what adds one credential to a request; the token of a client that did not log in is fetched."""
+        """Return a function that adds one credential to a request, and fetches the token of a client that needs one."""
         settings = self._settings
         if credential.kind != "client" or settings.get("token"):
             return _step(credential, settings)
@@ -191,15 +191,15 @@ class DocumentClient:
 
 
 def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
-    """Return the first alternative whose fields are all there.
+    """Return the first alternative of credentials whose fields the account has.
 
     Raises:
-        NotConfigured: None is, or the service wants a signature.
+        NotConfigured: There is none, or the service requires signed requests.
     """
     for credentials in access.alternatives:
         if all(settings.get(name) for each in credentials for name in each.fields):
             if any(each.kind == "signature" for each in credentials):
-                raise NotConfigured("the service wants signed requests, which a plugin has to add")
+                raise NotConfigured("the service requires signed requests, which only a plugin can make")
             return credentials
     if not access.alternatives:
         return []
@@ -209,7 +209,7 @@ def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
 
 
 class _Signer:
-    """Puts an account's credentials on each request."""
+    """Adds an account's credentials to each request."""
 
     def __init__(self, steps: Sequence[Callable[[Request], Request]]) -> None:
         self._steps = steps
@@ -222,11 +222,11 @@ class _Signer:
 
 
 def _step(credential: Credential, settings: Mapping[str, Any]) -> Callable[[Request], Request]:
-    """Return what adds one credential to a request."""
+    """Return a function that adds one credential to a request."""
     values = [settings[name] for name in credential.fields]
     secret = settings["token"] if credential.kind == "client" else values[-1] if values else Secret("")
     if credential.kind in ("bearer", "client"):
-        scheme = credential.prefix or "Bearer"  # a login's token may be another one by the next request
+        scheme = credential.prefix or "Bearer"  # a login's token may have changed by the next request
         return lambda request: with_header(request, "Authorization", secret.prefixed(scheme))
     if credential.kind == "basic":
         header = secret.as_password_of(values[0]) if len(values) > 1 else _as_user(secret)
@@ -241,7 +241,7 @@ def _step(credential: Credential, settings: Mapping[str, Any]) -> Callable[[Requ
 
 
 def _as_user(key: Secret) -> Secret:
-    """Return the header of basic authentication for a service that takes its key as the user's name."""
+    """Return the header of basic authentication for a service that takes the key as the user's name."""
     from base64 import b64encode
 
     return Secret("Basic " + b64encode(f"{key.reveal()}:".encode()).decode(), holding=[key])
@@ -259,20 +259,20 @@ def _with_cookie(request: Request, cookie: Secret) -> Request:
 
 
 class ClientTokens:
-    """The tokens that clients of an integration fetched (RFC 6749, 4.4), each kept until it ends."""
+    """The tokens that clients of an integration have fetched (RFC 6749, 4.4). Each is kept until it expires."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._tokens: dict[tuple[str, str, str, str], _Token] = {}
 
     def of(self, url: str, client: str, secret: Secret, scope: str) -> _Token:
-        """Return the token of a client, which is fetched when it is first needed."""
+        """Return the token of a client, which is fetched on first use."""
         with self._lock:
             return self._tokens.setdefault((url, client, secret.reveal(), scope), _Token(url, client, secret, scope))
 
 
 class _Token:
-    """A token that is fetched with a client's credentials, and again before it ends."""
+    """A token that is fetched with a client's credentials, and again before it expires."""
 
     def __init__(self, url: str, client: str, secret: Secret, scope: str) -> None:
         self._url = url
@@ -283,7 +283,7 @@ class _Token:
         self._ends = 0.0
 
     def get(self, send: Send) -> Secret:
-        """Return a token that is still good."""
+        """Return a valid token."""
         with self._lock:
             if self._token is None or time.monotonic() >= self._ends:
                 answer = Api(send, self._url, headers=self._headers).post("", form=self._form, safe=True)
@@ -297,7 +297,7 @@ class _Token:
 
 
 def refusal_of(told: Mapping[str, Any]) -> Refusal | None:
-    """Return how a service says no, from ``failed = "ok == false"`` and ``message = "error"`` of the overlay."""
+    """Return how a service reports errors, from ``failed = "ok == false"`` and ``message = "error"`` of the overlay."""
     import json
 
     if "failed" not in told:

@@ -1,4 +1,4 @@
-"""Bodies: what a call gives, as a form or as the bytes of one of the media types."""
+"""Bodies of requests: encodes a call's arguments as a form, or as bytes of a media type."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _NDJSON = "application/x-ndjson"
 _SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
 NOTHING: Any = object()
-"""Stands for what a call does not give, since None is a value of JSON."""
+"""Stands for an argument that a call does not give, since None is a JSON value."""
 
 
 class Content(NamedTuple):
     """The body of a request.
 
     Args:
-        form: Names and values, if it is a form.
+        form: The names and values, if it is a form.
         body: Its bytes, if it is not a form.
-        media: Its media type; nothing for a form, which the request names itself.
+        media: Its media type; empty for a form, whose media type the request sets itself.
     """
 
     form: list[tuple[str, str]] | None = None
@@ -38,9 +38,9 @@ class Member(NamedTuple):
     """A key of a body.
 
     Args:
-        name: As the service spells it.
-        value: What the call gives.
-        style: How a form writes a list or a table, as :func:`pairs_of` has it.
+        name: The name that the service uses.
+        value: The value that the call gives.
+        style: How a form writes a list or a table: a style of :func:`pairs_of`.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Member(NamedTuple):
 
 
 def object_of(members: Sequence[Member], media: str, encode: str = "") -> Content:
-    """Return a body that is an object; of two members of one name the later one counts, but in a form.
+    """Return a body that is an object. If two members have the same name, the later one counts, except in a form.
 
     Args:
         members: Its keys.
         media: Its media type.
-        encode: What the overlay says instead: ``form`` or ``multipart``, or nothing.
+        encode: The encoding that the overlay sets instead, ``form`` or ``multipart``; or empty.
     """
     media = {"form": FORM, "multipart": MULTIPART}.get(encode, media)
     if media.startswith(FORM):
@@ -69,12 +69,12 @@ def content_of(value: Any, media: str, encode: str = "") -> Content:
     """Return a body that is one value.
 
     Args:
-        value: What the call gives: for JSON anything, else text, or a table with its base64.
+        value: The value that the call gives: any value for JSON, else text or a table with base64.
         media: Its media type.
-        encode: What the overlay says instead: ``ndjson``, or nothing.
+        encode: The encoding that the overlay sets instead, ``ndjson``; or empty.
 
     Raises:
-        BadArguments: It cannot be sent as that.
+        BadArguments: The value cannot be sent as this media type.
     """
     if encode == "ndjson":
         lines = (encoded(each) + b"\n" for each in (value if isinstance(value, list) else [value]))
@@ -92,12 +92,12 @@ def joined(given: Any, added: Any, name: str, media: str) -> Any:
 
     Args:
         given: The argument, or :data:`NOTHING`.
-        added: What stands in ``extra.body``, or :data:`NOTHING`.
-        name: What the argument is called.
+        added: The value of ``extra.body``, or :data:`NOTHING`.
+        name: The name of the argument.
         media: The media type of the body.
 
     Raises:
-        BadArguments: Both are given, and they are no two tables.
+        BadArguments: Both are given, and they are not both tables.
     """
     if given is NOTHING or added is NOTHING:
         return added if given is NOTHING else given
@@ -107,28 +107,28 @@ def joined(given: Any, added: Any, name: str, media: str) -> Any:
 
 
 def whole_beside(names: Iterable[str]) -> BadArguments:
-    """Return the refusal of arguments of a body beside an ``extra.body`` that is the whole of it."""
+    """Return the error for arguments of a body if ``extra.body`` is the whole body."""
     return BadArguments("extra.body is the whole body here", param="extra", hint=f"leave out {', '.join(names)}")
 
 
 def word_of(value: Any) -> str:
-    """Return a value as a form or an address has it."""
+    """Return a value as text for a form or an address."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return encoded(value).decode() if isinstance(value, (dict, list)) else str(value)
 
 
 def repeated(given: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the names and values that a table becomes, one for each item of a list."""
+    """Return the pairs of name and value for a table, with one pair for each item of a list."""
     return [pair for key, value in given.items() for pair in pairs_of(key, value, "repeated")]
 
 
 def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
-    """Yield the names and values that an argument becomes in a query or a form.
+    """Yield the pairs of name and value for an argument in a query or a form.
 
     Args:
-        name: As the service spells it.
-        value: What the call gives.
+        name: The name that the service uses.
+        value: The value that the call gives.
         style: ``repeated``, ``joined``, ``pipes``, ``spaces``, ``deep``, ``deep[]`` or ``json``.
     """
     if style == "json":
@@ -158,7 +158,7 @@ def encoded(value: Any) -> bytes:
 
 
 def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
-    """Return the bytes, the media type and the file name of what a script passes for a file.
+    """Return the bytes, the media type and the file name of a file that a script passes.
 
     Raises:
         BadArguments: Its base64 or its media type is not valid.
@@ -176,12 +176,12 @@ def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
 
 
 def multipart(parts: Sequence[tuple[str, Any]]) -> Multipart:
-    """Return a form with files of what a script passes."""
+    """Return a multipart form of the values that a script passes."""
     return Multipart(tuple(part for name, value in parts for part in _parts(name, value)))
 
 
 def _parts(name: str, value: Any) -> Iterator[Part]:
-    """Yield each part that an argument becomes."""
+    """Yield the parts of a multipart form for an argument."""
     is_list = isinstance(value, (list, tuple))
     if is_list and not all(isinstance(each, (dict, list)) and "base64" not in each for each in value):
         for each in value:

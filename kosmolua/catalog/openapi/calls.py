@@ -1,4 +1,4 @@
-"""Calls: the arguments of a function as a request, and the answer as a value."""
+"""Calls: turns the arguments of a function into a request, and the answer into a value."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ class Client(Protocol):
     """An opened account."""
 
     def api(self, server: str) -> Api:
-        """Return the client for an address, or for the usual one if it is empty."""
+        """Return the client for an address; if that is empty, for the usual address."""
 
     def checked(self, response: Response) -> Response:
-        """Return an answer, or raise the error that it is although its status says otherwise."""
+        """Return an answer, or raise the error that it reports with a status of success."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """How an operation is called.
+    """The description of an operation's request, and the code that sends it.
 
     Args:
-        method: In capitals.
-        path: The template, with a fixed query if it has one.
-        fields: What the arguments are.
+        method: The HTTP method, in capitals.
+        path: The path's template, with a fixed query if it has one.
+        fields: The arguments.
         body: The body, or None.
         media: The media types of the answer.
-        server: Where it is, if not where the rest is.
-        recipe: How it is paged, or None.
-        encode: How the body is written, if the overlay says so.
-        safe: True if it changes nothing although its method could.
+        server: The address of the operation, if it differs from that of the others.
+        recipe: How its list is paged, or None.
+        encode: The encoding of the body, if the overlay sets one.
+        safe: True if it changes nothing, although its method could.
     """
 
     method: str
@@ -65,14 +65,14 @@ class Call:
     safe: bool = False
 
     def spelled(self, name: str) -> str:
-        """Return the name of an argument that is not the document's: with ``_`` if the document has that name."""
+        """Return the name of an added argument: with ``_`` appended if the document has an argument of that name."""
         taken = {each.name for each in self.fields} | ({self.body.name} if self.body else set())
         while name in taken:
             name += "_"
         return name
 
     def inside_extra(self, each: Field | None = None) -> tuple[str, ...]:
-        """Return the place in ``extra`` that may hold a parameter of the body, or the whole body; else None."""
+        """Return the place in ``extra`` where a parameter of the body, or the whole body, may stand; empty if none."""
         if each is None:
             return self.spelled("extra"), "body"
         return (self.spelled("extra"), "body", each.wire) if each.place == "body" else ()
@@ -169,13 +169,13 @@ def _segment(each: Field, value: Any) -> str:
 
 
 def _accepted(media: Sequence[str]) -> str:
-    """Return the ``Accept`` of a request: JSON if there is any."""
+    """Return the ``Accept`` header of a request, which prefers JSON."""
     known = [each for each in media if is_json(each) and each != "*/*"]
     return (known or [each for each in media if "/" in each] or ["application/json"])[0]
 
 
 def value_of(response: Response, method: str) -> Json:
-    """Return what a script gets of an answer.
+    """Return the value of an answer for a script.
 
     JSON is decoded, text is a string, an empty answer is ``{ status }``, anything else is
     ``{ content_type, base64, bytes }``.
@@ -193,7 +193,7 @@ def value_of(response: Response, method: str) -> Json:
 
 
 def _unnamed(response: Response) -> Json:
-    """Return the value of an answer that does not say what it is."""
+    """Return the value of an answer without a media type."""
     try:
         return response.json()
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Compiling: a document, its overlay and its names, once, as the file that functions are read from."""
+"""Compiling: turns a document, its overlay and its names into the file that functions are read from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.function import Effect
 
 MANY = 70
-"""Operations whose sections are made from their paths if they have no more than one tag."""
+"""With more operations than this, sections are made from paths unless there are several tags."""
 READS = ("GET", "HEAD", "OPTIONS", "TRACE")
 _READING = "search|query|list|get|find|count|check|validate|preview|export|lookup|fetch"
 _LOOKS_LIKE_READ = re.compile(rf"^({_READING})(_|$)|_search$|_query$")
@@ -47,16 +47,16 @@ create table schemas(pointer text primary key, value text);
 
 @dataclass
 class Built:
-    """An operation as the function that it becomes.
+    """An operation and the function made from it.
 
     Args:
-        operation: What the document says.
-        name: The function.
-        effect: What it does.
-        section: The section of the docs.
-        summary: One sentence.
-        told: What the overlay says.
-        recipe: How it is paged, or None.
+        operation: The operation as the document describes it.
+        name: The name of the function.
+        effect: The effect of the function.
+        section: Its section in the docs.
+        summary: One sentence about it.
+        told: The overlay's entry.
+        recipe: How its list is paged, or None.
     """
 
     operation: Operation
@@ -69,7 +69,7 @@ class Built:
 
     @property
     def doc(self) -> str:
-        """The text of its page: the summary, the route, and the service's own words marked as such."""
+        """The text of its page: the summary, the route, and the service's own description as a quotation."""
         route = f"Sends ``{self.operation.key}``."
         deprecated = "Deprecated: the service may remove it." if self.operation.deprecated else ""
         said = "" if summary_of("", self.operation.about) == self.summary else self.operation.about
@@ -81,13 +81,13 @@ class Built:
 
 @dataclass(frozen=True)
 class Covered:
-    """An operation that a registered function stands for.
+    """An operation that a registered function covers.
 
     Args:
         key: Its method and path.
-        id: Its operationId, or nothing.
-        name: The function that it would be.
-        by: The function that stands for it.
+        id: Its operationId, or empty.
+        name: The name that its own function would have.
+        by: The function that covers it.
     """
 
     key: str
@@ -98,17 +98,17 @@ class Covered:
 
 @dataclass
 class Compiled:
-    """What a document becomes.
+    """The result of compiling a document.
 
     Args:
-        title: The document's title, or the overlay's sentence.
-        access: How the service is reached.
+        title: The document's title, or the sentence that the overlay sets.
+        access: The addresses and credentials of the service.
         functions: The functions, in the document's order.
-        covered: The operations that have no function of their own, since a registered function stands for them.
-        names: Every name, by method and path; those of operations that are gone too.
-        notes: What was skipped or widened.
-        total: The operations of the document.
-        errors: How the service says no with a status of 200, as the overlay has it.
+        covered: The operations that have no function of their own, since a registered function covers them.
+        names: Every name, by method and path, including those of operations that no longer exist.
+        notes: Sentences about parts of the document that were skipped or widened.
+        total: The number of operations in the document.
+        errors: How the service reports errors with the status 200, as set in the overlay.
     """
 
     title: str
@@ -122,15 +122,15 @@ class Compiled:
 
 
 def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | None = None) -> Compiled:
-    """Return what a document and its overlay become.
+    """Compile a document and its overlay.
 
     Args:
         root: The document.
-        overlay: What a person says about it.
+        overlay: Its overlay.
         kept: Names given earlier, by method and path.
 
     Raises:
-        ConfigError: The overlay says something that does not fit the document.
+        ConfigError: The overlay does not fit the document.
     """
     document = Document(root)
     every = list(read_operations(document))
@@ -174,7 +174,7 @@ def _returns_list(document: Document, operation: Operation) -> bool:
 
 
 def _sections(operations: Sequence[Operation]) -> list[str]:
-    """Return the section of each operation: its tag, or the first segment of its path that says something."""
+    """Return the section of each operation: its tag, or the first meaningful segment of its path."""
     tags = {each.tag for each in operations if each.tag}
     by_path = not tags or (len(tags) < 2 and len(operations) > MANY)
     return [_section(each, by_path=by_path) for each in operations]
@@ -206,7 +206,7 @@ def _access(document: Document, overlay: Overlay, operations: Sequence[Operation
 
 
 def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
-    """Return the variables that an account may choose, and the address with the others in it."""
+    """Return the variables that an account may set, and the address with the values of the others put in."""
     left = []
     for each in variables:
         if not each.secret and len(each.choices) == 1 and each.choices[0] == each.default:
@@ -217,7 +217,7 @@ def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
 
 
 def _rename(settings: list[Any], variables: list[Any], alternatives: list[list[Any]]) -> None:
-    """Give a setting that would be called like another field another name."""
+    """Give another name to each setting that would have the name of another field."""
     taken = {"base_url", *(each.field for each in variables)}
     taken |= {name for credentials in alternatives for each in credentials for name in each.fields}
     for each in settings:
@@ -239,7 +239,7 @@ def _servers(document: Document) -> list[dict[str, Any]]:
 
 
 def _origins(base_url: str, operations: Iterable[Operation]) -> list[str]:
-    """Return every origin that a request may go to, the usual one first."""
+    """Return all origins that requests may be sent to, the usual one first."""
     found = {_origin(base_url): None}
     found |= {origin(str(_server(each) or "")): None for each in operations}
     return [each for each in found if each]
@@ -272,7 +272,7 @@ def _built(document: Document, operation: Operation, name: str, section: str, ov
 
 
 def _sentence(operation: Operation) -> str:
-    """Return a sentence for an operation of which the document says nothing: its id in words, else its route."""
+    """Return a sentence for an operation without a description: its id in words, else its method and path."""
     if not operation.id:
         return f"{operation.method} {operation.path}."
     group, slash, rest = operation.id.partition("/")
@@ -307,7 +307,7 @@ def _name_arguments(operation: Operation, told: Mapping[str, Any], overlay: Over
 
 
 def plain(value: object) -> Any:
-    """Return dataclasses as tables of JSON, without what has its default."""
+    """Return dataclasses as JSON values, without fields that have their default."""
     if is_dataclass(value) and not isinstance(value, type):
         found = {}
         for each in fields(value):
@@ -320,15 +320,15 @@ def plain(value: object) -> Any:
 
 
 def write(result: Compiled, root: dict[str, Any], file: Path) -> None:
-    """Write the compiled file, as a whole or not at all.
+    """Write the compiled file, completely or not at all.
 
     Args:
-        result: As :func:`compiled` returns it.
+        result: The result of :func:`compiled`.
         root: The document, for the schemas that functions refer to.
-        file: Where; its folder is made.
+        file: The file to write. Its folder is created if necessary.
 
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: The file cannot be written.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -392,7 +392,7 @@ def _row(place: int, each: Built) -> tuple[object, ...]:
 
 
 def _server(operation: Operation) -> Json:
-    """Return the address of an operation that is elsewhere, with its variables' defaults in it, or None."""
+    """Return the address of an operation that has its own, with the defaults of its variables put in; else None."""
     for each in operation.servers[:1]:
         if isinstance(each, dict):
             url = text(each.get("url"))
@@ -410,7 +410,7 @@ def _entry(each: Built) -> Entry:
 
 
 def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[str, str]]:
-    """Yield every schema that functions refer to, directly or by way of others, each by its reference."""
+    """Yield each schema that functions refer to, directly or through other schemas, with its reference."""
     done: set[str] = set()
     left: list[str] = []
     for each in functions:
@@ -428,10 +428,10 @@ def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[s
 
 
 def candidates(result: Compiled) -> list[str]:
-    """Return the functions that write as far as the document says, but are called like ones that read."""
+    """Return the functions that write according to the document, but have names like functions that read."""
     return [each.name for each in result.functions if each.effect == "write" and _LOOKS_LIKE_READ.search(each.name)]
 
 
 def fields_of(given: Sequence[Mapping[str, Any]]) -> list[Field]:
-    """Return the fields that :func:`plain` made."""
+    """Return the fields restored from the values that :func:`plain` returned."""
     return [Field(**each) for each in given]

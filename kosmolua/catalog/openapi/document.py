@@ -1,4 +1,4 @@
-"""Documents: bytes as JSON or YAML, within limits, and the references inside."""
+"""Documents: reads JSON or YAML within limits, and resolves the references in it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kosmolua.limits import MIB
 from kosmolua.protocol import Json
 
 MAX_BYTES = 64 * MIB
-"""Bytes of a document."""
+"""The most bytes of a document."""
 MAX_VALUES = 5_000_000
-"""Values of a document, those behind aliases of YAML counted each time they are used."""
+"""The most values of a document. Those behind YAML aliases count each time they are used."""
 MAX_DEPTH = 200
-"""Values inside one another."""
+"""The most levels of nested values."""
 MAX_FOLLOWED = 50
-"""References that lead to another reference."""
+"""The most references in a chain, where each leads to the next."""
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -28,17 +28,17 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
 def read(data: bytes, name: str) -> dict[str, Any]:
-    """Return the object that a document holds.
+    """Return the object in a document.
 
     Args:
         data: JSON or YAML 1.2, in UTF-8 with or without a byte order mark.
         name: The document's file or address, for messages.
 
     Raises:
-        ConfigError: It is neither, too large, nested too deeply, or describes no web service.
+        ConfigError: It is neither JSON nor YAML, too large, nested too deeply, or not an OpenAPI document.
     """
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"{name} is larger than {MAX_BYTES // MIB} MiB", hint="remove what is not needed of it")
+        raise ConfigError(f"{name} is larger than {MAX_BYTES // MIB} MiB", hint="remove the parts that you do not need")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -46,7 +46,7 @@ def read(data: bytes, name: str) -> dict[str, Any]:
     root = _json(text, name) if text.lstrip()[:1] in ("{", "[") else None
     root = _yaml(text, name) if root is None else root
     if not isinstance(root, dict) or not isinstance(root.get("paths", {}), dict) or not _version(root):
-        raise ConfigError(f"{name} is no OpenAPI document", hint='it needs "openapi": "3..." or "swagger": "2.0"')
+        raise ConfigError(f"{name} is not an OpenAPI document", hint='it needs "openapi": "3..." or "swagger": "2.0"')
     return root
 
 
@@ -102,10 +102,10 @@ def _yaml(text: str, name: str) -> Json:
 
 
 class _Builder:
-    """Builds plain values from the events of a YAML parser, with scalars as YAML 1.2's core schema has them.
+    """Builds plain values from the events of a YAML parser, with scalars as in the core schema of YAML 1.2.
 
-    An alias is the very value of its anchor, so that aliases of aliases take no memory; what they would take if they
-    were written out is counted.
+    An alias becomes the same object as its anchor, so that aliases of aliases take no memory. Their values are counted
+    as if they were written out.
     """
 
     def __init__(self, parser: Any, yaml: Any) -> None:
@@ -124,13 +124,13 @@ class _Builder:
         return self._value(event, 0)[0]
 
     def _value(self, event: Any, depth: int) -> tuple[Json, int]:
-        """Return the value that begins with an event, and how many values are in it."""
+        """Return the value that begins with an event, and the number of values in it."""
         yaml = self._yaml
         if depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in self._open or event.anchor not in self._anchors:
-                raise ValueError(f"the alias *{event.anchor} refers to what it is inside of, or to nothing")
+                raise ValueError(f"the alias *{event.anchor} refers to a value that contains it, or to nothing")
             return self._anchors[event.anchor]
         if event.anchor:
             self._open.add(event.anchor)
@@ -186,10 +186,10 @@ def _scalar(text: str) -> Json:
 
 
 class Document:
-    """A document and the references inside it. Nothing outside is ever opened.
+    """A document and the references in it. References to other documents are never followed.
 
     Args:
-        root: As :func:`read` returns it.
+        root: The object that :func:`read` returned.
     """
 
     def __init__(self, root: dict[str, Any]) -> None:
@@ -207,11 +207,11 @@ class Document:
         return list(self._notes)
 
     def note(self, sentence: str) -> None:
-        """Note what was left out or widened, once."""
+        """Note, once, a sentence about a part that was left out or widened."""
         self._notes[sentence[:300]] = None
 
     def look_up(self, pointer: str) -> Json:
-        """Return what a reference such as ``#/components/schemas/Pet`` leads to; an empty object if that is nothing."""
+        """Return the value that a reference such as ``#/components/schemas/Pet`` leads to, or an empty object."""
         if not (pointer == "#" or pointer.startswith("#/")):
             self.note(f"the reference {pointer} leads out of the document and was not followed")
             return {}
@@ -228,7 +228,7 @@ class Document:
         return node
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Return an object, or the one that it refers to; an empty one if there is none."""
+        """Return an object, or the object that it refers to; an empty one if there is none."""
         for _ in range(MAX_FOLLOWED):
             if not isinstance(node, dict):
                 return {}
@@ -239,7 +239,7 @@ class Document:
         return {}
 
     def references(self, node: Json) -> Iterator[str]:
-        """Yield the references in a schema, as far as they stand where schemas do."""
+        """Yield the references in a schema, at all places where the schema has other schemas."""
         unseen = [node]
         while unseen:
             each = unseen.pop()
@@ -250,6 +250,6 @@ class Document:
                     yield pointer
                 for key, value in each.items():
                     if key == "properties" and isinstance(value, dict):
-                        unseen.extend(value.values())  # one of them may be called $ref
+                        unseen.extend(value.values())  # a property may be named $ref
                     elif key not in ("example", "examples", "default", "enum", "const") and key[:2] != "x-":
                         unseen.append(value)

@@ -1,4 +1,4 @@
-"""Extensions: a plugin's integration with the operations of a document, which is read when it is needed."""
+"""Extensions: a plugin's integration with the operations of a document, which is read on first use."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 class ExtensionFunctions:
-    """The functions that a document adds to a plugin, as :class:`kosmolua.schema.functions.More` has them.
+    """The functions that a document adds to a plugin; a :class:`kosmolua.schema.functions.More`.
 
     Args:
         extension: The document.
-        integration: The plugin's own.
+        integration: The plugin's own integration.
     """
 
     def __init__(self, extension: Extension, integration: Integration) -> None:
@@ -40,23 +40,23 @@ class ExtensionFunctions:
 
     @lazy
     def read(self) -> DocumentFunctions:
-        """The functions themselves; the compiled file is opened, or made."""
+        """The functions, read from the compiled file, which is made if it is missing."""
         from kosmolua.catalog.openapi.integration import functions_of
 
         return functions_of(self._extension, self._integration)
 
     @lazy
     def _names(self) -> str:
-        """The file that keeps the names of functions, or nothing if there is none."""
+        """The file that keeps the names of functions, or an empty string if there is none."""
         lock = Path(self._extension.file).parent / "names.lock"
         return lock.read_text(encoding="utf-8") if lock.is_file() else ""
 
     def names(self) -> Sequence[str]:
-        """Return the short name of each."""
+        """Return the short names of the functions."""
         return self.read.names()
 
     def has(self, name: str) -> bool:
-        """Return True if there is one of this short name; the file of names is enough to say that there is none."""
+        """Return True if there is a function of this short name. The document is read only if its names have it."""
         return (not self._names or f"\n{name} " in self._names) and self.read.has(name)
 
     def function(self, name: str) -> Function | None:
@@ -68,42 +68,42 @@ class ExtensionFunctions:
         return self.read.named(key)
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return what lists and searches show of each."""
+        """Return the entries of the functions for lists and searches."""
         return self.read.sketches()
 
     def records(self) -> Mapping[str, Record]:
-        """Return the types of tables that the document gives names to."""
+        """Return the types of tables that have names in the document."""
         return self.read.records()
 
     @property
     def index(self) -> Index:
-        """The search in them."""
+        """The search index of the functions."""
         return self.read.index
 
     @property
     def document(self) -> Path:
-        """The file that they come from."""
+        """The file of the document."""
         return self.read.document
 
     @property
     def overlay(self) -> Path:
-        """The file that says what the document does not; it need not exist."""
+        """The overlay's file, which need not exist."""
         return self.read.overlay
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return what is wrong with the overlay, and what is worth knowing of the document."""
+        """Return sentences about mistakes in the overlay, and notes about the document."""
         return self.read.findings()
 
 
 def api_of(opened: Any) -> Api:
-    """Return the client of a plugin's account: what its ``open`` returned, or the ``api`` of that.
+    """Return the HTTP client of a plugin's account: the object that its ``open`` returned, or that object's ``api``.
 
     Raises:
-        NotConfigured: It is neither.
+        NotConfigured: Neither is an HTTP client.
     """
     api = getattr(opened, "api", opened)
     if not isinstance(api, Api):
-        raise NotConfigured("its account has no client that a document could use", hint="it needs an attribute api")
+        raise NotConfigured("its account has no client for a document's functions", hint="it needs an attribute api")
     return api
 
 
@@ -111,14 +111,14 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
     """Return a plugin's integration with the operations of a document.
 
     Args:
-        integration: The plugin's own, which stays as it is.
-        onto: The folder of a document that the user imported onto it, in place of one that it came with.
+        integration: The plugin's own integration, which is not changed.
+        onto: The folder of a document that the user imported onto it, which replaces the plugin's own document.
     """
     extension = integration.extension
     if onto:
         file = str(onto / "openapi.json")
         extension = replace(extension, file=file) if extension else Extension(file, api_of)
-    assert extension is not None, "there is nothing to extend it by"
+    assert extension is not None, "it has no document to extend it with"
     more = ExtensionFunctions(extension, integration)
     whole = copy(integration)
     whole.functions = Functions(integration.functions.own, more)
@@ -127,7 +127,7 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
 
 
 def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Callable[..., Send]:
-    """Return a simulator that answers a document's requests by itself, and all others as the plugin's does."""
+    """Return a simulator that answers the document's operations, and passes other requests to the plugin's."""
 
     def simulate(account: str, **options: Any) -> Send:
         return Beside(curated, more, account, options)
@@ -136,13 +136,13 @@ def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Ca
 
 
 class Beside:
-    """A plugin's own simulator, and beside it that of the document which extends the plugin.
+    """A plugin's own simulator, combined with that of the document that extends the plugin.
 
     Args:
-        curated: Makes the plugin's own, or None.
+        curated: Makes the plugin's own simulator; None if it has none.
         functions: The functions of the document.
         account: The name of the account.
-        options: What the plugin's own takes: ``clock``, ``failures`` and ``state``.
+        options: The options of the plugin's own simulator: ``clock``, ``failures`` and ``state``.
     """
 
     def __init__(
@@ -171,12 +171,12 @@ class Beside:
         return Simulator(self._functions.read, self._account, self._state)
 
     def dump(self) -> dict[str, Any]:
-        """Return the state of both, as JSON."""
+        """Return the state of both simulators, as JSON."""
         dump = getattr(self.own, "dump", None)
         own = dump() if dump else None
         return {"own": own, "document": self._document.dump() if "_document" in vars(self) else self._state}
 
     def __call__(self, request: Request) -> Response:
-        """Answer a request: the document's operations by the document, all others as the plugin does."""
+        """Answer a request: the document's simulator answers its operations, the plugin's all others."""
         answer: Send = self._document if self.own is None or isinstance(request.route, Route) else self.own
         return answer(request)

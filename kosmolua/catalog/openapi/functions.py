@@ -1,4 +1,4 @@
-"""The functions of a document, each read from the compiled file when it is asked for."""
+"""The functions of a document. Each is read from the compiled file when it is needed."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
 MAX_ITEMS = 1000
-"""Items that ``all = true`` returns unless a call says otherwise."""
-MOST = "With all: the most items. If there are more, the result's truncated is true."
+"""The most items that ``all = true`` returns, unless a call sets another number."""
+MOST = "With all = true, the most items to return. If there are more, the result's truncated is true."
 FILE = Record(
     "File",
     {"base64": STRING, "filename": STRING, "content_type": STRING, "bytes": Scalar("integer")},
     {
         "base64": "The bytes, in base64.",
-        "filename": "What the file is called.",
-        "bytes": "How many, as in the result of a download, which is a file too; the service is not told.",
+        "filename": "The name of the file.",
+        "bytes": "How many bytes, as in the result of a download, which can be passed as a file; it is not sent.",
     },
     required=frozenset({"base64"}),
 )
@@ -59,7 +59,7 @@ BINARY = Record(
 
 @dataclass(frozen=True)
 class InText(Scalar):
-    """A string or a number that becomes part of an address: digits stand for a number, and a number for its digits."""
+    """A string or a number that becomes part of an address: digits as a string fit a number, and the reverse."""
 
     def _fit(self, value: Any) -> object:
         if self.kind == "string" and isinstance(value, int) and not isinstance(value, bool):
@@ -70,14 +70,14 @@ class InText(Scalar):
 
 
 class DocumentFunctions:
-    """The functions of a document, as :class:`kosmolua.schema.functions.More` has them.
+    """The functions of a document; a :class:`kosmolua.schema.functions.More`.
 
     Args:
         store: The compiled file.
         owner: The integration's name.
-        prefix: What full names start with, or nothing.
-        bind: Returns the handler of a call, which takes what an account's ``open`` returned and the arguments.
-        without: Registered functions, which go before those of the document.
+        prefix: The prefix of full names, or empty.
+        bind: Returns the handler of a call, which takes an account's client and the arguments.
+        without: The registered functions. They replace functions of the same names in the document.
         supplied: Arguments that a call may leave out although the document requires them.
     """
 
@@ -99,24 +99,24 @@ class DocumentFunctions:
         self._supplied = supplied
 
     def names(self) -> Sequence[str]:
-        """Return the short name of each."""
+        """Return the short names of the functions."""
         return [name for name in self._store.names() if name not in self._without]
 
     def has(self, name: str) -> bool:
-        """Return True if there is one of this short name."""
+        """Return True if there is a function of this short name."""
         return name not in self._without and self._store.has(name)
 
     def named(self, key: str) -> str | None:
         """Return the function of an operation, by ``GET /path`` or its operationId, or None.
 
-        That may be a registered one that stands for the operation; such an operation is also known by the name that
-        its own function would have.
+        It may be a registered function that covers the operation. The operation is then also found by the name that its
+        own function would have.
         """
         found = self._store.named(key) or self._store.covering(key)
         return found if found in self._without or (found and self._store.has(found)) else None
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return what lists and searches show of each."""
+        """Return the entries of the functions for lists and searches."""
         rows = (row for row in self._store.rows() if row.name not in self._without)
         return {row.name: self._sketch(row) for row in rows}
 
@@ -126,33 +126,33 @@ class DocumentFunctions:
         return self._read(*found) if found else None
 
     def call(self, name: str) -> Call | None:
-        """Return how a function is called, or None if there is none of this name."""
+        """Return the call of a function, or None if there is no function of this name."""
         found = self._store.detail(name)
         return call_of(found[1]) if found else None
 
     def records(self) -> Mapping[str, Record]:
-        """Return the types of tables that the document gives names to."""
+        """Return the types of tables that have names in the document."""
         return _Records(self._store)
 
     @lazy
     def index(self) -> Index:
-        """The search in them."""
+        """The search index of the functions."""
         from kosmolua.docs.search import Index
 
         return Index.over(self._store.database, self._owner)
 
     @property
     def document(self) -> Path:
-        """The file that they come from."""
+        """The file of the document."""
         return self._store.home.document
 
     @property
     def overlay(self) -> Path:
-        """The file that says what the document does not; it need not exist."""
+        """The overlay's file, which need not exist."""
         return self._store.home.overlay or self.document.with_suffix(".toml")
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return what is wrong with the overlay, and what is worth knowing of the document."""
+        """Return sentences about mistakes in the overlay, and notes about the document."""
         from kosmolua.catalog.openapi.importing import findings
 
         return findings(*load(self._store.home), self._without)
@@ -204,7 +204,7 @@ class DocumentFunctions:
 
 
 class _Records(Mapping[str, Record]):
-    """The types that stand in the document by name."""
+    """The named types of the document, read on access."""
 
     def __init__(self, store: Store) -> None:
         self._reader = Reader(look_up=store.schema)
@@ -226,7 +226,7 @@ class _Records(Mapping[str, Record]):
 
 
 def call_of(detail: Mapping[str, Any]) -> Call:
-    """Return how an operation is called, from what the compiled file has of it."""
+    """Return the call of an operation, from its entry in the compiled file."""
     body = detail["body"]
     return Call(
         method=detail["method"],
@@ -242,7 +242,7 @@ def call_of(detail: Mapping[str, Any]) -> Call:
 
 
 def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Parameter]:
-    """Yield the parameters of a call: those of the document, then those that every call has."""
+    """Yield the parameters of a call: first those of the document, then those that all calls have."""
     names = {each.name for each in call.fields}
     for each in call.fields:
         if each.required:
@@ -254,7 +254,7 @@ def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Paramet
             yield _parameter(each, reader, names, function)
     if call.body and call.body.choose:
         kinds = Choice(tuple(call.body.media))
-        yield Parameter(call.spelled("content_type"), kinds, "How the body is sent.", call.body.media[0])
+        yield Parameter(call.spelled("content_type"), kinds, "The media type of the body.", call.body.media[0])
     if call.recipe:
         yield Parameter(call.spelled("all"), BOOLEAN, "Return the items of all pages at once.", default=False)
         most = Scalar("integer", (Range(1, 1_000_000),))
@@ -264,7 +264,7 @@ def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Paramet
             MOST,
             MAX_ITEMS,
         )
-    yield Parameter(call.spelled("extra"), EXTRA, "What the documentation lacks.", None)
+    yield Parameter(call.spelled("extra"), EXTRA, "Query, headers and body beyond the documentation.", None)
 
 
 def _parameter(
@@ -308,7 +308,7 @@ def _whole_body(body: Body, reader: Reader, function: str, inside: tuple[str, ..
 
 
 def _with_files(kind: Type) -> Type:
-    """Return a type with what a script can pass for bytes: text, or base64 with a name."""
+    """Return a type in which bytes can be passed as text, or as a table with base64 and a file name."""
     if isinstance(kind, List):
         return replace(kind, item=_with_files(kind.item))
     if isinstance(kind, Scalar) and kind.format == "binary":
@@ -317,11 +317,11 @@ def _with_files(kind: Type) -> Type:
 
 
 def shallow(kind: Type, *, as_text: bool = False) -> Type:
-    """Return what a call's value is held to: what is inside lists and tables is left to the service.
+    """Return the type that a call's value is checked against: the content of lists and tables is not checked.
 
     Args:
-        kind: What the document says.
-        as_text: True if the value becomes text, so that a number may stand for its digits.
+        kind: The type in the document.
+        as_text: True if the value becomes text, so that a number may be given in place of a string.
     """
     if isinstance(kind, Union):
         members = tuple(dict.fromkeys(shallow(member, as_text=as_text) for member in kind.members))
@@ -338,7 +338,7 @@ def shallow(kind: Type, *, as_text: bool = False) -> Type:
     if isinstance(kind, Scalar):
         bounds = tuple(
             bound for bound in kind.bounds if isinstance(bound, Range)
-        )  # patterns of documents are often wrong
+        )  # patterns in documents are often wrong
         of_kind = InText if as_text else Scalar
         return of_kind(kind.kind, bounds, kind.format, nullable=kind.nullable)
     return kind

@@ -1,4 +1,4 @@
-"""Importing: a document fetched, read, and written into the user's folder of integrations; and fetched again."""
+"""Importing: fetches a document, writes it into the user's folder of integrations, and updates it later."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FETCH_TIMEOUT = 60.0
 """Seconds that fetching a document may take."""
 MAX_REDIRECTS = 5
 MAX_SHOWN = 12
-"""Functions that an update lists of each kind."""
+"""The most functions that an update lists as new, gone or changed."""
 _SAYS_NOTHING = "openapi swagger spec api api_docs latest schema index v1 v2 v3"
 _DULL_NAMES = frozenset(_SAYS_NOTHING.split())
 _MODULE = '''"""{title}"""
@@ -42,12 +42,12 @@ from kosmolua.catalog.openapi.integration import imported
 
 integration = imported(__file__)
 '''
-_HEAD = "# What is known of this document and not said in it: `kosmolua docs openapi` has the keys.\n"
+_HEAD = "# Additions to this document. `kosmolua docs openapi` lists the keys.\n"
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A document as it came.
+    """A document as it was fetched.
 
     Args:
         data: Its bytes.
@@ -59,25 +59,25 @@ class Fetched:
 
     @property
     def url(self) -> str:
-        """The address, or nothing."""
+        """The address; empty if the document does not come from one."""
         return self.source if "://" in self.source else ""
 
     @property
     def stem(self) -> str:
-        """The name that the address or the file suggests, or nothing."""
+        """The name that the address or the file suggests, or empty."""
         path = urlsplit(self.source).path if self.url else self.source
         stem = snake(Path(path).name.partition(".")[0])
         return "" if stem in _DULL_NAMES else stem
 
 
 def fetch(source: str, read_stdin: Callable[[], bytes]) -> Fetched:
-    """Return a document: from an address, a file, or standard input for ``-``.
+    """Return a document from an address, from a file, or from standard input for ``-``.
 
-    An address is fetched by https, or by http from this machine, without any credential and within
+    An address is fetched by https, or by http if it is on this machine, without any credential and within
     :data:`FETCH_TIMEOUT`; redirects are followed to other https addresses.
 
     Raises:
-        ConfigError: It cannot be had, or is too large.
+        ConfigError: It cannot be fetched or read, or is too large.
     """
     if source == "-":
         return Fetched(read_stdin(), source)
@@ -100,7 +100,7 @@ def _download(url: str) -> bytes:
     try:
         for _ in range(MAX_REDIRECTS + 1):
             if not (url.startswith("https://") or LOOPBACK.match(url)):
-                raise ConfigError(f"{url} is not fetched", hint="use https, or http for this machine")
+                raise ConfigError(f"{url} was not fetched", hint="use https; http is allowed only for this machine")
             request = Request("GET", urlsplit(url)._replace(fragment="").geturl(), headers=_ACCEPT)
             response = transport.send(request, until=lambda: ends)
             target = location(request, response) if response.status in (301, 302, 303, 307, 308) else ""
@@ -119,20 +119,20 @@ _ACCEPT = {"Accept": "application/json, application/yaml, */*"}
 
 def _content(url: str, response: Response) -> bytes:
     if not response.is_success:
-        raise ConfigError(f"{url} was answered {response.status}", hint="it must be readable by anybody")
+        raise ConfigError(f"{url} was answered {response.status}", hint="it must be readable without a login")
     return response.body
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a user says about an import.
+    """The options of an import.
 
     Args:
-        name: The integration's name, or nothing.
-        onto: The integration that the document extends, or nothing.
-        auth: How requests carry a credential, or nothing.
-        base_url: The beginning of every path, or nothing.
-        only: Patterns of operations; a plain word is a tag.
+        name: The integration's name, or empty.
+        onto: The integration that the document extends, or empty.
+        auth: How requests carry a credential, or empty.
+        base_url: The beginning of every address, or empty.
+        only: Patterns of the operations to import; a plain word is a tag.
         base: The text of an overlay to start from.
     """
 
@@ -146,16 +146,16 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Import:
-    """A document that is ready to be written.
+    """An imported document that is ready to be written.
 
     Args:
         name: The name of the integration.
         folder: The name of its folder.
         root: The document.
         overlay: The text of its overlay.
-        result: What it becomes.
-        size: Its bytes.
-        seconds: What it took to read it.
+        result: The compiled document.
+        size: The size of the document, in bytes.
+        seconds: How many seconds it took to read it.
     """
 
     name: str
@@ -185,7 +185,7 @@ class Import:
             raise ConfigError(f"{folder} cannot be written: {error.strerror}") from None
 
     def texts(self) -> dict[str, str]:
-        """Return the document, its overlay and the names of its functions, by file."""
+        """Return the texts of the document, its overlay and the names of its functions, by file name."""
         return {
             DOCUMENT: json.dumps(self.root, ensure_ascii=False),
             OVERLAY: self.overlay,
@@ -193,7 +193,7 @@ class Import:
         }
 
     def lines(self) -> list[str]:
-        """Return what the import found, for the user."""
+        """Return the lines that tell the user what the import found."""
         result = self.result
         effects = Counter(each.effect for each in result.functions)
         counts = ", ".join(f"{effects[effect]:,} {effect}" for effect in EFFECTS if effects[effect])
@@ -211,11 +211,11 @@ class Import:
         lines += [f"    {note}" for note in result.notes[:MAX_SHOWN]]
         if found := candidates(result):
             lines.append(f"  {len(found)} that write may only read, such as {', '.join(found[:3])}")
-            lines.append('    (openapi.toml: [functions.NAME] effect = "read" says so)')
+            lines.append('    (openapi.toml: [functions.NAME] effect = "read" declares that it only reads)')
         return lines
 
     def _origins(self) -> list[str]:
-        """Return where a credential goes, the usual origin with the variables of its address."""
+        """Return the origins that the credential is sent to. The usual origin includes the variables of its address."""
         access = self.result.access
         if not access.variables or not access.origins:
             return access.origins
@@ -235,7 +235,7 @@ class Import:
 def _paging(functions: Sequence[Built]) -> str:
     kinds = Counter(each.recipe.kind for each in functions if each.recipe)
     if not kinds:
-        return "no list comes in pages, as far as the document says"
+        return "no list is paged according to the document"
     ways = {
         "link": "Link header",
         "url": "address of the next page",
@@ -258,16 +258,16 @@ def _replace(file: Path, text: str) -> Path:
 
 
 def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Import:
-    """Return what a document becomes, ready to be written.
+    """Compile a fetched document, ready to be written.
 
     Args:
         fetched: The document.
-        wishes: What the user says about it.
+        wishes: The options of the import.
         taken: The names of other integrations.
 
     Raises:
         ConfigError: The document cannot be read, or the wishes do not fit it.
-        UsageError: Something has to be said that is not: a name, ``--auth`` or ``--base-url``.
+        UsageError: A required option is missing: a name, ``--auth`` or ``--base-url``.
     """
     started = time.process_time()
     root = read(fetched.data, fetched.source)
@@ -324,7 +324,7 @@ def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], ori
 
 
 def relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
-    """Return the address of a service whose document, fetched by address, has it relative to itself; or nothing."""
+    """Return the service's address if the document has it relative to its own address; else an empty string."""
     servers = root.get("servers")
     first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}
     url = first.get("url")
@@ -338,14 +338,14 @@ def _overlay_of(text: str) -> Overlay:
 
 @dataclass(frozen=True)
 class Changes:
-    """What an update of a document changes.
+    """The changes that an update of a document makes.
 
     Args:
-        added: Functions that there were not.
-        gone: Functions that there are no longer.
-        changed: Functions with other arguments, each with what is different.
-        origins: Origins that a credential did not go to before.
-        logins: Where accounts log in and did not before.
+        added: New functions.
+        gone: Functions that no longer exist.
+        changed: Functions with changed arguments, each with the differences.
+        origins: Origins that the credential was not sent to before.
+        logins: Origins where accounts did not log in before.
         update: The update, ready to be written.
     """
 
@@ -377,12 +377,12 @@ def _more(names: Sequence[str]) -> list[str]:
 
 
 def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> Changes:
-    """Fetch an imported document again and return what is different. Nothing is written.
+    """Fetch an imported document again and return the changes. Nothing is written.
 
     Args:
         folder: The folder of the import.
         read_stdin: Reads standard input, for ``-``.
-        source: Where to fetch it from, if not from where it came.
+        source: The address or file to fetch it from, if not the original one.
 
     Raises:
         ConfigError: The document or its overlay cannot be read.
@@ -423,7 +423,7 @@ def _changes(old: Compiled, new: Compiled, ready: Import, overlay: Overlay) -> C
 
 
 def _difference(old: Built, new: Built) -> str:
-    """Return what is different between the arguments of two versions of a function, or nothing."""
+    """Return the differences between the arguments of two versions of a function, or an empty string."""
     before = {each.name: each.required for each in old.operation.fields}
     after = {each.name: each.required for each in new.operation.fields}
     parts = [f"+{name}" for name in after if name not in before] + [f"-{name}" for name in before if name not in after]
@@ -432,7 +432,7 @@ def _difference(old: Built, new: Built) -> str:
 
 
 def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> str:
-    """Return the text of an overlay with the hash, the date and the origins of an update; all else stays."""
+    """Return the text of an overlay with the hash, date and origins of an update, and nothing else changed."""
     found = [origin(str(overlay.account["base_url"]))] if overlay.account.get("base_url") else new.access.origins
     fresh = {"sha256": sha256(fetched.data).hexdigest(), "imported": date.today().isoformat(), "origins": found}
     for key, value in fresh.items():
@@ -444,13 +444,13 @@ def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> st
 def findings(
     root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str], registered: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Return what is wrong with an overlay, and what is worth knowing of a document.
+    """Return sentences about mistakes in an overlay, and notes about a document.
 
     Args:
         root: The document.
-        overlay: What a person says about it.
+        overlay: Its overlay.
         kept: Names given earlier, by method and path.
-        registered: The functions that may stand for operations.
+        registered: The registered functions, which may cover operations.
     """
     from kosmolua.catalog.openapi.document import Document
     from kosmolua.catalog.openapi.operations import read_operations
@@ -461,7 +461,7 @@ def findings(
     wrong = overlay.unmatched((each, names.get(each.key, "")) for each in every)
     wrong += [_not_registered(each, registered) for each in result.covered if each.by not in registered]
     notes = [*result.notes]
-    notes += [f"{name} writes, as far as its method says, and is called like a read" for name in candidates(result)]
+    notes += [f"{name} writes according to its method, but is named like a read" for name in candidates(result)]
     return wrong, notes
 
 

@@ -1,4 +1,4 @@
-"""Documents as integrations: imported ones, one that is named for a run, and those that extend a plugin."""
+"""Integrations made from documents: imported ones, those given with ``--plugin``, and those that extend a plugin."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def imported(file: str) -> Integration:
 
 
 def home_of(document: Path) -> Home:
-    """Return the home of a document that is not imported; what is said about it may stand beside it.
+    """Return the files of a document that is not imported. Its overlay and names may lie beside it.
 
     The overlay of ``pets.openapi.json`` is ``pets.openapi.toml``, its names are in ``pets.names.lock``.
     """
@@ -45,9 +45,9 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
     """Return the integration of a document.
 
     Args:
-        home: The document.
+        home: The files of the document.
         name: The integration's name.
-        origin: The file that messages name.
+        origin: The file's name in messages.
 
     Raises:
         PluginError: The document or its overlay cannot be read.
@@ -112,17 +112,17 @@ class _Extended:
         self._access = access
 
     def api(self, server: str) -> Api:
-        """Return the plugin's client; where the account is at the document's own address, also for its other ones."""
+        """Return the plugin's client. If the account uses the document's address, it serves the other addresses too."""
         is_usual = self._api.base_url == self._access.base_url and origin(server) in self._access.origins
         return self._api.at(server) if server and is_usual else self._api
 
     def checked(self, response: Response) -> Response:
-        """Return the answer: a plugin's client has raised what is to be raised."""
+        """Return the answer unchanged: the plugin's client has raised an error if necessary."""
         return response
 
 
 def _simulator(more: DocumentFunctions) -> Callable[..., Send]:
-    """Return what makes a simulator of a document for each account."""
+    """Return a function that makes the document's simulator for an account."""
 
     def simulate(account: str, *, state: Mapping[str, Any] | None = None) -> Send:
         from kosmolua.catalog.openapi.simulator import Simulator

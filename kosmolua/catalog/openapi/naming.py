@@ -1,7 +1,7 @@
-"""Names: what functions and arguments of a document are called, and the file that keeps names once given.
+"""Names: the names of a document's functions and arguments, and the file that keeps names once they are given.
 
-A name is the operation's own id in snake_case. Where there is none it is made from method and path, as in
-``list_pets``. Equal names all get more of their paths; none ever gets a number.
+A name is the operation's own id in snake_case. Without an id, the name is made from method and path, as in
+``list_pets``. Equal names are made different by adding more of their paths, never by a number.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import NamedTuple
 from kosmolua.schema.names import KEYWORDS
 
 VERBS = {"get": "get", "head": "check", "put": "replace", "patch": "update", "delete": "delete", "post": "create"}
-"""What a method does, for operations without an id; GET of many is ``list``."""
+"""The verb for each method, for operations without an id. A GET that returns many is ``list``."""
 _SIGNS = {"<=": "_lte", ">=": "_gte", "<": "_lt", ">": "_gt", "!": "_not", "+": "_plus"}
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _HUMPS = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
 _SLOT = re.compile(r"\{[^{}]*\}")
 _DULL = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d{4}-\d\d-\d\d|\d+(\.\d+)+|api|rest|latest", re.IGNORECASE)
-"""Segments of a path that say nothing: versions, ``api``."""
+"""Meaningless segments of a path: versions, ``api``."""
 _ACTING = """
 accept activate add apply approve archive assign attach authorize block build cancel check clear clone close
 complete confirm connect convert copy create deactivate delete deny deploy detach disable disconnect download
@@ -35,18 +35,18 @@ _ACTS = frozenset(_ACTING.split())
 
 
 class Route(str):
-    """The template of a document's operation, by which a simulator knows whose request it is."""
+    """The template of an operation's path, by which a simulator recognizes requests of the document."""
 
     __slots__ = ()
 
 
 class Named(NamedTuple):
-    """An operation, as far as its name depends on it.
+    """The parts of an operation that its name depends on.
 
     Args:
-        id: The operationId, or nothing.
-        method: In lower case.
-        path: The template.
+        id: The operationId, or empty.
+        method: The HTTP method, in lower case.
+        path: The path's template.
         lists: True if it returns many.
     """
 
@@ -57,18 +57,18 @@ class Named(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What the file of names knows it by, such as ``GET /pets/{id}``."""
+        """The key of the operation in the file of names, such as ``GET /pets/{id}``."""
         return f"{self.method.upper()} {self.path}"
 
 
 def snake(name: str) -> str:
-    """Return a name as Lua has it: ``repos/get-content`` is ``repos_get_content``, ``StartTime<`` ``start_time_lt``."""
+    """Return a name in snake_case: ``repos/get-content`` is ``repos_get_content``, ``StartTime<`` ``start_time_lt``."""
     words = _HUMPS.sub("_", _SIGN.sub(lambda sign: _SIGNS[sign[0]], name))
     return re.sub(r"[^a-zA-Z0-9]+", "_", words).strip("_").lower()
 
 
 def usable(name: str, beginning: str = "_") -> str:
-    """Return a name that Lua can write after a dot: not one of its words, no digit first."""
+    """Return a name that Lua can write after a dot: not a keyword, and not beginning with a digit."""
     if name in KEYWORDS:
         return f"{name}_"
     return f"{beginning}{name}" if name[:1].isdigit() else name
@@ -78,8 +78,8 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
     """Return the name of each operation, all different.
 
     Args:
-        operations: In the order of the document.
-        kept: Names given earlier, by :attr:`Named.key`. They stay, and no other operation gets one of them.
+        operations: The operations, in the order of the document.
+        kept: Names given earlier, by :attr:`Named.key`. They are kept, and no other operation gets one of them.
     """
     kept = kept or {}
     taken = set(kept.values())
@@ -94,9 +94,9 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
 
 
 def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, str]) -> list[str]:
-    """Return names of which none is there twice: what even method and path leave equal is spelled out letter by letter.
+    """Return names made unique. Where even method and path give equal names, their characters are written out.
 
-    Two templates may differ in signs alone, such as ``/a-b`` and ``/a_b``.
+    Two templates may differ only in punctuation, such as ``/a-b`` and ``/a_b``.
     """
     taken = set(kept.values())
     for place, each in enumerate(operations):
@@ -110,21 +110,21 @@ def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, 
 
 def _usual(operation: Named) -> str:
     name = snake(operation.id)
-    tail = "_" + "_".join(filter(None, [snake(operation.path), operation.method]))  # as FastAPI makes ids
+    tail = "_" + "_".join(filter(None, [snake(operation.path), operation.method]))  # the form of FastAPI's ids
     name = name.removesuffix(tail) or name
     name = usable(name or _made(operation), "op_")
     return f"{name}_" if name == "default" else name
 
 
 def fixed_segments(path: str) -> list[str]:
-    """Return the fixed segments of a path that say something."""
+    """Return the fixed segments of a path that have a meaning."""
     segments = [_SLOT.sub("", each) for each in re.split(r"[?#]", path)[0].split("/")]
     kept = [snake(each) for each in segments if each and not _DULL.fullmatch(each)]
     return [each for each in kept if each]
 
 
 def _made(operation: Named) -> str:
-    """Return a name from method and path: ``list_pets``, ``get_pet``, ``send_message``, ``reboot_server``."""
+    """Return a name made from method and path: ``list_pets``, ``get_pet``, ``send_message``, ``reboot_server``."""
     fixed = fixed_segments(operation.path)
     if not fixed:
         return VERBS.get(operation.method, operation.method) + "_root"
@@ -152,7 +152,7 @@ def singular(word: str) -> str:
 
 
 def _with_parents(operation: Named, name: str) -> str:
-    """Return a name with the segment that the last one belongs to."""
+    """Return a name with the path segment before the last one added."""
     fixed = fixed_segments(operation.path)
     if operation.id or len(fixed) < 2:
         return name
@@ -175,8 +175,8 @@ def argument_names(wires: Sequence[tuple[str, str]]) -> list[str]:
     """Return the name of each argument of a function, all different.
 
     Args:
-        wires: The place (``path``, ``query``, ``header``, ``cookie``, ``body``) and the name on the wire of each, those
-            first that keep their name in a clash.
+        wires: For each argument its place (``path``, ``query``, ``header``, ``cookie``, ``body``) and its name on the
+            wire. If two names clash, the earlier argument keeps its name.
     """
     taken: set[str] = set()
     names = []
@@ -198,6 +198,6 @@ def read_lock(text: str) -> dict[str, str]:
 
 
 def write_lock(names: Mapping[str, str]) -> str:
-    """Return the text of a ``names.lock``: a name and its operation a line, sorted."""
+    """Return the text of a ``names.lock``: a sorted line for each name and its operation."""
     head = "# The names of functions, kept when the document changes. Change a name in openapi.toml, not here.\n"
     return head + "".join(sorted(f"{name} {operation}\n" for operation, name in names.items()))

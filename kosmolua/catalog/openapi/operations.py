@@ -1,4 +1,4 @@
-"""Operations: what Swagger 2.0 and OpenAPI 3.0 and 3.1 say about one request, in one neutral shape."""
+"""Operations: reads the operations of Swagger 2.0, OpenAPI 3.0 and 3.1 into one common form."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Style: TypeAlias = Literal["repeated", "joined", "pipes", "spaces", "deep", "jso
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 MAX_PARTS = 400
-"""Schemas that are merged into one body, each inside the one before it."""
+"""The most nested schemas that are merged into one body."""
 MAX_MEMBERS = 4000
-"""Members of ``allOf`` and of unions, those inside others counted, that are read as one object."""
+"""The most members of ``allOf`` and of unions, nested ones included, that are read as one object."""
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
 _OLD_STYLES: dict[str, Style] = {"multi": "repeated", "ssv": "spaces", "tsv": "spaces", "pipes": "pipes"}
 _JSON = re.compile(r"application/json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
@@ -35,16 +35,16 @@ class Field:
     """A parameter, or a key of a body that is an object.
 
     Args:
-        wire: Its name as the service spells it.
-        place: Where it goes.
-        schema: What fits.
+        wire: The name that the service uses.
+        place: Its place in the request.
+        schema: The schema of its values.
         required: True if a call must give it.
-        about: The service's words.
+        about: The service's description.
         style: How a list or a table is written.
-        slashes: True if the value is more than one segment of a path.
-        only: The media type of the only body that has it, if a body has several media types, else nothing.
-        fills: The key of the body that gets the same value, or nothing.
-        name: As Lua writes it; given later.
+        slashes: True if the value may be several segments of a path.
+        only: If only one of several media types of the body has the key, that media type; else empty.
+        fills: A key of the body that gets the same value, or empty.
+        name: Its name in Lua, which is set later.
     """
 
     wire: str
@@ -64,13 +64,13 @@ class Body:
     """The body of a request.
 
     Args:
-        media: Its media types, the one to send first.
-        choose: True if a call may choose among the media types.
-        whole: True if it is one argument; otherwise its keys are arguments.
-        required: True if a call must have it.
-        schema: What fits, if it is one argument.
-        about: The service's words.
-        name: The argument, if it is one.
+        media: Its media types. The first one is sent by default.
+        choose: True if a call may choose the media type.
+        whole: True if the body is one argument; if False, its keys are arguments.
+        required: True if a call must have a body.
+        schema: Its schema, if it is one argument.
+        about: The service's description.
+        name: The name of the argument, if it is one.
     """
 
     media: list[str]
@@ -84,11 +84,11 @@ class Body:
 
 @dataclass
 class Result:
-    """What an operation returns.
+    """The result of an operation.
 
     Args:
-        schema: Of JSON; None if it returns none.
-        media: The media types that there may be.
+        schema: The schema of the JSON that it returns; None if it returns no JSON.
+        media: The media types that it may have.
         links: True if a ``Link`` header is documented.
     """
 
@@ -102,19 +102,19 @@ class Operation:
     """An operation.
 
     Args:
-        id: The operationId, or nothing.
-        method: In capitals.
-        path: The template, with a fixed query if it has one.
-        tag: The first tag, or nothing.
-        summary: One sentence, in the service's words.
-        about: The description.
-        deprecated: True if the service says so.
+        id: The operationId, or empty.
+        method: The HTTP method, in capitals.
+        path: The path's template, with a fixed query if it has one.
+        tag: The first tag, or empty.
+        summary: One sentence, by the service.
+        about: The description, by the service.
+        deprecated: True if the document marks it as deprecated.
         fields: Its parameters, and the keys of its body.
         body: Its body, or None.
-        result: What it returns.
-        statuses: What other answers mean, by status.
-        servers: Where it is, if not where the rest of the document is.
-        hints: Extensions that say something about the operation.
+        result: Its result.
+        statuses: The descriptions of other answers, by status.
+        servers: Its own servers, if they differ from those of the document.
+        hints: Extensions (``x-...``) that describe the operation.
     """
 
     id: str
@@ -133,17 +133,17 @@ class Operation:
 
     @property
     def key(self) -> str:
-        """Method and path."""
+        """Its method and path."""
         return f"{self.method} {self.path}"
 
 
 def is_json(media: str) -> bool:
-    """Return True for a media type of JSON."""
+    """Return True if a media type is JSON."""
     return bool(_JSON.match(media))
 
 
 def is_file(document: Document, schema: Json) -> bool:
-    """Return True if a schema stands for bytes."""
+    """Return True if a schema describes bytes."""
     schema = document.resolve(schema)
     kinds = schema.get("type")
     if kinds == "file" or schema.get("format") == "binary" or schema.get("contentEncoding") == "binary":
@@ -153,7 +153,7 @@ def is_file(document: Document, schema: Json) -> bool:
 
 
 def read_operations(document: Document) -> Iterator[Operation]:
-    """Yield the operations of a document. One that cannot be read leaves a note."""
+    """Yield the operations of a document. For one that cannot be read, a note is added to the document."""
     for path, given in document.root.get("paths", {}).items():
         item = document.resolve(given)
         if not item or not path.startswith(("/", "{")):
@@ -171,7 +171,7 @@ def read_operations(document: Document) -> Iterator[Operation]:
 
 
 def text(value: object) -> str:
-    """Return a string, or nothing if the document has something else there."""
+    """Return a value if it is a string, else an empty string."""
     return value if isinstance(value, str) else ""
 
 
@@ -212,7 +212,7 @@ class _Reading:
         )
 
     def _parameters(self) -> Iterator[dict[str, Any]]:
-        """Yield the operation's parameters; one of the same name and place at the path gives way."""
+        """Yield the parameters of the path and the operation; those of the operation replace equal ones of the path."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for parameters in (self._item.get("parameters"), self._given.get("parameters")):
             for each in parameters if isinstance(parameters, list) else ():
@@ -251,11 +251,11 @@ class _Reading:
         return "repeated" if explodes and given["in"] in ("query", "cookie") else "joined"
 
     def _undeclared(self, fields: list[Field]) -> Iterator[Field]:
-        """Yield the slots of the path that no parameter is declared for."""
+        """Yield fields for placeholders in the path that have no declared parameter."""
         declared = {each.wire for each in fields if each.place == "path"}
         for slot in re.findall(r"\{\+?([^{}]*)\}", self._path):
             if slot not in declared:
-                self._document.note(f"{self._method} {self._path} does not declare its slot {slot}")
+                self._document.note(f"{self._method} {self._path} does not declare its path parameter {slot}")
                 yield Field(slot, "path", {"type": "string"}, required=True)
 
     def _old_body(self, parameters: list[dict[str, Any]]) -> tuple[Body | None, list[Field]]:
@@ -294,9 +294,9 @@ class _Reading:
     def _body(
         self, contents: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
     ) -> tuple[Body | None, list[Field]]:
-        """Return the body that is sent unless a call chooses another, and its keys as fields.
+        """Return the default body of a call, and its keys as fields.
 
-        Keys are required where the body is, or where the document does not say: it may forget to.
+        Required keys stay required if the body is required, or if the document does not say whether it is.
         """
         chosen = min(contents, key=_preference)
         same = [each for each in contents if _preference(each) == _preference(chosen)]
@@ -329,7 +329,7 @@ class _Reading:
         return self._document.resolve(schema).get("type") == "array"
 
     def _flat(self, media: str, content: Mapping[str, Any]) -> list[Field] | None:
-        """Return the keys of an object body, or None if it is not one, or has no keys of its own."""
+        """Return the keys of a body that is an object; None if it is no object, or declares no keys."""
         if not (is_json(media) or media.startswith(("application/x-www-form-urlencoded", "multipart/"))):
             return None
         found = flat_object(self._document, content.get("schema"))
@@ -357,7 +357,7 @@ class _Reading:
         return fields
 
     def _with_files(self, schema: Json) -> Json:
-        """Return a schema with bytes in one spelling."""
+        """Return a schema with bytes always written in the same way."""
         items = self._document.resolve(schema).get("items")
         if items is not None and is_file(self._document, items):
             return {"type": "array", "items": {"type": "string", "format": "binary"}}
@@ -396,7 +396,7 @@ class _Reading:
 
 
 def _preference(media: str) -> int:
-    """Return what media types are chosen by: JSON, forms, multipart, then any other."""
+    """Return the sort key of a media type: JSON first, then forms, multipart, and others."""
     if is_json(media):
         return 0
     return 1 if media.startswith("application/x-www-form-urlencoded") else 2 if media.startswith("multipart/") else 3
@@ -407,7 +407,7 @@ def _is_read_only(schema: Json) -> bool:
 
 
 def _once(fields: list[Field]) -> list[Field]:
-    """Return fields, path first, then required ones; one value fills a slot of the path and a required key alike."""
+    """Return the fields: the path's, then required ones. A path parameter and a required key of one name are joined."""
     slots = {each.wire: each for each in fields if each.place == "path"}
     kept = []
     for each in fields:
@@ -428,20 +428,20 @@ def _type_of(each: Field) -> object:
 
 
 class Resolves(Protocol):
-    """Knows what references lead to."""
+    """Resolves references."""
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Return an object, or the one that it refers to; an empty one if there is none."""
+        """Return an object, or the object that it refers to; an empty one if there is none."""
 
 
 _Flat = tuple[dict[str, Json], set[str], bool]
 
 
 def flat_object(document: Resolves, schema: Json) -> _Flat | None:
-    """Return the properties of an object schema, those that are required, and True if there may be others.
+    """Return the properties of an object schema, the required ones, and True if other properties are allowed.
 
-    The members of ``allOf`` are merged; of a union of objects it has all keys, and those required that each requires.
-    It is None for any other schema, and for one of more than :data:`MAX_MEMBERS` members.
+    The members of ``allOf`` are merged. A union of objects has the keys of all its members; those that every member
+    requires are required. The result is None for other schemas, and for more than :data:`MAX_MEMBERS` members.
     """
     return _flattened(document, schema, (), iter(range(MAX_MEMBERS)))
 
@@ -492,7 +492,7 @@ def _says_required_only(member: Json) -> bool:
 
 
 def _united(members: list[dict[str, Json]], around: dict[str, Json]) -> dict[str, Json]:
-    """Return the keys of all members of a union, each with what any of them says."""
+    """Return the keys of all members of a union, each with a union of its schemas."""
     schemas: dict[str, list[Json]] = {}
     for member in members:
         for key, schema in member.items():

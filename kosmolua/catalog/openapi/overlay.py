@@ -1,4 +1,4 @@
-"""Overlays: ``openapi.toml``, what a person knows of a document that the document does not say."""
+"""Overlays: ``openapi.toml``, in which a person adds to a document what it lacks."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ PAGING_KINDS = {
     "item_cursor": ("parameter", "field"),
     "none": (),
 }
-"""Kinds of paging, each with the keys that it needs."""
+"""The kinds of paging, each with the keys that it needs."""
 PAGING_KEYS = ("kind", "parameter", "field", "items", "size", "more", "first")
 ENCODINGS = ("json", "form", "multipart", "ndjson", "text")
 
 
 @dataclass
 class Overlay:
-    """What ``openapi.toml`` says, checked as far as that needs no document.
+    """The content of ``openapi.toml``, checked as far as possible without the document.
 
     Args:
         file: The file, for messages.
@@ -72,22 +72,22 @@ class Overlay:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """Where the document came from."""
+        """The table ``document``: where the document came from."""
         return self.table("document")
 
     @property
     def account(self) -> Mapping[str, Any]:
-        """What is said about accounts."""
+        """The table ``account``: settings of accounts."""
         return self.table("account")
 
     @property
     def functions(self) -> Mapping[str, Mapping[str, Any]]:
-        """What is said about single operations, by operationId, ``GET /path`` or name."""
+        """The entries for single operations, by operationId, ``GET /path`` or name."""
         return self.table("functions")
 
     @property
     def default_paging(self) -> Mapping[str, Any]:
-        """How every list is paged that no entry speaks of."""
+        """The paging of every list without an entry of its own."""
         found: Mapping[str, Any] = self.table("paging").get("default", {})
         return found
 
@@ -99,19 +99,19 @@ class Overlay:
         return found
 
     def entry(self, operation: Operation, name: str = "") -> Mapping[str, Any]:
-        """Return what is said about an operation."""
+        """Return the entry for an operation; empty if there is none."""
         entries = [self.functions[key] for key in (name, operation.key, operation.id) if key and key in self.functions]
         return {key: value for entry in entries for key, value in entry.items()}
 
     def takes(self, operation: Operation) -> bool:
-        """Return True if an operation is to become a function: ``only`` and ``skip`` say so."""
+        """Return True if an operation becomes a function, according to ``only`` and ``skip``."""
         only, skip = self._patterns("only"), self._patterns("skip")
         return (not only or any(_fits(each, operation) for each in only)) and not any(
             _fits(each, operation) for each in skip
         )
 
     def unmatched(self, operations: Iterable[tuple[Operation, str]]) -> list[str]:
-        """Return a sentence for each entry that fits no operation; each comes with its name."""
+        """Return a sentence for each entry that fits none of these operations, given with their functions' names."""
         known = [(operation, name) for operation, name in operations]
         keys = {key for operation, name in known for key in (operation.key, operation.id, name) if key}
         sentences = []
@@ -141,7 +141,7 @@ class Overlay:
 
     def _check_paging(self, recipe: object, where: str) -> None:
         if not isinstance(recipe, Mapping):
-            self._wrong(where, "paging is a table")
+            self._wrong(where, "paging must be a table")
         self._known(recipe, PAGING_KEYS, where)
         kind = recipe.get("kind")
         if kind not in PAGING_KINDS:
@@ -173,6 +173,6 @@ def read_overlay(file: str) -> Overlay:
     """Return the overlay in a file.
 
     Raises:
-        ConfigError: It cannot be read, or has a key or a value that is not known.
+        ConfigError: It cannot be read, or has an unknown key or an invalid value.
     """
     return Overlay(file, parse(file))

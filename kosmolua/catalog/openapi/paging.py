@@ -1,4 +1,4 @@
-"""Paging: how a list comes in pages, found from its parameters and its result, and walked at a call."""
+"""Paging: finds how a list is paged from its parameters and its result, and fetches all pages in a call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kosmolua.http.paging import next_link
 from kosmolua.protocol import Json, Truncated
 
 MAX_PAGES = 10_000
-"""Pages of one call, whatever they hold."""
+"""The most pages of one call, whatever they contain."""
 _NAMES = """
 sizes: per_page page_size limit count max_results maxresults size pagesize perpage page_limit results_per_page
 sizes: first take num top max page[size] page[limit] itemsperpage maxitems max_items
@@ -36,7 +36,7 @@ lists: data items results records values list entries members value
 
 
 def _named(what: str) -> list[str]:
-    """Return what services call a thing, the likeliest first."""
+    """Return the names that services use for something, the likeliest first."""
     lines = (line.partition(": ") for line in _NAMES.splitlines())
     return [name for kind, _, names in lines if kind == what for name in names.split()]
 
@@ -49,11 +49,11 @@ _LINK = re.compile(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
 
 
 class Page(NamedTuple):
-    """One page: the value of an answer, and the answer.
+    """One page of a list: the value of an answer, and the answer itself.
 
     Args:
         value: The decoded body.
-        response: What came, for its headers; None if there was none.
+        response: The answer, for its headers; None if there was none.
     """
 
     value: Json
@@ -66,13 +66,14 @@ class Recipe:
 
     Args:
         kind: ``token``, ``link``, ``url``, ``page``, ``offset``, ``last_id`` or ``item_cursor``.
-        parameter: What says where a page starts, as the service spells it.
-        field: The place of what leads to the next page, such as ``links.next``; of an item for the last two kinds.
-        items: The place of the list in a page; nothing if the page is the list.
-        size: The parameter that says how many items a page has, or nothing.
-        maximum: The most items of a page, or 0 if that is not known.
-        usual: The items of a page where nothing is said, or 0.
-        more: The place of what is true while there are more, or nothing.
+        parameter: The parameter that sets where a page starts, by its name on the wire.
+        field: The place of the value that leads to the next page, such as ``links.next``; for the last two kinds a
+            place in an item.
+        items: The place of the list in a page; empty if the page is the list.
+        size: The parameter that sets how many items a page has, or empty.
+        maximum: The most items of a page; 0 if not known.
+        usual: The default number of items of a page; 0 if not known.
+        more: The place of a value that is true while there are more pages, or empty.
         first: The number of the first page.
     """
 
@@ -87,12 +88,12 @@ class Recipe:
     first: int = 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON, without what is empty."""
+        """Return it as JSON, without empty fields."""
         return {key: value for key, value in asdict(self).items() if value or key == "kind"}
 
     @property
     def words(self) -> str:
-        """How it works, for the page of a function."""
+        """A phrase that explains it, for the page of a function."""
         ways = {
             "token": f"`{self.parameter}` takes `{self.field}` of the page before",
             "link": "the `Link` header leads to the next",
@@ -106,12 +107,12 @@ class Recipe:
 
 
 def recipe_of(document: Document, operation: Operation, told: Mapping[str, Any]) -> Recipe | None:
-    """Return how an operation is paged, or None if it is not, or nothing tells.
+    """Return how an operation is paged, or None if it is not paged or the way is not known.
 
     Args:
         document: The document.
         operation: The operation.
-        told: What the overlay says of it; ``kind = "none"`` says that it is not paged.
+        told: The overlay's entry; ``kind = "none"`` means that it is not paged.
     """
     if operation.method not in ("GET", "POST"):
         return None
@@ -166,7 +167,7 @@ def _found(shape: _Shape) -> Recipe | None:
     found: dict[str, Any] = {"items": items, "size": size.wire if size else ""}
     found["maximum"], found["usual"] = _sizes(size)
     token = shape.parameter(_TOKENS)
-    if shape.operation.result.links or (token and _LINK.search(token.about)):  # Okta names the header in prose alone
+    if shape.operation.result.links or (token and _LINK.search(token.about)):  # Okta mentions the header only in prose
         return Recipe("link", **found)
     if token and token.wire.lower() == "starting_after" and shape.key("has_more"):
         return Recipe("last_id", token.wire, "id", more="has_more", **found)
@@ -176,7 +177,7 @@ def _found(shape: _Shape) -> Recipe | None:
         if next_token := shape.next(_NEXT_TOKENS):
             return Recipe("token", token.wire, next_token, **found)
         if token.wire == "cursor" and shape.key("response_metadata"):
-            return Recipe("token", token.wire, "response_metadata.next_cursor", **found)  # Slack, where it says no more
+            return Recipe("token", token.wire, "response_metadata.next_cursor", **found)  # as in Slack's documents
         if token.wire.lower() == "cursor" and shape.item_has("cursor"):
             return Recipe("item_cursor", token.wire, "cursor", **found)
     page = shape.parameter(_PAGES)
@@ -212,12 +213,12 @@ class _Shape:
         self._keys = flat[0] if flat else {}
 
     def parameter(self, names: list[str]) -> Field | None:
-        """Return the parameter that has one of some names, the likeliest first."""
+        """Return the first parameter that has one of these names, trying the likeliest name first."""
         plain = {re.sub(r"^\$", "", wire): each for wire, each in self._parameters.items()}
         return next((plain[name] for name in names if name in plain), None)
 
     def has(self, wire: str) -> bool:
-        """Return True if there is a parameter."""
+        """Return True if there is a parameter of this name."""
         return wire.lower() in self._parameters
 
     def is_number(self, each: Field) -> bool:
@@ -229,11 +230,11 @@ class _Shape:
         return self._document.resolve(each.schema).get("type") == "string"
 
     def key(self, name: str) -> bool:
-        """Return True if the result has a key."""
+        """Return True if the result has this key."""
         return name in self._keys
 
     def items(self) -> str | None:
-        """Return the place of the list in the result, or None if there is none or it is not clear which it is."""
+        """Return the place of the list in the result; None if there is no list, or several that could be meant."""
         if self._is_list:
             return ""
         lists = [key for key, schema in self._keys.items() if self._lists(schema)]
@@ -248,12 +249,12 @@ class _Shape:
         return self._document.resolve(schema).get("type") in ("array", ["array", "null"], ["null", "array"])
 
     def item_has(self, key: str) -> bool:
-        """Return True if an item of the list has a key."""
+        """Return True if an item of the list has this key."""
         flat = flat_object(self._document, self._item)
         return bool(flat and key in flat[0])
 
     def next(self, names: list[str], *, of_url: bool = False) -> str:
-        """Return the place of what leads to the next page, in the result or one level below, or nothing."""
+        """Return the place of the value that leads to the next page, in the result or one level below, or empty."""
         for place, keys in self._levels():
             known = {key.lower(): key for key in keys}
             for name in names:
@@ -289,18 +290,18 @@ Follow = Callable[[str], Page]
 
 
 def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow, most: int) -> Json:
-    """Return the first page with the items of all pages, or of as many as make ``most`` items.
+    """Return the first page with the items of all pages, or with the first ``most`` items.
 
     Args:
-        recipe: How the pages hang together.
+        recipe: How the list is paged.
         given: The arguments of the call, by their names on the wire.
         fetch: Sends the request with some arguments changed.
         follow: Fetches an address that the service gave.
-        most: The most items. If there are more, a page that is a table gets ``truncated = true``, and one that is a
-            list says so itself.
+        most: The most items to return. If there are more, a result that is a table gets ``truncated = true``, and one
+            that is a list becomes a :class:`kosmolua.protocol.Truncated`.
 
     Raises:
-        NetworkError: A page holds no list.
+        NetworkError: A page has no list at its place.
     """
     sized = dict(given)
     if recipe.size and recipe.size not in given and recipe.maximum:
@@ -337,7 +338,7 @@ def _items(page: Page, recipe: Recipe) -> list[Json]:
 
 
 def _next(recipe: Recipe, page: Page, sized: Mapping[str, Json], number: int, count: int) -> Any:
-    """Return what leads to the next page: a token, an address, a number; None at the end."""
+    """Return the value that leads to the next page: a token, an address or a number; None after the last page."""
     items = _items(page, recipe)
     if recipe.kind == "link":
         return next_link(page.response)
@@ -359,7 +360,7 @@ def _next(recipe: Recipe, page: Page, sized: Mapping[str, Json], number: int, co
 
 
 def at(value: Json, place: str) -> Any:
-    """Return what is at a place such as ``links.next`` of a value, or None."""
+    """Return the value at a place such as ``links.next`` of a value, or None."""
     if not place:
         return value
     if isinstance(value, dict) and place in value:
@@ -370,7 +371,7 @@ def at(value: Json, place: str) -> Any:
 
 
 def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) -> Json:
-    """Return the first page with all items in it, and without what led to the next."""
+    """Return the first page with all items in it, and without the value that led to the next page."""
     if not recipe.items or not isinstance(first, dict):
         return Truncated(items) if truncated else items
     whole = _without(first, recipe.field) if recipe.kind in ("url", "token") else dict(first)
@@ -386,7 +387,7 @@ def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) 
 
 
 def _without(value: Mapping[str, Json], place: str) -> dict[str, Any]:
-    """Return a table without what is at a place of it."""
+    """Return a table without the value at a place."""
     first, _, rest = place.partition(".")
     if place in value or not rest:
         return {key: each for key, each in value.items() if key != place}

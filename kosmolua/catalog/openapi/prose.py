@@ -1,4 +1,4 @@
-"""Prose of documents: cut, cleaned and marked as the service's words, since a model reads it and nobody checked it."""
+"""Prose of documents: cut, cleaned and marked as a quotation, since a model reads it and nobody has checked it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from html import unescape
 
 MAX_PROSE = 600
-"""Characters of a description."""
+"""The most characters of a description."""
 MAX_SUMMARY = 120
-"""Characters of a summary."""
+"""The most characters of a summary."""
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<img\b[^>]*>", re.IGNORECASE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
@@ -18,11 +18,11 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 
 
 def cleaned(text: str, most: int = MAX_PROSE) -> str:
-    """Return a text on one line, without HTML, images, links' addresses and Markdown's marks of blocks.
+    """Return a text on one line, without HTML, images, addresses of links and the Markdown marks of blocks.
 
     Args:
         text: Markdown or HTML of a document.
-        most: Characters; what is longer is cut at a word.
+        most: The most characters. A longer text is cut after a word.
     """
     text = text[: most * 20]
     plain = _LINK.sub(r"\1", _IMAGE.sub(" ", _HIDDEN.sub(" ", text)))
@@ -34,12 +34,12 @@ def cleaned(text: str, most: int = MAX_PROSE) -> str:
 
 
 def summary_of(summary: str, about: str) -> str:
-    """Return one sentence: the summary, else the first sentence of the description; nothing if there is neither."""
+    """Return the summary, else the first sentence of the description; an empty string if there is neither."""
     line = cleaned(summary, MAX_SUMMARY) or cleaned(_SENTENCE.split(cleaned(about), maxsplit=1)[0], MAX_SUMMARY)
     return line if not line or line[-1] in ".!?" else f"{line}."
 
 
 def quoted(text: str) -> str:
-    """Return a text as a quotation in Markdown that says whose words it is, or nothing."""
+    """Return a text as a quotation in Markdown that names its source; an empty string if there is no text."""
     line = cleaned(text)
     return f"> The service's documentation says: {line}" if line else ""

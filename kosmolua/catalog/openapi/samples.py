@@ -1,4 +1,4 @@
-"""Samples: values that fit a schema, the same for the same seed, from its examples or made up."""
+"""Samples: values that fit a schema, from its examples or made up. The same seed gives the same values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.types import Type
 
 MAX_DEPTH = 6
-"""Tables inside one another that are filled with more than they must have."""
+"""The most levels of nested tables that get optional keys."""
 MAX_NESTED = 24
-"""Values inside one another, also where each must be there."""
+"""The most levels of nested values, even if the keys are required."""
 MAX_MADE = 4000
-"""Values of one sample."""
+"""The most values in one sample."""
 MAX_MADE_OF_ITEM = 400
-"""Values of one item of a list that comes in pages."""
+"""The most values in one item of a paged list."""
 _NAMES = "amber birch cedar delta ember fjord grove harbor iris juniper krill lotus maple north olive pearl"
 _WORDS = _NAMES.split()
 _TIME = "2026-01-{day:02d}T{hour:02d}:15:00Z"
@@ -31,8 +31,8 @@ class Samples:
     """Makes values that fit the schemas of one document.
 
     Args:
-        look_up: Returns what a reference leads to.
-        account: Each account has values of its own.
+        look_up: Returns the value that a reference leads to.
+        account: The name of the account; each account gets different values.
     """
 
     def __init__(self, look_up: Callable[[str], Json], account: str) -> None:
@@ -42,17 +42,17 @@ class Samples:
         self._types: dict[str, Type] = {}
 
     def of(self, schema: Json, seed: str) -> Json:
-        """Return a value of a schema: its own example if that fits, else one that is made up."""
+        """Return a value for a schema: its own example if that fits, else a made-up one."""
         return _Making(self, f"{self._account} {seed}").value(schema, 0)
 
     def items(self, schema: Json, place: str, seed: str, count: int) -> list[Json]:
-        """Return items of the list at a place of a schema, all different where they have room to be."""
+        """Return items for the list at a place of a schema, all different if the schema allows that."""
         item = self._item_schema(schema, place)
         seeds = (f"{self._account} {seed} {number}" for number in range(1, count + 1))
         return [_Making(self, each, MAX_MADE_OF_ITEM).value(item, 0) for each in seeds]
 
     def fits(self, schema: Json, value: Json) -> bool:
-        """Return True if a value fits a schema; it may have more keys."""
+        """Return True if a value fits a schema; additional keys are allowed."""
         from kosmolua.schema.results import check
 
         key = json.dumps(schema, sort_keys=True)
@@ -65,7 +65,7 @@ class Samples:
         return True
 
     def resolve(self, schema: Json) -> dict[str, Any]:
-        """Return a schema, or the one that it refers to."""
+        """Return a schema, or the schema that it refers to."""
         for _ in range(50):
             if not isinstance(schema, dict):
                 return {}
@@ -94,10 +94,10 @@ class _Making:
         self._open: list[str] = []
 
     def value(self, schema: Json, depth: int) -> Json:
-        """Return a value of a schema."""
+        """Return a value for a schema."""
         self._made += 1
         if depth > MAX_NESTED:
-            return {}  # a table that must contain itself
+            return {}  # the schema of a table that must contain itself
         if isinstance(schema, bool) or not isinstance(schema, dict) or not schema:
             return None if schema is False else {} if depth == 0 else "sample"
         pointer = schema.get("$ref")
@@ -138,7 +138,7 @@ class _Making:
         return self._string(schema) if kind in ("string", None) else "sample"
 
     def _one_of(self, members: list[Json], depth: int) -> Json:
-        """Return a value of the first member that is not under way, so that what contains itself comes to an end."""
+        """Return a value for the first member that is not being made already, so that recursion ends."""
         closed = [each for each in members if not (isinstance(each, dict) and each.get("$ref") in self._open)]
         return self.value((closed or members)[0], depth)
 
@@ -163,7 +163,7 @@ class _Making:
         return made
 
     def _ends(self, schema: Json) -> bool:
-        """Return False for a key that may be left out and leads back into a table that is being made."""
+        """Return False if a schema leads back to a table that is being made, so that an optional key is left out."""
         return not (isinstance(schema, dict) and schema.get("$ref") in self._open)
 
     def _field(self, key: str, schema: Json, depth: int) -> Json:
@@ -226,13 +226,13 @@ class _Making:
 
 
 def _is_set(schema: Mapping[str, Any]) -> bool:
-    """Return True for a list in which nothing may stand twice; one that must be long is left as it is."""
+    """Return True if the items of a list must be unique, unless the list must be long."""
     least = schema.get("minItems")
     return schema.get("uniqueItems") is True and not (isinstance(least, int) and least > 1)
 
 
 def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the least and the greatest number of a schema; where it does not say, some that are near."""
+    """Return the smallest and the largest number that a schema allows. A missing bound is made up."""
     low, high = (end if isinstance(end := schema.get(word), (int, float)) else None for word in ("minimum", "maximum"))
     for word, step in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
         end = schema.get(word)
@@ -245,7 +245,7 @@ def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _numbers(seed: str) -> Iterator[int]:
-    """Yield numbers that depend on nothing but the seed."""
+    """Yield numbers that depend only on the seed."""
     state = sha256(seed.encode()).digest()
     while True:
         yield int.from_bytes(state[:6], "big")
@@ -253,7 +253,7 @@ def _numbers(seed: str) -> Iterator[int]:
 
 
 def _examples(schema: Mapping[str, Any]) -> Iterator[Json]:
-    """Yield the values that a schema has as examples."""
+    """Yield the examples of a schema."""
     if "example" in schema:
         yield schema["example"]
     examples = schema.get("examples")
@@ -261,7 +261,7 @@ def _examples(schema: Mapping[str, Any]) -> Iterator[Json]:
 
 
 def _matching(pattern: str, text: str, digit: int) -> str:
-    """Return a text that matches a pattern, if one can be made of simple parts; else the text that was given."""
+    """Return a text that matches a pattern, if the pattern is simple enough; else the given text."""
     import re
 
     try:
@@ -279,7 +279,7 @@ def _matching(pattern: str, text: str, digit: int) -> str:
 
 
 def _of(parsed: Any, digit: int) -> Iterator[str]:
-    """Yield the pieces of a text that a parsed pattern matches."""
+    """Yield the pieces of a text that matches a parsed pattern."""
     for operator, value in parsed:
         name = str(operator)
         if name == "LITERAL":

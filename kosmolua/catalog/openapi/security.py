@@ -1,4 +1,4 @@
-"""Security: the credentials that a document asks for, as the fields of accounts."""
+"""Security: turns the credentials that a document requires into fields of accounts."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from kosmolua.http.messages import LOOPBACK, origin
 Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "client", "signature"]
 
 AUTH = ("bearer", "basic", "header:NAME", "query:NAME", "none")
-"""What ``--auth`` takes, for a document that declares no credential."""
+"""The values of ``--auth``, for a document that declares no credential."""
 CREDENTIALS = re.compile(r"(.*[-_])?(api[-_]?key|access[-_]?token|auth[-_]?token|token|secret|password)", re.IGNORECASE)
-"""Names of headers, parameters and server variables that hold a credential."""
+"""Matches the names of headers, parameters and server variables that contain a credential."""
 _PREFIX = re.compile(r"prefix(?:ed)?(?: with| by| of)?\s+[\"'`](\w+)[\"'`]", re.IGNORECASE)
 _SHOWN = re.compile(r"(?:^|Authorization:\s*)`?(\w+) +[{<\[]", re.IGNORECASE)
-"""The word before a key in a description that shows the whole header: ``Authorization: SSWS {API Token}``."""
+"""Matches the word before a key in a description that shows the whole header: ``Authorization: SSWS {API Token}``."""
 _PLACEHOLDER = re.compile(r"(?:Bearer|Basic) <(\w+)>")
 MOST_COMMON = 0.5
-"""The share of operations that a header or a parameter must stand at to be the account's."""
+"""The share of operations that must have a header or parameter for it to become a field of the account."""
 MIN_OPERATIONS = 3
-"""Operations that must have it, so that one of a document of two is an argument."""
+"""The fewest operations that must have a header or parameter for it to become a field of the account."""
 DROPPED = frozenset(
     {"accept", "content-type", "authorization", "user-agent", "traceparent", "tracestate", "x-request-id"}
 )
-"""Headers that no call gives."""
+"""Headers that calls never give."""
 
 
 @dataclass
@@ -41,12 +41,12 @@ class Credential:
     Args:
         kind: How a request carries it.
         fields: The fields of the account that it needs.
-        name: The header, the parameter or the cookie, if it has a name of its own.
-        prefix: A word before the value, or nothing.
-        about: The service's words.
-        login: Where a person or a client logs in for it, as :class:`kosmolua.http.auth.OAuth2` has that, if that is
-            possible.
-        scopes: What a login can ask for.
+        name: The name of the header, the parameter or the cookie, if it is not fixed by the kind.
+        prefix: A word before the value, or empty.
+        about: The service's description.
+        login: The addresses where a person or a client can log in for it, by the names of
+            :class:`kosmolua.http.auth.OAuth2`; empty if there is no login.
+        scopes: The scopes that a login can ask for.
     """
 
     kind: Kind
@@ -64,11 +64,11 @@ class Setting:
 
     Args:
         header: Its name on the wire.
-        field: The field.
-        default: What the document says; None if an account must say it.
+        field: The name of the field.
+        default: The value in the document; None if an account must set it.
         required: True if it must be sent.
         secret: True if it is a credential.
-        about: The service's words.
+        about: The service's description.
     """
 
     header: str
@@ -86,10 +86,10 @@ class Variable:
     Args:
         wire: Its name in the address.
         field: The field of the account.
-        default: What the document says, or nothing.
-        choices: The only values, or none.
+        default: The value in the document, or empty.
+        choices: The allowed values; empty if any value is allowed.
         secret: True if it is a credential.
-        about: The service's words.
+        about: The service's description.
     """
 
     wire: str
@@ -102,14 +102,14 @@ class Variable:
 
 @dataclass
 class Access:
-    """How a service is reached.
+    """The addresses and credentials of a service.
 
     Args:
-        base_url: The beginning of every path, with ``{name}`` for each variable; empty if an account must say it.
-        variables: Those of the address.
-        alternatives: Credentials, any one list of which is enough.
-        settings: Headers of every request.
-        origins: Where credentials may go.
+        base_url: The beginning of every address, with ``{name}`` for each variable; empty if an account must set it.
+        variables: The variables of the address.
+        alternatives: Lists of credentials; a request needs those of any one list.
+        settings: The headers of every request.
+        origins: The origins that credentials may be sent to.
     """
 
     base_url: str = ""
@@ -123,7 +123,7 @@ class Access:
         return asdict(self)
 
     def address(self, settings: Mapping[str, Any]) -> str:
-        """Return where the service of an account is; a variable that is a credential stays as it is written.
+        """Return the address of an account's service. A variable that is a credential is not replaced.
 
         Args:
             settings: The fields of the account.
@@ -136,14 +136,14 @@ class Access:
 
     @property
     def logins(self) -> list[str]:
-        """Where accounts log in: the origins of a login's addresses, or ``base_url`` for the service's own."""
+        """The origins where accounts log in; ``base_url`` stands for the service's own origin."""
         every = [each for credentials in self.alternatives for each in credentials]
         addresses = [url for each in every for url in each.login.values()]
         return sorted({"base_url" if url.startswith("/") else origin(url) for url in addresses})
 
 
 def access_of(given: Mapping[str, Any]) -> Access:
-    """Return what :meth:`Access.as_dict` made."""
+    """Return the access restored from the values that :meth:`Access.as_dict` returned."""
     return Access(
         given["base_url"],
         [Variable(**each) for each in given["variables"]],
@@ -154,12 +154,12 @@ def access_of(given: Mapping[str, Any]) -> Access:
 
 
 def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> list[list[Credential]]:
-    """Return the lists of credentials of which a request needs any one; none if no credential is declared.
+    """Return the alternative lists of credentials, of which a request needs one. There are none if nothing is declared.
 
     Args:
         document: The document.
-        auth: What the user says instead, as in :data:`AUTH`.
-        prefix: The word before a key in a header, if the overlay says one.
+        auth: The kind that the user sets instead, one of :data:`AUTH`; or empty.
+        prefix: The word before a key in a header, if the overlay sets one.
     """
     if auth:
         return [[_asked(auth)]] if auth != "none" else []
@@ -174,7 +174,7 @@ def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> lis
         if len(known) < len(credentials) or not known:
             continue
         if len(known) > 1 and all(each.kind == "bearer" for each in known):
-            known = known[:1]  # two names of OAuth are one token
+            known = known[:1]  # two names for OAuth mean the same token
         if known not in found:
             found.append(known)
     return sorted(found, key=lambda each: any(one.kind == "cookie" for one in each))
@@ -192,7 +192,7 @@ def _asked(auth: str) -> Credential:
 
 
 def _requirements(root: Mapping[str, Any], schemes: Mapping[str, Any]) -> list[list[str]]:
-    """Return the names of schemes that are needed together, for each alternative."""
+    """Return for each alternative the names of the schemes that are needed together."""
     of_all = _names_in(root.get("security"))
     if of_all:
         return of_all
@@ -212,7 +212,7 @@ def _names_in(security: object) -> list[list[str]]:
 
 
 def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential | None:
-    """Return the credential of a scheme, or None if the document does not say what it is."""
+    """Return the credential of a scheme, or None if the document does not describe it."""
     kind, about = text(scheme.get("type")), text(scheme.get("description"))
     plain = usable(snake(name).removesuffix("_auth") or "api_key")
     placeholder = _PLACEHOLDER.search(about)
@@ -239,7 +239,7 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
 
 
 def _prefix(scheme: str, header: str, about: str) -> str:
-    """Return the word that stands before a key in a header, as far as the document lets one guess it."""
+    """Return the word before a key in a header, guessed from the document's descriptions; empty if there is none."""
     is_usual = header.lower() == "authorization"
     if said := _PREFIX.search(about) or (_SHOWN.search(about) if is_usual else None):
         return said[1]
@@ -249,7 +249,7 @@ def _prefix(scheme: str, header: str, about: str) -> str:
 
 
 def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
-    """Return where a person logs in, by the browser or by a device code; nothing if the document names no such flow."""
+    """Return the addresses where a person logs in, by browser or device code; empty if there is no such flow."""
     flows = scheme.get("flows")
     if not isinstance(flows, dict):
         flows = {"authorizationCode": scheme} if scheme.get("flow") == "accessCode" else {}
@@ -263,7 +263,7 @@ def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
-    """Return where a client's own credentials are exchanged for a token, if that is the only way; else nothing."""
+    """Return the address where a client's credentials give a token, if that is the only flow; else empty."""
     flows = scheme.get("flows")
     if not isinstance(flows, dict):
         flows = {"clientCredentials": scheme} if scheme.get("flow") == "application" else {}
@@ -273,13 +273,13 @@ def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _may_log_in_at(url: str) -> bool:
-    """Return True for an address with TLS, on this machine, or relative to the service's own."""
+    """Return True if an address uses TLS, is on this machine, or is relative to the service's address."""
     is_own = url.startswith("/") and not url.startswith("//")
     return is_own or url.startswith("https://") or bool(LOOPBACK.match(url))
 
 
 def _scopes(scheme: Mapping[str, Any]) -> list[str]:
-    """Return what a login can ask for, in the document's order."""
+    """Return the scopes that a login can ask for, in the document's order."""
     flows = scheme.get("flows")
     given = flows.values() if isinstance(flows, dict) else [scheme]
     named = (flow.get("scopes") for flow in given if isinstance(flow, dict))
@@ -287,12 +287,12 @@ def _scopes(scheme: Mapping[str, Any]) -> list[str]:
 
 
 def settings_of(operations: Sequence[Operation], *, has_credential: bool) -> list[Setting]:
-    """Return the headers that stand at most operations, and take them out of these.
+    """Return the headers that most operations have as settings, and remove them from the operations.
 
-    Headers that no call gives are taken out too; so is a parameter that repeats the account's credential.
+    Headers that calls never give are removed too, and so is a parameter that repeats the account's credential.
 
     Args:
-        operations: All of a document.
+        operations: All operations of a document.
         has_credential: True if the document declares a credential.
     """
     counts: dict[tuple[str, str], int] = {}

@@ -1,8 +1,8 @@
-"""A simulator made from a document: replies from its examples and schemas, and collections that keep what is done.
+"""A simulator made from a document: it replies from examples and schemas, and keeps changes to collections.
 
-The same request is answered in the same way each time. What is created is listed, got, changed and deleted as long as
-the simulator lives, and is gone (404) once it is deleted. Nothing else of a service is known: no rules between things,
-no states over time, no sums.
+The same request is answered in the same way each time. Created items can be listed, fetched, changed and deleted while
+the simulator lives; a deleted item gives 404. Nothing else of a service is simulated: no relations between items, no
+changes over time, no totals.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from kosmolua.http.messages import Request, Response, origin
 from kosmolua.protocol import Json
 
 ITEMS = 25
-"""Items of a list that comes in pages."""
+"""How many items a paged list has."""
 PAGE = 10
-"""Items of a page of which the request says no number."""
+"""How many items a page has if the request sets no number."""
 _SLOT = re.compile(r"\{\+?([^{}]+)\}")
 _ENDS_IN_SLOT = re.compile(r"/\{\+?([^{}/]+)\}$")
 _SUFFIX = re.compile(r"\.(json|xml)$")
@@ -34,11 +34,11 @@ _IDS = ("id", "uuid", "sid", "gid", "number", "slug", "key", "name", "login")
 
 
 class Simulator:
-    """A service as its document describes it.
+    """Simulates a service as its document describes it.
 
     Args:
         functions: The functions of the document.
-        account: The name of the account: each has data of its own.
+        account: The name of the account; each account has its own data.
         state: What :meth:`dump` returned earlier, or None.
     """
 
@@ -98,7 +98,7 @@ class Simulator:
         return _answer(200, reply)
 
     def _store(self, request: Request, detail: Mapping[str, Any], body: Json, reply: Json) -> Json:
-        """Keep what a request does to a collection, and return its reply."""
+        """Keep the change that a request makes to a collection, and return the reply."""
         path = _path_of(request, detail)
         is_item = _item_slot(detail) is not None
         if request.method == "DELETE" and is_item:
@@ -112,7 +112,7 @@ class Simulator:
         return reply
 
     def _create(self, path: str, item: str, reply: dict[str, Json]) -> Json:
-        """Give what was created an id of its own, and put it into its collection."""
+        """Give a created item an id of its own, and add it to its collection."""
         key = _id_key(reply, item)
         if key is None:
             return reply
@@ -127,7 +127,7 @@ class Simulator:
         return reply
 
     def _item_below(self, detail: Mapping[str, Any]) -> str | None:
-        """Return the slot of the path of one item of a collection, or None if the document has none."""
+        """Return the path parameter of an item in a collection, or None if the document has no path of items."""
         beginning = _template(detail) + "/{"
         for row in self._functions.store.rows():
             method, _, other = row.key.partition(" ")
@@ -139,7 +139,7 @@ class Simulator:
         return self._collections.get(path.rpartition("/")[0], {}).get(unquote(path.rpartition("/")[2]))
 
     def _listed(self, path: str, detail: Mapping[str, Any], reply: Json) -> Json:
-        """Return a list with what was created in front, and without what was deleted."""
+        """Return a list with created items in front, and without deleted ones."""
         made = [*self._collections.get(path, {}).values()]
         place = _place_of_list(reply)
         if place is None:
@@ -149,7 +149,7 @@ class Simulator:
         return whole if place == "" else {**reply, place: whole}  # type: ignore[dict-item]
 
     def _own_items(self, made: list[Json], items: list[Json]) -> list[Json]:
-        """Return created things as the list shows them: some wrap each item under a key."""
+        """Return created items in the form of the list, which may wrap each item under a key."""
         like = items[0] if items else None
         if isinstance(like, dict):
             wrapper = next((key for key, value in like.items() if isinstance(value, dict) and len(like) <= 2), None)
@@ -164,7 +164,7 @@ class Simulator:
         ]
 
     def _page(self, request: Request, detail: Mapping[str, Any]) -> Response:
-        """Answer with one page of a list of :data:`ITEMS`, with what leads to the next."""
+        """Answer with one page of a list of :data:`ITEMS` items, and the value that leads to the next page."""
         recipe = Recipe(**detail["paging"])
         path = _path_of(request, detail)
         schema = detail["result"]["schema"]
@@ -192,7 +192,7 @@ class Simulator:
         return Response(200, headers, json.dumps(reply).encode())
 
     def _start(self, recipe: Recipe, asked: Mapping[str, str], items: list[Json], size: int) -> int:
-        """Return the place in the list where the page begins that is asked for."""
+        """Return the index in the list at which the requested page begins."""
         if "simulated_start" in asked:
             return _number(asked["simulated_start"], 0)
         given = asked.get(recipe.parameter, "") if recipe.parameter else ""
@@ -228,24 +228,24 @@ def _number(text: str, otherwise: int) -> int:
 
 
 def _template(detail: Mapping[str, Any]) -> str:
-    """Return the template of an operation, without what follows the last name."""
+    """Return the path template of an operation, cut after its last parameter."""
     return _SUFFIX.sub("", str(detail["path"]).partition("?")[0].rstrip("/"))
 
 
 def _path_of(request: Request, detail: Mapping[str, Any]) -> str:
-    """Return the path of a request, without what follows the last name in its template."""
+    """Return the path of a request, cut after its last parameter in the template."""
     path = urlsplit(request.url).path.rstrip("/")
     return _SUFFIX.sub("", path) if _SUFFIX.search(detail["path"]) else path
 
 
 def _item_slot(detail: Mapping[str, Any]) -> str | None:
-    """Return the slot of the thing that an operation is about, or None if it is about many, or none."""
+    """Return the path parameter of the item that an operation is about; None if it is not about one item."""
     found = _ENDS_IN_SLOT.search(_template(detail))
     return found[1] if found else None
 
 
 def _slots(request: Request, path: str) -> dict[str, str]:
-    """Return what stands in the slots of a path."""
+    """Return the values of the path parameters."""
     names = _SLOT.findall(path.partition("?")[0])
     pattern = re.escape(path.partition("?")[0])
     for name in names:
@@ -263,12 +263,12 @@ def _body_of(request: Request) -> Json:
 
 
 def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) -> Json:
-    """Return a reply that names what the path names: ``id`` of ``/pets/{petId}`` is that id.
+    """Return a reply with the ids of the path in it: for ``/pets/{petId}``, its ``id`` is that id.
 
     Args:
         reply: The reply.
-        slots: What stands in the path.
-        item: The slot of the thing that the reply is, or None.
+        slots: The values of the path parameters.
+        item: The path parameter of the item that the reply shows, or None.
     """
     if not isinstance(reply, dict) or not slots:
         return reply
@@ -284,14 +284,14 @@ def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) 
 
 
 def _id_key(reply: Mapping[str, Json], slot: str) -> str | None:
-    """Return the key of a thing that the slot of its path stands for, or None."""
+    """Return the key of an item that contains the value of its path parameter, or None."""
     plain = slot.lower().replace("-", "_")
     candidates = [slot, *(each for each in _IDS if plain.endswith(each) or each in ("id", "uuid"))]
     return next((key for key in candidates if key in reply and isinstance(reply[key], (str, int))), None)
 
 
 def _echoed(reply: Json, body: Json, fits: Callable[[Json, Json], bool], schema: Json) -> Json:
-    """Return a reply with what the request said of the same keys, as far as the reply still fits."""
+    """Return a reply with the request's values for the same keys, as long as it fits the schema."""
     if not isinstance(reply, dict) or not isinstance(body, dict):
         return reply
     known = dict(reply)
@@ -309,7 +309,7 @@ def _place_of_list(reply: Json) -> str | None:
 
 
 def _put(value: Json, place: str, what: Any) -> Any:
-    """Return a value with something else at a place such as ``links.next``."""
+    """Return a value with the value at a place such as ``links.next`` replaced."""
     if not place:
         return what
     whole: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
@@ -322,5 +322,5 @@ def _put(value: Json, place: str, what: Any) -> Any:
 
 
 def seed_of(text: str) -> int:
-    """Return a number that is the same for the same text."""
+    """Return a number that depends only on the text."""
     return int.from_bytes(sha256(text.encode()).digest()[:6], "big")

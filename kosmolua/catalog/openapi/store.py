@@ -1,4 +1,4 @@
-"""The compiled file of a document: kept in the cache folder, made when it is missing, opened to read."""
+"""The compiled file of a document: kept in the cache folder, made if it is missing, opened for reading."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from kosmolua.folders import cache_folder
 from kosmolua.protocol import Json
 
 VERSION = f"{__version__}.6"
-"""Of the compiler: a file of another version is not used."""
+"""The version of the compiler. A file of another version is not used."""
 MAX_KEPT = 512
-"""Schemas that stay in memory once read."""
+"""The most schemas that are kept in memory after reading."""
 DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
-"""The files of an imported document."""
+"""The names of the files of an imported document."""
 
 
 class Row(NamedTuple):
-    """What lists and searches show of a function."""
+    """The entry of a function for lists and searches."""
 
     name: str
     key: str
@@ -43,12 +43,12 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Home:
-    """Where a document, its overlay and its names are.
+    """The files of a document: the document, its overlay and its names.
 
     Args:
         document: The document.
         overlay: The overlay; None if there is none.
-        lock: The names; None if there are none.
+        lock: The file of names; None if there is none.
     """
 
     document: Path
@@ -57,15 +57,16 @@ class Home:
 
     @classmethod
     def of_folder(cls, folder: Path) -> Home:
-        """Return the home of an imported document: the files of a folder, of which only the document must be there."""
+        """Return the files of an imported document in a folder, of which only the document must exist."""
         folder = _unpacked(folder)
         overlay, lock = folder / OVERLAY, folder / LOCK
         return cls(folder / DOCUMENT, overlay if overlay.is_file() else None, lock if lock.is_file() else None)
 
     def compiled(self) -> Path:
-        """Return the compiled file, which need not exist. It is another one when a file changes, or the compiler.
+        """Return the path of the compiled file, which need not exist. It changes with the files and with the compiler.
 
-        Of a file that is its size and time: a document may have 20 MB, and this is asked at every start.
+        A change of a file is noticed by its size and time, since a document may have 20 MB and this is needed at every
+        start.
         """
         digest = sha256(f"{VERSION}\0{self.document.resolve()}".encode())
         for file in filter(None, (self.document, self.overlay, self.lock)):
@@ -78,18 +79,18 @@ class Store:
     """The compiled file of one document, opened on first use. Any thread may use it.
 
     Args:
-        home: The document.
+        home: The files of the document.
     """
 
     def __init__(self, home: Home) -> None:
         self.home = home
         self._lock = Lock()
         self.schema = lru_cache(MAX_KEPT)(self._schema)
-        """Returns what a reference leads to, to be read only, or an empty object if it leads nowhere."""
+        """Returns the value that a reference leads to, which must not be changed; an empty object if there is none."""
 
     @lazy
     def database(self) -> sqlite3.Connection:
-        """The compiled file, made if it is missing.
+        """The connection to the compiled file, which is made if it is missing.
 
         Raises:
             ConfigError: The document or its overlay cannot be read.
@@ -108,22 +109,22 @@ class Store:
         return json.loads(value)
 
     def detail(self, name: str) -> tuple[Row, dict[str, Any]] | None:
-        """Return everything about a function, or None if there is none of this name."""
+        """Return the entry and the details of a function, or None if there is no function of this name."""
         found = self._one(
             "select name, key, effect, section, summary, words, parameters, detail from functions where name = ?", name
         )
         return (Row(*found[:-1]), json.loads(found[-1])) if found else None
 
     def named(self, key: str) -> str | None:
-        """Return the function of an operation, by method and path or by its id, or None."""
+        """Return the name of an operation's function, by method and path or by its id, or None."""
         found = self._one("select name from functions where key = ?1 or id = ?1 order by key <> ?1", key)
         return str(found[0]) if found else None
 
     def covering(self, key: str) -> str | None:
-        """Return the registered function that stands for an operation, or None.
+        """Return the registered function that covers an operation, or None.
 
         Args:
-            key: Its method and path, its id, or the name of the function that it would be.
+            key: The operation's method and path, its id, or the name that its own function would have.
         """
         statement = "select by_ from covered where key = ?1 or id = ?1 or name = ?1 order by key <> ?1, id <> ?1"
         found = self._one(statement, key)
@@ -134,14 +135,14 @@ class Store:
         return self._one("select 1 from functions where name = ?", name) is not None
 
     def rows(self) -> Iterator[Row]:
-        """Yield what is shown of each function, in the document's order."""
+        """Yield the entry of each function, in the document's order."""
         statement = "select name, key, effect, section, summary, words, parameters from functions order by place"
         with self._lock:
             found = self.database.execute(statement).fetchall()
         return (Row(*each) for each in found)
 
     def names(self) -> list[str]:
-        """Return the functions in the document's order."""
+        """Return the names of the functions in the document's order."""
         with self._lock:
             return [name for (name,) in self.database.execute("select name from functions order by place")]
 
@@ -162,7 +163,7 @@ class Store:
 
 
 def _unpacked(folder: Path) -> Path:
-    """Return the folder, or a copy of it in the cache if it is inside a zipped wheel."""
+    """Return the folder itself; if it is inside a zipped wheel, return a copy of it in the cache."""
     archive = next((each for each in folder.parents if each.is_file()), None)
     if archive is None:
         return folder
@@ -183,7 +184,7 @@ def _unpacked(folder: Path) -> Path:
 
 
 def compile_to(home: Home, file: Path) -> None:
-    """Compile a document into a file."""
+    """Compile a document and write the result to a file."""
     from kosmolua.catalog.openapi.compiling import compiled, write
 
     root, overlay, kept = load(home)

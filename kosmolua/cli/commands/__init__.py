@@ -1,1 +1,1 @@
-"""The commands of ``kosmolua``, a module each."""
+"""The commands of ``kosmolua``, each in a module of its own."""

@@ -1,4 +1,4 @@
-"""``kosmolua accounts``: list them, check them, and print the stanza of a new one."""
+"""``kosmolua accounts``: list, check, add, log in and log out accounts, and print the stanza of a new one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kosmolua.runtime import Runtime
 
 COLUMNS = ("integration", "account", "read", "write", "destroy", "functions")
 MAX_SHOWN = 200
-"""Accounts that a terminal shows; a pipe and --json get all."""
+"""The most accounts shown on a terminal. A pipe and --json get all."""
 
 
 @click.group(
@@ -50,21 +50,21 @@ def command(context: click.Context, options: Options) -> None:
     else:
         show_permissions(entries)
         if console.on_terminal():
-            console.complain(f"accounts file: {path}{'' if path.exists() else ', which is not there'}")
+            console.complain(f"accounts file: {path}{'' if path.exists() else ', which does not exist'}")
 
 
 def show_permissions(entries: list[dict[str, object]]) -> None:
-    """Show what :func:`permissions_of` returns, on a terminal at most :data:`MAX_SHOWN` of it."""
+    """Show the entries that :func:`permissions_of` returns; on a terminal at most :data:`MAX_SHOWN`."""
     shown = entries[:MAX_SHOWN] if console.on_terminal() else entries
     console.table("Accounts", [*COLUMNS], [[_cell(entry[name]) for name in COLUMNS] for entry in shown])
     if more := len(entries) - len(shown):
-        console.complain(f"and {more:,} more; 'kosmolua accounts | less' and --json have all")
+        console.complain(f"and {more:,} more; 'kosmolua accounts | less' and --json show all")
 
 
 def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
     """Return the ``integration``, name (``account``) and permissions (by effect, and of ``functions``) of each account.
 
-    An integration that cannot be loaded is a warning.
+    If an integration cannot be loaded, a warning is written.
     """
     catalog = runtime.catalog
     return [entry for each in catalog.loadable(_warn_of) for entry in catalog.permissions(each.name)]
@@ -189,6 +189,6 @@ def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
-    problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration cannot say"
+    problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration does not support this"
     said = entry["identity"] or (problem if entry["error"] or not entry["login"] else None)
     return [f"{entry['integration']}.{entry['account']}", "; ".join(filter(None, [said, entry["login"]]))]

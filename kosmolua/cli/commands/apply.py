@@ -1,4 +1,4 @@
-"""``kosmolua apply``: do what a plan says."""
+"""``kosmolua apply``: make the writes of a plan."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from kosmolua.runs import Outcome
 
 @click.command("apply", cls=Command, epilog=examples("kosmolua apply plan.json", "kosmolua apply 3f2a41 --record"))
 @click.argument("file", metavar="PLAN", type=click.Path())
-@click.option("--again", is_flag=True, help="Apply it although that was done before.")
+@click.option("--again", is_flag=True, help="Apply the plan even if it was applied before.")
 @applying_options
 def command(file: str, again: bool, options: Options) -> int:  # noqa: FBT001 - the value of an option
-    """Run the script of a plan with exactly its writes allowed, each once.
+    """Run the script of a plan. Exactly the planned writes are allowed, each once.
 
-    PLAN is what kosmolua run --plan has made: a file, or its name in your state folder. A write that is not in the plan
-    is denied before it is sent, and what the plan has and the script did not do is listed. Accounts, plugins and
+    PLAN is a plan that kosmolua run --plan wrote: a file, or its name in your state folder. A write that is not in the
+    plan is denied before it is sent. Planned writes that the script did not make are listed. Accounts, plugins and
     simulators are those of the plan, unless options say otherwise.
     """
     path = plans.find(file)

@@ -1,4 +1,4 @@
-"""``kosmolua call``: one function, without Lua."""
+"""``kosmolua call``: call one function, without Lua."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
 
 
 class _Call(Command):
-    """The command, whose ``--help`` is an ordinary option: what it shows depends on PATH."""
+    """The command. Its ``--help`` is an ordinary option, since its text depends on PATH."""
 
     _help_wanted = click.Option(
         ["-h", "--help", "wants_help"], is_flag=True, help="Show this message, or the parameters of PATH, and exit."
@@ -65,7 +65,7 @@ class _Call(Command):
     "--args",
     "text",
     metavar="JSON",
-    help="The arguments as a JSON object, or - to read it from standard input; KEY=VALUE goes before.",
+    help="The arguments as a JSON object, or - to read it from standard input; KEY=VALUE takes precedence.",
 )
 @calling_options
 @click.pass_context
@@ -77,7 +77,7 @@ def command(
     wants_help: bool,  # noqa: FBT001 - the value of an option
     options: Options,
 ) -> int:
-    """Call one function and print what it returns as JSON.
+    """Call one function and print its result as JSON.
 
     PATH is INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION. A VALUE without a KEY belongs to the next parameter,
     in declared order. A value takes the type that the function declares: id=00420 stays a string, limit=5 is a number,
@@ -86,7 +86,7 @@ def command(
     KEY=@FILE reads the value from a file, KEY=@- from standard input; KEY=@@TEXT is the text @TEXT. KEY:=JSON takes
     JSON, whatever the function declares.
 
-    Without Lua, --cpu, --memory, --max-calls, --max-output and --require-isolation bound nothing.
+    Since no Lua runs, --cpu, --memory, --max-calls, --max-output and --require-isolation have no effect.
     """
     if wants_help:
         console.line(_help_on(context, path, options) if path else context.get_help())
@@ -142,7 +142,7 @@ def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[
         try:
             function: Function | None = runtime.catalog.find(path)
         except KosmoError:
-            function = None  # the call itself will be refused, and noted in the journal
+            function = None  # the call itself will be refused, and recorded in the journal
         arguments = given | _arguments(path, function, words)
 
         def watch(event: Event) -> None:
@@ -185,7 +185,7 @@ def _parse(text: str | None) -> dict[str, Any]:
 
 
 def _as_utf_8(argument: str) -> str:
-    """Return an argument of the command line, which Python decoded as the locale has it, as the UTF-8 that it is."""
+    """Return an argument of the command line decoded as UTF-8, whatever the locale that Python decoded it with."""
     return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
@@ -198,13 +198,13 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_shape(path: str) -> None:
-    """Raise a UsageError for what cannot be a path, nor an integration and what its service calls a function."""
+    """Raise a UsageError unless a text may be a path, or an integration and its service's name of a function."""
     if len(parts_of(path)) < 2 and " " not in path.strip():
         raise UsageError(f"{path!r} names no function", hint="write INTEGRATION.FUNCTION, as in render2.list_services")
 
 
 def _arguments(path: str, function: Function | None, words: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments that the words after PATH give."""
+    """Return the arguments that are given by the words after PATH."""
     types = {each.name: each.type for each in function.parameters} if function else {}
     names = iter(types)
     values: dict[str, Any] = {}
@@ -227,7 +227,7 @@ def _arguments(path: str, function: Function | None, words: Sequence[str]) -> di
 
 
 def _content(text: str) -> str:
-    """Return a value as it is written, or the text of the file that it names."""
+    """Return a value as given, or the text of the file that it names."""
     if not text.startswith("@") or text.startswith("@@"):
         return text.removeprefix("@")
     name = text[1:]
@@ -240,7 +240,7 @@ def _content(text: str) -> str:
         reason = "it is not UTF-8 text"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not a path"
-    raise UsageError(f"The value {text} cannot be read: {reason}", hint=f"write @{text} for the text itself")
+    raise UsageError(f"The value {text} cannot be read: {reason}", hint=f"write @{text} to pass the text itself")
 
 
 def _json(name: str, text: str) -> Any:

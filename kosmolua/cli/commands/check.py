@@ -1,4 +1,4 @@
-"""``kosmolua check``: say what is wrong with scripts, and what they may do, without running them."""
+"""``kosmolua check``: report mistakes in scripts, and what they may do, without running them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from kosmolua.runtime import Runtime
 def command(files: tuple[str, ...], options: Options) -> int:
     """Find mistakes in Lua scripts without running them.
 
-    What is certain to fail is an error: bad syntax, names under app that do not exist, arguments that do not fit,
-    accounts that are missing, names that nothing defines. What is likely wrong is a warning. The last lines say what
-    the scripts may read, write and destroy, with which accounts.
+    Code that is certain to fail is an error: bad syntax, names under app that do not exist, arguments that do not fit,
+    accounts that are missing, names that nothing defines. Probable mistakes are warnings. The last lines say what the
+    scripts may read, write and destroy, with which accounts.
 
     The exit status is 0 if there are warnings at most, and 1 if there are errors.
     """

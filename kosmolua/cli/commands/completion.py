@@ -1,4 +1,4 @@
-"""``kosmolua completion``: the script that has a shell complete command lines."""
+"""``kosmolua completion``: print the script that makes a shell complete command lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kosmolua.cli.program import program
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_KOSMOLUA_COMPLETE"
-"""Tells the program, when a shell sets it, to complete a command line."""
+"""The environment variable with which a shell asks the program to complete a command line."""
 
 
 @click.command(
@@ -25,8 +25,8 @@ VARIABLE = "_KOSMOLUA_COMPLETE"
 )
 @click.argument("shell", type=click.Choice(SHELLS), metavar="|".join(SHELLS))
 def command(shell: str) -> None:
-    """Print the script that has a shell complete commands, functions, arguments and pages."""
+    """Print the script that makes a shell complete commands, functions, arguments and pages."""
     completion = get_completion_class(shell)
     assert completion
-    # The source of click's own class, for bash too: its override runs bash to look at the version.
+    # This calls click's base class for bash too, since click's class for bash runs bash to find its version.
     console.line(ShellComplete.source(completion(program, {}, "kosmolua", VARIABLE)).rstrip("\n"))

@@ -26,13 +26,13 @@ from kosmolua.errors import BadDocArguments, UsageError
     ),
 )
 @click.argument("page", required=False, shell_complete=completes(completion.offered_pages))
-@click.option("--search", "query", metavar="QUERY", help="Find pages instead.")
+@click.option("--search", "query", metavar="QUERY", help="Search for pages instead.")
 @click.option(
     "--limit", type=click.IntRange(1, MAX_HITS), metavar="N", help=f"How many pages to find [{DEFAULT_HITS}]."
 )
 @click.option("--detail", type=click.Choice(DETAILS[::-1]), help=f"How much of the page [{DEFAULT_DETAIL}].")
 @click.option(
-    "--budget", type=click.IntRange(MIN_BUDGET), metavar="N", help="The richest form in at most N characters."
+    "--budget", type=click.IntRange(MIN_BUDGET), metavar="N", help="The fullest form of at most N characters."
 )
 @listing_options
 def command(
@@ -42,9 +42,9 @@ def command(
     if page is not None and query is not None:
         raise click.UsageError("Name a PAGE, or --search for some, not both.")
     if query is None and limit:
-        raise click.UsageError("--limit says how many pages --search finds, and there is no --search.")
+        raise click.UsageError("--limit sets how many pages --search finds, but there is no --search.")
     if page is None and (detail or budget):
-        raise click.UsageError("--detail and --budget say how much of a PAGE to show, and no PAGE is named.")
+        raise click.UsageError("--detail and --budget set how much of a PAGE to show, but no PAGE is named.")
     docs = open_to_list(options).docs
     if query is not None:
         _search(docs, query, limit or DEFAULT_HITS, options)

@@ -1,4 +1,4 @@
-"""``kosmolua doctor``: what is set up, which problems there are, and the next command."""
+"""``kosmolua doctor``: show what is set up, which problems there are, and the next command."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
-from kosmolua.cli.telemetry import asks_for_spans
 from kosmolua.errors import KosmoError
 from kosmolua.folders import state_folder
+from kosmolua.runs.telemetry import asks_for_spans
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import lua_path
 
@@ -52,11 +52,11 @@ class Finding(NamedTuple):
     """The result of one check.
 
     Args:
-        subject: What was looked at.
-        state: ``ok``, ``note`` if something is missing that a user can do without, or ``error``.
-        words: One sentence.
-        command: What to run or to do about it, or nothing.
-        status: The exit status that an error stands for.
+        subject: The thing that was checked.
+        state: ``ok``; ``note`` if something optional is missing; or ``error``.
+        words: The result, in one sentence.
+        command: The command to run, or another remedy; empty if there is nothing to do.
+        status: The exit status of the command for an error.
     """
 
     subject: str
@@ -76,7 +76,7 @@ class Finding(NamedTuple):
 def command(options: Options) -> int:
     """Show what is set up, which problems there are, and the next command. Nothing is sent to any service.
 
-    The exit status is 0 if nothing is wrong; what is only missing is a note.
+    The exit status is 0 if nothing is wrong. Something optional that is missing is only a note.
     """
     findings = list(_examine(options))
     following = _next(findings)
@@ -128,7 +128,7 @@ def _extra(extra: str, modules: Sequence[str]) -> Finding:
 
 
 def _collector() -> Finding:
-    """Say whether spans can be sent to the collector that the environment names."""
+    """Check whether spans can be sent to the collector that the environment names."""
     if missing := _missing(EXPORTER):
         words = f"the environment names a collector, and {', '.join(missing)} is missing to send spans to it"
         command = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
@@ -143,12 +143,12 @@ def _missing(modules: Sequence[str]) -> list[str]:
 def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # the package that it would be in
+    except ModuleNotFoundError:  # the package that would contain it is missing
         return False
 
 
 def _sandbox() -> Finding:
-    """Run a script with all layers of isolation required; if that is refused, run it without."""
+    """Check the sandbox: run a script with all isolation layers required, and if that is refused, without."""
     try:
         with Runtime({}, require_isolation=True) as strict, Runtime({}) as plain:
             outcome = strict.run("return 1")
@@ -184,7 +184,7 @@ def _integration(runtime: Runtime, name: str) -> Finding:
 
 
 def _next(findings: list[Finding]) -> str:
-    """Return the command for the first error, else for what a first run needs most."""
+    """Return the command for the first error; if there is none, the command that a new user needs next."""
     wrong = next((each for each in findings if each.state == "error"), None)
     if wrong:
         return wrong.command or f"see {wrong.subject} above"

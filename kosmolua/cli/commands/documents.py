@@ -21,11 +21,11 @@ from kosmolua.folders import config_folder
 
 @click.command("import")
 @click.argument("source", metavar="FILE|URL|-")
-@click.option("--name", default="", metavar="NAME", help="What to call it [from the file, or the title].")
+@click.option("--name", default="", metavar="NAME", help="The integration's name [from the file, or the title].")
 @click.option("--onto", default="", metavar="NAME", help="Extend this integration, with its accounts.")
 @click.option("--auth", default="", metavar="KIND", help="bearer, basic, header:NAME, query:NAME or none.")
-@click.option("--base-url", default="", metavar="URL", help="The beginning of every path.")
-@click.option("--only", multiple=True, metavar="TAG", help="Only these: a tag, '/pets/*', 'GET /pets'; repeatable.")
+@click.option("--base-url", default="", metavar="URL", help="The beginning of every address.")
+@click.option("--only", multiple=True, metavar="TAG", help="Import only a tag, '/pets/*' or 'GET /pets'; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written.")
 @listing_options
 @click.pass_obj
@@ -40,9 +40,9 @@ def import_(
     dry_run: bool,  # noqa: FBT001
     options: Options,
 ) -> None:
-    """Make an integration of an OpenAPI document: 3.0, 3.1 or Swagger 2.0, in JSON or YAML.
+    """Make an integration from an OpenAPI document: 3.0, 3.1 or Swagger 2.0, in JSON or YAML.
 
-    It is written into your folder of integrations, with openapi.toml for what the document does not say.
+    It is written into your folder of integrations, with openapi.toml for what the document lacks.
     """
     options = options.over(earlier)
     runtime = open_to_list(options)
@@ -62,7 +62,7 @@ def import_(
 
 
 def _overlay_to_start_from(onto: str, taken: list[str], options: Options) -> str:
-    """Return what the integration says of the document that it came with, if it came with one."""
+    """Return the overlay of the integration's own document; empty if it has none."""
     if onto not in taken:
         raise UsageError(f"There is no integration called {onto}", hint="kosmolua integrations lists them")
     extension = open_to_list(options).catalog.integration(onto).extension
@@ -92,13 +92,13 @@ def _show(ready: Import, files: list[Path], options: Options) -> None:
 @click.command("update")
 @click.argument("name")
 @click.argument("source", metavar="[FILE|URL|-]", default="")
-@click.option("--yes", "-y", is_flag=True, help="Write it without asking.")
+@click.option("--yes", "-y", is_flag=True, help="Write the changes without asking.")
 @listing_options
 @click.pass_obj
 def update(earlier: Options, name: str, source: str, yes: bool, options: Options) -> int:  # noqa: FBT001
-    """Fetch the document of an integration again, show what is different, and write it if you say so.
+    """Fetch the document of an integration again, show the changes, and write them if you agree.
 
-    A function keeps its name whatever the document calls it now.
+    A function keeps its name even if the document has another name for it now.
     """
     options = options.over(earlier)
     changes = importing.update(_folder_of(name), _stdin, source)
@@ -117,7 +117,7 @@ def _folder_of(name: str) -> Path:
     """Return the folder of an imported document.
 
     Raises:
-        UsageError: None was imported under this name.
+        UsageError: No document was imported under this name.
     """
     parent = integrations_folder()
     for folder in (parent / name, onto_folder(parent, name)):

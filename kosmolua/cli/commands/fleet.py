@@ -30,7 +30,7 @@ SUFFIX = ".runs"
 """The suffix of the folder beside ``--out`` that keeps the recordings of unfinished runs."""
 MAX_SHOWN = 10
 INTERVAL = 0.2
-"""Seconds between two states of the progress line."""
+"""Seconds between two updates of the progress line."""
 
 
 @click.command(
@@ -44,16 +44,20 @@ INTERVAL = 0.2
     ),
 )
 @click.argument("script", type=click.Path(), metavar="SCRIPT")
-@click.option("--inputs", required=True, metavar="FILE", help="A run for each: .jsonl, .csv, .json; - is JSON lines.")
+@click.option(
+    "--inputs", required=True, metavar="FILE", help="Run each input of a .jsonl, .csv or .json; - is JSON lines."
+)
 @click.option("--key", metavar="FIELD", help="The field that names an input [its number].")
 @click.option("--each-account", metavar="A,B", help="Run each input with each account as the default one.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Runs at once [8, or as many as there are workers].")
 @click.option("--executor", metavar="NAME", help="dask://HOST:PORT, dask:local, or MODULE:FACTORY [threads].")
 @click.option("--out", metavar="FILE", help="Append a JSON line for each outcome [standard output].")
-@click.option("--resume", is_flag=True, help="Do what is missing in --out, or failed; no write is repeated.")
+@click.option("--resume", is_flag=True, help="Run inputs that are missing in --out, or failed; no write is repeated.")
 @click.option("--recordings", metavar="DIR", help="Keep a recording of each run here.")
-@click.option("--retries", type=click.IntRange(0), default=0, metavar="N", help="Repeat what may pass [0].")
-@click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Stop after so many failures.")
+@click.option(
+    "--retries", type=click.IntRange(0), default=0, metavar="N", help="Repeat a run that may succeed later [0]."
+)
+@click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Stop after N failures.")
 @click.option("--done", multiple=True, metavar="KEY", help="With --resume: count this input's open writes as done.")
 @click.option("--again", multiple=True, metavar="KEY", help="With --resume: send this input's open writes again.")
 @fleet_options
@@ -64,27 +68,27 @@ def command(options: Options, **given: Any) -> int:
     order of completion; a summary goes to standard error.
 
     With --out, a script that may write has its runs recorded until they are done, so that --resume goes on where they
-    stopped and repeats no write. An input whose write was under way is named and left alone, unless --done or --again
-    says what to take it for.
+    stopped and repeats no write. If an input has a write that was under way, it is named and not run, unless --done or
+    --again decides about the write.
 
     The exit status is 0 if all runs are done, 1 if some failed, and 130 if the fleet was interrupted.
     """
     if given["resume"] and not given["out"]:
-        raise UsageError("--resume needs --out, which says what is done")
+        raise UsageError("--resume needs --out, the file that tells which inputs are done")
     if (given["done"] or given["again"]) and not given["resume"]:
         raise UsageError("--done and --again are for --resume")
     with open_runtime(options, reuse=options.reuse) as runtime, taken_as_interrupts():
         source = read_file(given["script"], runtime.limits.max_source)
-        script = Script(source, {"name": name_of(given["script"]), "check": False})  # it is checked once
+        script = Script(source, {"name": name_of(given["script"]), "check": False})  # the command checks it once
         return _Report(script, runtime, given | {"no_check": options.no_check}).run()
 
 
 class _Report:
-    """One run of the command.
+    """Runs the fleet of one command, and reports its progress and results.
 
     Args:
         script: The script.
-        runtime: What runs it.
+        runtime: The runtime that runs it.
         given: The command's own options.
     """
 
@@ -125,7 +129,7 @@ class _Report:
         return status
 
     def _work(self, fleet: Fleet, tasks: list[Task], ledger: Ledger | None) -> int:
-        """Do the tasks, write down each outcome, and return the exit status."""
+        """Run the tasks, write each outcome, and return the exit status."""
         outcomes = fleet.run(tasks)
         try:
             for outcome in outcomes:
@@ -142,14 +146,14 @@ class _Report:
         return 1 if self._counts[False] else 0
 
     def _check(self) -> bool:
-        """Refuse a script that is certain to fail, and return True if it may write."""
+        """Raise an error if the script is certain to fail; return True if it may write."""
         report = self._runtime.checker().check(chunk_of(self._script.source))
         if not self._given["no_check"] and (refusal := report.refusal()) and report.is_lua:
             raise refusal
         return not report.is_read_only
 
     def _left(self, tasks: Iterator[Task], ledger: Ledger | None) -> Iterator[Task]:
-        """Yield the tasks that are not done, with what was decided about their writes."""
+        """Yield the tasks that are not done, with the decisions about their writes."""
         settled = {**dict.fromkeys(self._given["done"], "done"), **dict.fromkeys(self._given["again"], "again")}
         for task in tasks:
             if ledger and place_of(task.key, task.account) in ledger.done:
@@ -203,7 +207,7 @@ class _Report:
             console.complain(f"{len(outcomes):,} {kind}: {keys}{more}")
         if self._errors.get("under_way"):
             console.complain(
-                "what was under way may have been done: look, then --resume with --done KEY or --again KEY"
+                "writes that were under way may have been done: check, then --resume with --done KEY or --again KEY"
             )
 
     def _way_on(self) -> str:

@@ -1,4 +1,4 @@
-"""``kosmolua integrations``: list them, write a new one, and check one."""
+"""``kosmolua integrations``: list integrations, write a new one, and check one."""
 
 from __future__ import annotations
 
@@ -98,19 +98,19 @@ def _counted(count: object, noun: str) -> str:
 
 
 def _origin(entry: dict[str, object]) -> str:
-    """Return the origin of an integration; a terminal, which has little room, shows none for bundled ones."""
+    """Return the origin of an integration. It is empty for bundled ones on a terminal, which has little room."""
     return "" if entry["place"] == "bundled" and console.on_terminal() else str(entry["origin"])
 
 
 @command.command("new")
 @click.argument("name")
 @click.option(
-    "--dir", "parent", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where to put it [.]."
+    "--dir", "parent", type=click.Path(path_type=Path), default=".", metavar="DIR", help="The parent folder [.]."
 )
 @click.option("--base-url", metavar="URL", help="The URL of the service.")
 @click.option("--auth", type=click.Choice(AUTH), help="How requests carry a credential [none].")
 @click.option("--header", metavar="NAME", help="The header that carries the key, with --auth header [X-Api-Key].")
-@click.option("--parameter", metavar="NAME", help="The query parameter that does, with --auth query [api_key].")
+@click.option("--parameter", metavar="NAME", help="The query parameter for the key, with --auth query [api_key].")
 @click.option("--from", "source", metavar="FILE|URL", help="Extend this OpenAPI document.")
 @click.option(
     "--functions",
@@ -136,7 +136,7 @@ def new(
 
     On a terminal, options that are not given are asked for; elsewhere they have their defaults. With --from, the plugin
     extends an OpenAPI document: the operations of --functions, each by its name, its operationId or 'GET /path', are
-    written as functions in Python, and all others are there beside them.
+    written as functions in Python, and all others come from the document.
     """
     options = options.over(earlier)
     check_name(name, open_to_list(options).catalog.names())
@@ -166,16 +166,16 @@ def _from_document(
     header: str | None,
     parameter: str | None,
 ) -> tuple[Plan, Start]:
-    """Return the plan and the start of a plugin that extends a document.
+    """Return the plan of a plugin that extends a document, and its functions.
 
-    What is not given comes from the document.
+    Options that are not given come from the document.
     """
     from kosmolua.authoring.curated import curate
     from kosmolua.catalog.openapi import importing
 
     wanted = [word for given in functions for word in map(str.strip, given.split(",")) if word]
     if not wanted:
-        raise UsageError("--from needs --functions", hint="name the operations to begin with: --functions a,b,c")
+        raise UsageError("--from needs --functions", hint="name the operations for it: --functions a,b,c")
     fetched = importing.fetch(source, sys.stdin.buffer.read)
     ready = importing.prepare(fetched, importing.Wishes(onto=name, base_url=base_url or ""))
     auth = auth or ("header" if header else "query" if parameter else "none")
@@ -192,7 +192,7 @@ def _say_what_was_written(plan: Plan, files: Sequence[Path], script: str, option
 
 
 def _ask(question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
-    """Return the value from the command line, or else the person's answer, or else the default."""
+    """Return the value from the command line, else the person's answer, else the default."""
     if given is not None or not console.can_ask():
         return check(given or default)
 
@@ -200,7 +200,7 @@ def _ask(question: str, given: str | None, default: str, check: Callable[[str], 
         try:
             return check(answer)
         except UsageError as error:
-            raise click.UsageError(error.message) from None  # click shows it, and asks again
+            raise click.UsageError(error.message) from None  # click shows the message and asks again
 
     return console.ask(question, default=default, value_proc=read)
 
@@ -242,7 +242,7 @@ def check(earlier: Options, target: str, options: Options) -> int:
 
 
 def _in_document(plugin: Plugin) -> Iterator[Finding]:
-    """Yield what is wrong with the overlay of an integration's document, and notes about the document itself."""
+    """Yield findings about the overlay of an integration's document, and notes about the document."""
     more = plugin.integration.functions.more
     if more is None:
         return
@@ -252,7 +252,7 @@ def _in_document(plugin: Plugin) -> Iterator[Finding]:
 
 
 def _load(target: str, options: Options) -> Plugin:
-    """Return the plugin at a path, loaded by itself, or else the installed one of this name."""
+    """Return the plugin at a path, loaded without others; or else the installed plugin of this name."""
     if not Path(target).exists() and "/" not in target and not target.endswith(".py"):
         return open_to_list(options).catalog.plugin(target)
     standard.set_apart()
@@ -265,7 +265,7 @@ def _load(target: str, options: Options) -> Plugin:
 
 
 def _relative(place: str) -> str:
-    """Return a file and line relative to the current folder, if it is below that."""
+    """Return a file and line, relative to the current folder if the file is in it."""
     relative = os.path.relpath(place)
     return place if relative.startswith("..") else relative
 

@@ -20,7 +20,7 @@ Entry = dict[str, Any]
 
 COLUMNS = ("time", "run", "path", "account", "effect", "status", "ms", "error")
 LENGTH_OF_YEAR, LENGTH_OF_RUN = len("2026-"), 4
-"""A terminal shows times without the year, and the beginning of a run's id."""
+"""The parts of times and run ids that a terminal shows: no year, and only the beginning of an id."""
 STATUSES = ("ok", "failed", "refused", "unknown")
 TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
 
@@ -36,7 +36,9 @@ TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
     ),
 )
 @click.argument("file", required=False, type=click.Path(), metavar="[FILE|-]")
-@click.option("--path", metavar="PATH", help="Only calls of this function or integration, as call takes it.")
+@click.option(
+    "--path", metavar="PATH", help="Only calls of this function or integration, such as render2.list_services."
+)
 @click.option(
     "--account", metavar="NAME", help="Only calls with this account, such as production or render2.production."
 )
@@ -45,7 +47,7 @@ TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
     "--status", type=click.Choice(["ok", "failed", "refused", "unknown"]), help="Only calls that ended like this."
 )
 @click.option("--run", metavar="ID", help="Only calls of this run; the beginning of its id is enough.")
-@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N calls.")
 @click.option("--totals", is_flag=True, help="Show totals for each function and account.")
 @click.option("-v", "--verbose", is_flag=True, help="Show arguments, the script, and who allowed each call.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the arguments of each call.")
@@ -61,9 +63,9 @@ def command(
     verbose: bool,  # noqa: FBT001 - the value of an option
     as_json: bool,  # noqa: FBT001 - the value of an option
 ) -> None:
-    """Show the calls that a journal holds, the oldest first.
+    """Show the calls in a journal, the oldest first.
 
-    FILE is what --journal was given, or - for standard input; by default the journal that is kept in your state folder.
+    FILE is a journal written with --journal, or - for standard input; by default the journal in your state folder.
 
     It includes refused calls, for which nothing was sent. Incomplete lines are left out.
     """
@@ -92,7 +94,7 @@ def read_journal(file: str | None) -> list[Entry]:
         file: Its path, ``-`` for standard input, or None for the default journal.
 
     Raises:
-        UsageError: It cannot be read, or no call was noted yet.
+        UsageError: It cannot be read, or no call was recorded yet.
     """
     path = journal_file() if file is None else file
     try:
@@ -100,7 +102,7 @@ def read_journal(file: str | None) -> list[Entry]:
             return [*_read(lines)]
     except OSError as error:
         if file is None and isinstance(error, FileNotFoundError):
-            raise UsageError(f"No call was noted yet: there is no journal {path}") from None
+            raise UsageError(f"No call was recorded yet: there is no journal {path}") from None
         raise UsageError(f"The journal {path} cannot be read: {error.strerror}") from None
 
 
@@ -114,7 +116,7 @@ def _read(lines: Iterable[bytes]) -> Iterator[Entry]:
             yield entry
     if broken:
         others = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-        console.warn(f"left out, since it is not a whole record: line {broken[0]}{others}")
+        console.warn(f"left out, since it is not a complete record: line {broken[0]}{others}")
 
 
 def _parse(line: bytes) -> Entry | None:
@@ -149,7 +151,7 @@ def _why_none(entries: list[Entry], given: dict[str, str]) -> str:
             known = sorted({name for entry in entries for name in _names(entry, option)[:2]})
             hint = did_you_mean(value, known)
             return f"no call has the {option} {value!r}" + (f" ({hint})" if hint else "")
-    return "no call fits all of these"
+    return "no call fits all of these options"
 
 
 def _row(entry: Entry) -> list[str]:
@@ -160,7 +162,7 @@ def _row(entry: Entry) -> list[str]:
 
 
 def _paragraph(entry: Entry) -> str:
-    """Return a call with all that is known of it, a line for each argument."""
+    """Return all details of a call as lines, one for each argument."""
     cells = [str(entry.get("time", ""))[:19].replace("T", " "), _cell(entry.get("run")), entry["path"]]
     cells += [
         f"[{_cell(entry.get('account')) or '?'}, {_cell(entry.get('effect')) or '?'}]",

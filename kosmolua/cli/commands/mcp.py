@@ -59,12 +59,12 @@ def command(address: str | None, workers: int, options: Options) -> None:
             from kosmolua.mcp.pipes import are_pipes
 
             if standard.is_typed:
-                console.complain("serving on standard input, for a client that starts this; Ctrl-C leaves")
+                console.complain("serving on standard input, for a client that starts this program; Ctrl-C ends it")
             _collect_from_here()
             if are_pipes(standard.input, standard.output):
                 stdio.serve(handlers, (standard.input, standard.output), complain=console.complain)
             else:
-                with standard.given_back():  # the protocol's library keeps them apart itself
+                with standard.given_back():  # the protocol's library protects them itself
                     stdio.serve(handlers, None, complain=console.complain)
         else:
             from kosmolua.mcp import http
@@ -75,6 +75,6 @@ def command(address: str | None, workers: int, options: Options) -> None:
 
 
 def _collect_from_here() -> None:
-    """Collect garbage from now on, but never walk what the start has made: nearly all of it stays."""
+    """Turn garbage collection on, but exclude the objects that exist now, nearly all of which are permanent."""
     gc.freeze()
     gc.enable()

@@ -59,7 +59,7 @@ def command(options: Options) -> int:
 
 @contextmanager
 def _reader(conversation: Conversation) -> Iterator[Reader]:
-    """Yield the reader of chunks: the best one that the terminal and the installed packages allow."""
+    """Yield the best reader of chunks that the terminal and the installed packages allow."""
     if not (standard.is_typed and standard.is_shown):
         yield Lines(piped_line, conversation.is_whole)
         return

@@ -31,8 +31,8 @@ def command(file: str, script: str | None, kept: Kept, options: Options) -> int:
 
     FILE is a recording, or the beginning of the id of a run whose recording is in your state folder, or that of a
     tenant's run. There is no network, no account and no waiting; output, calls and result are those of the recorded
-    run, and so is the exit status. A script that asks for what was not recorded ends there, with code diverged and exit
-    status 1.
+    run, and so is the exit status. If the script asks for something that was not recorded, it ends with code diverged
+    and exit status 1.
     """
     with kept.opened(options.accounts) as store:
         recording = recordings.find(file, store)

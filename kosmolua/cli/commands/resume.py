@@ -25,7 +25,7 @@ _NUMBERS = re.compile(r"\d+(,\d+)*")
 
 
 class Resume(Command):
-    """The command; ``--approve`` and ``--deny`` mean all calls that wait if no number follows."""
+    """The command. ``--approve`` and ``--deny`` without numbers mean all calls that wait."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line."""
@@ -33,7 +33,7 @@ class Resume(Command):
 
 
 def _with_numbers(words: Sequence[str]) -> Iterator[str]:
-    """Yield a command line in which ``--approve`` has a value, and ``--deny`` with numbers an option of its own."""
+    """Yield a command line in which ``--approve`` always has a value, and ``--deny`` with numbers is another option."""
     following = [*words[1:], "--"]
     for word, after in zip(words, following, strict=False):
         has_numbers = _NUMBERS.fullmatch(after) is not None
@@ -60,19 +60,19 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 
 
 class Done(click.ParamType):  # type: ignore[type-arg]
-    """The number of a call, or several, or one with what the script gets."""
+    """The number of a call, or several numbers, or one number with the result for the script."""
 
     name = "N[=JSON]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the numbers, each with a value."""
+        """Return the results for the script, by number."""
         numbers, equals, text = str(value).partition("=")
         if not _NUMBERS.fullmatch(numbers):
             self.fail(f"{value!r} does not begin with the number of a call.", param, ctx)
         try:
             given = json.loads(text) if equals else None
         except ValueError:
-            self.fail(f"what follows {numbers}= is not JSON.", param, ctx)
+            self.fail(f"the text after {numbers}= is not JSON.", param, ctx)
         return {int(each): given for each in numbers.split(",")}
 
 
@@ -93,7 +93,7 @@ class Done(click.ParamType):  # type: ignore[type-arg]
 @click.option("--approve", multiple=True, type=Numbers(), help="Allow these calls of a paused run, or all that wait.")
 @click.option("--deny-calls", multiple=True, type=Numbers(), hidden=True)
 @click.option(
-    "--done", multiple=True, type=Done(), help="Take a write that was under way for done; the script gets JSON."
+    "--done", multiple=True, type=Done(), help="Count a write that was under way as done; the script gets JSON."
 )
 @click.option("--again", multiple=True, type=Numbers(), help="Send a write that was under way again.")
 @tenant_options
@@ -110,11 +110,12 @@ def command(
 ) -> int:
     """Go on with a recorded run where it was ended.
 
-    FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. What is recorded
-    is answered from it, the rest goes live and is appended. A write that is recorded as done is never sent again; one
-    that was under way is shown, and --done or --again says what to do with it. A paused run goes on with --approve or
-    --deny, both followed by numbers of calls or by nothing, for all. Limits are the recorded ones, unless options raise
-    them. A tenant's run has the accounts and permissions that the accounts file gives to the tenant.
+    FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. Recorded
+    calls are answered from it; all others are made live and appended. A write that is recorded as done is never
+    sent again; one that was under way is shown, and --done or --again decides about it. A paused run goes on
+    with --approve or --deny, followed by numbers of calls, or by nothing for all. Limits are the recorded
+    ones, unless options raise them. A tenant's run has the accounts and permissions that the accounts file
+    gives to the tenant.
     """
     decided: dict[str, Any] = {"approve": _numbers(approve), "deny": _numbers(deny_calls), "again": _numbers(again)}
     decided["done"] = {number: value for each in done for number, value in each.items()}
@@ -134,7 +135,7 @@ def _resume(
         given |= {"name": name, "check": not options.no_check}
 
     def run(**callbacks: Any) -> Outcome:
-        # A person at the terminal is asked about what was not decided by number.
+        # A person at the terminal is asked about calls whose numbers were not given.
         asks = callbacks.pop("approve", None)
         with _runtime(recording, kept, store, options, asks) as runtime:
             given["allow"] = granted(store, runtime) if kept.tenant else ()
@@ -144,7 +145,7 @@ def _resume(
 
 
 def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, asks: Approve | None) -> Runtime:
-    """Return the runtime that goes on with a recording: of the tenant, or with what the options name."""
+    """Return the runtime that goes on with a recording: the tenant's, or one with the options of the command line."""
     if kept.tenant is None:
         return open_runtime(options, approve=asks)
     simulate = bool(options.simulate or recording.header["host"]["simulate"])

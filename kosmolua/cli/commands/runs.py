@@ -19,12 +19,12 @@ from kosmolua.limits import parse_duration
 
 COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes")
 OF_TENANT = ("run", "time", "script", "mode", "status", "waiting", "client")
-"""The columns of a tenant's runs, which are in its store, where the journal has the user's."""
+"""The columns in a list of a tenant's runs, which comes from its store. The user's list comes from the journal."""
 DEFAULT_RUNS = 20
 
 
 class Runs(Group):
-    """The command; a word that names no subcommand is the journal to list."""
+    """The command. A word that names no subcommand is the journal to list."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line."""
@@ -63,11 +63,12 @@ def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None
     """List the latest runs that made calls, the oldest first.
 
     FILE is a journal; by default the one that is kept in your state folder. A run's id is for kosmolua journal --run,
-    and for kosmolua runs show if it was recorded. With --tenant, the recorded runs of a tenant of kosmolua serve.
+    and for kosmolua runs show if it was recorded. With --tenant, the list has the recorded runs of a tenant of kosmolua
+    serve.
     """
     if kept.tenant:
         if file:
-            raise UsageError("A journal and --tenant cannot be listed at once")
+            raise UsageError("A journal and --tenant exclude each other")
         with kept.opened(options.accounts) as store:
             found = [asdict(each) for each in reversed(store.runs(limit=last))]
         _print(found, OF_TENANT, options)
@@ -92,11 +93,10 @@ def _print(runs: list[dict[str, Any]], columns: tuple[str, ...], options: Option
 @tenant_options
 @reading_options
 def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
-    """Show the calls of a recorded run, with their numbers, as --approve, --done and --again take them.
+    """Show the calls of a recorded run, with the numbers that --approve, --done and --again take.
 
     RUN is a recording, or the beginning of the id of a run whose recording is in your state folder, or that of a
-    tenant's run. A bar is the time
-    of a call; what writes is green, what destroys or failed is red.
+    tenant's run. A bar shows the time of a call: green for one that writes, red for one that destroys or failed.
     """
     with kept.opened(options.accounts) as store:
         recording = recordings.find(file, store)
@@ -117,14 +117,14 @@ def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
 
 
 @command.command("prune", cls=Command)
-@click.option("--keep", metavar="AGE", help="Keep what is younger, such as 7d [30d].")
+@click.option("--keep", metavar="AGE", help="Keep recordings younger than this, such as 7d [30d].")
 @tenant_options
 @listing_options
 def prune(keep: str | None, kept: Kept, options: Options) -> None:
     """Remove recordings that are older than [kosmolua.recordings] keep of the accounts file.
 
-    Those in your state folder, or those of a tenant. That happens by itself once a day, after a recorded run. A
-    recording that a run writes just now stays, and one that waits for an approval.
+    They are in your state folder, or belong to a tenant. This also happens once a day, after a recorded run. Recordings
+    that are being written, or that wait for an approval, are kept.
     """
     try:
         seconds = parse_duration(keep) if keep else None

@@ -14,10 +14,10 @@ from kosmolua.schema.names import SCRIPTS
 @click.command("scripts", cls=Command, epilog=examples("kosmolua scripts", "kosmolua scripts --scripts ./lua --json"))
 @listing_options
 def command(options: Options) -> int:
-    """List the scripts that others find in app.scripts, with what they take and whether they only read.
+    """List the scripts that others can call in app.scripts, with their parameters, and whether they only read.
 
-    They are the .lua files of the folder scripts beside accounts.toml, or of --scripts. A script that is not proved to
-    read only counts as one that writes. The exit status is 1 if one of them cannot be read.
+    They are the .lua files of the folder scripts beside accounts.toml, or of --scripts. A script counts as one that
+    writes, unless the check proves that it only reads. The exit status is 1 if one of them cannot be read.
     """
     with open_to_list(options) as runtime:
         scripts = runtime.scripts

@@ -1,4 +1,4 @@
-"""``kosmolua serve``: serve many over HTTP, each with accounts of its own."""
+"""``kosmolua serve``: serve several tenants over HTTP, each with accounts of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     name = "S"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the seconds, or refuse the value with a sentence."""
+        """Return the seconds, or report why the value is wrong."""
         try:
             seconds = parse_duration(str(value))
         except ValueError as error:
@@ -43,7 +43,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     "address",
     metavar="HOST:PORT|unix:PATH",
     default=DEFAULT_ADDRESS,
-    help=f"Where to listen [{DEFAULT_ADDRESS}].",
+    help=f"The address to listen on [{DEFAULT_ADDRESS}].",
 )
 @click.option(
     "--drain",
@@ -57,19 +57,20 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     type=click.IntRange(min=1),
     metavar="N",
     default=1,
-    help="Processes behind the address, for many tenants; each tenant lives in one of them [1].",
+    help="Processes that share the address; each tenant is served by one of them [1].",
 )
 @hosting_options
 def command(address: str, drain: float, processes: int, options: Options) -> None:
-    """Serve many over HTTP: agents at /mcp, people with a page.
+    """Serve several tenants over HTTP: agents at /mcp, people on web pages.
 
-    Who is served stands in [tenants.NAME] of the accounts file: the token, the accounts, what is allowed at most.
+    Each section [tenants.NAME] of the accounts file describes a tenant: its token, its accounts, and the most it may
+    do.
     """
     for library in ("mcp", "prometheus_client", "jwt", "jinja2", "authlib"):
         if not find_spec(library):
             raise ConfigError(f"The server needs the package {library}", hint="pip install 'kosmolua[serve]'")
     if processes > 1 and not hasattr(os, "fork"):
-        raise UsageError("This system has no processes that share an address", hint="leave out --processes")
+        raise UsageError("On this system, processes cannot share an address", hint="leave out --processes")
     standard.set_apart()
     with _counting_together(processes):
         from kosmolua.mcp.log import log_in_sentences
@@ -95,7 +96,7 @@ def command(address: str, drain: float, processes: int, options: Options) -> Non
 
 @contextmanager
 def _counting_together(processes: int) -> Iterator[None]:
-    """Give several processes a folder in which they count together; the library looks for it when it is imported."""
+    """Give several processes a folder for common metrics; the library reads its variable when it is imported."""
     if processes == 1:
         os.environ.pop(COUNTS, None)
         yield

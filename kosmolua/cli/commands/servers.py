@@ -1,4 +1,4 @@
-"""``kosmolua servers``: list, add, check and remove MCP servers, and take over those of other clients."""
+"""``kosmolua servers``: list, add, check and remove MCP servers, and import those of other clients."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from kosmolua.secret import looks_like_key
 def command(context: click.Context, options: Options) -> None:
     """List the MCP servers whose tools are functions under app.mcp.
 
-    They are the sections [mcp.NAME] of the accounts file. Listing starts none.
+    They are the sections [mcp.NAME] of the accounts file. Listing them starts no server.
     """
     context.obj = options
     if context.invoked_subcommand:
@@ -80,9 +80,11 @@ def _summary(entry: dict[str, Any]) -> str:
 @click.argument("name")
 @click.argument("words", nargs=-1, metavar="[-- COMMAND [ARGUMENT]...]")
 @click.option("--url", metavar="URL", help="The address of a server that is reached over HTTP.")
-@click.option("--env", "env", multiple=True, metavar="NAME=SOURCE", help="A variable: NAME=env:VAR, file:PATH or text.")
-@click.option("--header", "headers", multiple=True, metavar="NAME=SOURCE", help="A header, with the same sources.")
-@click.option("--yes", "-y", is_flag=True, help="Add it without asking.")
+@click.option(
+    "--env", "env", multiple=True, metavar="NAME=SOURCE", help="A variable: NAME=env:VAR, NAME=file:PATH or NAME=TEXT."
+)
+@click.option("--header", "headers", multiple=True, metavar="NAME=SOURCE", help="A header, in the same form.")
+@click.option("--yes", "-y", is_flag=True, help="Add the server without asking.")
 @listing_options
 @click.pass_obj
 def add(
@@ -123,7 +125,7 @@ def add(
 @listing_options
 @click.pass_obj
 def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
-    """Start each server and show what it offers now."""
+    """Start each server and show its current tools."""
     options = options.over(earlier)
     status = 0
     entries = []
@@ -168,7 +170,7 @@ def remove(earlier: Options, name: str, options: Options) -> None:
 @command.command("import")
 @click.argument("client", type=click.Choice([*CLIENTS]))
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--yes", "-y", is_flag=True, help="Add them without asking.")
+@click.option("--yes", "-y", is_flag=True, help="Add the servers without asking.")
 @listing_options
 @click.pass_obj
 def import_(
@@ -178,9 +180,9 @@ def import_(
     yes: bool,  # noqa: FBT001 - the value of an option
     options: Options,
 ) -> None:
-    """Write the servers of another client's FILE into the accounts file, after their commands were shown.
+    """Write the servers of another client's FILE into the accounts file, after showing their commands.
 
-    None is started. One whose name is taken already is left out.
+    No server is started. A server whose name is taken already is left out.
     """
     options = options.over(earlier)
     with open_to_list(options) as runtime:
@@ -237,10 +239,10 @@ def _keep(file: Path, name: str, table: Table) -> None:
 
 
 def _refuse_secrets(table: Table) -> None:
-    """Refuse a credential among the arguments of a command: every user of the machine can read those."""
+    """Refuse a command with a credential among its arguments, since every user of the machine can read them."""
     for word in table.get("args", ()):
         if looks_like_key(word.rpartition("=")[2]) and "/" not in word:
             raise UsageError(
-                "One of the arguments looks like a credential, and every user of this machine can read those "
+                "One of the arguments looks like a credential, and every user of this machine can read it "
                 "(pass it as --env NAME=env:VARIABLE)"
             )

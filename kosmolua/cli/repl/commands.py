@@ -18,7 +18,7 @@ MAX_FILES = 200
 
 
 def is_command(chunk: str) -> bool:
-    """Return True if a chunk is a command, and not a label of Lua."""
+    """Return True if a chunk is a command and not a Lua label."""
     return chunk.startswith(":") and not chunk.startswith("::")
 
 
@@ -48,7 +48,7 @@ class Commands:
     Args:
         runtime: The runtime of its session.
         load: Runs a file as a chunk.
-        record: Begins to record the session, in a file if it is named, or ends that.
+        record: Begins to record the session, in a file if one is named; or ends the recording.
         reset: Begins a new session.
         calls: Returns the calls of the session, as outcomes have them.
         for_people: Whether commands may show text for people; with ``--json`` they may not.
@@ -73,19 +73,19 @@ class Commands:
         self._table = {
             "doc": Command("PAGE", "Read a page of the documentation; without one, list the pages.", self._doc),
             "search": Command("WORDS", "Find pages.", self._search),
-            "accounts": Command("", "List the accounts and what each may do.", self._accounts),
+            "accounts": Command("", "List the accounts and their permissions.", self._accounts),
             "calls": Command("", "List the calls of this session.", self._list_calls),
             "limits": Command("", "List the limits of each chunk.", self._limits),
             "load": Command("FILE", "Run a file in this session.", self._load_file, shows=False),
-            "record": Command("[FILE]", "Record the session from here on, or end that.", self._record_in, shows=False),
+            "record": Command("[FILE]", "Begin to record the session, or end it.", self._record_in, shows=False),
             "reset": Command("", "Forget all state.", lambda _: self._reset(), shows=False),
-            "help": Command("", "Explain this.", self._help),
+            "help": Command("", "Show this help.", self._help),
             "quit": Command("", "Leave, as Ctrl-D does.", _leave, shows=False),
         }
 
     @property
     def names(self) -> dict[str, str]:
-        """The commands as they are typed, each with its description."""
+        """The commands, with their colons, each with its description."""
         return {f":{name}": command.about for name, command in self._table.items()}
 
     def do(self, line: str) -> None:

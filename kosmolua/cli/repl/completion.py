@@ -31,8 +31,8 @@ class Candidate(NamedTuple):
 
     Args:
         text: The text to insert.
-        start: Where it begins, counted back from the cursor.
-        about: A few words on what it is.
+        start: Where the replaced text begins, counted from the cursor; not positive.
+        about: A short description.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Candidates:
 
     Args:
         catalog: The integrations under ``app``.
-        names: Returns the names in a table of the session; called once for each table until :meth:`forget`.
+        names: Returns the names in a table of the session. It is called once for each table until :meth:`forget`.
         commands: The commands of the REPL, each with its description.
         files: Returns the paths that begin with a text.
     """
@@ -64,7 +64,7 @@ class Candidates:
         self._known: dict[str, Names] = {}
 
     def forget(self) -> None:
-        """Forget the names in the session's tables; a chunk has run."""
+        """Forget the names in the session's tables, since a chunk has run."""
         self._known.clear()
 
     def of(self, text: str) -> list[Candidate]:

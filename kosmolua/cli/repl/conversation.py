@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 
 REMARKS = {
-    "restored": "the state is as it was before this chunk",
-    "lost": "the state is gone; a new session begins",
+    "restored": "the session's state is as it was before this chunk",
+    "lost": "the session's state is lost; a new session begins",
 }
 
 
 def show_answer(answer: Answer, name: str = CHUNK) -> None:
-    """Show the answer to a chunk: values on standard output, all else on standard error.
+    """Show the answer to a chunk: values on standard output, everything else on standard error.
 
     Args:
         answer: The answer.
@@ -79,7 +79,7 @@ def _on_screen(whole: bytes) -> bytes:
 
 MAX_NAMES = 5
 WORDS = {"exit": ":quit", "quit": ":quit", "help": ":help"}
-"""Words that other REPLs understand, and the commands that they mean here."""
+"""Words that are commands in other REPLs, and the commands for them here."""
 UNDER_APP = re.compile(rf"{APP}(\.\w+)*")
 
 
@@ -119,7 +119,7 @@ class Conversation:
         """Answer each chunk of a reader.
 
         Raises:
-            KeyboardInterrupt: The user interrupted chunks that are not typed.
+            KeyboardInterrupt: The user interrupted chunks that come from a pipe.
         """
         while (chunk := _next(reader)) is not None:
             try:
@@ -139,12 +139,12 @@ class Conversation:
             self._evaluate(_lua(chunk))
 
     def _command_meant(self, chunk: str) -> str | None:
-        """Return the command for a word of other REPLs, unless the session has a global of this name."""
+        """Return the command for a word of other REPLs, or None if the session has a global of this name."""
         word = chunk.strip().removesuffix("()")
         if word not in WORDS or self._options.json:
             return None
         kind = self._session.names().types.get(word)
-        is_free = kind is None or (word == "exit" and kind == "function")  # which every script has
+        is_free = kind is None or (word == "exit" and kind == "function")  # a function that every script has
         return WORDS[word] if is_free else None
 
     def _do(self, line: str) -> None:
@@ -175,7 +175,7 @@ class Conversation:
         self._known = after if is_kept else unchanged
 
     def _checked(self, source: str) -> Report | None:
-        """Return what a check finds in a chunk, or None if it is switched off or cannot be made."""
+        """Return the report of a check of a chunk, or None if the check is switched off or not possible."""
         if self._options.no_check:
             return None
         from kosmolua.lua.values import UNKNOWN
@@ -189,8 +189,8 @@ class Conversation:
                 found = [each._replace(line=each.line - 1) for each in report.findings]
                 report = report._replace(findings=found)
         except ConfigError:
-            return None  # the first call meets it too
-        return report if report.is_lua else None  # of other mistakes Lua itself says what they are
+            return None  # the first call will report it
+        return report if report.is_lua else None  # Lua itself reports other mistakes
 
     def _refuse(self, error: KosmoError, name: str) -> None:
         self._note(error)
@@ -245,7 +245,7 @@ class Conversation:
         self._evaluate(source.decode("utf-8", "surrogateescape"), name_of(path))
 
     def _record(self, path: Path | None) -> None:
-        """Begin to record the session, or end that and say where the recording is."""
+        """Begin to record the session, or end the recording and show where it is."""
         if recorder := self._session.recorder:
             if path:
                 raise UsageError(f"This session is recorded already, in {recorder.path}", hint=":record ends that")
@@ -259,10 +259,10 @@ class Conversation:
         console.complain(f"recording to {file}; :record ends it")
         if own:
             names = ", ".join(own[:MAX_NAMES]) + (" and others" if len(own) > MAX_NAMES else "")
-            console.complain(f"what was set before is not in it: {names} (:reset first makes one that stands alone)")
+            console.complain(f"the recording lacks what was set before: {names} (:reset first records everything)")
 
     def end_recording(self) -> None:
-        """End the recording of the session, if there is one, and say where it is."""
+        """End the recording of the session, if there is one, and show where it is."""
         recorder = self._session.recorder
         if recorder is None:
             return
@@ -288,7 +288,7 @@ def _recorded(path: str) -> Outcome:
 
 
 def _lua(chunk: str) -> str:
-    """Return a chunk with ``return`` in place of an equals sign before it, as Lua's own REPL does."""
+    """Return a chunk with ``return`` in place of a leading equals sign, as Lua's own REPL does."""
     return f"return {chunk[1:]}" if chunk.startswith("=") else chunk
 
 

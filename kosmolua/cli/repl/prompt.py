@@ -1,4 +1,4 @@
-"""The prompt with prompt_toolkit: several lines, colours, completion and history."""
+"""The prompt with prompt_toolkit: it has several lines, colours, completion and history."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Prompt:
             self._go_on(buffer)
 
     def _go_on(self, buffer: Buffer) -> None:
-        """Accept the chunk, or begin its next line."""
+        """Accept the chunk if it is complete; otherwise begin its next line."""
         surplus = surplus_indent(buffer.document.lines)
         if surplus:
             buffer.transform_current_line(lambda line: line[surplus:])
@@ -109,7 +109,7 @@ class _Completer(Completer):
 
 
 def _continuation(_: int, __: int, wraps: int) -> str:
-    """Return the prompt before a line; a wrapped one has none."""
+    """Return the prompt of a continuation line, or an empty one for a wrapped line."""
     return "" if wraps else NEXT
 
 
@@ -120,7 +120,7 @@ def indent_after(line: str) -> str:
 
 
 def surplus_indent(lines: Sequence[str]) -> int:
-    """Return the columns to remove from the last line, if it closes a block and was indented automatically."""
+    """Return how many columns to remove from the last line if it closes a block and was indented automatically."""
     if len(lines) < 2 or not _CLOSES.match(lines[-1]):
         return 0
     begun = indent_after(lines[-2])
@@ -129,7 +129,7 @@ def surplus_indent(lines: Sequence[str]) -> int:
 
 
 def signature(function: Function) -> str:
-    """Return the parameters of a function with their types, and what it does, on one line."""
+    """Return a function's parameters with their types, its summary and its effect, on one line."""
     parameters = [
         f"{each.name}{'' if each.required else '?'}: {luacats.label(each.type)}" for each in function.parameters
     ]

@@ -43,7 +43,7 @@ class Lines:
         self._is_whole = is_whole
 
     def read(self) -> str | None:
-        """Return the next chunk, or None at the end; the last one may be unfinished."""
+        """Return the next chunk, or None at the end. The last chunk may be unfinished."""
         chunk = ""
         while line := self._next_line(NEXT if chunk else FIRST):
             chunk += line
@@ -72,7 +72,7 @@ class TypedLines(Lines):
 
 
 def piped_line(_: str) -> str:
-    """Return the next line of standard input; bytes that are not UTF-8 are kept."""
+    """Return the next line of standard input. Bytes that are not UTF-8 are kept."""
     return standard.read_line().decode("utf-8", "surrogateescape")
 
 
@@ -123,5 +123,5 @@ def _complete_with(readline: ModuleType, candidates: Candidates) -> None:
 
 
 def _replacements(candidates: Candidates, text: str, word: str) -> list[str]:
-    """Return the replacements of a word; a candidate may replace only the last part of it."""
+    """Return the replacements of a word. A candidate may replace only the last part of the word."""
     return [word[: len(word) + each.start] + each.text for each in candidates.of(text)]

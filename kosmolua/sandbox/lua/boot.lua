@@ -3,17 +3,21 @@
 -- The prelude captures all functions that it needs in locals. Then the real globals are emptied, and the script gets an
 -- environment of copies.
 
-local python_bridge, sources = ...
+local python_bridge = ...
 
-local error, load, next, rawset, type, xpcall = error, load, next, rawset, type, xpcall
+local error, load, next, rawget, rawset, setmetatable, type, xpcall =
+  error, load, next, rawget, rawset, setmetatable, type, xpcall
 local find, format, match, sub = string.find, string.format, string.match, string.sub
-local pcall, pack, unpack = pcall, table.pack, string.unpack
+local ipairs, pcall, pack, unpack = ipairs, pcall, table.pack, string.unpack
 local running = coroutine.running
 local randomseed, tointeger = math.randomseed, math.tointeger
 local collectgarbage = collectgarbage
 
 local MAX_MESSAGE = 16 * 1024
 local MAX_INPUT_DEPTH = 1000
+---The modules with state of a run, which has to be reset if they are loaded.
+local OF_ONE_RUN = { "requests", "tree", "secrets" }
+local ASKS_TIME, IS_RECORDED, IS_PLANNED = 1, 2, 4
 
 ---Is put before a script's source. A function with a variable to close makes no tail calls, so that the line of a
 ---`return f()` is known.
@@ -35,17 +39,37 @@ local function answer(ok, ...)
   end
 end
 
--- A garbage collection also marks the prelude, 250 KiB. With Lua's default pause of 200, a script that makes much garbage
--- and keeps little spends most of its time on that. So the pause is the longest possible until Lua holds MUCH KiB.
-local LONG_PAUSE, PAUSE, MUCH = 1000, 400, 8 * 1024
-collectgarbage("setpause", LONG_PAUSE)
+---The KiB from which on Lua's memory is collected more often.
+local MUCH = 8 * 1024
+
+collectgarbage("stop") -- until the prelude is loaded
 
 ---The limits that the host sets for each run.
 local limits = {}
 local script_name
 
----The table that the modules of the prelude share. Each module finds there what earlier modules returned, by their names.
-local host = { limits = limits, OPENING = OPENING }
+---The globals of the prelude's modules. No script can reach this table.
+local natives = {}
+for name, value in next, _G do
+  natives[name] = value
+end
+natives.python = nil
+
+---The table that the modules of the prelude share, with the modules by their names. A module is loaded on first access.
+---Few scripts need all modules, and a module that is not loaded costs no time in boot, garbage collections or forks.
+local host = setmetatable({ limits = limits, OPENING = OPENING }, {
+  __index = function(host, name)
+    local source = host.bridge("module", name)
+    host.bridge("rearm")
+    local module, problem = load(source, "=[host]", "bt", natives)
+    if not module then
+      error(problem, 0)
+    end
+    local made = module(host)
+    rawset(host, name, made)
+    return made
+  end,
+})
 
 ---Calls a verb of the process, see `Verbs` in `vm.py`, and returns its answer.
 ---@param verb string
@@ -53,7 +77,8 @@ local host = { limits = limits, OPENING = OPENING }
 ---@return string?
 function host.bridge(verb, ...)
   if collectgarbage("count") > MUCH then
-    collectgarbage("setpause", PAUSE)
+    collectgarbage("generational", 100, 300)
+    collectgarbage("setpause", 400)
   end
   return answer(pcall(call_python, verb, ...))
 end
@@ -71,17 +96,8 @@ function host.compile(source, chunk)
   return load(opening .. source, chunk, "t", host.env.globals)
 end
 
-for _, name in ipairs({
-  "memory", "registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts", "recorded", "placeholders", "session",
-}) do
-  host[name] = sources[name] and load(sources[name], "=[host]")(host)
-end
-
-local bridge, compile, session = host.bridge, host.compile, host.session
-local errors, hints, inspect, memory, requests = host.errors, host.hints, host.inspect, host.memory, host.requests
-local strings, traceback = host.strings, host.traceback
-local decode, encode_each = host.decode.decode, host.encode.encode_each
+local bridge, compile = host.bridge, host.compile
+local clocks, memory, requests, traceback = host.clocks, host.memory, host.requests, host.traceback
 local env, without_host = host.env.globals, host.env.without_host
 
 -- lupa looks for this name before each call from Python; nothing else is left of the real globals. For the names of
@@ -95,6 +111,7 @@ end
 globals.debug = false
 
 local function cut(message)
+  local strings = host.strings
   local shown = strings.head(message, MAX_MESSAGE)
   return strings.quote(strings.valid(shown) .. (#shown < #message and "... (cut)" or ""))
 end
@@ -102,8 +119,8 @@ end
 ---Sends the error that ended the script, and where it was raised if that is known.
 local function fail(value, line, frames, is_syntax)
   requests.stop_if_memory(value)
-  local call, code, message = errors.call_of(value), errors.own(value)
-  message = message or traceback.within_script(inspect.safely(hints.explain(value)))
+  local call, code, message = host.errors.call_of(value), host.errors.own(value)
+  message = message or traceback.within_script(host.inspect.safely(host.hints.explain(value)))
   local fields = '"error":{"message":' .. cut(message) .. (code and ',"code":' .. cut(code) or "")
   fields = fields .. (call and format(',"call":%d', call) or "")
   fields = fields .. (line and format(',"line":%d', line) or "") .. (is_syntax and ',"is_syntax":true' or "")
@@ -112,7 +129,7 @@ end
 
 ---Sends the values that the script returned.
 local function succeed(...)
-  local ok, encoded = pcall(encode_each, limits.max_result, limits.max_depth, pack(...), {})
+  local ok, encoded = pcall(host.encode.encode_each, limits.max_result, limits.max_depth, pack(...), {})
   if ok then
     return bridge("end", '"result":' .. encoded)
   elseif type(encoded) ~= "table" or not (encoded.problem or encoded.too_big) then
@@ -140,29 +157,41 @@ local function finish(ok, ...)
   fail(caught) -- there was no memory for the error handler
 end
 
----Prepares the VM for a script, or for a chunk of a session.
----@param settings string a JSON object: the `limits` that the prelude enforces, `asks_time`, `is_recorded`, `is_planned`,
----`input`, `params` and `secrets`
----@return table params
-local function prepare(chunk, settings)
-  script_name = chunk
-  traceback.watch(chunk)
-  host.app.forget()
-  memory.begin()
-  requests.begin()
-  bridge("rearm")
-  local given = decode(settings, MAX_INPUT_DEPTH)
-  for name, value in next, given.limits do
-    limits[name] = value
-  end
-  host.time.set_clocks(given.asks_time)
-  host.recorded.set(given.is_recorded)
-  requests.is_planned = given.is_planned
+---Sets the secrets and the input of a script, and returns its parameters.
+local function receive(given)
   host.secrets.set_names(given.secrets)
   if given.input ~= nil then
     rawset(env, "input", given.input)
   end
   return given.params
+end
+
+---Prepares the VM for a script, or for a chunk of a session.
+---@param settings string the limits that the prelude enforces and the flags, packed; then, if there are any, `input`,
+---`params` and `secrets` as JSON
+---@return table params
+local function prepare(chunk, settings)
+  script_name = chunk
+  traceback.watch(chunk)
+  for _, name in ipairs(OF_ONE_RUN) do
+    if rawget(host, name) then
+      host[name].begin()
+    end
+  end
+  memory.begin()
+  bridge("rearm")
+  local flags, position
+  limits.max_result, limits.max_arguments, limits.max_depth, flags, position = unpack("<i8i8i8B", settings)
+  clocks.set(flags & ASKS_TIME ~= 0)
+  local is_recorded = flags & IS_RECORDED ~= 0
+  if is_recorded ~= requests.is_recorded then
+    host.recorded.set(is_recorded)
+  end
+  requests.is_planned = flags & IS_PLANNED ~= 0
+  if position <= #settings then
+    return receive(host.decode.decode(sub(settings, position), MAX_INPUT_DEPTH))
+  end
+  return {}
 end
 
 local function reject(problem)
@@ -213,7 +242,7 @@ local function converse(source, chunk, settings, verb, seed)
   if seed ~= "" then
     randomseed(unpack("<i8i8", seed))
   end
-  local script, show = session[verb](source, chunk)
+  local script, show = host.session[verb](source, chunk)
   if not script then
     return reject(show)
   end
@@ -225,4 +254,19 @@ local function converse(source, chunk, settings, verb, seed)
   end
 end
 
-return run, converse
+---Loads modules in advance.
+local function preload(...)
+  for _, name in ipairs({ ... }) do
+    local _ = host[name]
+  end
+end
+
+-- The collector is generational: it does not walk the prelude again and again while a script makes garbage, and what is
+-- freed early is still in the processor's cache when it is used again. Young objects are collected when Lua holds three
+-- times as much as after the last time, and all when it holds eleven times as much. The pause is for when that frees too
+-- little, which it does not while a script keeps most of what it makes.
+collectgarbage("restart")
+collectgarbage("generational", 200, 1000)
+collectgarbage("setpause", 1000)
+
+return run, converse, preload

@@ -3,7 +3,6 @@
 local host = ...
 
 local arrays, null = host.registry.arrays, host.registry.null
-local new_shapes = host.shapes.new
 local error, next, setmetatable, tonumber = error, next, setmetatable, tonumber
 local byte, find, gsub, match, sub = string.byte, string.find, string.gsub, string.match, string.sub
 local concat = table.concat
@@ -332,11 +331,11 @@ end
 ---@return integer after the position after the value
 local function decode_at(text, position, depth)
   if #text >= MIN_TO_LEARN then
-    shapes = new_shapes(decode_value, scalar)
+    shapes = host.shapes.new(decode_value, scalar)
   else
     bytes_of_short = bytes_of_short + #text
     if bytes_of_short >= MIN_TO_LEARN then
-      shapes_of_short = shapes_of_short or new_shapes(decode_value, scalar)
+      shapes_of_short = shapes_of_short or host.shapes.new(decode_value, scalar)
     end
     shapes = shapes_of_short
   end

@@ -3,10 +3,10 @@
 local host = ...
 
 local bridge, is_taken = host.bridge, host.is_taken
-local hints, inspect, memory, requests, traceback = host.hints, host.inspect, host.memory, host.requests, host.traceback
+local memory, requests, traceback = host.memory, host.requests, host.traceback
 local host_tables = host.registry.host_tables
-local error, load, next, rawget, rawset, select, setmetatable, tostring, type =
-  error, load, next, rawget, rawset, select, setmetatable, tostring, type
+local error, ipairs, load, next, rawget, rawset, select, setmetatable, tostring, type =
+  error, ipairs, load, next, rawget, rawset, select, setmetatable, tostring, type
 local collectgarbage, huge, integer_or_float, tointeger = collectgarbage, math.huge, math.type, math.tointeger
 local find, format, gsub = string.find, string.format, string.gsub
 local concat, pack = table.concat, table.pack
@@ -43,20 +43,39 @@ local env = {
   utf8 = copy(utf8),
   string = copy(string, "dump"), -- Lua does not verify bytecode: altered bytecode can crash the VM
   coroutine = copy(coroutine),
-  os = host.time.os,
-  time = host.time.time,
-  base64 = host.codecs.base64,
-  hash = host.codecs.hash,
-  url = host.codecs.url,
-  csv = host.csv,
-  secrets = host.secrets.secrets,
+  os = host.clocks.os,
+  time = host.clocks.time,
   app = host.app.app,
-  json = host.json,
-  parallel = host.parallel,
-  regex = host.regex,
+  secrets = host.readonly.new(
+    "secrets",
+    function(key) return host.secrets.find(key) end,
+    function() return host.secrets.list() end
+  ),
   params = {},
 }
 env._G = env
+
+---Adds functions to a library whose module is loaded on the first call, since few scripts need it. Each function calls the
+---real one by a tail call, so that an error has the script's line.
+local function add(library, find_own, ...)
+  for _, name in ipairs({ ... }) do
+    local own
+    library[name] = function(...)
+      own = own or find_own()[name]
+      return own(...)
+    end
+  end
+  return library
+end
+
+env.json = add({ null = host.registry.null }, function() return host.json end, "decode", "encode", "array")
+env.parallel = add({}, function() return host.parallel end, "all", "map")
+env.regex = add({}, function() return host.regex end, "match", "match_all", "gsub", "split")
+env.csv = add({}, function() return host.csv end, "parse", "format")
+env.base64 = add({}, function() return host.codecs.base64 end, "encode", "decode")
+env.hash = add({}, function() return host.codecs.hash end, "sha256", "sha1", "md5", "hmac_sha256")
+env.url = add({}, function() return host.codecs.url end, "encode", "decode", "query")
+add(env.time, function() return host.time end, "parse", "format")
 
 -- The wrappers check arguments before Lua's C functions do, whose messages would point at this file, not at the script.
 
@@ -71,15 +90,15 @@ local function need(kind, position, name, value)
   end
 end
 
----Returns what a script catches. Ends the script if it reached the memory limit.
+---Returns an error in the form that a script catches, with a hint if there is one. Ends the script at the memory limit.
 local function explain(problem)
   requests.stop_if_memory(problem)
-  return hints.explain(traceback.within_script(problem))
+  return host.hints.explain(traceback.within_script(problem))
 end
 
 env.pcall, env.xpcall = memory.protected(explain)
 
----Returns the results of a thread that may have failed.
+---Returns the results of resuming or closing a coroutine, with the error explained if it failed.
 local function caught(ok, value, ...)
   if ok then
     return ok, value, ...
@@ -182,7 +201,7 @@ function env.collectgarbage(option, argument)
   return collectgarbage(option)
 end
 
----The lines of what calls functions of the host in the place of functions of C.
+---The lines of the wrappers that replace Lua's C functions.
 local PCALL, XPCALL = getinfo(env.pcall, "S"), getinfo(env.xpcall, "S")
 local GENERATOR = getinfo(memory.generator(create(error)), "S")
 
@@ -190,12 +209,12 @@ local function lies_in(place, line)
   return place.linedefined <= tointeger(line) and tointeger(line) <= place.lastlinedefined
 end
 
----Returns true if a frame is what `xpcall` calls a script's handler through.
+---Returns true if a frame is the function through which `xpcall` calls a script's handler.
 local function is_watching(frame)
   return frame ~= nil and frame.source == XPCALL.source and frame.func ~= env.xpcall and lies_in(XPCALL, frame.linedefined)
 end
 
----Returns a traceback without the host's frames, and as it would be without wrappers.
+---Returns a traceback without the host's frames, as Lua writes it for functions without wrappers.
 local function without_host(trace)
   trace = gsub(trace, "'xpcall'(\n\t%[host%]:(%d+):)", function(rest, line)
     return lies_in(PCALL, line) and "'pcall'" .. rest
@@ -204,6 +223,7 @@ local function without_host(trace)
     return lies_in(GENERATOR, line) and "\n\t[C]: in " .. (find(name, "<", 1, true) and "?" or name)
   end)
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'error'(\n\t%[host%]:)", "%1")
+  trace = gsub(trace, "(\n\t%[host%]:[^\n]*)\n\t%(%.%.%.tail calls%.%.%.%)", "%1")
   trace = gsub(trace, "\n\t%[host%]:[^\n]*", "")
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'xpcall'$", "")
   trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as Lua writes it for functions without wrappers
@@ -227,7 +247,7 @@ function env.exit(status)
   status = status == nil and 0 or status
   local whole = type(status) == "number" and tointeger(status)
   if not whole or whole < 0 or whole > 63 then
-    bad_argument(1, "exit", "an integer from 0 to 63 expected, got " .. inspect.safely(status))
+    bad_argument(1, "exit", "an integer from 0 to 63 expected, got " .. host.inspect.safely(status))
   end
   requests.exit(whole)
 end
@@ -266,9 +286,9 @@ end
 
 ---Prints values, joined by tabs. Tables are printed with their content.
 function env.print(...)
-  local parts = pack(...)
+  local display, parts = host.inspect.display, pack(...)
   for index = 1, parts.n do
-    parts[index] = inspect.display(parts[index])
+    parts[index] = display(parts[index])
   end
   bridge("print", concat(parts, "\t", 1, parts.n) .. "\n")
 end
@@ -278,7 +298,7 @@ end
 ---@param value T
 ---@return T
 function env.dump(value)
-  bridge("print", inspect.display(value) .. "\n")
+  bridge("print", host.inspect.display(value) .. "\n")
   return value
 end
 

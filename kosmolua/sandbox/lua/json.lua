@@ -2,13 +2,12 @@
 
 local host = ...
 
-local decode, encode = host.decode.decode, host.encode.encode
-local arrays, null = host.registry.arrays, host.registry.null
+local arrays = host.registry.arrays
 local error, pcall, rawget, type = error, pcall, rawget, type
 local format, huge = string.format, math.huge
 
 local MAX_DEPTH = 1000
-local json = { null = null }
+local json = {}
 
 local function raise(prefix, caught)
   if type(caught) ~= "table" or not (caught.position or caught.problem) then
@@ -26,7 +25,7 @@ function json.decode(text)
   if type(text) ~= "string" then
     error("json.decode needs a string, not a " .. type(text), 2)
   end
-  local ok, value = pcall(decode, text, MAX_DEPTH)
+  local ok, value = pcall(host.decode.decode, text, MAX_DEPTH)
   if not ok then
     raise("json.decode: ", value)
   end
@@ -42,7 +41,7 @@ end
 ---@return string
 function json.encode(value, options)
   local pretty = type(options) == "table" and rawget(options, "pretty")
-  local ok, text = pcall(encode, value, huge, MAX_DEPTH, pretty and "  " or nil)
+  local ok, text = pcall(host.encode.encode, value, huge, MAX_DEPTH, pretty and "  " or nil)
   if not ok then
     raise("json.encode: ", text)
   end

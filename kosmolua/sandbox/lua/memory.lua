@@ -1,9 +1,10 @@
--- The memory limit. It ends the script, whatever is closed on the way out of the failure.
+-- The memory limit. It ends the script, even if closing a variable raises another error or yields.
 --
--- Lua tells no message handler about this error. It closes variables first, and what a `__close` raises then takes the
--- error's place; one may yield as well, and never come back. But meanwhile Lua keeps the error on the stack, among the
--- values of the protected call that it ends at. So all protected calls are made here, by `xpcall`, and before anything
--- that a script can do while it closes, the stack is searched for the error. `load` is such a call too.
+-- Lua calls no message handler for a memory error. It closes variables first, and an error of a `__close` replaces the
+-- memory error; a `__close` may also yield and never continue. But meanwhile the memory error is still on the stack, among
+-- the values of the protected call that will return it. So this module makes all protected calls, by `xpcall`, and it
+-- searches the stack for the error before everything that a script can do while variables are closed. `load` is a
+-- protected call too.
 
 local host = ...
 
@@ -15,43 +16,43 @@ local find = string.find
 
 local ERROR = "not enough memory"
 
----The first value of a protected call that is not its own, which are its arguments and what it returns.
+---The index of the first value on a protected call's stack after its own: its arguments, and the values that it returns.
 local FIRST = 4
 
----How many frames are searched from the top. What is deeper costs time by the square of it.
+---How many frames are searched from the top. The time to search grows with the square of the depth.
 local MAX_FRAMES = 1000
 
----How many are searched from the bottom if the stack is deeper: where a protected call is, as a rule, in which a recursion
----has no end.
+---How many frames are searched from the bottom if the stack is deeper. If a recursion has no end, its protected call is
+---usually there.
 local BOTTOM = 32
 local NEAR_BOTTOM = 24
 
 local memory = {}
 
----The protected calls that the thread is in which runs now.
+---How many protected calls the running coroutine is in.
 local depth = 0
 
----The same of threads that wait inside one.
+---The same number for coroutines that were suspended inside a protected call.
 local depths = setmetatable({}, { __mode = "k" })
 
----Threads that are in a protected call, each of which waits for the next one, or for the running one.
+---The coroutines that are in a protected call. Each one has resumed the next, and the last one has resumed the running one.
 local outer = {}
 
----Threads that failed too far up to be searched, and so may hide the error.
+---Coroutines that failed at a depth that is not searched, so that their stack may hide the error.
 local unsearched = setmetatable({}, { __mode = "k" })
 
----True once the error is found.
+---True once the memory error was found.
 local is_spent = false
 
----Ends the script. Does not return.
+---Ends the script because of the memory limit. Does not return.
 function memory.stop()
   is_spent = true
   bridge("limit", "memory")
 end
 
----Searches some frames of a thread for the error.
----@param innermost? boolean whether the protected call that is left first is enough
----@return boolean? found nil if the frames end before the stack does, and nothing is found
+---Searches some frames of a coroutine for the memory error.
+---@param innermost? boolean whether to stop after the innermost protected call
+---@return boolean? found nil if it is not in these frames, but the stack has more frames
 local function search(thread, first, last, innermost)
   for level = first, last do
     local frame = getinfo(thread, level, "f")
@@ -74,7 +75,7 @@ local function search(thread, first, last, innermost)
   end
 end
 
----Returns about how many frames the running thread has, and not fewer.
+---Returns an upper bound of the number of frames of the running coroutine, which is nearly exact.
 local function count_frames()
   local least, most = 1, 2 * MAX_FRAMES
   while getinfo(most, "l") do
@@ -106,7 +107,7 @@ local function watch(problem)
   return problem
 end
 
----Ends the script if the error was found, or may be hidden by one that was raised too far up. Goes after what failed.
+---Ends the script if the memory error was found, or may be hidden in frames that were not searched. Call it after a failure.
 local function after_failure()
   if is_spent then
     memory.stop()
@@ -121,8 +122,8 @@ end
 
 memory.watch, memory.after_failure = watch, after_failure
 
----Returns a `pcall` and an `xpcall`.
----@param explain? fun(problem: any): any gives what they return for what was raised
+---Returns a `pcall` and an `xpcall` that do not catch the memory error.
+---@param explain? fun(problem: any): any converts the error that `pcall` returns
 ---@return function pcall, function xpcall
 function memory.protected(explain)
   local function left(ok, ...)
@@ -151,7 +152,7 @@ function memory.protected(explain)
     end
     depth = depth + 1
     return left(xpcall(f, function(problem)
-      local answer = (select(1, handler))(watch(problem)) -- so that a traceback has no name for it, as Lua has none
+      local answer = (select(1, handler))(watch(problem)) -- so a traceback has no name for it, as in Lua
       return answer
     end, ...))
   end
@@ -161,11 +162,11 @@ end
 
 memory.pcall = memory.protected()
 
----Ends the script if it closes something because of the limit, in any of its threads that are under way. Goes before what
----cannot be undone.
+---Ends the script if one of its active coroutines is closing variables because of the memory limit. Call it before an
+---effect that cannot be undone.
 function memory.check()
   local thread = running()
-  local found = is_spent or search(thread, 2, MAX_FRAMES)
+  local found = is_spent or search(thread, 4, MAX_FRAMES) -- this function and the one that calls it are the host's
   for index = 1, #outer do
     found = found or outer[index] ~= thread and search(outer[index], 0, MAX_FRAMES)
   end
@@ -174,12 +175,12 @@ function memory.check()
   end
 end
 
----Makes everything ready for a script, or for a chunk of a session.
+---Resets the state at the start of a script, or of a chunk of a session.
 function memory.begin()
   depth, outer = 0, { (running()) }
 end
 
----Goes after a thread was resumed: one that waits inside a protected call may be closing something.
+---Is called after a coroutine was resumed. If it has yielded inside a protected call, it may be closing a variable.
 local function settle(thread, before)
   depths[thread] = depth > 0 and depth or nil
   if depth > 0 and status(thread) == "suspended" and search(thread, 0, MAX_FRAMES) then
@@ -198,7 +199,7 @@ local function resumed(thread, before, ...)
   return ...
 end
 
----Resumes a thread as Lua's `coroutine.resume` does.
+---Resumes a coroutine, like Lua's `coroutine.resume`.
 function memory.resume(thread, ...)
   local before = depth
   if before > 0 then
@@ -208,17 +209,17 @@ function memory.resume(thread, ...)
   return resumed(thread, before, resume(thread, ...))
 end
 
----The variable that `close` closes and that has not returned: whether there is one.
+---True while `close` is calling a `__close` that has not returned.
 local is_closing = false
 
----Ends the script if a variable is closed because of the limit. Lua calls this within a thread that is closed: no
----protected call is there, but the error is what the variable's `__close` gets.
+---Ends the script if a variable is closed because of the memory limit. It is the hook of a coroutine that is being closed,
+---in which there is no protected call; but the variable's `__close` gets the error as an argument.
 local function watch_closing(event)
   if getinfo(3, "l") then
     return
   end
   is_closing = event ~= "return"
-  for step = 1, is_closing and -1 or 1, -2 do -- first the arguments that have a name, then the others
+  for step = 1, is_closing and -1 or 1, -2 do -- first the named arguments, then the others
     local index = step
     local name, value = getlocal(2, index)
     while name do
@@ -231,11 +232,11 @@ local function watch_closing(event)
   end
 end
 
----Closes a thread as Lua's `coroutine.close` does.
+---Closes a coroutine, like Lua's `coroutine.close`.
 function memory.close(thread)
   local current = status(thread)
   if current ~= "suspended" and current ~= "dead" then
-    return close(thread) -- which refuses
+    return close(thread) -- raises Lua's error
   end
   local before = is_closing
   is_closing = false
@@ -243,14 +244,14 @@ function memory.close(thread)
   local ok, problem = close(thread)
   sethook(thread)
   if is_closing and type(problem) == "string" and find(problem, "^attempt to call a ") then
-    memory.stop() -- what cannot be called was to be closed after one that failed
+    memory.stop() -- a value without a callable `__close` was to be closed after an error
   end
   is_closing = before
   depths[thread] = nil
   return ok, problem
 end
 
----Passes on what a generator failed with, as an error of the function that asked it.
+---Raises the error of a coroutine of `coroutine.wrap` in the function that called it.
 local function fail(thread, problem)
   if problem == ERROR then
     memory.stop()
@@ -271,10 +272,10 @@ local function generated(thread, before, ok, ...)
   fail(thread, (...))
 end
 
----Returns a function that resumes a thread, as the one that Lua's `coroutine.wrap` returns.
+---Returns a function that resumes a coroutine, like the one that Lua's `coroutine.wrap` returns.
 function memory.generator(thread)
   return function(...)
-    local _ <close> = nil -- so that the next line is no tail call, and a traceback has a name for this frame
+    local _ <close> = nil -- prevents a tail call below, so that a traceback has a name for this frame
     local before = depth
     if before > 0 then
       outer[#outer + 1] = running()

@@ -90,7 +90,7 @@ local function swap(list, name, present, other)
   end
 end
 
-local plain_pairs, plain_seed = env.pairs, env.math.randomseed
+local plain_pairs, plain_seed = pairs, randomseed
 
 ---Turns recording on or off, for a run or for a chunk of a session.
 local function set(is_recorded)

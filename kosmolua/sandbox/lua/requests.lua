@@ -3,9 +3,9 @@
 local host = ...
 
 local bridge, limits = host.bridge, host.limits
-local errors, memory, strings, traceback = host.errors, host.memory, host.strings, host.traceback
-local decode, decode_at, encode_each = host.decode.decode, host.decode.decode_at, host.encode.encode_each
+local memory, traceback = host.memory, host.traceback
 local null = host.registry.null
+-- Lua's own pcall: nothing of the script's runs while a frame is encoded or decoded, so the memory limit cannot be hidden.
 local error, next, pcall, select, setmetatable, type = error, next, pcall, select, setmetatable, type
 local format, match, tointeger = string.format, string.match, math.tointeger
 local concat, pack = table.concat, table.pack
@@ -99,9 +99,9 @@ end
 local function reply_of(line)
   local number, position = match(line, '^{"kind":"reply","id":(%d+),"ok":true,"value":()')
   if not number then
-    return decode(line, limits.max_depth + 1)
+    return host.decode.decode(line, limits.max_depth + 1)
   end
-  local value = decode_at(line, position, limits.max_depth)
+  local value = host.decode.decode_at(line, position, limits.max_depth)
   if value == null then
     value = nil
   end
@@ -215,7 +215,7 @@ function requests.ask(kind, fields)
     end
     return reply.secrets and host.secrets.put(value, reply.secrets) or value
   end
-  local problem = errors.mint(reply.error, number)
+  local problem = host.errors.mint(reply.error, number)
   traceback.note(problem)
   error(problem, 0)
 end
@@ -224,6 +224,7 @@ end
 ---@param where string the place in the arguments; empty for a whole argument
 ---@param problem string what is wrong there
 function requests.ask_amiss(kind, fields, where, problem)
+  local strings = host.strings
   local fault = format(',"fault":{"where":%s,"problem":%s}', strings.quote(strings.valid(where)), strings.quote(problem))
   return requests.ask(kind, fields .. fault)
 end
@@ -236,7 +237,7 @@ function requests.ask_with(kind, fields, ...)
     return requests.ask(kind, fields .. ',"args":[]')
   end
   local secrets, contents = {}, kind == "call" and {} or nil
-  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets, contents)
+  local ok, text = pcall(host.encode.encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets, contents)
   if ok then
     local handles = #secrets > 0 and ',"secrets":[' .. concat(secrets, ",") .. "]" or ""
     handles = handles .. (contents and #contents > 0 and ',"contents":[' .. concat(contents, ",") .. "]" or "")

@@ -2,14 +2,14 @@
 
 local host = ...
 
-local app, env, requests = host.app, host.env, host.requests
+local env, requests, tree = host.env, host.requests, host.tree
 local error, load, select = error, load, select
 
 ---Runs a script, and returns what it returns. Its calls carry the names of the scripts that lead to it.
 ---@param call { source: string, name: string, params: table, through: string[] } the host's answer
 local function run(call)
   local globals = env.fresh()
-  globals.app = app.tree(call.through)
+  globals.app = tree.tree(call.through)
   globals.params = call.params
   globals.arg = { [0] = call.name }
   local script, problem = load(host.OPENING .. call.source, "@" .. call.name, "t", globals)

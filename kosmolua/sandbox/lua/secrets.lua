@@ -1,10 +1,11 @@
--- The global `secrets`, and its handles: a handle stands for a secret, which a script can pass to functions but not read.
+-- The values of the global `secrets`. They are handles: a handle stands for a secret, which a script can pass to functions
+-- but not read.
 
 local host = ...
 
 local inspect, handles = host.inspect, host.registry.handles
 local host_tables = host.registry.host_tables
-local error, ipairs, next, setmetatable, type = error, ipairs, next, setmetatable, type
+local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
 local concat = table.concat
 
 local MASK = "***"
@@ -43,7 +44,8 @@ local function set_names(given)
   end
 end
 
-local function find(_, key)
+---Returns the handle of a secret by its name.
+local function find(key)
   local handle = named[key]
   if handle then
     return handle
@@ -52,21 +54,15 @@ local function find(_, key)
   error("there is no secret called " .. inspect.safely(key) .. " (" .. there .. ")", 2)
 end
 
-local secrets = setmetatable({}, {
-  __metatable = false,
-  __name = "secrets",
-  __index = find,
-  __newindex = function() error("secrets is read-only", 2) end,
-  __tostring = function() return "secrets" end,
-  __pairs = function()
-    local copy = {}
-    for _, name in ipairs(names) do
-      copy[name] = named[name]
-    end
-    return next, copy, nil
-  end,
-})
-host_tables[secrets] = {}
+---Returns the names of the user's secrets.
+local function list()
+  return names
+end
+
+---Forgets the names of the secrets, at the start of a run.
+local function begin()
+  names = {}
+end
 
 ---Puts handles of secrets into a value that came from the host, and returns the value.
 ---@param value any
@@ -87,4 +83,4 @@ local function put(value, places)
   return value
 end
 
-return { secrets = secrets, set_names = set_names, put = put }
+return { find = find, list = list, begin = begin, set_names = set_names, put = put }

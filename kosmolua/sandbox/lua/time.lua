@@ -1,42 +1,19 @@
--- The globals `time` and `os`: clocks, and times as text.
+-- The functions of the global `time` that read and write times as text.
 
 local host = ...
 
-local bridge, requests = host.bridge, host.requests
-local inspect = host.inspect
+local inspect, requests = host.inspect, host.requests
 local error, pcall, tonumber, type = error, pcall, tonumber, type
 local find, format, gsub, match = string.find, string.format, string.gsub, string.match
-local floor, integer_or_float, max, tointeger = math.floor, math.type, math.max, math.tointeger
-local own_clock, own_date, own_difftime, own_time = os.clock, os.date, os.difftime, os.time
+local floor, tointeger = math.floor, math.tointeger
+local own_date = os.date
 
 local DAY = 86400
 local EARLIEST, LATEST = -62167219200, 253402300799 -- the years 0000 to 9999
 local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 local EXPECTED = "RFC 3339 or ISO 8601, such as 2026-03-02T09:00:00Z"
 
----True if the host is asked for the time.
-local asks
-
-local function own_now()
-  local now = tonumber(bridge("time"))
-  bridge("rearm")
-  return now
-end
-
----Asks the host for the time of a clock.
----@param own number the time of this process's own clock
----@param clock "wall"|"cpu"
-local function ask(clock, own)
-  return requests.ask("time", format(',"clock":"%s","own":%.17g', clock, own))
-end
-
 local time = {}
-
----Returns the seconds since 1970 in UTC, with fractions. With `--simulate`, it is the time of the simulators.
----@return number
-function time.now()
-  return asks and ask("wall", own_now()) or own_now()
-end
 
 local function is_leap(year)
   return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
@@ -150,46 +127,4 @@ function time.format(seconds, pattern)
   return text
 end
 
-local asking = {}
-
-function asking.time(...)
-  local parts = ...
-  if parts == nil then
-    return floor(ask("wall", own_time()))
-  end
-  return own_time(...)
-end
-
-function asking.date(...)
-  local pattern, moment = ...
-  if moment == nil and (pattern == nil or type(pattern) == "string") then
-    return own_date(pattern or "%c", floor(ask("wall", own_time())))
-  end
-  return own_date(...)
-end
-
----The processor time of the process, in seconds, a moment before the script began: other scripts may have run before.
-local began = 0
-local MOMENT = 0.001
-
-local function clock()
-  return own_clock() - began
-end
-
-function asking.clock()
-  return ask("cpu", clock())
-end
-
-local library = { time = own_time, date = own_date, clock = clock, difftime = own_difftime }
-
----Sets whether the script's clocks ask the host. It is the same for all chunks of a session.
----@param asks_host boolean
-local function set_clocks(asks_host)
-  began = max(own_clock() - MOMENT, 0)
-  if asks == nil and asks_host then
-    library.time, library.date, library.clock = asking.time, asking.date, asking.clock
-  end
-  asks = asks_host
-end
-
-return { os = library, time = time, set_clocks = set_clocks }
+return time
