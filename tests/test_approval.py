@@ -427,7 +427,7 @@ def ask(open_terminal: Open, write: Write) -> Open:
             terminal.until("eny all calls")
             terminal.send("y\r")
             terminal.until(lambda: sum("The script wants" in line for line in terminal.everything()) == 2)
-            terminal.until(lambda: terminal.everything()[-1].endswith(("calls:", "whole:")))
+            terminal.until(lambda: terminal.everything()[-1].endswith(("calls:", "in full:")))
             yield terminal
 
     return ask
@@ -471,7 +471,7 @@ def test_a_long_argument_is_cut_and_can_be_shown_whole(ask: Open) -> None:
         assert "[s]how" in before
         terminal.send("s\r")
         terminal.until(lambda: "".join(terminal.everything()).count('the end"') == 2)
-        terminal.until(lambda: terminal.everything()[-1].endswith("whole:"))
+        terminal.until(lambda: terminal.everything()[-1].endswith("in full:"))
         assert "x" * 3000 in "".join(terminal.everything())
 
 

@@ -111,7 +111,7 @@ _SYNTAX = [
     (r"\bfunction\b.*\(.*=.*\)", "a parameter has no default: write x = x or 1 inside the function"),
     (
         r"\b(?!(?:if|elseif|while|until|and|or|not|return)\b)[A-Za-z_]\w*\s*\([^(){}=]*\b\w+\s*=(?!=)",
-        "arguments by name stand in a table, as in f({ name = value })",
+        "arguments by name are written in a table, as in f({ name = value })",
     ),
     (r"\)\s*\{|\belse\s*\{|^\s*\}", "Lua has no braces around blocks: write then or do, and end"),
     (r"\bif\b(?!.*\bthen\b)", "an if has then, and an end of its own"),

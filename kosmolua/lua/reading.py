@@ -105,7 +105,7 @@ class Reading:
         return leads_to_known_functions(self._root, self._scopes, lambda node: self._known.get(id(node)))
 
     def held(self) -> Held:
-        """Return the values that were found for variables that change, for another reading."""
+        """Return the values that were found for variables that change, for use when the script is read again."""
         return self._flow.held()
 
     def value(self, node: Node | None) -> Value:
@@ -417,7 +417,7 @@ class Reading:
         return whole is not None and any(map(whole.search, self._conditions))
 
     def _is_tested(self, node: Node) -> bool:
-        """Return True if a condition ensures that a name has a value, unless the name is one of another language."""
+        """Return True if a condition ensures that a name has a value, except for globals of other languages."""
         return node.text not in idioms.GLOBALS and self._is_guarded(node)
 
     def _value_unary_expression(self, node: Node) -> Value:

@@ -66,7 +66,7 @@ class Callee(NamedTuple):
         path: The path, in the form for the catalog.
         function: Its description.
         account: The account that the script names, ``default``, or ``*`` if it is computed.
-        may_have_changed: True if its parameters may have changed since, like those of a server's tools.
+        may_have_changed: True if its parameters may have changed since they were read, like those of a server's tools.
     """
 
     path: str
