@@ -318,7 +318,7 @@ def test_settings_that_are_not_plain_json_are_left_alone(tmp_path: Path, text: s
     """Nothing is written over what cannot be merged; the definitions are there, and the user is told what to add."""
     (tmp_path / ".luarc.json").write_text(text)
 
-    with pytest.raises(ConfigError, match=r"\.luarc\.json is as it was") as refused:
+    with pytest.raises(ConfigError, match=r"\.luarc\.json is unchanged") as refused:
         write_stubs(library_catalog(), tmp_path)
 
     assert json.loads(refused.value.hint or "") == SETTINGS

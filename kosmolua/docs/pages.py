@@ -170,7 +170,7 @@ FOR_PEOPLE = frozenset(NAMES) - frozenset(_FOR_SCRIPTS)
 """The guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {
     "accounts": ("In a script",),
-    "sandbox": ("What there is", "Calls at the same time", "What there is not"),
+    "sandbox": ("What there is", "Calls at the same time", "What is missing"),
 }
 """The sections that scripts need, for guides that also have other sections."""
 

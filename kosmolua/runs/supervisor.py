@@ -218,9 +218,9 @@ class Supervisor:
             self._close()
         if self._crash:
             raise self._crash
-        ending = Ending(error=self._error, usage=self._ending.usage if self._ending else None)
-        if self._ending and not self._error:
-            ending = self._ending
+        ending = self._ending or Ending()
+        if self._error:
+            ending = Ending(error=self._error, usage=ending.usage)
         if self._isolation is not None:
             ending.usage["isolation"] = self._isolation
         return ending
@@ -320,7 +320,8 @@ class Supervisor:
 
     def _next_wait(self) -> float:
         """Return the seconds to wait for mail. Stop the run at its wall limit unless its end is already in the mail."""
-        if not self._is_ending and not self._clock.left:
+        left = self._clock.left
+        if not self._is_ending and not left:
             for _ in range(len(self._mail)):
                 self._mail.do_next()
             if not self._is_ending:
@@ -328,7 +329,7 @@ class Supervisor:
             return 0.0  # the end that was in the mail may leave nothing to wait for
         if not self._is_ending:
             next_due = self._sleepers[0][0] - monotonic() if self._sleepers else MAX_WAIT
-            return min(self._clock.left, next_due, MAX_WAIT)
+            return min(left, next_due, MAX_WAIT)
         self._grace_ends = self._grace_ends or monotonic() + GRACE_TIMEOUT
         return max(self._grace_ends - monotonic(), POLL_INTERVAL)
 

@@ -33,6 +33,7 @@ REHEARSALS = 12
 SEED_SIZE = 16
 """Bytes that random numbers begin with."""
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_quote = json.encoder.encode_basestring_ascii
 REHEARSAL = REHEARSALS * protocol.frame(
     "job",
     source="return 1",
@@ -197,7 +198,8 @@ class Worker:
     def _print(self, text: bytes) -> None:
         allowed = text[: self._room]
         for start in range(0, len(allowed), PRINT_SIZE):
-            self._write(protocol.frame("print", text=protocol.to_text(allowed[start : start + PRINT_SIZE])))
+            quoted = _quote(protocol.to_text(allowed[start : start + PRINT_SIZE]))
+            self._write(b'{"kind":"print","text":%b}\n' % quoted.encode())
         self._room -= len(allowed)
         if len(allowed) < len(text):
             self._limit(b"output")

@@ -20,7 +20,7 @@ from support.servers import section, stdio
 
 from kosmolua import Runtime
 
-CALLS = 50
+CALLS = 200
 SCRIPT = f"local add = app.mcp.tools.add_up for i = 1, {CALLS} do add({{ terms = {{ i, 2 }} }}) end"
 
 

@@ -20,6 +20,7 @@ from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.clock import Until
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import NetworkError
+from kosmolua.protocol import Json
 
 T = TypeVar("T")
 RESTART_INTERVAL = 60.0
@@ -68,8 +69,8 @@ class Connections:
         tag: str = "",
         confirm: Confirm | None = None,
         sent: Callable[[], None] = lambda: None,
-    ) -> str:
-        """Send a request and return its result as JSON.
+    ) -> dict[str, Json]:
+        """Send a request and return its result as the protocol has it.
 
         Args:
             name: The name of the server.
@@ -88,7 +89,7 @@ class Connections:
             NotConfigured: It requires another credential.
         """
 
-        async def send() -> str:
+        async def send() -> dict[str, Json]:
             while True:
                 link = await self._connected(name, server)
                 if tag and method == "tools/call" and link.tags.get(params["name"]) != tag:

@@ -128,8 +128,8 @@ class Link:
             await asyncio.wait({self.task}, timeout=CLOSE_TIMEOUT)
             self.task.cancel()
 
-    async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> str:
-        """Send a request and return its result as JSON.
+    async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> dict[str, Json]:
+        """Send a request and return its result as the protocol has it.
 
         Raises:
             Gone: The connection was lost.
@@ -150,7 +150,7 @@ class Link:
             raise Gone(self.reason) from None
         finally:
             self._confirms.remove(confirm)
-        answer: str = result.model_dump_json(by_alias=True, exclude_none=True)
+        answer: dict[str, Json] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
         return answer
 
     async def _settle(self) -> None:

@@ -226,9 +226,12 @@ class Servers:
     def _sender(self, name: str) -> Callable[..., Response]:
         full_name = qualified(SERVERS, name)
 
+        from kosmolua.catalog.mcp_servers.tools import Answer, Question
+
         def carry(request: Request, *, until: Until | None, observe: Observe) -> Response:
             started = monotonic()
             is_sent = False
+            assert isinstance(request, Question)
 
             def sent() -> None:
                 nonlocal is_sent
@@ -239,7 +242,7 @@ class Servers:
                     full_name,
                     self.settings(name),
                     request.url.partition(f"//{full_name}/")[2],
-                    json.loads(request.content),
+                    request.params,
                     until=until or (lambda: started + START_TIMEOUT),
                     safe=request.safe,
                     tag=request.fields.get("If-Match", ""),
@@ -251,7 +254,7 @@ class Servers:
                     observe(Attempt(1, monotonic() - started, fault=type(error).__name__))
                 raise
             observe(Attempt(1, monotonic() - started, status=200))
-            return Response(200, body=answer.encode(), request=request)
+            return Answer(200, request=request, value=answer)
 
         return carry
 

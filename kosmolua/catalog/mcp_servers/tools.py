@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from kosmolua.catalog.mcp_servers import results
 from kosmolua.catalog.mcp_servers.cards import Card
-from kosmolua.http.messages import Request, Send
+from kosmolua.http.messages import Request, Response, Send
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.function import Effect, Function
@@ -24,6 +25,20 @@ EXTRA = "extra"
 """The parameter for arguments that a tool takes beside the named ones."""
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Question(Request):
+    """A request of the protocol, whose parameters are not made JSON on the way to what sends it."""
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer(Response):
+    """An answer of the protocol, whose result is not made JSON on the way from what sent the request."""
+
+    value: dict[str, Any] = field(default_factory=dict)
 
 
 def functions_of(server: str, card: Card) -> Iterator[Function]:
@@ -138,10 +153,10 @@ def ask(
         safe: True if the request changes nothing.
         tag: The :func:`digest` of the tool, which must not have changed; empty if that does not matter.
     """
-    body = json.dumps(params).encode()
     headers = {"If-Match": tag} if tag else {}
-    request = Request("POST", f"mcp://{server}/{method}", headers=headers, body=body, declared_safe=safe)
-    answer: dict[str, Any] = json.loads(send(request).body)
+    question = Question("POST", f"mcp://{server}/{method}", headers=headers, declared_safe=safe, params=params)
+    response = send(question)
+    answer: dict[str, Any] = response.value if isinstance(response, Answer) else json.loads(response.body)
     return answer
 
 

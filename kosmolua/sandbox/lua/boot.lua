@@ -39,10 +39,10 @@ local function answer(ok, ...)
   end
 end
 
--- A garbage collection also marks the prelude, 250 KiB. With Lua's default pause of 200, a script that makes much garbage
--- and keeps little spends most of its time on that. So the pause is the longest possible until Lua holds MUCH KiB.
-local LONG_PAUSE, PAUSE, MUCH = 1000, 400, 8 * 1024
-collectgarbage("setpause", LONG_PAUSE)
+---The KiB from which on Lua's memory is collected more often.
+local MUCH = 8 * 1024
+
+collectgarbage("stop") -- until the prelude is loaded
 
 ---The limits that the host sets for each run.
 local limits = {}
@@ -77,7 +77,8 @@ local host = setmetatable({ limits = limits, OPENING = OPENING }, {
 ---@return string?
 function host.bridge(verb, ...)
   if collectgarbage("count") > MUCH then
-    collectgarbage("setpause", PAUSE)
+    collectgarbage("generational", 100, 300)
+    collectgarbage("setpause", 400)
   end
   return answer(pcall(call_python, verb, ...))
 end
@@ -259,5 +260,13 @@ local function preload(...)
     local _ = host[name]
   end
 end
+
+-- The collector is generational: it does not walk the prelude again and again while a script makes garbage, and what is
+-- freed early is still in the processor's cache when it is used again. Young objects are collected when Lua holds three
+-- times as much as after the last time, and all when it holds eleven times as much. The pause is for when that frees too
+-- little, which it does not while a script keeps most of what it makes.
+collectgarbage("restart")
+collectgarbage("generational", 200, 1000)
+collectgarbage("setpause", 1000)
 
 return run, converse, preload

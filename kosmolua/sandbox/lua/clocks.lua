@@ -5,6 +5,7 @@ local host = ...
 local bridge, requests = host.bridge, host.requests
 local tonumber, type = tonumber, type
 local floor, format, max = math.floor, string.format, math.max
+local own = { date = os.date } -- Lua's errors take the name of a function from where it is found
 local own_clock, own_date, own_difftime, own_time = os.clock, os.date, os.difftime, os.time
 
 ---True if the host is asked for the time.
@@ -46,7 +47,7 @@ function asking.date(...)
   if moment == nil and (pattern == nil or type(pattern) == "string") then
     return own_date(pattern or "%c", floor(ask("wall", own_time())))
   end
-  return own_date(...)
+  return own.date(...)
 end
 
 ---The processor time of the process, in seconds, a moment before the script began: other scripts may have run before.
