@@ -1,4 +1,4 @@
--- What the clocks say: the global `os`, and `time.now`.
+-- The clocks: the global `os`, and `time.now`.
 
 local host = ...
 
@@ -18,8 +18,8 @@ local function own_now()
 end
 
 ---Asks the host for the time of a clock.
----@param own number the time of this process's own clock
 ---@param clock "wall"|"cpu"
+---@param own number the time of this process's own clock
 local function ask(clock, own)
   return requests.ask("time", format(',"clock":"%s","own":%.17g', clock, own))
 end
