@@ -552,7 +552,7 @@ def test_a_pipe_leaves_the_terminal_to_answer_on(environment: dict[str, str], tm
 
 SUSPEND = 'app.integrations.render2.suspend_service("srv-cabc12345678")'
 HEADING = "The script wants to write with render2.suspend_service, account default:"
-SENTENCE = "Stop a service without deleting it; it answers nobody until it is resumed."
+SENTENCE = "Stop a service without deleting it; it answers no requests until it is resumed."
 PROMPT = "Allow render2.suspend_service with default? [y]es, [n]o, [a]ll such calls, [d]eny all calls:"
 WAIT = "local t = os.clock() while os.clock() - t < 0.4 do end"
 UNFINISHED = r"\27]0;", r"\27P", r"\27_", r"\27[", r"\27"

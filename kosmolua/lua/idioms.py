@@ -94,7 +94,7 @@ OF_TABLES = {
     **dict.fromkeys(("copy", "clone", "slice"), "table.move(list, 1, #list, 1, {}) copies a list"),
     "isempty": "next(t) == nil is true of an empty table",
 }
-"""What the library ``table`` lacks, where a text would have something else."""
+"""Functions of other languages that the library ``table`` lacks, with hints that differ from those for texts."""
 
 _SYNTAX = [
     (

@@ -67,7 +67,7 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
 
 
 def _number_of(text: Node) -> str:
-    """Return how a number is made of a text."""
+    """Return a hint how to make a number from a text."""
     if _TIME.search(text.text):
         return f"time.parse({text.text[:40]}) makes seconds of a time"
     return "tonumber(text) makes a number"
@@ -102,7 +102,7 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
 
 
 def _other_way(value: Result) -> str:
-    """Return what to compare in place of the code of an error."""
+    """Return a hint what to compare instead of the code of an error, or an empty string."""
     return "err.status is the HTTP status, a number" if value.source == CODE else ""
 
 

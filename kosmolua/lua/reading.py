@@ -139,9 +139,9 @@ class Reading:
         return found
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Note a call of a function, and read its body if that was not done, with what its parameters are.
+        """Record a call of a function, and read its body once, with the values of its parameters.
 
-        Of a function that is used in several places they are what all of its calls have in common.
+        If a function is used in several places, its parameters have the values that all its calls have in common.
         """
         uses, parameters = self._scopes.uses_of(closure.node), closure.node.get("parameters")
         names = parameters.all("name") if parameters else []
@@ -320,7 +320,7 @@ class Reading:
                 self.findings.warn(place, f"there is no {value.what}: {name.text} is nil", value.hint)
 
     def _beyond(self, node: Node, name: Node) -> Value:
-        """Return what a variable gets for which a call, the last value of a declaration, has none."""
+        """Return the value of a variable for which a call at the end of a declaration returns no value."""
         variable = self._scopes.variable(name)
         if node.kind != "function_call" or variable is None or variable.changes:
             return UNKNOWN
@@ -558,7 +558,7 @@ class Reading:
         return self.returned(callee)
 
     def _written(self, node: Node | None) -> Value:
-        """Return the known value of an expression as an argument: of a table, only if nothing has changed it since."""
+        """Return the known value of an expression as an argument; for a table, only if it has not been changed since."""
         value = self.value(node)
         if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
             return value
@@ -596,7 +596,7 @@ class Reading:
         uses.update(value.path for value in values if isinstance(value, Callee))
 
     def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
-        """Read the arguments of ``pcall`` and return their values. In its function errors are expected."""
+        """Read the arguments of ``pcall`` and return their values. Errors are expected in its function."""
         values = [self.value(each) for each in given]
         if values and isinstance(values[0], Closure):
             with self.findings.at_least(Mode.PROTECTED):

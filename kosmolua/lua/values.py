@@ -26,7 +26,7 @@ _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "bool
 _OF_PAGES = frozenset(
     ("cursor", "next_cursor", "next_page", "data", "result", "results", "items", "ok", "error", "success", "has_more")
 )
-"""Keys of whole answers of services, which no part of an answer has."""
+"""Keys that only whole answers of services have, not their parts."""
 
 
 class Unknown:
@@ -53,10 +53,10 @@ class Undefined(NamedTuple):
 
 
 class Absent(NamedTuple):
-    """A field that a result is not known to have, and so in all likelihood nil.
+    """A field that a result is not known to have, and that is therefore probably nil.
 
     Args:
-        node: Where it is looked up.
+        node: The place where it is looked up.
     """
 
     node: Node
@@ -101,8 +101,8 @@ class Result(NamedTuple):
         is_optional: True if it may be nil.
         may_be_null: True if it may be ``json.null``, which counts as true.
         may_be_error: True if it may be an error instead, like a result of ``pcall``.
-        may_be_call_error: Whether that error can only be one of a call: a table with ``code``, ``message`` and so on.
-        part_of: The record and the key that it was found under, if it is a field.
+        may_be_call_error: True if that error can only come from a call: a table with ``code``, ``message`` and so on.
+        part_of: The record that contains it and its key there, if it is a field.
     """
 
     type: Type
@@ -162,7 +162,7 @@ Value = (
     Unknown | Missing | Undefined | Absent | Branch | Callee | Result | Secrets | Library | Builtin | Closure | Literal
 )
 Nil = Missing | Undefined | Absent
-"""What is nil, or likely to be."""
+"""A value that is nil, or probably nil."""
 UNKNOWN = Unknown()
 
 
@@ -234,11 +234,11 @@ def has_field(value: Value, key: str) -> bool:
 
 
 def kind_of(value: Value, *, or_nil: bool = False) -> str:
-    """Return what a value certainly is, in Lua's word for its type, or nothing if unclear.
+    """Return the Lua type that a value certainly has, or an empty string if that is unclear.
 
     Args:
-        value: What is known of it.
-        or_nil: Whether it may also be nil.
+        value: The known value.
+        or_nil: True if it may also be nil.
     """
     if isinstance(value, Literal):
         return value.kind
@@ -258,14 +258,14 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:
-    """Return the values of a choice, or of one beside a list of them; none for any other type."""
+    """Return the values of a choice, or of a union of a choice and a list of it; empty for any other type."""
     if isinstance(kind, Union):
         return next((member.values for member in kind.members if isinstance(member, Choice)), ())
     return kind.values if isinstance(kind, Choice) else ()
 
 
 def items_of(kind: Type) -> list[Record]:
-    """Return the records that the lists in a record hold."""
+    """Return the types of the records in a record's lists."""
     lists = (
         [field.item for field in kind.fields.values() if isinstance(field, List)] if isinstance(kind, Record) else []
     )
@@ -283,7 +283,7 @@ def lists_in(kind: Type) -> list[str]:
 
 
 def near_key(key: str, names: Iterable[str]) -> str:
-    """Return the name that a key probably means, or an empty string if unclear."""
+    """Return the name that a key probably means, or an empty string if that is unclear."""
     near = get_close_matches(key, names, 1, 0.6)
     return near[0] if near else ""
 
