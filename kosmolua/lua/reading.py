@@ -558,7 +558,7 @@ class Reading:
         return self.returned(callee)
 
     def _written(self, node: Node | None) -> Value:
-        """Return the known value of an expression as an argument; for a table, only if it has not been changed since."""
+        """Return the known value of an expression as an argument; for a table, only if it is unchanged."""
         value = self.value(node)
         if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
             return value
