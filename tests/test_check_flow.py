@@ -91,8 +91,72 @@ def test_what_is_certain_to_fail_is_an_error(checker: Checker, source: str, word
         "print(d.service, d.deploy)",
         "local t = { 1, 2 } t.length = 2 print(t.length)",
         "local list = { n = 1 } print(list.count)",
+        f"local ids = {{}}\nfor _, s in ipairs({LIST}.services) do ids[#ids + 1] = s.id end\n"
+        "print(#render.list_logs({ resource_id = ids }).logs)",
+        "local n = {} for _, x in ipairs(arg) do n[x] = (n[x] or 0) + 1 end print(#n)",
+        "local n = {} for i, x in ipairs(arg) do n[i] = x n.last = x end print(#n)",
+        "local n = { a = 1 } table.insert(n, 1) print(#n)",
+        "local function add(t, x) t[#t + 1] = x end local n = {} n.name = 'x' add(n, 1) print(#n)",
+        "local n function set() n = 1 end set() n = n + 1 print(n)",
+        "local n = setmetatable({}, { __index = print }) for _, x in ipairs(arg) do n[x] = n[x] + 1 end",
+        "local n = {} local function add(k) n[k] = n[k] or {} table.insert(n[k], 1) end add('x') print(n.x[1])",
+        "local all = {} do local all = { 1 } print(#all) end print(#all)",
+        f"local n = {{}} for _, s in ipairs({LIST}.services) do n[s.id] = s n[#n + 1] = s end print(#n)",
+        "local ids = {}\ntable.insert(ids, arg[1])\nrender.list_logs({ resource_id = ids })",
+        "local q = { limit = 0 }\nq.limit = 5\nrender.list_services(q)",
+        "local function by(list, key) return type(key) == 'function' and key(list) or list[key] end\nby(arg, 'n')",
+        "local function id_of(x) if type(x) ~= 'table' then return x end return x.id end\nprint(id_of(5))",
+        "local function say(x, f) return f and f(x) or x end\nprint(say(1), say({ 1 }, table.concat))",
     ],
 )
 def test_a_right_use_is_not_warned_of(checker: Checker, source: str) -> None:
     """Where a value may be something else, nothing is said."""
     assert [str(each) for each in checker.check(R + source).findings] == []
+
+
+W = "render.restart_service({ service_id = arg[1] })\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("local d = render.trigger_deploy({ service_id = arg[1] })\nprint('deploy ' .. d.status)", "'deploy.status'"),
+        (
+            "local d = render.trigger_deploy({ service_id = arg[1] })\nrender.get_deploy({ deploy_id = d.id })",
+            "'deploy.id'",
+        ),
+        (
+            "local p = render.create_postgres({ name = 'd', plan = 'free', version = '17' })\nprint(p.info.url)",
+            "'info'",
+        ),
+        (f"for _, s in ipairs({LIST}.services) do\n{W}print(s.name .. s.region) end", "no field 'region'"),
+        (f"if #{LIST}.services == 0 then return end\n{W}log_info('done')", "nothing defines 'log_info'"),
+        (f"for _, s in ipairs({LIST}.services) do\n{W}print('did ' .. srv.name) end", "nothing defines 'srv'"),
+        (f"local function done(s)\n{W}print(s.name .. srv.name) end\nfor _, s in ipairs(arg) do done(s) end", "'srv'"),
+        (f"if arg[1] then\n{W}render.wait_for_deploy({{}}) end", "has no 'wait_for_deploy'"),
+        (f"{W}local M = {{}}\nfunction M.f() prnt(1) end\nM.f()", "nothing defines 'prnt'"),
+    ],
+)
+def test_what_fails_after_a_write_is_an_error(checker: Checker, source: str, words: str) -> None:
+    """Wherever it stands: when it is reached, something was changed."""
+    errors = checker.check(R + source).errors
+
+    assert any(words in each.advice for each in errors), [str(each) for each in errors]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{W}local ok = pcall(function() prnt(1) end)",
+        f"{W}local function try(f) return pcall(f) end\ntry(function() prnt(1) end)",
+        f"{W}local function unused() prnt(1) end",
+        f"{W}if log_info then log_info('x') end",
+        f"{W}load('function helper() end')() helper()",
+        f"{W}print({LIST}.other)",
+        f"print('x' .. {LIST}.services[1].other)",
+        f"for _, s in ipairs({LIST}.services) do prnt(s) end",
+    ],
+)
+def test_what_may_be_caught_or_changed_nothing_is_no_error(checker: Checker, source: str) -> None:
+    """Nor is what only reads, or shows nil."""
+    assert [str(each) for each in checker.check(R + source).errors] == []

@@ -171,7 +171,7 @@ def rows(heading: str) -> list[list[str]]:
 
 def test_the_guide_lists_what_there_is_to_import() -> None:
     """Each name is there, and each parameter that is written is one; where all are, none that is required lacks."""
-    named = re.findall(r"`([\w.]+)(?:\((.*?)\))?`", " ".join(name for name, _ in rows("What there is to import")))
+    named = re.findall(r"`([\w.]+)(?:\((.*?)\))?`", " ".join(name for name, _ in rows("Names to import")))
     assert {path for path, _ in named if "." not in path} == set(kosmolua.plugin.__all__)
 
     for path, written in named:

@@ -153,7 +153,7 @@ def test_an_error_about_what_is_absent_says_what_to_do(runtime: Runtime, source:
         (
             r'p = "\d"',
             "1: invalid escape sequence near '\"\\d': "
-            "in [[...]] a backslash stands for itself, in quotes it is doubled",
+            "in quotes a backslash is doubled, in [[...]] it stands for itself; a pattern has % for it: %. and %d",
         ),
         ("x = = 1 -- let x != y", "1: unexpected symbol near '='"),
         ("-- let it be\nn 1", "2: syntax error near '1'"),

@@ -13,6 +13,7 @@ from support.postgres import Postgres, reason_to_skip
 from support.servers import wait_for
 
 from kosmolua.broker.stores import open_stores
+from kosmolua.serve.grants import FRESHNESS
 
 TENANT = "acme"
 
@@ -94,12 +95,14 @@ def test_grants_and_sessions_hold_at_all_replicas(tmp_path: Path, kind: str, req
         person.base = two.url
         assert "restart.lua" in person.open("/approvals").text
         person.send("/approvals", decision="approve", call=f"{run}-2", **{f"always-{run}-2": "yes"})
+        time.sleep(FRESHNESS)
         assert one.start(tenant, RESTART).result(20).status == "done"
         assert two.start(tenant, RESTART).result(20).status == "done"
         person.base = one.url
         revoking = {"path": "render2.restart_service", "account": "production"}
         assert "restart_service" in person.open("/accounts").text
         person.send("/accounts/revoke", on="/accounts", **revoking)
+        time.sleep(FRESHNESS)  # until then it may go unnoticed at the other
         assert two.start(tenant, RESTART).result(20).status == "paused"
 
 

@@ -1,6 +1,6 @@
 """Custom domains of a service."""
 
-from typing import Annotated, Literal, TypedDict, cast
+from typing import Annotated, Any, Literal, TypedDict, cast
 
 from kosmolua.plugin import matching
 
@@ -23,6 +23,7 @@ class CustomDomain(TypedDict):
     publicSuffix: str | None
     redirectForName: str
     verificationStatus: str
+    server: dict[str, Any] | None
     createdAt: str | None
 
 

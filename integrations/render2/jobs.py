@@ -59,6 +59,7 @@ class Run(TypedDict):
     startedAt: str | None
     finishedAt: str | None
     triggeredBy: str | None
+    canceledBy: str | None
 
 
 class OneRun(TypedDict):

@@ -1,6 +1,6 @@
 """Owners: the user of a key, and the workspaces that the key can access."""
 
-from typing import Annotated, TypedDict, cast
+from typing import Annotated, Any, TypedDict, cast
 
 from kosmolua.plugin import CallError, non_empty
 
@@ -27,6 +27,8 @@ class Owner(TypedDict):
     name: str
     email: str
     type: str
+    twoFactorAuthEnabled: bool | None
+    ipAllowList: list[dict[str, Any]] | None
 
 
 class OwnerPage(TypedDict):

@@ -61,6 +61,7 @@ class Postgres(TypedDict):
     environmentId: str | None
     expiresAt: str | None
     owner: dict[str, Any] | None
+    maintenance: dict[str, Any] | None
     dashboardUrl: str | None
     createdAt: str | None
     updatedAt: str | None
@@ -92,6 +93,7 @@ class KeyValue(TypedDict):
     ipAllowList: list[Allowed] | None
     environmentId: str | None
     owner: dict[str, Any] | None
+    maintenance: dict[str, Any] | None
     dashboardUrl: str | None
     createdAt: str | None
     updatedAt: str | None

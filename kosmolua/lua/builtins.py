@@ -13,18 +13,23 @@ from kosmolua.lua.values import (
     Builtin,
     Closure,
     Literal,
-    Missing,
+    Nil,
     Result,
-    Undefined,
     Value,
     is_table,
     item_in,
     item_of,
+    kind_of,
     record_keys,
 )
 
 _FORMAT = re.compile(r"%[-+ #0-9.]*[dsfqgxi]")
 _FOREIGN_PATTERN = re.compile(r"\\\\?[dwsbDWS]")
+_VERB = re.compile(r"%[-+ #0-9.]*[a-zA-Z]")
+_ALTERNATIVES = re.compile(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
+_TIMES = re.compile(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
+MILLISECONDS = 1000
+"""What is slept so long, in seconds, is meant in milliseconds if it is a round number."""
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
 _DATE_WITHOUT_PERCENT = re.compile(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
 NOTHING = {
@@ -91,8 +96,14 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
             findings.fail(node, "pcall returns several values, not a list", "local ok, result = pcall(f)")
     elif name == "json.encode":
         _check_encode(findings, node, options)
-    elif name == "string.format" and any(each.kind == "nil" for each in given[1:]):
-        findings.warn(node, "nil is formatted", "tostring(value) converts any value to text")
+    elif name == "string.format":
+        _check_format(findings, node, given[1:], values[1:])
+    elif name in ("error", "assert"):
+        _check_message(findings, name, given, values)
+    elif name == "sleep" and isinstance(first, Literal) and _is_in_milliseconds(first.value):
+        findings.warn(node, "sleep takes seconds, not milliseconds", f"sleep({float(str(first.value)) / 1000:g})")
+    elif name == "time.format" and len(values) > 1 and _is_foreign_date(getattr(values[1], "value", None)):
+        findings.warn(given[1], "time.format has letters with %", '"%Y-%m-%d %H:%M:%S"')
     elif name == "lua_read_doc" and options and options.kind == "string":
         findings.fail(options, "lua_read_doc takes a page, then a table", '{ detail = "signatures" }')
     elif name.startswith("string.") and name[7:] in PATTERN_METHODS and options:
@@ -101,9 +112,49 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
 
 def check_pattern(findings: Findings, node: Node) -> None:
     """Report a regular expression where Lua takes a pattern."""
-    if node.kind == "string" and _FOREIGN_PATTERN.search(node.text):
+    if node.kind != "string":
+        return
+    if _FOREIGN_PATTERN.search(node.text):
         hint = "Lua's patterns have %d for \\d; regex.match takes regular expressions"
         findings.warn(node, "a backslash means nothing in a pattern", hint)
+    elif _ALTERNATIVES.search(node.text):
+        hint = "match each by itself, or regex.match(text, pattern)"
+        findings.warn(node, "a pattern has no alternatives: | stands for itself", hint)
+    elif _TIMES.search(node.text):
+        hint = "repeat the part, as in %d%d%d%d, or regex.match(text, pattern)"
+        findings.warn(node, "a pattern has no numbers of repetitions: braces stand for themselves", hint)
+
+
+def _check_format(findings: Findings, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
+    """Note nil, a table or a text where a number is formatted."""
+    text = node.text if node.kind == "string" else ""
+    verbs = [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
+    for verb, each, value in zip(verbs, given, values, strict=False):
+        if verb in "sq":
+            continue
+        if each.kind == "nil":
+            findings.warn(each, f"nil cannot be formatted with %{verb}", "%s shows anything")
+        elif isinstance(value, Result) and is_table(value.type) and not value.may_be_error:
+            findings.fail(each, f"{value.source} is a table and cannot be formatted with %{verb}", "%s shows anything")
+        elif isinstance(value, Result) and kind_of(value) == "string":
+            findings.warn(each, f"{value.source} is a text, and %{verb} formats a number", "%s shows anything")
+
+
+def _check_message(findings: Findings, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
+    """Note a message that is meant to be formatted: what follows it is a level, or lost."""
+    place = 0 if name == "error" else 1
+    message = values[place] if len(values) > place + 1 else None
+    if not isinstance(message, Literal) or not _FORMAT.search(str(message.value)):
+        return
+    follows = values[place + 1]
+    if not isinstance(follows, Literal) or follows.value not in (0, 1, 2):
+        node = given[place]
+        findings.warn(node, f"{name} does not format", f"string.format({node.text[:60]}, ...)")
+
+
+def _is_in_milliseconds(value: object) -> bool:
+    """Return True for a round number that is hardly meant in seconds."""
+    return isinstance(value, (int, float)) and value >= MILLISECONDS and value % 500 == 0
 
 
 def _is_foreign_date(text: object) -> bool:
@@ -125,7 +176,7 @@ def returns_value(function: Node) -> bool:
 
 
 def _check_loop(reader: Reader, name: str, node: Node, value: Value) -> None:
-    if isinstance(value, (Missing, Undefined)):
+    if isinstance(value, Nil):
         reader.findings.fail_on_nil(node, value, "go through")
     elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
         reader.findings.fail(node, f"{name} goes through a table, not a {value.kind}", "for i = 1, n do counts")

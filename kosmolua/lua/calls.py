@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node, key_of, string_of
-from kosmolua.lua.values import Callee, Literal, Undefined, Value
+from kosmolua.lua.values import Callee, Literal, Result, Undefined, Value, has_field, is_number, is_text, kind_of
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.names import lua_path
 from kosmolua.schema.types import Scalar
 from kosmolua.suggestions import as_hint, parameters_meant
 
@@ -64,7 +65,8 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
         if name not in names:
             likely = parameters_meant(name, names)
             meant.update(likely[:1])
-            hint = as_hint(likely) or f"it takes {', '.join(names) or 'no arguments'}"
+            hint = _meant_by(callee, name, value, names) or as_hint(likely)
+            hint = hint or f"it takes {', '.join(names) or 'no arguments'}"
             yield Misuse(node, f"{callee.path} has no parameter '{name}'", hint)
         elif isinstance(value, Undefined):
             hint = value.hint or "define it, or leave the argument out"
@@ -76,6 +78,23 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
             instead = f", or {parameter.unless}" if parameter.unless else ""
             usage = f"call it as {callee.function.signature}"
             yield Misuse(call, f"{callee.path} needs {parameter.name}, {parameter.type.words}{instead}", usage)
+
+
+def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str | None:
+    """Return what to write for an account, or for a table around arguments, or None."""
+    if name in ("account", "account_name", "profile"):
+        integration, _, function = callee.path.rpartition(".")
+        account = value.value if isinstance(value, Literal) and isinstance(value.value, str) else "NAME"
+        return f"an account is part of the path: {lua_path(integration)}.{account}.{function}(...)"
+    inside = dict.fromkeys(key for key in _keys_inside(value) if key in names)
+    return f"{', '.join(inside)} stand beside the others, not in a table" if inside else None
+
+
+def _keys_inside(value: Value) -> Iterator[str]:
+    """Yield the keys of a table that is written out and of the tables in it, spelt as parameters."""
+    for node in value.node.walk() if isinstance(value, Literal) and value.kind == "table" and value.node else ():
+        if node.kind == "field" and (key := key_of(node)):
+            yield re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
 
 
 def _instead_of(parameter: Parameter) -> set[str]:
@@ -111,6 +130,18 @@ def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, 
     return dict(zip(names, zip(plain, values, strict=True), strict=False)), True
 
 
+def arguments_of(call: Node, evaluate: Evaluate) -> Iterator[Value]:
+    """Yield what the arguments of a call are known to be, by name or by place."""
+    around = call.get("arguments")
+    for argument in around.children if around else ():
+        if argument.kind != "table_constructor":
+            yield evaluate(argument)
+            continue
+        for field in argument.children:
+            if value := field.get("value"):
+                yield evaluate(value)
+
+
 def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evaluate) -> Iterator[Misuse]:
     parameter = next(each for each in callee.function.parameters if each.name == name)
     try:
@@ -118,12 +149,47 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
     except Mismatch as mismatch:
         yield Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
     except NotWritten:
+        yield from _unfit(callee, parameter, node, value)
         return
-    bounds = parameter.type.bounds if isinstance(parameter.type, Scalar) else ()
-    example = next((str(bound.example) for bound in bounds if bound.example), "")
-    if isinstance(value, Literal) and isinstance(value.value, str) and _is_no_id(value.value, example):
+    example = _example(parameter)
+    if not isinstance(value, Literal) or not isinstance(value.value, str):
+        return
+    if other := _of_another_kind(value.value, parameter, callee.function.parameters):
+        message = f"{value.value!r} looks like an id for {other}, not for {name}"
+        yield Misuse(node, message, f"one for {name} looks like {example!r}", is_likely=True)
+    elif _is_no_id(value.value, example):
         hint = f"an id looks like {example!r}: find it by the name in the result of a function that lists"
         yield Misuse(node, f"{value.value!r} does not look like an id for {name}", hint, is_likely=True)
+
+
+def _unfit(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[Misuse]:
+    """Yield what is wrong with a value that is known by its type alone."""
+    wanted, kind = parameter.type, kind_of(value)
+    name, text = parameter.name, node.text[:40]
+    needs = "string" if is_text(wanted) else "number" if is_number(wanted) else ""
+    if needs and kind not in ("", needs):
+        hint = f"{text}.id" if kind == "table" and has_field(value, "id") else ""
+        if kind == "number":
+            hint = f"time.format({text})" if "T12:00:00Z" in wanted.words else f"tostring({text})"
+        yield Misuse(node, f"{callee.path}: {name} must be {wanted.words}, not a {kind}", hint)
+    elif isinstance(value, Result) and value.part_of and value.part_of[1] in ("name", "slug", "url"):
+        example = _example(parameter)
+        if _ID.fullmatch(example) and has_field(value._replace(type=value.part_of[0]), "id"):
+            hint = f"{text.rpartition('.')[0] or 'item'}.id, such as {example!r}"
+            yield Misuse(node, f"{name} takes an id, not the {value.part_of[1]}", hint, is_likely=True)
+
+
+def _example(parameter: Parameter) -> str:
+    bounds = parameter.type.bounds if isinstance(parameter.type, Scalar) else ()
+    return next((str(bound.example) for bound in bounds if bound.example), "")
+
+
+def _of_another_kind(text: str, parameter: Parameter, parameters: Sequence[Parameter]) -> str:
+    """Return the parameter that an id belongs to by its prefix, or an empty string."""
+    prefix, others = text.partition("-")[0], [each for each in parameters if each is not parameter]
+    if not _ID.fullmatch(_example(parameter)) or _example(parameter).startswith(f"{prefix}-"):
+        return ""
+    return next((each.name for each in others if _example(each).startswith(f"{prefix}-")), "")
 
 
 def _is_no_id(text: str, example: str) -> bool:

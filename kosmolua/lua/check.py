@@ -94,7 +94,10 @@ def syntax_hint(source: bytes, message: str) -> str:
     script = parse(source)
     if script is None or not script.problems:
         return ""
-    return _misspelt(script.problems[0], source.decode("utf-8", "replace").split("\n")).hint
+    hint = _misspelt(script.problems[0], source.decode("utf-8", "replace").split("\n")).hint
+    if not hint and "'end' expected (to close" in message:
+        return "each function, if, for and while has an end of its own: one further in lacks it"
+    return hint
 
 
 class Checker:

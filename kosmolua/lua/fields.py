@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -13,33 +14,46 @@ from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node, keys_of
 from kosmolua.lua.values import (
     UNKNOWN,
+    Absent,
     Branch,
     Builtin,
     Callee,
     Library,
     Literal,
     Missing,
+    Nil,
     Result,
     Secrets,
-    Undefined,
     Value,
+    choices_of,
     field_of,
     is_list,
     is_optional,
     is_table,
     is_text,
     item_in,
+    items_of,
     lists_in,
     near_field,
+    near_key,
     record_keys,
 )
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SCRIPTS, SERVERS, lua_path, qualified, root_and_name
+from kosmolua.schema.types import ANY, NUMBER, STRING, Record, Type
 from kosmolua.suggestions import did_you_mean, listed
 
 MAX_KEYS = 24
 """The most keys of a result that a message names."""
+CODE = "the code of an error"
+"""What messages call it."""
+ERROR_FIELDS: dict[str, Type] = {
+    **dict.fromkeys(("code", "message", "hint", "param", "request_id", "path", "account"), STRING),
+    **dict.fromkeys(("status", "retry_after"), NUMBER),
+    **dict.fromkeys(("retryable", "body"), ANY),
+}
+"""What the error of a call has."""
 _NO_CHARACTERS = "a text cannot be indexed by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
 
@@ -106,7 +120,7 @@ class Fields:
 
     def under(self, node: Node, value: Value, key: str | None) -> Value:
         """Return the known value of a field. The key is None if it is computed."""
-        if isinstance(value, (Missing, Undefined)):
+        if isinstance(value, Nil):
             self._findings.fail_on_nil(node.get("table") or node, value, "index")
         elif isinstance(value, Branch):
             return self._under_app(node, value, key)
@@ -123,14 +137,17 @@ class Fields:
             if value.name in self._scopes.escaping:
                 return UNKNOWN
             there = f"it has {listed(sorted(LIBRARIES[value.name]), MAX_KEYS)}"
-            hint = idioms.FIELDS.get(key) or did_you_mean(key, LIBRARIES[value.name]) or there
+            of_tables = idioms.OF_TABLES.get(key) if value.name == "table" else None
+            hint = of_tables or idioms.FIELDS.get(key) or did_you_mean(key, LIBRARIES[value.name]) or there
             return Missing(f"'{value.name}.{key}'", hint)
         elif isinstance(value, Result):
             return self._under_result(node, value, key)
         elif isinstance(value, Literal) and value.kind == "string" and self._is_no_method(key):
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
-            self._findings.fail(node, f"a {value.kind} has no '{key}'", idioms.FIELDS.get(key, ""))
+            is_place = value.node is not None and value.node.kind == "identifier"
+            hint = "for _, item in ipairs(list) do: the first of the two is the place" if is_place else ""
+            self._findings.fail(node, f"a {value.kind} has no '{key}'", hint or idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind == "table" and self._lacks(value.node, key):
             if key in idioms.FIELDS and value.node and len(value.node.children) > len(keys_of(value.node)):
                 self._findings.warn(node, f"a list has no '{key}'", idioms.FIELDS[key])
@@ -194,6 +211,20 @@ class Fields:
         note = self._findings.fail if fails else self._findings.warn
         note(node, message, hint)
 
+    def choices(self, value: Result) -> tuple[object, ...]:
+        """Return what a field may be, as far as a parameter that lists are filtered with says it; none if unknown."""
+        if value.part_of is None or not is_text(value.type):
+            return ()
+        record, key = value.part_of
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
+        for integration in {charge.path.partition(".")[0] for charge in self.bill}:
+            for function in self._catalog.listed(integration).functions.own.values():
+                items = items_of(function.returns) if function.returns else []
+                if any(item.name == record.name for item in items):
+                    parameter = next((each for each in function.parameters if each.name == name), None)
+                    return choices_of(parameter.type) if parameter else ()
+        return ()
+
     def resolve(self, node: Node, path: str, *, mode: Mode | None = None) -> None:
         """Report why a path does not exist, or why its account cannot be used.
 
@@ -211,11 +242,18 @@ class Fields:
         keys = record_keys(value.type)
         if keys is not None and key not in keys:
             near = near_field(value.type, key)
-            if value.may_be_error and (key in ERROR_KEYS or not near):
+            if value.may_be_call_error and key in ERROR_FIELDS:
+                return Result(ERROR_FIELDS[key], CODE if key == "code" else f"'{key}'")
+            if value.may_be_error and (key in ERROR_KEYS or not (near or value.may_be_call_error)):
                 return UNKNOWN
+            if value.may_be_call_error:
+                keys += sorted(ERROR_FIELDS)
+                near = near or near_key(key, ERROR_FIELDS)
             hint = f"did you mean '{near}'?" if near else idioms.FIELDS.get(key, "")
+            if value.source == f"'{key}'" or value.source == f"an item of '{key}s'":
+                hint = f"it is the {key} itself: leave .{key} out"
             self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
-            return UNKNOWN
+            return UNKNOWN if value.may_be_error else Absent(node)
         if value.may_be_error and key in ERROR_KEYS:
             return UNKNOWN
         if is_list(value.type):
@@ -227,7 +265,8 @@ class Fields:
         if is_text(value.type) and self._is_no_method(key):
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
         field = field_of(value.type, key)
-        return Result(field, f"'{key}'", is_optional(value.type, key)) if field else UNKNOWN
+        part = (value.type, key) if isinstance(value.type, Record) else None
+        return Result(field, f"'{key}'", is_optional(value.type, key), part_of=part) if field else UNKNOWN
 
     def _under_app(self, node: Node, branch: Branch, key: str | None) -> Value:
         if branch.depth == 0:

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node
-from kosmolua.lua.values import Missing, Undefined
+from kosmolua.lua.values import Absent, Nil, Undefined
 
 
 class Finding(NamedTuple):
@@ -56,6 +56,7 @@ class Findings:
     def __init__(self) -> None:
         self.mode = Mode.CERTAIN
         self._found: dict[tuple[int, int], Finding] = {}
+        self._grave: set[tuple[int, int]] = set()
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(sorted(self._found.values(), key=lambda each: (each.line, each.column)))
@@ -75,14 +76,27 @@ class Findings:
         """
         if (self.mode if mode is None else mode) is not Mode.CERTAIN:
             self.warn(node, message, hint)
+            if mode is None:
+                self._fails_if_reached(node)
             return
         found = self._found.get((node.start, node.end))
         if found is None or found.severity == "warning":
             self._found[node.start, node.end] = Finding(node.line, node.column, "error", message, hint)
 
-    def fail_on_nil(self, node: Node, value: Missing | Undefined, verb: str) -> None:
+    def harden(self) -> None:
+        """Make an error of what fails wherever it is reached, for a script that may have changed something by then."""
+        for place in self._grave & self._found.keys():
+            self._found[place] = self._found[place]._replace(severity="error")
+
+    def _fails_if_reached(self, node: Node) -> None:
+        if self.mode is not Mode.PROTECTED:
+            self._grave.add((node.start, node.end))
+
+    def fail_on_nil(self, node: Node, value: Nil, verb: str) -> None:
         """Add a finding about an operation on nil. ``verb`` names the operation, as in ``to call it``."""
-        if isinstance(value, Undefined):
+        if isinstance(value, Absent):
+            self._fails_if_reached(value.node)
+        elif isinstance(value, Undefined):
             message = f"nothing defines '{value.name}': it is nil, and to {verb} it fails"
             self.fail(node, message, value.hint)
         elif value.what != "nil":

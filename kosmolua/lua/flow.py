@@ -50,6 +50,13 @@ class Flow:
             self._expected[variable.start] = variable.changes + 1
             self._assigned[variable.start].append(value)
 
+    def give_to(self, parameter: Node, value: Value, calls: int) -> None:
+        """Note what one of the calls of a function gives to a parameter that never changes."""
+        variable = self._scopes.variable(parameter)
+        if variable and not variable.changes:
+            self._expected[variable.start] = calls
+            self._assigned[variable.start].append(value)
+
     def held(self) -> Held:
         """Return the known values of variables for which all assignments were read."""
         values = {key: joined(found) for key, found in self._assigned.items() if len(found) == self._expected[key]}
@@ -89,6 +96,7 @@ def joined(values: Sequence[Value]) -> Value:
         " or ".join(sources[:MAX_SOURCES]) + (" or others" if len(sources) > MAX_SOURCES else ""),
         may_be_null=any(each.may_be_null for each in results),
         may_be_error=any(each.may_be_error for each in results),
+        may_be_call_error=all(each.may_be_call_error for each in results),
     )
 
 

@@ -10,6 +10,7 @@ _WAIT = "a call waits by itself: leave the word out; parallel.all runs several a
 _LOOP = "go through a list with for _, item in ipairs(list) do"
 _LENGTH = "the length of a list is #list"
 _APPEND = "write list[#list + 1] = item, or table.insert(list, item)"
+_SORT = "table.sort(list, function(a, b) return a.name < b.name end) sorts in place"
 _STRINGS = "compare text:sub(1, #start) with the start"
 _FIND = "text:find(part, 1, true) finds a part"
 _MODULES = "there are no modules to load; json, regex and parallel are there already"
@@ -30,6 +31,19 @@ GLOBALS = {
     **dict.fromkeys(("Date", "datetime", "moment"), _TIMES),
     **dict.fromkeys(("try", "catch", "throw", "raise"), "Lua has pcall: local ok, err = pcall(f), and error(text)"),
     **dict.fromkeys(("switch", "match", "case"), "Lua has no switch: write if, elseif, else"),
+    **dict.fromkeys(("asyncio", "gather"), _WAIT),
+    **dict.fromkeys(("wait", "delay", "setTimeout", "setInterval", "task"), "sleep(seconds) waits"),
+    **dict.fromkeys(("enumerate", "map", "filter", "foreach", "each", "zip", "sum"), _LOOP),
+    **dict.fromkeys(("sorted", "sort"), _SORT),
+    **dict.fromkeys(("typeof", "isinstance"), "type(value) tells the type"),
+    **dict.fromkeys(("parseInt", "parseFloat", "Number", "float"), "tonumber(text) makes a number"),
+    **dict.fromkeys(("String", "repr"), "tostring(value) makes text"),
+    **dict.fromkeys(("logger", "logging", "pprint"), "print writes"),
+    **dict.fromkeys(("quit", "die"), "exit(status) ends a script"),
+    **dict.fromkeys(("sprintf", "format"), "string.format formats"),
+    "re": "regex has match, match_all, gsub and split, each with the text first",
+    "new": "there is no new: call a function that makes the table",
+    "__name__": "a script runs from its first line",
     "unpack": "lists are unpacked with table.unpack",
     "loadstring": "text is compiled with load",
     "len": _LENGTH,
@@ -50,7 +64,7 @@ FIELDS = {
     **dict.fromkeys(("length", "len", "size", "count", "getn"), _LENGTH),
     **dict.fromkeys(("push", "append", "add", "insert"), _APPEND),
     **dict.fromkeys(("map", "filter", "forEach", "reduce", "each", "find", "some", "every"), _LOOP),
-    **dict.fromkeys(("sort", "sorted"), "table.sort(list, function(a, b) return a.name < b.name end) sorts in place"),
+    **dict.fromkeys(("sort", "sorted"), _SORT),
     **dict.fromkeys(("join", "concat"), 'table.concat(list, ", ") joins texts'),
     **dict.fromkeys(("includes", "contains", "indexOf"), _FIND),
     **dict.fromkeys(("startswith", "startsWith", "starts_with", "endswith", "endsWith", "ends_with"), _STRINGS),
@@ -75,8 +89,18 @@ FIELDS = {
 }
 """Fields and methods of other languages, each with a hint."""
 
+OF_TABLES = {
+    **dict.fromkeys(("contains", "includes", "find", "indexOf", "has"), "keep a set, and test set[value]"),
+    **dict.fromkeys(("copy", "clone", "slice"), "table.move(list, 1, #list, 1, {}) copies a list"),
+    "isempty": "next(t) == nil is true of an empty table",
+}
+"""What the library ``table`` lacks, where a text would have something else."""
+
 _SYNTAX = [
-    (r"\\[^abfnrtvxzu0-9\\\"'\s]", "in [[...]] a backslash stands for itself, in quotes it is doubled"),
+    (
+        r"\\[^abfnrtvxzu0-9\\\"'\s]",
+        "in quotes a backslash is doubled, in [[...]] it stands for itself; a pattern has % for it: %. and %d",
+    ),
     (r"^\s*```", "remove the lines with ```"),
     (r"!=", "Lua writes ~= for !="),
     (r"(?<![=~<>])===?=|!==", "Lua writes == for ==="),
@@ -86,6 +110,12 @@ _SYNTAX = [
     (r"(?<![\w\"'])!\s*[\w(]", "Lua writes not for !"),
     (r"^\s*(?:[}\s]*\belif\b)|\belif\b|\belsif\b", "Lua writes elseif"),
     (r"\belse\s+if\b", "else if begins an if that needs an end of its own; write elseif"),
+    (r"\*\*", "Lua writes x ^ y for x ** y"),
+    (r"^\s*unless\b", "Lua writes if not ... then"),
+    (r"\.each\b|\bdo\s*\|", _LOOP),
+    (r"(?<![\w\"'])\$[A-Za-z_]", "names have no $"),
+    (r"^\s*local\s+\w+\s*:\s*\w", "a local has no type: local name = value"),
+    (r"[\"'][.:]\w+\(", 'put a text in parentheses before a method, as in ("text"):upper()'),
     (r"\b(?:try|catch|except|finally)\b\s*[{(:]|\bexcept\b|\bcatch\b", "Lua has pcall: local ok, err = pcall(f)"),
     (r"^\s*switch\b|\bcase\b.*:", "Lua has no switch: write if, elseif, else"),
     (r"^\s*for\s*\(?\s*(?:const|let|var)?\s*\w+\s+of\b", "write for _, item in ipairs(list) do"),
@@ -117,7 +147,18 @@ _SYNTAX = [
     (r"\bif\b(?!.*\bthen\b)", "an if has then, and an end of its own"),
     (r"\b(?:for|while)\b(?!.*\bdo\b)", "a loop has do, and an end of its own"),
     (r"\bif\b[^=]*[^=~<>]=[^=]", "Lua compares with =="),
-    (r"^\s*[\w.]+\s*$", "a value alone is not a statement: print it, return it, or give it a name"),
+    (
+        r"[{,][^{}]*=\s*(?:\"[^\"]*\"|'[^']*'|[\w.]+)\s+[A-Za-z_]\w*\s*=(?!=)",
+        "put a comma between the fields",
+    ),
+    (
+        r"^(?:[^\"']|\"[^\"]*\"|'[^']*')*(?:\"[^\"]*|'[^']*)$",
+        "a text ends in its line: \\n is a new line, and [[...]] spans lines",
+    ),
+    (
+        r"^\s*(?!(?:end|else|do|then|repeat|return|break)\b)[\w.]+\s*$",
+        "a value alone is not a statement: print it, return it, or give it a name",
+    ),
     (r"\bprint\s*['\"].*['\"]\s*\.\.", "put the arguments of print in parentheses"),
 ]
 _COMPILED = [(re.compile(pattern), hint) for pattern, hint in _SYNTAX]

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from kosmolua.lua.fields import Fields
+import re
+
+from kosmolua.lua.fields import CODE, Fields
 from kosmolua.lua.findings import Findings
 from kosmolua.lua.syntax import Node
-from kosmolua.lua.values import Literal, Missing, Result, Undefined, Value, choices_of, is_text, kind_of, record_keys
+from kosmolua.lua.values import (
+    Literal,
+    Missing,
+    Nil,
+    Result,
+    Undefined,
+    Value,
+    choices_of,
+    is_text,
+    kind_of,
+    record_keys,
+)
 from kosmolua.suggestions import did_you_mean, listed
 
 ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
@@ -17,27 +30,28 @@ _NOUN = {
     "table": "table",
     "function": "function",
 }
+_TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
 _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 
 def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, operator: str) -> None:
     """Report problems with one operand of a binary operator."""
-    if operator == ".." and isinstance(value, (Missing, Undefined)):
+    if operator == ".." and isinstance(value, Nil):
         findings.fail_on_nil(node, value, "join")
     elif operator == ".." and fields.is_plain_table(value):
         findings.fail(node, f"{node.text[:40]} is a table and cannot be joined to text", "print shows tables")
-    elif operator == ".." and isinstance(value, Literal) and value.kind == "boolean":
+    elif operator == ".." and kind_of(value, or_nil=True) == "boolean":
         findings.fail(
             node, f"{node.text[:40]} is a boolean and cannot be joined to text", f"tostring({node.text[:40]})"
         )
     elif operator == ".." and isinstance(value, Result) and value.is_optional:
         findings.warn(node, f"{value.source} may be nil, and to join nil fails", f'({node.text} or "")')
-    elif operator in ARITHMETIC and isinstance(value, (Missing, Undefined)):
+    elif operator in ARITHMETIC and isinstance(value, Nil):
         findings.fail_on_nil(node, value, "compute with")
     elif operator in ARITHMETIC and isinstance(value, Literal) and _is_no_number(value):
         findings.fail(node, f"a text cannot be used with {operator}", _INSTEAD.get(operator, ""))
     elif operator in ARITHMETIC and isinstance(value, Result) and is_text(value.type):
-        findings.warn(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator, "tonumber(text)"))
+        findings.warn(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator) or _number_of(node))
     elif operator in ("==", "~=") and isinstance(value, Undefined):
         findings.undefined(node, value)
 
@@ -48,10 +62,18 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
         return
     is_written = isinstance(left, Literal) and isinstance(right, Literal)
     note = findings.fail if is_written else findings.warn
-    note(node, "a text is compared with a number", "tonumber(text) makes a number")
+    text = node.get("left" if kind_of(left) == "string" else "right") or node
+    note(node, "a text is compared with a number", _number_of(text))
 
 
-def check_equality(findings: Findings, node: Node, left: Value, right: Value) -> None:
+def _number_of(text: Node) -> str:
+    """Return how a number is made of a text."""
+    if _TIME.search(text.text):
+        return f"time.parse({text.text[:40]}) makes seconds of a time"
+    return "tonumber(text) makes a number"
+
+
+def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, right: Value) -> None:
     """Report a comparison that is never true: of values of different types, or with a string that is not a choice."""
     negated = node.get("left")
     if negated and negated.kind == "unary_expression" and negated.text.startswith("not"):
@@ -61,14 +83,27 @@ def check_equality(findings: Findings, node: Node, left: Value, right: Value) ->
             findings.warn(node, "not comes before ==: this compares a boolean with something else", hint)
         return
     for one, other in ((left, right), (right, left)):
+        if isinstance(one, Missing) and one.what.endswith(" of a text") and isinstance(other, Literal):
+            findings.warn(node, f"there is no {one.what}: it is nil, and never equals a {_NOUN[other.kind]}", one.hint)
         if not isinstance(one, Result) or not isinstance(other, Literal):
             continue
-        choices = choices_of(one.type)
+        if one.may_be_call_error and other.kind != "table":
+            hint = "err.code, err.status and err.message say what failed"
+            findings.warn(node, f"an error of a call is a table, and never equals a {_NOUN[other.kind]}", hint)
+            continue
+        choices = choices_of(one.type) or fields.choices(one)
         if choices and isinstance(other.value, str) and other.value not in choices:
             hint = did_you_mean(other.value, [str(each) for each in choices]) or f"it is one of {listed(choices)}"
             findings.warn(node, f"{one.source} is never {other.value!r}", hint)
-        elif kind_of(one) and kind_of(one) != kind_of(other):
-            findings.warn(node, f"{one.source} is a {_NOUN[kind_of(one)]}, and never equals a {_NOUN[other.kind]}")
+        elif (kind := kind_of(one, or_nil=True)) and kind != kind_of(other):
+            findings.warn(
+                node, f"{one.source} is a {_NOUN[kind]}, and never equals a {_NOUN[other.kind]}", _other_way(one)
+            )
+
+
+def _other_way(value: Result) -> str:
+    """Return what to compare in place of the code of an error."""
+    return "err.status is the HTTP status, a number" if value.source == CODE else ""
 
 
 def check_condition(findings: Findings, node: Node | None) -> None:
@@ -84,7 +119,7 @@ def check_condition(findings: Findings, node: Node | None) -> None:
 
 def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -> None:
     """Report the use of ``#`` on nil or on a record."""
-    if isinstance(value, (Missing, Undefined)):
+    if isinstance(value, Nil):
         findings.fail_on_nil(node, value, "take the length of")
     elif isinstance(value, Result) and record_keys(value.type) is not None:
         fields.is_no_list(node, value, "#")

@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 
 from kosmolua.lua import idioms
 from kosmolua.lua.builtins import KINDS, NOTHING, PATTERN_METHODS, check_builtin, check_pattern, returns_value
-from kosmolua.lua.calls import literal_of, misuses
+from kosmolua.lua.calls import arguments_of, literal_of, misuses
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.flow import NOTHING_HELD, Flow, Held
+from kosmolua.lua.gathered import Gathered
 from kosmolua.lua.operators import ARITHMETIC, check_condition, check_equality, check_length, check_operand, check_order
 from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import Node, assigned, key_of
 from kosmolua.lua.values import (
     UNKNOWN,
+    Absent,
     Branch,
     Builtin,
     Callee,
@@ -25,12 +27,14 @@ from kosmolua.lua.values import (
     Library,
     Literal,
     Missing,
+    Nil,
     Result,
     Secrets,
     Undefined,
     Value,
     decoded,
     field_of,
+    is_list,
     is_table,
     item_in,
     record_keys,
@@ -77,6 +81,7 @@ class Reading:
         self._root = root
         self._scopes = Scopes(root, follows_others=known is not None)
         self._flow = Flow(self._scopes)
+        self._gathered = Gathered(self._scopes, self.findings)
         self._held = held
         self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
         self.fields = Fields(catalog, self._scopes, self.findings)
@@ -95,7 +100,11 @@ class Reading:
         self.findings.mode = Mode.POSSIBLE
         while waiting := [each for start, each in self._closures.items() if start not in self._entered]:
             for closure in waiting:
-                self.enter(closure, [])
+                with self.findings.at_least(Mode.PROTECTED if self._scopes.may_catch(closure.node) else Mode.POSSIBLE):
+                    self._read_body(closure, [])
+        self._gathered.settle()
+        if not self._scopes.may_share_globals and any(charge.effect != "read" for charge in self.fields.bill):
+            self.findings.harden()
 
     @property
     def is_read_only(self) -> bool:
@@ -114,7 +123,7 @@ class Reading:
             return UNKNOWN
         if id(node) not in self._known:
             value = self._value(node)
-            if isinstance(value, (Missing, Undefined)) and self._is_tested(node):
+            if isinstance(value, Nil) and self._is_tested(node):
                 value = UNKNOWN
             self._known[id(node)] = value
         return self._known[id(node)]
@@ -130,14 +139,27 @@ class Reading:
         return found
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Read the body of a function, once, given the values of its parameters."""
+        """Note a call of a function, and read its body if that was not done, with what its parameters are.
+
+        Of a function that is used in several places they are what all of its calls have in common.
+        """
+        uses, parameters = self._scopes.uses_of(closure.node), closure.node.get("parameters")
+        names = parameters.all("name") if parameters else []
+        given = [values[index] if index < len(values) else UNKNOWN for index in range(len(names))]
+        if uses > 1:
+            for name, value in zip(names, given, strict=True):
+                self._flow.give_to(name, value, uses)
+            given = [self._held.get(name.start, UNKNOWN) for name in names]
+        if closure.node.start not in self._entered:
+            self._read_body(closure, given)
+
+    def _read_body(self, closure: Closure, values: Sequence[Value]) -> None:
         node = closure.node
-        if node.start in self._entered:
-            return
         self._entered.add(node.start)
         parameters = node.get("parameters")
-        for index, name in enumerate(parameters.all("name") if parameters else ()):
-            self._set(name, values[index] if index < len(values) else UNKNOWN)
+        for name, value in zip(parameters.all("name") if parameters else (), values, strict=False):
+            is_sorted_out = re.search(rf"\btype\(\s*{re.escape(name.text)}\s*\)", node.text)
+            self._set(name, UNKNOWN if is_sorted_out else value)
         self._flow.open(closure)
         with self.findings.at_least(Mode.CERTAIN):
             self._block(node.get("body"))
@@ -237,7 +259,7 @@ class Reading:
     def _numeric(self, clause: Node) -> None:
         for node in filter(None, map(clause.get, ("start", "end", "step"))):
             value = self.value(node)
-            if isinstance(value, (Missing, Undefined)):
+            if isinstance(value, Nil):
                 self.findings.fail_on_nil(node, value, "count with")
         start, end = clause.get("start"), clause.get("end")
         if start and end and start.text == "0" and end.text.startswith("#"):
@@ -253,7 +275,17 @@ class Reading:
             self.findings.fail(iterator, f"{iterator.text} is a table, and a loop needs an iterator", hint)
         item = self._item(iterator) if iterator and iterator.kind == "function_call" else UNKNOWN
         for index, name in enumerate(names.all("name") if names else ()):
-            self._set(name, item if index == 1 else UNKNOWN)
+            place = self._place(iterator, name) if index == 0 and iterator else UNKNOWN
+            self._set(name, item if index == 1 else place)
+
+    def _place(self, iterator: Node, name: Node) -> Value:
+        """Return the known value of the first variable of a loop over a list: a number."""
+        called, arguments = self.value(iterator.get("name")), iterator.get("arguments")
+        given = self.value(arguments.children[0]) if arguments and arguments.children else UNKNOWN
+        is_list_of_app = isinstance(given, Result) and is_list(given.type)
+        if called == Builtin("ipairs") or (called == Builtin("pairs") and is_list_of_app):
+            return Literal("number", None, name)
+        return UNKNOWN
 
     def _item(self, call: Node) -> Value:
         """Return the known value of the second variable of a loop over ``ipairs`` or ``pairs``."""
@@ -273,14 +305,32 @@ class Reading:
         nodes = given.children if given else []
         values = self._values(nodes)
         for index, name in enumerate(names.all("name") if names else ()):
-            absent: Value = UNKNOWN if nodes else Missing(f"value in '{name.text}'")
+            absent = self._beyond(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
             value = values[index] if index < len(values) else absent
+            if not nodes:
+                self._gathered.declare(name)
             self._flow.assign(name, value)
             self._set(name, value)
             if isinstance(value, Undefined):
                 self.findings.undefined(nodes[index], value)
-            elif isinstance(value, Missing) and index < len(nodes) and nodes[index].kind == "function_call":
-                self.findings.warn(nodes[index], f"there is no {value.what}: {name.text} is nil", value.hint)
+            elif isinstance(value, Missing) and nodes and nodes[min(index, len(nodes) - 1)].kind == "function_call":
+                place = nodes[index] if index < len(nodes) else name
+                if (variable := self._scopes.variable(name)) and index >= len(nodes) and not variable.uses:
+                    continue
+                self.findings.warn(place, f"there is no {value.what}: {name.text} is nil", value.hint)
+
+    def _beyond(self, node: Node, name: Node) -> Value:
+        """Return what a variable gets for which a call, the last value of a declaration, has none."""
+        variable = self._scopes.variable(name)
+        if node.kind != "function_call" or variable is None or variable.changes:
+            return UNKNOWN
+        called = self.value(node.get("name"))
+        if isinstance(called, Callee):
+            hint = "a call that fails raises an error: local ok, result = pcall(f, arguments)"
+            return Missing(f"second value that {called.function.name} returns", hint)
+        if isinstance(called, Builtin) and called.name in ("parallel.all", "parallel.map"):
+            return Missing(f"second value that {called.name} returns", f"table.unpack({called.name}(...)) has them all")
+        return UNKNOWN
 
     def _read_assignment_statement(self, node: Node) -> None:
         given, targets = node.first("expression_list"), node.first("variable_list")
@@ -293,11 +343,13 @@ class Reading:
                 self._flow.assign(target, values[index] if index < len(values) else UNKNOWN)
             table = target.get("table")
             value = self.value(table)
-            if table and isinstance(value, (Missing, Undefined)):
+            if table and isinstance(value, Nil):
                 self.findings.fail_on_nil(table, value, "index")
             elif isinstance(value, Branch):
                 self.findings.fail(target, f"{table.text if table else 'app'} is read-only")
-            self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
+            key = self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
+            source = given.children[index] if given and index < len(given.children) else None
+            self._gathered.assign(target, key, source)
 
     def _values(self, nodes: Sequence[Node]) -> list[Value]:
         """Return the known values of a list of expressions. A ``pcall`` at its end gives two values."""
@@ -406,7 +458,7 @@ class Reading:
                 check_operand(self.findings, self.fields, side, value, operator)
         check_order(self.findings, node, first, second, operator)
         if operator in ("==", "~="):
-            check_equality(self.findings, node, first, second)
+            check_equality(self.findings, self.fields, node, first, second)
         if operator in ARITHMETIC and not self._scopes.may_bend_tables:
             return Literal("number")
         return Literal("string") if operator == ".." and not self._scopes.may_bend_tables else UNKNOWN
@@ -425,6 +477,7 @@ class Reading:
         value = self.value(operand)
         if operand and operator and operator.text == "#":
             check_length(self.findings, self.fields, operand, value)
+            self._gathered.measure(operand)
         if operator and operator.text == "not":
             self._test(operand)
         if operator and operator.text == "-" and isinstance(value, Literal) and isinstance(value.value, (int, float)):
@@ -446,10 +499,12 @@ class Reading:
             self._note_use(node, values)
             if given and given[0].kind == "function_call" and isinstance(values[0], Result):
                 hint = f"pcall(f, arguments), as in {called.name}({(given[0].get('name') or given[0]).text}, ...)"
-                self.findings.warn(given[0], f"{called.name} takes a function, but this calls the function first", hint)
+                self.findings.fail(given[0], f"{called.name} takes a function, but this calls the function first", hint)
             caught = self.returned(values[0]) if values else UNKNOWN
             if isinstance(caught, Result) and called.name == "pcall":
-                self._caught[id(node)] = caught._replace(may_be_error=True)
+                self._caught[id(node)] = caught._replace(
+                    may_be_error=True, may_be_call_error=isinstance(values[0], Callee)
+                )
             return Literal("boolean")
         values = [self.value(each) for each in given]
         self._note_use(node, [called, *values])
@@ -458,9 +513,10 @@ class Reading:
         for each, value in zip(given, values, strict=True):
             if isinstance(value, Undefined) and called != Builtin("type"):
                 self.findings.undefined(each, value)
-        if isinstance(called, (Missing, Undefined)):
+        if isinstance(called, Nil):
             self.findings.fail_on_nil(name, called, "call")
         elif isinstance(called, Builtin):
+            self._gathered.call(called, given)
             if given:
                 check_builtin(self, called.name, given, values)
             if called.name == "parallel.map" and id(node) not in self._statements and len(values) > 1:
@@ -492,11 +548,22 @@ class Reading:
         if callee.account != "*":
             integration, _, function = callee.path.rpartition(".")
             self.fields.resolve(name, f"{integration}.{callee.account}.{function}")
-        for misuse in misuses(callee, node, self.value):
+        for value in arguments_of(node, self.value):
+            if isinstance(value, Absent):
+                self.findings.fail_on_nil(name, value, "pass")
+        for misuse in misuses(callee, node, self._written):
             mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
             mode = Mode.POSSIBLE if callee.may_have_changed else mode
             self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
         return self.returned(callee)
+
+    def _written(self, node: Node | None) -> Value:
+        """Return the known value of an expression as an argument: of a table, only if nothing has changed it since."""
+        value = self.value(node)
+        if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
+            return value
+        variable = self._scopes.variable(node) if node else None
+        return value if variable and variable.table is value.node and variable.is_as_written else UNKNOWN
 
     def _call_method(self, name: Node, given: Sequence[Node]) -> Value:
         table, key = name.get("table"), key_of(name) or ""
@@ -505,7 +572,7 @@ class Reading:
             self.value(each)
         if table is None:
             return UNKNOWN
-        if isinstance(value, (Missing, Undefined)):
+        if isinstance(value, Nil):
             self.findings.fail_on_nil(table, value, "index")
             return UNKNOWN
         found = self.fields.under(name, value, key)
@@ -529,10 +596,10 @@ class Reading:
         uses.update(value.path for value in values if isinstance(value, Callee))
 
     def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
-        """Read the arguments of ``pcall``, in which errors are expected, and return their values."""
-        with self.findings.at_least(Mode.PROTECTED):
-            values = [self.value(each) for each in given]
-            if values and isinstance(values[0], Closure):
+        """Read the arguments of ``pcall`` and return their values. In its function errors are expected."""
+        values = [self.value(each) for each in given]
+        if values and isinstance(values[0], Closure):
+            with self.findings.at_least(Mode.PROTECTED):
                 self.enter(values[0], [])
         return values
 

@@ -10,6 +10,7 @@ from kosmolua.lua.syntax import Node, key_of
 DYNAMIC = frozenset({"_ENV", "_G", "load"})
 """Names by which a script may define globals that parsing does not show."""
 _BENDING = frozenset({"setmetatable", "rawset"})
+_CATCHING = frozenset({"pcall", "xpcall", "coroutine"})
 _STOPPING = frozenset({"exit", "getmetatable"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 
@@ -19,20 +20,35 @@ class Variable:
 
     Args:
         name: The name of the variable.
-        start: The place of its declaration in the source, in bytes.
+        node: The node of its declaration.
 
-    ``changes`` counts the assignments after its declaration. ``value`` is the expression of its first value.
-    ``is_counter`` is true for the variable of a numeric loop.
+    ``changes`` counts the assignments after its declaration, ``uses`` the places that take its value as a whole,
+    ``fills`` those that assign to a field of it, and ``reads`` all that name it, the last of them at ``last``;
+    ``value`` is the expression that it begins with, and ``is_counter`` is true for the variable of a loop over numbers.
     """
 
-    __slots__ = ("changes", "is_counter", "name", "start", "value")
+    __slots__ = ("changes", "fills", "is_counter", "last", "name", "node", "reads", "uses", "value")
 
-    def __init__(self, name: str, start: int) -> None:
+    def __init__(self, name: str, node: Node) -> None:
         self.name = name
-        self.start = start
+        self.node = node
+        self.reads = 0
+        self.last = 0
         self.changes = 0
+        self.uses = 0
+        self.fills = 0
         self.value: Node | None = None
         self.is_counter = False
+
+    @property
+    def start(self) -> int:
+        """The place of its declaration in the source, in bytes."""
+        return self.node.start
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether what it holds is still as it was written: it is used once, and nothing is assigned to its fields."""
+        return self.uses <= 1 and not self.fills and not self.changes
 
     @property
     def table(self) -> Node | None:
@@ -47,9 +63,10 @@ class Scopes:
         root: The whole script.
         follows_others: True for a chunk of a session in which earlier chunks may have changed globals and tables.
 
-    ``defined`` counts the assignments of each global that the script assigns. ``globals`` has the globals that it
-    reads, and ``escaping`` those that it uses in other ways than reading a field. ``fields`` has the names of fields
-    that it assigns in any table, and ``locals`` the line of the first declaration of each local name.
+    ``defined`` counts the assignments of each global that the script assigns, ``globals`` has those that it reads,
+    ``escaping`` those of them that it does more with than to read a field, ``fields`` the names of fields that it
+    assigns to any table, ``locals`` the line of the first declaration of each local name, and ``hidden`` each local
+    that has the name of another one around it, with that one.
     """
 
     def __init__(self, root: Node, *, follows_others: bool = False) -> None:
@@ -59,6 +76,9 @@ class Scopes:
         self.globals: set[str] = set()
         self.escaping: set[str] = set(LIBRARIES) if follows_others else set()
         self.locals: dict[str, int] = {}
+        self.hidden: list[tuple[Variable, Variable]] = []
+        self._reads: Counter[str] = Counter()
+        self._named: dict[int, Node] = {}
         self._variables: dict[int, Variable] = {}
         self._scopes: list[dict[str, Variable]] = []
         self._filled: list[Variable | None] = []
@@ -97,6 +117,20 @@ class Scopes:
         """Return the local variable that an identifier refers to, or None for a global."""
         return self._variables.get(id(name))
 
+    def may_catch(self, function: Node) -> bool:
+        """Return True if a function that is never called by its name never runs, or is passed to what may catch."""
+        name = function.get("name")
+        is_field = name is not None and name.kind != "identifier"
+        return not is_field and (bool(self.globals & _CATCHING) or not self.uses_of(function))
+
+    def uses_of(self, function: Node) -> int:
+        """Return how many places of the script use a function: 0 if its name is never read, 1 if it has no name."""
+        name = self._named.get(function.start)
+        if name is None:
+            return 1
+        variable = self.variable(name)
+        return variable.uses if variable else self._reads[name.text]
+
     def _block(self, block: Node | None, *declared: Node) -> None:
         self._scopes.append({})
         for name in declared:
@@ -107,7 +141,7 @@ class Scopes:
 
     def _declare(self, name: Node) -> Variable:
         self.locals.setdefault(name.text, name.line)
-        variable = self._scopes[-1][name.text] = self._variables[id(name)] = Variable(name.text, name.start)
+        variable = self._scopes[-1][name.text] = self._variables[id(name)] = Variable(name.text, name)
         if name.text in DYNAMIC:
             self.defined[variable.name] += 1
         return variable
@@ -116,8 +150,10 @@ class Scopes:
         text = name.text
         for scope in reversed(self._scopes):
             if text in scope:
-                self._variables[id(name)] = scope[text]
-                return scope[text]
+                variable = self._variables[id(name)] = scope[text]
+                variable.reads += 1
+                variable.last = max(variable.last, name.start)
+                return variable
         self.globals.add(text)
         return None
 
@@ -130,7 +166,10 @@ class Scopes:
                 self._visit(child)
 
     def _visit_identifier(self, node: Node) -> None:
-        if self._use(node) is None:
+        if variable := self._use(node):
+            variable.uses += 1
+        else:
+            self._reads[node.text] += 1
             self.escaping.add(node.text)
 
     def _visit_block(self, node: Node) -> None:
@@ -142,21 +181,28 @@ class Scopes:
         if values:
             self._visit(values)
         for index, name in enumerate(names.all("name") if names else ()):
+            outer = next((scope[name.text] for scope in reversed(self._scopes) if name.text in scope), None)
             variable = self._declare(name)
+            if outer and outer is not variable:
+                self.hidden.append((variable, outer))
             variable.value = values.children[index] if values and index < len(values.children) else None
+            self._name(name, variable.value)
 
     def _visit_assignment_statement(self, node: Node) -> None:
         for child in reversed(node.children):
             if child.kind != "variable_list":
                 self._visit(child)
                 continue
-            for target in child.children:
+            values = node.first("expression_list")
+            for index, target in enumerate(child.children):
                 self._assign(target)
+                self._name(target, values.children[index] if values and index < len(values.children) else None)
 
     def _assign(self, target: Node) -> None:
         if target.kind != "identifier":
             key, table = key_of(target), target.get("table")
             self._visit(target)
+            self._note_fill(target)
             if key is not None:
                 self.fields.add(key)
             elif table and not self._is_number(target.get("field")):
@@ -165,6 +211,19 @@ class Scopes:
             variable.changes += 1
         else:
             self.defined[target.text] += 1
+
+    def _name(self, name: Node, value: Node | None) -> None:
+        """Note the name by which the script calls a function."""
+        if name.kind == "identifier" and value and value.kind in ("function_definition", "function_declaration"):
+            self._named[value.start] = name
+
+    def _note_fill(self, target: Node) -> None:
+        """Note that what a variable holds, or what is in it, gets a field."""
+        base: Node | None = target
+        while base and base.kind != "identifier":
+            base = base.get("table")
+        if base and (variable := self.variable(base)):
+            variable.fills += 1
 
     def _is_number(self, key: Node | None) -> bool:
         """Return True if a key is certainly a number."""
@@ -188,6 +247,8 @@ class Scopes:
             self._declare(name)
         elif name:
             self._assign(name)
+        if name:
+            self._name(name, node)
         self._visit_function_definition(node)
 
     def _visit_function_definition(self, node: Node) -> None:
@@ -195,7 +256,7 @@ class Scopes:
         self._scopes.append({})
         name = node.get("name")
         if name and name.kind == "method_index_expression":
-            self._scopes[-1]["self"] = Variable("self", name.start)
+            self._scopes[-1]["self"] = Variable("self", name)
         self._block(node.get("body"), *(parameters.all("name") if parameters else ()))
         self._scopes.pop()
 
@@ -229,7 +290,9 @@ class Scopes:
         elif table:
             self._visit(table)
 
-    _visit_method_index_expression = _visit_dot_index_expression
+    def _visit_method_index_expression(self, node: Node) -> None:
+        self._visit_dot_index_expression(node)
+        self._note_fill(node)
 
     def _visit_bracket_index_expression(self, node: Node) -> None:
         self._visit_dot_index_expression(node)

@@ -6,6 +6,7 @@ In this package, only this module and ``kosmolua.lua.calls`` inspect the types o
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -13,13 +14,19 @@ from typing import NamedTuple
 from kosmolua.lua.syntax import Node
 from kosmolua.schema.function import Function
 from kosmolua.schema.luacats import label
-from kosmolua.schema.types import ANY, Choice, List, Map, Record, Type
+from kosmolua.schema.types import ANY, Choice, List, Map, Record, Type, Union
 
 MIN_LIKENESS = 0.75
 """How similar a name must be to be suggested, since many short names are slightly similar."""
 
 
 _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
+
+
+_OF_PAGES = frozenset(
+    ("cursor", "next_cursor", "next_page", "data", "result", "results", "items", "ok", "error", "success", "has_more")
+)
+"""Keys of whole answers of services, which no part of an answer has."""
 
 
 class Unknown:
@@ -43,6 +50,16 @@ class Undefined(NamedTuple):
 
     name: str
     hint: str = ""
+
+
+class Absent(NamedTuple):
+    """A field that a result is not known to have, and so in all likelihood nil.
+
+    Args:
+        node: Where it is looked up.
+    """
+
+    node: Node
 
 
 class Branch(NamedTuple):
@@ -84,6 +101,8 @@ class Result(NamedTuple):
         is_optional: True if it may be nil.
         may_be_null: True if it may be ``json.null``, which counts as true.
         may_be_error: True if it may be an error instead, like a result of ``pcall``.
+        may_be_call_error: Whether that error can only be one of a call: a table with ``code``, ``message`` and so on.
+        part_of: The record and the key that it was found under, if it is a field.
     """
 
     type: Type
@@ -91,6 +110,8 @@ class Result(NamedTuple):
     is_optional: bool = False
     may_be_null: bool = False
     may_be_error: bool = False
+    may_be_call_error: bool = False
+    part_of: tuple[Record, str] | None = None
 
 
 class Secrets(NamedTuple):
@@ -137,7 +158,11 @@ class Literal(NamedTuple):
     node: Node | None = None
 
 
-Value = Unknown | Missing | Undefined | Branch | Callee | Result | Secrets | Library | Builtin | Closure | Literal
+Value = (
+    Unknown | Missing | Undefined | Absent | Branch | Callee | Result | Secrets | Library | Builtin | Closure | Literal
+)
+Nil = Missing | Undefined | Absent
+"""What is nil, or likely to be."""
 UNKNOWN = Unknown()
 
 
@@ -198,22 +223,53 @@ def is_text(kind: Type) -> bool:
     return label(kind) == "string"
 
 
-def kind_of(value: Value) -> str:
-    """Return the Lua type that a value certainly has if it is not nil, or an empty string if that is unclear."""
+def is_number(kind: Type) -> bool:
+    """Return True if only numbers fit."""
+    return label(kind) in ("integer", "number")
+
+
+def has_field(value: Value, key: str) -> bool:
+    """Return True if a value is a record with a field."""
+    return isinstance(value, Result) and isinstance(value.type, Record) and key in value.type.fields
+
+
+def kind_of(value: Value, *, or_nil: bool = False) -> str:
+    """Return what a value certainly is, in Lua's word for its type, or nothing if unclear.
+
+    Args:
+        value: What is known of it.
+        or_nil: Whether it may also be nil.
+    """
     if isinstance(value, Literal):
         return value.kind
     if isinstance(value, Closure):
         return "function"
-    if not isinstance(value, Result) or value.type.nullable or value.may_be_error:
+    if not isinstance(value, Result) or value.may_be_error or (value.type.nullable and not or_nil):
         return ""
     if is_table(value.type):
         return "table"
-    return _LUA_TYPES.get(label(value.type), "")
+    if (
+        isinstance(value.type, Choice)
+        and value.type.values
+        and all(isinstance(each, str) for each in value.type.values)
+    ):
+        return "string"
+    return _LUA_TYPES.get(label(replace(value.type, nullable=False)), "")
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:
-    """Return the values of a choice; empty for any other type."""
+    """Return the values of a choice, or of one beside a list of them; none for any other type."""
+    if isinstance(kind, Union):
+        return next((member.values for member in kind.members if isinstance(member, Choice)), ())
     return kind.values if isinstance(kind, Choice) else ()
+
+
+def items_of(kind: Type) -> list[Record]:
+    """Return the records that the lists in a record hold."""
+    lists = (
+        [field.item for field in kind.fields.values() if isinstance(field, List)] if isinstance(kind, Record) else []
+    )
+    return [item for item in lists if isinstance(item, Record)]
 
 
 def is_table(kind: Type) -> bool:
@@ -224,6 +280,12 @@ def is_table(kind: Type) -> bool:
 def lists_in(kind: Type) -> list[str]:
     """Return the keys of a record whose values are lists."""
     return [key for key, field in kind.fields.items() if is_list(field)] if isinstance(kind, Record) else []
+
+
+def near_key(key: str, names: Iterable[str]) -> str:
+    """Return the name that a key probably means, or an empty string if unclear."""
+    near = get_close_matches(key, names, 1, 0.6)
+    return near[0] if near else ""
 
 
 def near_field(kind: Type, key: str) -> str:
@@ -239,4 +301,4 @@ def near_field(kind: Type, key: str) -> str:
     if near := get_close_matches(key, fields, 1, MIN_LIKENESS):
         return near[0]
     maps = [field for field, inner in fields.items() if isinstance(inner, Map)]
-    return f"{maps[0]}.{key}" if len(maps) == 1 else ""
+    return f"{maps[0]}.{key}" if len(maps) == 1 and key not in _OF_PAGES else ""

@@ -113,6 +113,7 @@ class Handlers:
             on_read_resource=self.read_resource,
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
+            get_tool_input_schema=self._input_schema,
         )
         sealed = RequestStateSecurity.ephemeral(ttl=PARKING_TIMEOUT)
         server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
@@ -142,6 +143,11 @@ class Handlers:
     async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
         """List the tools."""
         return ListToolsResult(tools=list(self._tools.values()))
+
+    def _input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """Return the schema of a tool's arguments, without which the SDK lists all tools at each call."""
+        tool = self._tools.get(name)
+        return tool.input_schema if tool else None
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
         """Call a tool. A failure is returned as a result for the model, except if there is no such tool."""

@@ -34,7 +34,7 @@ BLOCKED = {"session": (_signal.SIGTERM, _signal.SIGPROF)} if hasattr(os, "posix_
 """The signals that a process blocks from its start, by its role. In a session they end the running chunk only."""
 
 ENVIRONMENTS = {"zygote": {"LD_BIND_NOW": "1"}}
-"""Environments that are not empty. The functions of libraries are looked up before a fork, and not after each."""
+"""The environment of a process by its role, empty for other roles. A zygote resolves all symbols before it forks."""
 
 
 class Process:

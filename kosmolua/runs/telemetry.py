@@ -1,4 +1,4 @@
-"""OpenTelemetry across processes: spans go to the collector of the environment, and traces continue elsewhere.
+"""OpenTelemetry across processes: sending spans to a collector, and continuing a trace in another process.
 
 OpenTelemetry is not imported unless spans are requested.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-"""The variables that name a collector. The exporter itself reads them, and the others of its specification."""
+"""The environment variables that name a collector. The exporter reads these and the others of its specification."""
 SERVICE = "kosmolua"
 FLUSH_TIMEOUT = 3.0
 """Seconds that sending the remaining spans may take when the process ends."""
@@ -82,9 +82,9 @@ def carried() -> dict[str, str] | None:
 
 @contextmanager
 def going_on(carrier: Mapping[str, str] | None) -> Iterator[None]:
-    """Continue the trace of another process in the ``with`` block, and send the spans of the block after it.
+    """Continue the trace of another process in the ``with`` block, and send the spans of the block afterwards.
 
-    If this process has no tracer provider, they go to the collector that its environment names.
+    If this process has no tracer provider, the spans go to the collector that its environment names.
 
     Args:
         carrier: The trace context that :func:`carried` returned in the other process.

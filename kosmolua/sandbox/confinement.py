@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Step: TypeAlias = tuple[str, Callable[..., Any], tuple[Any, ...]]
-    """The layer that a call belongs to, a function that raises or returns something true if it is refused, and its
-    arguments."""
+    """The name of a layer, a function that applies a part of it, and the arguments. If the system refuses that, the
+    function raises or returns a true value."""
 
 
 def drop_inherited() -> None:
@@ -106,13 +106,13 @@ class Confinement:
 
     @property
     def missing(self) -> list[str]:
-        """The names of the layers that are not."""
+        """The names of the layers that are not in force then."""
         in_force = self.in_force
         return [name for name in LAYERS if name not in in_force]
 
     @property
     def is_refused(self) -> bool:
-        """Whether the system refused what it was expected to allow when this process was locked."""
+        """Whether the system refused a layer in :meth:`lock` that was expected to work."""
         return bool(self._refused)
 
     def settle(self) -> None:
@@ -147,9 +147,9 @@ class Confinement:
         self._is_filtered = True
 
     def steps(self, cpu: float, memory: int, jobs: int = 1) -> list[Step]:
-        """Return what :meth:`lock` does with the same arguments, for a fork of this process to take.
+        """Return the steps of :meth:`lock` with the same arguments, for a fork of this process to carry out.
 
-        A fork copies each page that it writes to, so the less it has to make, the faster it is ready.
+        A fork copies each memory page that it writes to. So it is ready earlier if its parent prepares the steps.
         """
         steps: list[Step] = []
         if resource:
@@ -165,7 +165,7 @@ class Confinement:
         return steps
 
     def take(self, steps: list[Step]) -> None:
-        """Take steps, and note which layers the system refused."""
+        """Carry out steps, and note the layers that the system refuses."""
         for layer, call, arguments in steps:
             try:
                 is_refused = call(*arguments)
@@ -191,7 +191,7 @@ def _limit_time(cpu: float) -> None:
 
 
 def _bounding(name: str, value: int) -> Step:
-    """Return the step that bounds a resource, no higher than it is bounded."""
+    """Return the step that limits a resource. The limit is not above the current one."""
     kind = getattr(resource, f"RLIMIT_{name}", None)
     if kind is None:
         return "rlimits", bool, (True,)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Call: TypeAlias = tuple[Callable[..., int], tuple[Any, ...]]
-    """A function that returns 0 on success, and its arguments, made before a fork that is to call it."""
+    """A function that returns 0 on success, and its arguments. Prepared before a fork, which makes the call."""
 
 OOM_SCORE_ADJUSTMENT = 900
 """The score of a sandbox process, of at most 1000. Other processes usually have 0."""

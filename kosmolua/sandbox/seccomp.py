@@ -92,8 +92,8 @@ _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 class Filter:
     """The filter for this machine, assembled once.
 
-    ``call`` is the function and the arguments that put it in force for this process and all that it forks, and that
-    return 0 if that worked; None if there is no filter for this machine.
+    ``call`` is the prepared call that applies the filter to the process and all its forks, and returns 0 on success. It
+    is None if there is no filter for this machine.
 
     Args:
         forking: Whether the calls that a session needs to fork for each chunk are allowed as well.

@@ -17,9 +17,9 @@ MODULES = (
     *("memory", "parallel", "placeholders", "readonly", "recorded", "regex", "registry", "requests", "scripts"),
     *("secrets", "session", "shapes", "strings", "time", "traceback", "tree"),
 )
-"""The modules of the prelude, each of which is loaded when something needs it."""
+"""The modules of the prelude. Each is loaded on first use."""
 COMMON = ("decode", "encode", "errors", "inspect", "strings", "tree")
-"""Those that most scripts need, beside those that all need."""
+"""The modules that most scripts need, in addition to those that every script needs."""
 BROKEN = 70
 """The exit status of a sandbox process after an error in Python: ``EX_SOFTWARE`` of sysexits."""
 COPIES_OF_A_REPLY = 3
@@ -40,14 +40,17 @@ def read_prelude(name: str) -> bytes:
 
 
 class Prelude:
-    """The Lua files that every VM begins with, and those that it loads on demand: afterwards no file can be opened."""
+    """The Lua files that every VM runs first, and those that it loads on demand.
+
+    All are read now, since a confined process cannot open files.
+    """
 
     def __init__(self) -> None:
         self.boot = read_prelude("boot")
         self.chunks = {name.encode(): read_prelude(name) for name in MODULES}
 
     def compile(self) -> None:
-        """Compile all of it once, for a process that makes one VM after another, or forks."""
+        """Compile all files once, for a process that makes several VMs or forks."""
         dump = LuaRuntime(encoding=None).eval(b"function(text) return string.dump(load(text, '=[host]', 't')) end")
         self.boot = dump(self.boot)
         self.chunks = {name: dump(text) for name, text in self.chunks.items()}
@@ -116,11 +119,11 @@ class VM:
 
         Args:
             source: The text of the script.
-            chunk: Its name in messages, with ``@`` or ``=`` before it as Lua wants.
-            settings: What the prelude needs to know of the run: see ``prepare`` in ``lua/boot.lua``.
+            chunk: The script's name in messages, with ``@`` or ``=`` in front as Lua requires.
+            settings: The settings of the run: see ``prepare`` in ``lua/boot.lua``.
             arguments: The values of ``arg`` and ``...``.
             memory: Bytes that Lua may hold.
-            seed: Sixteen bytes that random numbers begin with.
+            seed: Sixteen bytes to seed the random numbers with.
 
         Raises:
             OutOfMemory: The memory limit was reached outside of Lua code that could report it.
@@ -135,8 +138,8 @@ class VM:
         Args:
             verb: ``evaluate``, ``value``, ``check`` or ``names``; see ``lua/session.lua``.
             source: The text of the chunk.
-            chunk: Its name in messages, as :meth:`run` takes it.
-            settings: What the prelude needs to know of the run: see ``prepare`` in ``lua/boot.lua``.
+            chunk: The chunk's name in messages, in the form of :meth:`run`.
+            settings: The settings of the run: see ``prepare`` in ``lua/boot.lua``.
             memory: Bytes that Lua may hold.
             seed: Sixteen bytes to seed the random numbers with; by default the generator is left as it is.
 

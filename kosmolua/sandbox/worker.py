@@ -27,12 +27,13 @@ PRINT_SIZE = 64 * 1024
 MAX_FRAME = 2**40
 SETTINGS = struct.Struct("<qqqB")
 ASKS_TIME, IS_RECORDED, IS_PLANNED = 1, 2, 4
-"""Flags of the settings, as ``lua/boot.lua`` unpacks them."""
+"""The flags in the settings, which ``lua/boot.lua`` unpacks."""
 REHEARSALS = 12
-"""So often the interpreter has to run a function before it adapts it to its arguments."""
+"""How often Python has to run a function before it specializes its bytecode."""
 SEED_SIZE = 16
-"""Bytes that random numbers begin with."""
+"""The number of bytes of the seed of random numbers."""
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_quote = json.encoder.encode_basestring_ascii
 REHEARSAL = REHEARSALS * protocol.frame(
     "job",
     source="return 1",
@@ -40,7 +41,7 @@ REHEARSAL = REHEARSALS * protocol.frame(
     args=[],
     limits={"cpu": 0, "memory": 2**30, "max_result": 100, "max_arguments": 100, "max_depth": 10, "max_output": 0},
 )
-"""Jobs that do nothing."""
+"""The jobs of a rehearsal, which do nothing."""
 TRIM_AFTER = 0.002
 """Seconds of processor time. A script that took less cannot have used much memory, so none is given back."""
 
@@ -51,7 +52,7 @@ class Worker:
     Args:
         incoming: The descriptor that frames are read from.
         outgoing: The descriptor that frames are written to.
-        is_compiled: Whether the prelude is compiled first, for one that makes one VM after another, or forks.
+        is_compiled: Whether to compile the prelude first, for a process that makes several VMs or forks.
     """
 
     forking = False
@@ -86,12 +87,12 @@ class Worker:
         self._confinement.settle()
 
     def warm(self) -> None:
-        """Load what most scripts need, and make what does not change, for all forks of this process."""
+        """Load the modules that most scripts need and prepare constant data, for all forks of this process."""
         self._vm.preload(COMMON)
         self._ready = self._ready_frame()
 
     def foresee(self, cpu: float, memory: int, jobs: int) -> list[Step]:
-        """Make what a fork of this process would make anew, and return the steps with which it confines itself.
+        """Prepare the objects that each fork would otherwise make, and return the steps that confine a fork.
 
         Args:
             cpu: Seconds of processor time for each job.
@@ -104,9 +105,9 @@ class Worker:
         return self._confinement.steps(cpu, memory, jobs)
 
     def rehearse(self) -> None:
-        """Do the jobs of :data:`REHEARSAL`, in VMs that are thrown away, so that the interpreter is as fast as it gets.
+        """Run the jobs of :data:`REHEARSAL` in temporary VMs, so that Python has specialized its bytecode.
 
-        What a fork of this process would adapt to the work, it has then. No frame of it may reach a host.
+        Each fork would otherwise do that itself. The frames of a rehearsal must not reach a host.
         """
         fresh, self._vm = self._vm, VM(self._verbs, self._prelude)
         self._jobs, self._is_locked, self._seed = REHEARSALS + 1, True, b""
@@ -118,7 +119,7 @@ class Worker:
         self._jobs, self._is_locked, self._is_used = 1, False, False
 
     def lock(self, steps: list[Step]) -> None:
-        """Confine this process, a fork, as far as a job can be before any is known."""
+        """Confine this process, which is a fork, before its first job is known."""
         self._confinement.take(steps)
         self._report()
 
@@ -197,7 +198,8 @@ class Worker:
     def _print(self, text: bytes) -> None:
         allowed = text[: self._room]
         for start in range(0, len(allowed), PRINT_SIZE):
-            self._write(protocol.frame("print", text=protocol.to_text(allowed[start : start + PRINT_SIZE])))
+            quoted = _quote(protocol.to_text(allowed[start : start + PRINT_SIZE]))
+            self._write(b'{"kind":"print","text":%b}\n' % quoted.encode())
         self._room -= len(allowed)
         if len(allowed) < len(text):
             self._limit(b"output")
@@ -240,7 +242,7 @@ class Worker:
 
 
 def _settings_of(job: dict[str, Any]) -> bytes:
-    """Return what the prelude needs to know of a run; most scripts are given nothing, and need no JSON for that."""
+    """Return the settings of a run for the prelude. Input, parameters and secrets are JSON, if there are any."""
     limits = job["limits"]
     flags = ASKS_TIME if job.get("asks_time") else 0
     flags |= (IS_RECORDED if job.get("seed") else 0) | (IS_PLANNED if job.get("is_planned") else 0)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kosmolua.sandbox.confinement import Step
 
 DESCRIPTORS = struct.Struct("ii")
-"""Those of a worker, beside an order."""
+"""The descriptors of a worker, which come with an order."""
 MAX_ANCILLARY = 64 + DESCRIPTORS.size
 INCOMING, OUTGOING = 0, 1
 REAP_INTERVAL = 0.002
@@ -66,7 +66,7 @@ class Zygote:
                 self._reap()
 
     def _rehearse(self) -> None:
-        """Have the worker run scripts that do nothing, in place of the host, before others are forked from it."""
+        """Make the worker rehearse with scripts that do nothing, before workers are forked from it."""
         control = os.dup(INCOMING)
         hears, says = os.pipe()
         os.dup2(hears, INCOMING)

@@ -120,14 +120,21 @@ class Heartbeat:
         if not takes_events:
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, may_begin=scope["method"] == "POST")
-        beating = asyncio.create_task(answer.beat())
+        may_begin = scope["method"] == "POST"
+        answer, loop = _Answer(send, may_begin=may_begin), asyncio.get_running_loop()
+        beating: list[asyncio.Task[None]] = []
+        # Most answers are complete before the first beat, so there is no task until then.
+        first = loop.call_later(
+            FIRST_BYTES if may_begin else 0, lambda: beating.append(loop.create_task(answer.beat()))
+        )
         try:
             await self._app(scope, receive, answer.send)
         finally:
-            beating.cancel()
-            with suppress(asyncio.CancelledError):
-                await beating
+            first.cancel()
+            for task in beating:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
 
 class _Answer:
@@ -180,9 +187,7 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": event, "more_body": False})
 
     async def beat(self) -> None:
-        """Begin the answer after ``FIRST_BYTES``, and send a comment after each ``SILENCE``, until it is complete."""
-        if self._may_begin:
-            await asyncio.sleep(FIRST_BYTES)
+        """Begin the answer if it has not begun, and send a comment after each ``SILENCE``, until it is complete."""
         while not self._is_over:
             async with self._writing:
                 if not self._has_begun and self._may_begin:

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from time import monotonic
+from typing import NamedTuple
 
 from kosmolua.broker.store import Grant, Store
 from kosmolua.catalog.catalog import Catalog
 from kosmolua.errors import CallError, ConfigError, PluginError
+
+FRESHNESS = 1.0
+"""The number of seconds for which a run may rely on what was read from the store for an earlier one."""
+
+
+class _Read(NamedTuple):
+    """What was read from the store: for which catalog, when, and the patterns."""
+
+    catalog: Catalog
+    time: float
+    patterns: list[str]
 
 
 class Grants:
@@ -22,6 +35,8 @@ class Grants:
 
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
+        self._changed = 0.0
+        self._read: _Read | None = None
 
     def __iter__(self) -> Iterator[Grant]:
         return iter(self._store().grants())
@@ -29,14 +44,29 @@ class Grants:
     def add(self, path: str, account: str) -> None:
         """Allow a function with an account from now on."""
         self._store().grant(Grant(path, account, datetime.now(timezone.utc).isoformat(timespec="seconds")))
+        self._changed = monotonic()
 
     def revoke(self, path: str, account: str) -> None:
         """Remove a grant, so that a person is asked again."""
         self._store().revoke(path, account)
+        self._changed = monotonic()
 
     def patterns(self, catalog: Catalog) -> list[str]:
         """Return the grants whose function still exists, as patterns for the option ``allow`` of a run."""
-        return [grant.pattern for grant in self if _is_there(grant, catalog)]
+        began = monotonic()
+        patterns = [grant.pattern for grant in self if _is_there(grant, catalog)]
+        self._read = _Read(catalog, began, patterns)
+        return patterns
+
+    def recent_patterns(self, catalog: Catalog) -> list[str] | None:
+        """Return what :meth:`patterns` returned a moment ago, without reading the store; None if it may have changed.
+
+        A change by another process may go unnoticed for ``FRESHNESS`` seconds.
+        """
+        read = self._read
+        if read is None or read.catalog is not catalog or read.time <= self._changed:
+            return None
+        return read.patterns if monotonic() - read.time < FRESHNESS else None
 
 
 def _is_there(grant: Grant, catalog: Catalog) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from threading import Thread
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -28,6 +28,10 @@ from kosmolua.serve.runs import Running
 AUDIT = "audit.jsonl"
 MAX_PENDING = 10_000
 """The largest number of lines that wait to be written. Further lines are dropped and counted."""
+GATHERING = 0.02
+"""Seconds for which the thread waits for further lines after a first one, to write them together."""
+MAX_WRITE = 4_096
+"""The largest number of bytes written at once, unless a line has more: a pipe keeps so many together."""
 CLOSE_TIMEOUT = 2.0
 MAX_TEXT = 200
 """The largest number of characters of a text that the client chose, such as a path."""
@@ -81,16 +85,25 @@ class Log:
         self._thread.join(CLOSE_TIMEOUT)
 
     def _write_all(self) -> None:
-        while (line := self._lines.get()) is not None:
+        """Write lines until the end. A thread that woke up for each line would take time from that of the requests."""
+        is_over = False
+        while not is_over:
+            lines = [self._lines.get()]
+            sleep(GATHERING)
+            with suppress(Empty):
+                while lines[-1] is not None:
+                    lines.append(self._lines.get_nowait())
+            is_over = lines[-1] is None
             if self._lost:
                 lost, self._lost = self._lost, 0
-                line += _line({"time": _now(), "kind": "lost", "lines": lost})
-            with suppress(OSError):  # such as a full disk, or a pipe that nobody reads any more
-                self._write_line(line)
+                lines.insert(-1, _line({"time": _now(), "kind": "lost", "lines": lost}))
+            for block in _blocks(line for line in lines if line is not None):
+                with suppress(OSError):  # such as a full disk, or a pipe that nobody reads any more
+                    self._write_block(block)
 
-    def _write_line(self, line: bytes) -> None:
+    def _write_block(self, block: bytes) -> None:
         if self._path is None:
-            self._write(line)
+            self._write(block)
             return
         if self._is_stale and self._file is not None:
             self._is_stale = False
@@ -98,7 +111,7 @@ class Log:
             self._file = None
         if self._file is None:
             self._file = _open(self._path)
-        os.write(self._file, line)
+        os.write(self._file, block)
 
 
 class RunLog:
@@ -219,6 +232,18 @@ def _about(run: Running, outcome: Outcome) -> dict[str, object]:
         "writes": effects["write"],
         "destroys": effects["destroy"],
     }
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield lines joined to blocks of at most ``MAX_WRITE`` bytes, or of one line."""
+    block = b""
+    for line in lines:
+        if block and len(block) + len(line) > MAX_WRITE:
+            yield block
+            block = b""
+        block += line
+    if block:
+        yield block
 
 
 def _line(fields: dict[str, object]) -> bytes:

@@ -163,7 +163,9 @@ class Tenant:
     async def _attend(
         self, running: Running, options: RunOptions, begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]]
     ) -> Outcome:
-        granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
+        granted = self.grants.recent_patterns(self.runtime.catalog)
+        if granted is None:
+            granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
         if self._is_draining:
             busy = Busy("The server is about to stop", hint="nothing was run; try again in a moment")
             return Outcome([], "", busy, [])

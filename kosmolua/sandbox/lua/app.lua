@@ -1,4 +1,4 @@
--- The global `app`: a tree that is built when a script looks into it.
+-- The global `app`. Its module, `tree`, is loaded when a script uses `app` for the first time.
 
 local host = ...
 

@@ -15,7 +15,7 @@ local collectgarbage = collectgarbage
 
 local MAX_MESSAGE = 16 * 1024
 local MAX_INPUT_DEPTH = 1000
----Modules that keep something of a run, if they are there.
+---The modules with state of a run, which has to be reset if they are loaded.
 local OF_ONE_RUN = { "requests", "tree", "secrets" }
 local ASKS_TIME, IS_RECORDED, IS_PLANNED = 1, 2, 4
 
@@ -39,24 +39,24 @@ local function answer(ok, ...)
   end
 end
 
--- A garbage collection also marks the prelude, 250 KiB. With Lua's default pause of 200, a script that makes much garbage
--- and keeps little spends most of its time on that. So the pause is the longest possible until Lua holds MUCH KiB.
-local LONG_PAUSE, PAUSE, MUCH = 1000, 400, 8 * 1024
-collectgarbage("setpause", LONG_PAUSE)
+---The KiB from which on Lua's memory is collected more often.
+local MUCH = 8 * 1024
+
+collectgarbage("stop") -- until the prelude is loaded
 
 ---The limits that the host sets for each run.
 local limits = {}
 local script_name
 
----What the modules of the prelude have as globals. No script can reach it.
+---The globals of the prelude's modules. No script can reach this table.
 local natives = {}
 for name, value in next, _G do
   natives[name] = value
 end
 natives.python = nil
 
----Everything that the modules of the prelude share, and the modules by their names, each loaded when it is first looked
----at: few scripts need all, and what is not there need not be made, walked by the collector, or copied for a fork.
+---The table that the modules of the prelude share, with the modules by their names. A module is loaded on first access.
+---Few scripts need all modules, and a module that is not loaded costs no time in boot, garbage collections or forks.
 local host = setmetatable({ limits = limits, OPENING = OPENING }, {
   __index = function(host, name)
     local source = host.bridge("module", name)
@@ -77,7 +77,8 @@ local host = setmetatable({ limits = limits, OPENING = OPENING }, {
 ---@return string?
 function host.bridge(verb, ...)
   if collectgarbage("count") > MUCH then
-    collectgarbage("setpause", PAUSE)
+    collectgarbage("generational", 100, 300)
+    collectgarbage("setpause", 400)
   end
   return answer(pcall(call_python, verb, ...))
 end
@@ -156,7 +157,7 @@ local function finish(ok, ...)
   fail(caught) -- there was no memory for the error handler
 end
 
----Takes in what a script is given, and returns its parameters.
+---Sets the secrets and the input of a script, and returns its parameters.
 local function receive(given)
   host.secrets.set_names(given.secrets)
   if given.input ~= nil then
@@ -165,9 +166,9 @@ local function receive(given)
   return given.params
 end
 
----Makes everything ready for a script, or for a chunk of a session.
----@param settings string the limits that the prelude keeps itself and the flags below, packed, and after them, if there are
----any, `input`, `params` and `secrets` as JSON
+---Prepares the VM for a script, or for a chunk of a session.
+---@param settings string the limits that the prelude enforces and the flags, packed; then, if there are any, `input`,
+---`params` and `secrets` as JSON
 ---@return table params
 local function prepare(chunk, settings)
   script_name = chunk
@@ -253,11 +254,19 @@ local function converse(source, chunk, settings, verb, seed)
   end
 end
 
----Loads modules before they are needed.
+---Loads modules in advance.
 local function preload(...)
   for _, name in ipairs({ ... }) do
     local _ = host[name]
   end
 end
+
+-- The collector is generational: it does not walk the prelude again and again while a script makes garbage, and what is
+-- freed early is still in the processor's cache when it is used again. Young objects are collected when Lua holds three
+-- times as much as after the last time, and all when it holds eleven times as much. The pause is for when that frees too
+-- little, which it does not while a script keeps most of what it makes.
+collectgarbage("restart")
+collectgarbage("generational", 200, 1000)
+collectgarbage("setpause", 1000)
 
 return run, converse, preload

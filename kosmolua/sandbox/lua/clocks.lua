@@ -1,10 +1,11 @@
--- What the clocks say: the global `os`, and `time.now`.
+-- The clocks: the global `os`, and `time.now`.
 
 local host = ...
 
 local bridge, requests = host.bridge, host.requests
 local tonumber, type = tonumber, type
 local floor, format, max = math.floor, string.format, math.max
+local own = { date = os.date } -- Lua's errors take the name of a function from where it is found
 local own_clock, own_date, own_difftime, own_time = os.clock, os.date, os.difftime, os.time
 
 ---True if the host is asked for the time.
@@ -17,8 +18,8 @@ local function own_now()
 end
 
 ---Asks the host for the time of a clock.
----@param own number the time of this process's own clock
 ---@param clock "wall"|"cpu"
+---@param own number the time of this process's own clock
 local function ask(clock, own)
   return requests.ask("time", format(',"clock":"%s","own":%.17g', clock, own))
 end
@@ -46,7 +47,7 @@ function asking.date(...)
   if moment == nil and (pattern == nil or type(pattern) == "string") then
     return own_date(pattern or "%c", floor(ask("wall", own_time())))
   end
-  return own_date(...)
+  return own.date(...)
 end
 
 ---The processor time of the process, in seconds, a moment before the script began: other scripts may have run before.

@@ -55,8 +55,8 @@ local env = {
 }
 env._G = env
 
----Adds functions to a library. Each finds its own on the first call, since few scripts need their module; it leaves by a
----tail call, so that errors name the script's line as if it were not there.
+---Adds functions to a library whose module is loaded on the first call, since few scripts need it. Each function calls the
+---real one by a tail call, so that an error has the script's line.
 local function add(library, find_own, ...)
   for _, name in ipairs({ ... }) do
     local own

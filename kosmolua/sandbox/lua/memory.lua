@@ -166,7 +166,7 @@ memory.pcall = memory.protected()
 ---effect that cannot be undone.
 function memory.check()
   local thread = running()
-  local found = is_spent or search(thread, 2, MAX_FRAMES)
+  local found = is_spent or search(thread, 4, MAX_FRAMES) -- this function and the one that calls it are the host's
   for index = 1, #outer do
     found = found or outer[index] ~= thread and search(outer[index], 0, MAX_FRAMES)
   end

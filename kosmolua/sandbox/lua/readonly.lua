@@ -1,4 +1,4 @@
--- Tables that only the host fills: what a script finds in them is built when it looks.
+-- Read-only tables, whose values are found on access.
 
 local host = ...
 
@@ -6,9 +6,9 @@ local host_tables = host.registry.host_tables
 local error, ipairs, next, setmetatable = error, ipairs, next, setmetatable
 
 ---Returns a read-only table.
----@param name string what `tostring` gives
----@param find fun(key: any): any
----@param list fun(): string[]
+---@param name string the text that `tostring` returns
+---@param find fun(key: any): any returns the value of a key
+---@param list fun(): string[] returns the keys for `pairs`
 local function new(name, find, list)
   local made = setmetatable({}, {
     __metatable = false,

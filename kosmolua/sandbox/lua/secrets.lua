@@ -1,5 +1,5 @@
--- What is in the global `secrets`, and its handles: a handle stands for a secret, which a script can pass to functions but
--- not read.
+-- The values of the global `secrets`. They are handles: a handle stands for a secret, which a script can pass to functions
+-- but not read.
 
 local host = ...
 
@@ -54,12 +54,12 @@ local function find(key)
   error("there is no secret called " .. inspect.safely(key) .. " (" .. there .. ")", 2)
 end
 
----Returns the names of the secrets that there are.
+---Returns the names of the user's secrets.
 local function list()
   return names
 end
 
----Forgets which secrets there are, at the start of a run.
+---Forgets the names of the secrets, at the start of a run.
 local function begin()
   names = {}
 end

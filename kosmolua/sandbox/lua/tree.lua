@@ -60,7 +60,7 @@ local function branch(name, find, list)
   return tree
 end
 
----Returns the root of a tree under `app`: what finds a member, and what lists them.
+---Returns the root of a tree under `app`: a function that finds a member, and one that lists the members.
 ---@param through string[] the scripts through which its calls are made, the outermost first
 local function root_of(through)
 

@@ -1,0 +1,156 @@
+"""Gathered: what a script collects in its own tables and variables, and uses as what it is not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kosmolua.lua.findings import Findings, Mode
+from kosmolua.lua.scopes import Scopes, Variable
+from kosmolua.lua.syntax import Node, key_of, keys_of
+from kosmolua.lua.values import Builtin, Value, kind_of
+
+_INDEXED = ("bracket_index_expression", "dot_index_expression")
+_GROWING = frozenset({"+", "-", "*", "/", "//", "%", "^", ".."})
+_HARMLESS = frozenset({"ipairs", "pairs", "next", "print", "dump", "type", "tostring", "json.encode"})
+_OF_LISTS = {
+    "ipairs": "for key, value in pairs(map) do",
+    "table.sort": "collect the keys in a list, and sort that",
+    "table.concat": "collect the texts in a list first",
+}
+"""Functions that take a list, each with what to do with a map."""
+
+
+class _Use(NamedTuple):
+    variable: Variable
+    node: Node
+    mode: Mode
+    what: str
+    hint: str
+
+
+class Gathered:
+    """Notes how the tables that a script writes out are filled and used, and says at the end what cannot be.
+
+    Args:
+        scopes: The variables of the script.
+        findings: Gets what is wrong.
+    """
+
+    def __init__(self, scopes: Scopes, findings: Findings) -> None:
+        self._scopes = scopes
+        self._findings = findings
+        self._harmless: Counter[Variable] = Counter()
+        self._by_name: Counter[Variable] = Counter()
+        self._grown: Counter[Variable] = Counter()
+        self._unset: set[Variable] = set()
+        self._lists: list[_Use] = []
+        self._nils: list[_Use] = []
+
+    def declare(self, name: Node) -> None:
+        """Note a variable that is declared without a value."""
+        if variable := self._scopes.variable(name):
+            self._unset.add(variable)
+
+    def assign(self, target: Node, key: Value, given: Node | None) -> None:
+        """Note an assignment.
+
+        Args:
+            target: A variable or a field.
+            key: What the computed key of a field is known to be.
+            given: What it gets.
+        """
+        table = target.get("table")
+        variable = self._variable(target)
+        if variable is None:
+            return
+        left, operator = (given.get("left"), given.get("operator")) if given else (None, None)
+        grows = left is not None and operator is not None and operator.text in _GROWING and left.text == target.text
+        if grows and left:
+            start = "0" if operator and operator.text != ".." else '""'
+            hint = f"({left.text} or {start})" if table else f"declare it with local {left.text} = {start}"
+            self._note_nil(variable, left, "compute with", hint)
+        if table is None:
+            self._grown[variable] += grows
+            return
+        is_inside = table.kind != "identifier"
+        self._grown[variable] += grows or is_inside
+        self._by_name[variable] += is_inside or key_of(target) is not None or kind_of(key) == "string"
+        if is_inside:
+            self._need(table, "index")
+
+    def measure(self, operand: Node) -> None:
+        """Note that ``#`` is used."""
+        if variable := self._variable(operand):
+            self._harmless[variable] += 1
+            self._note_list(variable, operand, "#", "count in a loop over pairs(map)")
+
+    def call(self, called: Value, given: Sequence[Node]) -> None:
+        """Note a call of a built-in function."""
+        if not isinstance(called, Builtin) or not given:
+            return
+        if called.name in ("table.insert", "ipairs", "table.concat", "table.sort"):
+            self._need(given[0], "go through")
+        for node in given:
+            variable = self._variable(node) if node.kind == "identifier" else None
+            if variable and (called.name in _HARMLESS or (called.name in _OF_LISTS and node is given[0])):
+                self._harmless[variable] += 1
+        if called.name in _OF_LISTS and given[0].kind == "identifier" and (variable := self._variable(given[0])):
+            self._note_list(variable, given[0], called.name, _OF_LISTS[called.name])
+
+    def settle(self) -> None:
+        """Report what is certain now that the whole script was read."""
+        for use in self._lists:
+            if self._is_map(use.variable):
+                message = f"{use.what} needs a list, and {use.variable.name} has names as keys"
+                self._findings.warn(use.node, message, use.hint)
+        for use in self._nils:
+            if self._is_never_filled(use.variable):
+                self._findings.mode = use.mode
+                message = f"{use.node.text[:40]} is nil at first, and to {use.what} it fails"
+                self._findings.fail(use.node, message, use.hint)
+        for inner, outer in self._scopes.hidden:
+            if not inner.reads and outer.last > inner.start and self._is_empty(outer):
+                message = f"this local hides the '{outer.name}' that is used further down, and is never used"
+                self._findings.warn(inner.node, message, "leave local out")
+
+    def _is_empty(self, variable: Variable) -> bool:
+        """Return True if a variable never gets anything: it is declared empty, and nothing is put into it."""
+        is_empty = variable in self._unset or (variable.table is not None and not variable.table.children)
+        uses = variable.uses - self._harmless[variable]
+        return is_empty and not (variable.changes or variable.fills or uses)
+
+    def _is_map(self, variable: Variable) -> bool:
+        table = variable.table
+        if table is None or variable.changes or len(keys_of(table)) < len(table.children):
+            return False
+        is_private = variable.uses == self._harmless[variable] and variable.fills == self._by_name[variable]
+        return is_private and bool(table.children or variable.fills)
+
+    def _is_never_filled(self, variable: Variable) -> bool:
+        if variable in self._unset:
+            return variable.changes == self._grown[variable] and not variable.fills
+        is_private = variable.uses == self._harmless[variable] and not variable.changes
+        is_empty = variable.table is not None and not variable.table.children
+        return is_empty and is_private and variable.fills == self._grown[variable]
+
+    def _variable(self, node: Node) -> Variable | None:
+        """Return the local variable that a name or a path begins with."""
+        base: Node | None = node
+        while base and base.kind in _INDEXED:
+            base = base.get("table")
+        return self._scopes.variable(base) if base and base.kind == "identifier" else None
+
+    def _need(self, node: Node, what: str) -> None:
+        """Note that the item of a table has to be there."""
+        table = node.get("table") if node.kind in _INDEXED else None
+        variable = self._variable(table) if table and table.kind == "identifier" else None
+        if variable and variable not in self._unset:
+            self._note_nil(variable, node, what, f"{node.text[:40]} = {node.text[:40]} or {{}}")
+
+    def _note_list(self, variable: Variable, node: Node, what: str, hint: str) -> None:
+        self._lists.append(_Use(variable, node, self._findings.mode, what, hint))
+
+    def _note_nil(self, variable: Variable, node: Node, what: str, hint: str) -> None:
+        self._nils.append(_Use(variable, node, self._findings.mode, what, hint))
