@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from time import process_time
@@ -107,6 +109,13 @@ ERRORS = [
     (R + "render.list_services({ created_after = os.time() - 60 })", "(time.format(os.time() - 60))"),
     (R + "render.list_services({ account = 'staging' })", "app.integrations.render2.staging.list_services(...)"),
     (R + "render.list_services({ filter = { type = 'web_service' } })", "(type stand beside the others"),
+    (S + "parallel.map(services, render.list_deploys)", "would get an item of 'services' as its arguments"),
+    (R + "local v = render.get_env_var(arg[1], 'A') render.set_env_var(arg[1], 'B', v)", "not a table"),
+    (
+        R + "render.set_env_var({ service_id = arg[1], key = 'B', value = render.get_env_var(arg[1], 'A').env_var })",
+        ".value)",
+    ),
+    (S + "services.remove(1)", "there is no 'remove' of a list: it is nil, and to call it fails (table.remove(list,"),
     (R + "render.list_services({ page = 2 })", "did you mean 'cursor'?"),
     ("app.integrations.github.list_repos({ cursor = arg[1] })", "did you mean 'page'?"),
     (R + "json.decode(render.list_owners())", "json.decode takes a text, not a table"),
@@ -221,6 +230,46 @@ WARNINGS = [
         "is never 'failed'",
         "",
     ),
+    (S + "for _, s in ipairs(services) do if s.suspended then end end", "so always true", "compare it"),
+    (
+        "local r = app.integrations.github.list_pull_requests('a/b') for _, p in ipairs(r.pull_requests) do "
+        "if not p.merged_at and arg[1] then end end",
+        "so always true",
+        'p.merged_at ~= ""',
+    ),
+    (
+        R + "local c repeat local p = render.list_services({ limit = 9 }) c = p.cursor until not c",
+        "same page",
+        "cursor = c",
+    ),
+    (
+        "local n repeat local p = app.integrations.github.list_repos() n = p.next_page until not n",
+        "same page",
+        "page = n",
+    ),
+    ("local n = 1 print('there are ${n}')", "nothing is put into a text", ".."),
+    (S + "print(services[1].name.text)", "there is no 'text' of a text", "'name' is the text itself"),
+    (S + "print(services.name)", "there is no 'name' of a list", ""),
+    (
+        R + "for k, v in pairs(render.list_services({ limit = 2 })) do end",
+        "a loop over items needs a list",
+        ".services",
+    ),
+    (
+        "local id = nil for _, x in ipairs(arg) do local id = x end print(id)",
+        "this local hides the 'id'",
+        "leave local out",
+    ),
+    ("local t = {} for _, x in ipairs(arg) do t[#t] = x end print(t)", "is the last item", "t[#t + 1]"),
+    ("local x = arg[1] if x ~= 'a' or x ~= 'b' then end", "one of both is always true", "write and"),
+    ("local x = arg[1] if x == 'a' and x == 'b' then end", "one of both is always false", "write or"),
+    (
+        R + "local i = render.get_postgres_connection_info(arg[1]).connection_info print('x' .. i.password)",
+        "secret",
+        "whole",
+    ),
+    (S + "print(os.date('%Y', services[1].createdAt))", "os.date takes seconds", "time.parse(services[1].createdAt)"),
+    (R + "local function main() print(#render.list_owners().owners) end", "nothing is called here", "main()"),
     ("assert(arg[1], 'no %s', 5)", "assert does not format", "string.format"),
     ("local t = {} local sorted = table.sort(t)", "there is no value that table.sort returns", "it sorts the list"),
     ("print(os.date('YYYY-MM-DD'))", "os.date has letters with %", "%Y-%m-%d"),
@@ -479,6 +528,23 @@ def test_no_source_breaks_the_check(checker: Checker, source: str) -> None:
 
     assert isinstance(checker.check(source), Report)
     assert process_time() - started < 3
+
+
+def test_nothing_is_kept_of_a_script(checker: Checker) -> None:
+    """A server that checks for months holds no script that it has checked."""
+    text = "x = 1 -- " + "a comment " * 2_000 + "\n"
+    checker.check(text)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(20):
+            checker.check(f"{text}y = {number}\n")
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 5 * len(text)
 
 
 @pytest.mark.parametrize("opening", ["x = [[", "--[==[ a comment", "print('[[') y = [=["])

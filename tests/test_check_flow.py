@@ -85,7 +85,7 @@ def test_what_is_certain_to_fail_is_an_error(checker: Checker, source: str, word
         f"local function first(list) return list[1] end\nprint(first({LIST}.services).name, first({{ 1 }}).other)",
         f"local function get(n) if n == 0 then return {LIST} end return get(n - 1) end\nprint(get(2).services)",
         f"local function get(n) if n > 0 then return {LIST} end return {{ other = 1 }} end\nprint(get(0).other)",
-        f"local cursor\nrepeat local page = {LIST} cursor = page.cursor until not cursor",
+        "local cursor\nrepeat local p = render.list_services({ cursor = cursor }) cursor = p.cursor until not cursor",
         f"local page, other = {LIST}\nother = page.services\nprint(#other, other[1].name)",
         "local d = render.get_service({ service_id = arg[1] })\nd = render.get_deploy({ deploy_id = arg[2] })\n"
         "print(d.service, d.deploy)",
@@ -102,6 +102,20 @@ def test_what_is_certain_to_fail_is_an_error(checker: Checker, source: str, word
         "local n = {} local function add(k) n[k] = n[k] or {} table.insert(n[k], 1) end add('x') print(n.x[1])",
         "local all = {} do local all = { 1 } print(#all) end print(#all)",
         f"local n = {{}} for _, s in ipairs({LIST}.services) do n[s.id] = s n[#n + 1] = s end print(#n)",
+        f"for _, s in ipairs({LIST}.services) do print(s.suspended or '-', s.url and 1) if s.repo then end end",
+        "local c repeat local q = { cursor = c } local p = render.list_services(q) c = p.cursor until not c",
+        "local function get(c) return render.list_services({ cursor = c }) end\n"
+        "local c repeat local p = get(c) c = p.cursor until not c",
+        f"for _, s in ipairs({LIST}.services) do print(s.name.text or s.name, s.name.x and 1) end",
+        f"for k, v in pairs({LIST}.services[1]) do print(k, v) end",
+        "local t = {} for _, x in ipairs(arg) do t[#t + 1] = x end t[#t] = nil print(t)",
+        "local t = { 1 } for _, x in ipairs(arg) do t[#t] = x end print(t)",
+        "local found = false for _, x in ipairs(arg) do if x == 'a' then found = true end end print(found)",
+        "local x = arg[1] if x ~= 'a' and x ~= 'b' or x == 'c' then end",
+        "parallel.map({ 'srv-cabc12345678' }, render.get_service)",
+        "print(os.date('%Y', time.parse(arg[1])), time.format(time.now() - 60))",
+        "local function main() print(#render.list_owners({ all = true }).owners) end return main()",
+        "local name = 'x' local t = 'hi ${name}' print((t:gsub('%${(%w+)}', { name = name })))",
         "local ids = {}\ntable.insert(ids, arg[1])\nrender.list_logs({ resource_id = ids })",
         "local q = { limit = 0 }\nq.limit = 5\nrender.list_services(q)",
         "local function by(list, key) return type(key) == 'function' and key(list) or list[key] end\nby(arg, 'n')",
@@ -120,6 +134,10 @@ W = "render.restart_service({ service_id = arg[1] })\n"
 @pytest.mark.parametrize(
     ("source", "words"),
     [
+        (f"if arg[2] == 'a' or 'b' then {W} end", "is always true"),
+        (f"if arg[2] ~= 'a' or arg[2] ~= 'b' then {W} end", "is always true"),
+        (f"{W}local d = render.get_deploy(arg[1]).deploy\nprint(d.finishedAt - d.startedAt)", "time.parse("),
+        (f"{W}local d = render.get_deploy(arg[1]).deploy\nprint(string.format('%d', d.status))", "%d formats a number"),
         ("local d = render.trigger_deploy({ service_id = arg[1] })\nprint('deploy ' .. d.status)", "'deploy.status'"),
         (
             "local d = render.trigger_deploy({ service_id = arg[1] })\nrender.get_deploy({ deploy_id = d.id })",

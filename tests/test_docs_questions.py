@@ -154,6 +154,20 @@ EVERYDAY = {
     "delpoy": "trigger_deploy list_deploys get_deploy",
     "restrat service": "restart_service",
     "postgress": "list_postgres",
+    "bring a paused app back up": "resume_service",
+    "which version is running right now": "list_deploys get_deploy",
+    "change a secret value in production": "set_env_var set_secret_file",
+    "connection string of the database": "get_postgres_connection_info",
+    "attach storage to a service": "add_disk",
+    "redirect /old to /new": "add_route",
+    "who owns this account": "list_owners get_current_user",
+    "open a ticket": "create_issue",
+    "leave a comment on a pull request": "create_comment",
+    "find repos about lua": "search_repos",
+    "upload a file to the repo": "put_file",
+    "retry failed ci": "rerun_workflow_run",
+    "how busy is the cpu": "get_metrics",
+    "share variables between services": "create_env_group link_env_group",
 }
 """What people say who know neither the names nor the words of the documentation, with the pages that answer it."""
 

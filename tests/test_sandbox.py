@@ -141,6 +141,49 @@ def test_a_script_sees_no_object_of_python_if_lupa_finds_no_memory() -> None:
         assert status == 0
 
 
+LIBRARIES = ("base64", "csv", "hash", "json", "parallel", "regex", "time", "url")
+
+
+def test_what_is_loaded_on_demand_is_there_from_the_beginning() -> None:
+    """Libraries are plain tables of functions, which stay the same, and whose errors name the line of the script."""
+    source = """
+        local seen = {}
+        for name, library in next, _G do
+          if type(library) == "table" and getmetatable(library) == nil then
+            for key, value in next, library do
+              seen[name .. "." .. key] = value
+            end
+          end
+        end
+        csv.parse("a,b")
+        local is_same = csv.parse == seen["csv.parse"] and rawget(csv, "parse") == csv.parse
+        local names = {}
+        for _, name in ipairs(arg) do names[name] = type(rawget(_G, name)) == "table" and next(_G[name]) ~= nil end
+        return is_same, getmetatable(_G), names, select(2, pcall(function() csv.parse(1) end))
+    """
+    frames, _ = work(source, arguments=[*LIBRARIES])
+    is_same, meta, names, problem = frames[-1]["result"]
+    assert is_same is True
+    assert meta is None
+    assert names == dict.fromkeys(LIBRARIES, True)
+    assert problem.startswith("job:14: csv.parse needs ")
+
+
+def test_a_library_that_finds_no_memory_to_be_loaded_ends_the_script() -> None:
+    """As any other value for which there is none; no script catches that."""
+    source = """
+        local kept, most = {}, tonumber(arg[1]) - 8 * 1024
+        local function is_full() return collectgarbage("count") * 1024 >= most end
+        while not (is_full() and collectgarbage() and is_full()) do kept[#kept + 1] = ("x"):rep(1000) end
+        print(#kept > 1000)
+        return pcall(csv.parse, "a,b")
+    """
+    memory = 4 * 1024**2
+    frames, status = work(source, arguments=[str(memory)], memory=memory)
+    assert [frame.get("text") or frame.get("limit") for frame in frames[1:]] == ["true\n", "memory"]
+    assert status == 0
+
+
 def test_pythons_objects_have_a_locked_metatable() -> None:
     """Should an object of Python reach a script in spite of all, it cannot change what all of them do."""
     setup = (

@@ -1,6 +1,6 @@
 """Listing and reading services."""
 
-from typing import Annotated, Any, TypedDict, cast
+from typing import Annotated, Any, Literal, TypedDict, cast
 
 from kosmolua.plugin import non_empty
 
@@ -44,10 +44,10 @@ class Service(TypedDict):
     id: str
     name: str
     type: str
-    status: str
+    status: Literal["active", "suspended"]
     url: str
     slug: str
-    suspended: str
+    suspended: Literal["suspended", "not_suspended"]
     suspenders: list[str] | None
     ownerId: str
     repo: str | None
@@ -56,7 +56,7 @@ class Service(TypedDict):
     registryCredential: RegistryCredential | None
     rootDir: str | None
     buildFilter: Filter | None
-    autoDeploy: str | None
+    autoDeploy: Literal["yes", "no"] | None
     autoDeployTrigger: str | None
     notifyOnFail: str
     environmentId: str | None

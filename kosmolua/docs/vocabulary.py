@@ -26,6 +26,9 @@ _MEANINGS = """
 cancel: abort kill stop terminate interrupt halt
 create: add make new launch provision register attach connect host install setup introduce
 create issue: open file report raise submit
+add: attach create insert append mount include
+put: upload write save store commit
+create comment: leave post write
 list issue: open
 delete: remove destroy erase drop unset detach disconnect purge wipe trash discard clear teardown uninstall nuke kill
 delete: decommission retire scrap unhook rid clean cleanup ditch obsolete
@@ -115,6 +118,8 @@ search repos: popular trending topic best
 file: source content contents readme code document blob text
 content: file readme source code
 branch: main master trunk
+label: tag tags mark category categorize categorise
+route: redirect redirection forward rewrite rule
 commit: revision revisions changes changelog history diff author wrote
 release: version versions changelog tag tags published changes
 newest: latest last recent current new
@@ -188,6 +193,7 @@ PHRASES = {
     "turn * on": "enable resume",
     "switch * on": "enable resume",
     "bring * back": "resume",
+    "bring * back up": "resume wake unpause",
     "bring * up": "resume",
     "start * up": "resume",
     "back up": "resume",
@@ -220,6 +226,12 @@ PHRASES = {
     "run out of memory": "oom event",
     "out of memory": "oom event",
     "disk space": "disk",
+    "connection string": "connection info",
+    "connection url": "connection info",
+    "connection details": "connection info",
+    "secret value": "env var secret",
+    "config value": "env var config",
+    "who owns": "owner workspace",
     "stack trace": "log",
     "stack traces": "log",
     "hook * up": "attach",
@@ -247,6 +259,15 @@ _SHAPES = [
     (re.compile(r"\b(?:this|my|our)\s+(?:key|token)\b", re.I), "whoami"),
     (re.compile(r"\b[45](?:\d\d|xx)s?\b"), "log error"),
     (re.compile(r"^\W*who\b(?!\s+am\b).*\b\w+ed\b", re.I), "event"),
+    (re.compile(r"^\W*open\s+(?:an?|another|new)\b", re.I), "create"),
+    (
+        re.compile(
+            r"\b(?:scal|grow|shrink|resiz)\w*\b.*\bautomatic|\bautomatic\w*\b.*\b(?:scal|grow|shrink|resiz)", re.I
+        ),
+        "autoscaling",
+    ),
+    (re.compile(r"\b(?:version|release|build|commit)\b.*\b(?:running|live|deployed|in production)\b", re.I), "deploy"),
+    (re.compile(r"\brepo(?:s|sitor\w+)?\s+(?:about|on|named|called)\b", re.I), "search"),
     (re.compile(r"\bsrv-\w*"), "service"),
     (re.compile(r"\bdep-\w*"), "deploy"),
     (

@@ -8,14 +8,18 @@ from typing import Protocol
 
 from kosmolua.lua.fields import Fields
 from kosmolua.lua.findings import Findings, Mode
+from kosmolua.lua.operators import is_time
 from kosmolua.lua.syntax import Node, key_of
 from kosmolua.lua.values import (
     Builtin,
+    Callee,
     Closure,
     Literal,
     Nil,
     Result,
     Value,
+    choices_of,
+    is_page,
     is_table,
     item_in,
     item_of,
@@ -32,6 +36,7 @@ MILLISECONDS = 1000
 """What is slept so long, in seconds, is meant in milliseconds if it is a round number."""
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
 _DATE_WITHOUT_PERCENT = re.compile(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
+_SECONDS = frozenset({"os.date", "os.difftime", "time.format", "math.floor", "math.abs", "math.ceil"})
 NOTHING = {
     "table.sort": "it sorts the list that it gets",
     "table.insert": "it changes the list that it gets",
@@ -39,10 +44,12 @@ NOTHING = {
 }
 """Functions that return nothing, each with a phrase that says what it does instead."""
 KINDS = {
-    **dict.fromkeys(("os.time", "os.clock", "os.difftime", "string.len", "rawlen"), "number"),
+    **dict.fromkeys(("os.time", "os.clock", "os.difftime", "string.len", "rawlen", "time.now", "time.parse"), "number"),
     **dict.fromkeys(("math.floor", "math.ceil", "math.abs", "math.max", "math.min", "math.random"), "number"),
     **dict.fromkeys(("tostring", "type", "string.format", "string.rep", "string.upper", "string.lower"), "string"),
-    **dict.fromkeys(("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode"), "string"),
+    **dict.fromkeys(
+        ("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode", "time.format"), "string"
+    ),
 }
 """The Lua types of functions' results, for functions whose result always has the same type and is never nil."""
 PATTERN_METHODS = frozenset({"match", "gmatch", "gsub", "find"})
@@ -76,6 +83,8 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
         _check_loop(reader, name, node, first)
     elif name == "print" and options and isinstance(first, Literal) and _FORMAT.search(str(first.value)):
         findings.warn(node, "print does not format", f"print(string.format({node.text}, ...))")
+    elif name in _SECONDS and (wrong := _time_in(given, values)):
+        findings.doubt(wrong, f"{name} takes seconds, not a text", f"time.parse({wrong.text[:40]})")
     elif name == "os.time" and isinstance(first, Literal) and first.kind == "string":
         findings.fail(node, "os.time takes a table, not a text", "time.parse reads a text")
     elif name == "os.date" and isinstance(first, Literal) and _is_foreign_date(first.value):
@@ -97,7 +106,7 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
     elif name == "json.encode":
         _check_encode(findings, node, options)
     elif name == "string.format":
-        _check_format(findings, node, given[1:], values[1:])
+        _check_format(reader, node, given[1:], values[1:])
     elif name in ("error", "assert"):
         _check_message(findings, name, given, values)
     elif name == "sleep" and isinstance(first, Literal) and _is_in_milliseconds(first.value):
@@ -108,6 +117,10 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
         findings.fail(options, "lua_read_doc takes a page, then a table", '{ detail = "signatures" }')
     elif name.startswith("string.") and name[7:] in PATTERN_METHODS and options:
         check_pattern(findings, options)
+
+
+def _time_in(given: Sequence[Node], values: Sequence[Value]) -> Node | None:
+    return next((each for each, value in zip(given, values, strict=True) if is_time(each, value)), None)
 
 
 def check_pattern(findings: Findings, node: Node) -> None:
@@ -125,9 +138,9 @@ def check_pattern(findings: Findings, node: Node) -> None:
         findings.warn(node, "a pattern has no numbers of repetitions: braces stand for themselves", hint)
 
 
-def _check_format(findings: Findings, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
+def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
     """Note nil, a table or a text where a number is formatted."""
-    text = node.text if node.kind == "string" else ""
+    findings, text = reader.findings, node.text if node.kind == "string" else ""
     verbs = [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
     for verb, each, value in zip(verbs, given, values, strict=False):
         if verb in "sq":
@@ -137,7 +150,9 @@ def _check_format(findings: Findings, node: Node, given: Sequence[Node], values:
         elif isinstance(value, Result) and is_table(value.type) and not value.may_be_error:
             findings.fail(each, f"{value.source} is a table and cannot be formatted with %{verb}", "%s shows anything")
         elif isinstance(value, Result) and kind_of(value) == "string":
-            findings.warn(each, f"{value.source} is a text, and %{verb} formats a number", "%s shows anything")
+            is_word = is_time(each, value) or choices_of(value.type) or reader.fields.choices(value)
+            note = findings.doubt if is_word else findings.warn
+            note(each, f"{value.source} is a text, and %{verb} formats a number", "%s shows anything")
 
 
 def _check_message(findings: Findings, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
@@ -180,6 +195,8 @@ def _check_loop(reader: Reader, name: str, node: Node, value: Value) -> None:
         reader.findings.fail_on_nil(node, value, "go through")
     elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
         reader.findings.fail(node, f"{name} goes through a table, not a {value.kind}", "for i = 1, n do counts")
+    elif name == "pairs" and isinstance(value, Result) and is_page(value.type):
+        reader.fields.is_no_list(node, value, "a loop over items")
     elif name == "ipairs" and isinstance(value, Result) and record_keys(value.type) is not None:
         reader.fields.is_no_list(node, value, "ipairs")
 
@@ -208,9 +225,20 @@ def _check_map(reader: Reader, node: Node, values: Sequence[Value]) -> None:
         reader.fields.is_no_list(node, first, "parallel.map", fails=True)
     elif isinstance(first, Closure):
         reader.findings.fail(node, "parallel.map takes the list first, then the function", "parallel.map(list, f)")
+    elif len(values) > 1 and isinstance(values[1], Callee) and isinstance(item := item_in(first), Result):
+        _check_passed(reader, node, values[1], item)
     elif len(values) > 1 and isinstance(values[1], Closure):
         with reader.findings.at_least(Mode.POSSIBLE):
             reader.enter(values[1], [item_in(first)])
+
+
+def _check_passed(reader: Reader, node: Node, callee: Callee, item: Result) -> None:
+    """Report records that are passed to a function of an integration as if they were its arguments."""
+    keys, names = record_keys(item.type) or [], [each.name for each in callee.function.parameters]
+    if keys and not set(keys) <= set(names):
+        example = f"{names[0]} = item.{'id' if 'id' in keys else keys[0]}" if names else ""
+        hint = f"function(item) return {callee.function.name}({{ {example} }}) end"
+        reader.findings.fail(node, f"{callee.function.name} would get {item.source} as its arguments", hint)
 
 
 def _check_order(reader: Reader, node: Node, value: Value, order: Value) -> None:

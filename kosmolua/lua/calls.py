@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node, key_of, string_of
-from kosmolua.lua.values import Callee, Literal, Result, Undefined, Value, has_field, is_number, is_text, kind_of
+from kosmolua.lua.values import (
+    Callee,
+    Literal,
+    Result,
+    Undefined,
+    Value,
+    has_field,
+    is_number,
+    is_text,
+    kind_of,
+    takes_tables,
+)
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import lua_path
@@ -167,8 +178,11 @@ def _unfit(callee: Callee, parameter: Parameter, node: Node, value: Value) -> It
     wanted, kind = parameter.type, kind_of(value)
     name, text = parameter.name, node.text[:40]
     needs = "string" if is_text(wanted) else "number" if is_number(wanted) else ""
+    if kind == "table" and not needs and not takes_tables(wanted):
+        needs = "value"
     if needs and kind not in ("", needs):
-        hint = f"{text}.id" if kind == "table" and has_field(value, "id") else ""
+        field = next((each for each in (name, "id") if kind == "table" and has_field(value, each)), "")
+        hint = f"{text}.{field}" if field else ""
         if kind == "number":
             hint = f"time.format({text})" if "T12:00:00Z" in wanted.words else f"tostring({text})"
         yield Misuse(node, f"{callee.path}: {name} must be {wanted.words}, not a {kind}", hint)

@@ -257,13 +257,14 @@ class Fields:
         if value.may_be_error and key in ERROR_KEYS:
             return UNKNOWN
         if is_list(value.type):
-            if key in idioms.FIELDS:
-                self._findings.warn(node, f"{value.source} is a list and has no '{key}'", idioms.FIELDS[key])
+            if instead := idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key):
+                self._findings.warn(node, f"{value.source} is a list and has no '{key}'", instead)
             if self._scopes.may_extend_tables:
                 return UNKNOWN
-            return Missing(f"'{key}' of a list", idioms.FIELDS.get(key, ""))
+            return Missing(f"'{key}' of a list", idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key, ""))
         if is_text(value.type) and self._is_no_method(key):
-            return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
+            itself = f"{value.source} is the text itself" if value.part_of else ""
+            return Missing(f"'{key}' of a text", idioms.FIELDS.get(key) or itself)
         field = field_of(value.type, key)
         part = (value.type, key) if isinstance(value.type, Record) else None
         return Result(field, f"'{key}'", is_optional(value.type, key), part_of=part) if field else UNKNOWN

@@ -83,6 +83,11 @@ class Findings:
         if found is None or found.severity == "warning":
             self._found[node.start, node.end] = Finding(node.line, node.column, "error", message, hint)
 
+    def doubt(self, node: Node, message: str, hint: str = "") -> None:
+        """Add a warning about something that fails if values have the types that are declared for them."""
+        self.warn(node, message, hint)
+        self._fails_if_reached(node)
+
     def harden(self) -> None:
         """Make an error of what fails wherever it is reached, for a script that may have changed something by then."""
         for place in self._grave & self._found.keys():

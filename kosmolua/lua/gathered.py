@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,6 +45,7 @@ class Gathered:
         self._by_name: Counter[Variable] = Counter()
         self._grown: Counter[Variable] = Counter()
         self._unset: set[Variable] = set()
+        self._at_end: defaultdict[Variable, list[Node]] = defaultdict(list)
         self._lists: list[_Use] = []
         self._nils: list[_Use] = []
 
@@ -74,7 +75,9 @@ class Gathered:
         if table is None:
             self._grown[variable] += grows
             return
-        is_inside = table.kind != "identifier"
+        field, is_inside = target.get("field"), table.kind != "identifier"
+        if field and field.text.replace(" ", "") == f"#{table.text}" and (given is None or given.kind != "nil"):
+            self._at_end[variable].append(target)
         self._grown[variable] += grows or is_inside
         self._by_name[variable] += is_inside or key_of(target) is not None or kind_of(key) == "string"
         if is_inside:
@@ -110,6 +113,13 @@ class Gathered:
                 self._findings.mode = use.mode
                 message = f"{use.node.text[:40]} is nil at first, and to {use.what} it fails"
                 self._findings.fail(use.node, message, use.hint)
+        for variable, targets in self._at_end.items():
+            is_empty = variable.table is not None and not variable.table.children and not variable.changes
+            if is_empty and variable.fills == len(targets) and variable.uses == self._harmless[variable]:
+                name = variable.name
+                self._findings.warn(
+                    targets[0], f"{name}[#{name}] is the last item, and not a new one", f"{name}[#{name} + 1]"
+                )
         for inner, outer in self._scopes.hidden:
             if not inner.reads and outer.last > inner.start and self._is_empty(outer):
                 message = f"this local hides the '{outer.name}' that is used further down, and is never used"
@@ -117,9 +127,11 @@ class Gathered:
 
     def _is_empty(self, variable: Variable) -> bool:
         """Return True if a variable never gets anything: it is declared empty, and nothing is put into it."""
-        is_empty = variable in self._unset or (variable.table is not None and not variable.table.children)
-        uses = variable.uses - self._harmless[variable]
-        return is_empty and not (variable.changes or variable.fills or uses)
+        if variable.changes or variable.fills:
+            return False
+        if variable.table is not None:
+            return not variable.table.children and variable.uses == self._harmless[variable]
+        return variable in self._unset or (variable.value is not None and variable.value.kind in ("nil", "false"))
 
     def _is_map(self, variable: Variable) -> bool:
         table = variable.table

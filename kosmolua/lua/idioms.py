@@ -89,6 +89,11 @@ FIELDS = {
 }
 """Fields and methods of other languages, each with a hint."""
 
+OF_LISTS = {
+    **dict.fromkeys(("remove", "pop", "shift"), "table.remove(list, place) removes an item"),
+    "unpack": "table.unpack(list) gives the items",
+}
+"""What lists have in other languages, where the library of files has the same name."""
 OF_TABLES = {
     **dict.fromkeys(("contains", "includes", "find", "indexOf", "has"), "keep a set, and test set[value]"),
     **dict.fromkeys(("copy", "clone", "slice"), "table.move(list, 1, #list, 1, {}) copies a list"),
@@ -159,6 +164,7 @@ _SYNTAX = [
         r"^\s*(?!(?:end|else|do|then|repeat|return|break)\b)[\w.]+\s*$",
         "a value alone is not a statement: print it, return it, or give it a name",
     ),
+    (r"\b(?:then|do|else)\s+[\w.]+\s+end\b", "a value alone is not a statement: write return before it"),
     (r"\bprint\s*['\"].*['\"]\s*\.\.", "put the arguments of print in parentheses"),
 ]
 _COMPILED = [(re.compile(pattern), hint) for pattern, hint in _SYNTAX]

@@ -15,6 +15,7 @@ from kosmolua.lua.values import (
     Undefined,
     Value,
     choices_of,
+    is_secret,
     is_text,
     kind_of,
     record_keys,
@@ -30,7 +31,10 @@ _NOUN = {
     "table": "table",
     "function": "function",
 }
-_TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
+TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
+"""Matches the end of the name of a field that holds a time as a text."""
+_TOLD_BY_TEXT = re.compile(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
+"""Matches a field that looks like a boolean or like a time that may be nil."""
 _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 
@@ -44,6 +48,10 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
         findings.fail(
             node, f"{node.text[:40]} is a boolean and cannot be joined to text", f"tostring({node.text[:40]})"
         )
+    elif operator in (*ARITHMETIC, "..") and is_secret(value):
+        findings.doubt(
+            node, f"{value.source} is a secret, of which nothing can be made", "pass it to a function, whole"
+        )
     elif operator == ".." and isinstance(value, Result) and value.is_optional:
         findings.warn(node, f"{value.source} may be nil, and to join nil fails", f'({node.text} or "")')
     elif operator in ARITHMETIC and isinstance(value, Nil):
@@ -51,7 +59,8 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
     elif operator in ARITHMETIC and isinstance(value, Literal) and _is_no_number(value):
         findings.fail(node, f"a text cannot be used with {operator}", _INSTEAD.get(operator, ""))
     elif operator in ARITHMETIC and isinstance(value, Result) and is_text(value.type):
-        findings.warn(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator) or _number_of(node))
+        note = findings.doubt if is_time(node, value) else findings.warn
+        note(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator) or _number_of(node, value))
     elif operator in ("==", "~=") and isinstance(value, Undefined):
         findings.undefined(node, value)
 
@@ -61,14 +70,21 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
     if operator not in _ORDER or {kind_of(left), kind_of(right)} != {"string", "number"}:
         return
     is_written = isinstance(left, Literal) and isinstance(right, Literal)
-    note = findings.fail if is_written else findings.warn
-    text = node.get("left" if kind_of(left) == "string" else "right") or node
-    note(node, "a text is compared with a number", _number_of(text))
+    note = findings.fail if is_written else findings.doubt
+    is_left = kind_of(left) == "string"
+    text = node.get("left" if is_left else "right") or node
+    note(node, "a text is compared with a number", _number_of(text, left if is_left else right))
 
 
-def _number_of(text: Node) -> str:
+def is_time(node: Node, value: Value) -> bool:
+    """Return True if an expression is a time as a text, by the name of the field that it comes from."""
+    source = value.source.strip("'") if isinstance(value, Result) else ""
+    return kind_of(value, or_nil=True) == "string" and bool(TIME.search(node.text) or TIME.search(source))
+
+
+def _number_of(text: Node, value: Value) -> str:
     """Return how a number is made of a text."""
-    if _TIME.search(text.text):
+    if is_time(text, value):
         return f"time.parse({text.text[:40]}) makes seconds of a time"
     return "tonumber(text) makes a number"
 
@@ -91,6 +107,8 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
             hint = "err.code, err.status and err.message say what failed"
             findings.warn(node, f"an error of a call is a table, and never equals a {_NOUN[other.kind]}", hint)
             continue
+        if is_secret(one):
+            findings.warn(node, f"{one.source} is a secret, and never equals a {_NOUN[other.kind]}")
         choices = choices_of(one.type) or fields.choices(one)
         if choices and isinstance(other.value, str) and other.value not in choices:
             hint = did_you_mean(other.value, [str(each) for each in choices]) or f"it is one of {listed(choices)}"
@@ -106,15 +124,39 @@ def _other_way(value: Result) -> str:
     return "err.status is the HTTP status, a number" if value.source == CODE else ""
 
 
+def check_truth(findings: Findings, value: Value, node: Node) -> None:
+    """Report a text that is tested for truth as if it were a boolean or nil: it is always true."""
+    is_text_for_sure = isinstance(value, Result) and kind_of(value) == "string" and not value.is_optional
+    if is_text_for_sure and isinstance(value, Result) and (found := _TOLD_BY_TEXT.search(node.text)):
+        hint = f'{node.text} ~= ""' if found[0].endswith("_at") else f"compare it, as in {node.text} == ..."
+        findings.warn(node, f"{value.source} is a text, and so always true", hint)
+
+
 def check_condition(findings: Findings, node: Node | None) -> None:
     """Report a condition that ends with ``or`` and a text, as in ``x == "a" or "b"``, since it is always true."""
     if node is None or node.kind != "binary_expression":
         return
     operator, left, right = node.get("operator"), node.get("left"), node.get("right")
+    always = {"or": ("~=", "true", "and"), "and": ("==", "false", "or")}.get(operator.text if operator else "")
+    if always and left and right and _compares_again(left, right, always[0]):
+        findings.doubt(node, f"one of both is always {always[1]}, and so is the whole", f"write {always[2]}")
     if operator and operator.text == "or" and left and right and right.kind in ("string", "number"):
         compared = left.get("left") if left.kind == "binary_expression" else None
         hint = f"compare again: {left.text} or {compared.text if compared else 'x'} == {right.text}"
-        findings.warn(right, f"{right.text} alone is always true, and so is this condition", hint)
+        findings.doubt(right, f"{right.text} alone is always true, and so is this condition", hint)
+
+
+def _compares_again(left: Node, right: Node, comparison: str) -> bool:
+    """Return True if the same expression is compared with two different texts or numbers."""
+    sides = []
+    for each in (left, right):
+        operator, operand, other = each.get("operator"), each.get("left"), each.get("right")
+        if each.kind != "binary_expression" or not (operator and operand and other) or operator.text != comparison:
+            return False
+        if other.kind not in ("string", "number"):
+            return False
+        sides.append((operand.text, other.text))
+    return sides[0][0] == sides[1][0] and sides[0][1] != sides[1][1]
 
 
 def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -> None:

@@ -13,9 +13,19 @@ from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.flow import NOTHING_HELD, Flow, Held
 from kosmolua.lua.gathered import Gathered
-from kosmolua.lua.operators import ARITHMETIC, check_condition, check_equality, check_length, check_operand, check_order
+from kosmolua.lua.operators import (
+    ARITHMETIC,
+    check_condition,
+    check_equality,
+    check_length,
+    check_operand,
+    check_order,
+    check_truth,
+)
+from kosmolua.lua.paging import check_pages
 from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes, Variable
+from kosmolua.lua.statements import check_use
 from kosmolua.lua.syntax import Node, assigned, key_of
 from kosmolua.lua.values import (
     UNKNOWN,
@@ -43,6 +53,7 @@ from kosmolua.schema.types import List, Type
 from kosmolua.suggestions import did_you_mean
 
 _INTERPOLATED = re.compile(r"\$\{\w+[.\[]")
+_PLACEHOLDER = re.compile(r"[$#]\{(\w+)")
 _LEAVING = frozenset({"return_statement", "goto_statement", "break_statement"})
 _LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
 
@@ -91,12 +102,15 @@ class Reading:
         self._closures: dict[int, Closure] = {}
         self._entered: set[int] = set()
         self._conditions: list[str] = []
+        self._tested: set[int] = set()
         self._params = params
         self._secrets = secrets
         self._knows_null = b".null" in root.source
         if not self._scopes.is_certain:
             self.findings.mode = Mode.POSSIBLE
         self._block(root)
+        if known is None:
+            check_use(self.findings, root)
         self.findings.mode = Mode.POSSIBLE
         while waiting := [each for start, each in self._closures.items() if start not in self._entered]:
             for closure in waiting:
@@ -111,7 +125,7 @@ class Reading:
         """True if the script certainly changes nothing: all its uses of ``app`` are known, and only read."""
         if any(charge.effect != "read" for charge in self.fields.bill):
             return False
-        return leads_to_known_functions(self._root, self._scopes, lambda node: self._known.get(id(node)))
+        return leads_to_known_functions(self._root, self._scopes, self._known_of)
 
     def held(self) -> Held:
         """Return the values that were found for variables that change, for another reading."""
@@ -197,6 +211,7 @@ class Reading:
     def _read_repeat_statement(self, node: Node) -> None:
         self._block(node.get("body"))
         self._test(node.get("condition"))
+        check_pages(self.findings, node.get("body"), self._known_of)
 
     def _read_return_statement(self, node: Node) -> None:
         for child in node.children:
@@ -227,18 +242,37 @@ class Reading:
             for alternative in node.all("alternative"):
                 self._test(alternative.get("condition"))
                 self._guarded(alternative, alternative.get("consequence") or alternative.get("body"))
+        for branch in (node, *node.all("alternative")):
+            self._check_truth(branch.get("condition"))
 
     def _test(self, node: Node | None) -> None:
         """Read a condition, and report a value that may be ``json.null``, which counts as true."""
+        self._tested.add(id(node))
         value = self.value(node)
         if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
             hint = f"{node.text} ~= json.null is false for it"
             self.findings.warn(node, f"{value.source} may be json.null, which is true and not nil", hint)
 
+    def _check_truth(self, node: Node | None) -> None:
+        """Check what a condition tests for truth: the whole, and the parts that and, or, and not combine."""
+        operator = node.get("operator") if node else None
+        if node is None or (operator and operator.text not in ("and", "or", "not")):
+            return
+        parts = [node.get("left"), node.get("right"), node.get("operand")] if operator else node.children
+        if node.kind == "dot_index_expression":
+            check_truth(self.findings, self.value(node), node)
+        elif operator or node.kind == "parenthesized_expression":
+            for part in parts:
+                self._check_truth(part)
+
     def _read_while_statement(self, node: Node) -> None:
         self._test(node.get("condition"))
         with self.findings.at_least(Mode.POSSIBLE):
             self._guarded(node, node.get("body"))
+        check_pages(self.findings, node.get("body"), self._known_of)
+
+    def _known_of(self, node: Node) -> Value | None:
+        return self._known.get(id(node))
 
     def _guarded(self, node: Node, block: Node | None) -> None:
         """Read a block that runs under a condition."""
@@ -429,7 +463,11 @@ class Reading:
         return idioms.GLOBALS.get(word) or did_you_mean(word, known)
 
     def _value_dot_index_expression(self, node: Node) -> Value:
-        return self.fields.under(node, self.value(node.get("table")), key_of(node))
+        found = self.fields.under(node, self.value(node.get("table")), key_of(node))
+        is_shown = id(node) not in self._tested and not self._is_guarded(node)
+        if is_shown and isinstance(found, Missing) and found.what.endswith((" of a text", " of a list")):
+            self.findings.warn(node, f"there is no {found.what}: it is nil", found.hint)
+        return found
 
     def _value_bracket_index_expression(self, node: Node) -> Value:
         value, index = self.value(node.get("table")), self.value(node.get("field"))
@@ -441,6 +479,8 @@ class Reading:
     def _value_binary_expression(self, node: Node) -> Value:
         found, left, right = node.get("operator"), node.get("left"), node.get("right")
         operator = found.text if found else ""
+        if operator in ("and", "or"):
+            self._tested.add(id(left))
         first = self.value(left)
         if operator in ("and", "or"):
             self._test(left)
@@ -519,6 +559,8 @@ class Reading:
             self._gathered.call(called, given)
             if given:
                 check_builtin(self, called.name, given, values)
+            if called.name in ("print", "error"):
+                self._check_interpolation(given)
             if called.name == "parallel.map" and id(node) not in self._statements and len(values) > 1:
                 self._check_mapped(given[1], values[1])
             if called.name == "json.decode" and values and isinstance(values[0], Literal):
@@ -584,6 +626,13 @@ class Reading:
         elif key in PATTERN_METHODS and given and not isinstance(value, Library):
             check_pattern(self.findings, given[0])
         return UNKNOWN
+
+    def _check_interpolation(self, given: Sequence[Node]) -> None:
+        """Report a text with the name of a variable in ``${...}`` or ``#{...}`` that is shown as it is."""
+        for node in given:
+            names = _PLACEHOLDER.findall(node.text) if node.kind == "string" else []
+            if any(name in self._scopes.locals for name in names):
+                self.findings.warn(node, "nothing is put into a text", 'join it with .., as in "name: " .. name')
 
     def _check_mapped(self, node: Node, function: Value) -> None:
         """Report that the function of a ``parallel.map`` returns nothing, although the resulting list is used."""

@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from kosmolua.lua.syntax import Node
 from kosmolua.schema.function import Function
 from kosmolua.schema.luacats import label
-from kosmolua.schema.types import ANY, Choice, List, Map, Record, Type, Union
+from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
 
 MIN_LIKENESS = 0.75
 """How similar a name must be to be suggested, since many short names are slightly similar."""
@@ -27,6 +27,10 @@ _OF_PAGES = frozenset(
     ("cursor", "next_cursor", "next_page", "data", "result", "results", "items", "ok", "error", "success", "has_more")
 )
 """Keys of whole answers of services, which no part of an answer has."""
+
+
+_PAGING = frozenset(("cursor", "next_page", "has_more", "next_start_time", "next_end_time", "total", "incomplete"))
+"""Keys of a page beside its list."""
 
 
 class Unknown:
@@ -221,6 +225,28 @@ def is_list(kind: Type) -> bool:
 def is_text(kind: Type) -> bool:
     """Return True if only strings fit."""
     return label(kind) == "string"
+
+
+def is_secret(value: Value) -> TypeGuard[Result]:
+    """Return True if a value is a secret, which scripts can only pass on."""
+    return isinstance(value, Result) and isinstance(value.type, Scalar) and value.type.kind == "secret"
+
+
+def takes_tables(kind: Type) -> bool:
+    """Return True if a table may fit."""
+    if isinstance(kind, Union):
+        return any(map(takes_tables, kind.members))
+    return (
+        is_table(kind)
+        or (isinstance(kind, Scalar) and kind.kind not in _LUA_TYPES)
+        or not isinstance(kind, (Scalar, Choice))
+    )
+
+
+def is_page(kind: Type) -> bool:
+    """Return True if a record is a page: one list, and what says where the next page is."""
+    others = set(kind.fields) - {*lists_in(kind)} if isinstance(kind, Record) else set()
+    return len(lists_in(kind)) == 1 and bool(others) and others <= _PAGING
 
 
 def is_number(kind: Type) -> bool:

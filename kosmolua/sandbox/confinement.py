@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # the module signal makes enums, which takes longer
 import os
-import signal
 import sys
 
 try:
@@ -22,6 +22,7 @@ MAX_COPIES = 256 * 1024**2
 
 The fragmentation of Lua's heap takes a part of it: 96 MiB of strings take 111 MiB.
 """
+SIGKILL = 9
 POLL_INTERVAL = 0.2
 """Seconds between two checks whether the parent lives, on systems that do not report its end."""
 STANDARD_DESCRIPTORS = 3
@@ -63,7 +64,7 @@ def die_with_parent() -> None:
     """
     parent = os.getppid()
     if sys.platform == "linux":
-        linux.end_with_parent(signal.SIGKILL)
+        linux.end_with_parent(SIGKILL)
         if os.getppid() != parent:
             os._exit(0)
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,21 +44,24 @@ def keep_freed_memory() -> None:
     A script that joins strings frees and allocates memory at every step. Each page that was given back to the system
     would cause a page fault.
     """
-    with suppress(AttributeError):
+    if mallopt := getattr(_libc, "mallopt", None):
         for parameter, value in _MALLOC.items():
-            _libc.mallopt(parameter, value)
+            mallopt(parameter, value)
 
 
 def give_back_freed_memory() -> None:
     """Give memory that was freed back to the system, if the C library can."""
-    with suppress(AttributeError):
-        _libc.malloc_trim(0)
+    if trim := getattr(_libc, "malloc_trim", None):
+        trim(0)
 
 
 def prefer_for_oom_kill() -> None:
     """Make this process and its forks the first to be killed if memory runs out. Do nothing without /proc."""
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write(str(OOM_SCORE_ADJUSTMENT))
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write(str(OOM_SCORE_ADJUSTMENT))
+    except OSError:
+        return
 
 
 def forbid_new_privileges() -> bool:

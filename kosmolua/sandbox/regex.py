@@ -22,9 +22,6 @@ ENCODED_MATCH = 40
 """Bytes of a match's JSON, not counting its texts."""
 _PART = r"\\.|\[\^?\]?(?:\\.|[^\]\\])*|(\(\?)(?=<[A-Za-z_])"
 """Matches an escaped character, a character class without its end, or the captured beginning of a named group."""
-_PARTS = {False: re.compile(_PART, re.S), True: re.compile(rf"#[^\n]*|{_PART}", re.S)}
-"""Matches the parts of a pattern, by whether the pattern is verbose. Only a verbose pattern has comments."""
-_IS_VERBOSE = re.compile(r"\(\?[aims]*x")
 _IS_WIDE = re.compile(rb"[\xF0-\xFF]")
 warnings.simplefilter("ignore")  # nobody reads warnings, and a confined process cannot import the modules for them
 
@@ -110,8 +107,16 @@ _compile_and_keep = lru_cache(maxsize=64)(_compile_anew)
 
 def _names_in(pattern: str, flags: int) -> list[int]:
     """Return the positions of the ``<`` of named groups that lack Python's ``P``."""
-    parts = _PARTS[bool(flags & re.X or _IS_VERBOSE.match(pattern))]
-    return [found.end() for found in parts.finditer(pattern) if found[1]]
+    if "(?<" not in pattern:
+        return []
+    is_verbose = flags & re.X or re.match(r"\(\?[aims]*x", pattern)
+    return [found.end() for found in _parts(bool(is_verbose)).finditer(pattern) if found[1]]
+
+
+@lru_cache(maxsize=2)
+def _parts(is_verbose: bool) -> re.Pattern[str]:  # noqa: FBT001 - a key of the cache
+    """Return what matches the parts of a pattern. Only a verbose pattern has comments."""
+    return re.compile(rf"#[^\n]*|{_PART}" if is_verbose else _PART, re.S)
 
 
 def _problem(error: re.error, names: list[int]) -> str:

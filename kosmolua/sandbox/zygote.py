@@ -9,13 +9,13 @@ from __future__ import annotations
 import gc
 import os
 import select
-import signal
 import struct
 import sys
 import time
 
 from kosmolua.protocol import ASK, FORK, KILL, NO_ROOM, STATUS, WORKER_ORDER
 from kosmolua.sandbox import confinement
+from kosmolua.sandbox.confinement import SIGKILL
 from kosmolua.sandbox.vm import BROKEN
 from kosmolua.sandbox.worker import REHEARSAL, Worker
 
@@ -123,21 +123,21 @@ class Zygote:
         """End a worker if it still runs. The host does not ask for its exit status afterwards."""
         self._unforked.discard(number)
         if pid := self._pids.pop(number, 0):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, SIGKILL)
             self._dying.add(pid)
 
     def _status(self, number: int) -> int:
         """Return the exit status of a worker whose pipe is closed, or NO_ROOM if it could not be forked."""
         pid = self._pids.pop(number, 0)
         if not pid:
-            return NO_ROOM if number in self._unforked else -signal.SIGKILL
+            return NO_ROOM if number in self._unforked else -SIGKILL
         ends = time.monotonic() + STATUS_TIMEOUT
         while True:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 return os.waitstatus_to_exitcode(status)
             if time.monotonic() > ends:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, SIGKILL)
             time.sleep(REAP_INTERVAL / 4)
 
 

@@ -1,0 +1,59 @@
+"""Paging: finds loops over pages that ask for the same page again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from kosmolua.lua.findings import Findings
+from kosmolua.lua.syntax import Node, assigned, key_of, keys_of
+from kosmolua.lua.values import Callee, Value
+
+_NEXT = {"cursor": "cursor", "next_page": "page"}
+"""The fields of a page that say where the next page is, each with the parameter that takes it."""
+
+
+def check_pages(findings: Findings, body: Node | None, known: Callable[[Node], Value | None]) -> None:
+    """Report a loop that keeps the cursor of each page, but passes it to no call.
+
+    Args:
+        findings: Collects the problems that are found.
+        body: The body of the loop, which has been read.
+        known: Returns the known value of an expression that has been read, or None.
+    """
+    nodes = list(body.walk()) if body else []
+    kept = dict(_kept(nodes))
+    calls = [node for node in nodes if node.kind == "function_call"]
+    if not kept or any(name.text in kept for call in calls for name in _names_in(call.get("arguments"))):
+        return
+    for call in calls:
+        for name, parameter in kept.items():
+            if _lacks(call, parameter, known):
+                message = f"each round gets the same page, since {name} is passed to no call"
+                findings.warn(call, message, f"{parameter} = {name}")
+                return
+
+
+def _kept(nodes: list[Node]) -> Iterator[tuple[str, str]]:
+    """Yield each variable that gets the place of the next page, with the parameter for it."""
+    for node in nodes:
+        if node.kind in ("assignment_statement", "variable_declaration"):
+            for target, value in assigned(node):
+                key = key_of(value) if value and value.kind == "dot_index_expression" else None
+                if target.kind == "identifier" and key in _NEXT:
+                    yield target.text, _NEXT[key]
+
+
+def _names_in(arguments: Node | None) -> Iterator[Node]:
+    return (node for node in (arguments.walk() if arguments else ()) if node.kind == "identifier")
+
+
+def _lacks(call: Node, parameter: str, known: Callable[[Node], Value | None]) -> bool:
+    """Return True if a call of an integration's function gets a page, but no place of one."""
+    name, arguments = call.get("name"), call.get("arguments")
+    callee = known(name) if name else None
+    if not isinstance(callee, Callee) or all(each.name != parameter for each in callee.function.parameters):
+        return False
+    given = arguments.children if arguments else []
+    if not given:
+        return True
+    return given[0].kind == "table_constructor" and not {parameter, "all"} & set(keys_of(given[0]))
