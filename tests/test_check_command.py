@@ -188,7 +188,7 @@ def test_a_string_with_fences_stays(runtime: Runtime) -> None:
     ],
 )
 def test_a_page_that_is_not_the_last_is_a_warning(runtime: Runtime, script: str, said: str) -> None:
-    """Unless it said how many items it wants, went on to the next page, takes single items, or uses the result nowhere."""
+    """Unless it said how many it wants, went on to the next page, takes single items, or uses the result nowhere."""
     outcome = runtime.run(RENDER + script, check=True)
     assert outcome.ok
     assert [said in warning for warning in outcome.warnings] == ([True] if said else [])
