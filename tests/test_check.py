@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from time import process_time
@@ -526,6 +528,23 @@ def test_no_source_breaks_the_check(checker: Checker, source: str) -> None:
 
     assert isinstance(checker.check(source), Report)
     assert process_time() - started < 3
+
+
+def test_nothing_is_kept_of_a_script(checker: Checker) -> None:
+    """A server that checks for months holds no script that it has checked."""
+    text = "x = 1 -- " + "a comment " * 2_000 + "\n"
+    checker.check(text)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(20):
+            checker.check(f"{text}y = {number}\n")
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 5 * len(text)
 
 
 @pytest.mark.parametrize("opening", ["x = [[", "--[==[ a comment", "print('[[') y = [=["])

@@ -72,6 +72,21 @@ def test_a_head_that_comes_in_pieces_reaches_its_process(server: Serving) -> Non
             assert (client.recv(12).split()[1] != b"401") is is_let_in
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "via", "Forwarded"])
+def test_a_proxy_gets_a_connection_for_each_request(server: Serving, header: str) -> None:
+    """It would send requests of several tenants over one; clients themselves keep theirs."""
+    body = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
+    kind = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+    for token in (ACME, GLOBEX):
+        direct = requests.post(server.url, json=body, headers={**bearing(token), **kind}, timeout=20)
+        passed_on = requests.post(
+            server.url, json=body, headers={**bearing(token), **kind, header: "192.0.2.1"}, timeout=20
+        )
+        assert (direct.status_code, direct.text) == (passed_on.status_code, passed_on.text)
+        assert "close" not in direct.headers.get("Connection", "")
+        assert passed_on.headers["Connection"] == "close"
+
+
 def test_scripts_of_many_clients_run(server: Serving) -> None:
     """Both tenants are served at once, in both eras of the protocol, and the metrics count what all processes did."""
 

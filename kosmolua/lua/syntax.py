@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from threading import local
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,7 @@ _STRING_OR_COMMENT = re.compile(
 )
 QUOTES = ('"', "'")
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
+_chunks = local()
 
 
 class Node:
@@ -151,14 +153,29 @@ def _problem_at(text: bytes, found: re.Match[bytes]) -> SyntaxProblem:
 def _tree(text: bytes) -> Tree | None:
     from tree_sitter import Parser
 
-    deadline = monotonic() + MAX_SECONDS
+    deadline, chunk = monotonic() + MAX_SECONDS, _chunk_of_thread()
+
+    def read(offset: int, _: object) -> bytearray:
+        chunk[:] = text[offset : offset + _CHUNK]
+        return chunk
+
     try:
-        return Parser(_language()).parse(
-            lambda offset, _: text[offset : offset + _CHUNK],
-            progress_callback=lambda offset, has_error: monotonic() > deadline,
-        )
+        return Parser(_language()).parse(read, progress_callback=lambda offset, has_error: monotonic() > deadline)
     except ValueError:  # the callback stopped the parser
         return None
+    finally:
+        chunk.clear()
+
+
+def _chunk_of_thread() -> bytearray:
+    """Return what this thread gives to the parser, always the same: the parser never lets go of what it was given.
+
+    Nobody may ask a node of the tree for its text, which would read there.
+    """
+    chunk: bytearray | None = getattr(_chunks, "chunk", None)
+    if chunk is None:
+        chunk = _chunks.chunk = bytearray()
+    return chunk
 
 
 def _script(tree: Tree, text: bytes) -> Script:
@@ -175,7 +192,7 @@ def _script(tree: Tree, text: bytes) -> Script:
             found.is_error
             or found.is_missing
             or found.type == "hash_bang_line"  # after empty lines; in the first line it is a comment by now
-            or (found.type == "identifier" and not _IDENTIFIER.match(found.text or b""))
+            or (found.type == "identifier" and not _IDENTIFIER.match(text[found.start_byte : found.end_byte]))
         ):
             problems.append(_problem(found, text))
         if found.is_named or field:

@@ -2,7 +2,8 @@
 
 Each process can serve each tenant. But each tenant has one owner, so that its sessions, waiting questions and workers
 are in one process. The process that accepts a connection reads the head of the first request. If another process owns
-the tenant, it passes the connection and the data that it has read to the owner. The owner then keeps the connection.
+the tenant, it passes the connection and the data that it has read to the owner. The owner then keeps the connection,
+but a connection of a proxy ends after one request, since a proxy sends requests of several tenants over it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import array
 import asyncio
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -28,7 +30,9 @@ from kosmolua.serve.tenants import Tenants
 
 RESTART_DELAY = 1.0
 """Seconds before a new process replaces one that has died."""
-_END = b"\r\n\r\n"
+_LINE, _END = b"\r\n", b"\r\n\r\n"
+_FORWARDED = re.compile(rb"\r\n(?:x-forwarded-for|x-real-ip|forwarded|via)[ \t]*:", re.IGNORECASE)
+"""A header that proxies add to the requests that they pass on."""
 
 
 class Group:
@@ -199,7 +203,7 @@ class RoutedConnection(Connection):
         self._head += data
         if _END not in self._head and len(self._head) <= self._limit:
             return
-        head, self._head = bytes(self._head), None
+        head, self._head = _for_one_request(bytes(self._head)), None
         owner = self.member.owner_of(head.partition(_END)[0])
         connection = self.transport.get_extra_info("socket")
         if owner is not None and self.member.hand_over(owner, connection, head):
@@ -224,9 +228,18 @@ def _start(work: Callable[[int], None], number: int) -> int:
     os._exit(status)
 
 
+def _for_one_request(read: bytes) -> bytes:
+    """Return the first data of a connection. If a proxy sent it, the connection is to end after the answer."""
+    head, end, rest = read.partition(_END)
+    if not end or not _FORWARDED.search(head):
+        return read
+    request, _, headers = head.partition(_LINE)
+    return request + _LINE + b"Connection: close" + _LINE + headers + end + rest
+
+
 def _bearer(head: bytes) -> bytes:
     """Return the bearer token in the head of a request, or empty bytes."""
-    for line in head.split(b"\r\n")[1:]:
+    for line in head.split(_LINE)[1:]:
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"authorization":
             scheme, _, token = value.strip().partition(b" ")
