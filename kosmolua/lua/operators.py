@@ -31,6 +31,8 @@ _NOUN = {
     "table": "table",
     "function": "function",
 }
+_KEPT = re.compile(r"'(?:created|updated)_?[aA]t'$")
+"""Matches the fields that services always send in practice, whatever their documents say."""
 TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
 """Matches the end of the name of a field that holds a time as a text."""
 _TOLD_BY_TEXT = re.compile(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
@@ -52,7 +54,7 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
         findings.doubt(
             node, f"{value.source} is a secret, of which nothing can be made", "pass it to a function, whole"
         )
-    elif operator == ".." and isinstance(value, Result) and value.is_optional:
+    elif operator == ".." and isinstance(value, Result) and value.is_optional and not _KEPT.match(value.source):
         findings.warn(node, f"{value.source} may be nil, and to join nil fails", f'({node.text} or "")')
     elif operator in ARITHMETIC and isinstance(value, Nil):
         findings.fail_on_nil(node, value, "compute with")

@@ -72,8 +72,8 @@ class Reading:
         secrets: The secrets that it may use, or None if they are not known.
         held: The values of variables that change, as found by an earlier reading.
 
-    ``dropped`` has the integrations' functions that are called as statements, so that their results are lost; ``kept``
-    has those that are called in any other way.
+    ``dropped`` has the integrations' functions that are called as statements, so that their results are lost, or for
+    single items of their results. ``kept`` has those that are called in any other way.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Reading:
         self.dropped: set[str] = set()
         self.kept: set[str] = set()
         self._statements: set[int] = set()
+        self._peeked: set[int] = set()
         self._root = root
         self._scopes = Scopes(root, follows_others=known is not None)
         self._flow = Flow(self._scopes)
@@ -337,6 +338,9 @@ class Reading:
         inner = node.first("assignment_statement") or node
         given, names = inner.first("expression_list"), inner.first("variable_list")
         nodes = given.children if given else []
+        for name in names.all("name") if names else ():
+            if (variable := self._scopes.variable(name)) and variable.is_only_picked_from:
+                self._peek(variable.value)
         values = self._values(nodes)
         for index, name in enumerate(names.all("name") if names else ()):
             absent = self._beyond(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
@@ -470,7 +474,10 @@ class Reading:
         return found
 
     def _value_bracket_index_expression(self, node: Node) -> Value:
-        value, index = self.value(node.get("table")), self.value(node.get("field"))
+        index = self.value(node.get("field"))
+        if isinstance(index, Literal) and index.kind == "number":
+            self._peek(node.get("table"))
+        value = self.value(node.get("table"))
         if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
             return self.fields.at(node, value, index.value)
         key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
@@ -639,9 +646,15 @@ class Reading:
         if isinstance(function, Closure) and not returns_value(function.node):
             self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
+    def _peek(self, items: Node | None) -> None:
+        """Note that only single items are taken from a list: if it goes on, nothing is lost."""
+        call = items.get("table") if items and items.kind == "dot_index_expression" else None
+        if call and call.kind == "function_call":
+            self._peeked.add(id(call))
+
     def _note_use(self, call: Node, values: Sequence[Value]) -> None:
         """Record whether the result of a call, and the results of functions that are passed to it, are used."""
-        uses = self.dropped if id(call) in self._statements else self.kept
+        uses = self.dropped if id(call) in self._statements or id(call) in self._peeked else self.kept
         uses.update(value.path for value in values if isinstance(value, Callee))
 
     def _protect(self, given: Sequence[Node]) -> Sequence[Value]:

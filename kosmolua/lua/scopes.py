@@ -23,16 +23,18 @@ class Variable:
         node: The node of its declaration.
 
     ``changes`` counts the assignments after its declaration, ``uses`` the places that take its value as a whole,
-    ``fills`` those that assign to a field of it, and ``reads`` all that name it, the last of them at ``last``;
-    ``value`` is the expression that it begins with, and ``is_counter`` is true for the variable of a loop over numbers.
+    ``fills`` those that assign to a field of it, ``picks`` those that take an item by a written number, and ``reads``
+    all that name it, the last of them at ``last``. ``value`` is the expression that it begins with, and ``is_counter``
+    is true for the variable of a loop over numbers.
     """
 
-    __slots__ = ("changes", "fills", "is_counter", "last", "name", "node", "reads", "uses", "value")
+    __slots__ = ("changes", "fills", "is_counter", "last", "name", "node", "picks", "reads", "uses", "value")
 
     def __init__(self, name: str, node: Node) -> None:
         self.name = name
         self.node = node
         self.reads = 0
+        self.picks = 0
         self.last = 0
         self.changes = 0
         self.uses = 0
@@ -44,6 +46,11 @@ class Variable:
     def start(self) -> int:
         """The place of its declaration in the source, in bytes."""
         return self.node.start
+
+    @property
+    def is_only_picked_from(self) -> bool:
+        """True if the script only takes items of it by written numbers, such as ``[1]``."""
+        return 0 < self.reads == self.picks and not self.fills and not self.changes
 
     @property
     def is_as_written(self) -> bool:
@@ -296,7 +303,10 @@ class Scopes:
 
     def _visit_bracket_index_expression(self, node: Node) -> None:
         self._visit_dot_index_expression(node)
-        if field := node.get("field"):
+        field, table = node.get("field"), node.get("table")
+        if field and table and field.kind == "number" and (variable := self.variable(table)):
+            variable.picks += 1
+        if field:
             self._visit(field)
 
     def _visit_field(self, node: Node) -> None:
