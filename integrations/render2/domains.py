@@ -19,12 +19,12 @@ class CustomDomain(TypedDict):
 
     id: str
     name: str
-    domainType: str | None
-    publicSuffix: str | None
+    domainType: str
+    publicSuffix: str
     redirectForName: str
     verificationStatus: str
     server: dict[str, Any] | None
-    createdAt: str | None
+    createdAt: str
 
 
 class DomainPage(TypedDict):

@@ -29,11 +29,11 @@ class Job(TypedDict):
     """A job, with every field that Render sends."""
 
     id: str
-    serviceId: str | None
+    serviceId: str
     startCommand: str
-    planId: str | None
+    planId: str
     status: str
-    createdAt: str | None
+    createdAt: str
     startedAt: str | None
     finishedAt: str | None
 

@@ -48,15 +48,15 @@ class Service(TypedDict):
     url: str
     slug: str
     suspended: Literal["suspended", "not_suspended"]
-    suspenders: list[str] | None
+    suspenders: list[str]
     ownerId: str
     repo: str | None
     branch: str | None
     imagePath: str | None
     registryCredential: RegistryCredential | None
-    rootDir: str | None
+    rootDir: str
     buildFilter: Filter | None
-    autoDeploy: Literal["yes", "no"] | None
+    autoDeploy: Literal["yes", "no"]
     autoDeployTrigger: str | None
     notifyOnFail: str
     environmentId: str | None
