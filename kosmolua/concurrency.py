@@ -37,7 +37,7 @@ def start_thread(work: Callable[[], object], name: str) -> None:
 class lazy(Generic[_Value]):
     """An attribute that is computed on first use, once, also if several threads ask for it at the same time.
 
-    It is like ``functools.cached_property``, but has a lock for each instance; since Python 3.12 that has no lock. The
+    It is like ``functools.cached_property``, which has no lock since Python 3.12, but has a lock for each instance. The
     value is kept in the instance's ``__dict__``, so that ``vars(instance).get(name)`` is None until then.
     """
 
@@ -185,9 +185,9 @@ class Budget:
     """Bounds how much several users take of one resource, such as memory. Many threads may use it.
 
     Args:
-        total: What all users may take together.
-        share: What one user may take.
-        free: What each user may take even if the others have taken the total.
+        total: The most that all users may take together.
+        share: The most that one user may take.
+        free: The amount that each user may take even if the others have taken the total.
     """
 
     def __init__(self, total: int, share: int, free: int) -> None:

@@ -66,7 +66,7 @@ _WIDE = tuple(mark + _NINES for mark in (b":", b",", b"[", b":-", b",-", b"[-"))
 
 
 class NotJson(ValueError):
-    """A value that JSON, and therefore Lua, cannot carry. The message names the fault."""
+    """A value that JSON cannot represent, and that therefore cannot be passed to Lua. The message gives the reason."""
 
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -134,7 +134,7 @@ def _unsupported(error: TypeError) -> str:
     kind = re.search(r"type (\w+)", str(error))
     if kind and kind[1] in ("bytes", "bytearray"):
         return "it contains bytes, which must be passed as base64 text"
-    return f"it holds a Python {kind[1]}" if kind else "it contains a key that is not a string"
+    return f"it contains a Python {kind[1]}" if kind else "it contains a key that is not a string"
 
 
 def _narrow(value: object) -> object:

@@ -228,8 +228,8 @@ class Runtime:
         """Return the checker that compares scripts with the integrations, accounts and secrets.
 
         Args:
-            is_complete: Whether a run has no secrets but those of this runtime. If False and there is no accounts file,
-                secrets are not checked.
+            is_complete: True if a run has only this runtime's secrets. If False and there is no accounts file, secrets
+                are not checked.
         """
         return self._host.checker(is_complete=is_complete)
 
@@ -528,7 +528,7 @@ class Runtime:
     async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script like :meth:`run`, from asyncio. Cancelling the task ends the script.
 
-        ``on_output``, ``watch`` and ``approve`` are called in another thread than the event loop's.
+        ``on_output``, ``watch`` and ``approve`` are called in a thread other than the event loop's.
         """
         return await self._execute_async(self._prepare(source, options), options.get("client"))
 
