@@ -191,8 +191,9 @@ class Worker:
         return self._receive()
 
     def _write(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self._outgoing, data) :]
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._outgoing, rest) :]
 
     def _receive(self) -> bytes:
         line = protocol.read_line(self._incoming, MAX_FRAME)
