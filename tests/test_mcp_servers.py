@@ -318,6 +318,7 @@ def test_a_server_that_dies_is_started_once_more(tmp_path: Path) -> None:
         ({"command": "sh", "args": ["-c", "echo oops >&2; exit 4"]}, "cannot be started: it ended with status 4"),
         ({"command": "sh", "args": ["-c", "echo hello; exec sleep 600"]}, "did not answer in time"),
         ({"command": "sh", "args": ["-c", "exec cat >/dev/null"]}, "cannot be started: it closed its output"),
+        ({"command": "sh", "args": ["-c", "exec sleep 600 <&-"]}, "cannot be started: it closed its input"),
         ({"url": "http://127.0.0.1:1/mcp"}, "mcp.tools cannot be reached"),
     ],
 )

@@ -49,13 +49,13 @@ MAX_KEYS = 24
 TRUNCATED = "truncated"
 """The one key that a returned list may have. It is true if there were more items than ``max_items`` allows."""
 CODE = "the code of an error"
-"""What messages call it."""
+"""The name of an error's code in messages."""
 ERROR_FIELDS: dict[str, Type] = {
     **dict.fromkeys(("code", "message", "hint", "param", "request_id", "path", "account"), STRING),
     **dict.fromkeys(("status", "retry_after"), NUMBER),
     **dict.fromkeys(("retryable", "body"), ANY),
 }
-"""What the error of a call has."""
+"""The fields of a call's error, each with its type."""
 _NO_CHARACTERS = "a text cannot be indexed by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
 
@@ -214,7 +214,7 @@ class Fields:
         note(node, message, hint)
 
     def choices(self, value: Result) -> tuple[object, ...]:
-        """Return what a field may be, as far as a parameter that lists are filtered with says it; none if unknown."""
+        """Return the possible values of a field, if a parameter that filters lists by it declares them."""
         if value.part_of is None or not is_text(value.type):
             return ()
         record, key = value.part_of

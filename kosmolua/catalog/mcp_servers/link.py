@@ -15,7 +15,7 @@ from typing import Any
 
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import ElicitResult, Implementation, ToolListChangedNotification
+from mcp_types import CallToolResult, ElicitResult, Implementation, ToolListChangedNotification
 from pydantic import ValidationError
 
 from kosmolua import __version__
@@ -129,7 +129,7 @@ class Link:
             self.task.cancel()
 
     async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> dict[str, Json]:
-        """Send a request and return its result as the protocol has it.
+        """Send a request and return its result, in the form of the protocol.
 
         Raises:
             Gone: The connection was lost.
@@ -150,8 +150,7 @@ class Link:
             raise Gone(self.reason) from None
         finally:
             self._confirms.remove(confirm)
-        answer: dict[str, Json] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
-        return answer
+        return _plain(result)
 
     async def _settle(self) -> None:
         """Give the loop time to notice that the process ended, which may be why a request failed."""
@@ -341,6 +340,14 @@ class Link:
     def _unauthorized(self) -> NotConfigured:
         login = f"run 'kosmolua accounts login {self._name}'"
         return NotConfigured(f"{self._name} needs another credential", hint=f"{login}, or set token in [{self._name}]")
+
+
+def _plain(result: Any) -> dict[str, Json]:
+    """Return a result as the protocol has it; of a tool that did its work, the structured content alone, if any."""
+    if isinstance(result, CallToolResult) and result.structured_content is not None and not result.is_error:
+        return {"structuredContent": result.structured_content}
+    plain: dict[str, Json] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return plain
 
 
 def no_trace(name: str, line: str) -> None:

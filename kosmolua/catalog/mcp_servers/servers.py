@@ -241,11 +241,11 @@ class Servers:
                 answer = self._connections.request(
                     full_name,
                     self.settings(name),
-                    request.url.partition(f"//{full_name}/")[2],
+                    request.asks,
                     request.params,
                     until=until or (lambda: started + START_TIMEOUT),
                     safe=request.safe,
-                    tag=request.fields.get("If-Match", ""),
+                    tag=request.tag,
                     confirm=self._confirm(),
                     sent=sent,
                 )

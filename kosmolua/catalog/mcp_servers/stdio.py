@@ -71,8 +71,15 @@ async def process_streams(
         async for line in _lines_of(process.stderr):
             said(line)
 
+    async def notice_a_closed_input() -> None:
+        assert process.stdin
+        with suppress(OSError):
+            await process.stdin.wait_closed()
+        ended(await _why_silent(process, "it closed its input"))
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(listen)
+        for task in (listen, notice_a_closed_input):
+            tasks.start_soon(task)
         try:
             yield messages, requests
         finally:

@@ -29,14 +29,22 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u
 
 @dataclass(frozen=True)
 class Question(Request):
-    """A request of the protocol, whose parameters are not made JSON on the way to what sends it."""
+    """A request of the protocol. Its parameters are passed to the sender without being encoded as JSON.
 
+    Args:
+        asks: The method, such as ``tools/call``.
+        params: The parameters of the method.
+        tag: The :func:`digest` of the tool, which must not have changed; empty if that does not matter.
+    """
+
+    asks: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    tag: str = ""
 
 
 @dataclass(frozen=True)
 class Answer(Response):
-    """An answer of the protocol, whose result is not made JSON on the way from what sent the request."""
+    """An answer of the protocol. Its result is passed on without being encoded as JSON."""
 
     value: dict[str, Any] = field(default_factory=dict)
 
@@ -153,9 +161,8 @@ def ask(
         safe: True if the request changes nothing.
         tag: The :func:`digest` of the tool, which must not have changed; empty if that does not matter.
     """
-    headers = {"If-Match": tag} if tag else {}
-    question = Question("POST", f"mcp://{server}/{method}", headers=headers, declared_safe=safe, params=params)
-    response = send(question)
+    url = f"mcp://{server}/{method}"
+    response = send(Question("POST", url, declared_safe=safe, asks=method, params=params, tag=tag))
     answer: dict[str, Any] = response.value if isinstance(response, Answer) else json.loads(response.body)
     return answer
 
