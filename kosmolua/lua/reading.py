@@ -212,6 +212,7 @@ class Reading:
     def _read_repeat_statement(self, node: Node) -> None:
         self._block(node.get("body"))
         self._test(node.get("condition"))
+        self.findings.never_ends(node.get("condition"), "==")
         check_pages(self.findings, node.get("body"), self._known_of)
 
     def _read_return_statement(self, node: Node) -> None:
@@ -270,6 +271,7 @@ class Reading:
         self._test(node.get("condition"))
         with self.findings.at_least(Mode.POSSIBLE):
             self._guarded(node, node.get("body"))
+        self.findings.never_ends(node.get("condition"), "~=")
         check_pages(self.findings, node.get("body"), self._known_of)
 
     def _known_of(self, node: Node) -> Value | None:
