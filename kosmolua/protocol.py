@@ -252,7 +252,8 @@ def reply(number: int, value: str) -> bytes:
     if "contents" in marks:
         marks["contents"] = [(place, name) for place, name, _ in marks["contents"]]
     beside = f"{_dumps(marks)[1:-1]}," if marks else ""
-    return f'{{"kind":"reply","id":{number},"ok":true,{beside}"value":{value}}}\n'.encode("utf-8", "replace")
+    head = f'{{"kind":"reply","id":{number},"ok":true,{beside}"value":'
+    return b"".join((head.encode("utf-8", "replace"), value.encode("utf-8", "replace"), b"}\n"))
 
 
 def refusal(number: int, error: str) -> bytes:
@@ -319,7 +320,7 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
     return frame if frame.keys() <= _NAMES[kind] else {name: frame[name] for name in _NAMES[kind] if name in frame}
 
 
-def memory_of(line: bytes) -> int:
+def memory_of(line: bytes | bytearray) -> int:
     """Estimate how many bytes of memory the values of a frame take in the host, at worst.
 
     Small values take many times their size in JSON, and one emoji makes every character of its string take four bytes.

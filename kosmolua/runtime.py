@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
+    from kosmolua.http.in_flight import InFlight
     from kosmolua.lua.check import Checker
     from kosmolua.runs.recorded import Take
     from kosmolua.runs.session import Session
@@ -654,6 +655,7 @@ class Runtime:
             options,
             limits or self.limits,
             memory=self._memory,
+            in_flight=lambda: self._in_flight,
             isolated=self._isolated,
             take=take,
         )
@@ -731,6 +733,12 @@ class Runtime:
             raise RuntimeError("this runtime is closed")
 
     @lazy
+    def _in_flight(self) -> InFlight:
+        from kosmolua.http.in_flight import InFlight
+
+        return InFlight()
+
+    @lazy
     def _threads(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor
 
@@ -744,7 +752,7 @@ class Runtime:
         self._active = ActiveThreads()
         self._pool.start_anew()
         self._host.start_anew()
-        forget(self, "_threads")
+        forget(self, "_threads", "_in_flight")
 
 
 @cache
