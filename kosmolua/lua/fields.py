@@ -46,6 +46,8 @@ from kosmolua.suggestions import did_you_mean, listed
 
 MAX_KEYS = 24
 """The most keys of a result that a message names."""
+TRUNCATED = "truncated"
+"""The one key that a returned list may have. It is true if there were more items than ``max_items`` allows."""
 CODE = "the code of an error"
 """The name of an error's code in messages."""
 ERROR_FIELDS: dict[str, Type] = {
@@ -255,6 +257,8 @@ class Fields:
             self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
             return UNKNOWN if value.may_be_error else Absent(node)
         if value.may_be_error and key in ERROR_KEYS:
+            return UNKNOWN
+        if is_list(value.type) and key == TRUNCATED:
             return UNKNOWN
         if is_list(value.type):
             if instead := idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key):
