@@ -76,7 +76,9 @@ def list_jobs(
     service_id: ServiceId,
     limit: Limit = 20,
     cursor: Cursor = None,
-    status: Annotated[JobStatus | list[JobStatus] | None, "Only these statuses: one, or a list.", non_empty()] = None,
+    status: Annotated[
+        JobStatus | list[JobStatus] | None, "Only jobs with these statuses: one, or a list.", non_empty()
+    ] = None,
     created_before: CreatedBefore = None,
     created_after: CreatedAfter = None,
     started_before: StartedBefore = None,

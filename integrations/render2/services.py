@@ -93,7 +93,9 @@ def list_services(
     limit: Limit = 20,
     cursor: Cursor = None,
     name: Names = None,
-    type: Annotated[ServiceType | list[ServiceType] | None, "Only these types: one, or a list.", non_empty()] = None,
+    type: Annotated[
+        ServiceType | list[ServiceType] | None, "Only services of these types: one, or a list.", non_empty()
+    ] = None,
     region: Regions = None,
     suspended: Suspended = None,
     owner_id: Workspaces = None,

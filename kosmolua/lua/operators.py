@@ -82,13 +82,13 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
 
 
 def is_time(node: Node, value: Value) -> bool:
-    """Return True if an expression is a time as a text, by the name of the field that it comes from."""
+    """Return True if an expression is a time written as text, according to the name of its field."""
     source = value.source.strip("'") if isinstance(value, Result) else ""
     return kind_of(value, or_nil=True) == "string" and bool(TIME.search(node.text) or TIME.search(source))
 
 
 def _number_of(text: Node, value: Value) -> str:
-    """Return how a number is made of a text."""
+    """Return a hint how to make a number from a text."""
     if is_time(text, value):
         return f"time.parse({text.text[:40]}) makes seconds of a time"
     return "tonumber(text) makes a number"
@@ -125,7 +125,7 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
 
 
 def _other_way(value: Result) -> str:
-    """Return what to compare in place of the code of an error."""
+    """Return a hint what to compare instead of the code of an error, or an empty string."""
     return "err.status is the HTTP status, a number" if value.source == CODE else ""
 
 

@@ -137,7 +137,7 @@ class Reading:
         return Reading(self._catalog, self._root, self._params, self._given, self._secrets, self.held(), self._scopes)
 
     def held(self) -> Held:
-        """Return the values that were found for variables that change, for another reading."""
+        """Return the values that were found for variables that change, for use when the script is read again."""
         return self._flow.held()
 
     def value(self, node: Node | None) -> Value:
@@ -162,9 +162,9 @@ class Reading:
         return found
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Note a call of a function, and read its body if that was not done, with what its parameters are.
+        """Record a call of a function, and read its body once, with the values of its parameters.
 
-        Of a function that is used in several places they are what all of its calls have in common.
+        If a function is used in several places, its parameters have the values that all its calls have in common.
         """
         uses, parameters = self._scopes.uses_of(closure.node), closure.node.get("parameters")
         names = parameters.all("name") if parameters else []
@@ -264,7 +264,7 @@ class Reading:
             self.findings.warn(node, f"{value.source} may be json.null, which is true and not nil", hint)
 
     def _check_truth(self, node: Node | None) -> None:
-        """Check what a condition tests for truth: the whole, and the parts that and, or, and not combine."""
+        """Check each value whose truth a condition tests: the whole, and the parts that and, or and not combine."""
         operator = node.get("operator") if node else None
         if node is None or (operator and operator.text not in ("and", "or", "not")):
             return
@@ -368,7 +368,7 @@ class Reading:
                 self.findings.warn(place, f"there is no {value.what}: {name.text} is nil", value.hint)
 
     def _beyond(self, node: Node, name: Node) -> Value:
-        """Return what a variable gets for which a call, the last value of a declaration, has none."""
+        """Return the value of a variable for which a call at the end of a declaration returns no value."""
         variable = self._scopes.variable(name)
         if node.kind != "function_call" or variable is None or variable.changes:
             return UNKNOWN
@@ -527,7 +527,7 @@ class Reading:
         return whole is not None and any(map(whole.search, self._conditions))
 
     def _is_tested(self, node: Node) -> bool:
-        """Return True if a condition ensures that a name has a value, unless the name is one of another language."""
+        """Return True if a condition ensures that a name has a value, except for globals of other languages."""
         return node.text not in idioms.GLOBALS and self._is_guarded(node)
 
     def _value_unary_expression(self, node: Node) -> Value:
@@ -618,7 +618,7 @@ class Reading:
         return self.returned(callee)
 
     def _written(self, node: Node | None) -> Value:
-        """Return the known value of an expression as an argument: of a table, only if nothing has changed it since."""
+        """Return the known value of an expression as an argument; for a table, only if it is unchanged."""
         value = self.value(node)
         if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
             return value
@@ -669,7 +669,7 @@ class Reading:
         uses.update(value.path for value in values if isinstance(value, Callee))
 
     def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
-        """Read the arguments of ``pcall`` and return their values. In its function errors are expected."""
+        """Read the arguments of ``pcall`` and return their values. Errors are expected in its function."""
         values = [self.value(each) for each in given]
         if values and isinstance(values[0], Closure):
             with self.findings.at_least(Mode.PROTECTED):

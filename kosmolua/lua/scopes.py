@@ -54,7 +54,7 @@ class Variable:
 
     @property
     def is_as_written(self) -> bool:
-        """Whether what it holds is still as it was written: it is used once, and nothing is assigned to its fields."""
+        """True if its value is still as written: it is used once, and nothing is assigned to its fields."""
         return self.uses <= 1 and not self.fills and not self.changes
 
     @property
@@ -125,13 +125,13 @@ class Scopes:
         return self._variables.get(id(name))
 
     def may_catch(self, function: Node) -> bool:
-        """Return True if a function that is never called by its name never runs, or is passed to what may catch."""
+        """Return True if a function that is not called by its name may never run, or if its errors may be caught."""
         name = function.get("name")
         is_field = name is not None and name.kind != "identifier"
         return not is_field and (bool(self.globals & _CATCHING) or not self.uses_of(function))
 
     def uses_of(self, function: Node) -> int:
-        """Return how many places of the script use a function: 0 if its name is never read, 1 if it has no name."""
+        """Return in how many places the script uses a function: 0 if its name is never read, 1 if it has no name."""
         name = self._named.get(function.start)
         if name is None:
             return 1
@@ -220,12 +220,12 @@ class Scopes:
             self.defined[target.text] += 1
 
     def _name(self, name: Node, value: Node | None) -> None:
-        """Note the name by which the script calls a function."""
+        """Record the name by which the script calls a function."""
         if name.kind == "identifier" and value and value.kind in ("function_definition", "function_declaration"):
             self._named[value.start] = name
 
     def _note_fill(self, target: Node) -> None:
-        """Note that what a variable holds, or what is in it, gets a field."""
+        """Record that a variable's value, or a table inside it, gets a field."""
         base: Node | None = target
         while base and base.kind != "identifier":
             base = base.get("table")

@@ -106,8 +106,9 @@ class PolledPipes(Pipes):
         """Write a frame. Do nothing if the process has ended: reading reports that."""
         try:
             with self._writing:
-                while line and self._is_open:
-                    line = line[os.write(self.outgoing, line) :]
+                rest = memoryview(line)
+                while rest and self._is_open:
+                    rest = rest[os.write(self.outgoing, rest) :]
         except OSError:
             return
 
@@ -273,7 +274,7 @@ class SessionProcess(Pipes):
     def kill(self) -> None:
         """End all processes of the session at once.
 
-        The first process is not reaped before, so that no other process group can have its number.
+        The first process is reaped only afterwards, so that no other process group can have its number.
         """
         if self._forks:
             self._signal(launch.SIGKILL)
