@@ -1,7 +1,7 @@
 """KosmoLua: run Lua that a language model wrote, safely, against web APIs with a user's accounts.
 
-The public names are fetched on first use, because the sandboxed child imports this file too and must not drag
-the host's modules in with it.
+The public names are fetched on first use, because the sandboxed child imports this file too and must not import the
+host's modules.
 """
 
 __version__ = "0.1.0"

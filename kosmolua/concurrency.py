@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from queue import Empty, SimpleQueue
 from threading import Condition, Event, Lock, RLock, Thread, get_ident
-from typing import Any, Generic, TypeVar
+from time import monotonic
+from typing import Any, Generic, Protocol, TypeVar
 
 from kosmolua.errors import Interrupted, WorkerLost
 
@@ -36,7 +37,7 @@ def start_thread(work: Callable[[], object], name: str) -> None:
 class lazy(Generic[_Value]):
     """An attribute that is computed on first use, once, also if several threads ask for it at the same time.
 
-    It is like ``functools.cached_property``, but has a lock for each instance; since Python 3.12 that has no lock. The
+    It is like ``functools.cached_property``, which has no lock since Python 3.12, but has a lock for each instance. The
     value is kept in the instance's ``__dict__``, so that ``vars(instance).get(name)`` is None until then.
     """
 
@@ -184,9 +185,9 @@ class Budget:
     """Bounds how much several users take of one resource, such as memory. Many threads may use it.
 
     Args:
-        total: What all users may take together.
-        share: What one user may take.
-        free: What each user may take even if the others have taken the total.
+        total: The most that all users may take together.
+        share: The most that one user may take.
+        free: The amount that each user may take even if the others have taken the total.
     """
 
     def __init__(self, total: int, share: int, free: int) -> None:
@@ -209,3 +210,71 @@ class Budget:
         """Give back ``size`` that was taken."""
         with self._lock:
             self._taken -= size
+
+
+class Ends(Protocol):
+    """A clock that knows when it will have run out, by :func:`time.monotonic`."""
+
+    @property
+    def ends(self) -> float:
+        """When that is."""
+
+
+class Room(Protocol):
+    """What several calls take memory from."""
+
+    def take(self, passage: Passage, size: int) -> None:
+        """Take memory for a call, when there is room."""
+
+    def give_back(self, passage: Passage, size: int) -> None:
+        """Give back a part of what a call has taken, or all of it."""
+
+
+class Passage:
+    """The memory that one call of a script has taken for its answers.
+
+    Args:
+        source: Returns what it is taken from.
+        run: The run that the call belongs to.
+        clock: Counts down to the end of that.
+
+    ``taken`` is how much that is, and ``waited`` for how many seconds the call waited for it. A call may take so much
+    longer.
+    """
+
+    def __init__(self, source: Callable[[], Room], run: object, clock: Ends) -> None:
+        self.run = run
+        self.clock = clock
+        self.taken = 0
+        self.waited = 0.0
+        self._source = source
+
+    def take(self, size: int) -> None:
+        """Take so many bytes more.
+
+        Raises:
+            TimeoutError: There was no room before the end of the run.
+        """
+        started = monotonic()
+        try:
+            self._source().take(self, size)
+        finally:
+            self.waited += monotonic() - started
+
+    def need(self, size: int) -> None:
+        """Take what is missing of so many bytes.
+
+        Raises:
+            TimeoutError: There was no room before the end of the run.
+        """
+        if size > self.taken:
+            self.take(size - self.taken)
+
+    def keep(self, size: int) -> None:
+        """Give back what is more than so many bytes."""
+        if self.taken > size:
+            self._source().give_back(self, self.taken - size)
+
+
+passage: ContextVar[Passage | None] = ContextVar("passage", default=None)
+"""The memory of the call that the current thread makes for a script; None for calls of programs."""

@@ -507,7 +507,7 @@ class UnderWay(KosmoError):
 _ROOM = {
     errno.EAGAIN: "run fewer scripts at once, or allow more processes, as with ulimit -u",
     errno.EMFILE: "run fewer scripts at once, or raise the limit of open files, as with ulimit -n",
-    errno.ENFILE: "close programs: this machine has no room for more open files",
+    errno.ENFILE: "close programs: this machine cannot open more files",
     errno.ENOMEM: "close programs, or give this one more memory",
 }
 
@@ -537,7 +537,7 @@ class Busy(KosmoError):
 _BEFORE_A_RUN = UsageError, ConfigError, PluginError, CheckFailed, Busy
 _ENDINGS = Exited, LimitExceeded, Interrupted, WorkerLost
 RESERVED_CODES = frozenset(kind.code for kind in (*_BEFORE_A_RUN, *_ENDINGS))
-"""Codes that a script's own errors may not have: they say that something else ended it, or kept it from running."""
+"""Codes that a script's own errors may not have, since they mean that something else ended or prevented the run."""
 
 
 def log_traceback(subject: str, error: BaseException) -> None:

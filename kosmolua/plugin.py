@@ -1,7 +1,7 @@
 """Everything that the author of an integration imports.
 
-An integration is a module that holds one :class:`Integration` in a variable of that name. Its functions are plain and
-typed: parameters before the slash come from the host, those after the star from Lua.
+An integration is a module that holds one :class:`Integration` in a variable named ``integration``. Its functions are
+plain and typed: parameters before the slash come from the host, those after the star from Lua.
 """
 
 from kosmolua.clock import SIMULATION_START

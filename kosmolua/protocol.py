@@ -66,7 +66,7 @@ _WIDE = tuple(mark + _NINES for mark in (b":", b",", b"[", b":-", b",-", b"[-"))
 
 
 class NotJson(ValueError):
-    """A value that JSON, and therefore Lua, cannot carry. The message names the fault."""
+    """A value that JSON cannot represent, and that therefore cannot be passed to Lua. The message gives the reason."""
 
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -134,7 +134,7 @@ def _unsupported(error: TypeError) -> str:
     kind = re.search(r"type (\w+)", str(error))
     if kind and kind[1] in ("bytes", "bytearray"):
         return "it contains bytes, which must be passed as base64 text"
-    return f"it holds a Python {kind[1]}" if kind else "it contains a key that is not a string"
+    return f"it contains a Python {kind[1]}" if kind else "it contains a key that is not a string"
 
 
 def _narrow(value: object) -> object:
@@ -252,7 +252,8 @@ def reply(number: int, value: str) -> bytes:
     if "contents" in marks:
         marks["contents"] = [(place, name) for place, name, _ in marks["contents"]]
     beside = f"{_dumps(marks)[1:-1]}," if marks else ""
-    return f'{{"kind":"reply","id":{number},"ok":true,{beside}"value":{value}}}\n'.encode("utf-8", "replace")
+    head = f'{{"kind":"reply","id":{number},"ok":true,{beside}"value":'
+    return b"".join((head.encode("utf-8", "replace"), value.encode("utf-8", "replace"), b"}\n"))
 
 
 def refusal(number: int, error: str) -> bytes:
@@ -319,7 +320,7 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
     return frame if frame.keys() <= _NAMES[kind] else {name: frame[name] for name in _NAMES[kind] if name in frame}
 
 
-def memory_of(line: bytes) -> int:
+def memory_of(line: bytes | bytearray) -> int:
     """Estimate how many bytes of memory the values of a frame take in the host, at worst.
 
     Small values take many times their size in JSON, and one emoji makes every character of its string take four bytes.

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
+    from kosmolua.http.in_flight import InFlight
     from kosmolua.lua.check import Checker
     from kosmolua.runs.recorded import Take
     from kosmolua.runs.session import Session
@@ -227,8 +228,8 @@ class Runtime:
         """Return the checker that compares scripts with the integrations, accounts and secrets.
 
         Args:
-            is_complete: Whether a run has no secrets but those of this runtime. If False and there is no accounts file,
-                secrets are not checked.
+            is_complete: True if a run has only this runtime's secrets. If False and there is no accounts file, secrets
+                are not checked.
         """
         return self._host.checker(is_complete=is_complete)
 
@@ -527,7 +528,7 @@ class Runtime:
     async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script like :meth:`run`, from asyncio. Cancelling the task ends the script.
 
-        ``on_output``, ``watch`` and ``approve`` are called in another thread than the event loop's.
+        ``on_output``, ``watch`` and ``approve`` are called in a thread other than the event loop's.
         """
         return await self._execute_async(self._prepare(source, options), options.get("client"))
 
@@ -654,6 +655,7 @@ class Runtime:
             options,
             limits or self.limits,
             memory=self._memory,
+            in_flight=lambda: self._in_flight,
             isolated=self._isolated,
             take=take,
         )
@@ -731,6 +733,12 @@ class Runtime:
             raise RuntimeError("this runtime is closed")
 
     @lazy
+    def _in_flight(self) -> InFlight:
+        from kosmolua.http.in_flight import InFlight
+
+        return InFlight()
+
+    @lazy
     def _threads(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor
 
@@ -744,7 +752,7 @@ class Runtime:
         self._active = ActiveThreads()
         self._pool.start_anew()
         self._host.start_anew()
-        forget(self, "_threads")
+        forget(self, "_threads", "_in_flight")
 
 
 @cache

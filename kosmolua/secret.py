@@ -1,4 +1,4 @@
-"""Secrets: credentials that no text shows, and the redactor that masks known ones in all text that leaves.
+"""Secrets: credentials that no text shows, and the redactor that masks known ones in all text that leaves the host.
 
 A secret is revealed where a request is encoded for the wire, and nowhere else.
 """
@@ -244,7 +244,7 @@ class Redactor:
 
 
 def _ends_of(spelling: bytes) -> set[bytes]:
-    """Return the grams of a spelling, one of which any search of a text meets; none if the spelling is too short."""
+    """Return the grams at the end of a spelling, one of which every search meets; none if the spelling is too short."""
     ends = range(len(spelling), len(spelling) - _STRIDE, -1)
     return {spelling[end - _GRAM : end] for end in ends} if len(spelling) >= _GRAM + _STRIDE - 1 else set()
 

@@ -5,7 +5,7 @@
         assert play.run("return app.integrations.notes.get_note('n-1').text") == "milk"
         assert play.lines == ["GET /v1/notes/n-1"]
 
-Everything between the Lua and the service is the real thing: the sandbox, the checks of arguments, the integration.
+Everything between the Lua code and the service is real: the sandbox, the checks of arguments, the integration.
 
 A script is tested against a recording of a real run in the same way. With ``pytest_plugins = ["kosmolua.testing"]`` in
 ``conftest.py`` there is a fixture for it, which opens a recording that lies beside the test:

@@ -427,7 +427,7 @@ def ask(open_terminal: Open, write: Write) -> Open:
             terminal.until("eny all calls")
             terminal.send("y\r")
             terminal.until(lambda: sum("The script wants" in line for line in terminal.everything()) == 2)
-            terminal.until(lambda: terminal.everything()[-1].endswith(("calls:", "whole:")))
+            terminal.until(lambda: terminal.everything()[-1].endswith(("calls:", "in full:")))
             yield terminal
 
     return ask
@@ -471,7 +471,7 @@ def test_a_long_argument_is_cut_and_can_be_shown_whole(ask: Open) -> None:
         assert "[s]how" in before
         terminal.send("s\r")
         terminal.until(lambda: "".join(terminal.everything()).count('the end"') == 2)
-        terminal.until(lambda: terminal.everything()[-1].endswith("whole:"))
+        terminal.until(lambda: terminal.everything()[-1].endswith("in full:"))
         assert "x" * 3000 in "".join(terminal.everything())
 
 
@@ -552,7 +552,7 @@ def test_a_pipe_leaves_the_terminal_to_answer_on(environment: dict[str, str], tm
 
 SUSPEND = 'app.integrations.render2.suspend_service("srv-cabc12345678")'
 HEADING = "The script wants to write with render2.suspend_service, account default:"
-SENTENCE = "Stop a service without deleting it; it answers nobody until it is resumed."
+SENTENCE = "Stop a service without deleting it; it answers no requests until it is resumed."
 PROMPT = "Allow render2.suspend_service with default? [y]es, [n]o, [a]ll such calls, [d]eny all calls:"
 WAIT = "local t = os.clock() while os.clock() - t < 0.4 do end"
 UNFINISHED = r"\27]0;", r"\27P", r"\27_", r"\27[", r"\27"

@@ -325,13 +325,13 @@ def test_an_account_that_cannot_be_opened(open_library: Open) -> None:
 @pytest.mark.parametrize(
     ("what", "problem"),
     [
-        ("date", "it holds a Python date"),
+        ("date", "it contains a Python date"),
         ("cycle", "it contains itself"),
         ("nan", "it contains NaN or infinity"),
         ("bytes", "it contains bytes, which must be passed as base64 text"),
-        ("set", "it holds a Python set"),
+        ("set", "it contains a Python set"),
         ("key", "it contains a key that is not a string"),
-        ("secret", "it holds a Python Secret"),
+        ("secret", "it contains a Python Secret"),
     ],
 )
 def test_a_result_that_lua_cannot_carry(open_library: Open, what: str, problem: str) -> None:

@@ -181,10 +181,14 @@ def test_a_string_with_fences_stays(runtime: Runtime) -> None:
         ("local page repeat page = render.list_services({ cursor = page and page.cursor }) until not page.cursor", ""),
         ("return render.list_services({ cursor = render.list_services().cursor })", "and there are more, which the"),
         ("render.list_owners()", ""),
+        ("return render.list_services().services[1].name", ""),
+        ("local found = render.list_services().services return found[1].name, found[2].name", ""),
+        ("local found = render.list_services().services for i = 1, 30 do print(found[i]) end", "returned 20 items"),
+        ("local found = render.list_services().services print(found[1].name, #found)", "returned 20 items"),
     ],
 )
 def test_a_page_that_is_not_the_last_is_a_warning(runtime: Runtime, script: str, said: str) -> None:
-    """Unless the script said how many items it wants, went on to the next page, or uses the result nowhere."""
+    """Unless it said how many it wants, went on to the next page, takes single items, or uses the result nowhere."""
     outcome = runtime.run(RENDER + script, check=True)
     assert outcome.ok
     assert [said in warning for warning in outcome.warnings] == ([True] if said else [])

@@ -115,6 +115,7 @@ def test_what_is_certain_to_fail_is_an_error(checker: Checker, source: str, word
         "parallel.map({ 'srv-cabc12345678' }, render.get_service)",
         "print(os.date('%Y', time.parse(arg[1])), time.format(time.now() - 60))",
         "local function main() print(#render.list_owners({ all = true }).owners) end return main()",
+        "local d = render.get_deploy({ deploy_id = arg[1] }).deploy print(d.status .. ' since ' .. d.createdAt)",
         "local name = 'x' local t = 'hi ${name}' print((t:gsub('%${(%w+)}', { name = name })))",
         "local ids = {}\ntable.insert(ids, arg[1])\nrender.list_logs({ resource_id = ids })",
         "local q = { limit = 0 }\nq.limit = 5\nrender.list_services(q)",

@@ -11,7 +11,8 @@ import struct
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,15 @@ def test_a_fork_of_a_session_has_no_more_time() -> None:
     assert attempt("resource.setrlimit(resource.RLIMIT_CPU, (64, 64))", forking=True) == "EPERM"
 
 
+def scores(pids: Iterable[int]) -> set[str]:
+    """Return the adjustments of those processes that have not ended."""
+    found = set()
+    for pid in pids:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.add(Path(f"/proc/{pid}/oom_score_adj").read_text())
+    return found
+
+
 @pytest.mark.parametrize("start", [ColdChild, SessionProcess, None], ids=["cold", "session", "forked"])
 def test_the_kernel_ends_a_script_before_the_host(start: Callable[[], ColdChild | SessionProcess] | None) -> None:
     """If memory runs out, a child is what the kernel takes first; so are the forks of the warm process."""
@@ -184,13 +194,7 @@ def test_the_kernel_ends_a_script_before_the_host(start: Callable[[], ColdChild 
             runtime.run("return 1")
             pids = descendants(os.getpid()) - others
         try:
-            assert pids
-            assert eventually(
-                lambda: (
-                    {Path(f"/proc/{pid}/oom_score_adj").read_text() for pid in pids}
-                    == {f"{linux.OOM_SCORE_ADJUSTMENT}\n"}
-                )
-            )
+            assert eventually(lambda: scores(pids) == {f"{linux.OOM_SCORE_ADJUSTMENT}\n"})
         finally:
             if start:
                 child.close()

@@ -162,7 +162,7 @@ WORD = 'is named like a keyword of Lua (scripts would have to write ["repeat"]: 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("note_list", "note_list has the prefix in its name (its full name is note_note_list: leave it out)"),
+        ("note_list", "note_list has the prefix in its name (remove the prefix: its full name is now note_note_list)"),
         ("listNotes", "the function listNotes is not in snake case (use a-z, 0-9 and _)"),
     ],
 )

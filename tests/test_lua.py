@@ -140,14 +140,17 @@ def test_an_error_about_what_is_absent_says_what_to_do(runtime: Runtime, source:
             "else if begins an if that needs an end of its own; write elseif",
         ),
         ("t = [1, 2]", "1: unexpected symbol near '[': Lua writes { a, b } for [a, b]"),
-        ("f(limit = 5)", "1: ')' expected near '=': arguments by name stand in a table, as in f({ name = value })"),
+        (
+            "f(limit = 5)",
+            "1: ')' expected near '=': arguments by name are written in a table, as in f({ name = value })",
+        ),
         ("f({ limit: 5 })", "1: <name> expected near '5': Lua writes { name = value } for { name: value }"),
         ("f({ a: b })", "1: function arguments expected near '}': Lua writes { name = value } for { name: value }"),
         ("if (a = b) then end", "1: ')' expected near '=': Lua compares with =="),
         ("if a = b then end", "1: 'then' expected near '=': Lua compares with =="),
         (
             "if a == b then f(c = 1) end",
-            "1: ')' expected near '=': arguments by name stand in a table, as in f({ name = value })",
+            "1: ')' expected near '=': arguments by name are written in a table, as in f({ name = value })",
         ),
         ('t = { "n": 1 }', "1: '}' expected near ':': Lua writes { name = value } for { name: value }"),
         (

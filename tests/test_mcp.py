@@ -404,7 +404,7 @@ def test_a_write_that_a_person_allows_is_made(any_agent: Agent) -> None:
     (message,) = person.asked
     assert message.splitlines() == [
         "A script wants to write with render2.suspend_service, account default.",
-        "Stop a service without deleting it; it answers nobody until it is resumed.",
+        "Stop a service without deleting it; it answers no requests until it is resumed.",
         'service_id = "srv-cabc12345678" (checkout-api)',
     ]
 
@@ -498,7 +498,7 @@ def test_branches_ask_together(web_agent: Agent, allow: str, questions: int) -> 
     person = Person("accept", **({"allow": allow} if allow else {}))
     web_agent.talk(conversation, person)
     assert len(person.asked) == questions
-    sentence = "Stop a service without deleting it; it answers nobody until it is resumed."
+    sentence = "Stop a service without deleting it; it answers no requests until it is resumed."
     row = 'service_id = "srv-cabc12345678" (checkout-api)'
     assert person.asked[0].splitlines() == [
         "A script wants to make 3 calls.",

@@ -65,8 +65,8 @@ def deep() -> object:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ({"at": datetime.now(timezone.utc)}, "it holds a Python datetime"),
-        ([{1, 2}], "it holds a Python set"),
+        ({"at": datetime.now(timezone.utc)}, "it contains a Python datetime"),
+        ([{1, 2}], "it contains a Python set"),
         (b"bytes", "it contains bytes, which must be passed as base64 text"),
         ({(1, 2): 3}, "it contains a key that is not a string"),
         (float("nan"), "it contains NaN or infinity"),

@@ -26,7 +26,7 @@ class WorkflowRun(TypedDict):
     attempt: int
     workflow: Annotated[str, "The workflow's name."]
     title: str
-    event: Annotated[str, "What started it, such as push."]
+    event: Annotated[str, "What started the run, such as push."]
     status: Annotated[str, "Such as queued, in_progress or completed."]
     conclusion: Annotated[str, "Such as success, failure or cancelled."]
     branch: str
@@ -57,11 +57,11 @@ def list_workflow_runs(
     /,
     *,
     repo: RepoName,
-    branch: Annotated[str | None, "Only those of this branch."] = None,
-    event: Annotated[str | None, "Only those that this event started, such as push."] = None,
-    status: Annotated[str | None, "Only those with this status or conclusion, such as failure or in_progress."] = None,
-    actor: Annotated[Login | None, "Only those that this user started."] = None,
-    sha: Annotated[str | None, "Only those of this commit."] = None,
+    branch: Annotated[str | None, "Only runs of this branch."] = None,
+    event: Annotated[str | None, "Only runs that this event started, such as push."] = None,
+    status: Annotated[str | None, "Only runs with this status or conclusion, such as failure or in_progress."] = None,
+    actor: Annotated[Login | None, "Only runs that this user started."] = None,
+    sha: Annotated[str | None, "Only runs of this commit."] = None,
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,

@@ -50,7 +50,7 @@ def list_comments(
     *,
     repo: RepoName,
     number: IssueNumber,
-    since: Annotated[Time | None, "Only those that changed since this time."] = None,
+    since: Annotated[Time | None, "Only comments that changed since this time."] = None,
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,

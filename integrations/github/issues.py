@@ -48,16 +48,16 @@ def list_issues(
     /,
     *,
     repo: RepoName,
-    state: Annotated[Literal["open", "closed", "all"], "Only these."] = "open",
-    labels: Annotated[list[str] | None, "Only those with all of these labels."] = None,
+    state: Annotated[Literal["open", "closed", "all"], "Only issues in this state."] = "open",
+    labels: Annotated[list[str] | None, "Only issues with all of these labels."] = None,
     assignee: Annotated[
-        str | None, 'Only those assigned to this user; "none" for unassigned ones, "*" for assigned ones.'
+        str | None, 'Only issues assigned to this user; "none" for unassigned ones, "*" for assigned ones.'
     ] = None,
-    author: Annotated[Login | None, "Only those that this user opened."] = None,
-    since: Annotated[Time | None, "Only those that changed since this time."] = None,
+    author: Annotated[Login | None, "Only issues that this user opened."] = None,
+    since: Annotated[Time | None, "Only issues that changed since this time."] = None,
     pull_requests: Annotated[bool, "Whether to list pull requests too, which are issues to GitHub."] = False,
     sort: Annotated[Literal["created", "updated", "comments"], "What to sort by."] = "created",
-    direction: Annotated[Literal["asc", "desc"], "Up, or down."] = "desc",
+    direction: Annotated[Literal["asc", "desc"], "The order: ascending or descending."] = "desc",
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,

@@ -31,9 +31,9 @@ class PullRequest(TypedDict):
     reviewers: Annotated[list[str], "Logins of the requested reviewers."]
     labels: Annotated[list[str], "Names."]
     head: Annotated[str, "The branch with the changes."]
-    head_repo: Annotated[str, "The repository of that branch, as owner/name; empty if it was deleted."]
+    head_repo: Annotated[str, "The repository of the branch with the changes, as owner/name; empty if it was deleted."]
     head_sha: str
-    base: Annotated[str, "The branch that they are for."]
+    base: Annotated[str, "The branch that the changes are for."]
     commits: int
     changed_files: int
     additions: int
@@ -102,11 +102,11 @@ def list_pull_requests(
     /,
     *,
     repo: RepoName,
-    state: Annotated[Literal["open", "closed", "all"], "Only these."] = "open",
-    base: Annotated[str | None, "Only those for this branch."] = None,
-    head: Annotated[str | None, "Only those from this branch, as owner:branch."] = None,
+    state: Annotated[Literal["open", "closed", "all"], "Only pull requests in this state."] = "open",
+    base: Annotated[str | None, "Only pull requests for this branch."] = None,
+    head: Annotated[str | None, "Only pull requests from this branch, as owner:branch."] = None,
     sort: Annotated[Literal["created", "updated", "popularity", "long-running"], "What to sort by."] = "created",
-    direction: Annotated[Literal["asc", "desc"], "Up, or down."] = "desc",
+    direction: Annotated[Literal["asc", "desc"], "The order: ascending or descending."] = "desc",
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,
@@ -133,7 +133,7 @@ def create_pull_request(
     repo: RepoName,
     title: Annotated[str, "One line.", non_empty()],
     head: Annotated[str, "The branch with the changes; owner:branch from a fork.", non_empty()],
-    base: Annotated[str, "The branch that they are for.", non_empty()],
+    base: Annotated[str, "The branch that the changes are for.", non_empty()],
     body: Annotated[str | None, "Markdown."] = None,
     draft: Annotated[bool, "Whether it is a draft, which cannot be merged yet."] = False,
 ) -> PullRequest:
@@ -151,12 +151,12 @@ def merge_pull_request(
     *,
     repo: RepoName,
     number: IssueNumber,
-    method: Annotated[Literal["merge", "squash", "rebase"], "How."] = "merge",
+    method: Annotated[Literal["merge", "squash", "rebase"], "How to merge."] = "merge",
     title: Annotated[str | None, "First line of the commit's message; GitHub makes one up if none is given."] = None,
     message: Annotated[str | None, "The rest of the commit's message."] = None,
     sha: Annotated[str | None, "Merge only if this is still the head."] = None,
 ) -> Merged:
-    """Merge a pull request. It is an error with status 405 if it cannot be merged, 409 if the head has moved on."""
+    """Merge a pull request. The error has status 405 if it cannot be merged, and 409 if its head has changed."""
     owner, name = parts_of(repo)
     given = {"merge_method": method, "commit_title": title, "commit_message": message, "sha": sha}
     body = {key: value for key, value in given.items() if value is not None}

@@ -94,7 +94,7 @@ def list_deploys(
     limit: Limit = 20,
     cursor: Cursor = None,
     status: Annotated[
-        DeployStatus | list[DeployStatus] | None, "Only these statuses: one, or a list.", non_empty()
+        DeployStatus | list[DeployStatus] | None, "Only deploys with these statuses: one, or a list.", non_empty()
     ] = None,
     created_before: CreatedBefore = None,
     created_after: CreatedAfter = None,
@@ -197,7 +197,7 @@ def _refuse_misfit(body: dict[str, str], *, deploy_only: bool) -> None:
         raise BadArguments(
             "deploy_only deploys the last build, so it does not fit with commit_id, image_url or clear_cache",
             param="deploy_only",
-            hint="leave the others out",
+            hint="leave out the other arguments",
         )
 
 

@@ -84,7 +84,7 @@ def list_disks(
     limit: Limit = 20,
     cursor: Cursor = None,
     service_id: Annotated[
-        ServiceId | Annotated[list[ServiceId], non_empty()] | None, "Only those of these services: one, or a list."
+        ServiceId | Annotated[list[ServiceId], non_empty()] | None, "Only disks of these services: one, or a list."
     ] = None,
     disk_id: Annotated[
         DiskId | Annotated[list[DiskId], non_empty()] | None, "Only these disks: one, or a list."

@@ -19,12 +19,12 @@ class CustomDomain(TypedDict):
 
     id: str
     name: str
-    domainType: str | None
-    publicSuffix: str | None
+    domainType: str
+    publicSuffix: str
     redirectForName: str
     verificationStatus: str
     server: dict[str, Any] | None
-    createdAt: str | None
+    createdAt: str
 
 
 class DomainPage(TypedDict):
@@ -69,8 +69,8 @@ def list_custom_domains(
     limit: Limit = 20,
     cursor: Cursor = None,
     name: Names = None,
-    domain_type: Annotated[Literal["apex", "subdomain"] | None, "Only this type."] = None,
-    verification_status: Annotated[Literal["verified", "unverified"] | None, "Only this status."] = None,
+    domain_type: Annotated[Literal["apex", "subdomain"] | None, "Only domains of this type."] = None,
+    verification_status: Annotated[Literal["verified", "unverified"] | None, "Only domains with this status."] = None,
     created_before: CreatedBefore = None,
     created_after: CreatedAfter = None,
     all: All = False,

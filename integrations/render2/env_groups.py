@@ -51,8 +51,8 @@ class EnvGroup(TypedDict):
     ownerId: str
     environmentId: str | None
     serviceLinks: list[ServiceLink]
-    createdAt: str | None
-    updatedAt: str | None
+    createdAt: str
+    updatedAt: str
 
 
 class EnvGroupWithContents(EnvGroup):

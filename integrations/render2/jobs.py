@@ -29,11 +29,11 @@ class Job(TypedDict):
     """A job, with every field that Render sends."""
 
     id: str
-    serviceId: str | None
+    serviceId: str
     startCommand: str
-    planId: str | None
+    planId: str
     status: str
-    createdAt: str | None
+    createdAt: str
     startedAt: str | None
     finishedAt: str | None
 
@@ -76,7 +76,9 @@ def list_jobs(
     service_id: ServiceId,
     limit: Limit = 20,
     cursor: Cursor = None,
-    status: Annotated[JobStatus | list[JobStatus] | None, "Only these statuses: one, or a list.", non_empty()] = None,
+    status: Annotated[
+        JobStatus | list[JobStatus] | None, "Only jobs with these statuses: one, or a list.", non_empty()
+    ] = None,
     created_before: CreatedBefore = None,
     created_after: CreatedAfter = None,
     started_before: StartedBefore = None,

@@ -63,7 +63,9 @@ def list_owners(
     limit: Limit = 20,
     cursor: Cursor = None,
     name: Names = None,
-    email: Annotated[str | list[str] | None, "Only those with these addresses: one, or a list.", non_empty()] = None,
+    email: Annotated[
+        str | list[str] | None, "Only workspaces with these addresses: one, or a list.", non_empty()
+    ] = None,
     all: All = False,
 ) -> OwnerPage:
     """List the workspaces that the key can access; their ids are values for ``owner_id``."""

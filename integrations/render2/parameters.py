@@ -37,21 +37,21 @@ FileName = Annotated[str, "The secret file's name.", matching(VARIABLE_KEY, "con
 Domain = Annotated[str, "The domain's name or id.", matching(r"[A-Za-z0-9.*_-]+", "www.example.com")]
 VariableKey = Annotated[str, "The variable's name.", matching(VARIABLE_KEY, "DATABASE_URL")]
 Time = Annotated[str, matching(f"{_DAY}T{_TIME_OF_DAY}(Z|[+-]{_HOUR_AND_MINUTE})", "2026-01-31T12:00:00Z")]
-Names = Annotated[str | list[str] | None, "Only these names: one, or a list.", non_empty()]
-Regions = Annotated[str | list[str] | None, "Only these regions: one, or a list.", non_empty()]
-Workspaces = Annotated[str | list[str] | None, "Only those of these workspaces: one, or a list.", non_empty()]
+Names = Annotated[str | list[str] | None, "Only items with these names: one, or a list.", non_empty()]
+Regions = Annotated[str | list[str] | None, "Only items in these regions: one, or a list.", non_empty()]
+Workspaces = Annotated[str | list[str] | None, "Only items of these workspaces: one, or a list.", non_empty()]
 Environments = Annotated[
-    str | list[str] | None, "Only those of these project environments: one, or a list.", non_empty()
+    str | list[str] | None, "Only items of these project environments: one, or a list.", non_empty()
 ]
-Suspended = Annotated[bool | None, "Only suspended ones, or only those that are not."]
-CreatedBefore = Annotated[Time | None, "Only those created before this time."]
-CreatedAfter = Annotated[Time | None, "Only those created after this time."]
-UpdatedBefore = Annotated[Time | None, "Only those updated before this time."]
-UpdatedAfter = Annotated[Time | None, "Only those updated after this time."]
-StartedBefore = Annotated[Time | None, "Only those started before this time."]
-StartedAfter = Annotated[Time | None, "Only those started after this time."]
-FinishedBefore = Annotated[Time | None, "Only those finished before this time."]
-FinishedAfter = Annotated[Time | None, "Only those finished after this time."]
+Suspended = Annotated[bool | None, "True for only suspended items, false for only the others."]
+CreatedBefore = Annotated[Time | None, "Only items created before this time."]
+CreatedAfter = Annotated[Time | None, "Only items created after this time."]
+UpdatedBefore = Annotated[Time | None, "Only items updated before this time."]
+UpdatedAfter = Annotated[Time | None, "Only items updated after this time."]
+StartedBefore = Annotated[Time | None, "Only items started before this time."]
+StartedAfter = Annotated[Time | None, "Only items started after this time."]
+FinishedBefore = Annotated[Time | None, "Only items finished before this time."]
+FinishedAfter = Annotated[Time | None, "Only items finished after this time."]
 
 
 SUSPENSION: Mapping[bool | None, str | None] = {None: None, True: "suspended", False: "not_suspended"}

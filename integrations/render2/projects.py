@@ -31,9 +31,9 @@ class Project(TypedDict):
     id: str
     name: str
     environmentIds: list[str]
-    owner: dict[str, Any] | None
-    createdAt: str | None
-    updatedAt: str | None
+    owner: dict[str, Any]
+    createdAt: str
+    updatedAt: str
 
 
 class ProjectPage(TypedDict):

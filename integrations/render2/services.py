@@ -48,15 +48,15 @@ class Service(TypedDict):
     url: str
     slug: str
     suspended: Literal["suspended", "not_suspended"]
-    suspenders: list[str] | None
+    suspenders: list[str]
     ownerId: str
     repo: str | None
     branch: str | None
     imagePath: str | None
     registryCredential: RegistryCredential | None
-    rootDir: str | None
+    rootDir: str
     buildFilter: Filter | None
-    autoDeploy: Literal["yes", "no"] | None
+    autoDeploy: Literal["yes", "no"]
     autoDeployTrigger: str | None
     notifyOnFail: str
     environmentId: str | None
@@ -93,7 +93,9 @@ def list_services(
     limit: Limit = 20,
     cursor: Cursor = None,
     name: Names = None,
-    type: Annotated[ServiceType | list[ServiceType] | None, "Only these types: one, or a list.", non_empty()] = None,
+    type: Annotated[
+        ServiceType | list[ServiceType] | None, "Only services of these types: one, or a list.", non_empty()
+    ] = None,
     region: Regions = None,
     suspended: Suspended = None,
     owner_id: Workspaces = None,

@@ -96,9 +96,9 @@ def list_headers(
     service_id: ServiceId,
     limit: Limit = 20,
     cursor: Cursor = None,
-    path: Annotated[_Texts, "Only those for these paths: one, or a list."] = None,
+    path: Annotated[_Texts, "Only headers for these paths: one, or a list."] = None,
     name: Annotated[_Texts, "Only headers of these names: one, or a list."] = None,
-    value: Annotated[_Texts, "Only those with these values: one, or a list."] = None,
+    value: Annotated[_Texts, "Only headers with these values: one, or a list."] = None,
     all: All = False,
 ) -> HeaderPage:
     """List the response headers of a static site."""
@@ -161,8 +161,8 @@ def list_routes(
     limit: Limit = 20,
     cursor: Cursor = None,
     type: Annotated[RouteType | None, "Only redirects, or only rewrites."] = None,
-    source: Annotated[_Texts, "Only those from these paths: one, or a list."] = None,
-    destination: Annotated[_Texts, "Only those to these places: one, or a list."] = None,
+    source: Annotated[_Texts, "Only routes from these paths: one, or a list."] = None,
+    destination: Annotated[_Texts, "Only routes to these places: one, or a list."] = None,
     all: All = False,
 ) -> RoutePage:
     """List the redirects and rewrites of a static site, by priority."""

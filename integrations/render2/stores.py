@@ -46,25 +46,25 @@ class Postgres(TypedDict):
     plan: str
     region: str
     version: str
-    role: str | None
-    databaseName: str | None
-    databaseUser: str | None
+    role: str
+    databaseName: str
+    databaseUser: str
     diskSizeGB: int | None
-    diskAutoscalingEnabled: bool | None
-    highAvailabilityEnabled: bool | None
-    suspended: str | None
-    suspenders: list[str] | None
+    diskAutoscalingEnabled: bool
+    highAvailabilityEnabled: bool
+    suspended: str
+    suspenders: list[str]
     ipAllowList: list[Allowed] | None
-    readReplicas: list[Replica] | None
+    readReplicas: list[Replica]
     primaryPostgresID: str | None
     parameterOverrides: dict[str, str] | None
     environmentId: str | None
     expiresAt: str | None
-    owner: dict[str, Any] | None
+    owner: dict[str, Any]
     maintenance: dict[str, Any] | None
-    dashboardUrl: str | None
-    createdAt: str | None
-    updatedAt: str | None
+    dashboardUrl: str
+    createdAt: str
+    updatedAt: str
 
 
 class PostgresPage(TypedDict):
@@ -89,14 +89,14 @@ class KeyValue(TypedDict):
     plan: str
     region: str
     version: str
-    options: dict[str, Any] | None
+    options: dict[str, Any]
     ipAllowList: list[Allowed] | None
     environmentId: str | None
-    owner: dict[str, Any] | None
+    owner: dict[str, Any]
     maintenance: dict[str, Any] | None
     dashboardUrl: str | None
-    createdAt: str | None
-    updatedAt: str | None
+    createdAt: str
+    updatedAt: str
 
 
 class KeyValuePage(TypedDict):

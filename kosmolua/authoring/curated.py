@@ -370,7 +370,7 @@ def _in_path(parameter: _Parameter) -> str:
 
 
 def _result(kind: Type) -> str:
-    """Return the annotation of a function's result, as precise as the service's answers are certain to match."""
+    """Return the annotation of a function's result: the most precise one that all answers certainly match."""
     if isinstance(kind, (Record, Map)) and not kind.nullable:
         return "dict[str, Any]"
     if isinstance(kind, List) and not kind.nullable:

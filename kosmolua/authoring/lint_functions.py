@@ -47,7 +47,7 @@ def check_function(function: Function, prefix: str) -> Iterator[Finding]:
     yield from _check_name(place, f"the function {name}", name)
     if prefix and name.startswith(f"{prefix}_"):
         yield Finding(
-            place, f"{name} has the prefix in its name", f"its full name is {function.full_name}: leave it out"
+            place, f"{name} has the prefix in its name", f"remove the prefix: its full name is now {function.full_name}"
         )
     yield from _check_summary(source.docstring_place if source else place, name, function.summary)
     if function.returns is None:

@@ -41,8 +41,8 @@ def write_stubs(catalog: Integrations, folder: Path) -> list[Path]:
         The files written.
 
     Raises:
-        ConfigError: An existing ``.luarc.json`` is not plain JSON; it is left unchanged, and the definitions are
-            written. Or a file cannot be written.
+        ConfigError: A file cannot be written; or an existing ``.luarc.json`` is not plain JSON, in which case it is
+            left unchanged and the definitions are written.
     """
     written = [_write(folder / FOLDER / name, text) for name, text in _definitions(catalog)]
     settings = folder / ".luarc.json"

@@ -174,8 +174,9 @@ class Simulated:
     """Answers requests from the integrations' simulators, one for each account.
 
     They share one simulated time, which starts at :data:`kosmolua.clock.SIMULATION_START`. A request takes one second
-    of it, and a script's ``sleep`` as many as it asks for. A simulator may take ``clock``, which returns it in seconds
-    since 1970, ``failures``, how functions fail, by their names, and ``state``, which its ``dump()`` returned earlier.
+    of it, and a script's ``sleep`` as many as it asks for. A simulator may take three arguments: ``clock``, a function
+    that returns this time in seconds since 1970; ``failures``, a mapping of functions' names to how they fail; and
+    ``state``, which its ``dump()`` returned earlier.
 
     Args:
         file: The file that keeps the state of the simulators; None keeps it in memory.

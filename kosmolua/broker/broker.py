@@ -17,7 +17,7 @@ from kosmolua.broker.permissions import Permissions
 from kosmolua.broker.places import reach
 from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
 from kosmolua.clock import Clock
-from kosmolua.concurrency import lazy
+from kosmolua.concurrency import lazy, passage
 from kosmolua.errors import (
     CallError,
     CallTimeout,
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog, Target
     from kosmolua.schema.integration import Integration
 
+SMALL, COPIES = 256 * 1024, 4
+"""Characters of a result that no call waits for, and how often a larger one is in memory on its way to the script."""
 CLOSE_TIMEOUT = 1.0
 """Seconds to wait, when a run is over, for records that are being written."""
 MAX_NAMED_CALLS = 3
@@ -430,10 +432,10 @@ class Broker:
         arguments: Mapping[str, object],
     ) -> object:
         """Call an integration's function with an open account, within the time limit of a call."""
-        ends = monotonic() + self._limits.call_timeout
+        ends, memory = monotonic() + self._limits.call_timeout, passage.get()
 
         def until() -> float:
-            return min(ends, self._clock.ends)
+            return min(ends + (memory.waited if memory else 0.0), self._clock.ends)
 
         def work(opened: Any) -> object:
             if not self._clock.left:
@@ -446,7 +448,7 @@ class Broker:
         try:
             return self._accounts.use(integration, account, call, until, work)
         except NetworkError as error:
-            if not self._clock.left or monotonic() < ends:
+            if not self._clock.left or monotonic() < until():
                 raise
             seconds, is_read = self._limits.call_timeout, call.effect == "read"
             raise CallTimeout(call.path, seconds, retryable=is_read, hint=error.hint) from error
@@ -471,6 +473,11 @@ class Broker:
             text = protocol.encode(self._host.redactor.value(value))
         if len(text) > self._limits.max_result:
             raise self._limits.exceeded("result")
+        if len(text) > SMALL and (memory := passage.get()):
+            try:
+                memory.need(COPIES * len(text))
+            except TimeoutError:
+                raise self._limits.exceeded("wall", "call") from None
         if places or contents or truncated:
             return protocol.Answer(text, places, contents, truncated=truncated)
         return text

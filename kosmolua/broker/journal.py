@@ -26,7 +26,7 @@ class Entry(Protocol):
     """Something that a journal can keep, such as a :class:`kosmolua.broker.records.Record`."""
 
     def line(self, redactor: Redactor) -> bytes:
-        """Return it as a line, with known secrets masked."""
+        """Return the entry as a line, with known secrets masked."""
 
 
 class Journal:

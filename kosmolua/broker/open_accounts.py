@@ -97,7 +97,7 @@ class OpenAccounts:
             raise
 
     def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:
-        """Send a request for this thread's call; in a thread that the integration started, for no call."""
+        """Send a request for this thread's call, or for no call in a thread that the integration started."""
         for secret in request.secrets:
             self._host.redactor.learn(secret, owner=account)
         call, until = current.get() or (None, self._until)

@@ -27,7 +27,7 @@ from kosmolua.errors import ConfigError, Paused
 DAY = 86400.0
 KEY_SIZE = 32
 APPROVAL_DAYS = 7
-"""Seconds that a paused run waits for its approvals."""
+"""Days that a paused run waits for its approvals."""
 DEFAULT_RUNS = 100
 RUN_ID = re.compile(r"[0-9a-f]{12}")
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")

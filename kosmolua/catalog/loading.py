@@ -136,7 +136,7 @@ def installed_entry_points() -> dict[str, list[EntryPoint]]:
 
 
 def _texts() -> Iterator[str]:
-    """Yield the entry points of each package; of two packages of one name, those of the one that Python imports.
+    """Yield the entry points of each package. If two packages have one name, only that which Python imports counts.
 
     The current folder is left out, even if Python imports from it, so that a cloned repository cannot run code.
     """

@@ -103,7 +103,7 @@ class Approver:
         if not self._is_single:
             choices, answers = f"{choices}, [a]ll such calls, [d]eny all calls", ANSWERS_OF_MANY
         if any(len(value) > MAX_VALUE for value in lines.values()):
-            choices += ", [s]how the arguments whole"
+            choices += ", [s]how the arguments in full"
         subject = "You are about" if self._is_single else "The script wants"
         _write(f"{subject} to {_deed(approval)}:\n", _sentence(approval), _arguments(lines, _shorten))
         question = f"Allow {console.styled(approval.path, 'bold', sys.stderr)} with {exposed(approval.account)}?"
@@ -114,7 +114,7 @@ class Approver:
     def _ask_many(self, approvals: Sequence[Approval]) -> str:
         choices = "[y]es, [n]o, [o]ne by one, [a]ll such calls, [d]eny all calls"
         if any(len(_row(approval)) > MAX_ROW for approval in approvals):
-            choices += ", [s]how the arguments whole"
+            choices += ", [s]how the arguments in full"
         _write(f"The script wants to make {len(approvals)} calls:\n", _list(approvals, _shorten_row))
         while (answer := _answer(f"Allow these {len(approvals)} calls? {choices}: ", ANSWERS_OF_LIST)) == "show":
             _write(_list(approvals, str))

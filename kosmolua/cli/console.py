@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 
 MAX_LINES, MAX_CHARACTERS = 60, 6000
-"""How many characters of a very long value a terminal shows. A pipe gets the whole value."""
+"""How many lines and characters of a very long value a terminal shows. A pipe gets the whole value."""
 FEW_LINES, FEW_CHARACTERS = 6, 600
-"""How many more characters a value may have and still be shown whole."""
+"""How many more lines and characters a value may have and still be shown whole."""
 STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 """Codes of ECMA-48's Select Graphic Rendition."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _BY_NAME = {option.attribute: option for option in OPTIONS if option.attribute != "accounts"}
-"""The options that may have such a default. The accounts file cannot name itself."""
+"""The options for which a user can set a default. The accounts file cannot name itself."""
 
 
 def user_defaults(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:

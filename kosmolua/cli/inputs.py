@@ -1,4 +1,4 @@
-"""The input and the secrets of a script. The input's format is that of the file's name."""
+"""The input and the secrets of a script. The input's format follows from the file's name."""
 
 from __future__ import annotations
 

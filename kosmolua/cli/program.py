@@ -95,7 +95,7 @@ class Program(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. The error of an unknown command suggests similar ones."""
+        """Find the command. For an unknown one, raise an error that suggests similar ones."""
         from kosmolua.suggestions import did_you_mean
 
         if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):

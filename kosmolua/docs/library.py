@@ -27,7 +27,7 @@ MAX_SIGNATURES = 3
 BESIDE_WEIGHT = 0.6
 """The weight of a document's function in a search, relative to functions written by hand for the same integration."""
 EXACT_WEIGHT = 10.0
-"""Its weight if its sentence has the words of the query and no others."""
+"""The weight of a document's function whose sentence has the words of the query and no others."""
 MAX_PAGES = 20
 """The most pages that are read at once."""
 

@@ -27,7 +27,7 @@ MAX_READ_PAGE = 5800
 MAX_OTHERS = 1500
 """The most characters for the names of parameters that are not described."""
 _DEGREES = [(20, 200, 2500), (20, 160, 1000), (14, 120, 0), (10, 80, 0), (6, 40, 0)]
-"""The sizes that are tried for such a page, the largest first: parameters, characters of each, characters of types."""
+"""The sizes that are tried for a function's page, largest first: parameters, characters of each, and of types."""
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 _HEADINGS = {"Raises": "Errors"}
 
@@ -217,7 +217,7 @@ class FunctionsPage(Page):
 
 
 def _spelled_in_signature(kind: Type) -> Sequence[Type]:
-    """Return the types that a signature mentions for a result: if it lists the keys, their types."""
+    """Return the types that a signature mentions for a result; if it lists the keys, these are the keys' types."""
     if isinstance(kind, Record) and len(kind.fields) <= MAX_SPELLED_KEYS:
         return list(kind.fields.values())
     return [kind]

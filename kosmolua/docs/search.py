@@ -41,7 +41,7 @@ STATE_WEIGHT = 0.8
 SAID_WEIGHT = 1.5
 """The bonus for a function of a document whose sentence has only words of the query."""
 PAIR_WEIGHT = 0.4
-"""The bonus for such a sentence if it begins like the query, or has a pair of adjacent words of the query."""
+"""The bonus for a function's sentence that begins like the query, or has two adjacent words of it."""
 COVERAGE_WEIGHT = 0.4
 """The bonus for a name that has only words of the query."""
 MIN_RARITY = 0.3
@@ -53,7 +53,7 @@ UNLIKELY_WEIGHT = 0.7
 nothing if the query begins with a verb of change.
 """
 NUMBER_WEIGHT = 0.2
-"""The bonus for a function that lists, if the query is about several things; or that gets, if it is about one thing."""
+"""The bonus for a function that lists if the query is in the plural, and for one that gets if it is in the singular."""
 
 _TABLES = f"""
 create virtual table entries using fts5(

@@ -23,7 +23,7 @@ TASKS_PER_WORKER = 4
 """How many tasks an executor gets for each of its workers, so that no worker waits for its next task."""
 CONNECT_TIMEOUT = "10s"
 CLOSE_TIMEOUT = 10.0
-"""Seconds for what processes of an executor do when a fleet is interrupted."""
+"""Seconds that an executor's processes may still run when a fleet is interrupted."""
 LOCAL_CLUSTER = {
     "distributed.scheduler.allowed-failures": 0,  # a lost worker may have written something
     "distributed.worker.profile.enabled": False,  # it samples each worker a hundred times a second

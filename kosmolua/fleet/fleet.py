@@ -35,7 +35,7 @@ class Fleet:
         executor: Runs the tasks.
         limit: How many tasks, or batches of short tasks, the executor has at once.
         retries: How many times to repeat a task that failed for a temporary reason and has written nothing.
-        ordered: Yield the outcomes in the order of the tasks, not in that of completion.
+        ordered: Yield the outcomes in the order of the tasks, not in the order of completion.
     """
 
     def __init__(

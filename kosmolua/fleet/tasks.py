@@ -66,7 +66,7 @@ class Task:
     Args:
         key: Identifies the input.
         input: The value that the script finds in ``input``, and in ``params`` if it has a header.
-        account: The default account in this run; None for that of the accounts file.
+        account: The default account in this run; None for the one of the accounts file.
         recording: The file that keeps the run's recording, or None. If it already exists, the run goes on from it.
         settle: How to treat writes that were under way when an earlier attempt was killed: ``done`` to count them as
             done, ``again`` to send them again; by default the run is not resumed.
@@ -132,7 +132,7 @@ def pack(runtime: Runtime, script: Script, tasks: Sequence[Task], trace: Mapping
         # Random bytes are added, since dask does equal bytes only once.
         return pickle.dumps((runtime, script, tasks, trace, os.urandom(8)))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise NotPortable(f"The fleet cannot leave this process: {error}") from None
+        raise NotPortable(f"The tasks cannot be sent to another process: {error}") from None
 
 
 def perform_apart(packed: bytes) -> bytes:

@@ -102,7 +102,7 @@ class OAuth2:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The addresses that are set, by the names of these parameters."""
+        """The addresses that are set, by the names of the class's parameters."""
         found = {name: getattr(self, name) for name in ("token", "authorize", "device", "revoke", "refresh")}
         return {name: url for name, url in found.items() if url}
 

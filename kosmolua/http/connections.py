@@ -28,6 +28,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProxyError
 
+from kosmolua.concurrency import passage
 from kosmolua.http.messages import origin
 from kosmolua.limits import MIB
 
@@ -60,11 +61,16 @@ class AnswerTooLong(HTTPException):
 
 
 class _BoundedStream(io.RawIOBase):
-    """Reads one answer from a socket: at most ``max_bytes``, and all within the socket's timeout from now on."""
+    """Reads one answer from a socket: at most ``max_bytes``, and all within the socket's timeout from now on.
+
+    Time in which the reader of the answer waits for memory does not count.
+    """
 
     def __init__(self, sock: socket.socket, max_bytes: int) -> None:
         seconds = sock.gettimeout()
         self._ends = monotonic() + (math.inf if seconds is None else seconds)
+        self._memory = passage.get()
+        self._waited = self._memory.waited if self._memory else 0.0
         self._left = max_bytes
         self._socket = sock
         self._stream = sock.makefile("rb", buffering=0)
@@ -85,6 +91,8 @@ class _BoundedStream(io.RawIOBase):
             AnswerTooLong: The answer has too many bytes.
         """
         seconds = self._ends - monotonic()
+        if self._memory:
+            seconds += self._memory.waited - self._waited
         if seconds <= 0:
             raise TimeoutError("timed out")
         self._socket.settimeout(min(seconds, SILENCE_TIMEOUT))

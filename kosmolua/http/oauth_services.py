@@ -36,7 +36,7 @@ class Service:
     issuer: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values, including the secret."""
+        """Return the service as JSON values, including the secret."""
         return asdict(self)
 
     @classmethod

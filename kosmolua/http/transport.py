@@ -12,9 +12,9 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ from kosmolua import __version__
 from kosmolua.clock import Until
 from kosmolua.http.connections import ACCEPTED, MAX_PIECE, Adapter, UnknownCoding, decompressed
 from kosmolua.http.faults import OUT_OF_TIME, Fault, fault_of
+from kosmolua.http.in_flight import SMALL, Reservation
 from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, location, origin
 from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
 from kosmolua.limits import MIB
@@ -160,9 +161,15 @@ class Transport:
 
     def _exchange(self, request: Request, call: _Call) -> Response | Fault:
         """Wait for the rate limit, send one request, and report the attempt."""
-        with self._rate_limit.turn(request, call.until) as learn:
+        with ExitStack() as turn:
+            learn = turn.enter_context(self._rate_limit.turn(request, call.until))
+
+            def end_turn(head: Response) -> None:
+                learn(head)
+                turn.close()
+
             started = time.monotonic()
-            outcome = self._perform(request, call.until() - started)
+            outcome = self._perform(request, call.until() - started, end_turn)
             if isinstance(outcome, Response):
                 learn(outcome)
         if outcome is OUT_OF_TIME:
@@ -176,7 +183,14 @@ class Transport:
             call.observe(Attempt(call.attempts, seconds, waited, answer.status or None, answer.request_id, fault))
         return outcome
 
-    def _perform(self, request: Request, seconds: float) -> Response | Fault:
+    def _perform(self, request: Request, seconds: float, end_turn: Callable[[Response], None]) -> Response | Fault:
+        """Send one request and read its answer.
+
+        Args:
+            request: The request.
+            seconds: How long it may take.
+            end_turn: Ends the turn of the rate limit with the head of an answer: called before a large one has to wait.
+        """
         if seconds <= 0 or self._is_closed:
             return OUT_OF_TIME
         timeout = Timeout(connect=min(CONNECT_TIMEOUT, seconds), total=seconds)
@@ -184,7 +198,8 @@ class Transport:
             adapter: Any = self._session.get_adapter(request.url)
             settings = self._environment(request.url)
             with closing(adapter.send(_prepare(request), timeout=timeout, stream=True, **settings)) as reply:
-                return self._read(reply)
+                head = Response(reply.status_code, dict(reply.headers))
+                return self._read(reply, head, end_turn)
         except (requests.RequestException, HTTPError, OSError, ValueError, zlib.error, UnknownCoding) as error:
             return fault_of(error)
 
@@ -197,19 +212,29 @@ class Transport:
             self._environments[place] = {name: settings[name] for name in ("proxies", "verify", "cert")}
         return self._environments[place]
 
-    def _read(self, reply: requests.Response) -> Response | Fault:
+    def _read(self, reply: requests.Response, head: Response, end_turn: Callable[[Response], None]) -> Response | Fault:
         too_large = Fault(
             f"its answer is larger than {self._max_bytes / MIB:.4g} MiB", "ask for less at a time", passing=False
         )
         if (reply.raw.length_remaining or 0) > self._max_bytes:
             return too_large
+        memory: Reservation | None = None
+        expected = reply.raw.length_remaining or 0
+        if expected > SMALL:
+            memory = Reservation(partial(end_turn, head))
+            memory.grow(expected)
         body = bytearray()
         pieces, coding = reply.raw.stream(MAX_PIECE, decode_content=False), reply.headers.get("Content-Encoding")
         for piece in decompressed(pieces, coding) if coding else pieces:
             body += piece
             if len(body) > self._max_bytes:
                 return too_large
-        return Response(reply.status_code, dict(reply.headers), bytes(body))
+            if len(body) > SMALL:
+                memory = memory or Reservation(partial(end_turn, head))
+                memory.grow(len(body))
+        if memory:
+            memory.settle(body)
+        return replace(head, body=bytes(body))
 
 
 @dataclass

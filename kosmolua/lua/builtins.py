@@ -33,7 +33,7 @@ _VERB = re.compile(r"%[-+ #0-9.]*[a-zA-Z]")
 _ALTERNATIVES = re.compile(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
 _TIMES = re.compile(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
 MILLISECONDS = 1000
-"""What is slept so long, in seconds, is meant in milliseconds if it is a round number."""
+"""From this many seconds on, a round number that is passed to ``sleep`` is probably meant in milliseconds."""
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
 _DATE_WITHOUT_PERCENT = re.compile(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
 _SECONDS = frozenset({"os.date", "os.difftime", "time.format", "math.floor", "math.abs", "math.ceil"})
@@ -139,7 +139,7 @@ def check_pattern(findings: Findings, node: Node) -> None:
 
 
 def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Note nil, a table or a text where a number is formatted."""
+    """Report nil, a table or a text where a number is formatted."""
     findings, text = reader.findings, node.text if node.kind == "string" else ""
     verbs = [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
     for verb, each, value in zip(verbs, given, values, strict=False):
@@ -156,7 +156,7 @@ def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Seq
 
 
 def _check_message(findings: Findings, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Note a message that is meant to be formatted: what follows it is a level, or lost."""
+    """Report a message that is meant to be formatted: the argument after it is a level, or is ignored."""
     place = 0 if name == "error" else 1
     message = values[place] if len(values) > place + 1 else None
     if not isinstance(message, Literal) or not _FORMAT.search(str(message.value)):
@@ -168,7 +168,7 @@ def _check_message(findings: Findings, name: str, given: Sequence[Node], values:
 
 
 def _is_in_milliseconds(value: object) -> bool:
-    """Return True for a round number that is hardly meant in seconds."""
+    """Return True for a round number that is probably not meant in seconds."""
     return isinstance(value, (int, float)) and value >= MILLISECONDS and value % 500 == 0
 
 

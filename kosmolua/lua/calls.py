@@ -92,7 +92,7 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
 
 
 def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str | None:
-    """Return what to write for an account, or for a table around arguments, or None."""
+    """Return the hint for an account that is passed as an argument, or for a table around arguments; else None."""
     if name in ("account", "account_name", "profile"):
         integration, _, function = callee.path.rpartition(".")
         account = value.value if isinstance(value, Literal) and isinstance(value.value, str) else "NAME"
@@ -102,7 +102,7 @@ def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str 
 
 
 def _keys_inside(value: Value) -> Iterator[str]:
-    """Yield the keys of a table that is written out and of the tables in it, spelt as parameters."""
+    """Yield the keys of a table constructor, and of those inside it, spelt like parameters."""
     for node in value.node.walk() if isinstance(value, Literal) and value.kind == "table" and value.node else ():
         if node.kind == "field" and (key := key_of(node)):
             yield re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
@@ -142,7 +142,7 @@ def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, 
 
 
 def arguments_of(call: Node, evaluate: Evaluate) -> Iterator[Value]:
-    """Yield what the arguments of a call are known to be, by name or by place."""
+    """Yield the known values of a call's arguments, given by name or by position."""
     around = call.get("arguments")
     for argument in around.children if around else ():
         if argument.kind != "table_constructor":
@@ -174,7 +174,7 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
 
 
 def _unfit(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[Misuse]:
-    """Yield what is wrong with a value that is known by its type alone."""
+    """Yield the problems with a value of which only the type is known."""
     wanted, kind = parameter.type, kind_of(value)
     name, text = parameter.name, node.text[:40]
     needs = "string" if is_text(wanted) else "number" if is_number(wanted) else ""
@@ -199,7 +199,7 @@ def _example(parameter: Parameter) -> str:
 
 
 def _of_another_kind(text: str, parameter: Parameter, parameters: Sequence[Parameter]) -> str:
-    """Return the parameter that an id belongs to by its prefix, or an empty string."""
+    """Return the parameter to which an id belongs according to its prefix, or an empty string."""
     prefix, others = text.partition("-")[0], [each for each in parameters if each is not parameter]
     if not _ID.fullmatch(_example(parameter)) or _example(parameter).startswith(f"{prefix}-"):
         return ""

@@ -46,14 +46,16 @@ from kosmolua.suggestions import did_you_mean, listed
 
 MAX_KEYS = 24
 """The most keys of a result that a message names."""
+TRUNCATED = "truncated"
+"""The one key that a returned list may have. It is true if there were more items than ``max_items`` allows."""
 CODE = "the code of an error"
-"""What messages call it."""
+"""The name of an error's code in messages."""
 ERROR_FIELDS: dict[str, Type] = {
     **dict.fromkeys(("code", "message", "hint", "param", "request_id", "path", "account"), STRING),
     **dict.fromkeys(("status", "retry_after"), NUMBER),
     **dict.fromkeys(("retryable", "body"), ANY),
 }
-"""What the error of a call has."""
+"""The fields of a call's error, each with its type."""
 _NO_CHARACTERS = "a text cannot be indexed by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
 
@@ -212,7 +214,7 @@ class Fields:
         note(node, message, hint)
 
     def choices(self, value: Result) -> tuple[object, ...]:
-        """Return what a field may be, as far as a parameter that lists are filtered with says it; none if unknown."""
+        """Return the possible values of a field, if a parameter that filters lists by it declares them."""
         if value.part_of is None or not is_text(value.type):
             return ()
         record, key = value.part_of
@@ -255,6 +257,8 @@ class Fields:
             self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
             return UNKNOWN if value.may_be_error else Absent(node)
         if value.may_be_error and key in ERROR_KEYS:
+            return UNKNOWN
+        if is_list(value.type) and key == TRUNCATED:
             return UNKNOWN
         if is_list(value.type):
             if instead := idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key):

@@ -89,7 +89,7 @@ class Findings:
         self._fails_if_reached(node)
 
     def harden(self) -> None:
-        """Make an error of what fails wherever it is reached, for a script that may have changed something by then."""
+        """Turn warnings of certain failures into errors, since the script may have changed something before."""
         for place in self._grave & self._found.keys():
             self._found[place] = self._found[place]._replace(severity="error")
 

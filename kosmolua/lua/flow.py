@@ -51,7 +51,7 @@ class Flow:
             self._assigned[variable.start].append(value)
 
     def give_to(self, parameter: Node, value: Value, calls: int) -> None:
-        """Note what one of the calls of a function gives to a parameter that never changes."""
+        """Record the value that one call of a function passes to a parameter that never changes."""
         variable = self._scopes.variable(parameter)
         if variable and not variable.changes:
             self._expected[variable.start] = calls

@@ -1,4 +1,4 @@
-"""Gathered: what a script collects in its own tables and variables, and uses as what it is not."""
+"""Finds wrong uses of the tables and variables that a script fills itself, such as a map used as a list."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OF_LISTS = {
     "table.sort": "collect the keys in a list, and sort that",
     "table.concat": "collect the texts in a list first",
 }
-"""Functions that take a list, each with what to do with a map."""
+"""Functions that take a list, each with a hint for a map."""
 
 
 class _Use(NamedTuple):
@@ -31,11 +31,11 @@ class _Use(NamedTuple):
 
 
 class Gathered:
-    """Notes how the tables that a script writes out are filled and used, and says at the end what cannot be.
+    """Records how the script's own tables and variables are filled and used, and reports wrong uses at the end.
 
     Args:
         scopes: The variables of the script.
-        findings: Gets what is wrong.
+        findings: Collects the problems that are found.
     """
 
     def __init__(self, scopes: Scopes, findings: Findings) -> None:
@@ -50,17 +50,17 @@ class Gathered:
         self._nils: list[_Use] = []
 
     def declare(self, name: Node) -> None:
-        """Note a variable that is declared without a value."""
+        """Record a variable that is declared without a value."""
         if variable := self._scopes.variable(name):
             self._unset.add(variable)
 
     def assign(self, target: Node, key: Value, given: Node | None) -> None:
-        """Note an assignment.
+        """Record an assignment.
 
         Args:
             target: A variable or a field.
-            key: What the computed key of a field is known to be.
-            given: What it gets.
+            key: The known value of a field's computed key.
+            given: The expression that is assigned.
         """
         table = target.get("table")
         variable = self._variable(target)
@@ -84,13 +84,13 @@ class Gathered:
             self._need(table, "index")
 
     def measure(self, operand: Node) -> None:
-        """Note that ``#`` is used."""
+        """Record the use of ``#``."""
         if variable := self._variable(operand):
             self._harmless[variable] += 1
             self._note_list(variable, operand, "#", "count in a loop over pairs(map)")
 
     def call(self, called: Value, given: Sequence[Node]) -> None:
-        """Note a call of a built-in function."""
+        """Record a call of a built-in function."""
         if not isinstance(called, Builtin) or not given:
             return
         if called.name in ("table.insert", "ipairs", "table.concat", "table.sort"):
@@ -103,7 +103,7 @@ class Gathered:
             self._note_list(variable, given[0], called.name, _OF_LISTS[called.name])
 
     def settle(self) -> None:
-        """Report what is certain now that the whole script was read."""
+        """Report the wrong uses, which are certain only when the whole script has been read."""
         for use in self._lists:
             if self._is_map(use.variable):
                 message = f"{use.what} needs a list, and {use.variable.name} has names as keys"
@@ -126,7 +126,7 @@ class Gathered:
                 self._findings.warn(inner.node, message, "leave local out")
 
     def _is_empty(self, variable: Variable) -> bool:
-        """Return True if a variable never gets anything: it is declared empty, and nothing is put into it."""
+        """Return True if a variable always stays empty: it is declared empty, and nothing is put into it."""
         if variable.changes or variable.fills:
             return False
         if variable.table is not None:
@@ -155,7 +155,7 @@ class Gathered:
         return self._scopes.variable(base) if base and base.kind == "identifier" else None
 
     def _need(self, node: Node, what: str) -> None:
-        """Note that the item of a table has to be there."""
+        """Record that a table's item must exist."""
         table = node.get("table") if node.kind in _INDEXED else None
         variable = self._variable(table) if table and table.kind == "identifier" else None
         if variable and variable not in self._unset:

@@ -93,13 +93,13 @@ OF_LISTS = {
     **dict.fromkeys(("remove", "pop", "shift"), "table.remove(list, place) removes an item"),
     "unpack": "table.unpack(list) gives the items",
 }
-"""What lists have in other languages, where the library of files has the same name."""
+"""Methods of lists in other languages whose names also have another meaning here, each with a hint."""
 OF_TABLES = {
     **dict.fromkeys(("contains", "includes", "find", "indexOf", "has"), "keep a set, and test set[value]"),
     **dict.fromkeys(("copy", "clone", "slice"), "table.move(list, 1, #list, 1, {}) copies a list"),
     "isempty": "next(t) == nil is true of an empty table",
 }
-"""What the library ``table`` lacks, where a text would have something else."""
+"""Functions of other languages that the library ``table`` lacks, with hints that differ from those for texts."""
 
 _SYNTAX = [
     (
@@ -146,7 +146,7 @@ _SYNTAX = [
     (r"\bfunction\b.*\(.*=.*\)", "a parameter has no default: write x = x or 1 inside the function"),
     (
         r"\b(?!(?:if|elseif|while|until|and|or|not|return)\b)[A-Za-z_]\w*\s*\([^(){}=]*\b\w+\s*=(?!=)",
-        "arguments by name stand in a table, as in f({ name = value })",
+        "arguments by name are written in a table, as in f({ name = value })",
     ),
     (r"\)\s*\{|\belse\s*\{|^\s*\}", "Lua has no braces around blocks: write then or do, and end"),
     (r"\bif\b(?!.*\bthen\b)", "an if has then, and an end of its own"),

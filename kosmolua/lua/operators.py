@@ -31,6 +31,8 @@ _NOUN = {
     "table": "table",
     "function": "function",
 }
+_KEPT = re.compile(r"'(?:created|updated)_?[aA]t'$")
+"""Matches the fields that services always send in practice, whatever their documents say."""
 TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
 """Matches the end of the name of a field that holds a time as a text."""
 _TOLD_BY_TEXT = re.compile(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
@@ -52,7 +54,7 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
         findings.doubt(
             node, f"{value.source} is a secret, of which nothing can be made", "pass it to a function, whole"
         )
-    elif operator == ".." and isinstance(value, Result) and value.is_optional:
+    elif operator == ".." and isinstance(value, Result) and value.is_optional and not _KEPT.match(value.source):
         findings.warn(node, f"{value.source} may be nil, and to join nil fails", f'({node.text} or "")')
     elif operator in ARITHMETIC and isinstance(value, Nil):
         findings.fail_on_nil(node, value, "compute with")
@@ -77,13 +79,13 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
 
 
 def is_time(node: Node, value: Value) -> bool:
-    """Return True if an expression is a time as a text, by the name of the field that it comes from."""
+    """Return True if an expression is a time written as text, according to the name of its field."""
     source = value.source.strip("'") if isinstance(value, Result) else ""
     return kind_of(value, or_nil=True) == "string" and bool(TIME.search(node.text) or TIME.search(source))
 
 
 def _number_of(text: Node, value: Value) -> str:
-    """Return how a number is made of a text."""
+    """Return a hint how to make a number from a text."""
     if is_time(text, value):
         return f"time.parse({text.text[:40]}) makes seconds of a time"
     return "tonumber(text) makes a number"
@@ -120,7 +122,7 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
 
 
 def _other_way(value: Result) -> str:
-    """Return what to compare in place of the code of an error."""
+    """Return a hint what to compare instead of the code of an error, or an empty string."""
     return "err.status is the HTTP status, a number" if value.source == CODE else ""
 
 

@@ -9,7 +9,7 @@ from kosmolua.lua.syntax import Node, assigned, key_of, keys_of
 from kosmolua.lua.values import Callee, Value
 
 _NEXT = {"cursor": "cursor", "next_page": "page"}
-"""The fields of a page that say where the next page is, each with the parameter that takes it."""
+"""The fields of a page that lead to the next page, each with the parameter that takes its value."""
 
 
 def check_pages(findings: Findings, body: Node | None, known: Callable[[Node], Value | None]) -> None:
@@ -34,7 +34,7 @@ def check_pages(findings: Findings, body: Node | None, known: Callable[[Node], V
 
 
 def _kept(nodes: list[Node]) -> Iterator[tuple[str, str]]:
-    """Yield each variable that gets the place of the next page, with the parameter for it."""
+    """Yield each variable that gets the cursor of the next page, with the parameter for it."""
     for node in nodes:
         if node.kind in ("assignment_statement", "variable_declaration"):
             for target, value in assigned(node):
@@ -48,7 +48,7 @@ def _names_in(arguments: Node | None) -> Iterator[Node]:
 
 
 def _lacks(call: Node, parameter: str, known: Callable[[Node], Value | None]) -> bool:
-    """Return True if a call of an integration's function gets a page, but no place of one."""
+    """Return True if a call of an integration's function gets a page, but passes no cursor."""
     name, arguments = call.get("name"), call.get("arguments")
     callee = known(name) if name else None
     if not isinstance(callee, Callee) or all(each.name != parameter for each in callee.function.parameters):

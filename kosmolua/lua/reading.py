@@ -72,8 +72,8 @@ class Reading:
         secrets: The secrets that it may use, or None if they are not known.
         held: The values of variables that change, as found by an earlier reading.
 
-    ``dropped`` has the integrations' functions that are called as statements, so that their results are lost; ``kept``
-    has those that are called in any other way.
+    ``dropped`` has the integrations' functions that are called as statements, so that their results are lost, or for
+    single items of their results. ``kept`` has those that are called in any other way.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Reading:
         self.dropped: set[str] = set()
         self.kept: set[str] = set()
         self._statements: set[int] = set()
+        self._peeked: set[int] = set()
         self._root = root
         self._scopes = Scopes(root, follows_others=known is not None)
         self._flow = Flow(self._scopes)
@@ -128,7 +129,7 @@ class Reading:
         return leads_to_known_functions(self._root, self._scopes, self._known_of)
 
     def held(self) -> Held:
-        """Return the values that were found for variables that change, for another reading."""
+        """Return the values that were found for variables that change, for use when the script is read again."""
         return self._flow.held()
 
     def value(self, node: Node | None) -> Value:
@@ -153,9 +154,9 @@ class Reading:
         return found
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Note a call of a function, and read its body if that was not done, with what its parameters are.
+        """Record a call of a function, and read its body once, with the values of its parameters.
 
-        Of a function that is used in several places they are what all of its calls have in common.
+        If a function is used in several places, its parameters have the values that all its calls have in common.
         """
         uses, parameters = self._scopes.uses_of(closure.node), closure.node.get("parameters")
         names = parameters.all("name") if parameters else []
@@ -254,7 +255,7 @@ class Reading:
             self.findings.warn(node, f"{value.source} may be json.null, which is true and not nil", hint)
 
     def _check_truth(self, node: Node | None) -> None:
-        """Check what a condition tests for truth: the whole, and the parts that and, or, and not combine."""
+        """Check each value whose truth a condition tests: the whole, and the parts that and, or and not combine."""
         operator = node.get("operator") if node else None
         if node is None or (operator and operator.text not in ("and", "or", "not")):
             return
@@ -337,6 +338,9 @@ class Reading:
         inner = node.first("assignment_statement") or node
         given, names = inner.first("expression_list"), inner.first("variable_list")
         nodes = given.children if given else []
+        for name in names.all("name") if names else ():
+            if (variable := self._scopes.variable(name)) and variable.is_only_picked_from:
+                self._peek(variable.value)
         values = self._values(nodes)
         for index, name in enumerate(names.all("name") if names else ()):
             absent = self._beyond(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
@@ -354,7 +358,7 @@ class Reading:
                 self.findings.warn(place, f"there is no {value.what}: {name.text} is nil", value.hint)
 
     def _beyond(self, node: Node, name: Node) -> Value:
-        """Return what a variable gets for which a call, the last value of a declaration, has none."""
+        """Return the value of a variable for which a call at the end of a declaration returns no value."""
         variable = self._scopes.variable(name)
         if node.kind != "function_call" or variable is None or variable.changes:
             return UNKNOWN
@@ -470,7 +474,10 @@ class Reading:
         return found
 
     def _value_bracket_index_expression(self, node: Node) -> Value:
-        value, index = self.value(node.get("table")), self.value(node.get("field"))
+        index = self.value(node.get("field"))
+        if isinstance(index, Literal) and index.kind == "number":
+            self._peek(node.get("table"))
+        value = self.value(node.get("table"))
         if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
             return self.fields.at(node, value, index.value)
         key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
@@ -509,7 +516,7 @@ class Reading:
         return whole is not None and any(map(whole.search, self._conditions))
 
     def _is_tested(self, node: Node) -> bool:
-        """Return True if a condition ensures that a name has a value, unless the name is one of another language."""
+        """Return True if a condition ensures that a name has a value, except for globals of other languages."""
         return node.text not in idioms.GLOBALS and self._is_guarded(node)
 
     def _value_unary_expression(self, node: Node) -> Value:
@@ -600,7 +607,7 @@ class Reading:
         return self.returned(callee)
 
     def _written(self, node: Node | None) -> Value:
-        """Return the known value of an expression as an argument: of a table, only if nothing has changed it since."""
+        """Return the known value of an expression as an argument; for a table, only if it is unchanged."""
         value = self.value(node)
         if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
             return value
@@ -639,13 +646,19 @@ class Reading:
         if isinstance(function, Closure) and not returns_value(function.node):
             self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
+    def _peek(self, items: Node | None) -> None:
+        """Note that only single items are taken from a list: if it goes on, nothing is lost."""
+        call = items.get("table") if items and items.kind == "dot_index_expression" else None
+        if call and call.kind == "function_call":
+            self._peeked.add(id(call))
+
     def _note_use(self, call: Node, values: Sequence[Value]) -> None:
         """Record whether the result of a call, and the results of functions that are passed to it, are used."""
-        uses = self.dropped if id(call) in self._statements else self.kept
+        uses = self.dropped if id(call) in self._statements or id(call) in self._peeked else self.kept
         uses.update(value.path for value in values if isinstance(value, Callee))
 
     def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
-        """Read the arguments of ``pcall`` and return their values. In its function errors are expected."""
+        """Read the arguments of ``pcall`` and return their values. Errors are expected in its function."""
         values = [self.value(each) for each in given]
         if values and isinstance(values[0], Closure):
             with self.findings.at_least(Mode.PROTECTED):

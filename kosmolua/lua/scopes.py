@@ -23,16 +23,18 @@ class Variable:
         node: The node of its declaration.
 
     ``changes`` counts the assignments after its declaration, ``uses`` the places that take its value as a whole,
-    ``fills`` those that assign to a field of it, and ``reads`` all that name it, the last of them at ``last``;
-    ``value`` is the expression that it begins with, and ``is_counter`` is true for the variable of a loop over numbers.
+    ``fills`` those that assign to a field of it, ``picks`` those that take an item by a written number, and ``reads``
+    all that name it, the last of them at ``last``. ``value`` is the expression that it begins with, and ``is_counter``
+    is true for the variable of a loop over numbers.
     """
 
-    __slots__ = ("changes", "fills", "is_counter", "last", "name", "node", "reads", "uses", "value")
+    __slots__ = ("changes", "fills", "is_counter", "last", "name", "node", "picks", "reads", "uses", "value")
 
     def __init__(self, name: str, node: Node) -> None:
         self.name = name
         self.node = node
         self.reads = 0
+        self.picks = 0
         self.last = 0
         self.changes = 0
         self.uses = 0
@@ -46,8 +48,13 @@ class Variable:
         return self.node.start
 
     @property
+    def is_only_picked_from(self) -> bool:
+        """True if the script only takes items of it by written numbers, such as ``[1]``."""
+        return 0 < self.reads == self.picks and not self.fills and not self.changes
+
+    @property
     def is_as_written(self) -> bool:
-        """Whether what it holds is still as it was written: it is used once, and nothing is assigned to its fields."""
+        """True if its value is still as written: it is used once, and nothing is assigned to its fields."""
         return self.uses <= 1 and not self.fills and not self.changes
 
     @property
@@ -118,13 +125,13 @@ class Scopes:
         return self._variables.get(id(name))
 
     def may_catch(self, function: Node) -> bool:
-        """Return True if a function that is never called by its name never runs, or is passed to what may catch."""
+        """Return True if a function that is not called by its name may never run, or if its errors may be caught."""
         name = function.get("name")
         is_field = name is not None and name.kind != "identifier"
         return not is_field and (bool(self.globals & _CATCHING) or not self.uses_of(function))
 
     def uses_of(self, function: Node) -> int:
-        """Return how many places of the script use a function: 0 if its name is never read, 1 if it has no name."""
+        """Return in how many places the script uses a function: 0 if its name is never read, 1 if it has no name."""
         name = self._named.get(function.start)
         if name is None:
             return 1
@@ -213,12 +220,12 @@ class Scopes:
             self.defined[target.text] += 1
 
     def _name(self, name: Node, value: Node | None) -> None:
-        """Note the name by which the script calls a function."""
+        """Record the name by which the script calls a function."""
         if name.kind == "identifier" and value and value.kind in ("function_definition", "function_declaration"):
             self._named[value.start] = name
 
     def _note_fill(self, target: Node) -> None:
-        """Note that what a variable holds, or what is in it, gets a field."""
+        """Record that a variable's value, or a table inside it, gets a field."""
         base: Node | None = target
         while base and base.kind != "identifier":
             base = base.get("table")
@@ -296,7 +303,10 @@ class Scopes:
 
     def _visit_bracket_index_expression(self, node: Node) -> None:
         self._visit_dot_index_expression(node)
-        if field := node.get("field"):
+        field, table = node.get("field"), node.get("table")
+        if field and table and field.kind == "number" and (variable := self.variable(table)):
+            variable.picks += 1
+        if field:
             self._visit(field)
 
     def _visit_field(self, node: Node) -> None:

@@ -18,7 +18,7 @@ def check_use(findings: Findings, root: Node) -> None:
 
 
 def _acts(statement: Node) -> bool:
-    """Return True if a statement does more than to define a function or a variable."""
+    """Return True if a statement does more than define a function or a variable."""
     if statement.kind == "function_declaration":
         return False
     if statement.kind != "variable_declaration":

@@ -168,9 +168,9 @@ def _tree(text: bytes) -> Tree | None:
 
 
 def _chunk_of_thread() -> bytearray:
-    """Return what this thread gives to the parser, always the same: the parser never lets go of what it was given.
+    """Return this thread's buffer for the parser. There is only one, since the parser never releases a buffer.
 
-    Nobody may ask a node of the tree for its text, which would read there.
+    A node of the tree must not be asked for its text, since it would read from this buffer.
     """
     chunk: bytearray | None = getattr(_chunks, "chunk", None)
     if chunk is None:

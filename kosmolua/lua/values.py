@@ -26,11 +26,11 @@ _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "bool
 _OF_PAGES = frozenset(
     ("cursor", "next_cursor", "next_page", "data", "result", "results", "items", "ok", "error", "success", "has_more")
 )
-"""Keys of whole answers of services, which no part of an answer has."""
+"""Keys that only whole answers of services have, not their parts."""
 
 
 _PAGING = frozenset(("cursor", "next_page", "has_more", "next_start_time", "next_end_time", "total", "incomplete"))
-"""Keys of a page beside its list."""
+"""Keys that a page has beside its list."""
 
 
 class Unknown:
@@ -57,10 +57,10 @@ class Undefined(NamedTuple):
 
 
 class Absent(NamedTuple):
-    """A field that a result is not known to have, and so in all likelihood nil.
+    """A field that a result is not known to have, and that is therefore probably nil.
 
     Args:
-        node: Where it is looked up.
+        node: The place where it is looked up.
     """
 
     node: Node
@@ -87,7 +87,7 @@ class Callee(NamedTuple):
         path: The path, in the form for the catalog.
         function: Its description.
         account: The account that the script names, ``default``, or ``*`` if it is computed.
-        may_have_changed: True if its parameters may have changed since, like those of a server's tools.
+        may_have_changed: True if its parameters may have changed since they were read, like those of a server's tools.
     """
 
     path: str
@@ -105,8 +105,8 @@ class Result(NamedTuple):
         is_optional: True if it may be nil.
         may_be_null: True if it may be ``json.null``, which counts as true.
         may_be_error: True if it may be an error instead, like a result of ``pcall``.
-        may_be_call_error: Whether that error can only be one of a call: a table with ``code``, ``message`` and so on.
-        part_of: The record and the key that it was found under, if it is a field.
+        may_be_call_error: True if that error can only come from a call: a table with ``code``, ``message`` and so on.
+        part_of: The record that contains it and its key there, if it is a field.
     """
 
     type: Type
@@ -166,7 +166,7 @@ Value = (
     Unknown | Missing | Undefined | Absent | Branch | Callee | Result | Secrets | Library | Builtin | Closure | Literal
 )
 Nil = Missing | Undefined | Absent
-"""What is nil, or likely to be."""
+"""A value that is nil, or probably nil."""
 UNKNOWN = Unknown()
 
 
@@ -244,7 +244,7 @@ def takes_tables(kind: Type) -> bool:
 
 
 def is_page(kind: Type) -> bool:
-    """Return True if a record is a page: one list, and what says where the next page is."""
+    """Return True if a record is a page: one list, and a key that leads to the next page."""
     others = set(kind.fields) - {*lists_in(kind)} if isinstance(kind, Record) else set()
     return len(lists_in(kind)) == 1 and bool(others) and others <= _PAGING
 
@@ -260,11 +260,11 @@ def has_field(value: Value, key: str) -> bool:
 
 
 def kind_of(value: Value, *, or_nil: bool = False) -> str:
-    """Return what a value certainly is, in Lua's word for its type, or nothing if unclear.
+    """Return the Lua type that a value certainly has, or an empty string if that is unclear.
 
     Args:
-        value: What is known of it.
-        or_nil: Whether it may also be nil.
+        value: The known value.
+        or_nil: True if it may also be nil.
     """
     if isinstance(value, Literal):
         return value.kind
@@ -284,14 +284,14 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:
-    """Return the values of a choice, or of one beside a list of them; none for any other type."""
+    """Return the values of a choice, or of a union of a choice and a list of it; empty for any other type."""
     if isinstance(kind, Union):
         return next((member.values for member in kind.members if isinstance(member, Choice)), ())
     return kind.values if isinstance(kind, Choice) else ()
 
 
 def items_of(kind: Type) -> list[Record]:
-    """Return the records that the lists in a record hold."""
+    """Return the types of the records in a record's lists."""
     lists = (
         [field.item for field in kind.fields.values() if isinstance(field, List)] if isinstance(kind, Record) else []
     )
@@ -309,7 +309,7 @@ def lists_in(kind: Type) -> list[str]:
 
 
 def near_key(key: str, names: Iterable[str]) -> str:
-    """Return the name that a key probably means, or an empty string if unclear."""
+    """Return the name that a key probably means, or an empty string if that is unclear."""
     near = get_close_matches(key, names, 1, 0.6)
     return near[0] if near else ""
 

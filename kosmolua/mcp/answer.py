@@ -25,8 +25,8 @@ MAX_PLACE = 60
 def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
     """Return as much of a value as fits, and notes about what was left out.
 
-    Of a list of small members, the first ones are kept whole. In a map, and in a list of large members, the room is
-    shared among the members, so that small ones stay whole. Of a long string, the beginning and the end are kept.
+    A list of small members is cut after the last one that fits. In a map, and in a list of large members, the room is
+    shared among the members, so that small ones stay whole. A long string is cut in the middle.
 
     Args:
         value: A JSON value.

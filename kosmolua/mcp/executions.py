@@ -1,4 +1,4 @@
-"""The executions of a server: starts, follows and ends them, and keeps those whose clients fetch an approval."""
+"""The executions of a server: starts, follows and ends them, and keeps those that wait for an approval."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Client:
 
     @property
     def asks_a_person(self) -> bool:
-        """True if it can ask a person."""
+        """True if the client can ask a person."""
         return can_be_asked(self._session.client_capabilities)
 
     async def follow(self, execution: Execution) -> bool:

@@ -32,7 +32,7 @@ TEMPLATE = ResourceTemplate(
 
 
 def resources(runtime: Runtime) -> list[Resource]:
-    """Return the pages of guides and integrations. Those of functions are found with the URI template."""
+    """Return the pages of guides and integrations. The pages of functions are found with the URI template."""
     integrations = map(page_of, runtime.catalog.names())
     return list(_listed([*pages.NAMES, *integrations]))
 

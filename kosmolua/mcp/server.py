@@ -145,7 +145,7 @@ class Handlers:
         return ListToolsResult(tools=list(self._tools.values()))
 
     def _input_schema(self, name: str) -> Mapping[str, Any] | None:
-        """Return the schema of a tool's arguments, without which the SDK lists all tools at each call."""
+        """Return the schema of a tool's arguments. Without this method, the SDK would list all tools at each call."""
         tool = self._tools.get(name)
         return tool.input_schema if tool else None
 

@@ -171,7 +171,7 @@ _DOCS = (
                 "type": "integer",
                 "minimum": MIN_BUDGET,
                 "default": DEFAULT_PAGE,
-                "description": "The most characters",
+                "description": "Most characters",
             },
             "offset": {"type": "integer", "minimum": 0, "description": "For run:last, an answer that was cut"},
         },

@@ -106,8 +106,9 @@ class PolledPipes(Pipes):
         """Write a frame. Do nothing if the process has ended: reading reports that."""
         try:
             with self._writing:
-                while line and self._is_open:
-                    line = line[os.write(self.outgoing, line) :]
+                rest = memoryview(line)
+                while rest and self._is_open:
+                    rest = rest[os.write(self.outgoing, rest) :]
         except OSError:
             return
 

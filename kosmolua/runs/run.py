@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event
+    from kosmolua.http.in_flight import InFlight
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
@@ -58,6 +59,7 @@ class Run:
         options: The options of :class:`RunOptions`.
         limits: The limits for which the options have no value.
         memory: The budget for unanswered calls, shared with other runs.
+        in_flight: Returns what large answers take memory from, shared with other runs.
         isolated: Refuse to run if an isolation layer of the sandbox is missing.
         take: The tape, the seed and the decisions of a recorded run that is replayed or resumed. A run that begins a
             recording makes its own take.
@@ -75,12 +77,14 @@ class Run:
         limits: Limits,
         *,
         memory: Budget,
+        in_flight: Callable[[], InFlight],
         isolated: bool = False,
         take: Take | None = None,
     ) -> None:
         _validate(options)
         self.take = take
         self._memory = memory
+        self._in_flight = in_flight
         changes: dict[str, Any] = {name: value for name in ADJUSTABLE if (value := options.get(name)) is not None}
         self._host = host
         self._given = as_bytes(source)
@@ -217,6 +221,7 @@ class Run:
                 self._open_broker,
                 self._output,
                 memory=self._memory,
+                in_flight=self._in_flight,
                 isolated=self._isolated,
                 tape=self.take.tape if self.take else None,
             )

@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
-from kosmolua.concurrency import Budget, Mailbox, start_thread
+from kosmolua.concurrency import Budget, Mailbox, Passage, passage, start_thread
 from kosmolua.errors import (
     CallError,
     ConfigError,
@@ -58,6 +58,7 @@ from kosmolua.protocol import BadFrame
 from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of_process
 
 if TYPE_CHECKING:
+    from kosmolua.http.in_flight import InFlight
     from kosmolua.runs.tape import Tape
 
 GRACE_TIMEOUT = 0.5
@@ -154,6 +155,7 @@ class Supervisor:
         broker: Returns the broker; called on the script's first request.
         output: Called with each piece of output, in the owner's thread.
         memory: The budget for unanswered calls, shared with other runs.
+        in_flight: Returns what large answers take memory from, shared with other runs.
         isolated: Refuse to run if an isolation layer of the sandbox is missing.
         tape: Records or replays the answers that the script gets, if the run is recorded.
     """
@@ -167,6 +169,7 @@ class Supervisor:
         output: Callable[[bytes], None],
         *,
         memory: Budget | None = None,
+        in_flight: Callable[[], InFlight] | None = None,
         isolated: bool = False,
         tape: Tape | None = None,
     ) -> None:
@@ -176,6 +179,7 @@ class Supervisor:
         self._broker = broker
         self._emit = output
         self._memory = memory or call_memory()
+        self._in_flight = in_flight or _own_in_flight
         self._isolated = isolated
         self._tape = tape
         if tape:
@@ -326,7 +330,7 @@ class Supervisor:
                 self._mail.do_next()
             if not self._is_ending:
                 self._stop(self._limits.exceeded("wall"))
-            return 0.0  # the end that was in the mail may leave nothing to wait for
+            return 0.0  # the run may have ended by a message in the mailbox
         if not self._is_ending:
             next_due = self._sleepers[0][0] - monotonic() if self._sleepers else MAX_WAIT
             return min(left, next_due, MAX_WAIT)
@@ -555,9 +559,11 @@ class Supervisor:
                     self._mail.put(self._flush)  # wakes the owner, which waits for the calls to end
 
     def _answer(self, frame: dict[str, Any]) -> None:
-        """Answer one request, unless the run is over."""
+        """Answer one request, unless the run is over. Its answer counts as under way until the child has it."""
         if self._is_ending or self._is_closed:
             return
+        memory = Passage(self._in_flight, self, self._clock)
+        passage.set(memory)
         number, kind, fault = frame["id"], frame["kind"], None
         given = frame["args"] if isinstance(frame.get("args"), list) else []
         if isinstance(frame.get("fault"), dict):
@@ -583,7 +589,11 @@ class Supervisor:
             if self._tape:
                 self._tape.answer(number, answer)
             else:
-                self._child.send(protocol.reply(number, answer))
+                line = protocol.reply(number, answer)
+                del answer  # sending may take long
+                if memory.taken:
+                    memory.keep(len(line))
+                self._child.send(line)
         except CallError as error:
             _drop_frames(error)
             if self._tape:
@@ -596,6 +606,9 @@ class Supervisor:
                 self._tape.pause(number, error)
             else:
                 self._mail.put(partial(self._stop, error))
+        finally:
+            if memory.taken:
+                memory.keep(0)
 
     def _keep(self, number: int, error: KosmoError) -> None:
         self._mail.put(partial(self._keep_error, number, error))
@@ -604,6 +617,12 @@ class Supervisor:
 def call_memory() -> Budget:
     """Return the budget of memory for the unanswered calls of all runs of a runtime."""
     return Budget(MAX_CALLS, MAX_CALLS_OF_RUN, FREE_CALLS)
+
+
+def _own_in_flight() -> InFlight:
+    from kosmolua.http.in_flight import InFlight
+
+    return InFlight()
 
 
 def _drop_frames(error: BaseException) -> None:

@@ -23,6 +23,8 @@ MAX_COPIES = 256 * 1024**2
 The fragmentation of Lua's heap takes a part of it: 96 MiB of strings take 111 MiB.
 """
 SIGKILL = 9
+if sys.platform == "linux":
+    _ENDING = linux.ending_with_parent(SIGKILL)
 POLL_INTERVAL = 0.2
 """Seconds between two checks whether the parent lives, on systems that do not report its end."""
 STANDARD_DESCRIPTORS = 3
@@ -64,7 +66,8 @@ def die_with_parent() -> None:
     """
     parent = os.getppid()
     if sys.platform == "linux":
-        linux.end_with_parent(SIGKILL)
+        request, arguments = _ENDING
+        request(*arguments)
         if os.getppid() != parent:
             os._exit(0)
         return

@@ -79,6 +79,11 @@ def end_with_parent(signal: int) -> bool:
     return _control(_PR_SET_PDEATHSIG, signal)
 
 
+def ending_with_parent(signal: int) -> Call:
+    """Return the call that does what :func:`end_with_parent` does, for a fork to make."""
+    return _prepared(_PR_SET_PDEATHSIG, signal)
+
+
 def may_kill() -> bool:
     """Return True if root can end processes of other users here, as it cannot in some containers."""
     return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1

@@ -79,6 +79,8 @@ class Worker:
             b"exit": self._exit,
         }
         self._ready = self._seed = b""
+        self._terms: tuple[float, int, int] | None = None
+        self._steps: list[Step] = []
         self._prelude = Prelude()
         if is_compiled:
             self._prelude.compile()
@@ -99,10 +101,13 @@ class Worker:
             memory: Bytes that Lua may hold during each job.
             jobs: How many jobs this process runs.
         """
+        terms = cpu, memory, jobs
+        if terms != self._terms:
+            self._terms, self._steps = terms, self._confinement.steps(*terms)
         self._jobs = jobs
         self._is_locked = True
         self._seed = os.urandom(SEED_SIZE)
-        return self._confinement.steps(cpu, memory, jobs)
+        return self._steps
 
     def rehearse(self) -> None:
         """Run the jobs of :data:`REHEARSAL` in temporary VMs, so that Python has specialized its bytecode.
@@ -186,8 +191,9 @@ class Worker:
         return self._receive()
 
     def _write(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self._outgoing, data) :]
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._outgoing, rest) :]
 
     def _receive(self) -> bytes:
         line = protocol.read_line(self._incoming, MAX_FRAME)

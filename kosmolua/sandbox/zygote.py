@@ -29,6 +29,10 @@ DESCRIPTORS = struct.Struct("ii")
 """The descriptors of a worker, which come with an order."""
 MAX_ANCILLARY = 64 + DESCRIPTORS.size
 INCOMING, OUTGOING = 0, 1
+REHEARSAL_PAUSE = 0.005
+"""Seconds without an order after which the worker rehearses; the first scripts do not wait for that."""
+FORKS_BEFORE_REHEARSAL = 6
+"""Workers after which it does so even if orders come without a pause."""
 REAP_INTERVAL = 0.002
 """Seconds between two checks of workers that were killed and have not ended yet, while no order comes."""
 STATUS_TIMEOUT = 1.0
@@ -52,29 +56,35 @@ class Zygote:
         self._pids: dict[int, int] = {}
         self._unforked: set[int] = set()
         self._dying: set[int] = set()
+        self._forks = 0
+        self._is_rehearsed = False
 
     def serve(self) -> NoReturn:
         """Carry out the host's orders until the host has ended."""
         gc.freeze()
-        self._obey()
-        self._rehearse()
-        gc.freeze()
         while True:
-            if not self._dying or select.select([self._control], [], [], REAP_INTERVAL)[0]:
+            pause = REAP_INTERVAL if self._dying else None if self._is_rehearsed else REHEARSAL_PAUSE
+            if pause is None or select.select([self._control], [], [], pause)[0]:
                 self._obey()
+            elif not self._dying:
+                self._rehearse()
             if self._dying:
                 self._reap()
 
     def _rehearse(self) -> None:
-        """Make the worker rehearse with scripts that do nothing, before workers are forked from it."""
-        control = os.dup(INCOMING)
-        hears, says = os.pipe()
-        os.dup2(hears, INCOMING)
-        os.write(says, REHEARSAL)
+        """Make the worker rehearse with scripts that do nothing, in pipes of its own, before it is forked again."""
+        kept = os.dup(INCOMING), os.dup(OUTGOING)
+        (jobs, their_jobs), (frames, their_frames) = os.pipe(), os.pipe()
+        os.dup2(jobs, INCOMING)
+        os.dup2(their_frames, OUTGOING)
+        os.write(their_jobs, REHEARSAL)
         self._worker.rehearse()
-        os.dup2(control, INCOMING)
-        for descriptor in (control, hears, says):
+        os.dup2(kept[0], INCOMING)
+        os.dup2(kept[1], OUTGOING)
+        for descriptor in (*kept, jobs, their_jobs, frames, their_frames):
             os.close(descriptor)
+        self._is_rehearsed = True
+        gc.freeze()
 
     def _reap(self) -> None:
         for pid in [*self._dying]:
@@ -96,6 +106,9 @@ class Zygote:
             self._control.send(STATUS.pack(number, self._status(number)))
 
     def _fork(self, number: int, incoming: int, outgoing: int, cpu: float, memory: int, jobs: int) -> None:
+        self._forks += 1
+        if self._forks > FORKS_BEFORE_REHEARSAL and not self._is_rehearsed:
+            self._rehearse()
         steps = self._worker.foresee(cpu, memory, jobs)
         try:
             pid = os.fork()

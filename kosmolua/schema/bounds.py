@@ -35,7 +35,7 @@ class Bound:
         raise NotImplementedError
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the keywords of JSON Schema that say the same about values of a kind, such as ``string``."""
+        """Return the keywords of JSON Schema that express the bound for values of a kind, such as ``string``."""
         raise NotImplementedError
 
 

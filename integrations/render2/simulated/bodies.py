@@ -109,7 +109,7 @@ def new_service(body: object, where: str) -> str | None:
 
 
 def changed_service(kind: str, plan: str | None) -> Demand:
-    """Return the demand on a body that changes a service of this type and plan."""
+    """Return the check (a demand) of a body that changes a service of this type and plan."""
     whole = record({}, _TOP | {"name": TEXT, "serviceDetails": _CHANGED_DETAILS[kind]})
 
     def demand(body: object, where: str) -> str | None:

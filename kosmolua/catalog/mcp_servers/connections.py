@@ -70,7 +70,7 @@ class Connections:
         confirm: Confirm | None = None,
         sent: Callable[[], None] = lambda: None,
     ) -> dict[str, Json]:
-        """Send a request and return its result as the protocol has it.
+        """Send a request and return its result, in the form of the protocol.
 
         Args:
             name: The name of the server.

@@ -129,7 +129,7 @@ class Link:
             self.task.cancel()
 
     async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> dict[str, Json]:
-        """Send a request and return its result as the protocol has it.
+        """Send a request and return its result, in the form of the protocol.
 
         Raises:
             Gone: The connection was lost.

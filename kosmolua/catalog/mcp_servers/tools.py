@@ -29,12 +29,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u
 
 @dataclass(frozen=True)
 class Question(Request):
-    """A request of the protocol, whose parameters are not made JSON on the way to what sends it.
+    """A request of the protocol. Its parameters are passed to the sender without being encoded as JSON.
 
     Args:
-        asks: Its method, such as ``tools/call``.
-        params: Its parameters.
-        tag: The :func:`digest` of the tool, which must not have changed; nothing if that does not matter.
+        asks: The method, such as ``tools/call``.
+        params: The parameters of the method.
+        tag: The :func:`digest` of the tool, which must not have changed; empty if that does not matter.
     """
 
     asks: str = ""
@@ -44,7 +44,7 @@ class Question(Request):
 
 @dataclass(frozen=True)
 class Answer(Response):
-    """An answer of the protocol, whose result is not made JSON on the way from what sent the request."""
+    """An answer of the protocol. Its result is passed on without being encoded as JSON."""
 
     value: dict[str, Any] = field(default_factory=dict)
 

@@ -239,7 +239,7 @@ class Document:
         return {}
 
     def references(self, node: Json) -> Iterator[str]:
-        """Yield the references in a schema, at all places where the schema has other schemas."""
+        """Yield the references in a schema, from all places where a schema contains other schemas."""
         unseen = [node]
         while unseen:
             each = unseen.pop()

@@ -188,7 +188,7 @@ class DocumentFunctions:
     def _with_default(self, parameter: Parameter) -> Parameter:
         if parameter.name not in self._supplied or not parameter.required:
             return parameter
-        about = f"{parameter.about} The account's own if it is not given.".strip()
+        about = f"{parameter.about} By default the account's own value is used.".strip()
         return replace(parameter, default=None, about=about)
 
     def _returns(self, detail: Mapping[str, Any], name: str) -> Type | None:

@@ -266,7 +266,7 @@ def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Impo
         taken: The names of other integrations.
 
     Raises:
-        ConfigError: The document cannot be read, or the wishes do not fit it.
+        ConfigError: The document cannot be read, or the options do not fit it.
         UsageError: A required option is missing: a name, ``--auth`` or ``--base-url``.
     """
     started = time.process_time()
@@ -390,7 +390,7 @@ def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> C
     overlay = read_overlay(str(folder / OVERLAY))
     came = str(overlay.document.get("url", overlay.document.get("file", "")))
     if not (source or came):
-        raise ConfigError(f"{folder.name} came from standard input", hint="name a file or an address after it")
+        raise ConfigError(f"{folder.name} came from standard input", hint="name a file or an address after its name")
     before = read((folder / DOCUMENT).read_bytes(), str(folder / DOCUMENT))
     kept = read_lock((folder / LOCK).read_text(encoding="utf-8"))
     old = compiled(before, overlay, kept)

@@ -88,7 +88,7 @@ class Recipe:
     first: int = 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON, without empty fields."""
+        """Return the recipe as JSON, without empty fields."""
         return {key: value for key, value in asdict(self).items() if value or key == "kind"}
 
     @property

@@ -119,7 +119,7 @@ class Access:
     origins: list[str] = made_by(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the access as a JSON value."""
         return asdict(self)
 
     def address(self, settings: Mapping[str, Any]) -> str:
@@ -287,7 +287,7 @@ def _scopes(scheme: Mapping[str, Any]) -> list[str]:
 
 
 def settings_of(operations: Sequence[Operation], *, has_credential: bool) -> list[Setting]:
-    """Return the headers that most operations have as settings, and remove them from the operations.
+    """Return the headers that most operations have, as settings, and remove them from the operations.
 
     Headers that calls never give are removed too, and so is a parameter that repeats the account's credential.
 

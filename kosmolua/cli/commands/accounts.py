@@ -163,7 +163,7 @@ def login(
 @listing_options
 @click.pass_obj
 def logout(earlier: Options, name: str, options: Options) -> None:
-    """Revoke the token of an account's login, where the service can, and remove it."""
+    """Remove the token of an account's login, and revoke it if the service supports that."""
     from kosmolua.cli import logins
 
     options = options.over(earlier)

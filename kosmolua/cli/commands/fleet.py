@@ -55,7 +55,11 @@ INTERVAL = 0.2
 @click.option("--resume", is_flag=True, help="Run inputs that are missing in --out, or failed; no write is repeated.")
 @click.option("--recordings", metavar="DIR", help="Keep a recording of each run here.")
 @click.option(
-    "--retries", type=click.IntRange(0), default=0, metavar="N", help="Repeat a run that may succeed later [0]."
+    "--retries",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="How often to repeat a run that may succeed later [0].",
 )
 @click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Stop after N failures.")
 @click.option("--done", multiple=True, metavar="KEY", help="With --resume: count this input's open writes as done.")

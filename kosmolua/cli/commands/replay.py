@@ -29,10 +29,9 @@ from kosmolua.runtime import Runtime
 def command(file: str, script: str | None, kept: Kept, options: Options) -> int:
     """Run a recorded script again, answered by its recording alone.
 
-    FILE is a recording, or the beginning of the id of a run whose recording is in your state folder, or that of a
-    tenant's run. There is no network, no account and no waiting; output, calls and result are those of the recorded
-    run, and so is the exit status. If the script asks for something that was not recorded, it ends with code diverged
-    and exit status 1.
+    FILE is a recording, or the beginning of the id of a recorded run of yours or of a tenant. There is no network, no
+    account and no waiting; output, calls and result are those of the recorded run, and so is the exit status. If the
+    script asks for something that was not recorded, it ends with code diverged and exit status 1.
     """
     with kept.opened(options.accounts) as store:
         recording = recordings.find(file, store)

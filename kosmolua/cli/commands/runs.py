@@ -62,9 +62,9 @@ def command() -> None:
 def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None:
     """List the latest runs that made calls, the oldest first.
 
-    FILE is a journal; by default the one that is kept in your state folder. A run's id is for kosmolua journal --run,
-    and for kosmolua runs show if it was recorded. With --tenant, the list has the recorded runs of a tenant of kosmolua
-    serve.
+    FILE is a journal; by default the one that is kept in your state folder. kosmolua journal --run takes the id of a
+    run, and so does kosmolua runs show if the run was recorded. With --tenant, the recorded runs of a tenant of
+    kosmolua serve are listed.
     """
     if kept.tenant:
         if file:
@@ -95,8 +95,8 @@ def _print(runs: list[dict[str, Any]], columns: tuple[str, ...], options: Option
 def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
     """Show the calls of a recorded run, with the numbers that --approve, --done and --again take.
 
-    RUN is a recording, or the beginning of the id of a run whose recording is in your state folder, or that of a
-    tenant's run. A bar shows the time of a call: green for one that writes, red for one that destroys or failed.
+    RUN is a recording, or the beginning of the id of a recorded run of yours or of a tenant. A bar shows the time of a
+    call: green for one that writes, red for one that destroys or failed.
     """
     with kept.opened(options.accounts) as store:
         recording = recordings.find(file, store)

@@ -56,7 +56,7 @@ local function in_order(list)
   end, list, nil
 end
 
----Lua's `pairs` in a fixed order: the order of Lua's own differs from process to process.
+---Lua's `pairs` in a fixed order: the order of Lua's own `pairs` differs from process to process.
 local function ordered_pairs(...)
   if select("#", ...) == 0 then
     error("bad argument #1 to 'pairs' (value expected)", 2)

@@ -30,7 +30,7 @@ def deploys(service: Thing, number: int) -> list[Thing]:
     Args:
         service: The service.
         number: Its position in the account's list. The newest deploy of every seventh service has failed, and that of
-            the fourth of the others is unfinished.
+            the service at position 5 is unfinished.
     """
     count = 45 if number == 0 else 2 + crc32(service["id"].encode()) % 6
     return [_deploy(service, number, age) for age in range(count)]
