@@ -116,6 +116,7 @@ ERRORS = [
         ".value)",
     ),
     (S + "services.remove(1)", "there is no 'remove' of a list: it is nil, and to call it fails (table.remove(list,"),
+    (R + "render.set_env_var(arg[1], { key = 'A', value = 'b' })", "takes all arguments in one table, or none"),
     (R + "render.list_services({ page = 2 })", "did you mean 'cursor'?"),
     ("app.integrations.github.list_repos({ cursor = arg[1] })", "did you mean 'page'?"),
     (R + "json.decode(render.list_owners())", "json.decode takes a text, not a table"),

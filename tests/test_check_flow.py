@@ -136,6 +136,9 @@ W = "render.restart_service({ service_id = arg[1] })\n"
     ("source", "words"),
     [
         (f"if arg[2] == 'a' or 'b' then {W} end", "is always true"),
+        (f"{W}local s = {LIST}.services table.sort(s, function(a, b) return a.nme < b.nme end)", "no field 'nme'"),
+        (f"{W}repeat local d = render.get_deploy(arg[1]).deploy until d.status == 'done'", "never 'done'"),
+        (f"{W}local d while d.status ~= 'done' do d = render.get_deploy(arg[1]).deploy end", "never 'done'"),
         (f"if arg[2] ~= 'a' or arg[2] ~= 'b' then {W} end", "is always true"),
         (f"{W}local d = render.get_deploy(arg[1]).deploy\nprint(d.finishedAt - d.startedAt)", "time.parse("),
         (f"{W}local d = render.get_deploy(arg[1]).deploy\nprint(string.format('%d', d.status))", "%d formats a number"),

@@ -445,7 +445,7 @@ def test_the_only_workspace_is_looked_up_once() -> None:
 @pytest.mark.parametrize(
     ("owners", "code", "said"),
     [
-        ([], "not_configured", "reaches no workspace"),
+        ([], "not_configured", "has access to no workspace"),
         ([{"id": "tea-1", "name": "A"}, {"id": "tea-2", "name": "B"}], "bad_arguments", r"tea-1 \(A\), tea-2 \(B\)"),
     ],
 )

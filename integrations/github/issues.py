@@ -57,7 +57,7 @@ def list_issues(
     since: Annotated[Time | None, "Only issues that changed since this time."] = None,
     pull_requests: Annotated[bool, "Whether to list pull requests too, which are issues to GitHub."] = False,
     sort: Annotated[Literal["created", "updated", "comments"], "What to sort by."] = "created",
-    direction: Annotated[Literal["asc", "desc"], "Up, or down."] = "desc",
+    direction: Annotated[Literal["asc", "desc"], "The order: ascending or descending."] = "desc",
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,

@@ -106,7 +106,7 @@ def list_pull_requests(
     base: Annotated[str | None, "Only pull requests for this branch."] = None,
     head: Annotated[str | None, "Only pull requests from this branch, as owner:branch."] = None,
     sort: Annotated[Literal["created", "updated", "popularity", "long-running"], "What to sort by."] = "created",
-    direction: Annotated[Literal["asc", "desc"], "Up, or down."] = "desc",
+    direction: Annotated[Literal["asc", "desc"], "The order: ascending or descending."] = "desc",
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,
@@ -151,12 +151,12 @@ def merge_pull_request(
     *,
     repo: RepoName,
     number: IssueNumber,
-    method: Annotated[Literal["merge", "squash", "rebase"], "How."] = "merge",
+    method: Annotated[Literal["merge", "squash", "rebase"], "How to merge."] = "merge",
     title: Annotated[str | None, "First line of the commit's message; GitHub makes one up if none is given."] = None,
     message: Annotated[str | None, "The rest of the commit's message."] = None,
     sha: Annotated[str | None, "Merge only if this is still the head."] = None,
 ) -> Merged:
-    """Merge a pull request. It is an error with status 405 if it cannot be merged, 409 if the head has moved on."""
+    """Merge a pull request. The error has status 405 if it cannot be merged, and 409 if its head has changed."""
     owner, name = parts_of(repo)
     given = {"merge_method": method, "commit_title": title, "commit_message": message, "sha": sha}
     body = {key: value for key, value in given.items() if value is not None}

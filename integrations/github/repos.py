@@ -87,7 +87,7 @@ def search_repos(
     sort: Annotated[
         Literal["stars", "forks", "updated"] | None, "What to sort by; the best match, if not given."
     ] = None,
-    order: Annotated[Literal["asc", "desc"], "Up, or down."] = "desc",
+    order: Annotated[Literal["asc", "desc"], "The order: ascending or descending."] = "desc",
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,

@@ -37,7 +37,7 @@ class Simulator:
     Server.
 
     Args:
-        account: The name of the account, which decides about its data.
+        account: The name of the account, which determines its data.
         allowance: How many requests are allowed an hour. If None, the headers have GitHub's number, but no request is
             refused.
         clock: Returns the time in seconds since 1970.

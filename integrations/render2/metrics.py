@@ -93,7 +93,7 @@ def get_metrics(
     host: Annotated[_WORDS, "Only requests to these hosts; for http_requests and http_latency."] = None,
     path: Annotated[_WORDS, "Only requests of these paths; for http_requests and http_latency."] = None,
     aggregate_by: Annotated[
-        Literal["status_code", "host"] | None, "One series for each of these; for http_requests."
+        Literal["status_code", "host"] | None, "The label by which to split the series; for http_requests."
     ] = None,
     quantile: Annotated[
         float | list[float] | None, "Which quantile, such as 0.95, or a list; for http_latency."

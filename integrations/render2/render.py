@@ -60,7 +60,7 @@ class Render:
         if len(owners) == 1:
             return str(owners[0].get("id"))
         if not owners:
-            raise CallError("not_configured", "This Render key reaches no workspace")
+            raise CallError("not_configured", "This Render key has access to no workspace")
         listed = ", ".join(f"{owner.get('id')} ({owner.get('name')})" for owner in owners)
         raise CallError(
             "bad_arguments",

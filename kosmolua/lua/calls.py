@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from kosmolua.lua.syntax import Node, key_of, string_of
+from kosmolua.lua.syntax import Node, key_of, keys_of, string_of
 from kosmolua.lua.values import (
     Callee,
     Literal,
@@ -70,6 +70,10 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
         usage = f"call it as {callee.function.signature}"
         yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments, but gets more", usage)
         return
+    if mixed := _mixed(call, names):
+        usage = f"call it as {callee.function.signature}"
+        yield Misuse(mixed, f"{callee.path} takes all arguments in one table, or none", usage)
+        return
     given = {spellings.get(name, name): each for name, each in given.items()}
     meant: set[str] = set()
     for name, (node, value) in given.items():
@@ -89,6 +93,14 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
             instead = f", or {parameter.unless}" if parameter.unless else ""
             usage = f"call it as {callee.function.signature}"
             yield Misuse(call, f"{callee.path} needs {parameter.name}, {parameter.type.words}{instead}", usage)
+
+
+def _mixed(call: Node, names: list[str]) -> Node | None:
+    """Return the table of named arguments that follows plain ones, or None."""
+    around = call.get("arguments")
+    arguments = around.children if around else []
+    keys = keys_of(arguments[-1]) if len(arguments) > 1 else []
+    return arguments[-1] if keys and set(keys) <= set(names) else None
 
 
 def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str | None:

@@ -134,10 +134,8 @@ class Checker:
             return Report([Finding(error.line or 1, 1, "error", error.what.split(": ", 1)[-1])], [])
         try:
             reading = Reading(self._catalog, script.root, header.params, known, self._secrets)
-            if (
-                held := reading.held()
-            ):  # the values of variables that change are known only at the end, so the script is read again
-                reading = Reading(self._catalog, script.root, header.params, known, self._secrets, held)
+            if reading.held():  # the values of variables that change are known only at the end
+                reading = reading.again()
         except RecursionError:
             return Report([], [], is_read=False)
         return Report(

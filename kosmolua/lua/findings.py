@@ -93,6 +93,12 @@ class Findings:
         for place in self._grave & self._found.keys():
             self._found[place] = self._found[place]._replace(severity="error")
 
+    def never_ends(self, condition: Node | None, operator: str) -> None:
+        """Take a comparison that is always false, or true, for a failure if it is the whole condition of a loop."""
+        found = condition.get("operator") if condition else None
+        if condition and found and found.text == operator:
+            self._fails_if_reached(condition)
+
     def _fails_if_reached(self, node: Node) -> None:
         if self.mode is not Mode.PROTECTED:
             self._grave.add((node.start, node.end))

@@ -127,6 +127,7 @@ _SYNTAX = [
     (r"^\s*for\s*\(", "write for i = 1, #list do, or for _, item in ipairs(list) do"),
     (r"^\s*(?:const|let|var)\s", "Lua writes local for const, let and var"),
     (r"\basync\b|\bawait\b", _WAIT),
+    (r"\.(?:then|catch|finally)\s*\(", _WAIT),
     (r"\blambda\b|=>", "a function without a name is function(x) return x end"),
     (r"\bcontinue\b", "write goto continue, and ::continue:: at the end of the loop"),
     (r"\bis\s+not\b|\bis\b", "Lua compares with == and ~="),

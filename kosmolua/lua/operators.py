@@ -69,6 +69,9 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
 
 def check_order(findings: Findings, node: Node, left: Value, right: Value, operator: str) -> None:
     """Report a comparison of a text with a number."""
+    for side, value in (("left", left), ("right", right)):
+        if operator in _ORDER and isinstance(value, Nil):
+            findings.fail_on_nil(node.get(side) or node, value, "compare")
     if operator not in _ORDER or {kind_of(left), kind_of(right)} != {"string", "number"}:
         return
     is_written = isinstance(left, Literal) and isinstance(right, Literal)

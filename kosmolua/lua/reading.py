@@ -71,6 +71,7 @@ class Reading:
         known: The known values of a session's globals, if the script is a chunk of a session.
         secrets: The secrets that it may use, or None if they are not known.
         held: The values of variables that change, as found by an earlier reading.
+        scopes: The variables of the script, if an earlier reading has collected them.
 
     ``dropped`` has the integrations' functions that are called as statements, so that their results are lost, or for
     single items of their results. ``kept`` has those that are called in any other way.
@@ -84,6 +85,7 @@ class Reading:
         known: Mapping[str, Value] | None = None,
         secrets: Secrets | None = None,
         held: Held = NOTHING_HELD,
+        scopes: Scopes | None = None,
     ) -> None:
         self.findings = Findings()
         self.dropped: set[str] = set()
@@ -91,11 +93,13 @@ class Reading:
         self._statements: set[int] = set()
         self._peeked: set[int] = set()
         self._root = root
-        self._scopes = Scopes(root, follows_others=known is not None)
+        self._scopes = scopes or Scopes(root, follows_others=known is not None)
         self._flow = Flow(self._scopes)
         self._gathered = Gathered(self._scopes, self.findings)
         self._held = held
         self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
+        self._catalog = catalog
+        self._given = known
         self.fields = Fields(catalog, self._scopes, self.findings)
         self._variables: dict[Variable, Value] = {}
         self._known: dict[int, Value] = {}
@@ -127,6 +131,10 @@ class Reading:
         if any(charge.effect != "read" for charge in self.fields.bill):
             return False
         return leads_to_known_functions(self._root, self._scopes, self._known_of)
+
+    def again(self) -> Reading:
+        """Return another reading of the script, which knows what this one found out about its variables."""
+        return Reading(self._catalog, self._root, self._params, self._given, self._secrets, self.held(), self._scopes)
 
     def held(self) -> Held:
         """Return the values that were found for variables that change, for use when the script is read again."""
@@ -212,6 +220,7 @@ class Reading:
     def _read_repeat_statement(self, node: Node) -> None:
         self._block(node.get("body"))
         self._test(node.get("condition"))
+        self.findings.never_ends(node.get("condition"), "==")
         check_pages(self.findings, node.get("body"), self._known_of)
 
     def _read_return_statement(self, node: Node) -> None:
@@ -270,6 +279,7 @@ class Reading:
         self._test(node.get("condition"))
         with self.findings.at_least(Mode.POSSIBLE):
             self._guarded(node, node.get("body"))
+        self.findings.never_ends(node.get("condition"), "~=")
         check_pages(self.findings, node.get("body"), self._known_of)
 
     def _known_of(self, node: Node) -> Value | None:
@@ -468,9 +478,10 @@ class Reading:
 
     def _value_dot_index_expression(self, node: Node) -> Value:
         found = self.fields.under(node, self.value(node.get("table")), key_of(node))
-        is_shown = id(node) not in self._tested and not self._is_guarded(node)
-        if is_shown and isinstance(found, Missing) and found.what.endswith((" of a text", " of a list")):
-            self.findings.warn(node, f"there is no {found.what}: it is nil", found.hint)
+        if isinstance(found, Missing) and found.what.endswith((" of a text", " of a list")):
+            is_tested = id(node) in self._tested or self._is_guarded(node)
+            if not is_tested:
+                self.findings.warn(node, f"there is no {found.what}: it is nil", found.hint)
         return found
 
     def _value_bracket_index_expression(self, node: Node) -> Value:

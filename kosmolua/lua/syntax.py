@@ -68,7 +68,10 @@ class Node:
 
     def get(self, field: str) -> Node | None:
         """Return the first child with this role, or None."""
-        return next((child for child in self.children if child.field == field), None)
+        for child in self.children:
+            if child.field == field:
+                return child
+        return None
 
     def all(self, field: str) -> list[Node]:
         """Return the children with this role."""
@@ -76,7 +79,10 @@ class Node:
 
     def first(self, kind: str) -> Node | None:
         """Return the first child of this kind, or None."""
-        return next((child for child in self.children if child.kind == kind), None)
+        for child in self.children:
+            if child.kind == kind:
+                return child
+        return None
 
     def walk(self) -> Iterator[Node]:
         """Yield the node and all nodes inside it, in the order of the source."""

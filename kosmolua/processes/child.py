@@ -274,7 +274,7 @@ class SessionProcess(Pipes):
     def kill(self) -> None:
         """End all processes of the session at once.
 
-        The first process is not reaped before, so that no other process group can have its number.
+        The first process is reaped only afterwards, so that no other process group can have its number.
         """
         if self._forks:
             self._signal(launch.SIGKILL)

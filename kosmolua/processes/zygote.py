@@ -71,7 +71,7 @@ class Zygote:
             try:
                 socket.send_fds(self._control, [order], ends)
             except OSError:
-                raise WorkerLost("The sandbox's warm process is gone", hint="run the script again") from None
+                raise WorkerLost("The process that starts sandboxes has died", hint="run the script again") from None
             return ForkedChild(self, self._next, terms, pipes)
 
     def order(self, order: bytes) -> None:

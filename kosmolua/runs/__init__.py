@@ -48,7 +48,7 @@ class RunOptions(LimitOptions, total=False):
     input: object
     """The script's ``input``: a value that JSON can carry, bytes for a Lua string, or None for nil."""
     params: Mapping[str, object]
-    """The script's ``params``. If the script has a header, it is checked against that, and defaults are added."""
+    """The script's ``params``. If the script has a header, they are checked against it, and defaults are added."""
     read_only: bool
     """Deny every write of this run."""
     account: str

@@ -420,7 +420,7 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
 
     Raises:
         ConfigError: A decision is about a call that does not wait.
-        Paused: The pause is too long ago.
+        Paused: The run has been paused for too long.
     """
     end = recording.end or {}
     waiting = {call["number"]: call for call in _paused_calls(recording)}

@@ -330,7 +330,7 @@ class Supervisor:
                 self._mail.do_next()
             if not self._is_ending:
                 self._stop(self._limits.exceeded("wall"))
-            return 0.0  # the end that was in the mail may leave nothing to wait for
+            return 0.0  # the run may have ended by a message in the mailbox
         if not self._is_ending:
             next_due = self._sleepers[0][0] - monotonic() if self._sleepers else MAX_WAIT
             return min(left, next_due, MAX_WAIT)

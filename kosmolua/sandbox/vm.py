@@ -42,7 +42,7 @@ def read_prelude(name: str) -> bytes:
 class Prelude:
     """The Lua files that every VM runs first, and those that it loads on demand.
 
-    All are read now, since a confined process cannot open files.
+    The constructor reads all of them, since a confined process cannot open files.
     """
 
     def __init__(self) -> None:

@@ -93,7 +93,7 @@ class Fault:
     hint: str = ""
 
     def clause(self, path: str = "") -> str:
-        """Return the fault as a clause: with a path one that names the function, else one that follows a semicolon."""
+        """Return the fault as a clause that names the function or, without a path, as one that follows a semicolon."""
         if path:
             return f"{path}: {self.subject} {self.problem}" if self.subject else f"{path} {self.problem}"
         return f"{self.subject or 'it'} {self.problem}"

@@ -57,7 +57,7 @@ class Approvals:
             return len(self._open.keys() - self._answers.keys())
 
     def release(self, run: str | None = None) -> bool:
-        """Stop the waiting of a run, which is paused then. Return False if it did not wait.
+        """Pause a run that waits for approvals. Return False if it does not wait.
 
         Args:
             run: The id of the run; None for all runs that wait now.

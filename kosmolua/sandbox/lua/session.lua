@@ -76,7 +76,7 @@ end
 ---Runs a chunk. Its values are returned as they are.
 session.value = compile
 
----Returns true if a chunk is complete, or has an error that no further line can mend.
+---Returns true if a chunk is complete, or has an error that no further line can correct.
 ---@return fun(): boolean script
 function session.check(source, chunk)
   local _, problem = compile(source .. "\n", chunk)
