@@ -326,7 +326,6 @@ class CallTimeout(CallError):
 
     def __init__(self, path: str, seconds: float, *, retryable: bool = True, hint: str | None = None) -> None:
         super().__init__("timeout", f"{path} took longer than {seconds:g} s", retryable=retryable, hint=hint)
-        self.advise("raise it with --call-timeout")
 
 
 class PluginFault(CallError):

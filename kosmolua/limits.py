@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar, overload
+from typing import Generic, TypedDict, TypeVar, overload
 
 from kosmolua.errors import ConfigError, LimitExceeded
 
@@ -330,11 +330,22 @@ class Limits:
         )
 
 
+class LimitOptions(TypedDict, total=False):
+    """The limits that one run, or an option of the command line, may set. :class:`Limits` explains them."""
+
+    timeout: float | None
+    call_timeout: float | None
+    cpu: float | None
+    memory: int | None
+    max_calls: int | None
+    max_output: int | None
+
+
 LIMITS: dict[str, Limit[Any]] = {name: limit for name, limit in vars(Limits).items() if isinstance(limit, Limit)}
 NAMES = tuple(LIMITS)
 SECONDS = tuple(name for name, limit in LIMITS.items() if limit.unit is DURATION)
 BYTES = tuple(name for name, limit in LIMITS.items() if limit.unit is SIZE)
 ADJUSTABLE = tuple(name for name, limit in LIMITS.items() if limit.option)
-"""The limits that one run, or an option of the command line, may set."""
+"""The names in :class:`LimitOptions`."""
 REPORTED = {limit.code: (name, limit.exceeded, limit.remedy) for name, limit in LIMITS.items() if limit.code}
 """For each limit as errors name it: the attribute of :class:`Limits`, what happened, and what to do."""

@@ -203,6 +203,22 @@ _NAMES = {kind: {"kind", *fields, *_OPTIONAL.get(kind, ())} for kind, fields in 
 """The names of the fields that a frame may have, by its kind."""
 
 
+def question_of(request: Mapping[str, Any]) -> list[Any]:
+    """Return what a request asks: its kind, its subject and its arguments. It is equal whenever the same is asked.
+
+    Args:
+        request: A frame that has an ``id``, decoded.
+    """
+    kind = request["kind"]
+    question = [kind, *(request[name] for name in _FIELDS[kind] if name not in ("id", "own"))]
+    if "args" not in _OPTIONAL[kind]:
+        return question
+    if "fault" in request:
+        return [*question, request["fault"]]
+    handles = (request[name] for name in ("secrets", "contents") if request.get(name))
+    return [*question, request.get("args", []), *handles]
+
+
 class BadFrame(ValueError):
     """A line from the other side is not a valid frame. The message names the fault."""
 

@@ -30,7 +30,7 @@ from kosmolua.errors import (
     PluginFault,
     UnknownPath,
 )
-from kosmolua.limits import Limits
+from kosmolua.limits import LIMITS, Limits
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
 from kosmolua.schema.names import parts_of, qualified
@@ -451,7 +451,9 @@ class Broker:
             if not self._clock.left or monotonic() < until():
                 raise
             seconds, is_read = self._limits.call_timeout, call.effect == "read"
-            raise CallTimeout(call.path, seconds, retryable=is_read, hint=error.hint) from error
+            timeout = CallTimeout(call.path, seconds, retryable=is_read, hint=error.hint)
+            timeout.advise(LIMITS["call_timeout"].remedy)
+            raise timeout from error
 
     def _encode(self, target: Target, value: object) -> str:
         """Return a value as JSON with secrets masked, or raise an error if it is too large."""

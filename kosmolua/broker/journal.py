@@ -1,4 +1,4 @@
-"""The journal: a file with a line for each call, including refused calls."""
+"""The journal: a file with a line for each call, including refused calls. ``records`` has what a line says."""
 
 from __future__ import annotations
 

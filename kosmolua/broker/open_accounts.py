@@ -1,4 +1,4 @@
-"""The accounts that a run has opened, with lookups of names for ids, and the errors of integrations' own code."""
+"""The accounts that a run has opened: how many calls use each at once, names for ids, errors of integrations' code."""
 
 from __future__ import annotations
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias, TypedDict
+from typing import Literal, Protocol, TypeAlias
 
 from kosmolua.errors import Interrupted, KosmoError, LimitExceeded, Paused
+from kosmolua.limits import LimitOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Recorder(Protocol):
         """End the recording."""
 
 
-class RunOptions(TypedDict, total=False):
-    """Options of one run. For an option that is left out, the runtime's setting applies."""
+class RunOptions(LimitOptions, total=False):
+    """Options of one run, its limits among them. For an option that is left out, the runtime's setting applies."""
 
     name: str
     """The script's name in messages and tracebacks."""
@@ -83,18 +84,6 @@ class RunOptions(TypedDict, total=False):
     """The id of the run: twelve hexadecimal digits; by default a new one."""
     client: str | None
     """The client that the run belongs to, in a server of several clients: each gets its share of the workers."""
-    timeout: float | None
-    """Seconds of wall time. :class:`kosmolua.limits.Limits` explains this limit and those below."""
-    cpu: float | None
-    """Seconds of processor time."""
-    call_timeout: float | None
-    """Seconds that one call may take."""
-    memory: int | None
-    """Bytes of memory in the Lua VM."""
-    max_calls: int | None
-    """The number of calls of integration functions."""
-    max_output: int | None
-    """Bytes that the script may print."""
 
 
 class Outcome:

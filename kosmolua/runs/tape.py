@@ -140,7 +140,7 @@ class Tape:
         branch, line = frame.get("of"), frame.get("line")
         request = _Request(
             branch if isinstance(branch, str) else "",
-            _question_of(frame),
+            protocol.question_of(frame),
             line if isinstance(line, int) else 0,
             frame["kind"] == "call" and frame.get("branch") is True,
         )
@@ -393,23 +393,6 @@ def _call_of(record: Record) -> Event:
     known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
     known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
     return known | ({"arguments": record.arguments} if record.effect != "read" else {})
-
-
-def _question_of(frame: Mapping[str, Any]) -> list[Any]:
-    """Return a request's kind, subject and arguments, by which its recorded answer is found."""
-    kind = frame["kind"]
-    if kind == "sleep":
-        return [kind, frame["seconds"]]
-    if kind == "time":
-        return [kind, frame["clock"]]
-    if kind == "content":
-        return [kind, frame["name"]]
-    subject = [kind, frame["verb"] if kind == "doc" else frame["path"]]
-    if kind == "describe":
-        return subject
-    if "fault" in frame:
-        return [*subject, frame["fault"]]
-    return [*subject, frame.get("args", []), *(frame[kind] for kind in ("secrets", "contents") if frame.get(kind))]
 
 
 def _recalled(number: int, answer: Answer) -> _Reply:

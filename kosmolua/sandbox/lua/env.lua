@@ -194,7 +194,8 @@ function env.collectgarbage(option, argument)
   elseif option == "isrunning" then
     return true
   elseif option == "step" then
-    return collectgarbage("step", integer_or_float(argument) == "integer" and argument or 0)
+    collectgarbage("step", integer_or_float(argument) == "integer" and argument or 0)
+    return true -- a step of the generational collector ends a cycle, which Lua does not say
   elseif option ~= "collect" and option ~= "count" then
     bad_argument(1, "collectgarbage", "invalid option '" .. tostring(option) .. "'")
   end
