@@ -177,6 +177,8 @@ def test_what_fails_after_a_write_is_an_error(checker: Checker, source: str, wor
         f"{W}print({LIST}.other)",
         f"print('x' .. {LIST}.services[1].other)",
         f"for _, s in ipairs({LIST}.services) do prnt(s) end",
+        f"{W}print('x' .. app.integrations.github.repos_get_branch('a', 'b', 'c').other)",
+        f"{W}if app.integrations.github.repos_get_branch('a', 'b', 'c').name > 5 then end",
     ],
 )
 def test_what_may_be_caught_or_changed_nothing_is_no_error(checker: Checker, source: str) -> None:

@@ -187,6 +187,8 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
 
 def _unfit(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[Misuse]:
     """Yield the problems with a value of which only the type is known."""
+    if isinstance(value, Result) and value.is_vague:
+        return
     wanted, kind = parameter.type, kind_of(value)
     name, text = parameter.name, node.text[:40]
     needs = "string" if is_text(wanted) else "number" if is_number(wanted) else ""

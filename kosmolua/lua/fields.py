@@ -255,7 +255,7 @@ class Fields:
             if value.source == f"'{key}'" or value.source == f"an item of '{key}s'":
                 hint = f"it is the {key} itself: leave .{key} out"
             self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
-            return UNKNOWN if value.may_be_error else Absent(node)
+            return UNKNOWN if value.may_be_error or value.is_vague else Absent(node)
         if value.may_be_error and key in ERROR_KEYS:
             return UNKNOWN
         if is_list(value.type) and key == TRUNCATED:
@@ -271,7 +271,11 @@ class Fields:
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key) or itself)
         field = field_of(value.type, key)
         part = (value.type, key) if isinstance(value.type, Record) else None
-        return Result(field, f"'{key}'", is_optional(value.type, key), part_of=part) if field else UNKNOWN
+        return (
+            Result(field, f"'{key}'", is_optional(value.type, key), part_of=part, is_vague=value.is_vague)
+            if field
+            else UNKNOWN
+        )
 
     def _under_app(self, node: Node, branch: Branch, key: str | None) -> Value:
         if branch.depth == 0:
@@ -325,7 +329,13 @@ class Fields:
         path = f"{branch.integration}.{function.name}"
         self.bill[Charge(function.effect, path, shown)] = None
         integration = self._catalog.listed(branch.integration)
-        return Callee(path, function, account, may_have_changed=integration.carrier is not None)
+        return Callee(
+            path,
+            function,
+            account,
+            may_have_changed=integration.carrier is not None,
+            is_vague=function.name not in integration.functions.own,
+        )
 
 
 def mode_of(integration: Integration) -> Mode | None:

@@ -96,6 +96,7 @@ def joined(values: Sequence[Value]) -> Value:
         " or ".join(sources[:MAX_SOURCES]) + (" or others" if len(sources) > MAX_SOURCES else ""),
         may_be_null=any(each.may_be_null for each in results),
         may_be_error=any(each.may_be_error for each in results),
+        is_vague=any(each.is_vague for each in results),
         may_be_call_error=all(each.may_be_call_error for each in results),
     )
 

@@ -75,7 +75,8 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
     if operator not in _ORDER or {kind_of(left), kind_of(right)} != {"string", "number"}:
         return
     is_written = isinstance(left, Literal) and isinstance(right, Literal)
-    note = findings.fail if is_written else findings.doubt
+    is_vague = any(isinstance(each, Result) and each.is_vague for each in (left, right))
+    note = findings.fail if is_written else findings.warn if is_vague else findings.doubt
     is_left = kind_of(left) == "string"
     text = node.get("left" if is_left else "right") or node
     note(node, "a text is compared with a number", _number_of(text, left if is_left else right))

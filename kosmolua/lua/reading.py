@@ -192,7 +192,8 @@ class Reading:
         """Return the known result of a function of the script or of an integration."""
         if isinstance(function, Callee):
             returns = function.function.returns
-            return Result(returns, f"the result of {function.function.name}") if returns else UNKNOWN
+            source = f"the result of {function.function.name}"
+            return Result(returns, source, is_vague=function.is_vague) if returns else UNKNOWN
         return self._flow.returned(function) if isinstance(function, Closure) else UNKNOWN
 
     # Statements
@@ -341,7 +342,7 @@ class Reading:
         item = item_in(value)
         if item is UNKNOWN and called.name == "pairs" and isinstance(value, Result) and not record_keys(value.type):
             inner = field_of(value.type, "")
-            return Result(inner, f"an item of {value.source}") if inner else UNKNOWN
+            return Result(inner, f"an item of {value.source}", is_vague=value.is_vague) if inner else UNKNOWN
         return item
 
     def _read_variable_declaration(self, node: Node) -> None:
@@ -585,7 +586,9 @@ class Reading:
                 return decoded(str(values[0].value))
             if called.name == "parallel.map" and len(values) > 1:
                 item = self.returned(values[1])
-                return Result(List(item.type), "the result of parallel.map") if isinstance(item, Result) else UNKNOWN
+                if not isinstance(item, Result):
+                    return UNKNOWN
+                return Result(List(item.type), "the result of parallel.map", is_vague=item.is_vague)
             if called.name == "assert" and values and isinstance(values[0], Result):
                 return values[0]
             if called.name in NOTHING:

@@ -88,12 +88,14 @@ class Callee(NamedTuple):
         function: Its description.
         account: The account that the script names, ``default``, or ``*`` if it is computed.
         may_have_changed: True if its parameters may have changed since they were read, like those of a server's tools.
+        is_vague: True if its results are described by a service's document.
     """
 
     path: str
     function: Function
     account: str
     may_have_changed: bool = False
+    is_vague: bool = False
 
 
 class Result(NamedTuple):
@@ -107,6 +109,7 @@ class Result(NamedTuple):
         may_be_error: True if it may be an error instead, like a result of ``pcall``.
         may_be_call_error: True if that error can only come from a call: a table with ``code``, ``message`` and so on.
         part_of: The record that contains it and its key there, if it is a field.
+        is_vague: True if the type is from a service's document, so that there may be more fields than it says.
     """
 
     type: Type
@@ -116,6 +119,7 @@ class Result(NamedTuple):
     may_be_error: bool = False
     may_be_call_error: bool = False
     part_of: tuple[Record, str] | None = None
+    is_vague: bool = False
 
 
 class Secrets(NamedTuple):
@@ -197,7 +201,7 @@ def item_in(value: Value) -> Value:
     item = item_of(value.type) if isinstance(value, Result) else None
     if item is None or not isinstance(value, Result):
         return UNKNOWN
-    return Result(item, f"an item of {value.source}", may_be_null=item.nullable)
+    return Result(item, f"an item of {value.source}", may_be_null=item.nullable, is_vague=value.is_vague)
 
 
 def decoded(text: str) -> Value:
