@@ -22,15 +22,15 @@ class Account:
 
     token: Annotated[
         Secret | None,
-        "From Settings, Developer settings, Personal access tokens.",
+        "A token from Settings, Developer settings, Personal access tokens.",
         OAuth2(
             token="https://github.com/login/oauth/access_token",
             device="https://github.com/login/device/code",
             scopes=("repo",),
         ),
     ] = None
-    client_id: Annotated[str | None, "Of an OAuth app with device flow, for kosmolua accounts login."] = None
-    base_url: Annotated[str, "The URL of the API; GitHub Enterprise Server: https://HOST/api/v3."] = (
+    client_id: Annotated[str | None, "The id of an OAuth app with device flow, for kosmolua accounts login."] = None
+    base_url: Annotated[str, "The URL of the API; for GitHub Enterprise Server, https://HOST/api/v3."] = (
         "https://api.github.com"
     )
 

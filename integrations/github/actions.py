@@ -15,20 +15,20 @@ from .wire import Thing, number, text, thing_of
 _RUNS = "/repos/{owner}/{repo}/actions/runs"
 _RUN = _RUNS + "/{run_id}"
 
-RunId = Annotated[int, "The run's id, which is not its number.", between(1, 2**53)]
+RunId = Annotated[int, "The run's id, which differs from its number.", between(1, 2**53)]
 
 
 class WorkflowRun(TypedDict):
     """A run of a workflow. Texts are never nil: conclusion is empty until the run is completed."""
 
     id: int
-    number: Annotated[int, "Counts the runs of its workflow."]
+    number: Annotated[int, "Its position among the runs of its workflow, from 1."]
     attempt: int
     workflow: Annotated[str, "The workflow's name."]
     title: str
     event: Annotated[str, "What started the run, such as push."]
-    status: Annotated[str, "Such as queued, in_progress or completed."]
-    conclusion: Annotated[str, "Such as success, failure or cancelled."]
+    status: Annotated[str, "The progress, such as queued, in_progress or completed."]
+    conclusion: Annotated[str, "The outcome, such as success, failure or cancelled."]
     branch: str
     sha: str
     actor: str
@@ -57,11 +57,13 @@ def list_workflow_runs(
     /,
     *,
     repo: RepoName,
-    branch: Annotated[str | None, "Only runs of this branch."] = None,
-    event: Annotated[str | None, "Only runs that this event started, such as push."] = None,
-    status: Annotated[str | None, "Only runs with this status or conclusion, such as failure or in_progress."] = None,
-    actor: Annotated[Login | None, "Only runs that this user started."] = None,
-    sha: Annotated[str | None, "Only runs of this commit."] = None,
+    branch: Annotated[str | None, "Return only runs on this branch."] = None,
+    event: Annotated[str | None, "Return only runs that this event started, such as push."] = None,
+    status: Annotated[
+        str | None, "Return only runs with this status or conclusion, such as failure or in_progress."
+    ] = None,
+    actor: Annotated[Login | None, "Return only runs that this user started."] = None,
+    sha: Annotated[str | None, "Return only runs of the commit with this sha."] = None,
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,
@@ -88,7 +90,7 @@ def rerun_workflow_run(
     *,
     repo: RepoName,
     run_id: RunId,
-    only: Annotated[Literal["all", "failed"], "All jobs, or the failed jobs."] = "all",
+    only: Annotated[Literal["all", "failed"], "Whether to run all jobs again, or only the failed ones."] = "all",
 ) -> AcceptedRun:
     """Run a workflow run again: all of its jobs, or those that failed and those that depend on them."""
     owner, name = parts_of(repo)

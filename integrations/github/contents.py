@@ -16,7 +16,7 @@ _PATH = "/repos/{owner}/{repo}/contents/{path}"
 _RAW = {"Accept": "application/vnd.github.raw+json"}
 _MAX_LISTED = 20
 
-FilePath = Annotated[str, "Its path in the repository, such as docs/index.md.", non_empty()]
+FilePath = Annotated[str, "The file's path in the repository, such as docs/index.md.", non_empty()]
 Branch = Annotated[str | None, "The branch; the default branch if none is given."]
 Message = Annotated[str, "The commit's message.", non_empty()]
 
@@ -25,15 +25,15 @@ class File(TypedDict):
     """A file. Its content is text, or base64 if it is not UTF-8; encoding says which."""
 
     path: str
-    sha: Annotated[str, "Replacing or deleting the file needs it."]
-    size: Annotated[int, "Bytes."]
+    sha: Annotated[str, "The file's sha, which is needed to replace or delete it."]
+    size: Annotated[int, "The size in bytes."]
     encoding: Annotated[Literal["utf-8", "base64"], "The encoding of the content."]
     content: str
     url: Annotated[str, "The URL of its page."]
 
 
 class Written(TypedDict):
-    """The result of a change of a file."""
+    """The result of changing a file."""
 
     path: str
     sha: Annotated[str, "The sha of the file; empty if it was deleted."]
@@ -48,7 +48,7 @@ def get_file(
     *,
     repo: RepoName,
     path: FilePath,
-    ref: Annotated[str | None, "A branch, a tag or a commit; the default branch if none is given."] = None,
+    ref: Annotated[str | None, "The branch, tag or commit to read; the default branch if none is given."] = None,
 ) -> File:
     """Get a file of a repository with its content."""
     segments, query = _segments(repo, path), {"ref": ref}
@@ -71,13 +71,13 @@ def put_file(
     *,
     repo: RepoName,
     path: FilePath,
-    content: Annotated[str, "The new content, as text or base64."],
+    content: Annotated[str, "The new content, in the given encoding."],
     message: Message,
-    sha: Annotated[str | None, "The sha of the file that is replaced, from get_file; none for a new file."] = None,
+    sha: Annotated[str | None, "The sha of the file to replace, from get_file; leave it out for a new file."] = None,
     branch: Branch = None,
-    encoding: Annotated[Literal["utf-8", "base64"], "The encoding of content."] = "utf-8",
+    encoding: Annotated[Literal["utf-8", "base64"], "How content is encoded: as plain text, or as base64."] = "utf-8",
 ) -> Written:
-    """Create or replace a file by a commit. An existing file is replaced only if its sha is given."""
+    """Create or replace a file with a commit. An existing file is replaced only if its sha is given."""
     encoded = content if encoding == "base64" else b64encode(content.encode()).decode()
     return _written(hub, "PUT", repo, path, {"message": message, "content": encoded, "sha": sha, "branch": branch})
 
@@ -93,7 +93,7 @@ def delete_file(
     sha: Annotated[str, "The file's sha, from get_file.", non_empty()],
     branch: Branch = None,
 ) -> Written:
-    """Delete a file by a commit."""
+    """Delete a file with a commit."""
     return _written(hub, "DELETE", repo, path, {"message": message, "sha": sha, "branch": branch})
 
 

@@ -50,12 +50,12 @@ def list_comments(
     *,
     repo: RepoName,
     number: IssueNumber,
-    since: Annotated[Time | None, "Only comments that changed since this time."] = None,
+    since: Annotated[Time | None, "Return only comments that changed since this time."] = None,
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,
 ) -> CommentPage:
-    """List the comments on an issue or a pull request, the oldest first; not those on lines of code."""
+    """List the comments on an issue or a pull request, the oldest first, without comments on lines of code."""
     owner, name = parts_of(repo)
     part = Page(limit, page, all)
     found, after = part.listed(hub.api, _ISSUE + "/comments", {"since": since}, owner=owner, repo=name, number=number)
@@ -64,7 +64,7 @@ def list_comments(
 
 @integration.writes
 def create_comment(
-    hub: Hub, /, *, repo: RepoName, number: IssueNumber, body: Annotated[str, "Markdown.", non_empty()]
+    hub: Hub, /, *, repo: RepoName, number: IssueNumber, body: Annotated[str, "The text, in Markdown.", non_empty()]
 ) -> Comment:
     """Comment on an issue or a pull request. GitHub notifies its followers."""
     owner, name = parts_of(repo)
@@ -79,7 +79,9 @@ def close_issue(
     *,
     repo: RepoName,
     number: IssueNumber,
-    reason: Annotated[Literal["completed", "not_planned"], "Why; not for pull requests."] = "completed",
+    reason: Annotated[
+        Literal["completed", "not_planned"], "Why an issue is closed; not used for pull requests."
+    ] = "completed",
 ) -> Issue:
     """Close an issue, or a pull request without merging it."""
     return _changed(hub, repo, number, {"state": "closed", "state_reason": reason})
@@ -98,7 +100,7 @@ def add_labels(
     *,
     repo: RepoName,
     number: IssueNumber,
-    labels: Annotated[list[str], "Names of labels; new ones are created.", non_empty()],
+    labels: Annotated[list[str], "The names of the labels; labels that do not exist are created.", non_empty()],
 ) -> Labels:
     """Add labels to an issue or a pull request; it keeps its other labels."""
     owner, name = parts_of(repo)
@@ -108,7 +110,7 @@ def add_labels(
 
 @integration.destroys
 def remove_label(
-    hub: Hub, /, *, repo: RepoName, number: IssueNumber, label: Annotated[str, "Its name.", non_empty()]
+    hub: Hub, /, *, repo: RepoName, number: IssueNumber, label: Annotated[str, "The label's name.", non_empty()]
 ) -> Labels:
     """Remove a label from an issue or a pull request."""
     owner, name = parts_of(repo)

@@ -21,8 +21,8 @@ class Commit(TypedDict):
     sha: str
     title: Annotated[str, "The first line of its message."]
     message: str
-    author: Annotated[str, "The author's login, or the name in the commit if GitHub does not know the user."]
-    date: Annotated[str, "When it was written."]
+    author: Annotated[str, "The author's login, or the name in the commit if GitHub knows no such user."]
+    date: Annotated[str, "The time when it was written, in ISO 8601."]
     url: Annotated[str, "The URL of its page."]
 
 
@@ -37,9 +37,9 @@ class Asset(TypedDict):
     """A file of a release."""
 
     name: str
-    size: Annotated[int, "Bytes."]
+    size: Annotated[int, "The size in bytes."]
     downloads: int
-    url: Annotated[str, "The URL to download it."]
+    url: Annotated[str, "The URL to download it from."]
 
 
 class Release(TypedDict):
@@ -54,7 +54,7 @@ class Release(TypedDict):
     url: Annotated[str, "The URL of its page."]
     assets: list[Asset]
     created_at: str
-    published_at: Annotated[str, "Empty for a draft."]
+    published_at: Annotated[str, "The time of publication, in ISO 8601; empty for a draft."]
 
 
 class ReleasePage(TypedDict):
@@ -70,11 +70,11 @@ def list_commits(
     /,
     *,
     repo: RepoName,
-    branch: Annotated[str | None, "Where to start: a branch, a tag or a commit; the default branch if none."] = None,
-    path: Annotated[str | None, "Only commits that touch this file or folder."] = None,
-    author: Annotated[str | None, "Only commits of this login or mail address."] = None,
-    since: Annotated[Time | None, "Only commits after this time."] = None,
-    before: Annotated[Time | None, "Only commits before this time."] = None,
+    branch: Annotated[str | None, "The branch, tag or commit to start at; the default branch if none is given."] = None,
+    path: Annotated[str | None, "Return only commits that touch this file or folder."] = None,
+    author: Annotated[str | None, "Return only commits by this login or email address."] = None,
+    since: Annotated[Time | None, "Return only commits after this time."] = None,
+    before: Annotated[Time | None, "Return only commits before this time."] = None,
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,

@@ -21,12 +21,12 @@ class Issue(TypedDict):
     number: int
     title: str
     body: str
-    state: Annotated[Literal["open", "closed"], "Open, or closed."]
-    state_reason: Annotated[str, "Such as completed, not_planned or reopened."]
+    state: Annotated[Literal["open", "closed"], "Whether it is open or closed."]
+    state_reason: Annotated[str, "Why it has its state, such as completed, not_planned or reopened."]
     author: Annotated[str, "The login of the user who opened it; empty if the user was deleted."]
-    assignees: Annotated[list[str], "Logins."]
-    labels: Annotated[list[str], "Names."]
-    milestone: Annotated[str, "Its title."]
+    assignees: Annotated[list[str], "The logins of the assigned users."]
+    labels: Annotated[list[str], "The names of its labels."]
+    milestone: Annotated[str, "The title of its milestone."]
     comments: int
     is_pull_request: bool
     url: Annotated[str, "The URL of its page."]
@@ -48,14 +48,14 @@ def list_issues(
     /,
     *,
     repo: RepoName,
-    state: Annotated[Literal["open", "closed", "all"], "Only issues in this state."] = "open",
-    labels: Annotated[list[str] | None, "Only issues with all of these labels."] = None,
+    state: Annotated[Literal["open", "closed", "all"], "Return only issues in this state."] = "open",
+    labels: Annotated[list[str] | None, "Return only issues with all of these labels."] = None,
     assignee: Annotated[
-        str | None, 'Only issues assigned to this user; "none" for unassigned ones, "*" for assigned ones.'
+        str | None, 'Return only issues assigned to this login; "none" for unassigned issues, "*" for assigned issues.'
     ] = None,
-    author: Annotated[Login | None, "Only issues that this user opened."] = None,
-    since: Annotated[Time | None, "Only issues that changed since this time."] = None,
-    pull_requests: Annotated[bool, "Whether to list pull requests too, which are issues to GitHub."] = False,
+    author: Annotated[Login | None, "Return only issues that this user opened."] = None,
+    since: Annotated[Time | None, "Return only issues that changed since this time."] = None,
+    pull_requests: Annotated[bool, "Whether to return pull requests too, which GitHub counts as issues."] = False,
     sort: Annotated[Literal["created", "updated", "comments"], "What to sort by."] = "created",
     direction: Annotated[Literal["asc", "desc"], "The order: ascending or descending."] = "desc",
     limit: Limit = 30,
@@ -101,11 +101,13 @@ def create_issue(
     /,
     *,
     repo: RepoName,
-    title: Annotated[str, "One line.", non_empty()],
-    body: Annotated[str | None, "Markdown."] = None,
-    labels: Annotated[list[str] | None, "Names of labels; silently dropped if the token may not set labels."] = None,
+    title: Annotated[str, "The title, on one line.", non_empty()],
+    body: Annotated[str | None, "The description, in Markdown."] = None,
+    labels: Annotated[
+        list[str] | None, "The names of its labels; GitHub ignores them if the token may not set labels."
+    ] = None,
     assignees: Annotated[
-        list[str] | None, "Logins of the assignees; silently dropped if the token may not set them."
+        list[str] | None, "The logins of the users to assign; GitHub ignores them if the token may not assign users."
     ] = None,
 ) -> Issue:
     """Open an issue. GitHub notifies those who watch the repository."""

@@ -14,9 +14,9 @@ LARGEST_PAGE = 100
 MOST_FOUND = 1000
 """The largest number of results of a search (https://docs.github.com/en/rest/search/search)."""
 
-Limit = Annotated[int, "How many to return a page.", between(1, LARGEST_PAGE)]
-Number = Annotated[int, "Which page: the next_page of the previous one.", between(1, 100_000)]
-All = Annotated[bool, "Return the items of all pages at once; limit and page are then not used."]
+Limit = Annotated[int, "The number of items on a page.", between(1, LARGEST_PAGE)]
+Number = Annotated[int, "The number of the page to return: next_page of the previous result.", between(1, 100_000)]
+All = Annotated[bool, "Whether to return the items of all pages at once; limit and page are then ignored."]
 
 
 class Found(NamedTuple):

@@ -22,14 +22,14 @@ class PullRequest(TypedDict):
     number: int
     title: str
     body: str
-    state: Annotated[Literal["open", "closed"], "Open, or closed."]
+    state: Annotated[Literal["open", "closed"], "Whether it is open or closed; a merged one is closed."]
     draft: bool
     merged: bool
-    mergeable: Annotated[bool | None, "Nil in a list, and until GitHub has computed it."]
+    mergeable: Annotated[bool | None, "Whether it can be merged; nil in a list, and until GitHub knows."]
     author: Annotated[str, "The login of the user who opened it."]
-    assignees: Annotated[list[str], "Logins."]
-    reviewers: Annotated[list[str], "Logins of the requested reviewers."]
-    labels: Annotated[list[str], "Names."]
+    assignees: Annotated[list[str], "The logins of the assigned users."]
+    reviewers: Annotated[list[str], "The logins of the requested reviewers."]
+    labels: Annotated[list[str], "The names of its labels."]
     head: Annotated[str, "The branch with the changes."]
     head_repo: Annotated[str, "The repository of the branch with the changes, as owner/name; empty if it was deleted."]
     head_sha: str
@@ -38,7 +38,7 @@ class PullRequest(TypedDict):
     changed_files: int
     additions: int
     deletions: int
-    url: Annotated[str, "Where people look at it."]
+    url: Annotated[str, "The URL of its web page."]
     created_at: str
     updated_at: str
     closed_at: str
@@ -56,7 +56,7 @@ class Merged(TypedDict):
     """The result of merging."""
 
     merged: bool
-    sha: Annotated[str, "The commit on the base branch."]
+    sha: Annotated[str, "The sha of the new commit on the base branch."]
     message: str
 
 
@@ -64,11 +64,11 @@ class ChangedFile(TypedDict):
     """A file that a pull request changes."""
 
     path: str
-    status: Annotated[str, "Such as added, modified, removed or renamed."]
+    status: Annotated[str, "What happened to it, such as added, modified, removed or renamed."]
     additions: int
     deletions: int
     previous_path: Annotated[str, "Its path before it was renamed."]
-    patch: Annotated[str, "The changed lines; empty for binary and very large files."]
+    patch: Annotated[str, "Its changes as a diff; empty for binary and very large files."]
 
 
 class ChangedFilePage(TypedDict):
@@ -83,7 +83,7 @@ class Review(TypedDict):
 
     id: int
     author: str
-    state: Annotated[str, "Such as APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED."]
+    state: Annotated[str, "The verdict, such as APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED."]
     body: str
     url: str
     submitted_at: str
@@ -102,9 +102,9 @@ def list_pull_requests(
     /,
     *,
     repo: RepoName,
-    state: Annotated[Literal["open", "closed", "all"], "Only pull requests in this state."] = "open",
-    base: Annotated[str | None, "Only pull requests for this branch."] = None,
-    head: Annotated[str | None, "Only pull requests from this branch, as owner:branch."] = None,
+    state: Annotated[Literal["open", "closed", "all"], "Return only pull requests in this state."] = "open",
+    base: Annotated[str | None, "Return only pull requests for this branch."] = None,
+    head: Annotated[str | None, "Return only pull requests from this branch, as owner:branch."] = None,
     sort: Annotated[Literal["created", "updated", "popularity", "long-running"], "What to sort by."] = "created",
     direction: Annotated[Literal["asc", "desc"], "The order: ascending or descending."] = "desc",
     limit: Limit = 30,
@@ -131,10 +131,10 @@ def create_pull_request(
     /,
     *,
     repo: RepoName,
-    title: Annotated[str, "One line.", non_empty()],
-    head: Annotated[str, "The branch with the changes; owner:branch from a fork.", non_empty()],
+    title: Annotated[str, "The title, on one line.", non_empty()],
+    head: Annotated[str, "The branch with the changes; for a fork's branch, owner:branch.", non_empty()],
     base: Annotated[str, "The branch that the changes are for.", non_empty()],
-    body: Annotated[str | None, "Markdown."] = None,
+    body: Annotated[str | None, "The description, in Markdown."] = None,
     draft: Annotated[bool, "Whether it is a draft, which cannot be merged yet."] = False,
 ) -> PullRequest:
     """Open a pull request. GitHub notifies those who watch the repository."""
@@ -151,10 +151,10 @@ def merge_pull_request(
     *,
     repo: RepoName,
     number: IssueNumber,
-    method: Annotated[Literal["merge", "squash", "rebase"], "How to merge."] = "merge",
-    title: Annotated[str | None, "First line of the commit's message; GitHub makes one up if none is given."] = None,
+    method: Annotated[Literal["merge", "squash", "rebase"], "How to combine the commits."] = "merge",
+    title: Annotated[str | None, "The first line of the commit's message; GitHub writes it if none is given."] = None,
     message: Annotated[str | None, "The rest of the commit's message."] = None,
-    sha: Annotated[str | None, "Merge only if this is still the head."] = None,
+    sha: Annotated[str | None, "Merge only if this sha is still the newest commit of the branch."] = None,
 ) -> Merged:
     """Merge a pull request. The error has status 405 if it cannot be merged, and 409 if its head has changed."""
     owner, name = parts_of(repo)

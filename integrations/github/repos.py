@@ -14,13 +14,13 @@ from .wire import Thing, number, text, texts, thing_of
 class Repo(TypedDict):
     """A repository. Texts are never nil: a missing text is ``""``."""
 
-    name: Annotated[str, "As owner/name."]
+    name: Annotated[str, "The full name, as owner/name."]
     owner: str
     description: str
     homepage: str
     url: Annotated[str, "The URL of its page."]
     language: str
-    license: Annotated[str, "Its SPDX id, such as MIT."]
+    license: Annotated[str, "The SPDX id of its license, such as MIT."]
     topics: list[str]
     default_branch: str
     private: bool
@@ -28,7 +28,7 @@ class Repo(TypedDict):
     archived: bool
     stars: int
     forks: int
-    open_issues: Annotated[int, "This includes open pull requests."]
+    open_issues: Annotated[int, "The number of open issues and open pull requests."]
     created_at: str
     updated_at: str
     pushed_at: str
@@ -62,10 +62,10 @@ def list_repos(
     hub: Hub,
     /,
     *,
-    owner: Annotated[Login | None, "A user or an organisation; the token's own user if none is given."] = None,
+    owner: Annotated[Login | None, "The login of a user or an organisation; the token's user if none is given."] = None,
     sort: Annotated[Literal["created", "updated", "pushed", "full_name"], "What to sort by."] = "full_name",
     direction: Annotated[
-        Literal["asc", "desc"] | None, "Ascending (the default for names), or descending (for times)."
+        Literal["asc", "desc"] | None, "The order: ascending (the default for full_name) or descending (for times)."
     ] = None,
     limit: Limit = 30,
     page: Number = 1,
@@ -83,9 +83,9 @@ def search_repos(
     hub: Hub,
     /,
     *,
-    query: Annotated[str, 'Words and qualifiers (e.g., "sandbox language:lua stars:>100 org:octo").'],
+    query: Annotated[str, 'The words and qualifiers to search for (e.g., "sandbox language:lua stars:>100 org:octo").'],
     sort: Annotated[
-        Literal["stars", "forks", "updated"] | None, "What to sort by; the best match, if not given."
+        Literal["stars", "forks", "updated"] | None, "What to sort by; the best matches come first if none is given."
     ] = None,
     order: Annotated[Literal["asc", "desc"], "The order: ascending or descending."] = "desc",
     limit: Limit = 30,

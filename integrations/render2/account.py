@@ -14,7 +14,7 @@ from .render import Render
 class Account:
     """One Render API key."""
 
-    api_key: Annotated[Secret, "From Account Settings, API Keys."]
+    api_key: Annotated[Secret, "An API key from Account Settings, API Keys."]
     owner_id: Annotated[str | None, "The workspace for new services, if the key can access several."] = None
     base_url: Annotated[str, "The URL of the API."] = "https://api.render.com/v1"
 

@@ -44,13 +44,13 @@ def update_service(
     /,
     *,
     service_id: ServiceId,
-    name: Annotated[str | None, "New name.", non_empty()] = None,
+    name: Annotated[str | None, "The new name.", non_empty()] = None,
     repo: Annotated[
-        str | None, "Git repository URL; on a service that runs an image, give runtime too.", non_empty()
+        str | None, "The URL of the Git repository; for a service that runs an image, give runtime too.", non_empty()
     ] = None,
     branch: Branch = None,
-    plan: Annotated[str | None, "Plan to change to."] = None,
-    runtime: Annotated[Runtime | None, "Runtime to change to; image if image is given."] = None,
+    plan: Annotated[str | None, "The new plan."] = None,
+    runtime: Annotated[Runtime | None, "The new runtime; it becomes image if image is given."] = None,
     build_command: BuildCommand = None,
     start_command: StartCommand = None,
     image: Image = None,

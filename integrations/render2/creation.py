@@ -56,11 +56,11 @@ def create_service(
     render: Render,
     /,
     *,
-    type: Annotated[ServiceType, "Service type."],
-    name: Annotated[str, "Name for the service, unique in its workspace.", non_empty()],
+    type: Annotated[ServiceType, "The type of the service."],
+    name: Annotated[str, "The service's name, unique in its workspace.", non_empty()],
     repo: Annotated[
         str | None,
-        'Git repository URL (e.g., "https://github.com/user/repo"); left out with image.',
+        'The URL of the Git repository (e.g., "https://github.com/user/repo"); not with image.',
         non_empty(),
         unless("image"),
     ],
@@ -69,7 +69,7 @@ def create_service(
     plan: Annotated[
         str | None, 'Plan: "starter", if none is given, "standard", "pro", "pro_plus"; "free" for web services.'
     ] = None,
-    runtime: Annotated[Runtime | None, "Runtime; inferred from the commands if none is given."] = None,
+    runtime: Annotated[Runtime | None, "The runtime; inferred from the commands if none is given."] = None,
     build_command: BuildCommand = None,
     start_command: StartCommand = None,
     env_vars: Variables = None,
@@ -85,7 +85,7 @@ def create_service(
     auto_deploy_trigger: AutoDeployTrigger = None,
     health_check_path: HealthCheckPath = None,
     pre_deploy_command: PreDeployCommand = None,
-    num_instances: Annotated[int | None, "How many instances to run.", between(1, 100)] = None,
+    num_instances: Annotated[int | None, "The number of instances to run.", between(1, 100)] = None,
     autoscaling: Annotated[
         Autoscaling | None,
         "Scaling by load: { min = 1, max = 3, criteria = { cpu = { percentage = 60 } } }, or by memory, or both.",
@@ -106,7 +106,7 @@ def create_service(
         list[Route] | None,
         'Redirects and rewrites of a static site: { { type = "redirect", source = "/a", destination = "/b" } }.',
     ] = None,
-    secret_files: Annotated[dict[str, str] | None, "Secret files: contents by file name."] = None,
+    secret_files: Annotated[dict[str, str] | None, "The secret files: a table of contents by file name."] = None,
     environment_id: EnvironmentIdOfNew = None,
     owner_id: OwnerId = None,
 ) -> CreatedService:

@@ -94,7 +94,9 @@ def list_deploys(
     limit: Limit = 20,
     cursor: Cursor = None,
     status: Annotated[
-        DeployStatus | list[DeployStatus] | None, "Only deploys with these statuses: one, or a list.", non_empty()
+        DeployStatus | list[DeployStatus] | None,
+        "Return only deploys with these statuses: one, or a list.",
+        non_empty(),
     ] = None,
     created_before: CreatedBefore = None,
     created_after: CreatedAfter = None,
@@ -139,9 +141,11 @@ def trigger_deploy(
     /,
     *,
     service_id: ServiceId,
-    commit_id: Annotated[str | None, "Commit to deploy, instead of the branch's newest.", non_empty()] = None,
+    commit_id: Annotated[
+        str | None, "The sha of the commit to deploy, instead of the branch's newest.", non_empty()
+    ] = None,
     image_url: Annotated[
-        str | None, "Image to deploy: another tag or digest of the service's own image.", non_empty()
+        str | None, "The image to deploy: another tag or digest of the service's own image.", non_empty()
     ] = None,
     clear_cache: Annotated[bool, "Whether to build without the build cache."] = False,
     deploy_only: Annotated[bool, "Whether to deploy the last build again, without a new build."] = False,

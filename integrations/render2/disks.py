@@ -84,10 +84,11 @@ def list_disks(
     limit: Limit = 20,
     cursor: Cursor = None,
     service_id: Annotated[
-        ServiceId | Annotated[list[ServiceId], non_empty()] | None, "Only disks of these services: one, or a list."
+        ServiceId | Annotated[list[ServiceId], non_empty()] | None,
+        "Return only disks of these services: one, or a list.",
     ] = None,
     disk_id: Annotated[
-        DiskId | Annotated[list[DiskId], non_empty()] | None, "Only these disks: one, or a list."
+        DiskId | Annotated[list[DiskId], non_empty()] | None, "Return only the disks with these ids: one, or a list."
     ] = None,
     name: Names = None,
     owner_id: Workspaces = None,
@@ -124,9 +125,9 @@ def add_disk(
     /,
     *,
     service_id: ServiceId,
-    name: Annotated[str, "Name for the disk.", non_empty()],
-    mount_path: Annotated[str, 'Folder where the service finds it, such as "/var/data".', non_empty()],
-    size_gb: Annotated[int, "Size in GB.", between(1, 16384)],
+    name: Annotated[str, "The disk's name.", non_empty()],
+    mount_path: Annotated[str, 'The folder at which the service sees it, such as "/var/data".', non_empty()],
+    size_gb: Annotated[int, "The size in GB.", between(1, 16384)],
 ) -> OneDisk:
     """Add a persistent disk to a service, from its next deploy on; not for cron jobs and static sites."""
     body = {"serviceId": service_id, "name": name, "mountPath": mount_path, "sizeGB": size_gb}
@@ -139,9 +140,9 @@ def update_disk(
     /,
     *,
     disk_id: DiskId,
-    name: Annotated[str | None, "New name.", non_empty()] = None,
-    mount_path: Annotated[str | None, "New folder where the service finds it.", non_empty()] = None,
-    size_gb: Annotated[int | None, "New size in GB; a disk can grow but not shrink.", between(1, 16384)] = None,
+    name: Annotated[str | None, "The new name.", non_empty()] = None,
+    mount_path: Annotated[str | None, "The new folder at which the service sees it.", non_empty()] = None,
+    size_gb: Annotated[int | None, "The new size in GB; a disk can grow but not shrink.", between(1, 16384)] = None,
 ) -> OneDisk:
     """Change a persistent disk; settings that are not given stay as they are."""
     body = renamed({"name": name, "mount_path": mount_path, "size_gb": size_gb}, _FIELDS)
@@ -172,7 +173,9 @@ def restore_disk_snapshot(
     disk_id: DiskId,
     snapshot_key: Annotated[str, "The snapshot's key, from list_disk_snapshots.", non_empty()],
     instance_id: Annotated[
-        str | None, "The instance of the snapshot, if it has one.", matching(r"[A-Za-z0-9-]+", "srv-cabc12345678-abcde")
+        str | None,
+        "The id of the snapshot's instance, if it has one.",
+        matching(r"[A-Za-z0-9-]+", "srv-cabc12345678-abcde"),
     ] = None,
 ) -> OneDisk:
     """Restore a disk from a snapshot: data that was written since then is lost. The service may be deployed again."""

@@ -69,8 +69,10 @@ def list_custom_domains(
     limit: Limit = 20,
     cursor: Cursor = None,
     name: Names = None,
-    domain_type: Annotated[Literal["apex", "subdomain"] | None, "Only domains of this type."] = None,
-    verification_status: Annotated[Literal["verified", "unverified"] | None, "Only domains with this status."] = None,
+    domain_type: Annotated[Literal["apex", "subdomain"] | None, "Return only domains of this type."] = None,
+    verification_status: Annotated[
+        Literal["verified", "unverified"] | None, "Return only domains with this status."
+    ] = None,
     created_before: CreatedBefore = None,
     created_after: CreatedAfter = None,
     all: All = False,

@@ -137,12 +137,12 @@ def create_env_group(
     render: Render,
     /,
     *,
-    name: Annotated[str, "Name for the group.", non_empty()],
+    name: Annotated[str, "The group's name.", non_empty()],
     env_vars: Annotated[
         dict[str, VariableValue] | None, "Its variables; { generate = true } as a value lets Render generate it."
     ] = None,
-    secret_files: Annotated[dict[str, str] | None, "Its secret files: contents by file name."] = None,
-    service_ids: Annotated[list[ServiceId] | None, "The services to link it to."] = None,
+    secret_files: Annotated[dict[str, str] | None, "Its secret files: a table of contents by file name."] = None,
+    service_ids: Annotated[list[ServiceId] | None, "The ids of the services to link it to."] = None,
     environment_id: EnvironmentIdOfNew = None,
     owner_id: OwnerId = None,
 ) -> OneEnvGroup:
@@ -161,7 +161,7 @@ def create_env_group(
 
 @integration.writes
 def update_env_group(
-    render: Render, /, *, env_group_id: EnvGroupId, name: Annotated[str, "New name.", non_empty()]
+    render: Render, /, *, env_group_id: EnvGroupId, name: Annotated[str, "The new name.", non_empty()]
 ) -> OneEnvGroup:
     """Rename an environment group; other functions change its variables and files."""
     return _one(render.api.patch(_GROUP, json={"name": name}, env_group_id=env_group_id))
@@ -201,7 +201,7 @@ def set_env_group_var(
     env_group_id: EnvGroupId,
     key: VariableKey,
     value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
-    generate: Annotated[bool, "Whether Render generates the value, instead of value."] = False,
+    generate: Annotated[bool, "Whether Render generates the value; value is then left out."] = False,
 ) -> OneEnvGroup:
     """Set one variable of an environment group, new or existing; the others stay as they are."""
     if (value is None) != generate:

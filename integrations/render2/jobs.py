@@ -77,7 +77,7 @@ def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = None,
     status: Annotated[
-        JobStatus | list[JobStatus] | None, "Only jobs with these statuses: one, or a list.", non_empty()
+        JobStatus | list[JobStatus] | None, "Return only jobs with these statuses: one, or a list.", non_empty()
     ] = None,
     created_before: CreatedBefore = None,
     created_after: CreatedAfter = None,
@@ -113,9 +113,11 @@ def create_job(
     /,
     *,
     service_id: ServiceId,
-    start_command: Annotated[str, "Shell command to run.", non_empty()],
+    start_command: Annotated[str, "The shell command to run.", non_empty()],
     plan_id: Annotated[
-        str | None, "Plan to run it on, instead of the service's.", matching(r"[A-Za-z0-9-]+", "plan-srv-004")
+        str | None,
+        "The id of the plan to run it on, instead of the service's plan.",
+        matching(r"[A-Za-z0-9-]+", "plan-srv-004"),
     ] = None,
 ) -> OneJob:
     """Run a command once, with the latest build and the environment of a service."""

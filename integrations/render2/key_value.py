@@ -84,7 +84,7 @@ def create_key_value(
     render: Render,
     /,
     *,
-    name: Annotated[str, "Name for the instance.", non_empty()],
+    name: Annotated[str, "The instance's name.", non_empty()],
     plan: Annotated[str, 'Plan: "free", "starter", "standard", "pro", "pro_plus".'],
     region: Annotated[
         str | None, 'Region: "oregon", if none is given, "ohio", "virginia", "frankfurt", "singapore".'
@@ -113,8 +113,8 @@ def update_key_value(
     /,
     *,
     key_value_id: KeyValueId,
-    name: Annotated[str | None, "New name.", non_empty()] = None,
-    plan: Annotated[str | None, "New plan."] = None,
+    name: Annotated[str | None, "The new name.", non_empty()] = None,
+    plan: Annotated[str | None, "The new plan."] = None,
     maxmemory_policy: MaxmemoryPolicy = None,
     ip_allow_list: AllowList = None,
 ) -> OneKeyValue:

@@ -55,9 +55,9 @@ def scale_service(
     /,
     *,
     service_id: ServiceId,
-    num_instances: Annotated[int, "How many instances to run.", between(1, 100)],
+    num_instances: Annotated[int, "The number of instances to run.", between(1, 100)],
 ) -> Accepted:
-    """Set how many instances of a service run; has no effect while autoscaling is on."""
+    """Set how many instances of a service run. It has no effect while autoscaling is on."""
     return _ordered(render, service_id, "scale", {"numInstances": num_instances})
 
 

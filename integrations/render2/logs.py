@@ -63,25 +63,41 @@ def list_logs(
     *,
     resource_id: Annotated[
         ResourceId | Annotated[list[ResourceId], non_empty()],
-        "The service, job or database whose logs to list, or a list of them.",
+        "The id of the service, job or database whose logs to list, or a list of ids.",
     ],
-    start_time: Annotated[Time | None, "Only from this time on (default: an hour before the end)."] = None,
-    end_time: Annotated[Time | None, "Only until this time (default: now)."] = None,
-    direction: Annotated[Literal["backward", "forward"], "Newest or oldest first."] = "backward",
-    level: Annotated[str | list[str] | None, "Only these levels, such as error: one, or a list.", non_empty()] = None,
+    start_time: Annotated[Time | None, "Return entries from this time on (default: an hour before the end)."] = None,
+    end_time: Annotated[Time | None, "Return entries up to this time (default: now)."] = None,
+    direction: Annotated[
+        Literal["backward", "forward"], "The order: backward (newest first) or forward (oldest first)."
+    ] = "backward",
+    level: Annotated[
+        str | list[str] | None, "Return only entries of these levels, such as error: one, or a list.", non_empty()
+    ] = None,
     type: Annotated[
-        str | list[str] | None, "Only these types: app, request, build; one, or a list.", non_empty()
+        str | list[str] | None, "Return only entries of these types (app, request, build): one, or a list.", non_empty()
     ] = None,
-    text: Annotated[str | list[str] | None, "Only messages with this text; * and /regex/ work.", non_empty()] = None,
-    instance: Annotated[str | list[str] | None, "Only these instances: one, or a list.", non_empty()] = None,
-    host: Annotated[str | list[str] | None, "Only requests to these hosts: one, or a list.", non_empty()] = None,
-    method: Annotated[str | list[str] | None, "Only requests with these methods: one, or a list.", non_empty()] = None,
-    path: Annotated[str | list[str] | None, "Only requests of these paths: one, or a list.", non_empty()] = None,
+    text: Annotated[
+        str | list[str] | None, "Return only messages with this text, which may contain * or be a /regex/.", non_empty()
+    ] = None,
+    instance: Annotated[
+        str | list[str] | None, "Return only entries of these instances: one, or a list.", non_empty()
+    ] = None,
+    host: Annotated[str | list[str] | None, "Return only requests to these hosts: one, or a list.", non_empty()] = None,
+    method: Annotated[
+        str | list[str] | None, "Return only requests with these methods: one, or a list.", non_empty()
+    ] = None,
+    path: Annotated[
+        str | list[str] | None, "Return only requests for these paths: one, or a list.", non_empty()
+    ] = None,
     status_code: Annotated[
-        str | list[str] | None, 'Only requests with these statuses, such as "5*": one, or a list.', non_empty()
+        str | list[str] | None, 'Return only requests with these statuses, such as "5*": one, or a list.', non_empty()
     ] = None,
-    task: Annotated[str | list[str] | None, "Only these workflow tasks: one, or a list.", non_empty()] = None,
-    task_run: Annotated[str | list[str] | None, "Only these runs of tasks: one, or a list.", non_empty()] = None,
+    task: Annotated[
+        str | list[str] | None, "Return only entries of these workflow tasks: one, or a list.", non_empty()
+    ] = None,
+    task_run: Annotated[
+        str | list[str] | None, "Return only entries of these task runs: one, or a list.", non_empty()
+    ] = None,
     limit: Limit = 20,
     owner_id: OwnerId = None,
 ) -> LogPage:
@@ -124,9 +140,9 @@ def list_events(
     /,
     *,
     service_id: ServiceId,
-    type: Annotated[str | None, "Only this type, such as deploy_ended or server_failed."] = None,
-    start_time: Annotated[Time | None, "Only from this time on (default: an hour ago)."] = None,
-    end_time: Annotated[Time | None, "Only until this time (default: now)."] = None,
+    type: Annotated[str | None, "Return only events of this type, such as deploy_ended or server_failed."] = None,
+    start_time: Annotated[Time | None, "Return events from this time on (default: an hour ago)."] = None,
+    end_time: Annotated[Time | None, "Return events up to this time (default: now)."] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
     all: All = False,

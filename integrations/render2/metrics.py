@@ -79,24 +79,24 @@ def get_metrics(
     metric: Annotated[Metric, "The metric to get."],
     resource_id: Annotated[
         ResourceId | Annotated[list[ResourceId], non_empty()],
-        "The service, database or Key Value instance, or a list of them.",
+        "The id of a service, database or Key Value instance, or a list of ids.",
     ],
-    start_time: Annotated[Time | None, "Only from this time on (default: an hour before the end)."] = None,
-    end_time: Annotated[Time | None, "Only until this time (default: now)."] = None,
+    start_time: Annotated[Time | None, "Return values from this time on (default: an hour before the end)."] = None,
+    end_time: Annotated[Time | None, "Return values up to this time (default: now)."] = None,
     resolution: Annotated[
-        int | None, "Seconds from one value to the next; Render's default is 60.", between(30, 86400)
+        int | None, "The seconds from one value to the next; Render's default is 60.", between(30, 86400)
     ] = None,
-    instance: Annotated[_WORDS, "Only these instances; for CPU and memory."] = None,
+    instance: Annotated[_WORDS, "Return only the values of these instances; for CPU and memory."] = None,
     aggregate: Annotated[
         Literal["avg", "max", "min"] | None, "Combine all instances into one series in this way; for cpu."
     ] = None,
-    host: Annotated[_WORDS, "Only requests to these hosts; for http_requests and http_latency."] = None,
-    path: Annotated[_WORDS, "Only requests of these paths; for http_requests and http_latency."] = None,
+    host: Annotated[_WORDS, "Count only requests to these hosts; for http_requests and http_latency."] = None,
+    path: Annotated[_WORDS, "Count only requests for these paths; for http_requests and http_latency."] = None,
     aggregate_by: Annotated[
         Literal["status_code", "host"] | None, "The label by which to split the series; for http_requests."
     ] = None,
     quantile: Annotated[
-        float | list[float] | None, "Which quantile, such as 0.95, or a list; for http_latency."
+        float | list[float] | None, "The quantile, such as 0.95, or a list of quantiles; for http_latency."
     ] = None,
 ) -> Metrics:
     """Get a metric of services or data stores over time: CPU, memory, requests, latency, connections and so on.

@@ -64,7 +64,7 @@ def list_owners(
     cursor: Cursor = None,
     name: Names = None,
     email: Annotated[
-        str | list[str] | None, "Only workspaces with these addresses: one, or a list.", non_empty()
+        str | list[str] | None, "Return only workspaces with these email addresses: one, or a list.", non_empty()
     ] = None,
     all: All = False,
 ) -> OwnerPage:

@@ -10,9 +10,9 @@ from .wire import Thing, page_of
 
 LARGEST_PAGE = 100
 
-Limit = Annotated[int, "How many to return a page.", between(1, LARGEST_PAGE)]
-Cursor = Annotated[str | None, "Where the previous page ended: the cursor that it returned."]
-All = Annotated[bool, "Return the items of all pages at once; limit is then not used."]
+Limit = Annotated[int, "The number of items on a page.", between(1, LARGEST_PAGE)]
+Cursor = Annotated[str | None, "The cursor that the previous page returned; the next page starts there."]
+All = Annotated[bool, "Whether to return the items of all pages at once; limit is then ignored."]
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,19 @@ _TIME_OF_DAY = rf"{_HOUR_AND_MINUTE}(:[0-5]\d(\.\d+)?)?"
 
 ServiceId = Annotated[str, "The service's id; a cron job's starts with crn-.", matching(_ID, "srv-cabc12345678")]
 OptionalServiceId = Annotated[
-    str | None, "The service it belongs to; saves a search for it.", matching(_ID, "srv-cabc12345678")
+    str | None, "The id of the deploy's service, if known; it saves a search.", matching(_ID, "srv-cabc12345678")
 ]
 DeployId = Annotated[str, "The deploy's id.", matching(_ID, "dep-cabc12345678")]
 JobId = Annotated[str, "The job's id.", matching(_ID, "job-cabc12345678")]
 OwnerId = Annotated[
     str | None,
-    "The workspace; needed if the key can access several and the account names none.",
+    "The workspace's id; needed if the key can access several and the account names none.",
     matching(_ID, "tea-cabc12345678"),
 ]
 ResourceId = Annotated[str, matching(_ID, "srv-cabc12345678")]
-EnvironmentIdOfNew = Annotated[str | None, "Project environment to put it in.", matching(_ID, "evm-cabc12345678")]
+EnvironmentIdOfNew = Annotated[
+    str | None, "The id of the project environment to put it in.", matching(_ID, "evm-cabc12345678")
+]
 PostgresId = Annotated[str, "The database's id.", matching(_ID, "dpg-cabc12345678")]
 KeyValueId = Annotated[str, "The Key Value instance's id.", matching(_ID, "red-cabc12345678")]
 ProjectId = Annotated[str, "The project's id.", matching(_ID, "prj-cabc12345678")]
@@ -37,21 +39,21 @@ FileName = Annotated[str, "The secret file's name.", matching(VARIABLE_KEY, "con
 Domain = Annotated[str, "The domain's name or id.", matching(r"[A-Za-z0-9.*_-]+", "www.example.com")]
 VariableKey = Annotated[str, "The variable's name.", matching(VARIABLE_KEY, "DATABASE_URL")]
 Time = Annotated[str, matching(f"{_DAY}T{_TIME_OF_DAY}(Z|[+-]{_HOUR_AND_MINUTE})", "2026-01-31T12:00:00Z")]
-Names = Annotated[str | list[str] | None, "Only items with these names: one, or a list.", non_empty()]
-Regions = Annotated[str | list[str] | None, "Only items in these regions: one, or a list.", non_empty()]
-Workspaces = Annotated[str | list[str] | None, "Only items of these workspaces: one, or a list.", non_empty()]
+Names = Annotated[str | list[str] | None, "Return only items with these names: one, or a list.", non_empty()]
+Regions = Annotated[str | list[str] | None, "Return only items in these regions: one, or a list.", non_empty()]
+Workspaces = Annotated[str | list[str] | None, "Return only items of these workspaces: one, or a list.", non_empty()]
 Environments = Annotated[
-    str | list[str] | None, "Only items of these project environments: one, or a list.", non_empty()
+    str | list[str] | None, "Return only items of these project environments: one, or a list.", non_empty()
 ]
-Suspended = Annotated[bool | None, "True for only suspended items, false for only the others."]
-CreatedBefore = Annotated[Time | None, "Only items created before this time."]
-CreatedAfter = Annotated[Time | None, "Only items created after this time."]
-UpdatedBefore = Annotated[Time | None, "Only items updated before this time."]
-UpdatedAfter = Annotated[Time | None, "Only items updated after this time."]
-StartedBefore = Annotated[Time | None, "Only items started before this time."]
-StartedAfter = Annotated[Time | None, "Only items started after this time."]
-FinishedBefore = Annotated[Time | None, "Only items finished before this time."]
-FinishedAfter = Annotated[Time | None, "Only items finished after this time."]
+Suspended = Annotated[bool | None, "True returns only suspended items, false only items that are not suspended."]
+CreatedBefore = Annotated[Time | None, "Return only items created before this time."]
+CreatedAfter = Annotated[Time | None, "Return only items created after this time."]
+UpdatedBefore = Annotated[Time | None, "Return only items updated before this time."]
+UpdatedAfter = Annotated[Time | None, "Return only items updated after this time."]
+StartedBefore = Annotated[Time | None, "Return only items started before this time."]
+StartedAfter = Annotated[Time | None, "Return only items started after this time."]
+FinishedBefore = Annotated[Time | None, "Return only items finished before this time."]
+FinishedAfter = Annotated[Time | None, "Return only items finished after this time."]
 
 
 SUSPENSION: Mapping[bool | None, str | None] = {None: None, True: "suspended", False: "not_suspended"}

@@ -67,13 +67,11 @@ class DeletedPostgres(TypedDict):
 
 
 DiskSize = Annotated[
-    int | None, "Size of the disk in GB: 1 or a multiple of 5. It can grow but not shrink.", between(1, 16384)
+    int | None, "The size of the disk in GB: 1 or a multiple of 5. It can grow but not shrink.", between(1, 16384)
 ]
 DiskAutoscaling = Annotated[bool | None, "Whether the disk grows by itself when it is nearly full."]
 HighAvailability = Annotated[bool | None, "Whether a standby takes over when the database fails; for larger plans."]
-Overrides = Annotated[
-    dict[str, str] | None, 'Parameters of the server instead of Render\'s: { max_connections = "200" }.'
-]
+Overrides = Annotated[dict[str, str] | None, 'Server parameters that replace Render\'s: { max_connections = "200" }.']
 AllowList = Annotated[
     list[AllowedRange] | None,
     'Who may connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for nobody.',
@@ -81,7 +79,7 @@ AllowList = Annotated[
 Replicas = Annotated[
     list[ReplicaSettings] | None, 'All read replicas that it will have: { { name = "reports" } }; others are deleted.'
 ]
-DatadogKey = Annotated[str | None, "Credential for Datadog, to which Render sends the database's metrics."]
+DatadogKey = Annotated[str | None, "The API key for Datadog, to which Render sends the database's metrics."]
 DatadogSite = Annotated[str | None, "Datadog's site, such as US1 or EU; US1 if none is given."]
 
 
@@ -98,14 +96,14 @@ def create_postgres(
     render: Render,
     /,
     *,
-    name: Annotated[str, "Name for the database, as the dashboard shows it.", non_empty()],
+    name: Annotated[str, "The database's name in the dashboard.", non_empty()],
     plan: Annotated[str, 'Plan: "free", "basic_256mb", "basic_1gb", "pro_4gb", "accelerated_16gb" and so on.'],
-    version: Annotated[str, 'Major version of PostgreSQL, such as "17".', matching(r"\d+", "17")],
+    version: Annotated[str, 'The major version of PostgreSQL, such as "17".', matching(r"\d+", "17")],
     region: Annotated[
         str | None, 'Region: "oregon", if none is given, "ohio", "virginia", "frankfurt", "singapore".'
     ] = None,
-    database_name: Annotated[str | None, "Name in SQL; Render makes one up if none is given."] = None,
-    database_user: Annotated[str | None, "User in SQL; Render makes one up if none is given."] = None,
+    database_name: Annotated[str | None, "The database's name in SQL; Render chooses one if none is given."] = None,
+    database_user: Annotated[str | None, "The user's name in SQL; Render chooses one if none is given."] = None,
     disk_size_gb: DiskSize = None,
     disk_autoscaling: DiskAutoscaling = None,
     high_availability: HighAvailability = None,
@@ -145,8 +143,8 @@ def update_postgres(
     /,
     *,
     postgres_id: PostgresId,
-    name: Annotated[str | None, "New name.", non_empty()] = None,
-    plan: Annotated[str | None, "New plan."] = None,
+    name: Annotated[str | None, "The new name.", non_empty()] = None,
+    plan: Annotated[str | None, "The new plan."] = None,
     disk_size_gb: DiskSize = None,
     disk_autoscaling: DiskAutoscaling = None,
     high_availability: HighAvailability = None,

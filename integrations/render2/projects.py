@@ -128,7 +128,9 @@ def list_environments(
     render: Render,
     /,
     *,
-    project_id: Annotated[ProjectId | Annotated[list[ProjectId], non_empty()], "The project, or a list of them."],
+    project_id: Annotated[
+        ProjectId | Annotated[list[ProjectId], non_empty()], "The id of a project, or a list of ids."
+    ],
     limit: Limit = 20,
     cursor: Cursor = None,
     name: Names = None,

@@ -76,8 +76,8 @@ def set_autoscaling(
     /,
     *,
     service_id: ServiceId,
-    min: Annotated[int, "Fewest instances.", between(1, 100)],
-    max: Annotated[int, "Most instances.", between(1, 100)],
+    min: Annotated[int, "The smallest number of instances.", between(1, 100)],
+    max: Annotated[int, "The largest number of instances.", between(1, 100)],
     criteria: Annotated[Criteria, "What to scale by: { cpu = { percentage = 60 } }, or memory, or both."],
     enabled: Annotated[bool, "Whether autoscaling is on; false keeps the settings for later."] = True,
 ) -> OneScaling:
@@ -93,6 +93,6 @@ def set_autoscaling(
 
 @integration.destroys
 def delete_autoscaling(render: Render, /, *, service_id: ServiceId) -> DeletedScaling:
-    """Delete the autoscaling of a service; its number of instances stays as it is then."""
+    """Delete the autoscaling of a service; its number of instances stays as it is."""
     render.api.delete(_AUTOSCALING, service_id=service_id)
     return {"service_id": service_id, "deleted": True}

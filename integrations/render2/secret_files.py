@@ -81,7 +81,7 @@ def replace_all_secret_files(
     /,
     *,
     service_id: ServiceId,
-    secret_files: Annotated[dict[str, str], "All files that the service will have: contents by file name."],
+    secret_files: Annotated[dict[str, str], "All files that the service will have: a table of contents by file name."],
 ) -> SecretFilePage:
     """Replace all secret files of a service: every file that is not given is deleted."""
     body = [{"name": name, "content": content} for name, content in sorted(secret_files.items())]

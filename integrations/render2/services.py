@@ -94,7 +94,7 @@ def list_services(
     cursor: Cursor = None,
     name: Names = None,
     type: Annotated[
-        ServiceType | list[ServiceType] | None, "Only services of these types: one, or a list.", non_empty()
+        ServiceType | list[ServiceType] | None, "Return only services of these types: one, or a list.", non_empty()
     ] = None,
     region: Regions = None,
     suspended: Suspended = None,

@@ -72,7 +72,7 @@ class AllowedRange(TypedDict):
 
 
 class Cache(TypedDict):
-    """The caching at Render's edge."""
+    """What Render's edge servers cache."""
 
     profile: Literal["no-cache", "origin-controlled", "origin-controlled-all"]
 
@@ -94,12 +94,12 @@ class Route(TypedDict):
     priority: int | None
 
 
-Branch = Annotated[str | None, "Git branch to deploy."]
-BuildCommand = Annotated[str | None, "Shell command to build; not for docker or an image."]
+Branch = Annotated[str | None, "The Git branch to deploy."]
+BuildCommand = Annotated[str | None, "The shell command that builds the service; not for docker or an image."]
 StartCommand = Annotated[
-    str | None, "Shell command to start the service; for docker and images it replaces the image's own command."
+    str | None, "The shell command that starts the service; for docker and images it replaces the image's command."
 ]
-RootDir = Annotated[str | None, "Folder of the repository to work in."]
+RootDir = Annotated[str | None, "The folder of the repository to work in."]
 AutoDeploy = Annotated[bool | None, "Whether each push to the branch is deployed."]
 AutoDeployTrigger = Annotated[
     Literal["commit", "checksPass", "off"] | None,
@@ -108,27 +108,29 @@ AutoDeployTrigger = Annotated[
 BuildFilters = Annotated[
     BuildFilter | None, 'Which changed files start a build: { paths = { "api/**" }, ignored_paths = { "docs/**" } }.'
 ]
-DockerfilePath = Annotated[str | None, "Dockerfile of a docker service; ./Dockerfile if none is given."]
-DockerContext = Annotated[str | None, "Folder that a docker service is built from."]
+DockerfilePath = Annotated[str | None, "The path of a docker service's Dockerfile; ./Dockerfile if none is given."]
+DockerContext = Annotated[str | None, "The folder that a docker service is built from."]
 Image = Annotated[str | None, 'Image to run, instead of repo (e.g., "docker.io/library/nginx:latest").', non_empty()]
 Credential = Annotated[
     str | None,
-    "Registry credential for private images; for docker and image.",
+    "The id of the registry credential for private images; for docker and image.",
     matching(r"[A-Za-z0-9-]+", "rgc-abc123"),
 ]
 Schedule = Annotated[str | None, 'When a cron job runs, as a cron expression in UTC (e.g., "0 3 * * *").', non_empty()]
-HealthCheckPath = Annotated[str | None, "Path that answers 2xx or 3xx while a web service is healthy."]
-PreDeployCommand = Annotated[str | None, "Shell command to run before each deploy, such as a migration."]
-PublishPath = Annotated[str | None, "Folder of a static site to publish; Render's default is public."]
+HealthCheckPath = Annotated[str | None, "The path that answers with 2xx or 3xx while a web service is healthy."]
+PreDeployCommand = Annotated[str | None, "The shell command to run before each deploy, such as a migration."]
+PublishPath = Annotated[str | None, "The folder of a static site to publish; Render's default is public."]
 PreviewsOf = Annotated[
     Previews | None, 'Previews of pull requests: { generation = "automatic" }, "manual" or "off"; not for cron jobs.'
 ]
-PullRequestPreviews = Annotated[bool | None, "Render's older setting for previews; prefer previews."]
+PullRequestPreviews = Annotated[
+    bool | None, "Whether pull requests get previews; an older setting of Render: prefer previews."
+]
 MaintenanceModeOf = Annotated[
     MaintenanceMode | None, "Maintenance page of a web service on a paid plan: { enabled = true, uri = ... }."
 ]
 MaxShutdownDelay = Annotated[
-    int | None, "Seconds that an instance has to end after SIGTERM; Render's default is 30.", between(1, 300)
+    int | None, "The seconds that an instance has to end after SIGTERM; Render's default is 30.", between(1, 300)
 ]
 IpAllowList = Annotated[
     list[AllowedRange] | None,

@@ -96,9 +96,9 @@ def list_headers(
     service_id: ServiceId,
     limit: Limit = 20,
     cursor: Cursor = None,
-    path: Annotated[_Texts, "Only headers for these paths: one, or a list."] = None,
-    name: Annotated[_Texts, "Only headers of these names: one, or a list."] = None,
-    value: Annotated[_Texts, "Only headers with these values: one, or a list."] = None,
+    path: Annotated[_Texts, "Return only headers for these paths: one, or a list."] = None,
+    name: Annotated[_Texts, "Return only headers with these names: one, or a list."] = None,
+    value: Annotated[_Texts, "Return only headers with these values: one, or a list."] = None,
     all: All = False,
 ) -> HeaderPage:
     """List the response headers of a static site."""
@@ -117,7 +117,7 @@ def add_header(
     name: Annotated[str, 'The header\'s name, such as "X-Frame-Options".', non_empty()],
     value: Annotated[str, "The header's value."],
 ) -> OneHeader:
-    """Add a response header to a static site; the others stay."""
+    """Add a response header to a static site; other headers stay as they are."""
     reply = thing_of(
         render.api.post(_HEADERS, json={"path": path, "name": name, "value": value}, service_id=service_id)
     )
@@ -160,9 +160,9 @@ def list_routes(
     service_id: ServiceId,
     limit: Limit = 20,
     cursor: Cursor = None,
-    type: Annotated[RouteType | None, "Only redirects, or only rewrites."] = None,
-    source: Annotated[_Texts, "Only routes from these paths: one, or a list."] = None,
-    destination: Annotated[_Texts, "Only routes to these places: one, or a list."] = None,
+    type: Annotated[RouteType | None, "Return only redirects, or only rewrites."] = None,
+    source: Annotated[_Texts, "Return only routes from these paths: one, or a list."] = None,
+    destination: Annotated[_Texts, "Return only routes to these targets: one, or a list."] = None,
     all: All = False,
 ) -> RoutePage:
     """List the redirects and rewrites of a static site, by priority."""
@@ -179,12 +179,12 @@ def add_route(
     service_id: ServiceId,
     type: Annotated[RouteType, 'With "redirect" visitors see the new address, with "rewrite" they do not.'],
     source: Annotated[str, 'The path that is requested, such as "/blog/*".', non_empty()],
-    destination: Annotated[str, "The target: a path or a whole URL.", non_empty()],
+    destination: Annotated[str, "The target: a path or a full URL.", non_empty()],
     priority: Annotated[
-        int | None, "Its position among the rules, from 0; the last if none is given.", between(0, 10_000)
+        int | None, "The rule's position, from 0; it becomes the last if none is given.", between(0, 10_000)
     ] = None,
 ) -> OneRoute:
-    """Add a redirect or rewrite to a static site; the others stay, and move down if necessary."""
+    """Add a redirect or rewrite to a static site; other rules move down if necessary."""
     body: Thing = {"type": type, "source": source, "destination": destination}
     body |= {} if priority is None else {"priority": priority}
     return {"route": _route(thing_of(render.api.post(_ROUTES, json=body, service_id=service_id)))}

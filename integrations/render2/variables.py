@@ -67,7 +67,7 @@ def set_env_var(
     service_id: ServiceId,
     key: VariableKey,
     value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
-    generate: Annotated[bool, "Whether Render generates the value, instead of value."] = False,
+    generate: Annotated[bool, "Whether Render generates the value; value is then left out."] = False,
 ) -> OneVariable:
     """Set one environment variable of a service, new or existing; the others stay as they are."""
     if (value is None) != generate:
