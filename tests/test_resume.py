@@ -48,20 +48,26 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-def open_runtime(shelf: Shelf) -> Iterator[Callable[..., Runtime]]:
-    """Return a function that opens a runtime whose library is the service, behind a web server."""
-    opened: list[Runtime] = []
+def server(shelf: Shelf) -> Iterator[Loopback]:
+    """The service, behind a web server."""
     with Loopback(shelf) as server:
+        yield server
 
-        def open_runtime(**options: Any) -> Runtime:
-            account = {"api_key": KEY, "base_url": server.url, "permissions": {"write": options.pop("write", "allow")}}
-            plugins = Plugins([library()], places=(), entry_points=dict)
-            opened.append(Runtime({"library": {"default": account}}, plugins=plugins, environ={}, **options))
-            return opened[-1]
 
-        yield open_runtime
-        for runtime in opened:
-            runtime.close()
+@pytest.fixture
+def open_runtime(server: Loopback) -> Iterator[Callable[..., Runtime]]:
+    """Return a function that opens a runtime whose library is the service."""
+    opened: list[Runtime] = []
+
+    def open_runtime(**options: Any) -> Runtime:
+        account = {"api_key": KEY, "base_url": server.url, "permissions": {"write": options.pop("write", "allow")}}
+        plugins = Plugins([library()], places=(), entry_points=dict)
+        opened.append(Runtime({"library": {"default": account}}, plugins=plugins, environ={}, **options))
+        return opened[-1]
+
+    yield open_runtime
+    for runtime in opened:
+        runtime.close()
 
 
 @pytest.fixture
@@ -239,7 +245,7 @@ def test_an_interrupted_run_says_what_was_under_way(
 @pytest.mark.parametrize("moment", ["arrived", "done", "answered"])
 @pytest.mark.parametrize("number", range(1, WRITES + 1))
 def test_kill_9_at_any_moment(
-    open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path, moment: str, number: int
+    open_runtime: Callable[..., Runtime], server: Loopback, shelf: Shelf, file: Path, moment: str, number: int
 ) -> None:
     """After it each write arrives exactly once, or the run refuses to go on and names those under way."""
     running = start(open_runtime, file)
@@ -257,7 +263,7 @@ def test_kill_9_at_any_moment(
     shelf.after = {"done": kill, "answered": kill_later}.get(moment, shelf.after)
     running.start()
     running.join(60)
-    assert eventually(lambda: shelf.under_way == 0)
+    server.settle()
     shelf.before = shelf.after = lambda number: None
 
     outcome = go_on(open_runtime(), file, shelf)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import create_connection
 from threading import Thread
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from kosmolua.plugin import Request, Response, Send
+from support.processes import eventually
 
 
 class Loopback:
@@ -23,7 +26,7 @@ class Loopback:
     def __init__(self, send: Send) -> None:
         self.requests: list[Request] = []
         self._send = send
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -34,6 +37,13 @@ class Loopback:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def settle(self) -> None:
+        """Wait until all that was sent by clients which have ended is answered."""
+        with create_connection(self._server.server_address[:2]) as last:
+            address = last.getsockname()
+            assert eventually(lambda: address in self._server.open)  # connections are accepted in their order
+        assert eventually(lambda: not self._server.open)
 
     def answer(self, request: Request) -> Response:
         """Note a request and answer it."""
@@ -48,6 +58,22 @@ class Loopback:
                 return loopback.answer(request)
 
         return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    """Knows the clients' addresses of its open connections."""
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self.open: set[Any] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.open.add(client_address)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        super().process_request_thread(request, client_address)
+        self.open.discard(client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
