@@ -285,7 +285,7 @@ class Runtime:
         return self._host.docs
 
     def warm(self) -> None:
-        """Start what the first script needs, so that it need not wait: its sandbox boots while this program goes on."""
+        """Start what the first script needs, so that it need not wait: its sandbox boots in the background."""
         self._pool.warm()
 
     def run(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
@@ -428,7 +428,7 @@ class Runtime:
         again: Sequence[int] = (),
         **options: Any,
     ) -> Outcome:
-        """Go on with a recorded run that was ended: by a limit, an interrupt, an error, a pause or a killed process.
+        """Continue a recorded run that was ended: by a limit, an interrupt, an error, a pause or a killed process.
 
         Recorded calls are answered from the recording; all others are made live and appended to it. A write that is
         recorded as done is never sent again. A call whose error ended the script is made again, unless the service may
@@ -436,7 +436,7 @@ class Runtime:
 
         Args:
             path: The file of the recording, or a recording that was read, such as one of the store.
-            script: A corrected script to go on with; by default the one that ran last.
+            script: A corrected script to continue with; by default the one that ran last.
             approve: The numbers of paused calls that may be made, or True for all; or a function that asks a person
                 about further calls, as :meth:`run` takes it.
             deny: The numbers of paused calls that may not be made, or True for all; or patterns as :meth:`run` takes
@@ -468,7 +468,7 @@ class Runtime:
         again: Sequence[int] = (),
         **options: Any,
     ) -> Outcome:
-        """Go on with a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script."""
+        """Continue a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script."""
         decided = {"approve": approve, "deny": deny, "done": done, "again": again}
         run = self._prepare_resumed(path, None, decided, options)
         return await self._execute_async(run, options.get("client"))
@@ -671,7 +671,7 @@ class Runtime:
         decided: Mapping[str, Any],
         options: Mapping[str, Any],
     ) -> Run:
-        """Prepare a run that :meth:`resume` goes on with, or for a finished run, one that repeats it."""
+        """Prepare the run that :meth:`resume` continues or, for a finished run, one that repeats it."""
         from kosmolua.broker.recording import Recording, read
         from kosmolua.runs.recorded import (
             Decisions,

@@ -65,9 +65,9 @@ def create_service(
         unless("image"),
     ],
     branch: Branch = "main",
-    region: Annotated[str | None, 'Region: "oregon", "ohio", "virginia", "frankfurt", "singapore".'] = None,
+    region: Annotated[str | None, 'The region: "oregon", "ohio", "virginia", "frankfurt" or "singapore".'] = None,
     plan: Annotated[
-        str | None, 'Plan: "starter", if none is given, "standard", "pro", "pro_plus"; "free" for web services.'
+        str | None, 'The plan: "starter" (the default), "standard", "pro" or "pro_plus"; also "free" for web services.'
     ] = None,
     runtime: Annotated[Runtime | None, "The runtime; inferred from the commands if none is given."] = None,
     build_command: BuildCommand = None,
@@ -88,10 +88,10 @@ def create_service(
     num_instances: Annotated[int | None, "The number of instances to run.", between(1, 100)] = None,
     autoscaling: Annotated[
         Autoscaling | None,
-        "Scaling by load: { min = 1, max = 3, criteria = { cpu = { percentage = 60 } } }, or by memory, or both.",
+        "How to scale by load: { min = 1, max = 3, criteria = { cpu = { percentage = 60 } } }, or by memory, or both.",
     ] = None,
     disk: Annotated[
-        Disk | None, 'Persistent disk: { name = "data", mount_path = "/var/data", size_gb = 10 }; not for cron jobs.'
+        Disk | None, 'A persistent disk: { name = "data", mount_path = "/var/data", size_gb = 10 }; not for cron jobs.'
     ] = None,
     max_shutdown_delay: MaxShutdownDelay = None,
     maintenance_mode: MaintenanceModeOf = None,
@@ -100,11 +100,11 @@ def create_service(
     ip_allow_list: IpAllowList = None,
     render_subdomain_policy: RenderSubdomainPolicy = None,
     headers: Annotated[
-        list[Header] | None, 'Response headers of a static site: { { path = "/*", name = ..., value = ... } }.'
+        list[Header] | None, 'The response headers of a static site: { { path = "/*", name = ..., value = ... } }.'
     ] = None,
     routes: Annotated[
         list[Route] | None,
-        'Redirects and rewrites of a static site: { { type = "redirect", source = "/a", destination = "/b" } }.',
+        'The redirects and rewrites of a static site: { { type = "redirect", source = "/a", destination = "/b" } }.',
     ] = None,
     secret_files: Annotated[dict[str, str] | None, "The secret files: a table of contents by file name."] = None,
     environment_id: EnvironmentIdOfNew = None,

@@ -85,9 +85,9 @@ def create_key_value(
     /,
     *,
     name: Annotated[str, "The instance's name.", non_empty()],
-    plan: Annotated[str, 'Plan: "free", "starter", "standard", "pro", "pro_plus".'],
+    plan: Annotated[str, 'The plan: "free", "starter", "standard", "pro" or "pro_plus".'],
     region: Annotated[
-        str | None, 'Region: "oregon", if none is given, "ohio", "virginia", "frankfurt", "singapore".'
+        str | None, 'The region: "oregon" (the default), "ohio", "virginia", "frankfurt" or "singapore".'
     ] = None,
     maxmemory_policy: MaxmemoryPolicy = None,
     ip_allow_list: AllowList = None,

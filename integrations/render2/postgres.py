@@ -80,7 +80,7 @@ Replicas = Annotated[
     list[ReplicaSettings] | None, 'All read replicas that it will have: { { name = "reports" } }; others are deleted.'
 ]
 DatadogKey = Annotated[str | None, "The API key for Datadog, to which Render sends the database's metrics."]
-DatadogSite = Annotated[str | None, "Datadog's site, such as US1 or EU; US1 if none is given."]
+DatadogSite = Annotated[str | None, "The site of Datadog, such as US1 or EU; US1 if none is given."]
 
 
 @integration.reads
@@ -97,10 +97,10 @@ def create_postgres(
     /,
     *,
     name: Annotated[str, "The database's name in the dashboard.", non_empty()],
-    plan: Annotated[str, 'Plan: "free", "basic_256mb", "basic_1gb", "pro_4gb", "accelerated_16gb" and so on.'],
+    plan: Annotated[str, 'The plan: "free", "basic_256mb", "basic_1gb", "pro_4gb", "accelerated_16gb" and so on.'],
     version: Annotated[str, 'The major version of PostgreSQL, such as "17".', matching(r"\d+", "17")],
     region: Annotated[
-        str | None, 'Region: "oregon", if none is given, "ohio", "virginia", "frankfurt", "singapore".'
+        str | None, 'The region: "oregon" (the default), "ohio", "virginia", "frankfurt" or "singapore".'
     ] = None,
     database_name: Annotated[str | None, "The database's name in SQL; Render chooses one if none is given."] = None,
     database_user: Annotated[str | None, "The user's name in SQL; Render chooses one if none is given."] = None,

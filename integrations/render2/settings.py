@@ -110,7 +110,9 @@ BuildFilters = Annotated[
 ]
 DockerfilePath = Annotated[str | None, "The path of a docker service's Dockerfile; ./Dockerfile if none is given."]
 DockerContext = Annotated[str | None, "The folder that a docker service is built from."]
-Image = Annotated[str | None, 'Image to run, instead of repo (e.g., "docker.io/library/nginx:latest").', non_empty()]
+Image = Annotated[
+    str | None, 'The image to run, instead of repo (e.g., "docker.io/library/nginx:latest").', non_empty()
+]
 Credential = Annotated[
     str | None,
     "The id of the registry credential for private images; for docker and image.",
@@ -121,13 +123,14 @@ HealthCheckPath = Annotated[str | None, "The path that answers with 2xx or 3xx w
 PreDeployCommand = Annotated[str | None, "The shell command to run before each deploy, such as a migration."]
 PublishPath = Annotated[str | None, "The folder of a static site to publish; Render's default is public."]
 PreviewsOf = Annotated[
-    Previews | None, 'Previews of pull requests: { generation = "automatic" }, "manual" or "off"; not for cron jobs.'
+    Previews | None,
+    'When pull requests get previews: { generation = "automatic" }, "manual" or "off"; not for cron jobs.',
 ]
 PullRequestPreviews = Annotated[
     bool | None, "Whether pull requests get previews; an older setting of Render: prefer previews."
 ]
 MaintenanceModeOf = Annotated[
-    MaintenanceMode | None, "Maintenance page of a web service on a paid plan: { enabled = true, uri = ... }."
+    MaintenanceMode | None, "The maintenance page of a web service on a paid plan: { enabled = true, uri = ... }."
 ]
 MaxShutdownDelay = Annotated[
     int | None, "The seconds that an instance has to end after SIGTERM; Render's default is 30.", between(1, 300)
@@ -142,5 +145,5 @@ RenderSubdomainPolicy = Annotated[
 VariableValue = str | int | float | bool | Generated
 Variables = Annotated[
     dict[str, VariableValue] | None,
-    "Environment variables as key-value pairs; { generate = true } as a value lets Render generate it.",
+    "The environment variables by name; { generate = true } as a value lets Render generate it.",
 ]

@@ -195,7 +195,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def _write_ahead(connection: Any, _: object) -> None:
-    """Let SQLite's readers go on during a write, and make every commit reach the disk."""
+    """Let SQLite's readers continue during a write, and make every commit reach the disk."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
 

@@ -253,7 +253,7 @@ class CallEnded:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The script waits, for instance in ``sleep``. Other branches of ``parallel`` go on.
+    """The script waits, for instance in ``sleep``. Other branches of ``parallel`` continue.
 
     Args:
         seconds: How many seconds it waits.

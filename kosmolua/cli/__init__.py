@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(typed: list[str]) -> int:
-    """Run a command. For ``run``, a sandbox boots meanwhile."""
+    """Run a command. For ``run``, a sandbox boots in the meantime."""
     worker = _launch() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
     if typed[:1] == ["mcp"]:
         gc.disable()  # off until it serves: collecting would take a tenth of the start

@@ -23,7 +23,7 @@ COMMANDS = {
     "Run": {
         "run": "Run a Lua script.",
         "replay": "Repeat a recorded run from its recording.",
-        "resume": "Go on with a recorded run where it was ended.",
+        "resume": "Continue a recorded run where it was ended.",
         "apply": "Make the writes of a plan, and no others.",
         "check": "Find mistakes in scripts without running them.",
         "call": "Call one function, without Lua.",

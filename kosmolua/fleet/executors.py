@@ -16,7 +16,7 @@ from kosmolua.errors import ConfigError, UsageError
 
 DASK = "dask:"
 DEFAULT_JOBS = 8
-"""How many runs go on at once in threads of this process."""
+"""How many runs are active at once in threads of this process."""
 DEFAULT_LIMIT = 64
 """How many tasks an executor of unknown size gets at once."""
 TASKS_PER_WORKER = 4
@@ -49,7 +49,7 @@ def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]
     Args:
         named: ``dask://HOST:PORT`` for a cluster, ``dask:local`` for one on this machine, ``MODULE:FACTORY`` for a
             function without arguments that returns one, or None for threads of this process.
-        jobs: How many runs go on at once; by default as many as the executor has workers.
+        jobs: How many runs are active at once; by default as many as the executor has workers.
 
     Raises:
         UsageError: There is no such executor.

@@ -1,4 +1,4 @@
-"""The ledger of a fleet: a file with a JSON line for each outcome, with which a stopped fleet can go on."""
+"""The ledger of a fleet: a file with a JSON line for each outcome, with which a stopped fleet can be continued."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Ledger:
 
     Args:
         path: The file.
-        resume: Go on with an existing file; if False, the file must not exist.
+        resume: Continue an existing file; if False, the file must not exist.
 
     ``done`` identifies the inputs that need no further run.
 
@@ -56,7 +56,7 @@ class Ledger:
         if resume and os.path.exists(path):
             self._go_on()
         elif os.path.exists(path) and os.path.getsize(path):
-            raise UsageError(f"{path} already exists", hint="--resume goes on with it, or name another file")
+            raise UsageError(f"{path} already exists", hint="--resume continues it; or name another file")
         try:
             self._file: BinaryIO = open(path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
         except OSError as error:

@@ -38,7 +38,7 @@ class Runtime(Protocol):
 
     @property
     def resume(self) -> Callable[..., Outcome]:
-        """Goes on with a recorded run."""
+        """Continues a recorded run."""
 
 
 @dataclass(frozen=True)

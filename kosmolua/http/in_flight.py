@@ -92,7 +92,7 @@ class InFlight:
             return True
 
     def _admit(self) -> None:
-        """Let calls go on for which there is room."""
+        """Let those calls continue for which there is room."""
         while self._waiting:
             first = min(self._waiting, key=self._rank)
             passage = first.passage

@@ -663,7 +663,7 @@ class Reading:
             self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
     def _peek(self, items: Node | None) -> None:
-        """Record that only single items are taken from a list: if it goes on, nothing is lost."""
+        """Record that only single items are taken from a list, so that its further pages do not matter."""
         call = items.get("table") if items and items.kind == "dot_index_expression" else None
         if call and call.kind == "function_call":
             self._peeked.add(id(call))

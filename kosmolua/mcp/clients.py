@@ -34,7 +34,7 @@ FORGET_TIMEOUT = 3600.0
 """Seconds after which an unused session has certainly ended."""
 MAX_NAME = 64
 RECONNECT_TIMEOUT = 10.0
-"""Seconds that scripts of a disconnected client go on, since it may come back."""
+"""Seconds for which scripts of a disconnected client continue, since it may reconnect."""
 
 
 @dataclass

@@ -145,7 +145,7 @@ class Execution:
 
 
 async def _run(runner: Runner, script: Script, options: RunOptions) -> Outcome:
-    """Run a script, plan its writes, or go on with a recorded run."""
+    """Run a script, plan its writes, or continue a recorded run."""
     if script.resume:
         try:
             return await runner.resume(script.resume, options)

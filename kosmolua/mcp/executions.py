@@ -124,7 +124,7 @@ def put_off(question: Question) -> InputRequests:
 PARKING_TIMEOUT = 600.0
 """Seconds that an execution is kept for a client that was asked a question and may never come back.
 
-The script waits for the answer at most as long as the server's ``--timeout``, and then goes on without it.
+The script waits for the answer at most as long as the server's ``--timeout``, and then continues without it.
 """
 
 

@@ -25,7 +25,7 @@ class Runner(Protocol):
         """Run a script. Cancelling the task ends it."""
 
     async def resume(self, run: str, options: RunOptions) -> Outcome:
-        """Go on with a recorded run.
+        """Continue a recorded run.
 
         Raises:
             ConfigError: There is no such run, or it belongs to another client.
@@ -56,7 +56,7 @@ class PlainRunner:
         return await self._runtime.run_async(source, **options)
 
     async def resume(self, run: str, options: RunOptions) -> Outcome:
-        """Go on with a recorded run of the client that is named in the options.
+        """Continue a recorded run of the client that is named in the options.
 
         Raises:
             ConfigError: There is no such run, or it belongs to another client.

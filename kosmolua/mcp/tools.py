@@ -227,7 +227,7 @@ class Script:
         input: The value that it finds in ``input``; None for nil.
         read_only: True to deny every write.
         plan: True to note writes instead of sending them.
-        resume: The id of a paused run to go on with instead of running ``code``, or None.
+        resume: The id of a paused run to continue instead of running ``code``, or None.
         limits: Limits of :data:`ADJUSTABLE` that are lower than the host's.
         budget: The most characters of the answer.
         name: Its name in messages, if it has one.

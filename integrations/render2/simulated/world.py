@@ -77,7 +77,7 @@ class World:
 
     @property
     def seconds(self) -> float:
-        """The seconds since the beginning."""
+        """The seconds since the simulation began."""
         return self._clock() - SIMULATION_START
 
     @property

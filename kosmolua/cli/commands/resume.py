@@ -1,4 +1,4 @@
-"""``kosmolua resume``: go on with a recorded run."""
+"""``kosmolua resume``: continue a recorded run."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def command(
     kept: Kept,
     options: Options,
 ) -> int:
-    """Go on with a recorded run where it was ended.
+    """Continue a recorded run where it was ended.
 
     FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. Recorded
     calls are answered from it; all others are made live and appended. A write that is recorded as done is never
@@ -145,7 +145,7 @@ def _resume(
 
 
 def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, asks: Approve | None) -> Runtime:
-    """Return the runtime that goes on with a recording: the tenant's, or one with the options of the command line."""
+    """Return the runtime that continues a recording: the tenant's, or one with the options of the command line."""
     if kept.tenant is None:
         return open_runtime(options, approve=asks)
     simulate = bool(options.simulate or recording.header["host"]["simulate"])
