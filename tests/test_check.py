@@ -44,7 +44,7 @@ def told(report: Report) -> list[str]:
 
 
 ERRORS = [
-    ("prnt(1)", "1:1: error: nothing defines 'prnt': it is nil, and to call it fails (did you mean 'print'?)"),
+    ("prnt(1)", "1:1: error: nothing defines 'prnt': it is nil, and Lua cannot call nil (did you mean 'print'?)"),
     ("print(#results.services)", "1:8: error: nothing defines 'results'"),
     (
         R + "render.list_services({ suspended = True })",
@@ -71,7 +71,7 @@ ERRORS = [
     ),
     (
         S + "services:filter(print)",
-        "3:1: error: there is no 'filter' of a list: it is nil, and to call it fails (go",
+        "3:1: error: there is no 'filter' of a list: it is nil, and Lua cannot call nil (go",
     ),
     (S + "print('all: ' .. services)", "services is a table and cannot be joined to text"),
     (S + "print('name: ' + services[1].name)", "a text cannot be used with + (texts are joined with ..)"),
@@ -108,14 +108,17 @@ ERRORS = [
     (R + "local s = render.get_service('srv-cabc12345678').service render.list_deploys({ service_id = s })", "(s.id)"),
     (R + "render.list_services({ created_after = os.time() - 60 })", "(time.format(os.time() - 60))"),
     (R + "render.list_services({ account = 'staging' })", "app.integrations.render2.staging.list_services(...)"),
-    (R + "render.list_services({ filter = { type = 'web_service' } })", "(type stand beside the others"),
+    (R + "render.list_services({ filter = { type = 'web_service' } })", "(type belong beside the other arguments"),
     (S + "parallel.map(services, render.list_deploys)", "would get an item of 'services' as its arguments"),
     (R + "local v = render.get_env_var(arg[1], 'A') render.set_env_var(arg[1], 'B', v)", "not a table"),
     (
         R + "render.set_env_var({ service_id = arg[1], key = 'B', value = render.get_env_var(arg[1], 'A').env_var })",
         ".value)",
     ),
-    (S + "services.remove(1)", "there is no 'remove' of a list: it is nil, and to call it fails (table.remove(list,"),
+    (
+        S + "services.remove(1)",
+        "there is no 'remove' of a list: it is nil, and Lua cannot call nil (table.remove(list,",
+    ),
     (R + "render.set_env_var(arg[1], { key = 'A', value = 'b' })", "takes all arguments in one table, or none"),
     (R + "render.list_services({ page = 2 })", "did you mean 'cursor'?"),
     ("app.integrations.github.list_repos({ cursor = arg[1] })", "did you mean 'page'?"),
@@ -177,7 +180,11 @@ WARNINGS = [
     ("local s = 'abc' print(s[1])", "a text cannot be indexed by number", "text:sub(i, i)"),
     (r"print(('a1'):match('\\d'))", "a backslash means nothing in a pattern", "%d"),
     (S + "local r = parallel.map(services, function(s) local n = s.name end)", "returns nothing", "return a value"),
-    (S + "for _, s in ipairs(services) do if s.id == 5 then end end", "'id' is a text, and never equals a number", ""),
+    (
+        S + "for _, s in ipairs(services) do if s.id == 5 then end end",
+        "'id' is a text, so it never equals a number",
+        "",
+    ),
     (S + "if not services[1].type == 'cron_job' then end", "not comes before ==", "services[1].type ~="),
     ("local x = 'a' if x == 'a' or 'b' then end", "'b' alone is always true", "x == 'b'"),
     (S + "if services[1].createdAt > os.time() - 60 then end", "a text is compared with a number", "time.parse("),
@@ -203,8 +210,8 @@ WARNINGS = [
     ),
     (R + "sleep(5000)", "sleep takes seconds", "sleep(5)"),
     ("if ('x'):match('failed|canceled') then end", "a pattern has no alternatives", "regex.match(text, pattern)"),
-    ("if ('x'):match('^%d{4}-') then end", "a pattern has no numbers of repetitions", "%d%d%d%d"),
-    ("print(time.format(time.now(), 'YYYY-MM-DD'))", "time.format has letters with %", "%Y-%m-%d"),
+    ("if ('x'):match('^%d{4}-') then end", "a pattern has no repetition counts", "%d%d%d%d"),
+    ("print(time.format(time.now(), 'YYYY-MM-DD'))", "time.format needs % before each letter", "%Y-%m-%d"),
     (S + "local n = {} for _, s in ipairs(services) do n[s.type] = 1 end print(#n)", "# needs a list", "pairs(map)"),
     (
         S + "local n = {} for _, s in ipairs(services) do n[s.id] = s end for k in ipairs(n) do end",
@@ -213,7 +220,7 @@ WARNINGS = [
     ),
     (
         "local n = { a = 1, b = 2 } table.sort(n)",
-        "table.sort needs a list, and n has names as keys",
+        "table.sort needs a list, but n has names as keys",
         "collect the keys",
     ),
     ("local n for _, x in ipairs(arg) do n = n + x end", "n is nil at first", "declare it with local n = 0"),
@@ -222,7 +229,7 @@ WARNINGS = [
     ("local n = {} for _, x in ipairs(arg) do n[x][1] = 1 end", "n[x] is nil at first", "n[x] = n[x] or {}"),
     (
         "local all = {} if #arg > 0 then local all = { 1 } end print(#all)",
-        "this local hides the 'all'",
+        "this local is never used, and hides the 'all'",
         "leave local out",
     ),
     (S + "for _, s in ipairs(services) do if s.type == 'web' then end end", "'type' is never 'web'", "'web_service'"),
@@ -231,11 +238,15 @@ WARNINGS = [
         "is never 'failed'",
         "",
     ),
-    (S + "for _, s in ipairs(services) do if s.suspended then end end", "so always true", "compare it"),
+    (
+        S + "for _, s in ipairs(services) do if s.suspended then end end",
+        "any text is true, even an empty one",
+        "compare it",
+    ),
     (
         "local r = app.integrations.github.list_pull_requests('a/b') for _, p in ipairs(r.pull_requests) do "
         "if not p.merged_at and arg[1] then end end",
-        "so always true",
+        "any text is true, even an empty one",
         'p.merged_at ~= ""',
     ),
     (
@@ -248,7 +259,7 @@ WARNINGS = [
         "same page",
         "page = n",
     ),
-    ("local n = 1 print('there are ${n}')", "nothing is put into a text", ".."),
+    ("local n = 1 print('there are ${n}')", "Lua does not insert values into a text", ".."),
     (S + "print(services[1].name.text)", "there is no 'text' of a text", "'name' is the text itself"),
     (S + "print(services.name)", "there is no 'name' of a list", ""),
     (
@@ -258,12 +269,12 @@ WARNINGS = [
     ),
     (
         "local id = nil for _, x in ipairs(arg) do local id = x end print(id)",
-        "this local hides the 'id'",
+        "this local is never used, and hides the 'id'",
         "leave local out",
     ),
     ("local t = {} for _, x in ipairs(arg) do t[#t] = x end print(t)", "is the last item", "t[#t + 1]"),
-    ("local x = arg[1] if x ~= 'a' or x ~= 'b' then end", "one of both is always true", "write and"),
-    ("local x = arg[1] if x == 'a' and x == 'b' then end", "one of both is always false", "write or"),
+    ("local x = arg[1] if x ~= 'a' or x ~= 'b' then end", "one of these comparisons is always true", "write and"),
+    ("local x = arg[1] if x == 'a' and x == 'b' then end", "one of these comparisons is always false", "write or"),
     (
         R + "local i = render.get_postgres_connection_info(arg[1]).connection_info print('x' .. i.password)",
         "secret",
@@ -273,7 +284,7 @@ WARNINGS = [
     (R + "local function main() print(#render.list_owners().owners) end", "nothing is called here", "main()"),
     ("assert(arg[1], 'no %s', 5)", "assert does not format", "string.format"),
     ("local t = {} local sorted = table.sort(t)", "there is no value that table.sort returns", "it sorts the list"),
-    ("print(os.date('YYYY-MM-DD'))", "os.date has letters with %", "%Y-%m-%d"),
+    ("print(os.date('YYYY-MM-DD'))", "os.date needs % before each letter", "%Y-%m-%d"),
     ("local function f() return None end", "nothing defines 'None'", "nil"),
     ("print(x == null)", "nothing defines 'null'", "Lua's word is nil"),
 ]
@@ -369,7 +380,7 @@ def test_what_is_likely_wrong_is_a_warning(checker: Checker, source: str, words:
         ("print(2 ** 3)", "1:", "x ^ y"),
         ("unless x do print(1) end", "1:", "if not"),
         ("list.each do |s| print(s) end", "1:", "ipairs(list)"),
-        ("$x = 1", "1:1", "names have no $"),
+        ("$x = 1", "1:1", "a name does not begin with $"),
         ("local n: number = 1", "1:", "a local has no type"),
         ("f({ limit = 5 type = 'x' })", "1:", "a comma between the fields"),
         ("x = 1\nif x != 2 then end", "2:", "Lua writes ~= for !="),

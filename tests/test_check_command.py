@@ -43,7 +43,7 @@ def test_warnings_alone_are_no_failure(kosmolua: Program) -> None:
     done = kosmolua("check", "--simulate", "-", input=LIKELY)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "stdin:3:8: warning: # needs a list, and the result of list_services has the keys services, cursor "
+        "stdin:3:8: warning: # needs a list, but the result of list_services has the keys services, cursor "
         "(the list is page.services)",
         "stdin: reads render2.list_services (default)",
     ]

@@ -61,7 +61,10 @@ def test_a_wrong_use_is_a_warning(checker: Checker, source: str, words: str) -> 
     ("source", "words"),
     [
         ("print(render.list_services.services)", "render2.list_services is a function, but is not called here"),
-        ("print(csv.encode({}))", "there is no 'csv.encode': it is nil, and to call it fails (it has format, parse)"),
+        (
+            "print(csv.encode({}))",
+            "there is no 'csv.encode': it is nil, and Lua cannot call nil (it has format, parse)",
+        ),
     ],
 )
 def test_what_is_certain_to_fail_is_an_error(checker: Checker, source: str, words: str) -> None:

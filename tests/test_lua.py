@@ -94,7 +94,7 @@ def test_many_accounts_are_described_on_demand() -> None:
         (
             "require('json')",
             "script.lua:1: attempt to call a nil value (global 'require'): "
-            "there are no modules to load; json, regex, csv, base64, hash, url and time are there already",
+            "there are no modules to load; json, regex, csv, base64, hash, url and time are already available",
         ),
         (
             "library.list_books()",

@@ -208,7 +208,7 @@ EMPTY: dict[str, list[Any]] = {
     "compare with text": ["false"],
     "next": ["nil"],
     "tonumber": ["nil"],
-    "an error message": ["script.lua:1: a secret cannot be read: it can be passed to a function, whole"],
+    "an error message": ["script.lua:1: a secret cannot be read: it can only be passed whole to a function"],
     "rawget": ["nil"],
     "getmetatable": ["false"],
 }

@@ -25,7 +25,7 @@ class Render:
         self._workspaces: dict[str, str] = {}
 
     def remember(self, deploy_id: str, service_id: str) -> None:
-        """Note the service of a deploy, since Render cannot find a deploy by its id only."""
+        """Record the service of a deploy, since Render cannot find a deploy by its id only."""
         self._services[deploy_id] = service_id
 
     def service_of(self, deploy_id: str) -> str | None:

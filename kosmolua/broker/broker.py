@@ -279,7 +279,7 @@ class Broker:
         return self._host.backend.time() if clock == "wall" else own
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Note that the script reads a field of a planned call's result."""
+        """Record that the script reads a field of a planned call's result."""
         if self._plan:
             self._plan.peek(number, key, line)
 

@@ -28,7 +28,7 @@ PATIENCE = 20.0
 MAX_ROWS = 32
 """How many lines are read at once in the search for secrets."""
 MAX_PENDING, MAX_DELAY = 64, 0.5
-"""How many lines that can be obtained again are held back, and for how many seconds while others follow."""
+"""The most lines that are held back if they can be obtained again, and for how many seconds while others follow."""
 
 
 class _Line(NamedTuple):

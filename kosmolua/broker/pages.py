@@ -32,7 +32,7 @@ class Pages:
         self._rests: dict[tuple[str, str], _Rest] = {}
 
     def note(self, path: str, function: Function, arguments: Mapping[str, object], value: object) -> None:
-        """Note the result of a call, and that the script continued the page before it.
+        """Record the result of a call, and that the script continued the page before it.
 
         Args:
             path: The function, such as ``render2.list_services``.

@@ -160,7 +160,7 @@ class Planner:
         return PLANNED if target.function.effect != "read" or _marks_in(arguments) else None
 
     def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Note a call and return its placeholder as JSON; return None for a call that is made."""
+        """Record a call and return its placeholder as JSON; return None for a call that is made."""
         function = target.function
         depends_on = _marks_in(arguments)
         if function.effect == "read" and not depends_on:
@@ -178,7 +178,7 @@ class Planner:
         """Do nothing about the result of a call that was made."""
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Note that the script reads a field of a planned call's result."""
+        """Record that the script reads a field of a planned call's result."""
         with self._lock:
             made = next((call for call in self.calls if call.number == number), None)
             seen = {"line": line, "number": number, "path": made.path if made else "", "key": key[:MAX_KEY]}
@@ -232,7 +232,7 @@ class Application:
         return None
 
     def note(self, call: Call, value: object) -> None:
-        """Note the result of a call. It replaces the call's marks in later calls."""
+        """Record the result of a call. It replaces the call's marks in later calls."""
         with self._lock:
             if number := self._numbers.get(call.number):
                 self._results[number] = value

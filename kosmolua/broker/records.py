@@ -159,7 +159,7 @@ class Call:
         self._clock = monotonic()
 
     def observe(self, attempt: Attempt) -> None:
-        """Note an HTTP request that was made for this call."""
+        """Record an HTTP request that was made for this call."""
         self._attempts.append(attempt.status or 0)
         self._request_id = attempt.request_id or self._request_id
 

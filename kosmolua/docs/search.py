@@ -1,4 +1,4 @@
-"""Search: the pages that answer a few words, best first."""
+"""Search: finds the pages that fit a query, best first."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
     elif name == "os.time" and isinstance(first, Literal) and first.kind == "string":
         findings.fail(node, "os.time takes a table, not a text", "time.parse reads a text")
     elif name == "os.date" and isinstance(first, Literal) and _is_foreign_date(first.value):
-        findings.warn(node, "os.date has letters with %", '"%Y-%m-%d %H:%M:%S"')
+        findings.warn(node, "os.date needs % before each letter", '"%Y-%m-%d %H:%M:%S"')
     elif name == "json.decode" and reader.fields.is_plain_table(first):
         hint = "the results of functions under app are decoded already" if isinstance(first, Result) else "json.encode"
         findings.fail(node, "json.decode takes a text, not a table", hint)
@@ -112,7 +112,7 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
     elif name == "sleep" and isinstance(first, Literal) and _is_in_milliseconds(first.value):
         findings.warn(node, "sleep takes seconds, not milliseconds", f"sleep({float(str(first.value)) / 1000:g})")
     elif name == "time.format" and len(values) > 1 and _is_foreign_date(getattr(values[1], "value", None)):
-        findings.warn(given[1], "time.format has letters with %", '"%Y-%m-%d %H:%M:%S"')
+        findings.warn(given[1], "time.format needs % before each letter", '"%Y-%m-%d %H:%M:%S"')
     elif name == "lua_read_doc" and options and options.kind == "string":
         findings.fail(options, "lua_read_doc takes a page, then a table", '{ detail = "signatures" }')
     elif name.startswith("string.") and name[7:] in PATTERN_METHODS and options:
@@ -135,7 +135,7 @@ def check_pattern(findings: Findings, node: Node) -> None:
         findings.warn(node, "a pattern has no alternatives: | stands for itself", hint)
     elif _TIMES.search(node.text):
         hint = "repeat the part, as in %d%d%d%d, or regex.match(text, pattern)"
-        findings.warn(node, "a pattern has no numbers of repetitions: braces stand for themselves", hint)
+        findings.warn(node, "a pattern has no repetition counts: braces stand for themselves", hint)
 
 
 def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
@@ -146,13 +146,15 @@ def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Seq
         if verb in "sq":
             continue
         if each.kind == "nil":
-            findings.warn(each, f"nil cannot be formatted with %{verb}", "%s shows anything")
+            findings.warn(each, f"nil cannot be formatted with %{verb}", "%s formats any value")
         elif isinstance(value, Result) and is_table(value.type) and not value.may_be_error:
-            findings.fail(each, f"{value.source} is a table and cannot be formatted with %{verb}", "%s shows anything")
+            findings.fail(
+                each, f"{value.source} is a table and cannot be formatted with %{verb}", "%s formats any value"
+            )
         elif isinstance(value, Result) and kind_of(value) == "string":
             is_word = is_time(each, value) or choices_of(value.type) or reader.fields.choices(value)
             note = findings.doubt if is_word else findings.warn
-            note(each, f"{value.source} is a text, and %{verb} formats a number", "%s shows anything")
+            note(each, f"{value.source} is a text, and %{verb} formats a number", "%s formats any value")
 
 
 def _check_message(findings: Findings, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:

@@ -45,7 +45,7 @@ class Misuse(NamedTuple):
 
 
 class NotWritten(Exception):
-    """A value is not a literal, so that it is not known."""
+    """A value is not a literal, so it is not known."""
 
 
 _ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
@@ -110,7 +110,7 @@ def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str 
         account = value.value if isinstance(value, Literal) and isinstance(value.value, str) else "NAME"
         return f"an account is part of the path: {lua_path(integration)}.{account}.{function}(...)"
     inside = dict.fromkeys(key for key in _keys_inside(value) if key in names)
-    return f"{', '.join(inside)} stand beside the others, not in a table" if inside else None
+    return f"{', '.join(inside)} belong beside the other arguments, not in a table" if inside else None
 
 
 def _keys_inside(value: Value) -> Iterator[str]:

@@ -96,7 +96,7 @@ def syntax_hint(source: bytes, message: str) -> str:
         return ""
     hint = _misspelt(script.problems[0], source.decode("utf-8", "replace").split("\n")).hint
     if not hint and "'end' expected (to close" in message:
-        return "each function, if, for and while has an end of its own: one further in lacks it"
+        return "each function, if, for and while needs an end of its own: one inside this one lacks it"
     return hint
 
 

@@ -148,7 +148,7 @@ class Fields:
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
             is_place = value.node is not None and value.node.kind == "identifier"
-            hint = "for _, item in ipairs(list) do: the first of the two is the place" if is_place else ""
+            hint = "for _, item in ipairs(list) do: the first of the two is the index" if is_place else ""
             self._findings.fail(node, f"a {value.kind} has no '{key}'", hint or idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind == "table" and self._lacks(value.node, key):
             if key in idioms.FIELDS and value.node and len(value.node.children) > len(keys_of(value.node)):
@@ -209,7 +209,7 @@ class Fields:
         """Report that a record is used as a list."""
         lists = lists_in(value.type)
         hint = f"the list is {node.text if node.kind == 'identifier' else 'result'}.{lists[0]}" if lists else ""
-        message = f"{use} needs a list, and {value.source} has the keys {', '.join(record_keys(value.type) or ())}"
+        message = f"{use} needs a list, but {value.source} has the keys {', '.join(record_keys(value.type) or ())}"
         note = self._findings.fail if fails else self._findings.warn
         note(node, message, hint)
 

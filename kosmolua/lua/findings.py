@@ -104,14 +104,14 @@ class Findings:
             self._grave.add((node.start, node.end))
 
     def fail_on_nil(self, node: Node, value: Nil, verb: str) -> None:
-        """Add a finding about an operation on nil. ``verb`` names the operation, as in ``to call it``."""
+        """Add a finding about an operation on nil. ``verb`` names the operation, such as ``call``."""
         if isinstance(value, Absent):
             self._fails_if_reached(value.node)
         elif isinstance(value, Undefined):
-            message = f"nothing defines '{value.name}': it is nil, and to {verb} it fails"
+            message = f"nothing defines '{value.name}': it is nil, and Lua cannot {verb} nil"
             self.fail(node, message, value.hint)
         elif value.what != "nil":
-            self.fail(node, f"there is no {value.what}: it is nil, and to {verb} it fails", value.hint)
+            self.fail(node, f"there is no {value.what}: it is nil, and Lua cannot {verb} nil", value.hint)
 
     def undefined(self, node: Node, value: Undefined) -> None:
         """Add a finding about a name that nothing defines. ``await`` is an error, since a call follows it."""

@@ -106,23 +106,23 @@ class Gathered:
         """Report the wrong uses, which are certain only when the whole script has been read."""
         for use in self._lists:
             if self._is_map(use.variable):
-                message = f"{use.what} needs a list, and {use.variable.name} has names as keys"
+                message = f"{use.what} needs a list, but {use.variable.name} has names as keys"
                 self._findings.warn(use.node, message, use.hint)
         for use in self._nils:
             if self._is_never_filled(use.variable):
                 self._findings.mode = use.mode
-                message = f"{use.node.text[:40]} is nil at first, and to {use.what} it fails"
+                message = f"{use.node.text[:40]} is nil at first, and Lua cannot {use.what} nil"
                 self._findings.fail(use.node, message, use.hint)
         for variable, targets in self._at_end.items():
             is_empty = variable.table is not None and not variable.table.children and not variable.changes
             if is_empty and variable.fills == len(targets) and variable.uses == self._harmless[variable]:
                 name = variable.name
                 self._findings.warn(
-                    targets[0], f"{name}[#{name}] is the last item, and not a new one", f"{name}[#{name} + 1]"
+                    targets[0], f"{name}[#{name}] is the last item: this adds no new one", f"{name}[#{name} + 1]"
                 )
         for inner, outer in self._scopes.hidden:
             if not inner.reads and outer.last > inner.start and self._is_empty(outer):
-                message = f"this local hides the '{outer.name}' that is used further down, and is never used"
+                message = f"this local is never used, and hides the '{outer.name}' that is used further down"
                 self._findings.warn(inner.node, message, "leave local out")
 
     def _is_empty(self, variable: Variable) -> bool:

@@ -25,7 +25,7 @@ app = {}
 ---@type any
 input = nil
 
----Stands for a secret. It can be passed to a function, whole, and cannot be read, joined or compared.
+---Stands for a secret. It can be passed whole to a function, but cannot be read, joined or compared.
 ---@class Secret
 
 ---The secrets that `--secret NAME=SOURCE` and `[kosmolua.secrets]` give.

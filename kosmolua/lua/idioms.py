@@ -6,15 +6,15 @@ import re
 
 _JSON = "JSON is read with json.decode and written with json.encode"
 _NIL = "Lua's word is nil"
-_WAIT = "a call waits by itself: leave the word out; parallel.all runs several at once"
+_WAIT = "a call waits for its result: leave the word out; parallel.all runs several at once"
 _LOOP = "go through a list with for _, item in ipairs(list) do"
 _LENGTH = "the length of a list is #list"
 _APPEND = "write list[#list + 1] = item, or table.insert(list, item)"
 _SORT = "table.sort(list, function(a, b) return a.name < b.name end) sorts in place"
 _STRINGS = "compare text:sub(1, #start) with the start"
 _FIND = "text:find(part, 1, true) finds a part"
-_MODULES = "there are no modules to load; json, regex and parallel are there already"
-_FILES = "there are no files; print writes, and arg has the arguments"
+_MODULES = "there are no modules to load; json, regex and parallel are already available"
+_FILES = "there are no files; print writes output, and arg has the arguments"
 _TIMES = "time.now() is now, and time.parse and time.format read and write times"
 
 GLOBALS = {
@@ -24,7 +24,7 @@ GLOBALS = {
     **dict.fromkeys(("await", "async", "Promise"), _WAIT),
     **dict.fromkeys(("this", "self"), "a function without a colon has no self: name the value"),
     **dict.fromkeys(("JSON", "cjson", "dkjson"), _JSON),
-    **dict.fromkeys(("console", "printf", "echo", "puts", "log"), "print writes"),
+    **dict.fromkeys(("console", "printf", "echo", "puts", "log"), "print writes output"),
     **dict.fromkeys(("require", "package", "import"), _MODULES),
     **dict.fromkeys(("io", "dofile", "loadfile", "open"), _FILES),
     **dict.fromkeys(("http", "fetch", "requests", "axios", "socket"), "services are reached through app.integrations"),
@@ -38,9 +38,9 @@ GLOBALS = {
     **dict.fromkeys(("typeof", "isinstance"), "type(value) tells the type"),
     **dict.fromkeys(("parseInt", "parseFloat", "Number", "float"), "tonumber(text) makes a number"),
     **dict.fromkeys(("String", "repr"), "tostring(value) makes text"),
-    **dict.fromkeys(("logger", "logging", "pprint"), "print writes"),
+    **dict.fromkeys(("logger", "logging", "pprint"), "print writes output"),
     **dict.fromkeys(("quit", "die"), "exit(status) ends a script"),
-    **dict.fromkeys(("sprintf", "format"), "string.format formats"),
+    **dict.fromkeys(("sprintf", "format"), "string.format formats text"),
     "re": "regex has match, match_all, gsub and split, each with the text first",
     "new": "there is no new: call a function that makes the table",
     "__name__": "a script runs from its first line",
@@ -76,7 +76,7 @@ FIELDS = {
     **dict.fromkeys(("toUpperCase", "toLowerCase"), "text:upper() and text:lower()"),
     **dict.fromkeys(("getenv", "execute"), "there are no processes and no environment"),
     **dict.fromkeys(("remove", "rename", "tmpname"), _FILES),
-    "replace": "text:gsub(pattern, replacement) replaces",
+    "replace": "text:gsub(pattern, replacement) replaces text",
     "pow": "Lua writes x ^ y",
     "round": "math.floor(x + 0.5) rounds",
     "gfind": "string.gmatch goes through matches",
@@ -90,14 +90,14 @@ FIELDS = {
 """Fields and methods of other languages, each with a hint."""
 
 OF_LISTS = {
-    **dict.fromkeys(("remove", "pop", "shift"), "table.remove(list, place) removes an item"),
+    **dict.fromkeys(("remove", "pop", "shift"), "table.remove(list, index) removes an item"),
     "unpack": "table.unpack(list) gives the items",
 }
 """Methods of lists in other languages whose names also have another meaning here, each with a hint."""
 OF_TABLES = {
     **dict.fromkeys(("contains", "includes", "find", "indexOf", "has"), "keep a set, and test set[value]"),
     **dict.fromkeys(("copy", "clone", "slice"), "table.move(list, 1, #list, 1, {}) copies a list"),
-    "isempty": "next(t) == nil is true of an empty table",
+    "isempty": "next(t) == nil is true if a table is empty",
 }
 """Functions of other languages that the library ``table`` lacks, with hints that differ from those for texts."""
 
@@ -118,7 +118,7 @@ _SYNTAX = [
     (r"\*\*", "Lua writes x ^ y for x ** y"),
     (r"^\s*unless\b", "Lua writes if not ... then"),
     (r"\.each\b|\bdo\s*\|", _LOOP),
-    (r"(?<![\w\"'])\$[A-Za-z_]", "names have no $"),
+    (r"(?<![\w\"'])\$[A-Za-z_]", "a name does not begin with $"),
     (r"^\s*local\s+\w+\s*:\s*\w", "a local has no type: local name = value"),
     (r"[\"'][.:]\w+\(", 'put a text in parentheses before a method, as in ("text"):upper()'),
     (r"\b(?:try|catch|except|finally)\b\s*[{(:]|\bexcept\b|\bcatch\b", "Lua has pcall: local ok, err = pcall(f)"),
@@ -150,8 +150,8 @@ _SYNTAX = [
         "arguments by name are written in a table, as in f({ name = value })",
     ),
     (r"\)\s*\{|\belse\s*\{|^\s*\}", "Lua has no braces around blocks: write then or do, and end"),
-    (r"\bif\b(?!.*\bthen\b)", "an if has then, and an end of its own"),
-    (r"\b(?:for|while)\b(?!.*\bdo\b)", "a loop has do, and an end of its own"),
+    (r"\bif\b(?!.*\bthen\b)", "an if needs then, and an end of its own"),
+    (r"\b(?:for|while)\b(?!.*\bdo\b)", "a loop needs do, and an end of its own"),
     (r"\bif\b[^=]*[^=~<>]=[^=]", "Lua compares with =="),
     (
         r"[{,][^{}]*=\s*(?:\"[^\"]*\"|'[^']*'|[\w.]+)\s+[A-Za-z_]\w*\s*=(?!=)",

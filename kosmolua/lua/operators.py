@@ -52,10 +52,10 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
         )
     elif operator in (*ARITHMETIC, "..") and is_secret(value):
         findings.doubt(
-            node, f"{value.source} is a secret, of which nothing can be made", "pass it to a function, whole"
+            node, f"{value.source} is a secret, which a script can only pass on", "pass it whole to a function"
         )
     elif operator == ".." and isinstance(value, Result) and value.is_optional and not _KEPT.match(value.source):
-        findings.warn(node, f"{value.source} may be nil, and to join nil fails", f'({node.text} or "")')
+        findings.warn(node, f"{value.source} may be nil, and Lua cannot join nil", f'({node.text} or "")')
     elif operator in ARITHMETIC and isinstance(value, Nil):
         findings.fail_on_nil(node, value, "compute with")
     elif operator in ARITHMETIC and isinstance(value, Literal) and _is_no_number(value):
@@ -102,26 +102,28 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
         if kind_of(right) in ("string", "number"):
             operand = negated.get("operand")
             hint = f"write {operand.text if operand else 'a'} ~= ..."
-            findings.warn(node, "not comes before ==: this compares a boolean with something else", hint)
+            findings.warn(node, "not comes before ==, so this compares a boolean with something else", hint)
         return
     for one, other in ((left, right), (right, left)):
         if isinstance(one, Missing) and one.what.endswith(" of a text") and isinstance(other, Literal):
-            findings.warn(node, f"there is no {one.what}: it is nil, and never equals a {_NOUN[other.kind]}", one.hint)
+            findings.warn(
+                node, f"there is no {one.what}: it is nil, so it never equals a {_NOUN[other.kind]}", one.hint
+            )
         if not isinstance(one, Result) or not isinstance(other, Literal):
             continue
         if one.may_be_call_error and other.kind != "table":
             hint = "err.code, err.status and err.message say what failed"
-            findings.warn(node, f"an error of a call is a table, and never equals a {_NOUN[other.kind]}", hint)
+            findings.warn(node, f"an error of a call is a table, so it never equals a {_NOUN[other.kind]}", hint)
             continue
         if is_secret(one):
-            findings.warn(node, f"{one.source} is a secret, and never equals a {_NOUN[other.kind]}")
+            findings.warn(node, f"{one.source} is a secret, so it never equals a {_NOUN[other.kind]}")
         choices = choices_of(one.type) or fields.choices(one)
         if choices and isinstance(other.value, str) and other.value not in choices:
             hint = did_you_mean(other.value, [str(each) for each in choices]) or f"it is one of {listed(choices)}"
             findings.warn(node, f"{one.source} is never {other.value!r}", hint)
         elif (kind := kind_of(one, or_nil=True)) and kind != kind_of(other):
             findings.warn(
-                node, f"{one.source} is a {_NOUN[kind]}, and never equals a {_NOUN[other.kind]}", _other_way(one)
+                node, f"{one.source} is a {_NOUN[kind]}, so it never equals a {_NOUN[other.kind]}", _other_way(one)
             )
 
 
@@ -135,7 +137,7 @@ def check_truth(findings: Findings, value: Value, node: Node) -> None:
     is_text_for_sure = isinstance(value, Result) and kind_of(value) == "string" and not value.is_optional
     if is_text_for_sure and isinstance(value, Result) and (found := _TOLD_BY_TEXT.search(node.text)):
         hint = f'{node.text} ~= ""' if found[0].endswith("_at") else f"compare it, as in {node.text} == ..."
-        findings.warn(node, f"{value.source} is a text, and so always true", hint)
+        findings.warn(node, f"{value.source} is a text, and any text is true, even an empty one", hint)
 
 
 def check_condition(findings: Findings, node: Node | None) -> None:
@@ -145,11 +147,13 @@ def check_condition(findings: Findings, node: Node | None) -> None:
     operator, left, right = node.get("operator"), node.get("left"), node.get("right")
     always = {"or": ("~=", "true", "and"), "and": ("==", "false", "or")}.get(operator.text if operator else "")
     if always and left and right and _compares_again(left, right, always[0]):
-        findings.doubt(node, f"one of both is always {always[1]}, and so is the whole", f"write {always[2]}")
+        findings.doubt(
+            node, f"one of these comparisons is always {always[1]}, so the condition is too", f"write {always[2]}"
+        )
     if operator and operator.text == "or" and left and right and right.kind in ("string", "number"):
         compared = left.get("left") if left.kind == "binary_expression" else None
         hint = f"compare again: {left.text} or {compared.text if compared else 'x'} == {right.text}"
-        findings.doubt(right, f"{right.text} alone is always true, and so is this condition", hint)
+        findings.doubt(right, f"{right.text} alone is always true, so the condition is too", hint)
 
 
 def _compares_again(left: Node, right: Node, comparison: str) -> bool:
@@ -172,7 +176,9 @@ def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -
     elif isinstance(value, Result) and record_keys(value.type) is not None:
         fields.is_no_list(node, value, "#")
     elif isinstance(value, Literal) and value.node and value.kind == "table" and fields.has_only_names(value.node):
-        findings.warn(node, "# counts a list, and this table has names: it is 0", "count in a loop over pairs(map)")
+        findings.warn(
+            node, "# counts list items, but this table has only named keys: it is 0", "count in a loop over pairs(map)"
+        )
 
 
 def _is_no_number(value: Literal) -> bool:

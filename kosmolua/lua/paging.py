@@ -28,7 +28,7 @@ def check_pages(findings: Findings, body: Node | None, known: Callable[[Node], V
     for call in calls:
         for name, parameter in kept.items():
             if _lacks(call, parameter, known):
-                message = f"each round gets the same page, since {name} is passed to no call"
+                message = f"each round gets the same page, since no call gets {name}"
                 findings.warn(call, message, f"{parameter} = {name}")
                 return
 

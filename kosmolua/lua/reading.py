@@ -262,7 +262,7 @@ class Reading:
         value = self.value(node)
         if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
             hint = f"{node.text} ~= json.null is false for it"
-            self.findings.warn(node, f"{value.source} may be json.null, which is true and not nil", hint)
+            self.findings.warn(node, f"{value.source} may be json.null, which is true, unlike nil", hint)
 
     def _check_truth(self, node: Node | None) -> None:
         """Check each value whose truth a condition tests: the whole, and the parts that and, or and not combine."""
@@ -653,7 +653,9 @@ class Reading:
         for node in given:
             names = _PLACEHOLDER.findall(node.text) if node.kind == "string" else []
             if any(name in self._scopes.locals for name in names):
-                self.findings.warn(node, "nothing is put into a text", 'join it with .., as in "name: " .. name')
+                self.findings.warn(
+                    node, "Lua does not insert values into a text", 'join it with .., as in "name: " .. name'
+                )
 
     def _check_mapped(self, node: Node, function: Value) -> None:
         """Report that the function of a ``parallel.map`` returns nothing, although the resulting list is used."""
@@ -661,7 +663,7 @@ class Reading:
             self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
     def _peek(self, items: Node | None) -> None:
-        """Note that only single items are taken from a list: if it goes on, nothing is lost."""
+        """Record that only single items are taken from a list: if it goes on, nothing is lost."""
         call = items.get("table") if items and items.kind == "dot_index_expression" else None
         if call and call.kind == "function_call":
             self._peeked.add(id(call))

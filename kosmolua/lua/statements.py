@@ -14,7 +14,7 @@ def check_use(findings: Findings, root: Node) -> None:
         return
     name = functions[-1].get("name")
     called = name.text if name else "it"
-    findings.warn(functions[-1], "nothing is called here, so that the script does nothing", f"{called}()")
+    findings.warn(functions[-1], "nothing is called here, so the script does nothing", f"{called}()")
 
 
 def _acts(statement: Node) -> bool:

@@ -32,7 +32,7 @@ class Recorder(Protocol):
         """Return the take that records the next chunk."""
 
     def reset(self) -> None:
-        """Note that the session forgets its state."""
+        """Record that the session loses its state."""
 
     def close(self) -> None:
         """End the recording."""

@@ -105,7 +105,7 @@ class Chunk:
         self.state = state
 
     def _begin(self) -> bool:
-        """Note that the chunk has begun and return True. Return False if it is over."""
+        """Record that the chunk has begun and return True. Return False if it is over."""
         with self._lock:
             self.has_begun = self.has_begun or not self._is_over
             return not self._is_over

@@ -59,7 +59,7 @@ class SessionRecorder:
         return Take(self._run, seed, tape, self.path, earlier=self._pen.calls, can_pause=False)
 
     def reset(self) -> None:
-        """Note that the session forgets its state."""
+        """Record that the session loses its state."""
         self._pen.write({"event": "reset"})
 
     def close(self) -> None:

@@ -130,7 +130,7 @@ class Broker(Protocol):
         """Return bytes as base64, found by the name of their handle."""
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Note that the script reads a field of a planned call's result, which does not exist yet."""
+        """Record that the script reads a field of a planned call's result, which does not exist yet."""
 
     def script(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, through: tuple[str, ...]) -> str:
         """Return what the child needs to run another script."""
@@ -294,7 +294,7 @@ class Supervisor:
         return None
 
     def _sleep(self, number: int, seconds: float, size: int) -> None:
-        """Note when a request to sleep has to be answered."""
+        """Record when a request to sleep has to be answered."""
         try:
             real = self._broker().sleep(min(max(seconds, 0.0), MAX_SLEEP))
             heappush(self._sleepers, (monotonic() + real, number, size))
@@ -377,7 +377,7 @@ class Supervisor:
             self._halt()
 
     def _end(self, read: Callable[[], Ending]) -> None:
-        """Note how the script ended. The errors of its calls came before this in the mail."""
+        """Record how the script ended. The errors of its calls came before this in the mail."""
         try:
             self._ending = read()
         except BaseException as error:  # noqa: BLE001 - raised when the run is over
@@ -392,7 +392,7 @@ class Supervisor:
             self._emit(piece)
 
     def _ready(self, frame: dict[str, Any]) -> None:
-        """Note the isolation layers that a child reports before it runs a script."""
+        """Record the isolation layers that a child reports before it runs a script."""
         self._isolation, missing = (
             [name[:32] for name in frame[field][:16] if isinstance(name, str)] for field in ("isolation", "missing")
         )
@@ -431,7 +431,7 @@ class Supervisor:
         self._clock.run_out()
 
     def _take(self, line: bytes | None) -> Request | Callable[[], Ending] | None:
-        """Handle a frame. Return it if it is a request, a maker of the ending if it is the last, and None otherwise.
+        """Handle a frame. Return a request, or for the last frame a function that makes the ending; else None.
 
         Raises:
             BadFrame: The frame is not valid.

@@ -136,7 +136,7 @@ class Tape:
     # Called by the supervisor
 
     def ask(self, frame: Mapping[str, Any]) -> bool:
-        """Note a request. Return True if the tape deals with it, or False if the broker has to answer it."""
+        """Record a request. Return True if the tape deals with it, or False if the broker has to answer it."""
         branch, line = frame.get("of"), frame.get("line")
         request = _Request(
             branch if isinstance(branch, str) else "",
@@ -155,13 +155,13 @@ class Tape:
         return is_known
 
     def wait(self) -> None:
-        """Note that the script waits."""
+        """Record that the script waits."""
         with self._lock:
             self._waits = True
             self._advance()
 
     def begin(self, number: int) -> None:
-        """Note the request that the current thread passes to the broker from now on."""
+        """Record the request that the current thread passes to the broker from now on."""
         self._local.number = number
 
     def answer(self, number: int, value: str) -> None:
@@ -173,13 +173,13 @@ class Tape:
         self._note(number, "null", error)
 
     def pause(self, number: int, error: Paused) -> None:
-        """Note that a call waits for a person who cannot be asked. The run ends once no request can be answered."""
+        """Record that a call waits for a person who cannot be asked. The run ends once no request can be answered."""
         with self._lock:
             self._stuck[number] = error
             self._advance()
 
     def watch(self, event: CallEvent) -> None:
-        """Note a call that starts or ends.
+        """Record a call that starts or ends.
 
         Raises:
             Diverged: A write was done already, and the changed script makes it with another request.
@@ -250,7 +250,7 @@ class Tape:
         return True
 
     def _note_clock(self, ask: list[Any], value: str | None, frame: Mapping[str, Any]) -> None:
-        """Note how far a recorded clock is ahead of the child's, to answer further reads that were not recorded."""
+        """Record how far a recorded clock is ahead of the child's, to answer further reads that were not recorded."""
         if ask[0] == "time" and value is not None:
             self._clocks[ask[1]] = json.loads(value) - frame["own"]
 

@@ -120,7 +120,7 @@ class Reader:
         return node
 
     def note(self, name: str, problem: str) -> None:
-        """Note an unsupported schema."""
+        """Record an unsupported schema."""
         self._notes[f"{name[:200]}: {problem}"] = None
 
     def _read(self, schema: Json, name: str, trail: tuple[str, ...]) -> Type:

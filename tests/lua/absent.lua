@@ -8,9 +8,9 @@ end
 print(require, io, package, dofile, loadfile, os.getenv, os.execute, os.exit, os.sleep, json.parse, ("").split)
 --> nil	nil	nil	nil	nil	nil	nil	nil	nil	nil	nil
 say(function() require("json") end)
---> call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are there already
+--> call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are already available
 say(function() io.write("x") end)
---> index a nil value (global 'io'): there are no files; print writes, arg has the arguments, and load takes text
+--> index a nil value (global 'io'): there are no files; print writes output, arg has the arguments, and load takes text
 say(function() os.sleep(1) end)
 --> call a nil value (field 'sleep'): if os.sleep was meant, sleep(seconds) waits
 say(function() os.getenv("HOME") end)
@@ -29,7 +29,7 @@ say(function() library.list_books() end)
 -- Whatever catches an error gets it, once; of other names, and of other values, nothing is said.
 local function load_module() require("json") end
 print(coroutine.resume(coroutine.create(load_module)))
---> false	absent.lua:30: attempt to call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are there already
+--> false	absent.lua:30: attempt to call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are already available
 local _, once = pcall(load_module)
 print(select(2, pcall(error, once, 0)) == once, select(2, xpcall(load_module, function(problem) return problem end)) == once)
 --> true	true
@@ -49,11 +49,11 @@ say(function() integrations.library.list_books() end)
 say(function() cjson.encode({}) end)
 --> index a nil value (global 'cjson'): JSON is read with json.decode and written with json.encode
 say(function() console.log("x") end)
---> index a nil value (global 'console'): print writes
+--> index a nil value (global 'console'): print writes output
 say(function() printf("%d", 1) end)
 --> call a nil value (global 'printf'): print(string.format(...)) writes
 say(function() await(1) end)
---> call a nil value (global 'await'): a call waits by itself; parallel.all runs several at once
+--> call a nil value (global 'await'): a call waits for its result; parallel.all runs several at once
 say(function() string.startswith("ab", "a") end)
 --> call a nil value (field 'startswith'): if string.startswith was meant, compare text:sub(1, #start) with the start
 say(function() return (" a "):trim() .. "" end)
@@ -92,4 +92,4 @@ say(function() string.find(refusal, "404") end)
 -- Nothing that a script does to its libraries changes that.
 string.find, string.match, string.gsub = nil, nil, nil
 print(pcall(function() require("json") end))
---> false	absent.lua:94: attempt to call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are there already
+--> false	absent.lua:94: attempt to call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are already available

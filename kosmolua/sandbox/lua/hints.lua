@@ -3,17 +3,17 @@
 local ipairs, next, type = ipairs, next, type
 local find, match = string.find, string.match
 
-local MODULES = "there are no modules to load; json, regex, csv, base64, hash, url and time are there already"
-local FILES = "there are no files; print writes, arg has the arguments, and load takes text"
+local MODULES = "there are no modules to load; json, regex, csv, base64, hash, url and time are already available"
+local FILES = "there are no files; print writes output, arg has the arguments, and load takes text"
 local PROCESSES = "there are no processes and no environment; os has time, date, clock and difftime"
 local WAITING = "sleep(seconds) waits"
-local AWAITING = "a call waits by itself; parallel.all runs several at once"
+local AWAITING = "a call waits for its result; parallel.all runs several at once"
 local TIMES = "time.now() is now, and time.parse and time.format read and write times"
 local SELF = "a function without a colon has no self: name the value"
 local TRYING = "Lua has pcall: local ok, err = pcall(f), and error(text)"
 local TEXT = "join text with .., or use string.format"
 local SERVICES = "services are reached through app.integrations only"
-local WRITING = "print writes"
+local WRITING = "print writes output"
 local JSON = "JSON is read with json.decode and written with json.encode"
 local DECODE, ENCODE = "JSON is read with json.decode", "JSON is written with json.encode"
 local SPLIT = "texts are split with regex.split"
@@ -64,7 +64,7 @@ local fields = {
     startswith = STARTS, startsWith = STARTS, starts_with = STARTS,
     endswith = ENDS, endsWith = ENDS, ends_with = ENDS,
     includes = CONTAINS, indexOf = CONTAINS, gfind = "string.gmatch goes through matches",
-    replace = "text:gsub(pattern, replacement) replaces",
+    replace = "text:gsub(pattern, replacement) replaces text",
   },
   table = {
     length = LENGTH, getn = LENGTH, map = LOOP, filter = LOOP, forEach = LOOP,

@@ -9,7 +9,7 @@ local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
 local concat = table.concat
 
 local MASK = "***"
-local READING = "a secret cannot be read: it can be passed to a function, whole"
+local READING = "a secret cannot be read: it can only be passed whole to a function"
 
 local meta = {
   __metatable = false,
@@ -20,7 +20,7 @@ local meta = {
   __len = function() error(READING, 2) end,
   __pairs = function() error(READING, 2) end,
   __eq = function() error("secrets cannot be compared", 2) end,
-  __concat = function() error("a secret cannot be joined with other text: it can be passed to a function, whole", 2) end,
+  __concat = function() error("a secret cannot be joined with other text: it can only be passed whole to a function", 2) end,
 }
 
 ---Returns a new handle.
