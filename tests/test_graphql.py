@@ -79,7 +79,7 @@ def test_a_mutation_is_sent_once() -> None:
     ("text", "operation", "says"),
     [
         ("subscription { news }", None, "a subscription has no single answer"),
-        ("query A { a } mutation B { b }", None, "operation= says which; it has A, B"),
+        ("query A { a } mutation B { b }", None, "operation= names one; it has A, B"),
         ("query A { a }", "B", "must have an operation 'B'; it has A"),
         ("fragment F on User { id }", None, "it has none"),
         ("type User { id: ID }", None, "'type' is not an operation"),

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from kosmolua.schema.integration import Integration
 
 SMALL, COPIES = 256 * 1024, 4
-"""Characters of a result that no call waits for, and how often a larger one is in memory on its way to the script."""
+"""The most characters of a result that reserves no memory, and how many copies of a larger result are in memory."""
 CLOSE_TIMEOUT = 1.0
 """Seconds to wait, when a run is over, for records that are being written."""
 MAX_NAMED_CALLS = 3

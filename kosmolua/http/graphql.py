@@ -146,7 +146,7 @@ def _chosen(query: str, name: str | None) -> Operation:
     if len(fitting) == 1:
         return fitting[0]
     names = ", ".join(each.name or "one without a name" for each in known) or "none"
-    wanted = "one operation, or operation= says which" if name is None else f"an operation {name!r}"
+    wanted = "one operation, unless operation= names one" if name is None else f"an operation {name!r}"
     raise ValueError(f"the document must have {wanted}; it has {names}")
 
 

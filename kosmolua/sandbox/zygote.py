@@ -32,7 +32,7 @@ INCOMING, OUTGOING = 0, 1
 REHEARSAL_PAUSE = 0.005
 """Seconds without an order after which the worker rehearses; the first scripts do not wait for that."""
 FORKS_BEFORE_REHEARSAL = 6
-"""Workers after which it does so even if orders come without a pause."""
+"""Forks after which the worker rehearses even if there is no pause between orders."""
 REAP_INTERVAL = 0.002
 """Seconds between two checks of workers that were killed and have not ended yet, while no order comes."""
 STATUS_TIMEOUT = 1.0

@@ -395,7 +395,7 @@ class Tenants:
         return Own(settings, self._common.environ, self._common.warn)
 
     def _open(self, settings: Settings) -> tuple[Settings, list[Opened]]:
-        """Return the settings, and the opened tenants. A server without tenants that simulates gets an open tenant.
+        """Return the settings, and the opened tenants. A simulating server without tenants gets an open tenant.
 
         Raises:
             ConfigError: A tenant cannot be opened, or two tenants have the same token.

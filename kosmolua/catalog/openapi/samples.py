@@ -232,7 +232,7 @@ def _is_set(schema: Mapping[str, Any]) -> bool:
 
 
 def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the smallest and the largest number that a schema allows. A missing bound is made up."""
+    """Return the smallest and the largest number that a schema allows. A missing bound gets a default."""
     low, high = (end if isinstance(end := schema.get(word), (int, float)) else None for word in ("minimum", "maximum"))
     for word, step in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
         end = schema.get(word)

@@ -158,7 +158,7 @@ class Workspace:
         with self._lock:
             why = f"The run {run} is already running" if run in self._under_way else None
             if len(self._under_way) >= MAX_STARTED:
-                why = f"{MAX_STARTED} runs of this page are running already"
+                why = f"{MAX_STARTED} runs that were started on this page are still active"
             if why:
                 work.close()
                 raise Busy(why, hint="try again when it has ended")
