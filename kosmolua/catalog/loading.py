@@ -81,7 +81,7 @@ def _explained(error: BaseException, origin: str) -> PluginError:
 
 
 def _line_in(origin: str, frames: Iterator[tuple[str, int]]) -> str:
-    """Return the file and line of the innermost frame in the plugin's own code, or the plugin's origin if there is none."""
+    """Return the file and line of the innermost frame in the plugin's own code, or else the plugin's origin."""
     home = str(Path(origin).parent) if origin.endswith("__init__.py") else origin
     lines = [f"{file}:{line}" for file, line in frames if file.startswith(home)]
     return lines[-1] if lines else origin
