@@ -143,10 +143,11 @@ def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Seq
     findings, text = reader.findings, node.text if node.kind == "string" else ""
     verbs = [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
     for verb, each, value in zip(verbs, given, values, strict=False):
-        if verb in "sq":
-            continue
         if each.kind == "nil":
-            findings.warn(each, f"nil cannot be formatted with %{verb}", "%s formats any value")
+            problem = "nil is formatted" if verb in "sq" else f"nil cannot be formatted with %{verb}"
+            findings.warn(each, problem, "name the value that is meant" if verb in "sq" else "%s formats any value")
+        elif verb in "sq":
+            continue
         elif isinstance(value, Result) and is_table(value.type) and not value.may_be_error:
             findings.fail(
                 each, f"{value.source} is a table and cannot be formatted with %{verb}", "%s formats any value"
