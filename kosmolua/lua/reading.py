@@ -5,36 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from kosmolua.lua import idioms
-from kosmolua.lua.builtins import KINDS, NOTHING, PATTERN_METHODS, check_builtin, check_pattern, returns_value
-from kosmolua.lua.calls import arguments_of, literal_of, misuses
-from kosmolua.lua.environment import GLOBALS, LIBRARIES
-from kosmolua.lua.fields import Catalog, Fields
-from kosmolua.lua.findings import Findings, Mode
-from kosmolua.lua.flow import NOTHING_HELD, Flow, Held
-from kosmolua.lua.gathered import Gathered
+from kosmolua.lua.environment import GLOBALS
+from kosmolua.lua.expressions import Expressions
+from kosmolua.lua.fields import Catalog
+from kosmolua.lua.findings import Mode
+from kosmolua.lua.flow import NOTHING_HELD, Held
 from kosmolua.lua.operators import (
-    ARITHMETIC,
     check_condition,
-    check_equality,
-    check_length,
-    check_operand,
-    check_order,
     check_truth,
 )
 from kosmolua.lua.paging import check_pages
 from kosmolua.lua.proof import leads_to_known_functions
-from kosmolua.lua.scopes import Scopes, Variable
+from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.statements import check_use
-from kosmolua.lua.syntax import Node, assigned, key_of
+from kosmolua.lua.syntax import Node, assigned
 from kosmolua.lua.values import (
     UNKNOWN,
-    Absent,
     Branch,
     Builtin,
     Callee,
     Closure,
-    Library,
     Literal,
     Missing,
     Nil,
@@ -42,23 +32,18 @@ from kosmolua.lua.values import (
     Secrets,
     Undefined,
     Value,
-    decoded,
     field_of,
     is_list,
-    is_table,
     item_in,
     record_keys,
 )
-from kosmolua.schema.types import List, Type
-from kosmolua.suggestions import did_you_mean
+from kosmolua.schema.types import Type
 
-_INTERPOLATED = re.compile(r"\$\{\w+[.\[]")
-_PLACEHOLDER = re.compile(r"[$#]\{(\w+)")
 _LEAVING = frozenset({"return_statement", "goto_statement", "break_statement"})
 _LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
 
 
-class Reading:
+class Reading(Expressions):
     """One reading of a script.
 
     Statements that certainly run are read in order; functions are read where they are called, with their arguments.
@@ -72,9 +57,6 @@ class Reading:
         secrets: The secrets that it may use, or None if they are not known.
         held: The values of variables that change, as found by an earlier reading.
         scopes: The variables of the script, if an earlier reading has collected them.
-
-    ``dropped`` has the integrations' functions that are called as statements, so that their results are lost, or for
-    single items of their results. ``kept`` has those that are called in any other way.
     """
 
     def __init__(
@@ -87,30 +69,12 @@ class Reading:
         held: Held = NOTHING_HELD,
         scopes: Scopes | None = None,
     ) -> None:
-        self.findings = Findings()
-        self.dropped: set[str] = set()
-        self.kept: set[str] = set()
-        self._statements: set[int] = set()
-        self._peeked: set[int] = set()
-        self._root = root
-        self._scopes = scopes or Scopes(root, follows_others=known is not None)
-        self._flow = Flow(self._scopes)
-        self._gathered = Gathered(self._scopes, self.findings)
-        self._held = held
-        self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
+        scopes = scopes or Scopes(root, follows_others=known is not None)
+        super().__init__(catalog, root, scopes, params, secrets, held)
         self._catalog = catalog
         self._given = known
-        self.fields = Fields(catalog, self._scopes, self.findings)
-        self._variables: dict[Variable, Value] = {}
-        self._known: dict[int, Value] = {}
-        self._caught: dict[int, Value] = {}
-        self._closures: dict[int, Closure] = {}
+        self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
         self._entered: set[int] = set()
-        self._conditions: list[str] = []
-        self._tested: set[int] = set()
-        self._params = params
-        self._secrets = secrets
-        self._knows_null = b".null" in root.source
         if not self._scopes.is_certain:
             self.findings.mode = Mode.POSSIBLE
         self._block(root)
@@ -139,17 +103,6 @@ class Reading:
     def held(self) -> Held:
         """Return the values that were found for variables that change, for use when the script is read again."""
         return self._flow.held()
-
-    def value(self, node: Node | None) -> Value:
-        """Return the known value of an expression. Each expression is read once."""
-        if node is None:
-            return UNKNOWN
-        if id(node) not in self._known:
-            value = self._value(node)
-            if isinstance(value, Nil) and self._is_tested(node):
-                value = UNKNOWN
-            self._known[id(node)] = value
-        return self._known[id(node)]
 
     def session(self) -> dict[str, Value]:
         """Return the known values of globals after the script, if it is a chunk of a session."""
@@ -187,16 +140,6 @@ class Reading:
         with self.findings.at_least(Mode.CERTAIN):
             self._block(node.get("body"))
         self._flow.close()
-
-    def returned(self, function: Value) -> Value:
-        """Return the known result of a function of the script or of an integration."""
-        if isinstance(function, Callee):
-            returns = function.function.returns
-            source = f"the result of {function.function.name}"
-            return Result(returns, source, is_vague=function.is_vague) if returns else UNKNOWN
-        return self._flow.returned(function) if isinstance(function, Closure) else UNKNOWN
-
-    # Statements
 
     def _block(self, block: Node | None) -> None:
         for statement in block.children if block else ():
@@ -256,14 +199,6 @@ class Reading:
         for branch in (node, *node.all("alternative")):
             self._check_truth(branch.get("condition"))
 
-    def _test(self, node: Node | None) -> None:
-        """Read a condition, and report a value that may be ``json.null``, which counts as true."""
-        self._tested.add(id(node))
-        value = self.value(node)
-        if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
-            hint = f"{node.text} ~= json.null is false for it"
-            self.findings.warn(node, f"{value.source} may be json.null, which is true, unlike nil", hint)
-
     def _check_truth(self, node: Node | None) -> None:
         """Check each value whose truth a condition tests: the whole, and the parts that and, or and not combine."""
         operator = node.get("operator") if node else None
@@ -282,9 +217,6 @@ class Reading:
             self._guarded(node, node.get("body"))
         self.findings.never_ends(node.get("condition"), "~=")
         check_pages(self.findings, node.get("body"), self._known_of)
-
-    def _known_of(self, node: Node) -> Value | None:
-        return self._known.get(id(node))
 
     def _guarded(self, node: Node, block: Node | None) -> None:
         """Read a block that runs under a condition."""
@@ -411,283 +343,6 @@ class Reading:
         self._closures[node.start] = closure
         if name and name.kind == "identifier":
             self._set(name, closure)
-
-    def _set(self, name: Node, value: Value) -> None:
-        variable = self._scopes.variable(name)
-        if variable:
-            self._variables[variable] = self._held.get(variable.start, UNKNOWN) if variable.changes else value
-
-    # Expressions
-
-    def _value(self, node: Node) -> Value:
-        if literal := literal_of(node):
-            for field in node.children if node.kind == "table_constructor" else ():
-                name = field.get("name")
-                self.value(name if name and name.kind != "identifier" else None)
-                self.value(field.get("value"))
-            if node.kind == "string" and _INTERPOLATED.search(node.text):
-                self.findings.warn(node, "a text cannot contain variables", 'join it with .., as in "name: " .. name')
-            return literal
-        read = getattr(self, f"_value_{node.kind}", None)
-        if read:
-            value: Value = read(node)
-            return value
-        for child in node.children:
-            self._statement(child)
-        return UNKNOWN
-
-    def _value_function_definition(self, node: Node) -> Value:
-        return self._closures.setdefault(node.start, Closure(node))
-
-    def _value_parenthesized_expression(self, node: Node) -> Value:
-        return self.value(node.children[0]) if node.children else UNKNOWN
-
-    def _value_nil(self, node: Node) -> Value:
-        return Missing("nil")
-
-    def _value_identifier(self, node: Node) -> Value:
-        name, variable = node.text, self._scopes.variable(node)
-        if variable:
-            return self._variables.get(variable, UNKNOWN)
-        if name in self._scopes.defined:
-            return self._held.get(name, UNKNOWN)
-        if name in self._session:
-            return self._session[name]
-        if name == "app":
-            return Branch(0)
-        if name == "params" and self._params:
-            return Result(self._params, "params")
-        if self._scopes.is_dynamic:
-            return UNKNOWN
-        if name == "secrets" and self._secrets:
-            return self._secrets
-        if name in LIBRARIES:
-            return Library(name)
-        if name in GLOBALS:
-            return Builtin(name)
-        return Undefined(name, self._meant_by(node) or "")
-
-    def _meant_by(self, name: Node) -> str | None:
-        """Return a hint for a name that nothing defines, or None."""
-        word, declared = name.text, self._scopes.locals
-        if word in declared:
-            place = "further down" if declared[word] >= name.line else "in another block"
-            return f"it is declared local {place}, in line {declared[word]}: declare it earlier, outside both blocks"
-        above = {other for other, line in declared.items() if line <= name.line}
-        known = {*self._scopes.defined, *self._session, *GLOBALS, *above}
-        return idioms.GLOBALS.get(word) or did_you_mean(word, known)
-
-    def _value_dot_index_expression(self, node: Node) -> Value:
-        found = self.fields.under(node, self.value(node.get("table")), key_of(node))
-        if isinstance(found, Missing) and found.what.endswith((" of a text", " of a list")):
-            is_tested = id(node) in self._tested or self._is_guarded(node)
-            if not is_tested:
-                self.findings.warn(node, f"there is no {found.what}: it is nil", found.hint)
-        return found
-
-    def _value_bracket_index_expression(self, node: Node) -> Value:
-        index = self.value(node.get("field"))
-        if isinstance(index, Literal) and index.kind == "number":
-            self._peek(node.get("table"))
-        value = self.value(node.get("table"))
-        if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
-            return self.fields.at(node, value, index.value)
-        key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
-        return self.fields.under(node, value, key)
-
-    def _value_binary_expression(self, node: Node) -> Value:
-        found, left, right = node.get("operator"), node.get("left"), node.get("right")
-        operator = found.text if found else ""
-        if operator in ("and", "or"):
-            self._tested.add(id(left))
-        first = self.value(left)
-        if operator in ("and", "or"):
-            self._test(left)
-            with self.findings.at_least(Mode.POSSIBLE):
-                self._conditions.append(left.text if left else "")
-                second = self.value(right)
-                self._conditions.pop()
-            return _chosen(operator, first, second)
-        second = self.value(right)
-        is_test = operator in ("==", "~=") and any(side and side.kind == "nil" for side in (left, right))
-        for side in (left, right) if is_test else ():
-            self._test(side)
-        for side, value in ((left, first), (right, second)):
-            if side and not is_test and not (isinstance(value, Result) and self._is_guarded(side)):
-                check_operand(self.findings, self.fields, side, value, operator)
-        check_order(self.findings, node, first, second, operator)
-        if operator in ("==", "~="):
-            check_equality(self.findings, self.fields, node, first, second)
-        if operator in ARITHMETIC and not self._scopes.may_bend_tables:
-            return Literal("number")
-        return Literal("string") if operator == ".." and not self._scopes.may_bend_tables else UNKNOWN
-
-    def _is_guarded(self, node: Node) -> bool:
-        """Return True if a condition around a part of the script tests its value."""
-        whole = re.compile(rf"(?<![\w.]){re.escape(node.text)}(?!\w)") if self._conditions else None
-        return whole is not None and any(map(whole.search, self._conditions))
-
-    def _is_tested(self, node: Node) -> bool:
-        """Return True if a condition ensures that a name has a value, except for globals of other languages."""
-        return node.text not in idioms.GLOBALS and self._is_guarded(node)
-
-    def _value_unary_expression(self, node: Node) -> Value:
-        operand, operator = node.get("operand"), node.get("operator")
-        value = self.value(operand)
-        if operand and operator and operator.text == "#":
-            check_length(self.findings, self.fields, operand, value)
-            self._gathered.measure(operand)
-        if operator and operator.text == "not":
-            self._test(operand)
-        if operator and operator.text == "-" and isinstance(value, Literal) and isinstance(value.value, (int, float)):
-            return Literal("number", -value.value, node)
-        return UNKNOWN
-
-    # Calls
-
-    def _value_function_call(self, node: Node) -> Value:
-        name, arguments = node.get("name"), node.get("arguments")
-        given = [each for each in (arguments.children if arguments else ()) if each.field == ""]
-        if name is None:
-            return UNKNOWN
-        if name.kind == "method_index_expression":
-            return self._call_method(name, given)
-        called = self.value(name)
-        if isinstance(called, Builtin) and called.name in ("pcall", "xpcall"):
-            values = self._protect(given)
-            self._note_use(node, values)
-            if given and given[0].kind == "function_call" and isinstance(values[0], Result):
-                hint = f"pcall(f, arguments), as in {called.name}({(given[0].get('name') or given[0]).text}, ...)"
-                self.findings.fail(given[0], f"{called.name} takes a function, but this calls the function first", hint)
-            caught = self.returned(values[0]) if values else UNKNOWN
-            if isinstance(caught, Result) and called.name == "pcall":
-                self._caught[id(node)] = caught._replace(
-                    may_be_error=True, may_be_call_error=isinstance(values[0], Callee)
-                )
-            return Literal("boolean")
-        values = [self.value(each) for each in given]
-        self._note_use(node, [called, *values])
-        if isinstance(called, Callee):
-            return self._call(node, name, called)
-        for each, value in zip(given, values, strict=True):
-            if isinstance(value, Undefined) and called != Builtin("type"):
-                self.findings.undefined(each, value)
-        if isinstance(called, Nil):
-            self.findings.fail_on_nil(name, called, "call")
-        elif isinstance(called, Builtin):
-            self._gathered.call(called, given)
-            if given:
-                check_builtin(self, called.name, given, values)
-            if called.name in ("print", "error"):
-                self._check_interpolation(given)
-            if called.name == "parallel.map" and id(node) not in self._statements and len(values) > 1:
-                self._check_mapped(given[1], values[1])
-            if called.name == "json.decode" and values and isinstance(values[0], Literal):
-                return decoded(str(values[0].value))
-            if called.name == "parallel.map" and len(values) > 1:
-                item = self.returned(values[1])
-                if not isinstance(item, Result):
-                    return UNKNOWN
-                return Result(List(item.type), "the result of parallel.map", is_vague=item.is_vague)
-            if called.name == "assert" and values and isinstance(values[0], Result):
-                return values[0]
-            if called.name in NOTHING:
-                return Missing(f"value that {called.name} returns", NOTHING[called.name])
-            return Literal(KINDS[called.name]) if called.name in KINDS else UNKNOWN
-        elif isinstance(called, Closure):
-            self.enter(called, values)
-            if not returns_value(called.node):
-                return Missing(f"value that {name.text[:40]} returns", "write return before its last value")
-            return self.returned(called)
-        elif isinstance(called, Literal) and called.kind != "table" and not self._scopes.may_bend_tables:
-            self.findings.fail(name, f"{name.text[:40]} is a {called.kind}, not a function")
-        elif isinstance(called, Result) and self.fields.is_plain_table(called):
-            self.findings.fail(name, f"{called.source} is a table, not a function")
-        elif isinstance(called, Branch) and called.depth < 2:
-            self.findings.fail(name, f"{name.text} is a table of names, not a function")
-        return UNKNOWN
-
-    def _call(self, node: Node, name: Node, callee: Callee) -> Value:
-        if callee.account != "*":
-            integration, _, function = callee.path.rpartition(".")
-            self.fields.resolve(name, f"{integration}.{callee.account}.{function}")
-        for value in arguments_of(node, self.value):
-            if isinstance(value, Absent):
-                self.findings.fail_on_nil(name, value, "pass")
-        for misuse in misuses(callee, node, self._written):
-            mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
-            mode = Mode.POSSIBLE if callee.may_have_changed else mode
-            self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
-        return self.returned(callee)
-
-    def _written(self, node: Node | None) -> Value:
-        """Return the known value of an expression as an argument; for a table, only if it is unchanged."""
-        value = self.value(node)
-        if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
-            return value
-        variable = self._scopes.variable(node) if node else None
-        return value if variable and variable.table is value.node and variable.is_as_written else UNKNOWN
-
-    def _call_method(self, name: Node, given: Sequence[Node]) -> Value:
-        table, key = name.get("table"), key_of(name) or ""
-        value = self.value(table)
-        for each in given:
-            self.value(each)
-        if table is None:
-            return UNKNOWN
-        if isinstance(value, Nil):
-            self.findings.fail_on_nil(table, value, "index")
-            return UNKNOWN
-        found = self.fields.under(name, value, key)
-        if isinstance(found, Callee):
-            hint = f"call it with a dot: {table.text}.{key}(...)"
-            self.findings.fail(name, f"a colon passes {table.text} as an argument", hint)
-        elif isinstance(found, Missing):
-            self.findings.fail_on_nil(name, found, "call")
-        elif key in PATTERN_METHODS and given and not isinstance(value, Library):
-            check_pattern(self.findings, given[0])
-        return UNKNOWN
-
-    def _check_interpolation(self, given: Sequence[Node]) -> None:
-        """Report a text with the name of a variable in ``${...}`` or ``#{...}`` that is shown as it is."""
-        for node in given:
-            names = _PLACEHOLDER.findall(node.text) if node.kind == "string" else []
-            if any(name in self._scopes.locals for name in names):
-                self.findings.warn(
-                    node, "Lua does not insert values into a text", 'join it with .., as in "name: " .. name'
-                )
-
-    def _check_mapped(self, node: Node, function: Value) -> None:
-        """Report that the function of a ``parallel.map`` returns nothing, although the resulting list is used."""
-        if isinstance(function, Closure) and not returns_value(function.node):
-            self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
-
-    def _peek(self, items: Node | None) -> None:
-        """Record that only single items are taken from a list, so that its further pages do not matter."""
-        call = items.get("table") if items and items.kind == "dot_index_expression" else None
-        if call and call.kind == "function_call":
-            self._peeked.add(id(call))
-
-    def _note_use(self, call: Node, values: Sequence[Value]) -> None:
-        """Record whether the result of a call, and the results of functions that are passed to it, are used."""
-        uses = self.dropped if id(call) in self._statements or id(call) in self._peeked else self.kept
-        uses.update(value.path for value in values if isinstance(value, Callee))
-
-    def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
-        """Read the arguments of ``pcall`` and return their values. Errors are expected in its function."""
-        values = [self.value(each) for each in given]
-        if values and isinstance(values[0], Closure):
-            with self.findings.at_least(Mode.PROTECTED):
-                self.enter(values[0], [])
-        return values
-
-
-def _chosen(operator: str, first: Value, second: Value) -> Value:
-    """Return the known value of ``and`` or ``or``: ``x and x.y`` gives the second or nil, ``x or {}`` the first."""
-    if operator == "and":
-        return second._replace(is_optional=True) if isinstance(second, Result) else UNKNOWN
-    is_empty = isinstance(second, Literal) and second.kind == "table" and second.node and not second.node.children
-    return first if is_empty and isinstance(first, Result) and is_table(first.type) else UNKNOWN
 
 
 def _may_leave(statement: Node) -> bool:

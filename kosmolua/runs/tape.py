@@ -194,7 +194,7 @@ class Tape:
 
     @property
     def is_live(self) -> bool:
-        """Whether the broker answers what the recording does not, so that this is no replay."""
+        """True unless this is a replay: the broker answers requests that the recording has no answer for."""
         return self._writer is not None
 
     def question_that_raised(self, error: KosmoError) -> Event | None:
