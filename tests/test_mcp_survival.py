@@ -434,7 +434,7 @@ def test_an_approval_that_nobody_fetches_is_refused() -> None:
             codes.append(late.structured_content["error"]["code"])
             again = await client.session.call_tool("execute_lua", arguments, request_state=state)
             assert again.is_error
-            assert "is gone (run it again)" in text_of(again)
+            assert "no longer runs (run it again)" in text_of(again)
 
         codes: list[str] = []
         with http_server("--timeout", str(seconds)) as (_, url):

@@ -49,7 +49,9 @@ def unpacked(options: bytes) -> tuple[dict[str, Any], Limits]:
 def _plugins(given: Any) -> tuple[str, ...]:
     named: Sequence[Any] = [given] if isinstance(given, (str, os.PathLike)) else given
     if not isinstance(named, (list, tuple)) or not all(isinstance(each, (str, os.PathLike)) for each in named):
-        raise TypeError("integrations that are given as objects belong to their process: name their files as plugins")
+        raise TypeError(
+            "an integration that is passed as an object cannot go to another process: pass its file in plugins"
+        )
     return tuple(_absolute(each) for each in named)
 
 

@@ -55,7 +55,7 @@ class Built:
         effect: The effect of the function.
         section: Its section in the docs.
         summary: One sentence about it.
-        told: The overlay's entry.
+        told: What the overlay says about the operation.
         recipe: How its list is paged, or None.
     """
 

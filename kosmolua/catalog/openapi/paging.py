@@ -112,7 +112,7 @@ def recipe_of(document: Document, operation: Operation, told: Mapping[str, Any])
     Args:
         document: The document.
         operation: The operation.
-        told: The overlay's entry; ``kind = "none"`` means that it is not paged.
+        told: What the overlay says about it; ``kind = "none"`` means that it is not paged.
     """
     if operation.method not in ("GET", "POST"):
         return None

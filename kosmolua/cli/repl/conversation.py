@@ -116,7 +116,7 @@ class Conversation:
         return self._session.is_whole(_lua(chunk))
 
     def hold(self, reader: Reader) -> None:
-        """Answer each chunk of a reader.
+        """Run each chunk that a reader gives, and show its result.
 
         Raises:
             KeyboardInterrupt: The user interrupted chunks that come from a pipe.
