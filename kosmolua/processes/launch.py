@@ -24,7 +24,7 @@ BOOT = (
     "import gc, sys; gc.disable(); sys.path += sys.argv[1:]; "
     "from kosmolua.sandbox.{role} import main; gc.enable(); main()"
 )
-"""The program of a process. Without collections of garbage its imports take a fifth less time."""
+"""The program of a process. No garbage is collected during its imports, which then take a tenth less time."""
 _PR_SET_DUMPABLE = 4
 STANDARD_DESCRIPTORS = 3
 """The number of standard descriptors: input, output and error."""
