@@ -6,7 +6,7 @@ plain and typed: parameters before the slash come from the host, those after the
 
 from kosmolua.clock import SIMULATION_START
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
-from kosmolua.http.auth import OAuth2
+from kosmolua.http.auth import Basic, Bearer, CookieKey, HeaderKey, OAuth2, QueryKey
 from kosmolua.http.binary import Binary, bytes_of
 from kosmolua.http.client import Api, decode
 from kosmolua.http.graphql import by_connection, graphql
@@ -23,12 +23,17 @@ __all__ = [
     "Api",
     "ApiError",
     "BadArguments",
+    "Basic",
+    "Bearer",
     "Binary",
     "CallError",
+    "CookieKey",
+    "HeaderKey",
     "Integration",
     "NetworkError",
     "NotConfigured",
     "OAuth2",
+    "QueryKey",
     "Request",
     "Response",
     "Secret",

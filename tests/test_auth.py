@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from kosmolua.http.auth import Auth, Basic, Bearer, HeaderKey, QueryKey, with_header
+from kosmolua.http.auth import Auth, Basic, Bearer, CookieKey, HeaderKey, QueryKey, Several, with_header
 from kosmolua.http.client import Api
 from kosmolua.http.messages import Request, Response
 from kosmolua.secret import Secret
 
+OTHER = Secret("other_KEY_0123")
 KEY = Secret("rnd_SECRET_KEY")
 BASE = "https://api.example.com/v1"
 
@@ -33,6 +34,8 @@ def sent(auth: Auth | None, *, headers: dict[str, str] | None = None, **settings
         (Bearer(KEY), "Authorization", "Bearer rnd_SECRET_KEY"),
         (Basic("ann", KEY), "Authorization", "Basic YW5uOnJuZF9TRUNSRVRfS0VZ"),
         (HeaderKey("X-API-Key", KEY), "X-API-Key", "rnd_SECRET_KEY"),
+        (Bearer(KEY, "Token"), "Authorization", "Token rnd_SECRET_KEY"),
+        (CookieKey("session", KEY), "Cookie", "session=rnd_SECRET_KEY"),
     ],
 )
 def test_a_credential_in_a_header(auth: Auth, name: str, value: str) -> None:
@@ -41,6 +44,13 @@ def test_a_credential_in_a_header(auth: Auth, name: str, value: str) -> None:
     assert request.fields[name] == value
     assert "SECRET" not in repr((auth, request))
     assert [root.reveal() for secret in request.secrets for root in secret.roots] == ["rnd_SECRET_KEY"]
+
+
+def test_several_credentials_in_one_header() -> None:
+    """All of them are masked wherever the header is shown."""
+    request = sent(Several([CookieKey("a", OTHER), CookieKey("b", KEY)]))
+    assert request.fields["Cookie"] == "a=other_KEY_0123; b=rnd_SECRET_KEY"
+    assert {root for secret in request.secrets for root in secret.roots} == {OTHER, KEY}
 
 
 @pytest.mark.parametrize("auth", [Bearer(KEY), Basic("ann", KEY), HeaderKey("authorization", KEY)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import urljoin
@@ -20,13 +20,14 @@ class Auth(Protocol):
 
 @dataclass(frozen=True)
 class Bearer:
-    """``Authorization: Bearer ...`` (RFC 6750)."""
+    """``Authorization: Bearer ...`` (RFC 6750), or another scheme of this form, such as ``Token``."""
 
     token: Secret
+    scheme: str = "Bearer"
 
     def sign(self, request: Request) -> Request:
         """Return the request with the header, unless it has one of this name already."""
-        return with_header(request, "Authorization", self.token.prefixed("Bearer"))
+        return with_header(request, "Authorization", self.token.prefixed(self.scheme))
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,22 @@ class HeaderKey:
 
 
 @dataclass(frozen=True)
+class CookieKey:
+    """A key in a cookie (RFC 6265), beside those that the request has."""
+
+    name: str
+    key: Secret
+
+    def sign(self, request: Request) -> Request:
+        """Return the request with the cookie."""
+        others, cookie = request.headers.get("Cookie"), f"{self.name}={self.key.reveal()}"
+        held = [self.key, *(others.roots if isinstance(others, Secret) else ())]
+        others = others.reveal() if isinstance(others, Secret) else others
+        header = Secret(f"{others}; {cookie}" if others else cookie, holding=held)
+        return replace(request, headers={**request.headers, "Cookie": header})
+
+
+@dataclass(frozen=True)
 class QueryKey:
     """A key in the query, such as ``?api_key=...``."""
 
@@ -64,6 +81,19 @@ class QueryKey:
         """Return the request with the key in its query, in place of parameters of the same name."""
         others = tuple(pair for pair in request.query if pair[0] != self.name)
         return replace(request, query=((self.name, self.key), *others))
+
+
+@dataclass(frozen=True)
+class Several:
+    """Several credentials in each request."""
+
+    auths: Sequence[Auth]
+
+    def sign(self, request: Request) -> Request:
+        """Return the request with all of them."""
+        for auth in self.auths:
+            request = auth.sign(request)
+        return request
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from urllib.parse import urljoin
@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 from kosmolua.catalog.openapi.paging import at
 from kosmolua.catalog.openapi.security import Access, Credential
 from kosmolua.errors import ApiError, NotConfigured
-from kosmolua.http.auth import OAuth2, with_header
+from kosmolua.http.auth import Auth, Basic, Bearer, CookieKey, HeaderKey, OAuth2, QueryKey, Several
 from kosmolua.http.client import Api
 from kosmolua.http.errors import body_of, message_of
 from kosmolua.http.messages import Request, Response, Send, origin
@@ -137,7 +137,7 @@ class DocumentClient:
         self._refusal = refusal
         self._settings = settings
         self._send = send
-        self._signer = _Signer([self._step(each, tokens) for each in _chosen(access, settings)])
+        self._signer = Several([self._auth_of(each, tokens) for each in _chosen(access, settings)])
         self._apis: dict[str, Api] = {}
 
     def api(self, server: str) -> Api:
@@ -173,15 +173,14 @@ class DocumentClient:
         words = said if isinstance(said, str) else message_of(response)
         raise ApiError(f"{asked} was refused: {words}", status=response.status, body=body_of(response))
 
-    def _step(self, credential: Credential, tokens: ClientTokens) -> Callable[[Request], Request]:
-        """Return a function that adds one credential to a request, and fetches the token of a client that needs one."""
+    def _auth_of(self, credential: Credential, tokens: ClientTokens) -> Auth:
+        """Return what adds a credential to each request. A client's token is fetched when it is needed."""
         settings = self._settings
         if credential.kind != "client" or settings.get("token"):
-            return _step(credential, settings)
+            return _auth(credential, settings)
         url = urljoin(self._access.address(settings), credential.login["token"])
         scope = " ".join(settings.get("scopes") or ())
-        token = tokens.of(url, settings["client_id"], settings["client_secret"], scope)
-        return lambda request: with_header(request, "Authorization", token.get(self._send).prefixed("Bearer"))
+        return _ClientAuth(tokens.of(url, settings["client_id"], settings["client_secret"], scope), self._send)
 
     def _headers(self) -> Iterator[tuple[str, str | Secret]]:
         for each in self._access.settings:
@@ -208,36 +207,17 @@ def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
     raise NotConfigured(f"it has no {' and no '.join(missing)}", hint=f"add {', '.join(missing)} to the accounts file")
 
 
-class _Signer:
-    """Adds an account's credentials to each request."""
-
-    def __init__(self, steps: Sequence[Callable[[Request], Request]]) -> None:
-        self._steps = steps
-
-    def sign(self, request: Request) -> Request:
-        """Return the request with the credentials."""
-        for step in self._steps:
-            request = step(request)
-        return request
-
-
-def _step(credential: Credential, settings: Mapping[str, Any]) -> Callable[[Request], Request]:
-    """Return a function that adds one credential to a request."""
+def _auth(credential: Credential, settings: Mapping[str, Any]) -> Auth:
+    """Return what adds a credential to each request."""
     values = [settings[name] for name in credential.fields]
     secret = settings["token"] if credential.kind == "client" else values[-1] if values else Secret("")
     if credential.kind in ("bearer", "client"):
-        scheme = credential.prefix or "Bearer"  # a login's token may have changed by the next request
-        return lambda request: with_header(request, "Authorization", secret.prefixed(scheme))
+        return Bearer(secret, credential.prefix or "Bearer")
     if credential.kind == "basic":
-        header = secret.as_password_of(values[0]) if len(values) > 1 else _as_user(secret)
-        return lambda request: with_header(request, "Authorization", header)
+        return Basic(*values) if len(values) > 1 else HeaderKey("Authorization", _as_user(secret))
     if credential.kind == "header":
-        key = secret.prefixed(credential.prefix) if credential.prefix else secret
-        return lambda request: with_header(request, credential.name, key)
-    if credential.kind == "cookie":
-        cookie = Secret(f"{credential.name}={secret.reveal()}", holding=[secret])
-        return lambda request: _with_cookie(request, cookie)
-    return lambda request: replace(request, query=(*_others(request, credential.name), (credential.name, secret)))
+        return HeaderKey(credential.name, secret.prefixed(credential.prefix) if credential.prefix else secret)
+    return (CookieKey if credential.kind == "cookie" else QueryKey)(credential.name, secret)
 
 
 def _as_user(key: Secret) -> Secret:
@@ -245,17 +225,6 @@ def _as_user(key: Secret) -> Secret:
     from base64 import b64encode
 
     return Secret("Basic " + b64encode(f"{key.reveal()}:".encode()).decode(), holding=[key])
-
-
-def _others(request: Request, name: str) -> tuple[tuple[str, str | Secret], ...]:
-    return tuple(pair for pair in request.query if pair[0] != name)
-
-
-def _with_cookie(request: Request, cookie: Secret) -> Request:
-    other = request.headers.get("Cookie")
-    if isinstance(other, str):
-        cookie = Secret(f"{other}; {cookie.reveal()}", holding=cookie.roots)
-    return replace(request, headers={**request.headers, "Cookie": cookie})
 
 
 class ClientTokens:
@@ -294,6 +263,18 @@ class _Token:
                 lasts = float(seconds) if isinstance(seconds, (int, float)) else 300.0
                 self._token, self._ends = Secret(given["access_token"]), time.monotonic() + lasts - RENEW_BEFORE
             return self._token
+
+
+@dataclass(frozen=True)
+class _ClientAuth:
+    """The token of a client in each request."""
+
+    token: _Token
+    send: Send
+
+    def sign(self, request: Request) -> Request:
+        """Return the request with a valid token, which is fetched if there is none."""
+        return Bearer(self.token.get(self.send)).sign(request)
 
 
 def refusal_of(told: Mapping[str, Any]) -> Refusal | None:
