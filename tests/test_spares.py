@@ -32,6 +32,7 @@ def test_workers_are_ready_when_scripts_come_one_after_another() -> None:
         assert runtime.run("return 1").ok
         assert eventually(lambda: not workers())
         assert runtime.run("return 1").ok
+        assert eventually(workers)
         ready = workers()
         assert 1 <= len(ready) <= 2
         assert runtime.run("leak = 1").ok

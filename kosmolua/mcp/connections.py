@@ -24,8 +24,8 @@ KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """TCP keep-alive: seconds of silence before the first probe, seconds between probes, and how many may fail."""
 UNACKNOWLEDGED_TIMEOUT = 30
 """Seconds after which a connection ends if its client does not acknowledge data."""
-BACKLOG = 128
-"""How many connections the system queues until they are accepted."""
+BACKLOG = 1_024
+"""How many connections the system queues until they are accepted. A client that finds no place tries again after 1 s."""
 _SORRY = b"All connections are in use; try again in a moment.\n"
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
