@@ -25,7 +25,7 @@ KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 UNACKNOWLEDGED_TIMEOUT = 30
 """Seconds after which a connection ends if its client does not acknowledge data."""
 BACKLOG = 1_024
-"""How many connections the system queues until they are accepted. A client that finds no place tries again after 1 s."""
+"""How many connections the system queues until they are accepted. Without a place, a client tries again after 1 s."""
 _SORRY = b"All connections are in use; try again in a moment.\n"
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
