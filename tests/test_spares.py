@@ -21,9 +21,24 @@ from kosmolua.processes import spares
 pytestmark = linux_only
 
 
+OTHERS: set[int] = set()
+"""The zygotes of runtimes that other tests keep."""
+
+
+@pytest.fixture(autouse=True)
+def _others() -> None:
+    OTHERS.clear()
+    OTHERS.update(zygotes())
+
+
+def own_zygotes() -> set[int]:
+    """Return the zygotes of the runtimes of this test."""
+    return zygotes() - OTHERS
+
+
 def workers() -> set[int]:
     """Return the processes that the zygote of this test's only runtime has forked and that have not ended."""
-    return {pid for zygote in zygotes() for pid in children(zygote) if is_running(pid)}
+    return {pid for zygote in own_zygotes() for pid in children(zygote) if is_running(pid)}
 
 
 def test_workers_are_ready_when_scripts_come_one_after_another() -> None:
@@ -44,12 +59,12 @@ def test_a_warm_runtime_has_what_forks_before_the_first_script() -> None:
     """Once, however often it is asked for; a runtime that is closed starts none."""
     with Runtime({}, environ={}) as runtime:
         runtime.warm()
-        (zygote,) = zygotes()
+        (zygote,) = own_zygotes()
         runtime.warm()
         assert runtime.run("return 1").result == [1]
-        assert zygotes() == {zygote}
+        assert own_zygotes() == {zygote}
     runtime.warm()
-    assert not zygotes()
+    assert not own_zygotes()
 
 
 @pytest.mark.slow
@@ -69,7 +84,7 @@ def test_an_idle_runtime_keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(3):
             assert runtime.run("return 1").ok
         assert eventually(lambda: not workers())
-        assert len(zygotes()) == 1
+        assert len(own_zygotes()) == 1
         assert runtime.run("return 2").result == [2]
 
 
