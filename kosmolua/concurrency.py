@@ -271,7 +271,7 @@ class Passage:
             self.take(size - self.taken)
 
     def keep(self, size: int) -> None:
-        """Give back what is more than so many bytes."""
+        """Keep at most this many of the reserved bytes, and give the rest back."""
         if self.taken > size:
             self._source().give_back(self, self.taken - size)
 

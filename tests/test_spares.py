@@ -234,7 +234,7 @@ def test_the_same_layers_are_around_it() -> None:
 @pytest.mark.parametrize("reuse", [0, -1, 10**9])
 def test_a_number_of_runs_is_within_reason(reuse: int) -> None:
     """At least one."""
-    with pytest.raises(ConfigError, match="reuse is how many runs a process serves"):
+    with pytest.raises(ConfigError, match="reuse, the number of runs of a process, must be from 1 to"):
         Runtime({}, reuse=reuse)
 
 

@@ -180,7 +180,7 @@ class Accounts:
         return self._sections.settings(integration, account)
 
     def login(self, integration: Integration, account: str) -> Login:
-        """Return the login of an account, which need not exist."""
+        """Return the login of an account. The account need not exist."""
         from kosmolua.accounts.logins import Logins
 
         return Logins(self.path).of(section_of(integration.name, account))

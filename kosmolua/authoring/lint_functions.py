@@ -128,7 +128,7 @@ def check_effect(function: Function) -> Iterator[Finding]:
 
 
 def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[tuple[str, str]]:
-    """Yield method and place of each changing request in a function, or in functions of its package that it calls."""
+    """Yield the method and place of each request that changes data, in a function or in those that it calls."""
     seen.add(function)
     source = source_of(function)
     known = getattr(function, "__globals__", {})

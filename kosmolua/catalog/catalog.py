@@ -224,8 +224,8 @@ class Catalog:
 
         Returns:
             For ``app`` itself and for a root: ``names``. For an integration: ``functions`` (the registered ones),
-            ``aliases`` and ``accounts``; ``others`` says that there are further functions, and ``more`` that there are
-            further accounts than the first :data:`MAX_DESCRIBED_ACCOUNTS`. For ``INTEGRATION.NAME``: whether it is an
+            ``aliases`` and ``accounts``; ``others`` is true if there are more functions, and ``more`` if there are more
+            than :data:`MAX_DESCRIBED_ACCOUNTS` accounts, of which only the first are named. For ``INTEGRATION.NAME``: whether it is an
             ``account`` or a ``function``. For ``INTEGRATION.*``: all functions and accounts.
 
         Raises:

@@ -167,7 +167,7 @@ def listing_options(command: _Command) -> _Command:
 
 
 def reading_options(command: _Command) -> _Command:
-    """Give a command that reads kept recordings the shared options for it, as one argument ``options``."""
+    """Add the shared options for reading recordings to a command, which gets them as one argument, ``options``."""
     return _with_options(command, [option for option in _SHARED if option.attribute in ("accounts", "json")])
 
 

@@ -84,7 +84,7 @@ class _BoundedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        """Read the bytes that have arrived; if there are none, wait for some while there is time.
+        """Read the bytes that have arrived. If there are none, wait for more until the time limit.
 
         Raises:
             TimeoutError: The time is over, or the server was silent for too long.

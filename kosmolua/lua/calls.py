@@ -114,7 +114,7 @@ def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str 
 
 
 def _keys_inside(value: Value) -> Iterator[str]:
-    """Yield the keys of a table constructor, and of those inside it, spelt like parameters."""
+    """Yield the keys of a table constructor and of the constructors inside it, each spelled as parameters are."""
     for node in value.node.walk() if isinstance(value, Literal) and value.kind == "table" and value.node else ():
         if node.kind == "field" and (key := key_of(node)):
             yield re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()

@@ -235,7 +235,7 @@ class Expressions(ABC):
         return Literal("string") if operator == ".." and not self._scopes.may_bend_tables else UNKNOWN
 
     def _is_guarded(self, node: Node) -> bool:
-        """Return True if a condition around a part of the script tests its value."""
+        """Return True if an expression is inside a condition that tests the value of the expression."""
         whole = re.compile(rf"(?<![\w.]){re.escape(node.text)}(?!\w)") if self._conditions else None
         return whole is not None and any(map(whole.search, self._conditions))
 

@@ -47,7 +47,7 @@ class Reading(Expressions):
     """One reading of a script.
 
     Statements that certainly run are read in order; functions are read where they are called, with their arguments.
-    Functions that may not be called are read at the end.
+    Functions for which no certain call is found are read at the end.
 
     Args:
         catalog: The integrations and accounts.

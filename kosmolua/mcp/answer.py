@@ -128,9 +128,10 @@ def _ends(text: str, keep: int) -> str:
 
 
 def _portions(prices: list[int], weights: list[int], room: int) -> list[tuple[int, int]]:
-    """Divide the room among as many members as can get enough. Return the index and the characters for each of them.
+    """Divide the available characters among members. Return the index and the number of characters of each of them.
 
-    Small members get all that they need, large ones equal parts of the rest.
+    If there are too few for all, some members are left out, so that the others get a useful amount. Small members get all
+    that they need, large ones equal parts of the rest.
 
     Args:
         prices: The characters that each member needs besides its value.

@@ -68,7 +68,7 @@ class WorkerPool:
         if workers < 1:
             raise ConfigError(f"the number of workers must be at least 1, not {workers}")
         if not 1 <= reuse <= MAX_REUSE:
-            raise ConfigError(f"reuse is how many runs a process serves, from 1 to {MAX_REUSE:,}, not {reuse}")
+            raise ConfigError(f"reuse, the number of runs of a process, must be from 1 to {MAX_REUSE:,}, not {reuse}")
         self._workers = workers
         self._closed = False
         self._reuse = reuse

@@ -284,7 +284,7 @@ class Supervisor:
             self._mail.put(partial(self._end, taken))
 
     def _start_reader(self, request: Request) -> Callable[[], Ending] | None:
-        """Start the reader thread at a request. Return a maker of the ending if no thread can be started, else None."""
+        """Start the reader thread when a request arrives. Return what makes the ending if no thread can be started."""
         self._pipes = None
         try:
             start_thread(partial(self._read, request=request), "run")

@@ -205,7 +205,7 @@ def _bounding(name: str, value: int) -> Step:
 
 
 def _max_threads() -> int:
-    """Return a limit of threads for this user with which it can still fork.
+    """Return a limit on this user's threads that still lets this process fork.
 
     It is found by trying, since only the kernel knows how many threads the user has: /proc does not show processes that
     are hidden or in other containers.

@@ -197,7 +197,7 @@ class Server(uvicorn.Server):
 
 
 def _names_in(listen: str) -> tuple[str, ...]:
-    """Return the host in an address as it was typed, as a tuple; an empty one if there is none."""
+    """Return a tuple with the host of an address as the user typed it; an empty tuple if the address has no host."""
     try:
         host = urlsplit(f"//{listen}").hostname
     except ValueError:
