@@ -225,8 +225,8 @@ class Catalog:
         Returns:
             For ``app`` itself and for a root: ``names``. For an integration: ``functions`` (the registered ones),
             ``aliases`` and ``accounts``; ``others`` is true if there are more functions, and ``more`` if there are more
-            than :data:`MAX_DESCRIBED_ACCOUNTS` accounts, of which only the first are named. For ``INTEGRATION.NAME``: whether it is an
-            ``account`` or a ``function``. For ``INTEGRATION.*``: all functions and accounts.
+            than :data:`MAX_DESCRIBED_ACCOUNTS` accounts: only the first are named. For ``INTEGRATION.NAME``: whether it
+            is an ``account`` or a ``function``. For ``INTEGRATION.*``: all functions and accounts.
 
         Raises:
             UnknownPath: There is nothing at the path; the message suggests similar names.

@@ -130,8 +130,8 @@ def _ends(text: str, keep: int) -> str:
 def _portions(prices: list[int], weights: list[int], room: int) -> list[tuple[int, int]]:
     """Divide the available characters among members. Return the index and the number of characters of each of them.
 
-    If there are too few for all, some members are left out, so that the others get a useful amount. Small members get all
-    that they need, large ones equal parts of the rest.
+    If there are too few for all, some members are left out, so that the others get a useful amount. Small members get
+    all that they need, large ones equal parts of the rest.
 
     Args:
         prices: The characters that each member needs besides its value.
