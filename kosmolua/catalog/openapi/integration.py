@@ -112,7 +112,7 @@ class _Extended:
         self._access = access
 
     def api(self, server: str) -> Api:
-        """Return the plugin's client. If the account keeps the document's address, it can call the other addresses too."""
+        """Return the plugin's client. An account with the document's address can call the others too."""
         is_usual = self._api.base_url == self._access.base_url and origin(server) in self._access.origins
         return self._api.at(server) if server and is_usual else self._api
 
