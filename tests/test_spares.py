@@ -59,6 +59,7 @@ def test_a_warm_runtime_has_what_forks_before_the_first_script() -> None:
     """Once, however often it is asked for; a runtime that is closed starts none."""
     with Runtime({}, environ={}) as runtime:
         runtime.warm()
+        assert eventually(own_zygotes)  # a process that was just started has no command line for a moment
         (zygote,) = own_zygotes()
         runtime.warm()
         assert runtime.run("return 1").result == [1]
