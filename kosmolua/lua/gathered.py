@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.scopes import Scopes, Variable
-from kosmolua.lua.syntax import Node, key_of, keys_of
+from kosmolua.lua.syntax import Node, base_of, key_of, keys_of
 from kosmolua.lua.values import Builtin, Value, kind_of
 
-_INDEXED = ("bracket_index_expression", "dot_index_expression")
 _GROWING = frozenset({"+", "-", "*", "/", "//", "%", "^", ".."})
 _HARMLESS = frozenset({"ipairs", "pairs", "next", "print", "dump", "type", "tostring", "json.encode"})
 _OF_LISTS = {
@@ -149,14 +148,11 @@ class Gathered:
 
     def _variable(self, node: Node) -> Variable | None:
         """Return the local variable that a name or a path begins with."""
-        base: Node | None = node
-        while base and base.kind in _INDEXED:
-            base = base.get("table")
-        return self._scopes.variable(base) if base and base.kind == "identifier" else None
+        return self._scopes.variable(base_of(node))
 
     def _need(self, node: Node, what: str) -> None:
         """Record that a table's item must exist."""
-        table = node.get("table") if node.kind in _INDEXED else None
+        table = node.get("table")
         variable = self._variable(table) if table and table.kind == "identifier" else None
         if variable and variable not in self._unset:
             self._note_nil(variable, node, what, f"{node.text[:40]} = {node.text[:40]} or {{}}")

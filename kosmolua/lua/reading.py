@@ -18,7 +18,7 @@ from kosmolua.lua.paging import check_pages
 from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.statements import check_use
-from kosmolua.lua.syntax import Node, assigned
+from kosmolua.lua.syntax import Node, assigned, base_of
 from kosmolua.lua.values import (
     UNKNOWN,
     Branch,
@@ -180,9 +180,8 @@ class Reading(Expressions):
     def _comes_from_call(self, node: Node | None) -> bool:
         """Return True if a value is the result of an integration's function or a part of it, whatever its arguments."""
         for _ in range(2):
-            while node and node.kind in ("dot_index_expression", "bracket_index_expression"):
-                node = node.get("table")
-            variable = self._scopes.variable(node) if node and node.kind == "identifier" else None
+            node = node and base_of(node)
+            variable = self._scopes.variable(node) if node else None
             if variable and not variable.changes:
                 node = variable.value
         return node is not None and node.kind == "function_call" and isinstance(self.value(node.get("name")), Callee)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from kosmolua.lua.environment import LIBRARIES
-from kosmolua.lua.syntax import Node, key_of
+from kosmolua.lua.syntax import Node, base_of, key_of
 
 DYNAMIC = frozenset({"_ENV", "_G", "load"})
 """Names by which a script may define globals that parsing does not show."""
@@ -226,10 +226,7 @@ class Scopes:
 
     def _note_fill(self, target: Node) -> None:
         """Record that a variable's value, or a table inside it, gets a field."""
-        base: Node | None = target
-        while base and base.kind != "identifier":
-            base = base.get("table")
-        if base and (variable := self.variable(base)):
+        if variable := self.variable(base_of(target)):
             variable.fills += 1
 
     def _is_number(self, key: Node | None) -> bool:

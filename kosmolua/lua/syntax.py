@@ -243,6 +243,13 @@ def string_of(node: Node | None) -> str | None:
     return text.replace("\r\n", "\n").removeprefix("\n")  # Lua drops a line break at the beginning of a long string
 
 
+def base_of(node: Node) -> Node:
+    """Return the expression that a path begins with: ``a`` of ``a.b[1]``, and ``f()`` of ``f().b``."""
+    while table := node.get("table"):
+        node = table
+    return node
+
+
 def key_of(node: Node) -> str | None:
     """Return the literal key of an index or of a table's field, or None if it is computed."""
     if node.kind == "bracket_index_expression":
