@@ -25,6 +25,7 @@ from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approve
+    from kosmolua.serve.opened import Common
     from kosmolua.serve.settings import Settings, TenantSettings
 
 STORE, TENANT = "KOSMOLUA_STORE", "KOSMOLUA_TENANT"
@@ -90,21 +91,12 @@ class Kept:
             UsageError: There is no such tenant.
         """
         server, tenant = self._section(options.accounts)
-        from kosmolua.serve.opened import Common, open_runtime
+        from kosmolua.serve.opened import open_runtime
 
         standard.set_apart()
-        common = Common(
-            failures=dict(each.split("=", 1) for each in options.simulate_fail),
-            plugins=options.plugin,
-            read_only=options.read_only,
-            deny=options.deny,
-            limits=options.limits,
-            require_isolation=options.require_isolation,
-            warn=console.warn,
-        )
         given: dict[str, Any] = {"yes": options.yes, "allow": options.allow, "approve": approve}
         given["journal"] = options.journal or True
-        return open_runtime(tenant, common, server, store, simulate=simulate, **given)
+        return open_runtime(tenant, common_options(options), server, store, simulate=simulate, **given)
 
     def _section(self, accounts: str | None) -> tuple[Settings, TenantSettings]:
         """Return the settings of the server and of the tenant in the accounts file."""
@@ -155,3 +147,20 @@ _STORE = click.option(
     envvar=STORE,
     help="The folder or database that has the tenant's runs [that of the accounts file].",
 )
+
+
+def common_options(options: Options) -> Common:
+    """Return the options of the command line that all tenants of a server share."""
+    from kosmolua.serve.opened import Common
+
+    return Common(
+        simulate=options.simulate,
+        failures=dict(each.split("=", 1) for each in options.simulate_fail),
+        plugins=options.plugin,
+        read_only=options.read_only,
+        deny=options.deny,
+        limits=options.limits,
+        require_isolation=options.require_isolation,
+        check=not options.no_check,
+        warn=console.warn,
+    )

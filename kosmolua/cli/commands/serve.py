@@ -14,6 +14,7 @@ from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, hosting_options
 from kosmolua.cli.streams import standard
+from kosmolua.cli.tenants import common_options
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import accounts_file
 from kosmolua.limits import parse_duration
@@ -74,23 +75,11 @@ def command(address: str, drain: float, processes: int, options: Options) -> Non
     standard.set_apart()
     with _counting_together(processes):
         from kosmolua.mcp.log import log_in_sentences
-        from kosmolua.serve.opened import Common
         from kosmolua.serve.server import Plan, serve
 
         log_in_sentences(console.warn)
         path, exists = accounts_file(options.accounts, os.environ)
-        common = Common(
-            simulate=options.simulate,
-            failures=dict(each.split("=", 1) for each in options.simulate_fail),
-            plugins=options.plugin,
-            read_only=options.read_only,
-            deny=options.deny,
-            limits=options.limits,
-            require_isolation=options.require_isolation,
-            check=not options.no_check,
-            warn=console.warn,
-        )
-        accounts = path if exists else None
+        accounts, common = path if exists else None, common_options(options)
         serve(Plan(address, accounts, common, drain, processes, standard.write, console.complain))
 
 
