@@ -210,7 +210,10 @@ def test_a_base_url_cannot_leave_its_string(tmp_path: Path) -> None:
         ("2day", "An integration cannot be called '2day'"),
         ("end", "An integration cannot be called 'end' (it is a word of Lua itself)"),
         ("app", "An integration cannot be called 'app' (paths such as app.integrations.NAME begin with it)"),
-        ("class", "class is a keyword of Python, so a plugin cannot have this name (choose another name, such as class_api)"),
+        (
+            "class",
+            "class is a keyword of Python, so a plugin cannot have this name (choose another name, such as class_api)",
+        ),
         (
             "json",
             "There is already a Python module json, which the plugin's test would import (choose another name, such as",
