@@ -1,4 +1,4 @@
-"""The object through which functions use a Render account: its clients, its workspace, and the service of each known deploy."""
+"""The object through which functions use a Render account: its clients, its workspace and the services of deploys."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Render:
         return self._owner_id
 
     def workspace_of(self, service_id: str) -> str:
-        """Return the id of the workspace of a service, which is requested only once per run."""
+        """Return the id of the workspace of a service, which takes one request per run and service."""
         if service_id not in self._workspaces:
             service = thing_of(self.api.get("/services/{service_id}", service_id=service_id))
             self._workspaces[service_id] = str(service.get("ownerId"))
