@@ -50,18 +50,11 @@ async def process_streams(
 
     Args:
         command: The program and its arguments.
-<<<<<<< HEAD
         environment: All environment variables of the server.
         folder: The folder in which the server is started.
+        calls: The direct calls, which use the same pipes as the SDK's session.
         said: Called with each line that the server prints and that is not a message.
         ended: Called with the reason when the server reads or sends no more messages.
-=======
-        environment: Its whole environment.
-        folder: Its current folder.
-        calls: The calls that are made beside the SDK's session.
-        said: Called with each line that it prints and that is not a message.
-        ended: Called with the reason when it sends nothing more.
->>>>>>> main
 
     Raises:
         OSError: The server cannot be started.
@@ -121,14 +114,9 @@ class _Requests(_Stream):
     """The stream of messages that KosmoLua sends to the server.
 
     Args:
-<<<<<<< HEAD
         process: The server's process.
+        calls: The direct calls, which use the same pipes as the SDK's session.
         ended: Called with the reason if the server no longer reads messages.
-=======
-        process: The server.
-        calls: The calls that are made beside the SDK's session.
-        ended: Called with the reason if it reads no more.
->>>>>>> main
     """
 
     def __init__(self, process: Process, calls: DirectCalls, ended: Callable[[str], None]) -> None:
@@ -140,11 +128,7 @@ class _Requests(_Stream):
         self._draining = asyncio.Lock()
 
     async def send(self, item: SessionMessage, /) -> None:
-<<<<<<< HEAD
-        """Send a message to the server. Wait while the server reads too slowly and the pipe's buffer is full.
-=======
-        """Write a message of the SDK's session.
->>>>>>> main
+        """Send a message of the SDK's session to the server.
 
         Raises:
             anyio.BrokenResourceError: The server no longer reads messages.
@@ -154,10 +138,10 @@ class _Requests(_Stream):
         await self.write(line.encode() + b"\n")
 
     async def write(self, line: bytes) -> None:
-        """Write a line. If the server does not read and too much is waiting, wait.
+        """Send a line to the server. Wait while the server reads too slowly and the pipe's buffer is full.
 
         Raises:
-            anyio.BrokenResourceError: The server reads no more.
+            anyio.BrokenResourceError: The server no longer reads messages.
         """
         try:
             self._pipe.write(line)
@@ -172,16 +156,10 @@ class _Messages(_Stream):
     """The stream of messages that KosmoLua receives from the server.
 
     Args:
-<<<<<<< HEAD
         process: The server's process.
+        calls: The direct calls, which use the same pipes as the SDK's session.
         said: Called with each line on the server's stdout that is not a message.
         ended: Called with the reason when the server has sent its last message.
-=======
-        process: The server.
-        calls: The calls that are made beside the SDK's session.
-        said: Called with each line that is not a message.
-        ended: Called with the reason when no more messages come.
->>>>>>> main
     """
 
     def __init__(
@@ -203,11 +181,7 @@ class _Messages(_Stream):
             raise StopAsyncIteration from None
 
     async def receive(self) -> SessionMessage | Exception:
-<<<<<<< HEAD
-        """Wait for the next message from the server, and return it.
-=======
-        """Return the next message for the SDK's session.
->>>>>>> main
+        """Wait for the next message for the SDK's session, and return it.
 
         Raises:
             anyio.EndOfStream: The server has closed its stdout or sent a line that is too long.
