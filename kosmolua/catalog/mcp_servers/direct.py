@@ -37,11 +37,11 @@ class DirectCalls:
 
     @property
     def can_call(self) -> bool:
-        """True if a direct call is possible now: the session has sent a request, and no OpenTelemetry trace is active."""
+        """True if a direct call is possible: the session has sent a request, and no OpenTelemetry trace is active."""
         return self._write is not None and not get_current_span().get_span_context().is_valid
 
     def learn(self, message: object, write: Callable[[bytes], Awaitable[None]]) -> None:
-        """Take over from a message of the session what a direct call needs: how to write to the server, and the metadata.
+        """Keep what direct calls need from a message of the session: its metadata, and how to write to the server.
 
         Args:
             message: A message that the session sends. The first request, ``initialize``, is ignored.
