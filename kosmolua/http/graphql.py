@@ -146,7 +146,7 @@ def _operation(head: list[str]) -> Operation | None:
     if kind == "fragment":
         return None
     if kind not in ("query", "mutation", "subscription"):
-        raise ValueError(f"{kind!r} is not a GraphQL operation: write query or mutation")
+        raise ValueError(f"{kind!r} is not an operation of GraphQL: write query or mutation")
     return Operation(kind, rest[0] if rest and rest[0] != "@" else "")
 
 
