@@ -245,7 +245,7 @@ class Expressions(ABC):
         return whole is not None and any(map(whole.search, self._conditions))
 
     def _is_tested(self, node: Node) -> bool:
-        """Return True if a condition around a name tests the name. Globals of other languages do not count as tested."""
+        """Return True if a condition around a name tests the name. For globals of other languages, return False."""
         return node.text not in idioms.GLOBALS and self._is_guarded(node)
 
     def _value_unary_expression(self, node: Node) -> Value:
