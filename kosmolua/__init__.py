@@ -1,7 +1,7 @@
-"""KosmoLua: run Lua that a language model wrote, safely, against web APIs with a user's accounts.
+"""KosmoLua runs Lua scripts that a language model wrote. Safe in a sandbox, they call web APIs with a user's accounts.
 
-The public names are fetched on first use, because the sandboxed child imports this file too and must not import the
-host's modules.
+Each public name is imported when it is first used: the sandboxed process imports this file too, and must not import
+the modules of the host process.
 """
 
 __version__ = "0.1.0"

@@ -1,7 +1,8 @@
-"""Everything that the author of an integration imports.
+"""The public names for authors of plugins: everything that the module of an integration imports from KosmoLua.
 
-An integration is a module that holds one :class:`Integration` in a variable named ``integration``. Its functions are
-plain and typed: parameters before the slash come from the host, those after the star from Lua.
+A plugin is a module with one :class:`Integration` in a variable named ``integration``. The integration's functions are
+plain typed functions. KosmoLua passes the parameters before ``/``, such as the API client; a script's arguments become
+those after ``*``.
 """
 
 from kosmolua.clock import SIMULATION_START

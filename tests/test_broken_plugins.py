@@ -39,7 +39,7 @@ def get_thing(api, /, *, thing_id: Annotated[str, "Which."] = "1") -> dict:
 
 '''
 BROKEN = {
-    "syntax": ("", "def get_thing(:\n", "it is not Python", 26),
+    "syntax": ("", "def get_thing(:\n", "the file is not valid Python", 26),
     "imports": ("", "import no_such_module_anywhere\n", "No module named 'no_such_module_anywhere'", 26),
     "undocumented": ("", "@integration.reads\ndef f(api, /): pass\n", "f has no docstring", 26),
     "untyped": ("", "@integration.reads\ndef f(api, /, *, x):\n    'F.'\n", "parameter x of f has no annotation", 26),
@@ -47,7 +47,7 @@ BROKEN = {
     "duplicate": ("", "@integration.writes\ndef get_thing(api, /):\n    'G.'\n", "two functions named get_thing", 26),
     "fieldless": ("    base_url: str =", "    base_url =", "the account field base_url of Account has no type", 17),
     "raises": ("", "\n1 / 0\n", "ZeroDivisionError: division by zero", 27),
-    "hangs": ("", "import time\nwhile True:\n    time.sleep(0.01)\n", "it took longer than 10 s to load", None),
+    "hangs": ("", "import time\nwhile True:\n    time.sleep(0.01)\n", "the plugin took longer than 10 s to load", None),
 }
 NAMESAKE = "accountable"
 

@@ -51,7 +51,10 @@ def test_a_path_means_an_integration_an_account_and_a_function(path: str, accoun
         ("library.work.lent", "app.integrations.library.work has no 'lent' (did you mean 'lend'?)"),
         ("library.wrok.lend", "app.integrations.library has no 'wrok' (did you mean 'work'?)"),
         ("library.zzz", "app.integrations.library has no 'zzz'"),
-        ("library.work", "app.integrations.library.work is an account (name a function of it, as in work.list_books)"),
+        (
+            "library.work",
+            "app.integrations.library.work is an account (add the name of a function, as in work.list_books)",
+        ),
         ("librray.lend", "app.integrations has no 'librray' (did you mean 'library'?)"),
         ("library", "'library' names no function (write INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION)"),
         ("library.work.lend.x", "'library.work.lend.x' names no function"),

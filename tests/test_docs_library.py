@@ -24,7 +24,7 @@ def test_the_list_has_a_line_for_each_guide_and_integration(library: Library) ->
 
     assert [line.split("`")[1] for line in lines] == [*NAMES, "integrations.books", "integrations.broken"]
     assert "Books of a library. (3 functions: 2 read, 1 write)" in lines[-2]
-    assert lines[-1].endswith("cannot be loaded: it is not Python: invalid syntax")
+    assert lines[-1].endswith("cannot be loaded: the file is not valid Python: invalid syntax")
     assert all(len(line) > 20 for line in lines)
 
 

@@ -86,7 +86,7 @@ def test_a_name_that_resembles_nothing_says_where_the_list_is(page: str) -> None
 
 def test_a_broken_integration_says_why() -> None:
     """Asking for its page gives the reason that it cannot be loaded, not a suggestion."""
-    with pytest.raises(PluginError, match="it is not Python"):
+    with pytest.raises(PluginError, match="the file is not valid Python"):
         find("broken.anything")
 
 

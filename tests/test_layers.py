@@ -52,7 +52,7 @@ HOMES = {
     "itsdangerous": ["serve.pages"],
     "jwt": ["serve"],
     "typing_extensions": ["runtime", "runs", "testing"],
-    "opentelemetry": ["runs.spans", "runs.telemetry", "mcp.clients"],
+    "opentelemetry": ["runs.spans", "runs.telemetry", "mcp.clients", "catalog.mcp_servers.direct"],
     "pytest": ["testing"],
     "_typeshed": ["http"],  # exists for type checkers only
 }

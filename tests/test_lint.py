@@ -464,7 +464,7 @@ def test_the_command_by_name(kosmolua: Program) -> None:
 @pytest.mark.parametrize(
     ("target", "source", "says"),
     [
-        ("notes.py", "def f(:\n", "notes.py:1: it is not Python: "),
+        ("notes.py", "def f(:\n", "notes.py:1: the file is not valid Python: "),
         (
             "notes.py",
             changed(' -> dict:\n    """Get a note."""', " -> dict:\n    pass"),

@@ -216,7 +216,7 @@ def test_what_a_changed_service_would_change_is_refused(runtime: Runtime, store:
     assert outcome.error.code == "denied"
     assert str(outcome.error) == (
         "shop.put writes with the account default, and the plan has no such call "
-        '(call 15 of the plan has {"shelf": "s-2", "what": "book 1"}). Nothing was sent.'
+        '(call 15 of the plan has the arguments {"shelf": "s-2", "what": "book 1"}). Nothing was sent.'
     )
     assert {shelf for shelf, _ in store.put} == {"s-1"}
     assert len(outcome.warnings) == WRITES + 2 - 13

@@ -104,7 +104,7 @@ def test_entry_points_are_asked_once(tmp_path: Path, write: Write, monkeypatch: 
     assert plugins.load("one").place == "bundled"
     installed = plugins.load("inst")
     assert (installed.place, installed.origin, asked) == ("entry point", "installed_a:integration", [True])
-    with pytest.raises(PluginError, match="declares the integration inst, but is itself named other"):
+    with pytest.raises(PluginError, match="is named other, but its integration is named inst"):
         plugins.load("other")
     assert plugins.names() == ["inst", "one", "other"]
 
@@ -283,8 +283,8 @@ def test_a_folder_inside_a_zip(zipped: Callable[[dict[str, str]], Path]) -> None
 # What is broken
 
 BROKEN = {
-    "syntax": ("def f(:\n    pass\n", "it is not Python: ", 1),
-    "tabs": ("if True:\n        x = 1\n\ty = 2\n", "it is not Python: ", 3),
+    "syntax": ("def f(:\n    pass\n", "the file is not valid Python: ", 1),
+    "tabs": ("if True:\n        x = 1\n\ty = 2\n", "the file is not valid Python: ", 3),
     "imports": ("import os\nimport no_such_module_7\n", "ModuleNotFoundError: No module named 'no_such_module_7'", 2),
     "raises": ("x = 1\n\nraise RuntimeError('not today')\n", "RuntimeError: not today", 3),
     "exits": ("import sys\nsys.exit(3)\n", "SystemExit: 3", 2),
@@ -295,9 +295,9 @@ BROKEN = {
         "NotConfigured: no disk",
         2,
     ),
-    "empty": ("", "it defines no integration (write integration = Integration(", None),
-    "other": ("integration = 5\n", "it defines no integration (write integration = Integration(", None),
-    "misnamed": (good("somebody"), "it declares the integration somebody, but is itself named misnamed", None),
+    "empty": ("", "the plugin defines no integration (write integration = Integration(", None),
+    "other": ("integration = 5\n", "the plugin defines no integration (write integration = Integration(", None),
+    "misnamed": (good("somebody"), "the plugin is named misnamed, but its integration is named somebody", None),
     "badname": (without("x", '"x"', '"Bad-Name"'), "an integration cannot be called 'Bad-Name'", 14),
     "nodoc": (without("nodoc", '    """Say hello."""\n'), "hello has no docstring (say in one sentence", 18),
     "untyped": (without("untyped", "name: str", "name"), "parameter name of hello has no annotation", 18),
@@ -358,7 +358,7 @@ def test_one_that_hangs_is_given_up(tmp_path: Path, write: Write) -> None:
 
     def is_given_up_inside(seconds: float) -> bool:
         plugins = Plugins(places=[Place("user", tmp_path / "user")], entry_points=dict, load_timeout=seconds)
-        with pytest.raises(PluginError, match=f"it took longer than {seconds:g} s to load") as failed:
+        with pytest.raises(PluginError, match=f"the plugin took longer than {seconds:g} s to load") as failed:
             plugins.load("slow")
         return failed.value.origin.startswith(f"{path}:")
 

@@ -310,7 +310,7 @@ def test_maintenance_mode_is_not_for_the_free_plan(plan: str, arguments: dict[st
     """Render refuses it even when it is off, so it is refused before it is sent."""
     free = {"id": "srv-1", "type": "web_service", "serviceDetails": {"runtime": "node", "plan": plan}}
 
-    with pytest.raises(CallError, match="does not fit the plan free"):
+    with pytest.raises(CallError, match="not available on the plan free"):
         account(Canned(free))("update_service", service_id="srv-1", maintenance_mode={"enabled": False}, **arguments)
 
 

@@ -184,7 +184,7 @@ def test_two_cannot_go_on_at_once(
     others: list[ConfigError] = []
 
     def refused(number: int) -> None:
-        with pytest.raises(ConfigError, match="in use: another run writes it") as error:
+        with pytest.raises(ConfigError, match="in use: another run is writing it") as error:
             other.resume(file, max_calls=100)
         others.append(error.value)
 

@@ -210,13 +210,16 @@ def test_a_base_url_cannot_leave_its_string(tmp_path: Path) -> None:
         ("2day", "An integration cannot be called '2day'"),
         ("end", "An integration cannot be called 'end' (it is a word of Lua itself)"),
         ("app", "An integration cannot be called 'app' (paths such as app.integrations.NAME begin with it)"),
-        ("class", "class is a keyword of Python (choose another name, such as class_api)"),
+        (
+            "class",
+            "class is a keyword of Python, so a plugin cannot have this name (choose another name, such as class_api)",
+        ),
         (
             "json",
-            "json is a Python module already, and its test would import that one (choose another name, such as",
+            "There is already a Python module json, which the plugin's test would import (choose another name, such as",
         ),
-        ("click", "click is a Python module already"),
-        ("github", "There is an integration called github already (choose another name, such as github_api)"),
+        ("click", "There is already a Python module click"),
+        ("github", "There is already an integration called github (choose another name, such as github_api)"),
     ],
 )
 def test_a_bad_name_is_refused_in_a_sentence(kosmolua: Program, home: Path, name: str, says: str) -> None:

@@ -196,7 +196,7 @@ def test_one_recording_is_written_by_one_run(
     thread.start()
     assert arrived.wait(20)
     other = replica(two)
-    with pytest.raises(ConfigError, match="is in use: another run writes it"):
+    with pytest.raises(ConfigError, match="is in use: another run is writing it"):
         other.resume(two.read(run), approve=True)
     assert [each.status for each in two.runs()] == ["running"]
     assert two.waiting() == []
@@ -325,7 +325,7 @@ def test_a_damaged_key_is_told(tmp_path: Path) -> None:
     (tmp_path / ".key").write_bytes(b"half of it")
     with pytest.raises(ConfigError, match="is not a key") as error:
         open_stores(str(tmp_path)).key()
-    assert error.value.hint == "remove it; another key is then created"
+    assert error.value.hint == "remove the file; a new key is then created"
 
 
 @pytest.mark.slow
@@ -463,7 +463,7 @@ def test_a_host_that_is_gone_loses_its_lease(
 def test_a_wrong_address_is_an_error() -> None:
     """In a sentence, without what may be a password."""
     for address, told in (
-        ("mysql://user:hunter2@host/db", "mysql cannot keep recordings"),
+        ("mysql://user:hunter2@host/db", "Databases of mysql cannot keep recordings"),
         ("postgresql://user:hunter2@host:port/db", "is not valid"),
         ("nothing://x", "is not valid|cannot keep recordings"),
     ):

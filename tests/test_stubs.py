@@ -274,9 +274,8 @@ def test_a_broken_integration_is_a_class_that_says_why(tmp_path: Path) -> None:
     """The others are written all the same."""
     text = definition(tmp_path, "broken", library_catalog())
 
-    assert (
-        text == "---@meta\n\n---Cannot be loaded: it is not Python: invalid syntax\n---@class app.integrations.broken\n"
-    )
+    reason = "Cannot be loaded: the file is not valid Python: invalid syntax"
+    assert text == f"---@meta\n\n---{reason}\n---@class app.integrations.broken\n"
 
 
 def test_the_files_written_are_returned(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""GitHub: repositories, issues, pull requests, workflow runs, files and releases, also of a GitHub Enterprise Server.
+"""GitHub: repositories, issues, pull requests, workflow runs, files and releases, also on an Enterprise Server.
 
-The modules are imported in the order of the reference page. Each one registers functions.
+Importing a module registers its functions with the integration. The order of the imports is the order of the functions
+on the reference page.
 """
 
 from . import repos, issues, discussion, pulls, actions, contents, history  # noqa: F401, I001

@@ -1,4 +1,4 @@
-"""An account: the class of its settings in accounts.toml, with an optional token, and the integration that uses it."""
+"""The settings of a GitHub account in accounts.toml, and the integration that the other modules add functions to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from kosmolua.plugin import Api, CallError, Integration, OAuth2, Secret, Send
 
-from .hub import Hub, told_to_wait
+from .hub import Hub, with_waiting_times
 from .wire import inner, thing_of
 
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
@@ -18,7 +18,7 @@ _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "20
 
 @dataclass(frozen=True)
 class Account:
-    """A GitHub user or app. Without a token, it can read public data with 60 requests an hour."""
+    """The settings of a GitHub user or app. An account without a token reads public data, with 60 requests an hour."""
 
     token: Annotated[
         Secret | None,
@@ -35,8 +35,8 @@ class Account:
     )
 
     def open(self, send: Send) -> Hub:
-        """Return the object through which functions use the account during one run."""
-        api = Api(told_to_wait(send), self.base_url, bearer=self.token, headers=_HEADERS)
+        """Return the hub that functions get as their first argument while a script runs with this account."""
+        api = Api(with_waiting_times(send), self.base_url, bearer=self.token, headers=_HEADERS)
         return Hub(api, has_token=bool(self.token))
 
 
@@ -50,15 +50,15 @@ integration.extend(__file__, api=lambda hub: hub.api)
 
 @integration.identifies
 def identify(hub: Hub, /) -> str:
-    """Return whose token the account has, if any, and how many requests it may still make."""
+    """Return a text with the login of the token's user, if there is a token, and the number of requests left."""
     left = _requests_left(hub)
     return f"{hub.login() if hub.has_token else 'nobody (no token)'}, {left}"
 
 
 def _requests_left(hub: Hub) -> str:
-    """Return in words how many requests are left.
+    """Return a text that says how many requests are left in this hour.
 
-    The path of the rate limit costs no request. It is 404 on an Enterprise Server without limits.
+    Asking for the rate limit does not count as a request. An Enterprise Server without limits answers with 404.
 
     See https://docs.github.com/en/rest/rate-limit/rate-limit.
     """
@@ -74,7 +74,7 @@ def _requests_left(hub: Hub) -> str:
 
 @integration.simulator
 def simulate(account: str, *, state: Mapping[str, Any] | None = None) -> Send:
-    """Return a simulator for an account, with the state of an earlier simulator if given."""
+    """Return a simulator for an account. ``state`` is the result of an earlier simulator's ``dump``, or None."""
     from .simulator import Simulator
 
     return Simulator(account, state=state)

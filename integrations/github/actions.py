@@ -38,14 +38,14 @@ class WorkflowRun(TypedDict):
 
 
 class WorkflowRunPage(TypedDict):
-    """A page of workflow runs, and the number of the next one."""
+    """A page of workflow runs, and the number of the next page."""
 
     runs: list[WorkflowRun]
     next_page: int | None
 
 
 class AcceptedRun(TypedDict):
-    """GitHub accepted the order; get_workflow_run has the result."""
+    """GitHub accepted the request; get_workflow_run shows the result."""
 
     run_id: int
     accepted: bool
@@ -101,7 +101,7 @@ def rerun_workflow_run(
 
 @integration.writes
 def cancel_workflow_run(hub: Hub, /, *, repo: RepoName, run_id: RunId) -> AcceptedRun:
-    """Cancel a workflow run. It is an error with status 409 if the run is completed."""
+    """Cancel a workflow run. The call fails with status 409 if the run is already completed."""
     owner, name = parts_of(repo)
     hub.api.post(_RUN + "/cancel", owner=owner, repo=name, run_id=run_id)
     return {"run_id": run_id, "accepted": True}

@@ -33,7 +33,7 @@ class File(TypedDict):
 
 
 class Written(TypedDict):
-    """The result of changing a file."""
+    """A file after a change, and the commit that changed it."""
 
     path: str
     sha: Annotated[str, "The sha of the file; empty if it was deleted."]
@@ -56,7 +56,8 @@ def get_file(
     if isinstance(found, list):
         names = [text(thing_of(each), "name") for each in found]
         held = ", ".join(names[:_MAX_LISTED]) + (" and more" if len(names) > _MAX_LISTED else "")
-        raise BadArguments(f"{path} is a folder", param="path", hint=f"it holds {held}")
+        hint = f"give the path of a file; the folder contains {held}"
+        raise BadArguments(f"{path} is a folder", param="path", hint=hint)
     file = thing_of(found)
     content = b64decode(text(file, "content"))
     if text(file, "encoding") == "none":  # too large for GitHub to put into JSON

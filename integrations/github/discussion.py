@@ -31,14 +31,14 @@ class Comment(TypedDict):
 
 
 class CommentPage(TypedDict):
-    """A page of comments, and the number of the next one."""
+    """A page of comments, and the number of the next page."""
 
     comments: list[Comment]
     next_page: int | None
 
 
 class Labels(TypedDict):
-    """The labels that an issue has now."""
+    """All labels of an issue or a pull request after a change."""
 
     labels: list[str]
 
@@ -66,7 +66,7 @@ def list_comments(
 def create_comment(
     hub: Hub, /, *, repo: RepoName, number: IssueNumber, body: Annotated[str, "The text, in Markdown.", non_empty()]
 ) -> Comment:
-    """Comment on an issue or a pull request. GitHub notifies its followers."""
+    """Comment on an issue or a pull request. GitHub notifies its subscribers."""
     owner, name = parts_of(repo)
     reply = hub.api.post(_ISSUE + "/comments", json={"body": body}, owner=owner, repo=name, number=number)
     return _comment(thing_of(reply))
@@ -102,7 +102,7 @@ def add_labels(
     number: IssueNumber,
     labels: Annotated[list[str], "The names of the labels; labels that do not exist are created.", non_empty()],
 ) -> Labels:
-    """Add labels to an issue or a pull request; it keeps its other labels."""
+    """Add labels to an issue or a pull request, which keeps its other labels."""
     owner, name = parts_of(repo)
     reply = hub.api.post(_ISSUE + "/labels", json={"labels": labels}, owner=owner, repo=name, number=number)
     return {"labels": [text(each, "name") for each in things_of(reply)]}

@@ -1,7 +1,6 @@
 """The history of a repository: its commits and its releases.
 
-Their paths are those of https://docs.github.com/en/rest/commits/commits and of
-https://docs.github.com/en/rest/releases/releases.
+See https://docs.github.com/en/rest/commits/commits and https://docs.github.com/en/rest/releases/releases.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Commit(TypedDict):
 
 
 class CommitPage(TypedDict):
-    """A page of commits, and the number of the next one."""
+    """A page of commits, and the number of the next page."""
 
     commits: list[Commit]
     next_page: int | None
@@ -58,7 +57,7 @@ class Release(TypedDict):
 
 
 class ReleasePage(TypedDict):
-    """A page of releases, and the number of the next one."""
+    """A page of releases, and the number of the next page."""
 
     releases: list[Release]
     next_page: int | None

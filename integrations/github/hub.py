@@ -1,4 +1,4 @@
-"""GitHub during one run: the client, the user of the token, the types of owners, and rate limit errors."""
+"""The object through which functions use a GitHub account, and the waiting time that some rate limit errors lack."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SECONDS_TO_WAIT = "60"
 
 
 class Hub:
-    """The object that every function of the integration gets.
+    """The first argument of every function of the integration: one account during one run of a script.
 
     Args:
-        api: The client of the account.
+        api: The client that sends requests for the account.
         has_token: Whether the account has a token.
     """
 
@@ -29,7 +29,9 @@ class Hub:
         return text(thing_of(self.api.get("/user")), "login")
 
     def is_organisation(self, owner: str) -> bool:
-        """Return True if an owner of repositories is an organisation, whose list has another path than a user's.
+        """Return True if an owner of repositories is an organisation, and False if it is a user.
+
+        GitHub lists the repositories of organisations and of users at different paths.
 
         See https://docs.github.com/en/rest/users/users#get-a-user.
         """
@@ -39,11 +41,11 @@ class Hub:
         return self._organisations[owner]
 
 
-def told_to_wait(send: Send) -> Send:
-    """Return a ``send`` that adds the time to wait to every rate limit error.
+def with_waiting_times(send: Send) -> Send:
+    """Return a ``send`` that adds ``Retry-After`` to the responses about a secondary rate limit that lack it.
 
-    The error of a secondary rate limit is a 403 or 429 that may have nothing but a sentence to identify it. It means to
-    wait at least a minute (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api).
+    Such a response has the status 403 or 429, and sometimes only a sentence in its body identifies it. The client then
+    has to wait at least a minute: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
     """
 
     def patient(request: Request) -> Response:

@@ -36,7 +36,7 @@ class Issue(TypedDict):
 
 
 class IssuePage(TypedDict):
-    """A page of issues, and the number of the next one."""
+    """A page of issues, and the number of the next page."""
 
     issues: list[Issue]
     next_page: int | None
@@ -64,8 +64,8 @@ def list_issues(
 ) -> IssuePage:
     """List the issues of a repository, the newest first.
 
-    Pull requests are removed after a page was fetched. So a page may have fewer items than ``limit``, even none, and
-    not be the last page.
+    Pull requests are removed from a page after GitHub has returned it. So a page can have fewer items than ``limit``,
+    or none, without being the last page.
     """
     filters = {
         "state": state,
@@ -90,7 +90,7 @@ def get_issue(
     repo: RepoName,
     number: Annotated[int, "The issue's number within its repository.", between(1, 2**31)],
 ) -> Issue:
-    """Get one issue, or the issue fields of a pull request."""
+    """Get one issue, or those fields of a pull request that issues have too."""
     owner, name = parts_of(repo)
     return shaped(thing_of(hub.api.get(_PATH + "/{number}", owner=owner, repo=name, number=number)))
 
@@ -104,10 +104,10 @@ def create_issue(
     title: Annotated[str, "The title, on one line.", non_empty()],
     body: Annotated[str | None, "The description, in Markdown."] = None,
     labels: Annotated[
-        list[str] | None, "The names of its labels; GitHub ignores them if the token may not set labels."
+        list[str] | None, "The names of its labels; GitHub ignores them if the token is not allowed to set labels."
     ] = None,
     assignees: Annotated[
-        list[str] | None, "The logins of the users to assign; GitHub ignores them if the token may not assign users."
+        list[str] | None, "The logins of the users to assign; GitHub ignores them if the token is not allowed to."
     ] = None,
 ) -> Issue:
     """Open an issue. GitHub notifies those who watch the repository."""
@@ -118,7 +118,7 @@ def create_issue(
 
 
 def shaped(issue: Thing) -> Issue:
-    """Return an issue in the form that scripts get."""
+    """Convert an issue from GitHub's JSON to the flat form that scripts get."""
     return {
         "number": number(issue, "number"),
         "title": text(issue, "title"),

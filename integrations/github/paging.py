@@ -1,4 +1,4 @@
-"""Paging: the parameters ``limit``, ``page`` and ``all`` of all list functions, and fetching pages."""
+"""Paging: the parameters ``limit``, ``page`` and ``all`` of every list function, and requests for pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Found(NamedTuple):
 
     Args:
         items: The results.
-        total: The number of all matches.
+        total: The number of matches on all pages.
         incomplete: Whether GitHub stopped the search before it was complete.
         next_page: The number of the next page, or None.
     """
@@ -37,13 +37,13 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """The part of a list that is asked for.
+    """The part of a list to fetch: one page, or all pages.
 
     Args:
         limit: The number of items on a page, 1 to 100.
         number: The number of the page, from 1.
         all: Whether to fetch all pages.
-        items: The key of the list if a page is an object; empty if the page itself is the list.
+        items: The key under which a page has its items, or None if the page itself is the list of items.
     """
 
     limit: int = 30
@@ -54,10 +54,10 @@ class Page:
     def listed(
         self, api: Api, template: str, filters: Mapping[str, Any], /, **segments: str | int
     ) -> tuple[list[Thing], int | None]:
-        """Fetch this part of a list whose pages name the next one in a ``Link`` header.
+        """Fetch this part of a list whose pages have a ``Link`` header with the URL of the next page.
 
-        See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api. The links may differ
-        in form from the URL of the request, so they are followed as they are.
+        See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api. That URL can differ in
+        form from the URL of the request, so it is requested unchanged.
 
         Returns:
             The items, and the number of the next page or None.
@@ -72,7 +72,7 @@ class Page:
         return things_of(items), self.number + 1 if next_link(answer) else None
 
     def found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
-        """Fetch this part of a search's results, whose pages are numbered and contain the total number."""
+        """Fetch this part of the results of a search. Each page of results says how many there are in total."""
         if self.all:
             return self._all_found(api, template, filters)
         found = _search(api, template, {**filters, "per_page": self.limit, "page": self.number})
@@ -80,7 +80,7 @@ class Page:
         return found._replace(next_page=self.number + 1 if more else None)
 
     def _all_found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
-        """Fetch page after page. A page of a search that took too long may be short without being the last."""
+        """Fetch all pages of results. A page can be short without being the last if GitHub stopped the search early."""
         found = Found([], 0, incomplete=False)
         for page in range(1, MOST_FOUND // LARGEST_PAGE + 1):
             part = _search(api, template, {**filters, "per_page": LARGEST_PAGE, "page": page})

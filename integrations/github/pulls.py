@@ -25,7 +25,7 @@ class PullRequest(TypedDict):
     state: Annotated[Literal["open", "closed"], "Whether it is open or closed; a merged one is closed."]
     draft: bool
     merged: bool
-    mergeable: Annotated[bool | None, "Whether it can be merged; nil in a list, and until GitHub knows."]
+    mergeable: Annotated[bool | None, "Whether it can be merged; nil in a list, and until GitHub has computed it."]
     author: Annotated[str, "The login of the user who opened it."]
     assignees: Annotated[list[str], "The logins of the assigned users."]
     reviewers: Annotated[list[str], "The logins of the requested reviewers."]
@@ -46,14 +46,14 @@ class PullRequest(TypedDict):
 
 
 class PullRequestPage(TypedDict):
-    """A page of pull requests, and the number of the next one."""
+    """A page of pull requests, and the number of the next page."""
 
     pull_requests: list[PullRequest]
     next_page: int | None
 
 
 class Merged(TypedDict):
-    """The result of merging."""
+    """The result of merging a pull request."""
 
     merged: bool
     sha: Annotated[str, "The sha of the new commit on the base branch."]
@@ -72,7 +72,7 @@ class ChangedFile(TypedDict):
 
 
 class ChangedFilePage(TypedDict):
-    """A page of changed files, and the number of the next one."""
+    """A page of changed files, and the number of the next page."""
 
     files: list[ChangedFile]
     next_page: int | None
@@ -90,7 +90,7 @@ class Review(TypedDict):
 
 
 class ReviewPage(TypedDict):
-    """A page of reviews, and the number of the next one."""
+    """A page of reviews, and the number of the next page."""
 
     reviews: list[Review]
     next_page: int | None
@@ -135,7 +135,7 @@ def create_pull_request(
     head: Annotated[str, "The branch with the changes; for a fork's branch, owner:branch.", non_empty()],
     base: Annotated[str, "The branch that the changes are for.", non_empty()],
     body: Annotated[str | None, "The description, in Markdown."] = None,
-    draft: Annotated[bool, "Whether it is a draft, which cannot be merged yet."] = False,
+    draft: Annotated[bool, "Whether the pull request is a draft, which cannot be merged yet."] = False,
 ) -> PullRequest:
     """Open a pull request. GitHub notifies those who watch the repository."""
     owner, name = parts_of(repo)
@@ -156,7 +156,7 @@ def merge_pull_request(
     message: Annotated[str | None, "The rest of the commit's message."] = None,
     sha: Annotated[str | None, "Merge only if this sha is still the newest commit of the branch."] = None,
 ) -> Merged:
-    """Merge a pull request. The error has status 405 if it cannot be merged, and 409 if its head has changed."""
+    """Merge a pull request. The call fails with status 405 if it cannot be merged, 409 if ``sha`` is outdated."""
     owner, name = parts_of(repo)
     given = {"merge_method": method, "commit_title": title, "commit_message": message, "sha": sha}
     body = {key: value for key, value in given.items() if value is not None}

@@ -35,7 +35,7 @@ class Repo(TypedDict):
 
 
 class RepoPage(TypedDict):
-    """A page of repositories, and the number of the next one."""
+    """A page of repositories, and the number of the next page."""
 
     repos: list[Repo]
     next_page: int | None
@@ -108,7 +108,7 @@ def search_repos(
 
 
 def _home_of(hub: Hub, owner: str | None) -> tuple[str, dict[str, str]]:
-    """Return the template of the path of an owner's list of repositories, and the values of its names."""
+    """Return the path template that lists the repositories of an owner, and the values to fill in."""
     if owner is None:
         return "/user/repos", {}
     if hub.is_organisation(owner):

@@ -30,18 +30,18 @@ _PATTERNS = {
 
 
 class Simulator:
-    """Answers for one account. It is a ``Send``: it takes a request and returns a response.
+    """Simulates GitHub for one account. A simulator is a ``Send``: called with a request, it returns a response.
 
-    It starts with the same data each time, and keeps the changes that requests make. Any token is that of the account's
-    user. Without a token, only public data can be read. It also serves paths below ``/api/v3``, like an Enterprise
-    Server.
+    Every simulator starts with the same data, and keeps the changes that requests make. Any token counts as a token of
+    the account's user. Without a token, only public data can be read. Paths below ``/api/v3`` work too, as on an
+    Enterprise Server.
 
     Args:
         account: The name of the account, which determines its data.
-        allowance: How many requests are allowed an hour. If None, the headers have GitHub's number, but no request is
-            refused.
+        allowance: The number of requests allowed per hour. If None, the rate limit headers have GitHub's numbers, but
+            no request is refused.
         clock: Returns the time in seconds since 1970.
-        state: The result of :meth:`dump` of an earlier simulator of this account.
+        state: The result of :meth:`dump` of an earlier simulator of this account, or None to start anew.
 
     Raises:
         ValueError: The state is not of this account.
@@ -63,12 +63,12 @@ class Simulator:
         self._lock = Lock()
 
     def dump(self) -> dict[str, Any]:
-        """Return the changes that requests have made, as values that JSON can carry."""
+        """Return all data that requests have read or changed, as JSON values."""
         with self._lock:
             return self._world.dump()
 
     def __call__(self, request: Request) -> Response:
-        """Answer a request."""
+        """Return the simulated response to a request."""
         with self._lock:
             path = urlsplit(request.url).path.removeprefix(_ENTERPRISE)
             signed_in = any(name.lower() == "authorization" for name in request.headers)
@@ -135,7 +135,7 @@ def _page(listed: Listed, request: Request, query: dict[str, str], headers: dict
 
 
 def _links(path: str, request: Request, query: dict[str, str], number: int, last: int) -> str:
-    """Return a ``Link`` header.
+    """Return the value of the ``Link`` header of a page: the URLs of other pages, or an empty text if there are none.
 
     See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api.
     """

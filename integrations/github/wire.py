@@ -1,4 +1,4 @@
-"""The shapes of GitHub's replies: large objects with objects inside, many of which may be null."""
+"""Reading GitHub's replies: large objects with objects inside, many of which can be null."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Thing: TypeAlias = dict[str, Any]
 
 
 def thing_of(reply: object) -> Thing:
-    """Return a reply that must be one object.
+    """Return a reply if it is one object.
 
     Raises:
-        NetworkError: The reply has another form.
+        NetworkError: The reply is not an object.
     """
     if not isinstance(reply, dict):
         raise _unreadable(reply, "an object")
@@ -22,10 +22,10 @@ def thing_of(reply: object) -> Thing:
 
 
 def things_of(reply: object) -> list[Thing]:
-    """Return a reply that must be a list of objects.
+    """Return a reply if it is a list of objects.
 
     Raises:
-        NetworkError: The reply has another form.
+        NetworkError: The reply is not a list of objects.
     """
     if not isinstance(reply, list):
         raise _unreadable(reply, "a list")
@@ -33,7 +33,7 @@ def things_of(reply: object) -> list[Thing]:
 
 
 def inner(thing: Thing, *keys: str) -> Any:
-    """Return the value inside nested objects, by its path of keys, or None if a part of the path is missing or null."""
+    """Return the value at a path of keys in nested objects, or None if a part of the path is missing or null."""
     value: Any = thing
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
@@ -41,24 +41,24 @@ def inner(thing: Thing, *keys: str) -> Any:
 
 
 def text(thing: Thing, *keys: str) -> str:
-    """Return the text inside nested objects, by its path of keys, or ``""`` if there is none."""
+    """Return the value at a path of keys in nested objects as text, or ``""`` if it is missing or null."""
     value = inner(thing, *keys)
     return "" if value is None else str(value)
 
 
 def number(thing: Thing, name: str) -> int:
-    """Return the integer in a field of a thing, or 0 if there is none."""
+    """Return the integer in a field of an object, or 0 if the field has none."""
     value = thing.get(name)
     return value if isinstance(value, int) else 0
 
 
 def texts(thing: Thing, name: str, key: str) -> list[str]:
-    """Return one field of each item of a list. Items of some of GitHub's lists may also be plain strings.
+    """Return one field of each item of a list. Some of GitHub's lists have plain strings: these are returned unchanged.
 
     Args:
         thing: The object that has the list.
-        name: The field of the list.
-        key: The field of each item.
+        name: The name of the field with the list.
+        key: The name of the field to return of each item.
     """
     given = thing.get(name)
     items = given if isinstance(given, list) else []
@@ -67,4 +67,4 @@ def texts(thing: Thing, name: str, key: str) -> list[str]:
 
 def _unreadable(reply: object, expected: str) -> NetworkError:
     given = "nothing" if reply is None else f"a {type(reply).__name__}"
-    return NetworkError(f"GitHub answered with {given} where {expected} belongs", retryable=False)
+    return NetworkError(f"GitHub answered with {given} instead of {expected}", retryable=False)

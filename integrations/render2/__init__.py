@@ -1,7 +1,8 @@
 """Render: services, deploys, jobs and the rest of everyday work on https://render.com.
 
-The modules are imported in the order of the reference page. Each one registers functions. They do not import
-``annotations`` from ``__future__``: annotations that are strings have to be compiled, which takes a fifth more time.
+Importing a module registers its functions with the integration. The order of the imports is the order of the functions
+on the reference page. These modules do not import ``annotations`` from ``__future__``: annotations as strings must be
+compiled at each start, which takes a fifth more time.
 """
 
 from . import services, creation, changes, lifecycle, scaling, deploys, jobs, variables, secret_files  # noqa: F401, I001

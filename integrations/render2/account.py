@@ -1,4 +1,4 @@
-"""An account: the class of its settings in accounts.toml, with a Render API key, and the integration that uses it."""
+"""The settings of a Render account in accounts.toml, and the integration that the other modules add functions to."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .render import Render
 
 @dataclass(frozen=True)
 class Account:
-    """One Render API key."""
+    """The settings of an account: a Render API key, and the workspace and URL to use with the key."""
 
     api_key: Annotated[Secret, "An API key from Account Settings, API Keys."]
     owner_id: Annotated[str | None, "The workspace for new services, if the key can access several."] = None
     base_url: Annotated[str, "The URL of the API."] = "https://api.render.com/v1"
 
     def open(self, send: Send) -> Render:
-        """Return the object through which functions use the account during one run."""
+        """Return the object that functions get as their first argument while a script runs with this account."""
         api = Api(send, self.base_url, bearer=self.api_key)
         repeating = Api(send, self.base_url, bearer=self.api_key, lists="repeated")
         return Render(api, repeating, self.owner_id)

@@ -1,7 +1,7 @@
-"""Bodies: settings of a service in the nested shape of Render's requests.
+"""Request bodies: conversion of flat settings in snake case to the nested, camel-cased objects that Render expects.
 
 See https://api-docs.render.com/reference/create-service: ``serviceDetails`` depends on the type of the service, and
-``envSpecificDetails`` inside it on the runtime.
+``envSpecificDetails`` inside ``serviceDetails`` on the runtime.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ _UNDERSCORE = re.compile(r"_(\w)")
 
 
 def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_id: str) -> dict[str, Any]:
-    """Return settings in the form of Render's request bodies. Settings that are not given are left out.
+    """Return the body of a request that creates or changes a service. Settings that are None are left out.
 
     Args:
-        settings: Values by parameter name; None stands for not given.
+        settings: The settings of the service by parameter name, such as ``build_command``.
         kind: The type of the service.
         runtime: The runtime of the service, or None for a static site.
-        owner_id: The workspace that an image belongs to.
+        owner_id: The id of the workspace that an image belongs to.
     """
     body = renamed(settings, _TOP)
     if settings.get("auto_deploy") is not None:
@@ -82,7 +82,7 @@ def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_i
 
 
 def wire(value: Any) -> Any:
-    """Return a value with the keys of all its tables in camel case, and without values that are None."""
+    """Return a value with the keys of all dictionaries inside in camel case, and without entries that are None."""
     if isinstance(value, list):
         return [wire(item) for item in value]
     if isinstance(value, dict):
@@ -91,12 +91,12 @@ def wire(value: Any) -> Any:
 
 
 def variables_of(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return environment variables as a list in the form of Render's bodies, sorted by name."""
+    """Return environment variables as the list of objects that Render's request bodies have, sorted by name."""
     return [{"key": key} | value_of(value) for key, value in sorted(variables.items())]
 
 
 def value_of(value: Any) -> dict[str, Any]:
-    """Return the value of an environment variable in the form of a body: a string, or the order to generate one."""
+    """Return the part of a request body that gives an environment variable its value, or lets Render generate one."""
     if isinstance(value, dict):
         return {"generateValue": value["generate"]}
     if isinstance(value, bool):
@@ -105,7 +105,7 @@ def value_of(value: Any) -> dict[str, Any]:
 
 
 def autoscaling_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return autoscaling settings in the form of a body, which must say for both resources whether they are used."""
+    """Return the request body for autoscaling settings. Render requires an entry for CPU and memory, used or not."""
     off = {"enabled": False, "percentage": DEFAULT_PERCENTAGE}
     wanted = wire(settings)
     given = wanted["criteria"]
@@ -114,16 +114,16 @@ def autoscaling_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ranges_of(ranges: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return ranges of addresses in the form of Render's bodies, which require a description of each range."""
+    """Return address ranges as Render's request bodies have them. A range without a description gets an empty one."""
     return [{"description": ""} | wire(each) for each in ranges]
 
 
 def renamed(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings that are given, under Render's names.
+    """Return the settings that are not None under the names that Render uses.
 
     Args:
-        settings: Values by parameter name; None stands for not given.
-        names: Render's name for each parameter to return.
+        settings: The settings by parameter name.
+        names: The name that Render uses, for each parameter to return.
     """
     return {name: wire(settings[own]) for own, name in names.items() if settings.get(own) is not None}
 

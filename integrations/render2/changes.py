@@ -1,4 +1,4 @@
-"""Changing the settings of a service."""
+"""The function that changes the settings of a service."""
 
 from typing import Annotated, Any
 
@@ -50,7 +50,7 @@ def update_service(
     ] = None,
     branch: Branch = None,
     plan: Annotated[str | None, "The new plan."] = None,
-    runtime: Annotated[Runtime | None, "The new runtime; it becomes image if image is given."] = None,
+    runtime: Annotated[Runtime | None, "The new runtime; if image is given, the runtime becomes image."] = None,
     build_command: BuildCommand = None,
     start_command: StartCommand = None,
     image: Image = None,
@@ -109,7 +109,7 @@ def update_service(
         "cache": cache,
     }
     if all(value is None for value in settings.values()):
-        raise BadArguments("There is nothing to change", hint=f"give one of {', '.join(settings)}")
+        raise BadArguments("update_service got nothing to change", hint=f"give at least one of {', '.join(settings)}")
     return {"service": shaped(_changed(render, service_id, settings))}
 
 
@@ -132,7 +132,7 @@ def _changed(render: Render, service_id: str, settings: Thing) -> Thing:
 
 
 def _runtime_after(settings: Thing, current: Any) -> str | None:
-    """Return the runtime that the service will have: the given one, or the one that its new source needs."""
+    """Return the runtime that the service will have: that in the settings, or the one that its new source needs."""
     if settings["runtime"]:
         return str(settings["runtime"])
     if current and settings["image"] and not settings["repo"]:
@@ -144,14 +144,14 @@ def _runtime_after(settings: Thing, current: Any) -> str | None:
 
 
 def _source_misfit(settings: Thing, current: Any, runtime: str | None) -> Misfit | None:
-    """Return what is wrong with a change of source, such as a repository without a runtime that builds it."""
+    """Return what is wrong with a change between repository and image, or None if nothing is wrong."""
     if current is None:
         return None
     if runtime == "image" and settings["repo"]:
         return Misfit(
             "runtime",
-            "repo does not fit the runtime image",
-            "give the runtime that builds it: runtime = 'docker', 'node', 'python', 'ruby', 'go', 'rust' or 'elixir'",
+            "repo cannot be combined with the runtime image",
+            "give the runtime to build with: runtime = 'docker', 'node', 'python', 'ruby', 'go', 'rust' or 'elixir'",
         )
     if runtime == "image" and current != "image" and not settings["image"]:
         return Misfit("image", "the runtime image needs an image", "give image too")

@@ -1,4 +1,4 @@
-"""Creating a service."""
+"""The function that creates a service."""
 
 from typing import Annotated, TypedDict
 
@@ -106,14 +106,17 @@ def create_service(
         list[Route] | None,
         'The redirects and rewrites of a static site: { { type = "redirect", source = "/a", destination = "/b" } }.',
     ] = None,
-    secret_files: Annotated[dict[str, str] | None, "The secret files: a table of contents by file name."] = None,
+    secret_files: Annotated[
+        dict[str, str] | None, "The secret files: a table with the content of each file by name."
+    ] = None,
     environment_id: EnvironmentIdOfNew = None,
     owner_id: OwnerId = None,
 ) -> CreatedService:
     """Create a new service on Render, and start its first deploy.
 
-    If no runtime is given, it is inferred: ``npm`` in a command means node, ``pip`` means python, and so on. With image
-    it is image; with dockerfile_path or docker_context, or without a command, it is docker. The result has the runtime.
+    If no runtime is given, it is inferred: ``npm`` in a command means node, ``pip`` means python, and so on. With
+    ``image`` the runtime is image; with ``dockerfile_path`` or ``docker_context``, or without a command, it is docker.
+    The result shows the runtime.
     """
     settings = {
         "name": name,
@@ -172,7 +175,9 @@ def _inferred(settings: Thing) -> str:
 
 def _refuse_misfit(settings: Thing, kind: str) -> None:
     if kind == "cron_job" and settings["schedule"] is None:
-        raise BadArguments("A cron_job needs a schedule", param="schedule", hint="such as schedule = '0 3 * * *'")
+        raise BadArguments(
+            "A cron_job needs a schedule", param="schedule", hint="give one, such as schedule = '0 3 * * *'"
+        )
     if settings["runtime"] == "image" and settings["image"] is None:
         raise BadArguments("The runtime image needs an image", param="image", hint="give image in place of repo")
     wrong = misfit(settings, kind, settings["runtime"], settings["plan"])

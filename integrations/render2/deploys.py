@@ -1,4 +1,4 @@
-"""Listing, finding, triggering and cancelling deploys, and rolling back to them."""
+"""Functions for deploys: listing, reading, triggering and cancelling them, and rolling back to an earlier one."""
 
 from itertools import islice
 from typing import Annotated, Literal, TypedDict, cast
@@ -22,7 +22,7 @@ from .render import Render
 from .wire import Thing, filled, inner, thing_of
 
 MOST_SERVICES_SEARCHED = 200
-"""The largest number of services to search. Each costs one request, and Render allows 400 GETs a minute."""
+"""The largest number of services to search for a deploy. Each takes a request, and Render allows 400 GETs a minute."""
 
 _DEPLOYS = "/services/{service_id}/deploys"
 _DEPLOY = "/services/{service_id}/deploys/{deploy_id}"
@@ -73,14 +73,14 @@ class Deploy(TypedDict):
 
 
 class DeployPage(TypedDict):
-    """A page of deploys, and where the next one starts."""
+    """A page of deploys, and the cursor of the next page."""
 
     deploys: list[Deploy]
     cursor: str | None
 
 
 class OneDeploy(TypedDict):
-    """A deploy."""
+    """The result of a function that returns a deploy."""
 
     deploy: Deploy
 
@@ -125,8 +125,8 @@ def list_deploys(
 def get_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
     """Get details for a specific deploy.
 
-    Render can find a deploy only by its service. Without ``service_id``, the service is known from an earlier call of
-    this run, or it is searched for: one request for each service, those that changed last first.
+    Render finds a deploy only through its service. Without ``service_id``, the service is known if an earlier call of
+    this run returned the deploy. Otherwise each service is asked with one request, those that changed last first.
     """
     service = service_id or render.service_of(deploy_id)
     if service is None:
@@ -152,8 +152,8 @@ def trigger_deploy(
 ) -> OneDeploy:
     """Start a deploy of a service.
 
-    For private services, and if another deploy is active, Render accepts the order without returning the deploy. The
-    result then has the status ``queued`` and no id; use ``list_deploys`` to find it.
+    For private services, and if another deploy is active, Render accepts the request without returning the deploy. The
+    result then has the status ``queued`` and an empty id; use ``list_deploys`` to find the deploy.
     """
     body: dict[str, str] = {"clearCache": "clear"} if clear_cache else {}
     body |= {"commitId": commit_id} if commit_id else {}
@@ -166,7 +166,7 @@ def trigger_deploy(
 
 @integration.writes
 def cancel_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
-    """Cancel an unfinished deploy; without ``service_id`` it is found as in ``get_deploy``."""
+    """Cancel an unfinished deploy. Without ``service_id``, the deploy is searched for as in ``get_deploy``."""
     service = _service_of(render, deploy_id, service_id)
     reply = render.api.post(_DEPLOY + "/cancel", service_id=service, deploy_id=deploy_id)
     return {"deploy": _shaped(render, thing_of(reply), service)}
@@ -174,9 +174,9 @@ def cancel_deploy(render: Render, /, *, deploy_id: DeployId, service_id: Optiona
 
 @integration.writes
 def rollback_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
-    """Deploy the commit or image of an earlier deploy again; without ``service_id`` it is found as in ``get_deploy``.
+    """Deploy the commit or image of an earlier deploy again, and return the new deploy.
 
-    The result is the new deploy.
+    Without ``service_id``, the earlier deploy is searched for as in ``get_deploy``.
     """
     service = _service_of(render, deploy_id, service_id)
     reply = render.api.post("/services/{service_id}/rollback", json={"deployId": deploy_id}, service_id=service)
@@ -184,7 +184,7 @@ def rollback_deploy(render: Render, /, *, deploy_id: DeployId, service_id: Optio
 
 
 def _shaped(render: Render, deploy: Thing, service_id: str) -> Deploy:
-    """Return a deploy with its service, and with defaults for the fields that scripts usually join to strings."""
+    """Return a deploy with the id of its service, and with defaults for missing fields that scripts usually print."""
     shaped = filled(deploy, id="", status="unknown") | {
         "service_id": service_id,
         "commit": filled(inner(deploy, "commit"), id="", message=""),
@@ -196,10 +196,12 @@ def _shaped(render: Render, deploy: Thing, service_id: str) -> Deploy:
 
 def _refuse_misfit(body: dict[str, str], *, deploy_only: bool) -> None:
     if {"commitId", "imageUrl"} <= body.keys():
-        raise BadArguments("commit_id and image_url exclude each other", param="image_url", hint="give one of them")
+        raise BadArguments(
+            "commit_id and image_url cannot be given together", param="image_url", hint="give one of them"
+        )
     if deploy_only and body:
         raise BadArguments(
-            "deploy_only deploys the last build, so it does not fit with commit_id, image_url or clear_cache",
+            "deploy_only deploys the last build, so it cannot be combined with commit_id, image_url or clear_cache",
             param="deploy_only",
             hint="leave out the other arguments",
         )
@@ -210,7 +212,7 @@ def _service_of(render: Render, deploy_id: str, service_id: str | None) -> str:
 
 
 def _found(render: Render, deploy_id: str) -> Deploy:
-    """Search the services for a deploy, those that changed last first. Render has no path for a deploy without one.
+    """Ask one service after the other for a deploy, those that changed last first, and return the deploy.
 
     Raises:
         ApiError: No service has the deploy, or the search reached the rate limit.

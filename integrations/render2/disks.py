@@ -1,4 +1,4 @@
-"""Persistent disks of services, and their snapshots."""
+"""Functions for the persistent disks of services, and for their snapshots."""
 
 from typing import Annotated, TypedDict, cast
 
@@ -37,14 +37,14 @@ class ServiceDisk(TypedDict):
 
 
 class DiskPage(TypedDict):
-    """A page of disks, and where the next one starts."""
+    """A page of disks, and the cursor of the next page."""
 
     disks: list[ServiceDisk]
     cursor: str | None
 
 
 class OneDisk(TypedDict):
-    """A persistent disk."""
+    """The result of a function that returns a persistent disk."""
 
     disk: ServiceDisk
 
@@ -57,7 +57,7 @@ class DeletedDisk(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """A copy of a disk at a point in time; the key is valid for a day."""
+    """A copy of a disk at a point in time; snapshotKey is valid for a day."""
 
     snapshotKey: str
     createdAt: str
@@ -126,10 +126,10 @@ def add_disk(
     *,
     service_id: ServiceId,
     name: Annotated[str, "The disk's name.", non_empty()],
-    mount_path: Annotated[str, 'The folder at which the service sees it, such as "/var/data".', non_empty()],
+    mount_path: Annotated[str, 'The folder where the service finds the disk, such as "/var/data".', non_empty()],
     size_gb: Annotated[int, "The size in GB.", between(1, 16384)],
 ) -> OneDisk:
-    """Add a persistent disk to a service, from its next deploy on; not for cron jobs and static sites."""
+    """Add a persistent disk to a service, usable from the next deploy on; not for cron jobs and static sites."""
     body = {"serviceId": service_id, "name": name, "mountPath": mount_path, "sizeGB": size_gb}
     return {"disk": _shaped(render.api.post("/disks", json=body))}
 
@@ -141,26 +141,26 @@ def update_disk(
     *,
     disk_id: DiskId,
     name: Annotated[str | None, "The new name.", non_empty()] = None,
-    mount_path: Annotated[str | None, "The new folder at which the service sees it.", non_empty()] = None,
+    mount_path: Annotated[str | None, "The new folder where the service finds the disk.", non_empty()] = None,
     size_gb: Annotated[int | None, "The new size in GB; a disk can grow but not shrink.", between(1, 16384)] = None,
 ) -> OneDisk:
     """Change a persistent disk; settings that are not given stay as they are."""
     body = renamed({"name": name, "mount_path": mount_path, "size_gb": size_gb}, _FIELDS)
     if not body:
-        raise BadArguments("update_disk was given nothing to change", hint="such as size_gb = 20")
+        raise BadArguments("update_disk got nothing to change", hint="give a setting, such as size_gb = 20")
     return {"disk": _shaped(render.api.patch(_DISK, json=body, disk_id=disk_id))}
 
 
 @integration.destroys
 def delete_disk(render: Render, /, *, disk_id: DiskId) -> DeletedDisk:
-    """Delete a persistent disk permanently, with its data; its service loses it at once."""
+    """Delete a persistent disk permanently, with its data; the service loses the disk at once."""
     render.api.delete(_DISK, disk_id=disk_id)
     return {"disk_id": disk_id, "deleted": True}
 
 
 @integration.reads
 def list_disk_snapshots(render: Render, /, *, disk_id: DiskId) -> Snapshots:
-    """List the snapshots of a disk; Render makes one a day."""
+    """List the snapshots of a disk; Render takes one a day."""
     found = things_of(render.api.get(_DISK + "/snapshots", disk_id=disk_id))
     return {"snapshots": [cast(Snapshot, filled(each, snapshotKey="", createdAt="")) for each in found]}
 
@@ -174,17 +174,17 @@ def restore_disk_snapshot(
     snapshot_key: Annotated[str, "The snapshot's key, from list_disk_snapshots.", non_empty()],
     instance_id: Annotated[
         str | None,
-        "The id of the snapshot's instance, if it has one.",
+        "The instanceId of the snapshot, if it has one.",
         matching(r"[A-Za-z0-9-]+", "srv-cabc12345678-abcde"),
     ] = None,
 ) -> OneDisk:
-    """Restore a disk from a snapshot: data that was written since then is lost. The service may be deployed again."""
+    """Restore a disk from a snapshot: data written since then are lost, and Render may deploy the service again."""
     body: Thing = {"snapshotKey": snapshot_key} | ({} if instance_id is None else {"instanceId": instance_id})
     return {"disk": _shaped(render.api.post(_DISK + "/snapshots/restore", json=body, disk_id=disk_id))}
 
 
 def _joined(values: str | list[str] | None) -> str | None:
-    """Join values by commas, for parameters that Render does not want repeated as the others of this query."""
+    """Join a list of values by commas, for those parameters of ``GET /disks`` that cannot be repeated."""
     return ",".join(values) if isinstance(values, list) else values
 
 

@@ -1,4 +1,4 @@
-"""Custom domains of a service."""
+"""Functions for the custom domains of a service."""
 
 from typing import Annotated, Any, Literal, TypedDict, cast
 
@@ -28,20 +28,20 @@ class CustomDomain(TypedDict):
 
 
 class DomainPage(TypedDict):
-    """A page of custom domains, and where the next one starts."""
+    """A page of custom domains, and the cursor of the next page."""
 
     custom_domains: list[CustomDomain]
     cursor: str | None
 
 
 class OneDomain(TypedDict):
-    """A custom domain."""
+    """The result of a function that returns a custom domain."""
 
     custom_domain: CustomDomain
 
 
 class NewDomains(TypedDict):
-    """The domains that were added: with an apex domain Render also adds www, and the other way round."""
+    """The domains that were added: Render also adds www for an apex domain, and the apex domain for www."""
 
     custom_domains: list[CustomDomain]
 
@@ -54,7 +54,7 @@ class DeletedDomain(TypedDict):
 
 
 class VerifyingDomain(TypedDict):
-    """Render accepted the order to check the domain's DNS; get_custom_domain has the result."""
+    """Render accepted the request to check the domain's DNS; get_custom_domain shows the result."""
 
     domain: str
     accepted: bool
@@ -103,7 +103,7 @@ def create_custom_domain(
     service_id: ServiceId,
     name: Annotated[str, "The domain's name.", matching(r"[A-Za-z0-9.*-]+", "www.example.com")],
 ) -> NewDomains:
-    """Add a custom domain to a service; its DNS has to point to Render before it is verified."""
+    """Add a custom domain to a service. Render verifies the domain once its DNS points to Render."""
     reply = render.api.post(_DOMAINS, json={"name": name}, service_id=service_id)
     return {"custom_domains": [_shaped(domain) for domain in things_of(reply)]}
 

@@ -1,4 +1,4 @@
-"""Environment groups: variables and secret files that several services share."""
+"""Functions for environment groups: variables and secret files that several services share."""
 
 from typing import Annotated, TypedDict, cast
 
@@ -36,7 +36,7 @@ _LINK = _GROUP + "/services/{service_id}"
 
 
 class ServiceLink(TypedDict):
-    """A service that a group is linked to."""
+    """A service that an environment group is linked to."""
 
     id: str
     name: str
@@ -63,27 +63,27 @@ class EnvGroupWithContents(EnvGroup):
 
 
 class EnvGroupPage(TypedDict):
-    """A page of environment groups, and where the next one starts."""
+    """A page of environment groups, and the cursor of the next page."""
 
     env_groups: list[EnvGroup]
     cursor: str | None
 
 
 class OneEnvGroup(TypedDict):
-    """An environment group with its variables and secret files."""
+    """The result of a function that returns an environment group with its variables and secret files."""
 
     env_group: EnvGroupWithContents
 
 
 class DeletedEnvGroup(TypedDict):
-    """The group that was deleted."""
+    """The environment group that was deleted."""
 
     env_group_id: str
     deleted: bool
 
 
 class Unlinked(TypedDict):
-    """The service that no longer has the variables of the group."""
+    """A service that no longer has the variables and files of an environment group."""
 
     env_group_id: str
     service_id: str
@@ -139,14 +139,17 @@ def create_env_group(
     *,
     name: Annotated[str, "The group's name.", non_empty()],
     env_vars: Annotated[
-        dict[str, VariableValue] | None, "Its variables; { generate = true } as a value lets Render generate it."
+        dict[str, VariableValue] | None,
+        "The variables by name; { generate = true } as a value lets Render generate one.",
     ] = None,
-    secret_files: Annotated[dict[str, str] | None, "Its secret files: a table of contents by file name."] = None,
-    service_ids: Annotated[list[ServiceId] | None, "The ids of the services to link it to."] = None,
+    secret_files: Annotated[
+        dict[str, str] | None, "The secret files: a table with the content of each file by name."
+    ] = None,
+    service_ids: Annotated[list[ServiceId] | None, "The ids of the services to link the group to."] = None,
     environment_id: EnvironmentIdOfNew = None,
     owner_id: OwnerId = None,
 ) -> OneEnvGroup:
-    """Create an environment group, and link it to services."""
+    """Create an environment group, and link the group to services."""
     if wrong := variable_misfit(env_vars or {}):
         raise BadArguments(wrong.message, param=wrong.param, hint=wrong.hint)
     body: Thing = {"name": name, "ownerId": render.workspace(owner_id), "envVars": variables_of(env_vars or {})}
@@ -182,7 +185,7 @@ def link_env_group(render: Render, /, *, env_group_id: EnvGroupId, service_id: S
 
 @integration.destroys
 def unlink_env_group(render: Render, /, *, env_group_id: EnvGroupId, service_id: ServiceId) -> Unlinked:
-    """Remove the link of an environment group to a service, which loses its variables and secret files."""
+    """Unlink an environment group from a service, which loses the group's variables and secret files."""
     render.api.delete(_LINK, env_group_id=env_group_id, service_id=service_id)
     return {"env_group_id": env_group_id, "service_id": service_id, "unlinked": True}
 
@@ -201,11 +204,11 @@ def set_env_group_var(
     env_group_id: EnvGroupId,
     key: VariableKey,
     value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
-    generate: Annotated[bool, "Whether Render generates the value; value is then left out."] = False,
+    generate: Annotated[bool, "Whether Render generates the value; if true, leave out value."] = False,
 ) -> OneEnvGroup:
     """Set one variable of an environment group, new or existing; the others stay as they are."""
     if (value is None) != generate:
-        raise BadArguments("set_env_group_var needs value or generate = true, not both", param="value")
+        raise BadArguments("set_env_group_var needs either value or generate = true", param="value", hint="give one")
     body = value_of({"generate": True} if value is None else value)
     return _one(render.api.put(_VARIABLE, json=body, env_group_id=env_group_id, key=key))
 

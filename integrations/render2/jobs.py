@@ -1,4 +1,4 @@
-"""Jobs, which run a command once with the build of a service, and runs of cron jobs."""
+"""Functions for jobs, which run a command once with the build of a service, and for runs of cron jobs."""
 
 from typing import Annotated, Literal, TypedDict, cast
 
@@ -39,14 +39,14 @@ class Job(TypedDict):
 
 
 class JobPage(TypedDict):
-    """A page of jobs, and where the next one starts."""
+    """A page of jobs, and the cursor of the next page."""
 
     jobs: list[Job]
     cursor: str | None
 
 
 class OneJob(TypedDict):
-    """A job."""
+    """The result of a function that returns a job."""
 
     job: Job
 
@@ -63,7 +63,7 @@ class Run(TypedDict):
 
 
 class OneRun(TypedDict):
-    """A run of a cron job."""
+    """The result of a function that returns a run of a cron job."""
 
     run: Run
 
@@ -116,7 +116,7 @@ def create_job(
     start_command: Annotated[str, "The shell command to run.", non_empty()],
     plan_id: Annotated[
         str | None,
-        "The id of the plan to run it on, instead of the service's plan.",
+        "The id of the plan to run the command on, instead of the service's plan.",
         matching(r"[A-Za-z0-9-]+", "plan-srv-004"),
     ] = None,
 ) -> OneJob:
@@ -133,7 +133,7 @@ def cancel_job(render: Render, /, *, service_id: ServiceId, job_id: JobId) -> On
 
 @integration.writes
 def run_cron_job(render: Render, /, *, service_id: ServiceId) -> OneRun:
-    """Run a cron job now; a run that is active is cancelled."""
+    """Run a cron job now; a run that is still active is cancelled."""
     run = thing_of(render.api.post("/cron-jobs/{service_id}/runs", service_id=service_id))
     return {"run": cast(Run, filled(run, id="", status="pending"))}
 

@@ -1,4 +1,4 @@
-"""Creating, changing, deleting, suspending and resuming Key Value instances."""
+"""Functions that create, change, delete, suspend and resume Key Value instances."""
 
 from typing import Annotated, Literal, TypedDict, cast
 
@@ -23,14 +23,14 @@ _FIELDS = {
 
 
 class AcceptedForKeyValue(TypedDict):
-    """Render accepted the order. It may take a while to carry it out, and does not report the end."""
+    """Render accepted the request. It takes effect after a while, and Render does not report when."""
 
     key_value_id: str
     accepted: bool
 
 
 class KeyValueConnectionInfo(TypedDict):
-    """How to connect to an instance; a script can pass these secrets on but not read them."""
+    """How to connect to an instance. A script can pass these secrets to functions but cannot read them."""
 
     internalConnectionString: Secret
     externalConnectionString: Secret
@@ -38,14 +38,14 @@ class KeyValueConnectionInfo(TypedDict):
 
 
 class OneKeyValueConnectionInfo(TypedDict):
-    """How to connect to a Key Value instance."""
+    """The result of a function that returns how to connect to a Key Value instance."""
 
     key_value_id: str
     connection_info: KeyValueConnectionInfo
 
 
 class DeletedKeyValue(TypedDict):
-    """The instance that was deleted."""
+    """The Key Value instance that was deleted."""
 
     key_value_id: str
     deleted: bool
@@ -63,17 +63,17 @@ MaxmemoryPolicy = Annotated[
         "volatile_ttl",
     ]
     | None,
-    'What is dropped when memory is full: "allkeys_lru" for a cache, "noeviction" for a queue.',
+    'Which keys are dropped when memory is full: "allkeys_lru" for a cache, "noeviction" for a queue.',
 ]
 AllowList = Annotated[
     list[AllowedRange] | None,
-    'Who may connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for nobody.',
+    'Addresses that can connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for none.',
 ]
 
 
 @integration.reads
 def get_key_value_connection_info(render: Render, /, *, key_value_id: KeyValueId) -> OneKeyValueConnectionInfo:
-    """Get how to connect to a Key Value instance, as secrets that other functions take, such as set_env_var."""
+    """Get how to connect to a Key Value instance, as secrets to pass to other functions, such as set_env_var."""
     found = thing_of(render.api.get(f"{_INSTANCE}/connection-info", key_value_id=key_value_id))
     info = {key: found.get(key) for key in KeyValueConnectionInfo.__annotations__}  # others may be secret
     return {"key_value_id": key_value_id, "connection_info": cast(KeyValueConnectionInfo, info)}
@@ -94,7 +94,7 @@ def create_key_value(
     environment_id: EnvironmentIdOfNew = None,
     owner_id: OwnerId = None,
 ) -> OneKeyValue:
-    """Create a Key Value instance. It takes a while until its status is available."""
+    """Create a Key Value instance. Its status becomes available after a while."""
     settings = {
         "name": name,
         "plan": plan,
@@ -126,7 +126,7 @@ def update_key_value(
         "ip_allow_list": ip_allow_list,
     }
     if not (body := _body(settings)):
-        raise BadArguments("update_key_value was given nothing to change", hint="such as plan = 'standard'")
+        raise BadArguments("update_key_value got nothing to change", hint="give a setting, such as plan = 'standard'")
     return _one(render.api.patch(_INSTANCE, json=body, key_value_id=key_value_id))
 
 

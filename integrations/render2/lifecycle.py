@@ -1,4 +1,4 @@
-"""Deleting, suspending, resuming, restarting and scaling services."""
+"""Functions that delete, suspend, resume, restart and scale services."""
 
 from typing import Annotated, TypedDict
 
@@ -11,7 +11,7 @@ from .wire import Thing
 
 
 class Accepted(TypedDict):
-    """Render accepted the order. It may take a while to carry it out, and does not report the end."""
+    """Render accepted the request. It takes effect after a while, and Render does not report when."""
 
     service_id: str
     accepted: bool
@@ -57,7 +57,7 @@ def scale_service(
     service_id: ServiceId,
     num_instances: Annotated[int, "The number of instances to run.", between(1, 100)],
 ) -> Accepted:
-    """Set how many instances of a service run. It has no effect while autoscaling is on."""
+    """Set how many instances of a service run. This has no effect while autoscaling is on."""
     return _ordered(render, service_id, "scale", {"numInstances": num_instances})
 
 

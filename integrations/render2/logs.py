@@ -1,4 +1,4 @@
-"""Logs and events of services."""
+"""Functions that list the logs and the events of services."""
 
 from typing import Annotated, Any, Literal, TypedDict, cast
 
@@ -19,7 +19,7 @@ class Label(TypedDict):
 
 
 class Entry(TypedDict):
-    """A log entry; level, type and instance are taken from its labels, and empty if it has no such label."""
+    """A log entry; level, type and instance repeat the labels of these names, and are empty without such a label."""
 
     id: str
     timestamp: str
@@ -31,7 +31,7 @@ class Entry(TypedDict):
 
 
 class LogPage(TypedDict):
-    """A page of log entries, and the times to ask for the next page."""
+    """A page of log entries, and the times with which to request the next page."""
 
     logs: list[Entry]
     has_more: bool
@@ -50,7 +50,7 @@ class Event(TypedDict):
 
 
 class EventPage(TypedDict):
-    """A page of events, and where the next one starts."""
+    """A page of events, and the cursor of the next page."""
 
     events: list[Event]
     cursor: str | None
@@ -77,7 +77,7 @@ def list_logs(
         str | list[str] | None, "Return only entries of these types (app, request, build): one, or a list.", non_empty()
     ] = None,
     text: Annotated[
-        str | list[str] | None, "Return only messages with this text, which may contain * or be a /regex/.", non_empty()
+        str | list[str] | None, "Return only messages with this text, which can contain * or be a /regex/.", non_empty()
     ] = None,
     instance: Annotated[
         str | list[str] | None, "Return only entries of these instances: one, or a list.", non_empty()
@@ -156,7 +156,7 @@ def list_events(
 
 
 def _owner_of(render: Render, resources: list[str]) -> str:
-    """Return the workspace to ask for logs of resources: that of the first service, else the account's."""
+    """Return the id of the workspace that has these resources: that of the first service, else the account's."""
     services = [resource for resource in resources if resource.startswith(("srv-", "crn-"))]
     return render.workspace_of(services[0]) if services else render.workspace()
 

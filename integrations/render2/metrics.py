@@ -1,4 +1,4 @@
-"""Metrics of services and data stores, such as CPU, memory and requests."""
+"""The function that gets metrics of services and data stores, such as CPU, memory and requests."""
 
 from typing import Annotated, Literal, TypedDict
 
@@ -35,13 +35,13 @@ _TAKEN_BY = {
     "aggregate_by": ("http_requests",),
     "quantile": ("http_latency",),
 }
-"""The metrics that each of these parameters is for. All other parameters are for every metric."""
+"""The metrics that each of these parameters applies to. All other parameters apply to every metric."""
 _BY = {"status_code": "statusCode", "host": "host"}
 _WORDS = Annotated[str | list[str] | None, non_empty()]
 
 
 class MetricLabel(TypedDict):
-    """A label of a series, such as its instance."""
+    """A label of a series, such as the instance that its values are from."""
 
     field: str
     value: str
@@ -55,7 +55,7 @@ class Point(TypedDict):
 
 
 class Series(TypedDict):
-    """Values over time; resource and instance are taken from the labels, and empty if there is no such label."""
+    """Values over time; resource and instance repeat the labels of these names, and are empty without such a label."""
 
     resource: str
     instance: str
@@ -86,17 +86,17 @@ def get_metrics(
     resolution: Annotated[
         int | None, "The seconds from one value to the next; Render's default is 60.", between(30, 86400)
     ] = None,
-    instance: Annotated[_WORDS, "Return only the values of these instances; for CPU and memory."] = None,
+    instance: Annotated[_WORDS, "Return only the values of these instances; only for CPU and memory metrics."] = None,
     aggregate: Annotated[
-        Literal["avg", "max", "min"] | None, "Combine all instances into one series in this way; for cpu."
+        Literal["avg", "max", "min"] | None, "How to combine all instances into one series; only for cpu."
     ] = None,
-    host: Annotated[_WORDS, "Count only requests to these hosts; for http_requests and http_latency."] = None,
-    path: Annotated[_WORDS, "Count only requests for these paths; for http_requests and http_latency."] = None,
+    host: Annotated[_WORDS, "Count only requests to these hosts; only for http_requests and http_latency."] = None,
+    path: Annotated[_WORDS, "Count only requests for these paths; only for http_requests and http_latency."] = None,
     aggregate_by: Annotated[
-        Literal["status_code", "host"] | None, "The label by which to split the series; for http_requests."
+        Literal["status_code", "host"] | None, "The label by which to split the series; only for http_requests."
     ] = None,
     quantile: Annotated[
-        float | list[float] | None, "The quantile, such as 0.95, or a list of quantiles; for http_latency."
+        float | list[float] | None, "The quantile, such as 0.95, or a list of quantiles; only for http_latency."
     ] = None,
 ) -> Metrics:
     """Get a metric of services or data stores over time: CPU, memory, requests, latency, connections and so on.
@@ -132,9 +132,13 @@ def get_metrics(
 def _refuse_misfit(metric: str, given: Thing, resolution: int | None) -> None:
     for name, metrics in _TAKEN_BY.items():
         if given[name] is not None and metric not in metrics:
-            raise BadArguments(f"{name} is not for {metric}", param=name, hint=f"it is for {', '.join(metrics)}")
+            raise BadArguments(
+                f"{name} does not apply to {metric}", param=name, hint=f"it applies to {', '.join(metrics)}"
+            )
     if resolution is not None and metric == "bandwidth":
-        raise BadArguments("resolution is not for bandwidth, which has one value for each hour", param="resolution")
+        raise BadArguments(
+            "resolution does not apply to bandwidth, which has one value for each hour", param="resolution"
+        )
 
 
 def _series(series: Thing) -> Series:

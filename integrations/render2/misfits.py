@@ -1,7 +1,7 @@
-"""Misfits: settings of a service that cannot be combined. They are found before anything is sent.
+"""Misfits: combinations of service settings that cannot work, found before a request is sent.
 
-A setting is a misfit only if Render's requests have no field for it, or Render is known to refuse it. Render itself
-checks the names of plans and regions.
+A combination is a misfit only if Render's requests have no field for a setting, or Render is known to refuse the
+combination. The names of plans and regions are left to Render to check.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _SAID = {_NATIVE: "services that are built from commands", "docker": "docker", "
 
 
 class Misfit(NamedTuple):
-    """Why a combination of settings cannot work: the parameter at fault, what is wrong, and what to do."""
+    """Why a combination of settings cannot work: the parameter that is wrong, what is wrong, and what to do."""
 
     param: str
     message: str
@@ -63,10 +63,10 @@ class Misfit(NamedTuple):
 
 
 def misfit(settings: Mapping[str, Any], kind: str, runtime: str | None, plan: str | None) -> Misfit | None:
-    """Return what is wrong with settings for a service, or None.
+    """Return the first misfit among the settings of a service, or None.
 
     Args:
-        settings: Values by parameter name; None stands for not given.
+        settings: The settings by parameter name; a value of None counts as not given.
         kind: The type of the service.
         runtime: The runtime that the service has or will have; None for a static site.
         plan: The plan that the service has or will have.
@@ -85,46 +85,60 @@ def variable_misfit(variables: Mapping[str, Any]) -> Misfit | None:
     """Return what is wrong with environment variables, such as an invalid name, or None."""
     for key, value in variables.items():
         if not re.fullmatch(VARIABLE_KEY, key):
-            return Misfit("env_vars", f"env_vars has the name {key[:80]!r}", "use letters, digits, dots, _ and -")
+            return Misfit(
+                "env_vars", f"env_vars has the invalid name {key[:80]!r}", "use letters, digits, dots, _ and -"
+            )
         if value == {"generate": False}:
-            return Misfit("env_vars", f"env_vars.{key} is neither given nor generated", "give it, or generate = true")
+            return Misfit(
+                "env_vars", f"env_vars.{key} has no value and generate = false", "give a value, or generate = true"
+            )
     return None
 
 
 def _of_type(given: set[str], kind: str) -> Misfit | None:
     for name, kinds in _TYPES.items():
         if name in given and kind not in kinds:
-            return Misfit(name, f"{name} does not fit a {kind}", f"it is for {_listed(kinds)}")
+            return Misfit(
+                name, f"{name} does not apply to a {kind}", f"it applies to {_listed(kinds)}; leave {name} out"
+            )
     return None
 
 
 def _of_source(given: set[str], runtime: str | None) -> Misfit | None:
     if {"repo", "image"} <= given:
-        return Misfit("image", "repo and image exclude each other", "give the repository or the image, not both")
+        return Misfit("image", "repo and image cannot be given together", "give either the repository or the image")
     if "image" in given and runtime != "image":
-        return Misfit("image", f"the runtime {runtime} runs no image", "only the runtime image does")
+        return Misfit(
+            "image", f"the runtime {runtime} does not run an image", "leave out image, or use the runtime image"
+        )
     return None
 
 
 def _of_runtime(given: set[str], runtime: str | None) -> Misfit | None:
-    """Return a setting that does not fit the runtime. Settings with an empty text are not among ``given``."""
+    """Return the first misfit between the names of given settings and the runtime, or None."""
     if runtime is None:
         return None
     group = runtime if runtime in ("docker", "image") else _NATIVE
     for name, groups in _RUNTIMES.items():
         if name in given and group not in groups:
             fitting = _listed(tuple(_SAID[each] for each in groups))
-            return Misfit(name, f"{name} does not fit the runtime {runtime}", f"it is for {fitting}; leave {name} out")
+            return Misfit(
+                name, f"{name} does not apply to the runtime {runtime}", f"it applies to {fitting}; leave {name} out"
+            )
     return None
 
 
 def _of_scale(settings: Mapping[str, Any], plan: str | None) -> Misfit | None:
-    """Return what is wrong with maintenance mode or autoscaling. The free plan refuses even a mode that is off."""
+    """Return what is wrong with maintenance mode or autoscaling, or None. The free plan has no maintenance mode."""
     if plan == "free" and settings.get("maintenance_mode") is not None:
-        return Misfit("maintenance_mode", "maintenance_mode does not fit the plan free", "choose a paid plan")
+        return Misfit(
+            "maintenance_mode",
+            "maintenance_mode is not available on the plan free",
+            "choose a paid plan",
+        )
     scaling = settings.get("autoscaling")
     if scaling and scaling["min"] > scaling["max"]:
-        return Misfit("autoscaling", "autoscaling.min is more than autoscaling.max", "exchange them")
+        return Misfit("autoscaling", "autoscaling.min is more than autoscaling.max", "swap the two")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Owners: the user of a key, and the workspaces that the key can access."""
+"""Functions that show the user of the API key, and the workspaces that the key can access."""
 
 from typing import Annotated, Any, TypedDict, cast
 
@@ -12,7 +12,7 @@ from .wire import Thing, filled, thing_of
 
 
 class User(TypedDict):
-    """The user of the key; id_source says whether id is that of the user or of a workspace."""
+    """The user of the API key; id_source says whether id is that of the user or of a workspace."""
 
     id: str
     email: str
@@ -32,7 +32,7 @@ class Owner(TypedDict):
 
 
 class OwnerPage(TypedDict):
-    """A page of workspaces, and where the next one starts."""
+    """A page of workspaces, and the cursor of the next page."""
 
     owners: list[Owner]
     cursor: str | None
@@ -44,9 +44,9 @@ def get_current_user(render: Render, /) -> User:
 
     It shows whose key the account uses.
 
-    If Render does not return the user's own id, which it did not before autumn 2026, ``id`` is that of the user's
-    workspace for new services. ``id_source`` is ``user`` or ``workspace``. Both are empty if the key cannot list
-    workspaces either.
+    ``id_source`` is ``user`` if ``id`` is the user's own id. Where Render does not return that, as before autumn 2026,
+    ``id`` is the id of the workspace with the user's email address, else of the only workspace, and ``id_source`` is
+    ``workspace``. Both are empty if there is not exactly one such workspace.
     """
     user = filled(thing_of(render.api.get("/users")), email="", name="")
     if user.get("id"):
@@ -68,7 +68,7 @@ def list_owners(
     ] = None,
     all: All = False,
 ) -> OwnerPage:
-    """List the workspaces that the key can access; their ids are values for ``owner_id``."""
+    """List the workspaces that the key can access. Other functions take the id of a workspace as ``owner_id``."""
     filters = {"name": name, "email": email}
     owners, after = Page(limit, cursor, all).of(render.repeating, "/owners", "owner", filters)
     return {
@@ -79,7 +79,7 @@ def list_owners(
 
 @integration.identifies
 def identify(render: Render, /) -> str:
-    """Return whose key it is, such as ``ann@example.com (usr-...)``. It costs one request."""
+    """Return a text that names the user of the API key, such as ``ann@example.com (usr-...)``."""
     user = thing_of(render.api.get("/users"))
     return f"{user.get('email')} ({user.get('id') or user.get('name')})"
 

@@ -1,4 +1,4 @@
-"""Paging: the parameters ``limit``, ``cursor`` and ``all`` of all list functions, and fetching pages."""
+"""Paging: the parameters ``limit``, ``cursor`` and ``all`` of every list function, and requests for pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ All = Annotated[bool, "Whether to return the items of all pages at once; limit i
 
 @dataclass(frozen=True)
 class Page:
-    """The part of a list that is asked for.
+    """The part of a list to fetch: one page, or all items.
 
     Args:
         limit: How many items to return, 1 to 100.
@@ -35,15 +35,15 @@ class Page:
         """Fetch this part of the list at a path.
 
         Args:
-            api: The client to ask.
-            template: The path of the list, as a template for ``Api.get``.
+            api: The client that sends the requests.
+            template: The path of the list, with names in braces, such as ``/services/{service_id}/jobs``.
             key: The key of the item in each row of the reply, such as ``service``.
-            filters: Names and values for the query.
-            segments: The values of the names in the template.
+            filters: Further parameters of the query; those with the value None are left out.
+            segments: The values for the names in braces.
 
         Returns:
-            The items, and the cursor of the next page or None. Render marks the end of a list by a page that is
-            shorter than its limit. So a full last page still has a cursor, and the page after it is empty.
+            The items, and the cursor of the next page or None. Only a page shorter than the limit shows that a list
+            ends. So a full last page still comes with a cursor, and the page after it is empty.
         """
 
         def fetch(cursor: str | None, limit: int = LARGEST_PAGE) -> tuple[list[Thing], str | None]:

@@ -1,6 +1,6 @@
 """Parameters that several functions share: ids, times and filters.
 
-An id may contain only letters, digits and dashes, so that no id can change the path of a request.
+Ids are restricted to letters, digits and dashes, so that no id can change the path of a request.
 """
 
 from collections.abc import Mapping
@@ -16,18 +16,20 @@ _TIME_OF_DAY = rf"{_HOUR_AND_MINUTE}(:[0-5]\d(\.\d+)?)?"
 
 ServiceId = Annotated[str, "The service's id; a cron job's starts with crn-.", matching(_ID, "srv-cabc12345678")]
 OptionalServiceId = Annotated[
-    str | None, "The id of the deploy's service, if known; it saves a search.", matching(_ID, "srv-cabc12345678")
+    str | None,
+    "The id of the deploy's service, if known; without it, a search is needed.",
+    matching(_ID, "srv-cabc12345678"),
 ]
 DeployId = Annotated[str, "The deploy's id.", matching(_ID, "dep-cabc12345678")]
 JobId = Annotated[str, "The job's id.", matching(_ID, "job-cabc12345678")]
 OwnerId = Annotated[
     str | None,
-    "The workspace's id; needed if the key can access several and the account names none.",
+    "The workspace's id; needed if the key can access several and the account has no owner_id.",
     matching(_ID, "tea-cabc12345678"),
 ]
 ResourceId = Annotated[str, matching(_ID, "srv-cabc12345678")]
 EnvironmentIdOfNew = Annotated[
-    str | None, "The id of the project environment to put it in.", matching(_ID, "evm-cabc12345678")
+    str | None, "The id of a project environment for the new item.", matching(_ID, "evm-cabc12345678")
 ]
 PostgresId = Annotated[str, "The database's id.", matching(_ID, "dpg-cabc12345678")]
 KeyValueId = Annotated[str, "The Key Value instance's id.", matching(_ID, "red-cabc12345678")]
@@ -57,4 +59,4 @@ FinishedAfter = Annotated[Time | None, "Return only items finished after this ti
 
 
 SUSPENSION: Mapping[bool | None, str | None] = {None: None, True: "suspended", False: "not_suspended"}
-"""Render's words for a filter by ``Suspended``."""
+"""The value of the query parameter ``suspended`` that Render expects for each value of ``Suspended``."""

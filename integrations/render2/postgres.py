@@ -1,4 +1,4 @@
-"""Creating, changing, deleting, suspending, resuming and restarting Postgres databases."""
+"""Functions that create, change, delete, suspend, resume and restart Postgres databases."""
 
 from typing import Annotated, TypedDict, cast
 
@@ -30,21 +30,21 @@ _FIELDS = {
 
 
 class ReplicaSettings(TypedDict):
-    """A read replica that a database will have."""
+    """A read replica to create or keep."""
 
     name: str
     parameter_overrides: dict[str, str] | None
 
 
 class AcceptedForPostgres(TypedDict):
-    """Render accepted the order. It may take a while to carry it out, and does not report the end."""
+    """Render accepted the request. It takes effect after a while, and Render does not report when."""
 
     postgres_id: str
     accepted: bool
 
 
 class PostgresConnectionInfo(TypedDict):
-    """How to connect to a database; a script can pass these secrets on but not read them."""
+    """How to connect to a database. A script can pass these secrets to functions but cannot read them."""
 
     password: Secret
     internalConnectionString: Secret
@@ -53,14 +53,14 @@ class PostgresConnectionInfo(TypedDict):
 
 
 class OnePostgresConnectionInfo(TypedDict):
-    """How to connect to a Postgres database."""
+    """The result of a function that returns how to connect to a Postgres database."""
 
     postgres_id: str
     connection_info: PostgresConnectionInfo
 
 
 class DeletedPostgres(TypedDict):
-    """The database that was deleted."""
+    """The Postgres database that was deleted."""
 
     postgres_id: str
     deleted: bool
@@ -74,10 +74,11 @@ HighAvailability = Annotated[bool | None, "Whether a standby takes over when the
 Overrides = Annotated[dict[str, str] | None, 'Server parameters that replace Render\'s: { max_connections = "200" }.']
 AllowList = Annotated[
     list[AllowedRange] | None,
-    'Who may connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for nobody.',
+    'Addresses that can connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for none.',
 ]
 Replicas = Annotated[
-    list[ReplicaSettings] | None, 'All read replicas that it will have: { { name = "reports" } }; others are deleted.'
+    list[ReplicaSettings] | None,
+    'All read replicas that the database will have: { { name = "reports" } }; others are deleted.',
 ]
 DatadogKey = Annotated[str | None, "The API key for Datadog, to which Render sends the database's metrics."]
 DatadogSite = Annotated[str | None, "The site of Datadog, such as US1 or EU; US1 if none is given."]
@@ -85,7 +86,7 @@ DatadogSite = Annotated[str | None, "The site of Datadog, such as US1 or EU; US1
 
 @integration.reads
 def get_postgres_connection_info(render: Render, /, *, postgres_id: PostgresId) -> OnePostgresConnectionInfo:
-    """Get how to connect to a Postgres database, as secrets that other functions take, such as set_env_var."""
+    """Get how to connect to a Postgres database, as secrets to pass to other functions, such as set_env_var."""
     found = thing_of(render.api.get(f"{_DATABASE}/connection-info", postgres_id=postgres_id))
     info = {key: found.get(key) for key in PostgresConnectionInfo.__annotations__}  # others may be secret
     return {"postgres_id": postgres_id, "connection_info": cast(PostgresConnectionInfo, info)}
@@ -115,7 +116,7 @@ def create_postgres(
     datadog_site: DatadogSite = None,
     owner_id: OwnerId = None,
 ) -> OnePostgres:
-    """Create a Postgres database. It takes some minutes until its status is available."""
+    """Create a Postgres database. Its status becomes available after some minutes."""
     settings = {
         "name": name,
         "plan": plan,
@@ -154,7 +155,7 @@ def update_postgres(
     datadog_api_key: DatadogKey = None,
     datadog_site: DatadogSite = None,
 ) -> OnePostgres:
-    """Change a Postgres database; settings that are not given stay as they are. Another plan or disk restarts it."""
+    """Change a Postgres database; settings that are not given stay as they are. A new plan or disk restarts it."""
     settings = {
         "name": name,
         "plan": plan,
@@ -168,7 +169,7 @@ def update_postgres(
         "datadog_site": datadog_site,
     }
     if not (body := _body(settings)):
-        raise BadArguments("update_postgres was given nothing to change", hint="such as plan = 'pro_4gb'")
+        raise BadArguments("update_postgres got nothing to change", hint="give a setting, such as plan = 'pro_4gb'")
     return _one(render.api.patch(_DATABASE, json=body, postgres_id=postgres_id))
 
 

@@ -1,4 +1,4 @@
-"""Projects, and the environments that their services and data stores are in."""
+"""Functions for projects, and for the environments of a project, which contain services and data stores."""
 
 from typing import Annotated, Any, TypedDict, cast
 
@@ -37,20 +37,20 @@ class Project(TypedDict):
 
 
 class ProjectPage(TypedDict):
-    """A page of projects, and where the next one starts."""
+    """A page of projects, and the cursor of the next page."""
 
     projects: list[Project]
     cursor: str | None
 
 
 class OneProject(TypedDict):
-    """A project."""
+    """The result of a function that returns a project."""
 
     project: Project
 
 
 class Environment(TypedDict):
-    """An environment of a project, with the ids of its members; protectedStatus is protected or unprotected."""
+    """An environment of a project, with the ids of what it contains; protectedStatus is protected or unprotected."""
 
     id: str
     name: str
@@ -65,14 +65,14 @@ class Environment(TypedDict):
 
 
 class EnvironmentPage(TypedDict):
-    """A page of environments, and where the next one starts."""
+    """A page of environments, and the cursor of the next page."""
 
     environments: list[Environment]
     cursor: str | None
 
 
 class OneEnvironment(TypedDict):
-    """An environment of a project."""
+    """The result of a function that returns an environment of a project."""
 
     environment: Environment
 
@@ -142,7 +142,7 @@ def list_environments(
     updated_after: UpdatedAfter = None,
     all: All = False,
 ) -> EnvironmentPage:
-    """List the environments of a project, with the ids of their members."""
+    """List the environments of projects, with the ids of what they contain."""
     filters = {
         "projectId": project_id,
         "name": name,
@@ -159,7 +159,7 @@ def list_environments(
 
 @integration.reads
 def get_environment(render: Render, /, *, environment_id: EnvironmentId) -> OneEnvironment:
-    """Get an environment of a project, with the ids of its members."""
+    """Get an environment of a project, with the ids of what it contains."""
     return {"environment": _environment(thing_of(render.api.get(_ENVIRONMENT, environment_id=environment_id)))}
 
 

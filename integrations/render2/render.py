@@ -1,4 +1,4 @@
-"""A Render account during one run: its clients, its workspace, and the known services of deploys."""
+"""The object through which functions use a Render account: its clients, its workspace and the services of deploys."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from .wire import Thing, page_of, thing_of
 
 
 class Render:
-    """The object that every function of the integration gets.
+    """The first argument of every function of the integration: one account during one run of a script.
 
     Args:
-        api: The client of the account. It joins lists in a query by commas, as most of Render's paths require.
-        repeating: A client for the paths that require repeated names instead. Their documentation has no
-            ``explode: false``.
-        owner_id: The workspace in the accounts file, or None.
+        api: The client that sends requests for the account. It joins lists in a query by commas, as most of Render's
+            paths require.
+        repeating: A client that repeats the name of the parameter for each value of a list. Some paths require that:
+            Render's OpenAPI document does not have ``explode: false`` there.
+        owner_id: The id of the workspace in the accounts file, or None.
     """
 
     def __init__(self, api: Api, repeating: Api, owner_id: str | None = None) -> None:
@@ -25,11 +26,11 @@ class Render:
         self._workspaces: dict[str, str] = {}
 
     def remember(self, deploy_id: str, service_id: str) -> None:
-        """Record the service of a deploy, since Render cannot find a deploy by its id only."""
+        """Remember the service of a deploy, since Render cannot find a deploy by its id alone."""
         self._services[deploy_id] = service_id
 
     def service_of(self, deploy_id: str) -> str | None:
-        """Return the service of a deploy that occurred earlier in this run, or None."""
+        """Return the id of a deploy's service, or None if no earlier call of this run has returned the deploy."""
         return self._services.get(deploy_id)
 
     def owners(self) -> list[Thing]:
@@ -37,10 +38,10 @@ class Render:
         return page_of(self.api.get("/owners", query={"limit": 100}), "owner")[0]
 
     def workspace(self, owner_id: str | None = None) -> str:
-        """Return the id of the workspace to use: the given one, the one in the accounts file, or the only one.
+        """Return the id of the workspace to use: the argument, else that in the accounts file, else the only workspace.
 
         Raises:
-            CallError: None is given, and the key can access several workspaces or none.
+            CallError: No workspace is given, and the key can access several workspaces or none.
         """
         if owner_id:
             return owner_id
@@ -49,7 +50,7 @@ class Render:
         return self._owner_id
 
     def workspace_of(self, service_id: str) -> str:
-        """Return the id of the workspace of a service. The service is read once a run."""
+        """Return the id of the workspace of a service, which takes one request per run and service."""
         if service_id not in self._workspaces:
             service = thing_of(self.api.get("/services/{service_id}", service_id=service_id))
             self._workspaces[service_id] = str(service.get("ownerId"))
@@ -64,7 +65,7 @@ class Render:
         listed = ", ".join(f"{owner.get('id')} ({owner.get('name')})" for owner in owners)
         raise CallError(
             "bad_arguments",
-            f"This Render key reaches {len(owners)} workspaces, so it is not clear which one is meant: {listed}",
+            f"This Render key can access {len(owners)} workspaces, and no owner_id says which one to use: {listed}",
             param="owner_id",
-            hint="give owner_id, here or in the accounts file",
+            hint="give owner_id in the call or in the accounts file",
         )

@@ -24,10 +24,10 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
 def runtime_of(build_command: str | None, start_command: str | None) -> str | None:
-    """Return the runtime that commands need, such as ``node`` for ``npm``; ``docker`` if there is no command.
+    """Return the runtime that the commands of a service need, such as ``node`` for ``npm install``.
 
     Returns:
-        The runtime, or None if no command uses a tool of a known runtime.
+        The runtime, ``docker`` if there is no command, or None if no command starts with a known tool.
     """
     commands = [command for command in (build_command, start_command) if command]
     if not commands:

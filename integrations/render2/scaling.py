@@ -1,4 +1,4 @@
-"""Scaling: the instances of a service, and autoscaling by load."""
+"""Functions for the instances of a service, and for autoscaling by load."""
 
 from typing import Annotated, TypedDict, cast
 
@@ -51,7 +51,7 @@ class ServiceScaling(TypedDict):
 
 
 class OneScaling(TypedDict):
-    """The autoscaling of a service."""
+    """The result of a function that returns the autoscaling of a service."""
 
     autoscaling: ServiceScaling
 
@@ -81,9 +81,9 @@ def set_autoscaling(
     criteria: Annotated[Criteria, "What to scale by: { cpu = { percentage = 60 } }, or memory, or both."],
     enabled: Annotated[bool, "Whether autoscaling is on; false keeps the settings for later."] = True,
 ) -> OneScaling:
-    """Set the autoscaling of a service by load. It replaces earlier autoscaling settings."""
+    """Set the autoscaling of a service by load. The new settings replace all earlier ones."""
     if min > max:
-        raise BadArguments(f"min is {min}, which is more than max", param="min", hint=f"at most {max}")
+        raise BadArguments(f"min is {min}, which is more than max", param="min", hint=f"give at most {max}")
     if not any(criteria.get(name) for name in ("cpu", "memory")):
         raise BadArguments("set_autoscaling has nothing to scale by", param="criteria", hint="give cpu or memory")
     body = autoscaling_of({"enabled": enabled, "min": min, "max": max, "criteria": criteria})

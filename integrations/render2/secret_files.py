@@ -1,4 +1,4 @@
-"""Secret files of a service. A change takes effect with the next deploy."""
+"""Functions for the secret files of a service. A change takes effect with the next deploy."""
 
 from typing import Annotated, TypedDict, cast
 
@@ -20,20 +20,20 @@ class SecretFile(TypedDict):
 
 
 class SecretFilePage(TypedDict):
-    """A page of secret files, and where the next one starts."""
+    """A page of secret files, and the cursor of the next page."""
 
     secret_files: list[SecretFile]
     cursor: str | None
 
 
 class OneSecretFile(TypedDict):
-    """A secret file."""
+    """The result of a function that returns a secret file."""
 
     secret_file: SecretFile
 
 
 class DeletedSecretFile(TypedDict):
-    """The file that was deleted."""
+    """The secret file that was deleted."""
 
     name: str
     deleted: bool
@@ -81,7 +81,9 @@ def replace_all_secret_files(
     /,
     *,
     service_id: ServiceId,
-    secret_files: Annotated[dict[str, str], "All files that the service will have: a table of contents by file name."],
+    secret_files: Annotated[
+        dict[str, str], "All files that the service will have: a table with the content of each file by name."
+    ],
 ) -> SecretFilePage:
     """Replace all secret files of a service: every file that is not given is deleted."""
     body = [{"name": name, "content": content} for name, content in sorted(secret_files.items())]

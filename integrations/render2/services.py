@@ -1,4 +1,4 @@
-"""Listing and reading services."""
+"""Functions that list and read services."""
 
 from typing import Annotated, Any, Literal, TypedDict, cast
 
@@ -32,7 +32,7 @@ class Filter(TypedDict):
 
 
 class RegistryCredential(TypedDict):
-    """The credential that a private image is pulled with."""
+    """The registry credential for pulling a private image."""
 
     id: str
     name: str
@@ -67,14 +67,14 @@ class Service(TypedDict):
 
 
 class ServicePage(TypedDict):
-    """A page of services, and where the next one starts."""
+    """A page of services, and the cursor of the next page."""
 
     services: list[Service]
     cursor: str | None
 
 
 class OneService(TypedDict):
-    """A service."""
+    """The result of a function that returns a service."""
 
     service: Service
 
@@ -109,8 +109,8 @@ def list_services(
 ) -> ServicePage:
     """List all services in the Render account.
 
-    Each service has ``status``, ``active`` or ``suspended``, and ``url``, empty for workers and cron jobs. Whether the
-    last deploy went well is not part of a service: see ``list_deploys``.
+    The ``status`` of a service is ``active`` or ``suspended``; its ``url`` is empty for workers and cron jobs. Use
+    ``list_deploys`` to see whether the last deploy of a service succeeded.
     """
     filters = {
         "name": name,
@@ -136,7 +136,7 @@ def get_service(render: Render, /, *, service_id: ServiceId) -> OneService:
 
 
 def shaped(service: Thing) -> Service:
-    """Return a service with ``status`` and ``url``, and with defaults for fields that scripts join to strings."""
+    """Return a service with ``status`` and ``url``, and with defaults for missing fields that scripts usually print."""
     details = inner(service, "serviceDetails")
     texts = {"name": "", "type": "unknown", "suspended": "not_suspended", "slug": "", "notifyOnFail": "default"}
     whole = filled(service, **texts) | {

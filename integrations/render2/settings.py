@@ -1,4 +1,4 @@
-"""Settings of a service: the parameters that creating and updating share, and the types of their values."""
+"""Settings of a service: the parameters that create_service and update_service share, and their types."""
 
 from typing import Annotated, Literal, TypedDict
 
@@ -8,13 +8,13 @@ ServiceType = Literal["web_service", "background_worker", "cron_job", "private_s
 
 
 class Generated(TypedDict):
-    """A value that Render generates: 256 random bits in base64."""
+    """Asks Render to generate a value: 256 random bits in base64."""
 
     generate: bool
 
 
 class BuildFilter(TypedDict):
-    """The files whose changes start a build, as globs; a file that matches both lists starts none."""
+    """Globs of the files whose changes start a build; a file that matches both lists does not."""
 
     paths: list[str] | None
     ignored_paths: list[str] | None
@@ -29,21 +29,21 @@ class Disk(TypedDict):
 
 
 class Criterion(TypedDict):
-    """The target of autoscaling for a resource: its average use in percent; enabled by default."""
+    """The average use of a resource, in percent, that autoscaling aims at; enabled by default."""
 
     enabled: bool | None
     percentage: int
 
 
 class Criteria(TypedDict):
-    """The resources that autoscaling uses; it does not use a resource that is left out."""
+    """The resources whose use controls autoscaling; a resource that is left out plays no part."""
 
     cpu: Criterion | None
     memory: Criterion | None
 
 
 class Autoscaling(TypedDict):
-    """The autoscaling of a service between two numbers of instances; enabled by default."""
+    """Autoscaling of a service between min and max instances; enabled by default."""
 
     enabled: bool | None
     min: int
@@ -52,20 +52,20 @@ class Autoscaling(TypedDict):
 
 
 class Previews(TypedDict):
-    """When Render makes a preview of a pull request."""
+    """When Render creates a preview of a pull request."""
 
     generation: Literal["off", "manual", "automatic"]
 
 
 class MaintenanceMode(TypedDict):
-    """Whether visitors see a maintenance page, and its URL; by default it is Render's page."""
+    """Whether visitors see a maintenance page, and the URL of that page; without a URL, Render's page."""
 
     enabled: bool
     uri: str | None
 
 
 class AllowedRange(TypedDict):
-    """A range of addresses that may connect."""
+    """A range of addresses that are allowed to connect."""
 
     cidr_block: str
     description: str | None
@@ -86,7 +86,7 @@ class Header(TypedDict):
 
 
 class Route(TypedDict):
-    """A redirect or rewrite of a static site; without a priority it is the last."""
+    """A redirect or rewrite of a static site. Without a priority, the rule becomes the last."""
 
     type: Literal["redirect", "rewrite"]
     source: str
@@ -99,7 +99,7 @@ BuildCommand = Annotated[str | None, "The shell command that builds the service;
 StartCommand = Annotated[
     str | None, "The shell command that starts the service; for docker and images it replaces the image's command."
 ]
-RootDir = Annotated[str | None, "The folder of the repository to work in."]
+RootDir = Annotated[str | None, "The folder of the repository in which commands run."]
 AutoDeploy = Annotated[bool | None, "Whether each push to the branch is deployed."]
 AutoDeployTrigger = Annotated[
     Literal["commit", "checksPass", "off"] | None,
@@ -127,17 +127,17 @@ PreviewsOf = Annotated[
     'When pull requests get previews: { generation = "automatic" }, "manual" or "off"; not for cron jobs.',
 ]
 PullRequestPreviews = Annotated[
-    bool | None, "Whether pull requests get previews; an older setting of Render: prefer previews."
+    bool | None, "Whether pull requests get previews: an older setting of Render. Prefer the parameter previews."
 ]
 MaintenanceModeOf = Annotated[
     MaintenanceMode | None, "The maintenance page of a web service on a paid plan: { enabled = true, uri = ... }."
 ]
 MaxShutdownDelay = Annotated[
-    int | None, "The seconds that an instance has to end after SIGTERM; Render's default is 30.", between(1, 300)
+    int | None, "The seconds that an instance has after SIGTERM to exit; Render's default is 30.", between(1, 300)
 ]
 IpAllowList = Annotated[
     list[AllowedRange] | None,
-    'Who may connect: { { cidr_block = "10.0.0.0/8", description = ... } }; web services and static sites.',
+    'Addresses that can connect to a web service or static site: { { cidr_block = "10.0.0.0/8", description = ... } }.',
 ]
 RenderSubdomainPolicy = Annotated[
     Literal["enabled", "disabled"] | None, "Whether a web service or static site also answers at onrender.com."
@@ -145,5 +145,5 @@ RenderSubdomainPolicy = Annotated[
 VariableValue = str | int | float | bool | Generated
 Variables = Annotated[
     dict[str, VariableValue] | None,
-    "The environment variables by name; { generate = true } as a value lets Render generate it.",
+    "The environment variables by name; { generate = true } as a value lets Render generate one.",
 ]

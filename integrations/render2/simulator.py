@@ -26,18 +26,18 @@ _PATHS = {path: re.compile(_SLOT.sub(r"(?P<\1>[^/]+)", re.escape(path))) for pat
 
 
 class Simulator:
-    """Answers for one account. It is a ``Send``: it takes a request and returns a response.
+    """Simulates Render for one account. A simulator is a ``Send``: called with a request, it returns a response.
 
-    It starts with the same data each time, keeps the changes that requests make, and is as strict as Render. A missing
-    key is 401, an invalid body or query is 400, an unknown id is 404. Deploys and jobs progress with time.
+    Every simulator starts with the same data, keeps the changes that requests make, and is as strict as Render: a
+    missing API key gets 401, an invalid body or query 400, an unknown id 404. Deploys and jobs progress with time.
 
     Args:
-        account: The name of the account, which decides about its data. All accounts have different data.
+        account: The name of the account, which determines its data. Different accounts have different data.
         rate_limited: Whether to enforce Render's documented rate limits, by the clock.
         clock: Returns the time in seconds since 1970. Without it, time advances by one second with each request.
-        failures: Failures by the name of a function, such as ``trigger_deploy``: the final status of the object that it
-            starts, such as ``build_failed``, or the HTTP status of its answer, such as ``503``.
-        state: The result of :meth:`dump` of an earlier simulator of this account.
+        failures: The functions that fail. ``{"trigger_deploy": "build_failed"}`` sets the final status of the deploys
+            that the function starts, ``{"trigger_deploy": "503"}`` the HTTP status of the response.
+        state: The result of :meth:`dump` of an earlier simulator of this account, or None to start anew.
 
     Raises:
         ValueError: A failure is unknown, or the state is not of this account.
@@ -59,12 +59,12 @@ class Simulator:
         self._lock = Lock()
 
     def dump(self) -> dict[str, Any]:
-        """Return all data of the account as values that JSON can carry."""
+        """Return all data of the account as JSON values."""
         with self._lock:
             return self._world.dump()
 
     def __call__(self, request: Request) -> Response:
-        """Answer a request."""
+        """Return the simulated response to a request."""
         with self._lock:
             number = self._world.tick()
             path, segments = _route(request)
@@ -87,7 +87,7 @@ class Simulator:
 
 
 def _route(request: Request) -> tuple[str, dict[str, str]]:
-    """Return the template that matches a request's path, and the values of its names; empty ones if none matches."""
+    """Return the path template that a request matches, and the values of its names. Both are empty if none matches."""
     whole = urlsplit(request.url).path
     for path, pattern in _PATHS.items():
         match = pattern.fullmatch(whole.removeprefix(_BASE))

@@ -1,4 +1,4 @@
-"""Rules of static sites: response headers, redirects and rewrites."""
+"""Functions for the rules of static sites: response headers, redirects and rewrites."""
 
 from typing import Annotated, Literal, TypedDict, cast
 
@@ -19,7 +19,7 @@ RouteType = Literal["redirect", "rewrite"]
 
 
 class HeaderRule(TypedDict):
-    """A response header for the paths that match."""
+    """A response header that a static site sends for matching paths."""
 
     id: str
     path: str
@@ -28,14 +28,14 @@ class HeaderRule(TypedDict):
 
 
 class HeaderPage(TypedDict):
-    """A page of header rules, and where the next one starts."""
+    """A page of header rules, and the cursor of the next page."""
 
     headers: list[HeaderRule]
     cursor: str | None
 
 
 class OneHeader(TypedDict):
-    """A header rule."""
+    """The result of a function that returns a header rule."""
 
     header: HeaderRule
 
@@ -48,7 +48,7 @@ class DeletedHeader(TypedDict):
 
 
 class NewRoute(TypedDict):
-    """A redirect or rewrite, whose priority is its position in the list."""
+    """A redirect or rewrite. Its position in the list becomes its priority."""
 
     type: RouteType
     source: str
@@ -56,7 +56,7 @@ class NewRoute(TypedDict):
 
 
 class RouteRule(TypedDict):
-    """A redirect or rewrite; the first that matches applies, from priority 0 on."""
+    """A redirect or rewrite; of the rules that match, the one with the smallest priority applies."""
 
     id: str
     type: str
@@ -66,14 +66,14 @@ class RouteRule(TypedDict):
 
 
 class RoutePage(TypedDict):
-    """A page of redirects and rewrites, and where the next one starts."""
+    """A page of redirects and rewrites, and the cursor of the next page."""
 
     routes: list[RouteRule]
     cursor: str | None
 
 
 class OneRoute(TypedDict):
-    """A redirect or rewrite."""
+    """The result of a function that returns a redirect or rewrite."""
 
     route: RouteRule
 

@@ -1,4 +1,4 @@
-"""Data stores: Postgres databases and Key Value instances, without their passwords and connection strings."""
+"""Functions that list and read Postgres databases and Key Value instances, without passwords and connection strings."""
 
 from typing import Annotated, Any, TypedDict, cast
 
@@ -23,7 +23,7 @@ from .wire import Thing, filled, thing_of
 
 
 class Allowed(TypedDict):
-    """A range of addresses that may connect from outside."""
+    """A range of addresses that are allowed to connect from outside."""
 
     cidrBlock: str
     description: str
@@ -68,14 +68,14 @@ class Postgres(TypedDict):
 
 
 class PostgresPage(TypedDict):
-    """A page of Postgres databases, and where the next one starts."""
+    """A page of Postgres databases, and the cursor of the next page."""
 
     postgres: list[Postgres]
     cursor: str | None
 
 
 class OnePostgres(TypedDict):
-    """A Postgres database."""
+    """The result of a function that returns a Postgres database."""
 
     postgres: Postgres
 
@@ -100,14 +100,14 @@ class KeyValue(TypedDict):
 
 
 class KeyValuePage(TypedDict):
-    """A page of Key Value instances, and where the next one starts."""
+    """A page of Key Value instances, and the cursor of the next page."""
 
     key_values: list[KeyValue]
     cursor: str | None
 
 
 class OneKeyValue(TypedDict):
-    """A Key Value instance."""
+    """The result of a function that returns a Key Value instance."""
 
     key_value: KeyValue
 
@@ -162,7 +162,7 @@ def list_postgres(
 
 @integration.reads
 def get_postgres(render: Render, /, *, postgres_id: PostgresId) -> OnePostgres:
-    """Get details for a Postgres database; how to connect is in get_postgres_connection_info."""
+    """Get details for a Postgres database; get_postgres_connection_info returns how to connect."""
     found = thing_of(render.api.get("/postgres/{postgres_id}", postgres_id=postgres_id))
     return {"postgres": cast(Postgres, shaped(found))}
 
@@ -201,11 +201,11 @@ def list_key_values(
 
 @integration.reads
 def get_key_value(render: Render, /, *, key_value_id: KeyValueId) -> OneKeyValue:
-    """Get details for a Key Value instance; how to connect is in get_key_value_connection_info."""
+    """Get details for a Key Value instance; get_key_value_connection_info returns how to connect."""
     found = thing_of(render.api.get("/key-value/{key_value_id}", key_value_id=key_value_id))
     return {"key_value": cast(KeyValue, shaped(found))}
 
 
 def shaped(store: Thing) -> Thing:
-    """Return a data store with defaults for the fields that scripts usually join to strings."""
+    """Return a data store with defaults for missing fields that scripts usually print."""
     return filled(store, id="", name="", status="unknown", plan="", region="", version="")

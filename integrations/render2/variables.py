@@ -1,4 +1,4 @@
-"""Environment variables of a service. A change takes effect with the next deploy."""
+"""Functions for the environment variables of a service. A change takes effect with the next deploy."""
 
 from typing import Annotated, TypedDict, cast
 
@@ -25,20 +25,20 @@ class Variable(TypedDict):
 
 
 class VariablePage(TypedDict):
-    """A page of environment variables, and where the next one starts."""
+    """A page of environment variables, and the cursor of the next page."""
 
     env_vars: list[Variable]
     cursor: str | None
 
 
 class OneVariable(TypedDict):
-    """An environment variable."""
+    """The result of a function that returns an environment variable."""
 
     env_var: Variable
 
 
 class DeletedVariable(TypedDict):
-    """The variable that was deleted."""
+    """The environment variable that was deleted."""
 
     key: str
     deleted: bool
@@ -67,11 +67,11 @@ def set_env_var(
     service_id: ServiceId,
     key: VariableKey,
     value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
-    generate: Annotated[bool, "Whether Render generates the value; value is then left out."] = False,
+    generate: Annotated[bool, "Whether Render generates the value; if true, leave out value."] = False,
 ) -> OneVariable:
     """Set one environment variable of a service, new or existing; the others stay as they are."""
     if (value is None) != generate:
-        raise BadArguments("set_env_var needs value or generate = true, not both", param="value", hint="give one")
+        raise BadArguments("set_env_var needs either value or generate = true", param="value", hint="give one")
     body = value_of({"generate": True} if value is None else value)
     return {"env_var": cast(Variable, thing_of(render.api.put(_VARIABLE, json=body, service_id=service_id, key=key)))}
 
@@ -90,12 +90,13 @@ def replace_all_env_vars(
     *,
     service_id: ServiceId,
     env_vars: Annotated[
-        dict[str, VariableValue], "All variables that the service will have; { generate = true } generates a value."
+        dict[str, VariableValue],
+        "All variables that the service will have; { generate = true } lets Render generate a value.",
     ],
 ) -> VariablePage:
     """Replace the whole environment of a service: every variable that is not given is deleted.
 
-    To change some and keep the rest, call ``set_env_var`` for each.
+    To change some variables and keep the rest, call ``set_env_var`` for each.
     """
     if wrong := variable_misfit(env_vars):
         raise BadArguments(wrong.message, param=wrong.param, hint=wrong.hint)

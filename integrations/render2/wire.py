@@ -1,4 +1,4 @@
-"""The shapes of Render's replies: bare arrays of ``{thing, cursor}``, bare objects, and fields that may be missing."""
+"""Reading Render's replies: an object, or an array of ``{thing, cursor}``, in which fields can be missing or null."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ Thing: TypeAlias = dict[str, Any]
 """One object of the API, such as a service, with every field that Render sent."""
 
 _PERHAPS_BARE = frozenset({"envGroup"})
-"""The lists whose rows have no object around the item in Render's document; both forms are read."""
+"""The keys of items that, according to Render's OpenAPI document, are the rows themselves. Both forms are accepted."""
 
 
 def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
     """Return the items of a page of a list, and the cursor of the last item.
 
-    Render lists have no envelope (https://api-docs.render.com/reference/pagination).
+    A page is a JSON array without an object around it (https://api-docs.render.com/reference/pagination).
 
     Args:
-        reply: The reply: ``[{"service": {...}, "cursor": "..."}, ...]``.
+        reply: The page: ``[{"service": {...}, "cursor": "..."}, ...]``.
         key: The key of the item in each row, such as ``service``.
 
     Raises:
-        NetworkError: The reply has another form.
+        NetworkError: The reply does not have this form.
     """
     rows = things_of(reply)
     things = [thing_of(row if key in _PERHAPS_BARE and key not in row else row.get(key)) for row in rows]
@@ -31,10 +31,10 @@ def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
 
 
 def things_of(reply: object) -> list[Thing]:
-    """Return a reply that must be a list of objects.
+    """Return a reply if it is a list of objects.
 
     Raises:
-        NetworkError: The reply has another form.
+        NetworkError: The reply is not a list of objects.
     """
     if not isinstance(reply, list):
         raise _unreadable(reply, "a list")
@@ -42,10 +42,10 @@ def things_of(reply: object) -> list[Thing]:
 
 
 def thing_of(reply: object) -> Thing:
-    """Return a reply that must be one object.
+    """Return a reply if it is one object.
 
     Raises:
-        NetworkError: The reply has another form.
+        NetworkError: The reply is not an object.
     """
     if not isinstance(reply, dict):
         raise _unreadable(reply, "an object")
@@ -53,12 +53,12 @@ def thing_of(reply: object) -> Thing:
 
 
 def inner(thing: Thing, key: str) -> Thing:
-    """Return the object in a field of a thing, or an empty object if it is missing or null."""
+    """Return the object in a field of another object, or an empty object if the field is missing or null."""
     return thing_of(thing.get(key) or {})
 
 
 def filled(thing: Thing, **defaults: object) -> Thing:
-    """Return a thing with defaults for fields that are missing or null, so that scripts need no checks for nil."""
+    """Return an object with defaults for fields that are missing or null, so that scripts need not check for nil."""
     missing = {name: default for name, default in defaults.items() if thing.get(name) is None}
     return thing | missing
 

@@ -1,4 +1,4 @@
-"""Curated starts of plugins: operations of a document as plain Python functions, with a page, a test and replies."""
+"""Writes operations of an OpenAPI document as plain Python functions of a new plugin, with docs and a test."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _OF_REQUEST = ("query", "headers", "json", "form", "body", "safe", "timeout", "m
 
 @dataclass(frozen=True)
 class _Parameter:
-    """A parameter of a curated function.
+    """A parameter of a Python function that is written for an operation.
 
     Args:
-        field: The parameter as the document describes it.
+        field: The parameter as the OpenAPI document describes it.
         name: The parameter's name in Python.
         kind: The type of its values.
     """
@@ -54,12 +54,12 @@ class _Parameter:
 
     @property
     def is_nested(self) -> bool:
-        """True if a query or a form writes keys of its tables and numbers of its list items in brackets."""
+        """True if a query or a form writes the value in bracket notation, such as ``filter[name]=x``."""
         return self.field.style == "deep"
 
     @property
     def line(self) -> str:
-        """The parameter in a signature."""
+        """The line of Python that declares the parameter in the function's signature."""
         written = annotation(replace(self.kind, nullable=False))  # a required parameter cannot be None in Python
         if not self.field.required:
             written += " | None"
@@ -72,15 +72,15 @@ class _Parameter:
 
 
 class Curated:
-    """One operation as a plain function.
+    """Writes the source of a plain Python function that sends one operation of an OpenAPI document.
 
     Args:
-        built: The operation.
-        document: Its document.
-        base_url: The address of operations according to the document.
+        built: The operation, and the name, effect and summary of its function.
+        document: The document that contains the operation.
+        base_url: The base URL that the document gives. An operation with another base URL is refused.
 
     Raises:
-        UsageError: A plain function cannot send the operation.
+        UsageError: The operation has a body, a parameter or an answer that a plain function cannot handle.
     """
 
     def __init__(self, built: Built, document: Document, base_url: str) -> None:
@@ -98,18 +98,18 @@ class Curated:
 
     @property
     def key(self) -> str:
-        """The key of the operation in ``openapi.toml``."""
+        """The key under which ``openapi.toml`` lists the operation: its operationId, or else ``GET /path``."""
         return self.operation.id or self.operation.key
 
     @property
     def path(self) -> str:
-        """The path's template, with the names of the function's parameters."""
+        """The template of the operation's path, such as ``/pets/{pet_id}``, with Python names in the braces."""
         names = {each.field.wire: each.name for each in self._at("path")}
         return _SLOT.sub(lambda slot: f"{{{names[slot[1]]}}}", self.operation.path.partition("?")[0])
 
     @property
     def source(self) -> str:
-        """The source of the function in Python."""
+        """The Python source of the whole function, including its decorator."""
         parameters = "".join(each.line for each in sorted(self._parameters, key=lambda each: not each.field.required))
         star = "    *,\n" if parameters else ""
         returns = "dict[str, int]" if self._returns is None else _result(self._returns)
@@ -121,13 +121,13 @@ class Curated:
 
     @property
     def arguments(self) -> dict[str, Json]:
-        """Arguments for an example: one for each parameter that a call must give."""
+        """Made-up arguments for an example call: a value for each required parameter, by its name."""
         needed = (each for each in self._parameters if each.field.required)
         return {each.name: self._samples.of(each.field.schema, each.name) for each in needed}
 
     @property
     def reply(self) -> Json:
-        """The simulator's answer to the operation; None if it is empty."""
+        """The made-up answer that the plugin's simulator gives to the operation; None if the answer has no content."""
         if self._returns is None:
             return None
         reply = self._samples.of(self.operation.result.schema, self.name)
@@ -140,18 +140,18 @@ class Curated:
         return f"print(json.encode(app.integrations.{integration}.{self.name}({given})))"
 
     def section(self, integration: str) -> str:
-        """Return the function's section of the page."""
+        """Return the Markdown section that documents the function on the plugin's page."""
         key = self.operation.key
         return f"## {self.name}\n\nSends `{key}`.\n\n### Example\n\n```lua\n{self.example(integration)}\n```\n"
 
     @property
     def call(self) -> str:
-        """A row of the test: the function, its arguments, and the request's method and template."""
+        """The case for the plugin's test, as Python source: function name, arguments, HTTP method and path template."""
         return f"    ({', '.join(map(repr, (self.name, self.arguments, self.operation.method, self.path)))}),\n"
 
     @property
     def entry(self) -> str:
-        """The entry of ``openapi.toml`` for the operation, so that it gets no second function."""
+        """The entry for ``openapi.toml`` that makes this function replace the one otherwise made for the operation."""
         return f"\n[functions.{json.dumps(self.key)}]\n{assignments({'covered_by': self.name})}"
 
     def _at(self, place: str) -> list[_Parameter]:
@@ -174,7 +174,7 @@ class Curated:
         self._refuse(odd)
 
     def _is_odd_table(self, parameter: _Parameter) -> bool:
-        """Return True for a table outside a JSON body, unless its keys are written in brackets."""
+        """Return True if a parameter is a table that a plain function cannot send: not in JSON, nor in brackets."""
         body = self.operation.body
         in_json = parameter.field.place == "body" and body is not None and is_json(body.media[0])
         return isinstance(parameter.kind, (Record, Map)) and not in_json and not parameter.is_nested
@@ -194,13 +194,13 @@ class Curated:
         reader, taken = Reader(without="readOnly", look_up=self._document.look_up), set[str]()
         for each in self._fields():
             name = each.name
-            while self._is_taken(each, name) or name in taken:
+            while self._is_reserved(each, name) or name in taken:
                 name += "_"
             taken.add(name)
             yield _Parameter(each, name, reader.read(each.schema, name))
 
-    def _is_taken(self, each: Field, name: str) -> bool:
-        """Return True if a parameter cannot have this name, since Python or the function's own lines use it."""
+    def _is_reserved(self, each: Field, name: str) -> bool:
+        """Return True if a parameter cannot have this name: a keyword of Python, or a name that the source uses."""
         return keyword.iskeyword(name) or name == "nested" or (each.place == "path" and name in _OF_REQUEST)
 
     def _fields(self) -> list[Field]:
@@ -212,7 +212,7 @@ class Curated:
         return fields
 
     def _body(self) -> str:
-        """Return the lines that send the request."""
+        """Return the function's body: Python source that builds the request and returns the result of sending it."""
         operation, body = self.operation, self.operation.body
         media = body.media[0] if body else ""
         query = [(name, _quoted(value)) for name, value in parse_qsl(operation.path.partition("?")[2])]
@@ -241,7 +241,7 @@ class Curated:
         return f"{lines}    {self._sending(arguments)}\n"
 
     def _local(self, word: str) -> str:
-        """Return a name for a local variable that differs from all parameters."""
+        """Return a word as the name of a local variable, with ``_`` appended while a parameter has that name."""
         while any(each.name == word for each in self._parameters):
             word += "_"
         return word
@@ -258,31 +258,34 @@ class Curated:
 
 @dataclass(frozen=True)
 class Start:
-    """The start of a plugin: a document, and functions for some of its operations.
+    """What a new plugin starts with: an OpenAPI document, and Python functions for some of its operations.
 
     Args:
-        ready: The document, with an overlay that leaves out the operations of these functions.
-        functions: The functions.
+        ready: The document, ready to be written. Its overlay says which operations these functions cover.
+        functions: The functions to write into the plugin's module.
     """
 
     ready: Import
     functions: Sequence[Curated]
 
     def replies(self) -> str:
-        """Return the replies of the simulator as Python, by method and template."""
+        """Return the simulator's replies as the Python source of a dict, by HTTP method and path template."""
         given = {(each.operation.method, each.path): each.reply for each in self.functions}
         return pformat(given, width=110, sort_dicts=False)
 
 
 def curate(ready: Import, wanted: Sequence[str]) -> Start:
-    """Return the start of a plugin in which some operations become plain functions.
+    """Write plain Python functions for some operations of a document, as the start of a new plugin.
 
     Args:
-        ready: The document, read as for an import.
-        wanted: The operations, each by its function's name, its operationId or ``GET /path``.
+        ready: The document, as :func:`prepare` returns it for an import.
+        wanted: The operations, each named by its function's name, its operationId or ``GET /path``.
+
+    Returns:
+        The functions, and the document with an overlay which says that they cover these operations.
 
     Raises:
-        UsageError: There is no such operation, or a plain function cannot send it.
+        UsageError: The document has no such operation, or a plain function cannot send the operation.
     """
     document = Document(ready.root)
     every = ready.result.functions
@@ -299,7 +302,7 @@ def curate(ready: Import, wanted: Sequence[str]) -> Start:
 
 
 def annotation(kind: Type) -> str:
-    """Return the Python annotation of a type; that of a table allows any keys."""
+    """Return a type as a Python annotation, such as ``list[str] | None``; a table with fixed keys allows any key."""
     if isinstance(kind, Choice):
         words = _literal(kind)
     elif isinstance(kind, List):
@@ -316,7 +319,7 @@ def annotation(kind: Type) -> str:
 
 
 def lua(value: Json) -> str:
-    """Return a JSON value as Lua writes it."""
+    """Return a JSON value as a Lua expression."""
     if value is None:
         return "nil"
     if isinstance(value, dict):
@@ -328,7 +331,7 @@ def lua(value: Json) -> str:
 
 
 def _literal(choice: Choice) -> str:
-    """Return a choice of strings as a Literal, and any other choice as the type of its values."""
+    """Return the annotation for a choice: a ``Literal`` of its strings, else ``int`` or ``Json``."""
     if all(isinstance(each, str) for each in choice.values):
         return f"Literal[{', '.join(json.dumps(each, ensure_ascii=False) for each in choice.values)}]"
     are_whole = all(isinstance(each, int) and not isinstance(each, bool) for each in choice.values)
@@ -336,27 +339,30 @@ def _literal(choice: Choice) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a string as Python writes it."""
+    """Return a string as a literal of Python source."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def _table(name: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """Return the lines that assign a dict to a variable.
+    """Return Python source that assigns a dict to a variable.
 
-    Each pair is a key and the source of its value. With an empty key, the value is a dict whose entries are merged in.
+    Args:
+        name: The name of the variable.
+        pairs: The keys, each with the Python source of its value. An empty key means that the value is itself a dict
+            whose entries are merged in.
     """
     entries = "".join(f"        {_quoted(key)}: {value},\n" if key else f"        **{value},\n" for key, value in pairs)
     return f"    {name} = {{\n{entries}    }}\n"
 
 
 def _entry(parameter: _Parameter, value: str) -> tuple[str, str]:
-    """Return the entry of a parameter in a query or a form, as :func:`_table` takes it."""
+    """Return the pair of key and Python source by which :func:`_table` puts a parameter into a query or a form."""
     wire = parameter.field.wire
     return ("", f"nested({_quoted(wire)}, {parameter.name})") if parameter.is_nested else (wire, value)
 
 
 def _in_query(parameter: _Parameter) -> str:
-    """Return the source of a parameter's value in a query. The client repeats lists; other styles are written out."""
+    """Return Python source for a parameter's value in a query: its name, or an expression that joins the list."""
     separator = _SEPARATORS.get(parameter.field.style)
     if separator is None or not isinstance(parameter.kind, List):
         return parameter.name
@@ -370,7 +376,7 @@ def _in_path(parameter: _Parameter) -> str:
 
 
 def _result(kind: Type) -> str:
-    """Return the annotation of a function's result: the most precise one that all answers certainly match."""
+    """Return the annotation of a function's result, which tells only a dict, a list and a list of dicts apart."""
     if isinstance(kind, (Record, Map)) and not kind.nullable:
         return "dict[str, Any]"
     if isinstance(kind, List) and not kind.nullable:
@@ -379,6 +385,6 @@ def _result(kind: Type) -> str:
 
 
 def _sentence(text: str, most: int) -> str:
-    """Return a sentence, cut to ``most`` characters, without quotes and backslashes, for use in a Python string."""
+    """Return a text as a sentence of at most ``most`` characters, without double quotes and backslashes."""
     plain = cleaned(text, most - 4).replace("\\", "/").replace('"', "'").rstrip(".:;,!? ")
     return f"{plain[:1].upper()}{plain[1:]}."

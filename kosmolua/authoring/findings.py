@@ -1,4 +1,4 @@
-"""Findings about a plugin, and the source of the functions that they are about."""
+"""Findings of the linter for plugins, and access to the source of the functions that it checks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: a part of a plugin that its author should change.
+    """One problem that the linter found in a plugin, for the plugin's author.
 
     Args:
-        place: The place, as ``file:line``.
+        place: Where the problem is, as ``file:line``.
         problem: What is wrong.
-        remedy: What to do.
-        note: Whether it is only a suggestion.
+        remedy: What the author should do.
+        note: True if the finding is only a suggestion.
     """
 
     place: str
@@ -31,19 +31,19 @@ class Finding:
 
     @property
     def order(self) -> tuple[bool, str, int, str]:
-        """The sort key: notes last, then file and line."""
+        """The key by which findings are sorted: suggestions come last, and the others are ordered by file and line."""
         file, _, line = self.place.rpartition(":")
         return self.note, file, int(line), self.problem
 
 
 @dataclass(frozen=True)
 class Source:
-    """The source of a function.
+    """The source of a Python function.
 
     Args:
-        file: Its file.
-        first: The line of its first decorator, or of its ``def``.
-        node: Its syntax tree, with lines counted from ``first``.
+        file: The file that contains the function.
+        first: The number of the function's first line: that of its first decorator, or of its ``def``.
+        node: The syntax tree of the function, in which line 1 is the line ``first`` of the file.
     """
 
     file: str
@@ -51,22 +51,22 @@ class Source:
     node: ast.FunctionDef
 
     def place_of(self, node: ast.expr | ast.stmt | ast.arg) -> str:
-        """Return the file and the line of a part of the function."""
+        """Return where a node of the function's syntax tree is, as ``file:line``."""
         return f"{self.file}:{self.first + node.lineno - 1}"
 
     @property
     def parameter_places(self) -> dict[str, str]:
-        """The place of each parameter that scripts pass, by name."""
+        """Where each keyword-only parameter is declared, as ``file:line``, by the parameter's name."""
         return {argument.arg: self.place_of(argument) for argument in self.node.args.kwonlyargs}
 
     @property
     def docstring_place(self) -> str:
-        """The place of the docstring."""
+        """Where the function's docstring begins, as ``file:line``."""
         return self.place_of(self.node.body[0])
 
 
 def source_of(function: Callable[..., Any]) -> Source | None:
-    """Return the source of a Python function, or None if it cannot be read."""
+    """Return the source of a Python function, or None if the source is not available or is not one ``def``."""
     function = inspect.unwrap(function)
     try:
         lines, first = inspect.getsourcelines(function)

@@ -1,4 +1,4 @@
-"""The lint of a plugin: all findings about its functions, its page and the examples in them, sorted by place."""
+"""The linter for plugins: checks functions, the hand-written page, and the Lua examples in docstrings and page."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ return messages
 
 
 def check_page(integration: Integration, prose: str | None, file: str) -> Iterator[Finding]:
-    """Yield a finding for each missing part of the hand-written page.
+    """Yield a finding if the hand-written page is missing, lacks a title or a section, or has a wrong section.
 
     Args:
         integration: The integration that the page is about.
-        prose: The text of the page, or None if the plugin has none.
-        file: The file of the page, which need not exist.
+        prose: The text of the page, or None if the plugin has no page.
+        file: The path of the page, for the findings. The file need not exist.
     """
     if prose is None:
         remedy = f"write {integration.name}.md beside it, with what the signatures do not say"
@@ -62,7 +62,7 @@ def _line_of(prose: str, heading: str) -> int:
 
 
 def check(plugin: Plugin) -> list[Finding]:
-    """Return the findings about a loaded plugin, by file and line, notes last."""
+    """Return all findings about a loaded plugin, ordered by file and line, with suggestions last."""
     return sorted(_found(plugin), key=lambda finding: finding.order)
 
 
@@ -106,12 +106,12 @@ def _notes(integration: Integration) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Example:
-    """A piece of Lua.
+    """An example in Lua from a plugin's page or from a docstring.
 
     Args:
-        file: The file that contains it.
-        first: The number of its first line there.
-        text: The Lua.
+        file: The file that contains the example.
+        first: The number of the example's first line in that file.
+        text: The Lua source.
     """
 
     file: str
@@ -119,19 +119,19 @@ class Example:
     text: str
 
     def place_of(self, line: int) -> str:
-        """Return the file and line of a line of the example, counted from 1; beyond the end it is the last line."""
+        """Return ``file:line`` for a line of the example, counted from 1; a number past the end means the last line."""
         last = len(self.text.splitlines())
         return f"{self.file}:{self.first + min(line, last) - 1}"
 
 
 def examples_in(text: str, file: str, first: int = 1) -> Iterator[Example]:
-    """Yield the fenced Lua blocks of a Markdown text that begins at line ``first`` of a file."""
+    """Yield each fenced block of Lua in a Markdown text. The text begins at line ``first`` of ``file``."""
     for block in _FENCED.finditer(text):
         yield Example(file, first + text.count("\n", 0, block.start(1)), block[1])
 
 
 def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Finding]:
-    """Yield a finding for each example that does not compile. The sandbox compiles the examples but runs none."""
+    """Yield a finding for each example that does not compile as Lua. The examples are compiled but not run."""
     outcome = runtime.run(_COMPILE, args=[example.text for example in examples])
     if outcome.error:
         raise outcome.error
@@ -143,7 +143,7 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Find
 
 
 def check_calls(example: Example, integration: Integration) -> Iterator[Finding]:
-    """Yield a finding for each call of a missing function, and for each argument that a function does not take."""
+    """Yield a finding for each call in an example whose function does not exist or does not take an argument."""
     for use in uses_in(example.text, integration.name):
         place = example.place_of(use.line)
         function = integration.function(use.function)

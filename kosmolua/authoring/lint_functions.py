@@ -1,4 +1,4 @@
-"""The lint of signatures: names, docstrings, types and effects of functions, and the fields of accounts."""
+"""The linter's checks of a plugin's functions (names, docstrings, types, effects) and of its account class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def check_integration(integration: Integration) -> Iterator[Finding]:
-    """Yield a finding for each undocumented part of an integration and its account class."""
+    """Yield a finding for each missing text about the integration, its account class or a required account field."""
     place, account = integration.origin, integration.account
     module = sys.modules.get(account.__module__)
     if module is not None and not module.__doc__:
@@ -40,7 +40,7 @@ def check_integration(integration: Integration) -> Iterator[Finding]:
 
 
 def check_function(function: Function, prefix: str) -> Iterator[Finding]:
-    """Yield the findings on a function's name, docstring, result and parameters."""
+    """Yield a finding for each problem with a function's name, docstring, return annotation or parameters."""
     name, place = function.name, function.origin
     source = source_of(function.handler)
     parameters = source.parameter_places if source else {}
@@ -84,7 +84,7 @@ def _check_name(place: str, subject: str, name: str) -> Iterator[Finding]:
 
 
 def _says_nothing(kind: Type) -> bool:
-    """Return True if a type is ``Any``, or a list or table of ``Any``."""
+    """Return True if a type restricts nothing: ``Any``, or a list or table of ``Any``."""
     if isinstance(kind, (List, Map)):
         return all(map(_says_nothing, luacats.types_inside(kind)))
     return isinstance(kind, Scalar) and kind.kind == "any"
@@ -101,14 +101,14 @@ _NAMED_LIKE_A_DESTRUCTION = re.compile(r"(delete|destroy|drop|erase|purge|replac
 
 
 def effect_named(name: str, effect: Effect) -> Effect:
-    """Return the effect that a function must have: its own, or a stronger one that its name implies."""
+    """Return the declared effect of a function (read, write or destroy), or a stronger one that its name implies."""
     if _NAMED_LIKE_A_DESTRUCTION.match(name):
         return "destroy"
     return "write" if effect == "read" and _NAMED_LIKE_A_WRITE.match(name) else effect
 
 
 def check_effect(function: Function) -> Iterator[Finding]:
-    """Yield a finding for each request that a function's effect does not allow."""
+    """Yield a finding if a function's declared effect does not fit its name or the requests in its source."""
     if function.effect == "destroy":
         return
     name, requests = function.name, list(_writes(function.handler, set()))
@@ -128,7 +128,10 @@ def check_effect(function: Function) -> Iterator[Finding]:
 
 
 def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[tuple[str, str]]:
-    """Yield the method and place of each request that changes data, in a function or in those that it calls."""
+    """Yield the HTTP method and ``file:line`` of each request that changes data, found in a function's source.
+
+    Functions of the same package that the function calls are searched too, except those in ``seen``.
+    """
     seen.add(function)
     source = source_of(function)
     known = getattr(function, "__globals__", {})
@@ -148,7 +151,15 @@ def _is_call(node: ast.AST) -> TypeGuard[ast.Call]:
 
 
 def _method_of(call: ast.Call, known: dict[str, Any]) -> str | None:
-    """Return the HTTP method of a call such as ``api.post("/notes")`` or ``api.request("POST", "/notes")``."""
+    """Return the HTTP method of a call such as ``api.post("/notes")`` or ``api.request("POST", "/notes")``.
+
+    Args:
+        call: The call in a function's source.
+        known: The global variables of the function's module.
+
+    Returns:
+        The method in capitals, or None if the call does not look like a request.
+    """
     if not isinstance(call.func, ast.Attribute) or not call.args:
         return None
     first = call.args[0]
@@ -172,5 +183,5 @@ def _may_be_path(node: ast.expr, known: dict[str, Any]) -> bool:
 
 
 def _is_neighbour(called: FunctionType, caller: Callable[..., Any]) -> bool:
-    """Return True if two functions are in the same module or package."""
+    """Return True if two functions are defined in the same package."""
     return called.__module__.rpartition(".")[0] == caller.__module__.rpartition(".")[0]

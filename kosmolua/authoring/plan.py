@@ -1,4 +1,4 @@
-"""The plan of a new plugin: its name, its address, and how requests carry a credential, all checked."""
+"""The plan of a new plugin: its name, the base URL of its service, and how its requests authenticate."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&*+.^_|~-]+")
 
 @dataclass(frozen=True)
 class Plan:
-    """The description of a new plugin.
+    """The description of a new plugin, from which its files are written.
 
     Args:
-        name: The integration's name, which is also that of its folder.
+        name: The name of the integration and of the plugin's folder.
         base_url: The base URL of the service.
-        auth: One of :data:`AUTH`.
-        header: The header that carries the key, if ``auth`` is ``header``.
-        parameter: The query parameter that carries it, if ``auth`` is ``query``.
-        prefix: The word before a bearer token or before the key in a header, if it is not the usual one.
-        settings: Further headers that every request has.
+        auth: How requests authenticate: one of :data:`AUTH`.
+        header: The header that carries the API key, if ``auth`` is ``header``.
+        parameter: The query parameter that carries the API key, if ``auth`` is ``query``.
+        prefix: The word before the API key in the header, if ``auth`` is ``header``; or empty.
+        settings: Further headers that every request has, each with a field of the account for its value.
 
     Raises:
         UsageError: A value is invalid.
@@ -61,90 +61,99 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """The name, written as a heading."""
+        """The plugin's name as a heading: ``my_notes`` becomes ``My notes``."""
         return self.name.replace("_", " ").capitalize()
 
 
 def check_name(name: str, taken: Container[str] = ()) -> str:
-    """Return the name of a new plugin, after a check.
+    """Check the name of a new plugin, and return the name unchanged.
 
     Args:
         name: The name.
-        taken: The names of the installed integrations.
+        taken: The names of the installed integrations, which a new plugin cannot have.
 
     Raises:
-        UsageError: The name cannot be used; the message says why.
+        UsageError: A plugin cannot have this name; the message says why.
     """
     if objection := objection_to_integration(name):
         raise UsageError(f"An integration cannot be called {name!r}", hint=objection)
     better = f"choose another name, such as {name}_api"
     if keyword.iskeyword(name):
-        raise UsageError(f"{name} is a keyword of Python", hint=better)
+        raise UsageError(f"{name} is a keyword of Python, so a plugin cannot have this name", hint=better)
     if name in taken:
-        raise UsageError(f"There is an integration called {name} already", hint=better)
+        raise UsageError(f"There is already an integration called {name}", hint=better)
     if _is_importable(name):
-        raise UsageError(f"{name} is a Python module already, and its test would import that one", hint=better)
+        raise UsageError(f"There is already a Python module {name}, which the plugin's test would import", hint=better)
     return name
 
 
 def check_url(url: str) -> str:
-    """Return the base URL of a service, after a check.
+    """Check the base URL of a service, and return the URL without slashes at its end.
 
     Raises:
-        UsageError: It is not a base URL.
+        UsageError: The text is not an HTTP URL, or has a user, a query or a fragment.
     """
     if not _URL.fullmatch(url):
-        raise UsageError(f"{url!r} is not a base URL", hint="such as https://api.example.com/v1, without user or query")
+        hint = "write it like https://api.example.com/v1, without user name, query and fragment"
+        raise UsageError(f"{url!r} is not a base URL", hint=hint)
     return url.rstrip("/")
 
 
 def check_auth(auth: str) -> str:
-    """Return a kind of authentication, after a check.
+    """Check that a word names a way to authenticate, and return the word.
 
     Raises:
-        UsageError: It is not one of :data:`AUTH`.
+        UsageError: The word is not one of :data:`AUTH`.
     """
     if auth not in AUTH:
-        raise UsageError(f"{auth!r} is not a kind of authentication", hint=f"choose {', '.join(AUTH)}")
+        raise UsageError(f"{auth!r} is not a way to authenticate", hint=f"choose one of {', '.join(AUTH)}")
     return auth
 
 
 def check_token(name: str) -> str:
-    """Return the name of a header or a parameter, after a check.
+    """Check the name of a header or of a query parameter, and return the name.
 
     Raises:
-        UsageError: The name is invalid.
+        UsageError: The name is empty or contains a character that is not allowed.
     """
     if not _TOKEN.fullmatch(name):
-        raise UsageError(f"{name!r} is not a name for a header or a parameter", hint="such as X-Api-Key")
+        hint = "write a name like X-Api-Key, without spaces"
+        raise UsageError(f"{name!r} cannot be the name of a header or a query parameter", hint=hint)
     return name
 
 
 def with_access(plan: Plan, access: Access) -> Plan:
-    """Return a plan completed from a document: with the service's address, credential and headers.
+    """Complete the plan of a plugin with what an OpenAPI document says about access to the service.
 
     Args:
-        plan: The plan. Its own address or credential takes precedence over the document's.
-        access: The access that the document describes.
+        plan: The plan. If it sets a base URL or a way to authenticate, the document's is ignored.
+        access: The base URL, credentials and headers that the document describes.
+
+    Returns:
+        A plan with a base URL, a way to authenticate, and the headers that every request has.
 
     Raises:
-        UsageError: The document requires more than a simple account can do, and the plan does not replace it.
+        UsageError: The document has no complete base URL or no credential that is a single key or password, and the
+            plan does not set one.
     """
     url = access.base_url
     for each in access.variables:
         url = url.replace(f"{{{each.wire}}}", each.default or f"{{{each.wire}}}")
     if plan.base_url == EXAMPLE_URL:
         if not url or "{" in url:
-            hint = "say where the service is with --base-url, such as --base-url https://api.example.com/v1"
-            raise UsageError(f"The document of {plan.name} names no complete address", hint=hint)
+            hint = "give the address with --base-url, such as --base-url https://api.example.com/v1"
+            raise UsageError(f"The OpenAPI document of {plan.name} gives no complete address of the service", hint=hint)
         plan = replace(plan, base_url=check_url(url))
     plan = replace(plan, settings=[each for each in access.settings if each.required or each.default is not None])
     if plan.auth != "none" or not access.alternatives:
         return plan
     single = [each[0] for each in access.alternatives if len(each) == 1 and each[0].kind in AUTH]
     if not single:
-        hint = f"say how requests carry a credential with --auth {'|'.join(AUTH)}, and change Account.open"
-        raise UsageError(f"The document of {plan.name} asks for credentials that are not one key", hint=hint)
+        hint = (
+            f"choose how requests authenticate with --auth {'|'.join(AUTH)}, and change Account.open in the new plugin"
+        )
+        what = f"The OpenAPI document of {plan.name} describes no single credential that a new plugin supports"
+        raise UsageError(what, hint=hint)
     return _with_credential(plan, min(single, key=lambda each: each.kind == "basic" and len(each.fields) == 1))
 
 
@@ -159,6 +168,6 @@ def _with_credential(plan: Plan, credential: Credential) -> Plan:
 
 
 def _is_importable(name: str) -> bool:
-    """Return True if Python has a module of this name outside the current folder."""
+    """Return True if Python can import a module of this name that is not in the current folder."""
     elsewhere = [path for path in sys.path if path not in ("", str(Path.cwd()))]
     return name in sys.stdlib_module_names or PathFinder.find_spec(name, elsewhere) is not None

@@ -1,4 +1,4 @@
-"""The scaffold of a new plugin, which loads, runs and passes its own test without changes."""
+"""Writes the files of a new plugin, which can be loaded and called, and passes its test, without changes."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ _CALLED = ("between", "nested")
 
 
 def write(plan: Plan, parent: Path, start: Start | None = None) -> list[Path]:
-    """Write the plugin's folder and return its files.
+    """Write the files of a new plugin into a new folder, and return the paths of the files.
 
     Args:
         plan: The description of the plugin.
         parent: The folder in which the plugin's folder is created.
-        start: The document that the plugin extends, and functions written from it; without it, the plugin has an
-            example.
+        start: An OpenAPI document for the plugin, and the functions written from the document; None for a plugin
+            with example functions.
 
     Raises:
-        UsageError: The plugin's folder already exists, or cannot be written.
+        UsageError: The plugin's folder exists and is not empty, or cannot be written.
     """
     folder = parent / plan.name
     try:
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise UsageError(f"{folder} already exists, so nothing was written", hint="choose another name, or --dir")
+            hint = "choose another name, or another folder with --dir"
+            raise UsageError(f"{folder} already exists, so nothing was written", hint=hint)
         folder.mkdir(parents=True, exist_ok=True)
         return [_write(folder / name, text) for name, text in _texts(plan, start).items()]
     except OSError as error:
@@ -81,7 +82,7 @@ def _texts(plan: Plan, start: Start | None) -> dict[str, str]:
 
 
 def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str]:
-    """Return the additional values for the templates of a plugin that extends a document."""
+    """Return the values that the templates need in addition if the plugin starts from an OpenAPI document."""
     sources = "\n\n".join(each.source for each in start.functions)
     return {
         "imports": ", ".join(each for each in [*imports, "nested"] if each not in _CALLED or f"{each}(" in sources),
@@ -95,7 +96,13 @@ def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str
 
 
 def _credential_test(plan: Plan, test: str, start: Start | None) -> str:
-    """Return the test that sends one request and looks for the credential in it."""
+    """Return Python source of a test which calls a function and checks that its request carries the credential.
+
+    Args:
+        plan: The description of the plugin.
+        test: A Python expression that is true if ``request`` carries the credential.
+        start: The functions written from an OpenAPI document; None if the plugin has example functions.
+    """
     canned = "" if start else ', {("GET", "/items"): []}'
     call = json.dumps(f"{plan.name}.{start.functions[0].name if start else 'list_items'}")
     if start:
@@ -105,13 +112,13 @@ def _credential_test(plan: Plan, test: str, start: Start | None) -> str:
 
 @dataclass(frozen=True)
 class _Scheme:
-    """A way to authenticate a request.
+    """Python source for one way to authenticate, to be put into the templates of a new plugin.
 
     Args:
-        fields: Lines of the account class.
-        headers: Entries of the client's argument ``headers``.
-        argument: A further argument of the client.
-        test: A Python expression that is true if ``request`` carries the credential.
+        fields: The lines that declare the fields of the account class.
+        headers: The entries of the dict that the HTTP client gets as ``headers``.
+        argument: Another argument of the HTTP client, such as ``bearer=self.api_key``; or empty.
+        test: An expression that is true if ``request`` carries the credential; or empty.
     """
 
     fields: str = ""
@@ -121,7 +128,7 @@ class _Scheme:
 
     @property
     def arguments(self) -> str:
-        """The client's arguments for authentication, as source that begins with a comma."""
+        """The arguments of the HTTP client that authenticate, as source that begins with a comma; or empty."""
         headers = f"headers={{{', '.join(self.headers)}}}" if self.headers else ""
         return "".join(f", {each}" for each in (self.argument, headers) if each)
 
@@ -167,7 +174,7 @@ def _scheme(plan: Plan) -> _Scheme:
 
 
 def _fields(settings: Sequence[Setting]) -> str:
-    """Return the lines of the account class for headers of every request, those without a default first."""
+    """Return the lines of the account class that declare a field for each header, fields without a default first."""
     lines = [
         f'    {each.field}: Annotated[{"Secret" if each.secret else "str"}, "Sent as {each.header}."]'
         + (f" = {json.dumps(each.default)}" if each.default is not None else "")

@@ -1,4 +1,4 @@
-"""LuaCATS definitions of everything that a script can name, for completion and checks in editors."""
+"""Writes LuaCATS definitions of all globals and functions of scripts, so that editors can complete and check them."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _META = "---@meta"
 
 
 def write_stubs(catalog: Integrations, folder: Path) -> list[Path]:
-    """Write the definitions of ``app``, of each integration and of the other globals, and ``.luarc.json``.
+    """Write LuaCATS definitions of everything that a script can name, and the editor's settings file.
 
-    An integration that cannot be loaded gets a definition that says why.
+    An integration that cannot be loaded gets a definition without functions, whose comment gives the reason.
 
     Args:
         catalog: The installed integrations.
-        folder: The root of an editor's workspace. Settings of a ``.luarc.json`` that already exists are kept.
+        folder: The root of the editor's workspace. If it has a ``.luarc.json``, the settings are added to that file.
 
     Returns:
-        The files written.
+        The paths of all files that were written.
 
     Raises:
-        ConfigError: A file cannot be written; or an existing ``.luarc.json`` is not plain JSON, in which case it is
-            left unchanged and the definitions are written.
+        ConfigError: A file cannot be written, or the existing ``.luarc.json`` is not plain JSON. In the latter case
+            the definitions are written and ``.luarc.json`` is left unchanged.
     """
     written = [_write(folder / FOLDER / name, text) for name, text in _definitions(catalog)]
     settings = folder / ".luarc.json"
@@ -66,15 +66,15 @@ def _settings(path: Path) -> dict[str, object]:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise _unreadable(path, f"is not plain JSON: {error}") from None
+        raise _not_json(path, f"the file is not plain JSON: {error}") from None
     if not isinstance(present, dict):
-        raise _unreadable(path, "does not contain a JSON object")
+        raise _not_json(path, "the file does not contain a JSON object")
     return present | SETTINGS
 
 
-def _unreadable(path: Path, problem: str) -> ConfigError:
-    """Return the error for settings that are not plain JSON; it shows the lines to add to them by hand."""
-    what = f"The definitions are written, but {path} is unchanged, since it {problem}; add this to it"
+def _not_json(path: Path, problem: str) -> ConfigError:
+    """Return the error for a settings file that is not a JSON object. Its hint has the settings to add by hand."""
+    what = f"The definitions are written, but {path} is unchanged: {problem}; add these settings by hand"
     return ConfigError(what, hint=json.dumps(SETTINGS, indent=2))
 
 
@@ -101,7 +101,12 @@ def _definition(catalog: Integrations, name: str) -> str:
 
 
 def index(root: str, names: Sequence[str]) -> str:
-    """Return the definition of a root, such as ``app.integrations``, as a field of ``app``."""
+    """Return the LuaCATS definition of a table directly under ``app``, such as ``app.integrations``.
+
+    Args:
+        root: The name of the table, such as ``integrations``.
+        names: The names of the integrations in the table.
+    """
     path = f"{APP}.{root}"
     fields = [luacats.field(name, f"{path}.{name}") for name in names]
     parts = [_META, luacats.class_of(path, "What is installed.", fields)]
@@ -111,7 +116,7 @@ def index(root: str, names: Sequence[str]) -> str:
 
 
 def definition(integration: Integration, accounts: Sequence[str]) -> str:
-    """Return the definition of an integration: its types, its functions and its accounts."""
+    """Return the LuaCATS definition of an integration: its types, its functions and a field for each account."""
     namespace = lua_path(integration.name)
     functions = list(integration.functions.values())
     holder = f"{namespace}.account"

@@ -1,4 +1,4 @@
-"""Answers: the recorded answers to the requests of a script that runs again."""
+"""Answers: a script that is replayed or resumed gets recorded answers to its requests instead of new ones."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ REPEATABLE = ("describe", "doc")
 
 @dataclass
 class Answer:
-    """The recorded answer to one request.
+    """The recorded answer to one request of a script, or a recorded write that was sent and never answered.
 
     Args:
-        line: The line of its event in the recording.
-        order: Its position: the script got all answers of a smaller order before this one.
-        branch: The branch of ``parallel`` that made the request.
-        ask: The request, as a recording stores it.
-        value: The answer, as JSON; None if it is an error, or if there was no answer.
-        error: The recorded error, or None.
+        line: The number of the line of the recording that has the answer, or the write without an answer.
+        order: Where the answer belongs: the script got every answer with a smaller ``order`` before this one.
+        branch: The name of the branch of ``parallel`` that made the request.
+        ask: The request, as a list that begins with its kind, such as ``call``.
+        value: The answer, as JSON; None if the request failed or was never answered.
+        error: The recorded error, if the request failed.
         call: The recorded details of the call, if the request was a call.
-        is_under_way: Whether it is a write that was sent and has no answer.
+        is_under_way: True for a write that was sent and never answered.
+        is_taken: True if the script that runs again has got this answer.
     """
 
     line: int
@@ -42,19 +43,21 @@ class Answer:
 
     @property
     def is_write(self) -> bool:
-        """True if it answers a call that writes or destroys."""
+        """True if the request was a call of a function that writes or destroys."""
         return self.call is not None and self.call.get("effect") in ("write", "destroy")
 
 
 class Answers:
-    """The answers of a recording. Each is used once.
+    """The answers of a recording, in the order in which a script that runs again gets them.
 
-    An answer is found by the request, by the branch of ``parallel`` that makes it, and by how many times that branch
-    made it before. If the script was changed, a branch without an answer of its own gets that of another branch.
+    An answer is found by the request, by the branch of ``parallel`` that makes the request, and by how many times that
+    branch made the same request before. If the script was changed, and the recording has no further answer for this
+    branch, an unused answer to the same request of another branch is taken. Each answer is used once; only lookups of
+    names and documentation get their last answer again.
 
     Args:
-        recording: The recording; None for no answers.
-        is_changed: Whether the script was changed.
+        recording: The recording; None if nothing was recorded.
+        is_changed: True if the script was changed after it was recorded.
     """
 
     def __init__(self, recording: Recording | None = None, *, is_changed: bool = False) -> None:
@@ -69,7 +72,7 @@ class Answers:
             self._of_any_branch[key].append(answer)
 
     def take(self, branch: str, ask: list[Any]) -> Answer | None:
-        """Return the answer to a request, or None if the recording has none."""
+        """Return the answer to the request ``ask`` of a branch of ``parallel``, or None if no answer is left."""
         key = question(ask)
         waiting = self._waiting.get((branch, key))
         answer = waiting.popleft() if waiting else None
@@ -86,22 +89,31 @@ class Answers:
 
     @property
     def under_way(self) -> list[Answer]:
-        """The writes that were under way when the run ended."""
+        """The writes that were sent and never answered, because the run ended before."""
         return [answer for answer in self.all if answer.is_under_way]
 
     @property
     def contents(self) -> dict[str, str]:
-        """The bytes in base64 for which the script has handles, by the handles' names."""
+        """The bytes of all recorded binary results, in base64, by the name of the handle that the script got."""
         answers = (answer.value for answer in self.all if isinstance(answer.value, protocol.Answer))
         return {name: content for value in answers for _, name, content in value.contents}
 
     @property
     def left(self) -> list[Answer]:
-        """The recorded calls that the script has not made again."""
+        """The answers to those recorded calls that the script has not made again in this run."""
         return [answer for answer in self.all if answer.call and not answer.is_taken]
 
     def done_already(self, path: str, account: str, arguments: object) -> Answer | None:
-        """Return a recorded write that the script now makes in a different way, or None."""
+        """Return the unused answer to a recorded write that succeeded with these arguments, or None.
+
+        A changed script may pass the same arguments in another form, such as by name instead of in order. Its request
+        then differs from the recorded one, and without this check the write would be sent again.
+
+        Args:
+            path: The path of the function.
+            account: The name of the account.
+            arguments: The arguments by name.
+        """
         for answer in self.left:
             call = answer.call or {}
             same = (call.get("path"), call.get("account"), call.get("arguments")) == (path, account, arguments)
@@ -111,7 +123,11 @@ class Answers:
 
 
 def _answers_of(recording: Recording) -> list[Answer]:
-    """Return the answers of a recording. Writes under way are included, with what a person decided about them."""
+    """Return the answers of a recording, and its writes that were never answered.
+
+    A write that was never answered is left out if a person decided to send it again. If a person decided that it was
+    done, it counts as answered.
+    """
     found: dict[int, Answer] = {}
     intents: dict[int, int] = {}
     given: dict[int, int] = {}
@@ -148,19 +164,26 @@ def _answers_of(recording: Recording) -> list[Answer]:
 
 
 def _drop(found: dict[int, Answer], intents: dict[int, int], number: int) -> None:
-    """Remove the recorded intent of a call."""
+    """Remove the call with this number from ``found`` and ``intents``, since nothing was sent after all."""
     for request, line in list(intents.items()):
         if number_of(found[line]) == number:
             del found[line], intents[request]
 
 
 def number_of(answer: Answer) -> int:
-    """Return the number of a call in its run."""
+    """Return the number that the answered call has in its run; 0 if the request was not a call."""
     return int((answer.call or {}).get("number", 0))
 
 
 def may_have_been_done(answer: Answer, error: KosmoError) -> bool:
-    """Return True if a failed write may have been carried out, since no service said that it refused it."""
+    """Return True if a service may have carried out a write that failed.
+
+    It has not if nothing was sent, or if the service refused the write with a status below 500.
+
+    Args:
+        answer: The recorded answer to the write.
+        error: The error in this answer.
+    """
     call = answer.call or {}
     if not answer.is_write or call.get("status") == "refused":
         return False
@@ -168,7 +191,7 @@ def may_have_been_done(answer: Answer, error: KosmoError) -> bool:
 
 
 def calls_of(recording: Recording) -> dict[int, Event]:
-    """Return the recorded details of each call, by its number."""
+    """Return the recorded details of each call of a run, by the number of the call."""
     calls: dict[int, Event] = {}
     for _, event in events_of(recording, "intent", "answer", "decision", "end"):
         kind = event["event"]
@@ -184,7 +207,7 @@ def calls_of(recording: Recording) -> dict[int, Event]:
 
 
 def summaries(calls: Iterable[Event]) -> list[dict[str, object]]:
-    """Return the calls as entries of an outcome, in the order of their numbers."""
+    """Return the entry of each recorded call in the outcome of its run, in the order of the calls' numbers."""
     names = ("path", "account", "effect", "status", "duration_ms", "error")
     ordered = sorted(calls, key=lambda call: int(call.get("number", 0)))
     return [{name: call.get(name) for name in names} for call in ordered]

@@ -21,7 +21,7 @@ class Approval:
         effect: ``read``, ``write`` or ``destroy``.
         arguments: The arguments by name, with secrets redacted.
         about: The first sentence of the function's docstring.
-        names: For each argument that is an id, the service's name of the object, as far as the integration knows it.
+        names: For each argument that is the id of an object, the object's name, if the integration can look it up.
         number: The call's number in its run.
     """
 
@@ -35,7 +35,7 @@ class Approval:
 
 
 class Unanswered(Enum):
-    """The type of :data:`UNANSWERED`."""
+    """The type of :data:`UNANSWERED`, which stands for the missing answer of a person who was asked."""
 
     UNANSWERED = "unanswered"
 
@@ -44,7 +44,7 @@ UNANSWERED: Final = Unanswered.UNANSWERED
 """Returned in place of an answer if a person was asked and did not answer in time."""
 Reply: TypeAlias = "bool | Unanswered"
 Approve: TypeAlias = "Callable[[Approval], Reply]"
-"""Asks a person about a call, and returns True for yes.
+"""A callback that asks a person about a call, and returns True for yes.
 
 :data:`UNANSWERED` means that nobody answered: a recorded run is then paused, and in any other run the call is denied.
 If the object has a method ``approve_many``, it is called with a list of the calls that wait at the same time, and
@@ -53,11 +53,11 @@ returns a list of answers in the same order. If it has a ``name``, the journal n
 
 
 Decided: TypeAlias = "Callable[[Approval], bool | None]"
-"""Returns what a person decided about a call beforehand, True for yes; None if nothing was decided."""
+"""A callback that returns what a person decided about a call beforehand: True for yes, None if nobody decided."""
 
 
 Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
-"""Asks a person to confirm a message, with values shown beside it, and returns True for yes."""
+"""A callback that asks a person to confirm a message, with values shown beside it, and returns True for yes."""
 
 
 def _directly(work: Callable[[], _T]) -> _T:
@@ -65,14 +65,14 @@ def _directly(work: Callable[[], _T]) -> _T:
 
 
 class Asker:
-    """Asks a person through a callback; itself an :data:`Approve`.
+    """Asks a person about calls through a callback. An Asker can be used as an :data:`Approve` callback itself.
 
     Args:
         approve: The callback. Only True allows the call; :data:`UNANSWERED` means that nobody answered.
-        within: Calls a function in the thread where the callback may be called, and returns its result.
+        within: Runs a function in the thread in which ``approve`` must be called, and returns the function's result.
 
     Raises:
-        TypeError: ``approve`` is a coroutine function, which nothing would await.
+        TypeError: ``approve`` is a coroutine function, which no code would await.
     """
 
     def __init__(self, approve: Approve, within: Callable[[Callable[[], Any]], Any] = _directly) -> None:
@@ -82,19 +82,19 @@ class Asker:
         self._approve = approve
         self._within = within
         self.takes_many = self._many is not None and getattr(approve, "takes_many", True) is True
-        """True if several calls can be one question."""
+        """True if the callback can ask about several calls in one question."""
 
     @property
     def name(self) -> str:
-        """The name of the person who is asked, for the journal."""
+        """The name of the person who is asked, for the journal; empty if the callback has no name."""
         return str(getattr(self._approve, "name", ""))
 
     def __call__(self, approval: Approval) -> Reply:
-        """Ask about one call."""
+        """Ask the person about one call, and return the answer."""
         return _reply(self._within(lambda: self._approve(approval)))
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
-        """Ask about several calls, and return the answers in the same order. A missing answer counts as no."""
+        """Ask about several calls, and return the answers in the same order; all no if their number is wrong."""
         many = self._many
         if len(approvals) == 1 or many is None or not self.takes_many:
             return [self(approval) for approval in approvals]

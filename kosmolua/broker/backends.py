@@ -1,4 +1,4 @@
-"""Backends: how requests are answered, by the services themselves, by simulators, or by canned answers in tests."""
+"""Backends: what answers the HTTP requests of integrations: services, simulators, or canned answers in tests."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ GLANCE_SECONDS = 0.001
 
 
 class Sender(Protocol):
-    """Sends one account's requests."""
+    """Sends the HTTP requests of one account."""
 
     def __call__(self, request: Request, *, until: Until | None, observe: Observe) -> Response:
         """Send a request and return the answer.
 
         Args:
             request: The request.
-            until: Returns the deadline.
-            observe: Called with each attempt to send it.
+            until: Returns the deadline, on the scale of :func:`time.monotonic`; None for no deadline.
+            observe: Called after each attempt to send the request, with the result of the attempt.
         """
 
 
 class Backend(Protocol):
-    """Answers the requests of all accounts."""
+    """Answers the HTTP requests of all accounts, and keeps the time that scripts see, which may be simulated."""
 
     def sender(self, integration: Integration, account: str) -> Sender:
-        """Return the sender of an account; the same one each time."""
+        """Return the function that sends the requests of an account."""
 
     def sleep(self, seconds: float) -> float:
-        """Let time pass for a script that waits, and return for how many seconds the script really has to wait."""
+        """Let ``seconds`` pass for a script that sleeps. Return how long it must really wait: 0 in simulated time."""
 
     def time(self) -> float:
-        """Return the time for scripts, in seconds since 1970."""
+        """Return the time that scripts see, in seconds since 1970."""
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections and files."""
 
 
 class Live:
@@ -65,7 +65,7 @@ class Live:
     Args:
         option: Returns the value of a key in an account's table, see
             :meth:`kosmolua.accounts.accounts.Accounts.option`.
-        limits: The folder through which processes of this machine share rate limits, or None.
+        limits: The folder in which the processes of this machine share rate limits; None if they share none.
     """
 
     def __init__(self, option: Callable[[Integration, str, str], Any], limits: str | None = None) -> None:
@@ -76,7 +76,7 @@ class Live:
         self._lock = RLock()
 
     def sleep(self, seconds: float) -> float:
-        """Return the seconds unchanged: real services use real time."""
+        """Return ``seconds`` unchanged: with real services, the script really has to wait."""
         return seconds
 
     def time(self) -> float:
@@ -84,7 +84,7 @@ class Live:
         return time()
 
     def sender(self, integration: Integration, account: str) -> Sender:
-        """Return the transport of an account."""
+        """Return the function that sends an account's requests, over the account's own transport."""
         if integration.carrier:
             carrier: Sender = integration.carrier(account)
             return carrier
@@ -100,7 +100,11 @@ class Live:
             return self._transports[key].send
 
     def _rate_limit(self, key: tuple[str, str]) -> RateLimit | None:
-        """Return the rate limit of an account, if other processes share it."""
+        """Return the rate limit that an account shares with other processes, or None if no limits are shared.
+
+        Args:
+            key: The names of the integration and of the account.
+        """
         if self._limits is None:
             return None
         from kosmolua.http.rate_limit import RateLimit
@@ -117,7 +121,7 @@ class Live:
 
 
 def one_at_a_time(send: Send) -> Sender:
-    """Return a sender that calls a function from one thread at a time."""
+    """Return a sender that passes requests to ``send`` one at a time, even if several threads use the sender."""
     lock = Lock()
 
     def carry(request: Request, *, until: Until | None, observe: Observe) -> Response:
@@ -131,7 +135,7 @@ def one_at_a_time(send: Send) -> Sender:
 
 
 class Canned:
-    """A backend for tests. ``requests`` has every request, in order.
+    """A backend for tests, which answers requests with functions. Its attribute ``requests`` lists every request.
 
     Args:
         answers: Takes an account's name and returns the function that answers its requests.
@@ -144,7 +148,7 @@ class Canned:
         self._lock = Lock()
 
     def sleep(self, seconds: float) -> float:
-        """Return 0: scripts do not wait."""
+        """Return 0: with canned answers, scripts do not really wait."""
         return 0.0
 
     def time(self) -> float:
@@ -152,14 +156,14 @@ class Canned:
         return time()
 
     def sender(self, integration: Integration, account: str) -> Sender:
-        """Return the sender of an account."""
+        """Return the function that answers an account's requests and adds them to ``requests``."""
         with self._lock:
             if account not in self._senders:
                 self._senders[account] = one_at_a_time(self._kept(self._answers(account)))
             return self._senders[account]
 
     def close(self) -> None:
-        """Forget the accounts; the requests stay."""
+        """Forget the functions that answer requests; ``requests`` stays."""
         self._senders.clear()
 
     def _kept(self, send: Send) -> Send:
@@ -173,14 +177,16 @@ class Canned:
 class Simulated:
     """Answers requests from the integrations' simulators, one for each account.
 
-    They share one simulated time, which starts at :data:`kosmolua.clock.SIMULATION_START`. A request takes one second
-    of it, and a script's ``sleep`` as many as it asks for. A simulator may take three arguments: ``clock``, a function
-    that returns this time in seconds since 1970; ``failures``, a mapping of functions' names to how they fail; and
-    ``state``, which its ``dump()`` returned earlier.
+    All simulators share a simulated clock, which starts at :data:`kosmolua.clock.SIMULATION_START`. A request advances
+    the clock by one second, and a script's ``sleep`` advances it by the seconds that the script asks for.
+
+    The function that creates an integration's simulator can have three parameters beside the account: ``clock``, a
+    function that returns the simulated time in seconds since 1970; ``failures``, which says by the functions' names how
+    they fail; and ``state``, the value that the simulator's ``dump()`` returned in an earlier run.
 
     Args:
-        file: The file that keeps the state of the simulators; None keeps it in memory.
-        failures: How functions fail, such as ``build_failed`` for ``render2.trigger_deploy``.
+        file: The file that keeps the state of the simulators between runs; None keeps the state in memory.
+        failures: How functions fail, by path, such as ``build_failed`` for ``render2.trigger_deploy``.
 
     Raises:
         ConfigError: The file cannot be read, is not a file of simulator state, or is used by another run.
@@ -205,20 +211,20 @@ class Simulated:
         self._lock = Lock()
 
     def sleep(self, seconds: float) -> float:
-        """Advance the clock of the simulators without waiting; return 0."""
+        """Advance the simulated clock by ``seconds``, and return 0, since the script does not really have to wait."""
         self._move_on(seconds)
         return 0.0
 
     def time(self) -> float:
-        """Return the time of the simulators."""
+        """Return the simulated time, in seconds since 1970. Each call advances it by :data:`GLANCE_SECONDS`."""
         return self._move_on(GLANCE_SECONDS)
 
     def sender(self, integration: Integration, account: str) -> Sender:
-        """Return the simulator of an account.
+        """Return the function that passes an account's requests to the account's simulator.
 
         Raises:
-            ConfigError: It does not know a failure, or cannot use its state in the file.
-            NotConfigured: The integration has none.
+            ConfigError: The simulator does not know a failure, or cannot use the state that the file has for it.
+            NotConfigured: The integration has no simulator.
         """
         if integration.simulate is None:
             raise NotConfigured(f"{integration.name} has no simulator", hint="run it without --simulate")
@@ -230,7 +236,7 @@ class Simulated:
             return self._senders[key]
 
     def close(self) -> None:
-        """Write the state of the simulators to the file, if there is one, and forget it."""
+        """Write the state of the simulators to the file, if there is one, and discard the simulators."""
         with self._lock:
             try:
                 if self._file and self._simulators:
@@ -243,7 +249,7 @@ class Simulated:
                 self._senders.clear()
 
     def _release(self) -> None:
-        """Release the file for other runs; remove it if it is empty."""
+        """Unlock the state file for other runs. If nothing was written to it, remove the empty file."""
         reserved, self._reserved = self._reserved, None
         if reserved is None:
             return
@@ -286,10 +292,12 @@ class Simulated:
 
 
 def _reserve(file: Path) -> int | None:
-    """Return a descriptor that locks a file for this run alone; None if the system has no file locks.
+    """Open the state file, lock it for this run alone, and return its descriptor.
+
+    The file is created if it is missing. On a system without ``fcntl``, nothing is locked and None is returned.
 
     Raises:
-        ConfigError: Another run uses the file, or it cannot be opened.
+        ConfigError: Another run uses the file, or the file cannot be opened.
     """
     try:
         import fcntl
@@ -315,7 +323,7 @@ def _reserve(file: Path) -> int | None:
 
 
 def _is_at(descriptor: int, file: Path) -> bool:
-    """Return True if an open file is the one that has this name now."""
+    """Return True if the path ``file`` still leads to the open file, which was not replaced or removed meanwhile."""
     try:
         return os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:
@@ -345,7 +353,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, state: Mapping[str, Any]) -> None:
-    """Replace the whole file in one step, readable by its owner only."""
+    """Replace the state file in one step by one that only its owner can read."""
     import tempfile
 
     try:

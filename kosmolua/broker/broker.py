@@ -1,4 +1,4 @@
-"""The broker of a run: it answers all requests of a script."""
+"""The broker of a run, which answers all requests that the script makes to the host."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ MAX_SCRIPTS = 16
 
 
 class Broker:
-    """Answers the requests of one run with JSON text. Any number of threads may use it.
+    """Answers the requests of one run's script with JSON text. Any number of threads may use it.
 
     Args:
         host: The parts that all runs share.
@@ -64,17 +64,18 @@ class Broker:
         read_only: Deny every call that writes or destroys.
         allow: Functions that need no approval in this run.
         deny: Functions that are denied in this run.
-        approve: Asks a person about a call; without it, calls that need approval are refused.
+        approve: Asks a person about a call; if None, calls that need approval are refused.
         watch: Called when a call starts and when it ends.
         origin: The script that makes the calls, for the journal.
         pages: Notes incomplete lists that calls return; None if they need not be reported.
         run: The id of the run; by default a new one.
         earlier: The number of calls that the run has made already, in another process.
-        plan: Notes writes instead of sending them, or allows only those of a plan.
-        decided: Returns what a person decided about a call beforehand: True for yes, or None. If nobody decided and
-            nobody can be asked, the call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
-        catalog: Resolves paths; by default the host's.
-        contents: Keeps the bytes for which the script has handles; by default only those of this run.
+        plan: A planner, which notes writes instead of sending them, or the application of a plan, which allows only
+            the writes of the plan.
+        decided: Returns what a person decided about a call beforehand, or None if nobody decided. If then nobody can
+            be asked, the call raises :class:`kosmolua.errors.Paused`. Without ``decided`` such a call is denied.
+        catalog: Finds the function that a path such as ``render2.list_services`` names; by default the host's catalog.
+        contents: Keeps the binary results for which the script has handles; by default those of this run alone.
     """
 
     def __init__(
@@ -122,11 +123,11 @@ class Broker:
         self._is_closed = False
 
     def describe(self, path: str) -> str:
-        """Describe what is at a path under ``app``.
+        """Return a description, as JSON, of what is at a path under ``app``, such as an integration or a function.
 
         Raises:
             CallError: The path does not exist, or the integration cannot be loaded.
-            LimitExceeded: The run has used up its lookups.
+            LimitExceeded: The run has made more lookups than it is allowed to.
         """
         self._count_lookup()
         try:
@@ -138,16 +139,16 @@ class Broker:
             raise PluginFault.unloadable(parts_of(path)[0], error) from error
 
     def doc(self, verb: str, given: Sequence[Any], fault: Mapping[str, str] | None) -> str:
-        """List, search or read documentation.
+        """List, search or read documentation, and return the result as JSON.
 
         Args:
             verb: ``list``, ``search`` or ``read``.
             given: The arguments that the caller passed.
-            fault: The same as for :meth:`call`.
+            fault: Why the caller's arguments could not be encoded, if so: ``where`` and ``problem``.
 
         Raises:
             CallError: No page has this name, or the arguments do not fit.
-            LimitExceeded: The run has used up its lookups.
+            LimitExceeded: The run has made more lookups than it is allowed to.
         """
         from kosmolua.docs.library import NAMES, answer
 
@@ -163,17 +164,19 @@ class Broker:
     def script(
         self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None, through: tuple[str, ...]
     ) -> str:
-        """Return the JSON from which the child runs another script: ``source``, ``name``, ``params`` and ``through``.
+        """Return what the sandbox needs to run a script that the script calls, as JSON.
+
+        The JSON has the fields ``source``, ``name``, ``params`` and ``through``.
 
         Args:
-            path: ``scripts.NAME``.
+            path: The path of the called script, ``scripts.NAME``.
             given: The arguments that the caller passed.
-            fault: The same as for :meth:`call`.
-            through: The scripts that called each other to get here, the outermost first.
+            fault: Why the caller's arguments could not be encoded, if so: ``where`` and ``problem``.
+            through: The chain of called scripts that the caller is in, the outermost first; empty in the main script.
 
         Raises:
             CallError: There is no such script, the arguments do not fit, or scripts call each other without end.
-            LimitExceeded: The run has used up its lookups.
+            LimitExceeded: The run has made more lookups than it is allowed to.
         """
         self._count_lookup()
         name = path.rpartition(".")[2]
@@ -209,13 +212,13 @@ class Broker:
                 order.
             fault: Why the caller's arguments could not be encoded, if so: ``where`` and ``problem``.
             line: The line of the script that makes the call, if known.
-            through: The scripts that called each other to get here, the outermost first.
-            secrets: For each secret in the arguments, its place and its name.
+            through: The chain of called scripts that the caller is in, the outermost first; empty in the main script.
+            secrets: For each handle of a secret in the arguments, its place and its name.
             contents: For each handle of bytes in the arguments, its place and its name.
 
         Raises:
             CallError: The call was refused, or it failed; the call's record says which.
-            LimitExceeded: The run may make no more calls, or the value is too large.
+            LimitExceeded: The run has made more calls than it is allowed to, or the value is too large.
         """
         call = self._begin(path)
         call.line = line
@@ -239,14 +242,14 @@ class Broker:
                 self._watch(CallEnded(record))
 
     def content(self, name: str) -> str:
-        """Return the base64 of bytes as JSON, with secrets masked.
+        """Return the bytes that a handle stands for, as a JSON string in base64, with secrets masked.
 
         Args:
-            name: The name of their handle.
+            name: The name of the handle.
 
         Raises:
-            CallError: They are no longer kept.
-            LimitExceeded: The base64 is too long for a result, or the run has used up its lookups.
+            CallError: The bytes are no longer kept.
+            LimitExceeded: The base64 is too long for a result, or the run has made too many lookups.
         """
         self._count_lookup()
         text = str(self.contents.text(name))
@@ -255,7 +258,7 @@ class Broker:
         return protocol.encode(self._host.redactor.text(text))
 
     def handed_out(self, answer: str) -> Any:
-        """Return the value of an answer for a Python program: with the secrets and bytes in place of handles."""
+        """Return the value of an answer as a Python program gets it, with secrets and bytes instead of handles."""
         value = self.handles.handed_out(json.loads(answer), answer)
         for place, _, content in answer.contents if isinstance(answer, protocol.Answer) else ():
             holder, key = reach([value], (1, *place))
@@ -263,28 +266,34 @@ class Broker:
         return protocol.Truncated(value) if isinstance(answer, protocol.Answer) and answer.truncated else value
 
     def sleep(self, seconds: float) -> float:
-        """Let time pass for a script that sleeps, and return how many seconds it really has to wait."""
+        """Let ``seconds`` pass for a script that sleeps. Return how long it must really wait: 0 in simulated time."""
         real = self._host.backend.sleep(seconds)
         if real and self._watch:
             self._watch(Waiting(real))
         return real
 
     def time(self, clock: str, own: float) -> float:
-        """Return the time for a script that uses the host's clocks.
+        """Return the time to a script whose clocks are those of the host.
 
         Args:
-            clock: ``wall``, in seconds since 1970, or ``cpu``, the seconds of processor time of the script.
-            own: The time by the clock of the script's own process.
+            clock: ``wall`` for the time in seconds since 1970, or ``cpu`` for the processor time that the script used.
+            own: The time by the same clock in the sandboxed process, which is returned for ``cpu``.
         """
         return self._host.backend.time() if clock == "wall" else own
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Record that the script reads a field of a planned call's result."""
+        """Record in the plan that the script reads a field of a planned call's result.
+
+        Args:
+            number: The number of the planned call.
+            key: The name of the field.
+            line: The line of the script that reads the field.
+        """
         if self._plan:
             self._plan.peek(number, key, line)
 
     def identify(self, integration: Integration, account: str) -> str:
-        """Make one cheap call with an account and return the name that the service knows it by.
+        """Return the name by which the service knows an account, such as a user's name. This takes one cheap call.
 
         Raises:
             CallError: The account cannot be used, or the call failed.
@@ -301,17 +310,17 @@ class Broker:
             raise
 
     def redact(self, result: list[Any]) -> list[Any]:
-        """Return the values that a script returned, with the secrets in use masked."""
+        """Return the values that a script returned, with known secrets masked."""
         knows = self._host.redactor.knows(protocol.encode(result))
         return [self._host.redactor.value(value) for value in result] if knows else result
 
     def redact_output(self, piece: bytes) -> bytes:
-        """Return a piece of a script's output, with the secrets in use masked."""
+        """Return a piece of a script's output, with known secrets masked."""
         text = protocol.to_text(piece)
         return protocol.to_bytes(self._host.redactor.text(text)) if self._host.redactor.knows(text) else piece
 
     def redact_error(self, error: KosmoError) -> None:
-        """Mask the secrets in use in an error, and drop its cause if that shows one."""
+        """Mask known secrets in an error, and remove its cause if the cause shows one."""
         from traceback import format_exception
 
         for name, value in list(vars(error).items()):
@@ -320,10 +329,10 @@ class Broker:
             error.__cause__ = None
 
     def close(self, error: KosmoError | None) -> list[Summary]:
-        """Refuse further calls, abandon those under way, and return a summary of each call in order.
+        """Refuse further calls, stop waiting for calls under way, and return a summary of each call in order.
 
         Args:
-            error: The error that ended the run, or None. The calls that it cut off are added to its message.
+            error: The error that ended the run, or None. Calls that were cut off are named in its message.
         """
         with self._lock:
             self._is_closed = True
@@ -382,7 +391,7 @@ class Broker:
         return self._encode(target, value)
 
     def _resolve(self, call: Call) -> Target:
-        """Return the target of a call's path, and note it in the call."""
+        """Return the function and account that the path of a call names, and store their names in the call."""
         try:
             target = self._catalog.resolve(call.path)
         except KosmoError as error:
@@ -402,7 +411,7 @@ class Broker:
 
     @lazy
     def contents(self) -> Contents:
-        """The binary results of the script."""
+        """The binary results for which the script has handles."""
         from kosmolua.broker.contents import Contents
 
         return self._contents or Contents()
@@ -412,7 +421,7 @@ class Broker:
         return Names(self._accounts)
 
     def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
-        """Return the services' names for ids in the arguments, if the integration can look them up in time."""
+        """Return the names of objects whose ids are in the arguments, by parameter, as far as they can be looked up."""
         naming = target.integration.naming
         if naming and self._host.accounts.permission(target.integration, target.account, "read") == "deny":
             return {}
@@ -431,7 +440,12 @@ class Broker:
         handler: Callable[..., object],
         arguments: Mapping[str, object],
     ) -> object:
-        """Call an integration's function with an open account, within the time limit of a call."""
+        """Call an integration's function with an account's client, and return its value.
+
+        Raises:
+            CallTimeout: The call took longer than the limit for one call.
+            KosmoError: The call failed.
+        """
         ends, memory = monotonic() + self._limits.call_timeout, passage.get()
 
         def until() -> float:
@@ -456,7 +470,7 @@ class Broker:
             raise timeout from error
 
     def _encode(self, target: Target, value: object) -> str:
-        """Return a value as JSON with secrets masked, or raise an error if it is too large."""
+        """Return the value of a call as JSON with secrets masked, or raise an error if the value is too large."""
         places: Sequence[Any] = ()
         truncated = isinstance(value, protocol.Truncated)
         if target.function.returns_secrets:
@@ -491,7 +505,7 @@ class Broker:
                 raise self._limits.exceeded("lookups")
 
     def _begin(self, path: str) -> Call:
-        """Count a call, unless the run is over."""
+        """Return a new call with the next number, or raise Interrupted if the run is over."""
         with self._lock:
             if self._is_closed:
                 raise Interrupted("The run is over")
@@ -501,7 +515,7 @@ class Broker:
             return call
 
     def _end(self, call: Call, error: KosmoError | None) -> Record | None:
-        """Record how a call ended, and return the record; return None if it was recorded before."""
+        """Record how a call ended, and return the record; return None if the end of the call is recorded already."""
         with self._lock:
             place = call.number - self._earlier - 1
             if self._summaries[place]:
@@ -520,7 +534,7 @@ class Broker:
 
 
 def _said_of(cut_off: Sequence[Record]) -> str:
-    """Return the sentence that lists the calls that an error cut off."""
+    """Return a phrase for the message of an error that names the calls which the error cut off."""
     names = [f"{record.path} with {record.account}" for record in cut_off[:MAX_NAMED_CALLS]]
     if len(cut_off) > MAX_NAMED_CALLS:
         names.append(f"{len(cut_off) - MAX_NAMED_CALLS} more")
@@ -530,7 +544,7 @@ def _said_of(cut_off: Sequence[Record]) -> str:
 
 
 def _with_a_way_to_list(error: UnknownPath, path: str) -> UnknownPath:
-    """Return the error of an unknown path, with the call that lists the existing names: a suggestion may be wrong."""
+    """Return the error of an unknown path with a hint that says which call lists the names that exist."""
     if "lua_list_docs" in error.message:
         return error
     root, *names = path.split(".")

@@ -1,8 +1,8 @@
 """Binary results: the host keeps the bytes, and scripts get handles.
 
-A script gets ``{ content_type, bytes }``; the field ``base64`` is fetched when the script reads it. If the script
-passes the table as an argument, the frame has ``***`` for the base64, and lists the table's place in the arguments and
-the name of its handle.
+A handle is a table that stands for the bytes in the script: ``{ content_type, bytes }``. Its field ``base64`` is
+fetched from the host when the script reads it. If the script passes the table as an argument, the frame to the host has
+``***`` for the base64, and lists the place of the base64 in the arguments and the name of the handle.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ KEY = "base64"
 
 
 class Contents:
-    """The binary results of one run, or of one session. Any number of threads may use them.
+    """The binary results of the calls of one run, or of one session. Any number of threads may use them.
 
     Args:
-        recorded: The bytes of a recording, by the names of their handles.
+        recorded: The binary results that a recording contains, in base64, by the names of their handles.
     """
 
     def __init__(self, recorded: Mapping[str, str] | None = None) -> None:
@@ -42,7 +42,11 @@ class Contents:
             self._keep(name, Content(text))
 
     def hide(self, value: Any) -> tuple[Any, list[tuple[Place, str, Content]]]:
-        """Return a result without its bytes, and the table's place, the handle's name and the content of each."""
+        """Keep the bytes that a result contains, and return the result without them.
+
+        The second value that is returned has an entry for each table that contained bytes: the place of the table in
+        the result, the name of the new handle, and the bytes in base64.
+        """
         found = list(_contents_in(value, ()))
         if not found:
             return value, []
@@ -58,7 +62,7 @@ class Contents:
         return hidden[0], places
 
     def text(self, name: str) -> Content:
-        """Return bytes in base64 by the name of their handle.
+        """Return the bytes that the handle of this name stands for, in base64.
 
         Raises:
             NotConfigured: The bytes are no longer kept.
@@ -68,20 +72,20 @@ class Contents:
         if content is None:
             raise NotConfigured(
                 f"These bytes are no longer kept: a run keeps the newest {MAX_KEPT // MIB} MiB in base64",
-                hint="make the call that returns them again, and use them before others",
+                hint="make the call that returns them again, and use them before you fetch more",
             )
         return content
 
     def fill(self, path: str, given: Sequence[Any], places: Sequence[Any]) -> Sequence[Any]:
-        """Return a copy of the arguments with the bytes in their places.
+        """Return a copy of the arguments in which the bytes replace the masks that stand for them.
 
         Args:
             path: The function, for messages.
             given: The arguments that the caller passed.
-            places: For each handle, the place of its base64 and its name.
+            places: For each handle in the arguments, the place of its base64 and its name.
 
         Raises:
-            BadArguments: A place is not in the arguments, or there are too many bytes or handles.
+            BadArguments: A place does not exist in the arguments, or there are too many bytes or handles.
             NotConfigured: Some bytes are no longer kept.
         """
         filled, size = [plain(value) for value in given], 0

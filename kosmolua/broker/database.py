@@ -91,7 +91,7 @@ KEYS = sql.Table(
 
 
 class Now(FunctionElement[float]):
-    """The time by the database's clock, in seconds since 1970. It is used because the hosts' clocks may differ."""
+    """An SQL expression for the time by the database's clock, in seconds since 1970: hosts' clocks can differ."""
 
     type = sql.Double()
     inherit_cache = True
@@ -108,13 +108,13 @@ def _now_in_sqlite(element: Now, compiler: Any, **_: Any) -> str:
 
 
 class Database:
-    """The stores of all tenants in one database. Its tables are created on first use.
+    """A database that keeps the stores of all tenants. Its tables are created on first use.
 
     Args:
         address: The address, such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
 
     Raises:
-        ConfigError: It is not the address of a database that can be used here.
+        ConfigError: The address is not valid, or a package that this kind of database needs is missing.
     """
 
     def __init__(self, address: str) -> None:
@@ -124,7 +124,7 @@ class Database:
                 url = url.set(drivername="postgresql+psycopg")
             dialect = url.get_backend_name()
             if dialect not in _SETTINGS:
-                raise ConfigError(f"{dialect} cannot keep recordings", hint="use PostgreSQL or SQLite")
+                raise ConfigError(f"Databases of {dialect} cannot keep recordings", hint="use PostgreSQL or SQLite")
             self._engine = sql.create_engine(url, pool_pre_ping=True, connect_args=_SETTINGS[dialect])
         except ImportError as error:
             hint = "pip install 'kosmolua[postgres]'"
@@ -201,7 +201,7 @@ def _write_ahead(connection: Any, _: object) -> None:
 
 
 class _Leases:
-    """Renews the leases of this process, in a thread that runs while there are any.
+    """Renews the leases that this process holds, in a thread that runs as long as there are leases.
 
     Args:
         database: The database.
@@ -214,7 +214,7 @@ class _Leases:
         self._ends: Event | None = None
 
     def add(self, holder: str) -> None:
-        """Start to renew a lease."""
+        """Start to renew the lease that is held under this random name."""
         with self._lock:
             self._held.add(holder)
             if self._ends is None:
@@ -222,7 +222,7 @@ class _Leases:
                 start_thread(partial(self._renew, self._ends), "leases")
 
     def drop(self, holder: str) -> None:
-        """Stop renewing a lease."""
+        """Stop renewing the lease that is held under this name."""
         with self._lock:
             self._held.discard(holder)
             if not self._held and self._ends:
@@ -243,5 +243,5 @@ class _Leases:
 
 
 def is_held() -> ColumnElement[bool]:
-    """Return the SQL condition that a run is writing the recording now."""
+    """Return the SQL condition that is true for recordings which a run is writing now."""
     return sql.func.coalesce(RECORDINGS.c.held_until, 0.0) > Now()

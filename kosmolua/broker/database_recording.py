@@ -1,4 +1,4 @@
-"""Recordings in a database: a row for each, and a row for each line.
+"""Recordings in a database: a row for each recording, and a row for each of its lines.
 
 Lines are appended by statements that fail without the recording's lease, so that a host that lost its lease can write
 nothing more.
@@ -29,10 +29,12 @@ MAX_ROWS = 32
 """How many lines are read at once in the search for secrets."""
 MAX_PENDING, MAX_DELAY = 64, 0.5
 """The most lines that are held back if they can be obtained again, and for how many seconds while others follow."""
+TAKEN_OVER = "another run has taken it over", "wait until that run ends"
+"""What happened to the recording of a run that lost its lease, and what to do."""
 
 
 class _Line(NamedTuple):
-    """A line that is not in the database yet: its number, its text, and when it was appended."""
+    """A line that is not in the database yet: its number, its text, its event, and when it was appended."""
 
     number: int
     line: bytes
@@ -41,11 +43,11 @@ class _Line(NamedTuple):
 
 
 class Row:
-    """A recording in a database: a row, and a row for each line.
+    """A recording in a database, as a :class:`kosmolua.broker.sheets.Place`. It need not exist.
 
     Args:
         database: The database.
-        tenant: The tenant that it belongs to.
+        tenant: The tenant that the recording belongs to.
         run: The id of the run.
     """
 
@@ -55,8 +57,8 @@ class Row:
         self._key = {"tenant": tenant, "run": run}
 
     def read(self) -> bytes:
-        """Return all lines."""
-        query = sql.select(LINES.c.line).where(*_are(LINES, self._key)).order_by(LINES.c.number)
+        """Return all lines of the recording."""
+        query = sql.select(LINES.c.line).where(*_rows_with(LINES, self._key)).order_by(LINES.c.number)
         lines = self._database.do(lambda at: at.execute(query).scalars().all())
         if not lines:
             raise missing(self.name)
@@ -74,35 +76,45 @@ class Row:
         return RowSheet(self._database, self._key, holder, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> RowSheet:
-        """Return the object that appends lines to the recording, which was read before. Lines are always complete."""
+        """Return the object that appends lines to the existing recording, which was read before.
+
+        Args:
+            size: Not used.
+            count: How many lines the recording had when it was read.
+            is_cut: Not used: a database has no incomplete lines.
+
+        Raises:
+            ConfigError: Another run writes the recording, or it has changed since it was read.
+        """
         holder = os.urandom(16).hex()
-        take = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key), ~is_held())
+        take = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key), ~is_held())
         take = take.values(holder=holder, held_until=Now() + LEASE)
         if not self._database.do(lambda at: at.execute(take)).rowcount:
             raise in_use(self.name)
         sheet = RowSheet(self._database, self._key, holder, count)
-        query = sql.select(sql.func.count()).where(*_are(LINES, self._key))
+        query = sql.select(sql.func.count()).where(*_rows_with(LINES, self._key))
         if self._database.do(lambda at: at.execute(query).scalar_one()) != count:
             sheet.close()
             raise ConfigError(f"The recording {self.name} has changed since it was read", hint="try again")
         return sheet
 
     def is_in_use(self) -> bool:
-        """Return True if a run is writing it now."""
-        query = sql.select(RECORDINGS.c.run).where(*_are(RECORDINGS, self._key), is_held())
+        """Return True if a run is writing the recording now."""
+        query = sql.select(RECORDINGS.c.run).where(*_rows_with(RECORDINGS, self._key), is_held())
         return self._database.do(lambda at: at.execute(query).first()) is not None
 
 
 class RowSheet:
     """Writes the lines of a recording in a database, for the run that holds its lease.
 
-    Lines that can be obtained again, such as the answers of reads, are written together with the next line that cannot,
-    or once there are many. A crash therefore loses no write, and nothing that precedes a write.
+    Lines that can be obtained again, such as answers to reads, are collected. They are written when many have been
+    collected, or together with the next line that cannot be obtained again. A crash therefore loses no write, and
+    nothing that precedes a write.
 
     Args:
         database: The database.
-        key: The tenant and the run.
-        holder: The name of this run in the recording's row.
+        key: The name of the tenant and the id of the run, by the names of their columns.
+        holder: The random name under which this run holds the lease.
         count: How many lines the recording has.
     """
 
@@ -118,17 +130,25 @@ class RowSheet:
         database.leases.add(holder)
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line. If the database cannot be reached, wait for it, so that nothing is lost."""
+        """Append a line. If the database cannot be reached, wait for it up to :data:`PATIENCE` seconds.
+
+        Args:
+            line: The line, with its line feed.
+            event: The event in the line.
+
+        Raises:
+            KosmoError: The line cannot be written.
+        """
         with self._lock:
             self._count += 1
             self._pending.append(_Line(self._count, line, event, time.monotonic()))
             first = self._pending[0]
             is_due = len(self._pending) >= MAX_PENDING or time.monotonic() - first.time > MAX_DELAY
-        if is_due or _matters(event):
+        if is_due or _is_urgent(event):
             self.sync()
 
     def sync(self) -> None:
-        """Write all lines to the database."""
+        """Write all collected lines to the database."""
         with self._writing:
             with self._lock:
                 lines = list(self._pending)
@@ -142,7 +162,7 @@ class RowSheet:
         changes: dict[str, object] = {}
         for each in lines:
             changes |= _changes_of(each.event)
-        held = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
+        held = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
         held = held.values(**changes, written=Now(), held_until=Now() + LEASE)
 
         def append(at: sql.Connection) -> bool:
@@ -153,18 +173,18 @@ class RowSheet:
 
         try:
             if not self._database.do(append, PATIENCE):
-                raise self._unwritable("another run has taken it over")
+                raise self._unwritable(*TAKEN_OVER)
         except IntegrityError:
             if self._line(lines[-1].number) != lines[-1].line:  # else it was appended already
-                raise self._unwritable("another run has taken it over") from None
+                raise self._unwritable(*TAKEN_OVER) from None
         except ConfigError as error:
             raise self._unwritable(error.what) from None
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines."""
+        """Yield all lines of the recording, the collected ones included."""
         self.sync()
         last = 0
-        mine = sql.select(LINES.c.number, LINES.c.line).where(*_are(LINES, self._key)).order_by(LINES.c.number)
+        mine = sql.select(LINES.c.number, LINES.c.line).where(*_rows_with(LINES, self._key)).order_by(LINES.c.number)
         while rows := self._some_after(mine, last):
             yield from (row.line for row in rows)
             last = rows[-1].number
@@ -174,14 +194,14 @@ class RowSheet:
         return self._database.do(lambda at: at.execute(some).all(), PATIENCE)
 
     def replace(self, lines: Sequence[bytes]) -> None:
-        """Replace all lines, and the values in the row that come from them."""
+        """Replace all lines, and update the columns of the recording's row that repeat values of lines."""
         events = [json.loads(line) for line in (lines[0], lines[-1])]
-        row = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key)).values(written=Now())
+        row = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key)).values(written=Now())
         for event in events:
             row = row.values(**_changes_of(event))
 
         def replace(at: sql.Connection) -> None:
-            at.execute(sql.delete(LINES).where(*_are(LINES, self._key)))
+            at.execute(sql.delete(LINES).where(*_rows_with(LINES, self._key)))
             at.execute(
                 sql.insert(LINES),
                 [{**self._key, "number": number, "line": line} for number, line in enumerate(lines, start=1)],
@@ -195,27 +215,30 @@ class RowSheet:
         with suppress(KosmoError):
             self.sync()
         self._database.leases.drop(self._holder)
-        mine = (*_are(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
+        mine = (*_rows_with(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
         with suppress(ConfigError):
             free = sql.update(RECORDINGS).where(*mine).values(holder=None, held_until=None)
             self._database.do(lambda at: at.execute(free))
 
     def _line(self, number: int) -> bytes | None:
-        query = sql.select(LINES.c.line).where(*_are(LINES, self._key), LINES.c.number == number)
+        query = sql.select(LINES.c.line).where(*_rows_with(LINES, self._key), LINES.c.number == number)
         return self._database.do(lambda at: at.execute(query).scalar(), PATIENCE)
 
-    def _unwritable(self, why: str) -> KosmoError:
-        hint = "resume the run once the database works again"
+    def _unwritable(self, why: str, hint: str = "resume the run once the database works again") -> KosmoError:
         return KosmoError(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint)
 
 
-def _are(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:
-    """Return the SQL conditions for the rows of a tenant's run."""
+def _rows_with(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    """Return the SQL conditions for the rows of a table whose columns have the values in ``key``."""
     return [table.c[name] == value for name, value in key.items()]
 
 
-def _matters(event: Mapping[str, Any]) -> bool:
-    """Return True unless an event can be obtained again, or :meth:`RowSheet.sync` waits for it."""
+def _is_urgent(event: Mapping[str, Any]) -> bool:
+    """Return True if the line of an event must be written at once.
+
+    A line can wait if its event can be obtained again, such as the answer to a read, or if :meth:`RowSheet.sync` is
+    called before the event matters, as before a write is sent.
+    """
     if event["event"] == "answer":
         return bool(event.get("call") and event["call"].get("effect") not in ("read", None))
     return event["event"] not in ("given", "intent")

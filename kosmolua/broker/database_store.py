@@ -44,13 +44,13 @@ PRUNED = "pruned"
 
 
 class DatabaseStores:
-    """The stores of all tenants in one database. Its tables are created on first use.
+    """The stores of all tenants in one database, whose tables are created on first use.
 
     Args:
         address: The address, such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
 
     Raises:
-        ConfigError: It is not the address of a database that can be used here.
+        ConfigError: The address is not valid, or a package that this kind of database needs is missing.
     """
 
     def __init__(self, address: str) -> None:
@@ -61,7 +61,7 @@ class DatabaseStores:
         return DatabaseStore(self._database, checked_tenant(tenant))
 
     def key(self) -> bytes:
-        """Return the key, which is kept in a row of its own."""
+        """Return the secret key that all servers with this database share. It is created on first use."""
         query = sql.select(KEYS.c.key).where(KEYS.c.name == KEY)
         found = self._database.do(lambda at: at.execute(query).scalar(), KEY_PATIENCE)
         if found is None:
@@ -81,7 +81,7 @@ class DatabaseStore:
 
     Args:
         database: The database.
-        tenant: The tenant.
+        tenant: The name of the tenant.
     """
 
     def __init__(self, database: Database, tenant: str) -> None:
@@ -90,7 +90,7 @@ class DatabaseStore:
         self._tidied: float | None = None
 
     def place(self, run: str) -> Row:
-        """Return the place of a run's recording, which need not exist."""
+        """Return the place where a run's recording is kept. The recording need not exist."""
         if not RUN_ID.fullmatch(run):
             raise missing(run)
         return Row(self._database, self._tenant, run)
@@ -102,7 +102,7 @@ class DatabaseStore:
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
-        """Return recorded runs, the latest first."""
+        """Return the recorded runs that fit all arguments, the latest first, as :meth:`Store.runs` describes."""
         of = RECORDINGS.c
         found = sql.case((sql.and_(of.status == "running", ~is_held()), "interrupted"), else_=of.status)
         names = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause)
@@ -114,7 +114,10 @@ class DatabaseStore:
         return [_summary(row._asdict()) for row in self._database.do(lambda at: at.execute(query).all())]
 
     def prune(self, keep: float) -> int:
-        """Remove old recordings. Each is locked by a lease, as for writing, before it is removed."""
+        """Remove the recordings that were last written more than ``keep`` seconds ago, and return how many.
+
+        Each is locked by a lease before it is removed, so that no run writes it meanwhile.
+        """
         of = RECORDINGS.c
         waits = sql.and_(of.pause.is_not(None), of.written > Now() - APPROVAL_DAYS * DAY)
         old = sql.and_(of.tenant == self._tenant, of.written < Now() - keep, ~is_held(), ~waits)
@@ -129,7 +132,7 @@ class DatabaseStore:
         return self._database.do(remove)
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings and questions, at most once a day in this process."""
+        """Remove recordings like :meth:`prune`, and old questions, at most once a day in this process."""
         if self._tidied is None or time.monotonic() - self._tidied > DAY:
             self._tidied = time.monotonic()
             with suppress(ConfigError):  # it is tried again the next day
@@ -149,7 +152,7 @@ class DatabaseStore:
         return sorted([*calls, *self._asked()], key=lambda each: (each.since, each.id))
 
     def ask(self, question: Waiting) -> None:
-        """Store a question of a run that is still running."""
+        """Store a question about a call, asked by a run that is still running."""
         given: dict[str, object] = {
             "id": question.id,
             "run": question.run,
@@ -161,7 +164,7 @@ class DatabaseStore:
             self._database.do(lambda at: at.execute(sql.insert(QUESTIONS).values(given)), ASK_PATIENCE)
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer a question. Only the first answer counts."""
+        """Answer the question with the id ``question``, and return True; return False if it no longer waits."""
         of = QUESTIONS.c
         given = {"is_approved": decision.is_approved, "decided_by": decision.by, "decided": decision.time}
         waits = (of.tenant == self._tenant, of.id == question, of.is_approved.is_(None), of.until > time.time())
@@ -169,7 +172,7 @@ class DatabaseStore:
         return self._database.do(lambda at: at.execute(update)).rowcount == 1
 
     def decision(self, question: str) -> Decision | None:
-        """Return the answer to a question."""
+        """Return the answer to the question with the id ``question``, or None if there is none yet."""
         of = QUESTIONS.c
         query = sql.select(of.is_approved, of.decided_by, of.decided)
         query = query.where(of.tenant == self._tenant, of.id == question, of.is_approved.is_not(None))
@@ -177,21 +180,21 @@ class DatabaseStore:
         return Decision(*row) if row else None
 
     def withdraw(self, question: str) -> None:
-        """Remove a question and its answer."""
+        """Remove the question with the id ``question``, and its answer."""
         of = QUESTIONS.c
         gone = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.id == question)
         with suppress(ConfigError):  # nobody is asked about it after its time is over
             self._database.do(lambda at: at.execute(gone))
 
     def grants(self) -> list[Grant]:
-        """Return all grants."""
+        """Return all grants, the oldest first."""
         of = GRANTS.c
         query = sql.select(of.path, of.account, of.since).where(of.tenant == self._tenant)
         rows = self._database.do(lambda at: at.execute(query.order_by(of.since, of.path, of.account)).all())
         return [Grant(*row) for row in rows]
 
     def grant(self, given: Grant) -> None:
-        """Keep a grant in a row of its own."""
+        """Store a grant. It replaces an earlier grant for the same function and account."""
         new = sql.insert(GRANTS).values(**asdict(given), tenant=self._tenant)
 
         def keep(at: sql.Connection) -> None:
@@ -202,7 +205,7 @@ class DatabaseStore:
             self._database.do(keep)
 
     def revoke(self, path: str, account: str) -> None:
-        """Remove the row of a grant."""
+        """Remove the grant for the function ``path`` with an account, if there is one."""
         self._database.do(lambda at: at.execute(self._without(path, account)))
 
     def _without(self, path: str, account: str) -> sql.Delete:

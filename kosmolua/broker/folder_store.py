@@ -53,7 +53,11 @@ class Folders:
         return Folder(os.path.join(self._path, checked_tenant(tenant)))
 
     def key(self) -> bytes:
-        """Return the key, which is kept in a file that only its owner can read."""
+        """Return the secret key that all servers with this folder share. It is created on first use.
+
+        Raises:
+            ConfigError: The file of the key cannot be read or created, or does not contain a key.
+        """
         path = os.path.join(self._path, KEY)
         _make(self._path)
         with suppress(FileExistsError), _to_create(path) as file:
@@ -62,7 +66,7 @@ class Folders:
             if len(key := _bytes_of(path)) == KEY_SIZE:
                 return key
             time.sleep(KEY_PAUSE)
-        raise ConfigError(f"{path} is not a key", hint="remove it; another key is then created")
+        raise ConfigError(f"{path} is not a key", hint="remove the file; a new key is then created")
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -82,7 +86,7 @@ class Folder:
         self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
 
     def place(self, run: str) -> File:
-        """Return the file of a run's recording, and create the folder if it is missing."""
+        """Return the file of a run's recording, which need not exist. Create the store's folder if it is missing."""
         _make(self.path)
         return self._file(run)
 
@@ -96,13 +100,13 @@ class Folder:
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
-        """Return recorded runs, the latest first."""
+        """Return the recorded runs that fit all arguments, the latest first, as :meth:`Store.runs` describes."""
         found = sorted(map(self._summary, self._names(beginning)), key=lambda each: (each.time, each.run), reverse=True)
         fitting = [each for each in found if status in (None, each.status) and (before is None or each.time < before)]
         return fitting[:limit]
 
     def prune(self, keep: float) -> int:
-        """Remove old recordings."""
+        """Remove the recordings that were last written more than ``keep`` seconds ago, and return how many."""
         removed = 0
         for run in self._names():
             path = self._file(run).name
@@ -112,7 +116,10 @@ class Folder:
         return removed
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings at most once a day. The time of an empty file tells when it was last done."""
+        """Remove recordings like :meth:`prune`, and old questions, at most once a day.
+
+        The modification time of an empty file in the folder tells when this was done last.
+        """
         marker = os.path.join(self.path, ".tidied")
         with suppress(OSError):
             if 0 <= time.time() - os.stat(marker).st_mtime < DAY:
@@ -135,7 +142,7 @@ class Folder:
         return sorted([*paused, *self._asked()], key=lambda each: (each.since, each.id))
 
     def ask(self, question: Waiting) -> None:
-        """Store a question in a file of its own."""
+        """Store a question about a call, asked by a run that is still running, in a file of its own."""
         _make(self._questions)
         path = self._question(question.id)
         with open(f"{path}.new", "w", encoding="utf-8") as file:
@@ -143,7 +150,7 @@ class Folder:
         os.replace(f"{path}.new", path)
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer a question. Only the first answer counts."""
+        """Answer the question with the id ``question``, and return True; return False if it no longer waits."""
         if not any(each.id == question for each in self._asked()):
             return False
         try:
@@ -154,7 +161,7 @@ class Folder:
         return True
 
     def decision(self, question: str) -> Decision | None:
-        """Return the answer to a question."""
+        """Return the answer to the question with the id ``question``, or None if there is none yet."""
         try:
             with open(self._question(question, ".answer"), encoding="utf-8") as file:
                 return Decision(**json.load(file))
@@ -162,13 +169,13 @@ class Folder:
             return None
 
     def withdraw(self, question: str) -> None:
-        """Remove a question and its answer."""
+        """Remove the question with the id ``question``, and its answer."""
         for suffix in ("", ".answer"):
             with suppress(FileNotFoundError):
                 os.remove(self._question(question, suffix))
 
     def grants(self) -> list[Grant]:
-        """Return all grants."""
+        """Return all grants, the oldest first."""
         try:
             names = [name for name in os.listdir(self._grants) if "." not in name]
         except FileNotFoundError:
@@ -179,7 +186,7 @@ class Folder:
         return sorted(found, key=lambda each: (each.since, each.path, each.account))
 
     def grant(self, given: Grant) -> None:
-        """Keep a grant in a file of its own."""
+        """Store a grant in a file of its own. It replaces an earlier grant for the same function and account."""
         try:
             _make(self._grants)
             replace_file(self._grant(given.path, given.account), json.dumps(asdict(given)).encode())
@@ -187,7 +194,7 @@ class Folder:
             raise ConfigError(f"The grants in {self._grants} cannot be written: {error.strerror}") from None
 
     def revoke(self, path: str, account: str) -> None:
-        """Remove the file of a grant."""
+        """Remove the grant for the function ``path`` with an account, if there is one."""
         try:
             with suppress(FileNotFoundError):
                 os.remove(self._grant(path, account))
@@ -198,7 +205,7 @@ class Folder:
         return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())
 
     def _granted(self, name: str) -> Grant | None:
-        """Return the grant in a file, or None if it was revoked meanwhile."""
+        """Return the grant in the file of this name, or None if the grant was revoked meanwhile."""
         path = os.path.join(self._grants, name)
         try:
             with open(path, encoding="utf-8") as file:
@@ -219,7 +226,7 @@ class Folder:
         return os.path.join(self._questions, name + suffix)
 
     def _names(self, beginning: str = "") -> list[str]:
-        """Return the ids of the recorded runs."""
+        """Return the ids of the recorded runs, of all or of those whose ids begin with ``beginning``."""
         try:
             files = os.listdir(self.path)
         except OSError:
@@ -261,7 +268,7 @@ class Folder:
         )
 
     def _ends(self, run: str) -> tuple[Event, Event]:
-        """Return the first and the last event of a recording, each empty if it cannot be read."""
+        """Return the first and the last event of a run's recording, each empty if it cannot be read."""
         path = self._file(run).name
         try:
             found = os.stat(path)
@@ -283,7 +290,7 @@ def _event(line: bytes) -> Event:
 
 
 def _last_line(file: Any, size: int) -> bytes:
-    """Return the last complete line of a file, reading from its end."""
+    """Return the last complete line of a file of ``size`` bytes, reading only as much of its end as needed."""
     tail, start = b"", size
     while start and b"\n" not in tail[: tail.rfind(b"\n")]:
         start = max(0, start - max(BLOCK, len(tail)))

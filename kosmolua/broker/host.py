@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Host:
-    """The parts that answer a script's requests: catalog, accounts, journal and others. Each is built on first use.
+    """The parts that answer scripts' requests: catalog, accounts, journal and others. Each is built on first use.
 
     The parameters are those of :class:`kosmolua.runtime.Runtime`.
     """
@@ -122,7 +122,7 @@ class Host:
 
     @lazy
     def servers(self) -> Servers:
-        """The MCP servers of the accounts file."""
+        """The MCP servers that the accounts file names, and those that were passed to the runtime."""
         from kosmolua.broker.records import current_confirm
         from kosmolua.catalog.mcp_servers.servers import Servers
 
@@ -130,7 +130,7 @@ class Host:
             self.accounts,
             self._environ,
             offline=self._simulate,
-            trace=self._told if self._trace else None,
+            trace=self._trace_line if self._trace else None,
             changed=lambda: vars(self).pop("docs", None),
             confirm=current_confirm,
         )
@@ -157,7 +157,7 @@ class Host:
 
     @lazy
     def catalog(self) -> Catalog:
-        """Resolves paths under ``app``."""
+        """The catalog, which finds the integration, account and function that a path under ``app`` names."""
         from kosmolua.catalog.catalog import Catalog
 
         return Catalog([self.plugins, self.servers, self.scripts], self.accounts)
@@ -169,9 +169,9 @@ class Host:
 
         Args:
             account: The default account of the run.
-            secrets: The names of the secrets that the run may use; by default all.
-            is_complete: Whether the run has no secrets but these. If False and there is no accounts file, secrets are
-                not checked.
+            secrets: The names of the secrets that the run can use; by default all that the host knows.
+            is_complete: False if the run may get further secrets, which are not known yet. If there is no accounts
+                file either, the checker does not look at the names of secrets.
         """
         from kosmolua.lua.check import Checker
         from kosmolua.lua.values import Secrets
@@ -190,14 +190,14 @@ class Host:
 
     @lazy
     def docs(self) -> Library:
-        """The documentation."""
+        """The documentation that scripts can list, search and read."""
         from kosmolua.docs import Library
 
         return Library(self.catalog)
 
     @lazy
     def redactor(self) -> Redactor:
-        """The redactor that knows the secrets in use."""
+        """The redactor, which masks all secrets that have been obtained."""
         from kosmolua.secret import Redactor
 
         return Redactor()
@@ -217,7 +217,7 @@ class Host:
 
     @lazy
     def backend(self) -> Backend:
-        """The backend that answers requests: the services, their simulators, or one that was passed instead."""
+        """What answers requests: the services, their simulators, or the backend that was passed to the runtime."""
         if self._given_backend:
             return self._given_backend
         if self._simulate:
@@ -235,12 +235,12 @@ class Host:
 
     @property
     def recordings_folder(self) -> str:
-        """The folder of recordings for which no file is named; it need not exist."""
+        """The folder for recordings for which the user named no file. The folder need not exist."""
         return os.path.join(self._tenancy.folder, "recordings") if self._tenancy else recordings_folder()
 
     @lazy
     def store(self) -> Store:
-        """The store of recordings for which no file is named."""
+        """The store for recordings for which the user named no file."""
         from kosmolua.broker.folder_store import Folder
 
         return self._given_store or Folder(self.recordings_folder)
@@ -250,7 +250,11 @@ class Host:
         self.store.tidy(self.accounts.recordings.keep)
 
     def patterns(self, option: str, given: str | Sequence[str]) -> list[Patterns]:
-        """Return the patterns given with ``--allow`` or ``--deny``; an empty list if there are none.
+        """Return the patterns of functions that an option was given; an empty list if it was given none.
+
+        Args:
+            option: The name of the option, such as ``--allow``, for messages.
+            given: One pattern or several.
 
         Raises:
             ConfigError: A pattern fits no function.
@@ -262,7 +266,7 @@ class Host:
         return [Patterns(option, [given] if isinstance(given, str) else given, self.catalog)]
 
     def places(self) -> dict[str, object]:
-        """Return where accounts, integrations and answers come from, for the header of a recording."""
+        """Return the files that accounts, integrations and simulators come from, for the header of a recording."""
         named = self._accounts_source if isinstance(self._accounts_source, str) else None
         plugins = self._given_plugins if isinstance(self._given_plugins, (list, tuple)) else [self._given_plugins]
         return {
@@ -274,7 +278,7 @@ class Host:
         }
 
     def limits(self, base: Limits) -> Limits:
-        """Return the limits, changed as the accounts file says."""
+        """Return ``base`` with those limits replaced that the accounts file sets."""
         return base if self._accounts_source is None else self.accounts.limits(base)
 
     def close(self) -> None:
@@ -285,19 +289,22 @@ class Host:
                 part.close()
 
     def start_anew(self) -> None:
-        """After a fork, drop the parent's connections and locks."""
+        """Drop the connections and locks that this process got from its parent, after a fork."""
         if servers := vars(self).get("servers"):
             servers.start_anew()
         live = () if self._given_backend or self._simulate else ("backend",)
         forget(self, *live)
 
-    def _told(self, server: str, line: str) -> None:
-        """Trace a line that a server printed or logged."""
+    def _trace_line(self, server: str, line: str) -> None:
+        """Pass a line that an MCP server printed or logged to the runtime's ``trace``, with secrets masked."""
         if self._trace:
             self._trace(f"{server}: {self.redactor.text(line)}")
 
     def _check_sections(self) -> None:
-        """Warn of each section of an integration that is not installed. Only a call to it is an error."""
+        """Warn about each section of the accounts file whose integration is not installed.
+
+        This is not an error: a script may not call that integration at all.
+        """
         plugins = self.plugins  # raises an error if a given file is missing, even without sections
         for name in self.accounts.sections():
             try:
@@ -309,7 +316,7 @@ class Host:
 def _source_of(
     accounts: str | os.PathLike[str] | Mapping[str, Any] | None, environ: Mapping[str, str]
 ) -> tuple[str | Mapping[str, Any] | None, str]:
-    """Return the source of the accounts, or None, and the name of the source in messages."""
+    """Return the path or the content of the accounts file, or None if there is none, and its name in messages."""
     if isinstance(accounts, Mapping):
         return accounts, "the accounts given"
     path, exists = accounts_file(accounts, environ)

@@ -1,4 +1,7 @@
-"""The journal: a file with a line for each call, including refused calls. ``records`` has what a line says."""
+"""The journal: a file with a line for each call, including refused calls.
+
+:meth:`kosmolua.broker.records.Record.line` returns such a line.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ MAX_PENDING = 256
 
 
 class Entry(Protocol):
-    """Something that a journal can keep, such as a :class:`kosmolua.broker.records.Record`."""
+    """Something that can be written to a journal, such as a :class:`kosmolua.broker.records.Record`."""
 
     def line(self, redactor: Redactor) -> bytes:
         """Return the entry as a line, with known secrets masked."""
@@ -32,14 +35,14 @@ class Entry(Protocol):
 class Journal:
     """Appends records to a file. Each record is one write, so that a crash leaves only complete lines.
 
-    It follows the path: if the file was renamed or removed, the next line goes to a new file. Lines that cannot be
-    written are kept, at most :data:`MAX_PENDING`, and written as soon as that works again.
+    If the file was renamed or removed, the next line goes to a new file at the same path. Lines that cannot be written
+    are kept in memory, at most :data:`MAX_PENDING` of them, and written as soon as the file can be written again.
 
     Args:
-        path: The file, created if missing and readable by its owner only; None keeps no file.
+        path: The file, created if missing and readable by its owner only; None for a journal that keeps nothing.
         redactor: Masks secrets.
         warn: Called with a sentence when the file can no longer be written, and when it can be again.
-        required: True if no writing call may be sent while the file cannot be written.
+        required: True if calls that write must be refused while the file cannot be written.
         max_size: The size in bytes at which the file is renamed and a new one begins; None for no limit.
 
     Raises:
@@ -76,7 +79,7 @@ class Journal:
                 raise ConfigError(f"The journal {os.fspath(path)} cannot be opened: {error.strerror}") from None
 
     def write(self, record: Entry) -> None:
-        """Append a record. If that fails, warn, keep the record for later, and return normally."""
+        """Append a record. If it cannot be written, warn, keep the record for later, and return normally."""
         if self._closed:
             return
         line = record.line(self._redactor)
@@ -90,7 +93,7 @@ class Journal:
             self._warn(sentence)
 
     def require(self) -> None:
-        """Raise an error if a record could not be written. Called before a writing call is sent.
+        """Raise an error if the journal is required and cannot be written. Called before a call that writes is sent.
 
         Raises:
             Denied: The journal is required and cannot be written now.
@@ -109,7 +112,10 @@ class Journal:
             )
 
     def reopen(self) -> None:
-        """Open the file at its path again, for instance after a rotation that reused the inode. Never raises."""
+        """Close the file and open the one at its path, for instance after the journal was rotated.
+
+        If that fails, the journal warns, and tries again when it writes the next record.
+        """
         with self._lock:
             self._release()
             sentence = self._flush()
@@ -123,7 +129,10 @@ class Journal:
             self._release()
 
     def _flush(self) -> str | None:
-        """Write the pending lines. Return a warning if writing began to fail or works again."""
+        """Write the lines that are kept in memory.
+
+        Return a sentence for a warning if writing fails since now, or works again since now; else None.
+        """
         if self._closed:
             return None
         try:
@@ -155,7 +164,10 @@ class Journal:
         self._file = _open(self._path)
 
     def _rotate_if_full(self, more: int) -> None:
-        """Rename a full file, and begin a new one. If several processes try this at once, one of them does it."""
+        """Rename the file and begin a new one if ``more`` further bytes would make it too large.
+
+        If several processes share the file, only one of them renames it.
+        """
         assert self._file is not None
         if self._max_size is None or os.fstat(self._file.fileno()).st_size + more <= self._max_size:
             return
@@ -178,10 +190,10 @@ class Journal:
 
 
 def default_journal(path: str, redactor: Redactor, warn: Callable[[str], None], *, required: bool) -> Journal:
-    """Return the journal in the state folder, or one that writes nothing if the folder cannot be written.
+    """Return the journal at its default path. If it cannot be opened, warn, and return one that keeps nothing.
 
     Raises:
-        ConfigError: The journal cannot be written, and it is required.
+        ConfigError: The journal cannot be opened, and it is required.
     """
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -211,7 +223,7 @@ def _locked(file: FileIO) -> Iterator[None]:
 
 
 def _shift(path: str) -> None:
-    """Rename a journal to ``PATH.1``, an existing ``PATH.1`` to ``PATH.2``, and so on."""
+    """Rename a journal to ``PATH.1``, an existing ``PATH.1`` to ``PATH.2``, and so on, replacing the oldest."""
     with suppress(PermissionError):  # Windows, while the file is open
         for number in range(MAX_KEPT - 1, 0, -1):
             with suppress(FileNotFoundError):
@@ -221,7 +233,7 @@ def _shift(path: str) -> None:
 
 
 def _open(path: str | os.PathLike[str]) -> FileIO:
-    """Open a file for appending, readable by its owner only, and end an incomplete line left by a full disk."""
+    """Open a journal for appending; only its owner can read it. End an incomplete line that a full disk left."""
     file = FileIO(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))
     try:
         if _ends_in_half_a_line(path):

@@ -1,4 +1,4 @@
-"""The accounts that a run has opened: how many calls use each at once, names for ids, errors of integrations' code."""
+"""The accounts that a run has opened. Calls use their clients, and lookups get the names of objects with them."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ MAX_TEXT = 300
 
 
 class OpenAccounts:
-    """Opens each account once, and sends requests with it.
+    """Opens each account of a run once, and lends its client to calls.
 
     Args:
-        host: Has the accounts and the backend.
-        until: Returns the deadline of requests that belong to no call.
+        host: Has the accounts, and the backend that sends their requests.
+        until: Returns the deadline of requests that belong to no call, such as those of an integration's own thread.
     """
 
     def __init__(self, host: Host, until: Until) -> None:
@@ -48,18 +48,18 @@ class OpenAccounts:
         self._lock = Lock()
 
     def use(self, integration: Integration, account: str, call: Call, until: Until, work: Callable[[Any], _T]) -> _T:
-        """Call a function with an account's client, which its ``open`` returns on first use, and return the result.
+        """Call ``work`` with an account's client, and return its result. The client is created on first use.
 
         Args:
             integration: The integration.
             account: The name of the account.
-            call: The call that needs the client. It waits while too many others use the account.
+            call: The call that needs the client. It waits while too many other calls use the account.
             until: Returns the deadline of the call.
             work: The function, which takes the client.
 
         Raises:
             NotConfigured: The account cannot be used.
-            PluginFault: The integration raised an unexpected exception, in ``open`` or in ``work``.
+            PluginFault: The integration raised an unexpected exception, when it opened the account or in ``work``.
         """
         key = integration.name, account
         in_use = self._open.get(key)
@@ -97,7 +97,11 @@ class OpenAccounts:
             raise
 
     def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:
-        """Send a request for this thread's call, or for no call in a thread that the integration started."""
+        """Send a request, and return the answer.
+
+        The request belongs to the call that the current thread makes. In a thread that an integration started itself,
+        it belongs to no call.
+        """
         for secret in request.secrets:
             self._host.redactor.learn(secret, owner=account)
         call, until = current.get() or (None, self._until)
@@ -120,7 +124,7 @@ class OpenAccounts:
 
 
 def _signed_anew(request: Request) -> Request | None:
-    """Return a refused request with a fresh token, or None if it carries no login's token."""
+    """Return a copy of a refused request with a fresh token, or None if the request has no token of a login."""
     if all(secret.roots == (secret,) for secret in request.secrets):
         return None
     from kosmolua.accounts.logins import renewed
@@ -129,7 +133,10 @@ def _signed_anew(request: Request) -> Request | None:
 
 
 def _free_places() -> SimpleQueue[int]:
-    """Return a queue with an entry for each call that may run at once. (A semaphore takes ten times as long.)"""
+    """Return a queue with an entry for each call that can run at once; a call takes one, and puts it back at its end.
+
+    (A semaphore would do this too, but takes ten times as long.)
+    """
     places: SimpleQueue[int] = SimpleQueue()
     for place in range(MAX_CONCURRENT_CALLS):
         places.put(place)
@@ -138,7 +145,7 @@ def _free_places() -> SimpleQueue[int]:
 
 @dataclass(eq=False, repr=False)
 class _OpenAccount:
-    """An account's opened client, and the limit on concurrent calls with it."""
+    """The client of an account, and the queue that limits how many calls use the client at once."""
 
     value: Any = None
     is_open: bool = False
@@ -151,7 +158,7 @@ def _ignore(_: Attempt) -> None:
 
 
 class Names:
-    """Looks up the services' names for ids. These reads do not count as calls of the script.
+    """Looks up the names of objects by their ids. The reads that this takes do not count as calls of the script.
 
     Args:
         accounts: The accounts that the run has opened.
@@ -163,7 +170,16 @@ class Names:
         self._lock = Lock()
 
     def of(self, integration: Integration, account: str, parameter: str, value: str) -> str:
-        """Return the name for an id, or an empty string if there is none. Each is looked up only once."""
+        """Return the name of the object whose id is passed as a parameter, or an empty string if it is not found.
+
+        Each id is looked up only once.
+
+        Args:
+            integration: The integration, which says how names are looked up.
+            account: The name of the account.
+            parameter: The name of the parameter.
+            value: The id.
+        """
         with self._lock:
             name = self._known.setdefault((integration.name, account, parameter, value), _Name())
         with name.lock:
@@ -185,14 +201,14 @@ class Names:
 
 @dataclass(eq=False, repr=False)
 class _Name:
-    """The name for an id, and the lock that a thread holds while it looks the name up."""
+    """The name of an object, None until it is looked up, and the lock that a thread holds while it does that."""
 
     text: str | None = None
     lock: Lock = field(default_factory=Lock)
 
 
 def blamed(path: str, origin: str, error: BaseException) -> PluginFault:
-    """Log an exception that an integration raised, and return the error for the script.
+    """Log an exception that an integration raised, and return the error that the script gets instead.
 
     Args:
         path: The function that is called.
@@ -213,7 +229,10 @@ def _text_of(error: BaseException) -> str:
 
 
 def _place_of(origin: str, error: BaseException) -> str:
-    """Return the file and line of the last place in the integration's own code that an exception came from."""
+    """Return ``file:line`` of the innermost call in an exception's traceback that is in the integration's own code.
+
+    If there is none, ``origin``, the place where the integration is defined, is returned.
+    """
     folder = Path(origin.rpartition(":")[0]).parent
     place, step = origin, error.__traceback__
     while step:

@@ -22,9 +22,9 @@ class _Rest(NamedTuple):
 
 
 class Pages:
-    """The pages that one run has fetched. Any thread may use it.
+    """The lists that one run has fetched only in part. Any thread may use it.
 
-    No warning is given if the script itself said how many items it wants.
+    A list is not reported if the script itself said with ``limit`` how many items it wants.
     """
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class Pages:
         self._rests: dict[tuple[str, str], _Rest] = {}
 
     def note(self, path: str, function: Function, arguments: Mapping[str, object], value: object) -> None:
-        """Record the result of a call, and that the script continued the page before it.
+        """Note whether a call returned an incomplete list, and which incomplete list the call continued.
 
         Args:
             path: The function, such as ``render2.list_services``.
-            function: Its description.
+            function: The description of the function.
             arguments: The arguments of the call.
             value: The result of the call.
         """

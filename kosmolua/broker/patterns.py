@@ -18,15 +18,15 @@ ALL = "*"
 
 
 class Patterns:
-    """The patterns of one option.
+    """The patterns that were passed with one option, such as ``--allow``.
 
     Args:
         option: The option's name, for messages.
         patterns: The patterns, such as ``render2.delete_service``, ``render2.*_env_var`` or ``render2.staging.*``.
-        catalog: The functions and accounts that they can fit.
+        catalog: Lists the functions and accounts that the patterns can fit.
 
     Raises:
-        ConfigError: A pattern fits no function. A typo must not widen what a script may do.
+        ConfigError: A pattern fits no function. It is refused since a typo in ``--deny`` would deny nothing.
     """
 
     def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog) -> None:
@@ -39,7 +39,7 @@ class Patterns:
                 raise ConfigError(f"{option} {pattern} fits no function", hint=hint)
 
     def fitting(self, target: Target) -> str | None:
-        """Return the option and its first pattern that fits a call, or None if none fits."""
+        """Return the option with the first pattern that fits a call, such as ``--allow render2.*``, or None."""
         owner, account, function = target.integration.name, target.account, target.function
         names = [f"{owner}.{name}" for name in (function.name, function.full_name)]
         names += [f"{owner}.{account}.{name}" for name in (function.name, function.full_name)]
@@ -50,7 +50,11 @@ class Patterns:
 
 
 def _names(path: str, catalog: Catalog) -> Iterator[str]:
-    """Yield the names that a pattern may fit: each function, then each with an account in the middle."""
+    """Yield the names that the pattern ``path`` is compared with.
+
+    These are ``INTEGRATION.FUNCTION`` for each function and then, if the pattern can fit an account's function,
+    ``INTEGRATION.ACCOUNT.FUNCTION``. Integrations that cannot be loaded are left out.
+    """
     owners = [name for name in catalog.names() if _may_be_in(path, name)]
     with_accounts = path.count(".") > 1 or is_pattern(path)
     for in_account in (False, True)[: 1 + with_accounts]:
@@ -66,6 +70,6 @@ def _names(path: str, catalog: Catalog) -> Iterator[str]:
 
 
 def _may_be_in(path: str, owner: str) -> bool:
-    """Return True if a pattern may fit functions of an integration. The integration is not loaded for this."""
+    """Return True if the pattern ``path`` can fit functions of the integration ``owner``, which need not be loaded."""
     first = path[: len(owner) + 1]
     return is_pattern(first) or first == f"{owner}." or (is_pattern(path) and f"{owner}.".startswith(first))

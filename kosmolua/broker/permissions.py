@@ -1,7 +1,8 @@
 """Permissions: whether a call is allowed, by the run's options, the accounts file, and a person's approval.
 
-The first of these that applies decides: ``--deny``; ``--read-only``; ``deny`` in the file; ``allow`` in the file. If
-the file says ``ask``, the next ones are ``--allow``; ``--yes``, unless the call destroys; and a person's answer.
+The first of these that applies decides: ``--deny``; ``--read-only``; the permission ``deny`` or ``allow`` in the
+accounts file. If the permission is ``ask``, the first of these decides: ``--allow``; ``--yes``, unless the call
+destroys; and a person's answer.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ class Permissions:
         approve: Asks a person, and returns True for yes; None if nobody can be asked.
         allow: Patterns of functions that need no approval in this run, beside those of the runtime.
         deny: Patterns of functions that are denied in this run, beside those of the runtime.
-        decided: Returns what a person decided beforehand, in a run that pauses if nobody can be asked.
+        decided: In a run that pauses if nobody can be asked: returns what a person decided about a call beforehand.
 
     Raises:
-        TypeError: ``approve`` is a coroutine function, which nothing would await.
+        TypeError: ``approve`` is a coroutine function, which no code would await.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Permissions:
         self._questions = _Questions(Asker(approve), clock) if approve else None
 
     def refuse_if_denied(self, target: Target) -> None:
-        """Raise :class:`Denied` if the call is denied or needs approval that no one can give."""
+        """Raise :class:`Denied` if an option, a read-only run or the accounts file denies a call of ``target``."""
         for patterns in self._deny:
             if option := patterns.fitting(target):
                 raise Denied(f"{target.path} is denied by {option}", hint="it needs a run without that option")
@@ -92,16 +93,19 @@ class Permissions:
         number: int = 0,
         names: Callable[[], Mapping[str, str]] = dict,
     ) -> str:
-        """Return what allowed a call that is not denied, for the journal. Ask a person if nothing else allows it.
+        """Decide about a call that is not denied, and return the words with which the journal says what allowed it.
+
+        A person is asked only if nothing else allows the call.
 
         Args:
             target: The function that is called, with its account.
             arguments: The arguments by name, with secrets redacted.
             number: The call's number in its run.
-            names: Returns the services' names for ids, see :class:`Approval`. Called only if a person is asked.
+            names: Returns the names of objects whose ids are in the arguments. Called only if a person is asked.
 
         Raises:
             Denied: The answer is no, or nobody can be asked.
+            Paused: Nobody can be asked now, and the run can be resumed after somebody has decided.
         """
         if target.rule.permission == "allow":
             return target.allowed_by
@@ -127,7 +131,7 @@ class Permissions:
         return how
 
     def _unapproved(self, target: Target, approval: Approval) -> KosmoError:
-        """Return the error of a call that needs approval if nobody can be asked."""
+        """Return the error for a call that nobody could be asked about: Paused if the run can pause, else Denied."""
         if self._decided:
             what = f"{_subject(target)}, which somebody must approve"
             return Paused(what, calls=[asdict(approval)])
@@ -138,7 +142,7 @@ class Permissions:
         )
 
     def confirm_for(self, target: Target, number: int) -> Confirm | None:
-        """Return a function that asks a person for a confirmation during a call, or None if nobody can be asked.
+        """Return a function with which a call can ask a person to confirm something, or None if nobody can be asked.
 
         Args:
             target: The function that is called, with its account.
@@ -157,7 +161,7 @@ class Permissions:
 
 
 class _Questions:
-    """Asks a person about calls, one question at a time. Calls that come meanwhile together become the next question.
+    """Asks a person about calls, one question at a time. Calls that arrive during a question are asked about together.
 
     Each call waits in a thread of its own. The first thread to get the lock asks about all waiting calls.
     """
@@ -173,15 +177,15 @@ class _Questions:
 
     @property
     def person(self) -> str:
-        """The name of the person who is asked."""
+        """The name of the person who is asked, or ``a person`` if it is not known."""
         return self._asker.name or "a person"
 
     def ask(self, number: int, prepare: Callable[[], Approval]) -> Reply:
-        """Return True if the person allows a call, False if not.
+        """Ask the person about a call, and return the answer: True, False, or :data:`UNANSWERED`.
 
         Args:
-            number: The call's number, by which a list of calls is sorted.
-            prepare: Returns the approval to ask for, which may take a moment.
+            number: The call's number, by which the calls of one question are sorted.
+            prepare: Returns the question. This can take a moment, for instance to look up names.
         """
         with self._lock:
             self._preparing += 1
@@ -214,7 +218,7 @@ class _Questions:
             each.answer = answer
 
     def _gather(self) -> None:
-        """Wait until no further call comes: on a busy machine, threads start slowly."""
+        """Wait a moment for further calls that can join the question: on a busy machine, threads start slowly."""
         ends, seen, quiet = monotonic() + MAX_GATHERING, 0, 0
         while quiet < QUIET_INTERVALS and monotonic() < ends:
             quiet = quiet + 1 if not self._preparing and len(self._waiting) == seen else 0
@@ -223,7 +227,7 @@ class _Questions:
 
 
 class _Question:
-    """A call that waits for an answer."""
+    """A call that waits for a person's answer."""
 
     def __init__(self, number: int, approval: Approval) -> None:
         self.number = number
@@ -236,7 +240,7 @@ def _subject(target: Target) -> str:
 
 
 def _remedy(target: Target) -> str:
-    """Return the hint that says how to allow a call if nobody can be asked."""
+    """Return the hint that says how to allow a call of ``target`` without asking anybody."""
     rule, effect = target.rule, target.function.effect
     option = f"--allow {target.path}" if effect == "destroy" else "--yes"
     key = target.function.name if effect == "destroy" and rule.section is None else rule.key
@@ -246,5 +250,5 @@ def _remedy(target: Target) -> str:
 
 
 def _key(name: str) -> str:
-    """Return a key as it is written in TOML."""
+    """Return a key of ``permissions`` as it is written in TOML: a pattern is quoted."""
     return f'"{name}"' if is_pattern(name) else name

@@ -1,4 +1,4 @@
-"""Places inside values: where a handle stands for a value in the arguments or the result of a call."""
+"""Places: where in the arguments or the result of a call a handle stands for a secret or for bytes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ MAX_PLACES = 10_000
 
 
 def reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:
-    """Return the list or the mapping that a place is in, and the key there.
+    """Return the list or mapping that contains the item at a place, and the item's index or key in it.
+
+    Args:
+        inside: The list or mapping that the place starts from.
+        place: The keys that lead to the item.
 
     Raises:
-        LookupError: There is nothing at this place.
+        LookupError: There is no item at this place.
     """
     for step in place[:-1]:
         inside = inside[_key(inside, step)]
@@ -27,11 +31,11 @@ def reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def handle_at(inside: Any, entry: Any) -> tuple[Any, Any, str]:
-    """Return the list or mapping that contains a handle, the key in it, and the name of the secret or bytes behind it.
+    """Return the list or mapping that contains a handle, the handle's index or key in it, and the handle's name.
 
     Args:
-        inside: The values that a script passed, with the mask in place of handles.
-        entry: A place and a name, as the child sent them.
+        inside: The arguments that a script passed, with ``***`` in place of each handle.
+        entry: The place and the name of the handle, as the sandboxed process sent them.
 
     Raises:
         LookupError: There is no handle at this place.

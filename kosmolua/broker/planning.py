@@ -1,8 +1,8 @@
-"""Plans: the writes that a script would make, noted instead of sent, which can be applied later.
+"""Plans: the writes that a script would make. They are noted instead of sent, and can be made later.
 
-A planned write is answered by a placeholder of its declared type. Its strings are marks:
-``<render2.create_service#2.id>`` stands for the ``id`` in the result of call 2. If a mark is passed to a later call,
-that call depends on call 2.
+As the result of a planned write, the script gets a placeholder of the type that the function declares. The strings in
+the placeholder are marks: ``<render2.create_service#2.id>`` stands for the ``id`` in the result of call 2. If a mark is
+passed to a later call, that call depends on call 2.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class PlannedCall:
     """A call in a plan.
 
     Args:
-        number: Its number in the run.
-        line: The line of the script that makes it; 0 if the line is not known.
+        number: The number of the call in the run.
+        line: The line of the script that makes the call; 0 if the line is not known.
         path: The function.
         account: The account.
-        effect: ``write`` or ``destroy``; or ``read``, for a read that was not made since it takes the result of a
-            planned call.
+        effect: ``write`` or ``destroy``; ``read`` for a read that was not made because its arguments contain the
+            result of a planned call.
         arguments: The arguments by name, with secrets redacted.
-        depends_on: The numbers of the calls whose results it takes.
+        depends_on: The numbers of the planned calls whose results are in the arguments.
     """
 
     number: int
@@ -68,11 +68,12 @@ class Plan:
         script: The script: ``name``, ``sha256`` and ``source``.
         run: The circumstances of the run: ``mode``, ``host``, ``args``, ``input`` and ``params``, see
             :mod:`kosmolua.broker.recording`.
-        calls: The writes that it would make, and the reads that depend on them.
+        calls: The writes that the script would make, and the reads that depend on them.
         decisions: The places where the script reads a field of a planned call's result: ``line``, ``number``, ``path``
-            and ``key``. From there on, the applied run may differ from the plan.
+            and ``key``. What the script does after such a place may depend on the real result, and differ from the
+            plan.
         time: The time when the plan was made.
-        applied: The time when it was applied, or None.
+        applied: The time when the plan was applied, or None.
     """
 
     script: dict[str, Any]
@@ -96,7 +97,7 @@ class Plan:
         return {"format": FORMAT, "kosmolua": __version__, **fields, "calls": [vars(call) for call in self.calls]}
 
     def fill(self, planner: Planner, redact: Callable[[Any], Any]) -> None:
-        """Take over the calls that a planner has noted, and mask secrets in the other fields."""
+        """Store the calls that a planner has noted in the plan, and mask secrets in the other fields."""
         self.calls = sorted(planner.calls, key=lambda call: call.number)
         decisions = sorted(planner.decisions, key=lambda seen: (seen["line"], seen["number"], seen["key"]))
         self.script, self.run, self.decisions = redact(self.script), redact(self.run), redact(decisions)
@@ -105,7 +106,7 @@ class Plan:
         """Write the plan to a file as indented JSON, readable by its owner only.
 
         Raises:
-            ConfigError: It cannot be written.
+            ConfigError: The file cannot be written.
         """
         text = json.dumps(self.to_json(), ensure_ascii=False, indent=2) + "\n"
         try:
@@ -118,14 +119,15 @@ class Plan:
         """Return the plan read from a file.
 
         Raises:
-            ConfigError: It cannot be read, or is not a plan.
+            ConfigError: The file cannot be read, or is not a plan of this version of the format.
         """
         name = os.fspath(path)
         try:
             with open(name, "rb") as file:
                 found = json.loads(file.read())
             if found["format"] != FORMAT:
-                raise ConfigError(f"The plan {name} is of another format: it was made by kosmolua {found['kosmolua']}")
+                what = f"The plan {name} is of another format: it was made by kosmolua {found['kosmolua']}"
+                raise ConfigError(what, hint="make a new plan")
             calls = [PlannedCall(**call) for call in found["calls"]]
             names = [name for name in cls.__dataclass_fields__ if name != "outcome"]
             return cls(**{**{name: found[name] for name in names}, "calls": calls})
@@ -136,7 +138,7 @@ class Plan:
 
 
 class Planner:
-    """Notes writes instead of sending them. Any thread may use it."""
+    """Notes the writes of a script for a plan instead of sending them. Any thread may use it."""
 
     replaces_writes = True
 
@@ -146,7 +148,7 @@ class Planner:
         self._lock = Lock()
 
     def bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments of a call by name. An argument that contains a mark fits every parameter."""
+        """Return the arguments of a call by name. An argument that contains a mark is accepted for any parameter."""
         try:
             return target.function.bind(target.path, given)
         except BadArguments as error:
@@ -156,11 +158,14 @@ class Planner:
             return dict(named)
 
     def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return the journal's words for a call that is only noted; None for a call that is made."""
+        """Return the words with which the journal says what allowed a call that is only noted.
+
+        None is returned for a call that is really made: a read whose arguments contain no mark.
+        """
         return PLANNED if target.function.effect != "read" or _marks_in(arguments) else None
 
     def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Record a call and return its placeholder as JSON; return None for a call that is made."""
+        """Note a call and return the placeholder for its result as JSON; return None for a call that is really made."""
         function = target.function
         depends_on = _marks_in(arguments)
         if function.effect == "read" and not depends_on:
@@ -175,10 +180,16 @@ class Planner:
         return protocol.encode({"$planned": call.number, "value": value})
 
     def note(self, call: Call, value: object) -> None:
-        """Do nothing about the result of a call that was made."""
+        """Do nothing: a plan does not need the results of calls that were really made."""
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Record that the script reads a field of a planned call's result."""
+        """Note that the script reads a field of a planned call's result.
+
+        Args:
+            number: The number of the planned call.
+            key: The name of the field.
+            line: The line of the script that reads the field.
+        """
         with self._lock:
             made = next((call for call in self.calls if call.number == number), None)
             seen = {"line": line, "number": number, "path": made.path if made else "", "key": key[:MAX_KEY]}
@@ -206,10 +217,12 @@ class Application:
         return target.function.bind(target.path, given)
 
     def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return the journal's words for an allowed write; None for a read, which the permissions decide about.
+        """Return the words with which the journal says what allowed a write of the plan.
+
+        None is returned for a read: the plan says nothing about reads, and the permissions decide.
 
         Raises:
-            Denied: The plan has no such call, or it was made already.
+            Denied: The plan has no such write, or the script has made it already.
         """
         if target.function.effect == "read":
             return None
@@ -224,21 +237,21 @@ class Application:
         said = json.dumps(self._filled(close[0].arguments), ensure_ascii=False) if close else ""
         raise Denied(
             f"{target.path} {target.function.effect}s with the account {target.account}, and the plan has no such call",
-            hint=f"call {close[0].number} of the plan has {said}" if close else "make a new plan",
+            hint=f"call {close[0].number} of the plan has the arguments {said}" if close else "make a new plan",
         )
 
     def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return None: every allowed call is made."""
+        """Return None: when a plan is applied, every allowed call is really made, and needs no placeholder."""
         return None
 
     def note(self, call: Call, value: object) -> None:
-        """Record the result of a call. It replaces the call's marks in later calls."""
+        """Keep the result of a planned call that was made, to replace the marks for it in the calls that follow."""
         with self._lock:
             if number := self._numbers.get(call.number):
                 self._results[number] = value
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Do nothing: there are no placeholders."""
+        """Do nothing: when a plan is applied, the script gets real results and no placeholders."""
 
     def warnings(self) -> list[str]:
         """Return a sentence for each planned call that the script did not make."""
@@ -249,7 +262,7 @@ class Application:
         ]
 
     def _filled(self, value: Any) -> Any:
-        """Return planned arguments, with marks replaced by the results of earlier calls."""
+        """Return a copy of planned arguments in which the results of calls already made replace the marks."""
         if isinstance(value, Mapping):
             return {key: self._filled(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -282,10 +295,10 @@ def _placeholder(kind: Type | None, call: str, where: str, depth: int) -> Any:
     """Return a placeholder for a result of a type.
 
     Args:
-        kind: The type; None if there is no result.
-        call: The function and the number of the call.
-        where: The place inside the result, such as ``.service.id``.
-        depth: How many tables contain it.
+        kind: The type; None if the function returns nothing.
+        call: The path of the function and the number of the call, such as ``render2.create_service#2``.
+        where: The place inside the result that is filled, such as ``.service.id``; empty for the whole result.
+        depth: How many tables contain this place.
     """
     if isinstance(kind, Scalar):
         plain: dict[str, Any] = {"integer": 0, "number": 0.0, "boolean": False, "any": None}

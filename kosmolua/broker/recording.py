@@ -23,7 +23,8 @@ The events, each with its fields besides ``event`` and ``sum``::
 before it, so that a damaged, missing or misplaced line is noticed.
 
 A line is written before the script goes on. An intent and all lines before it are on the disk before the write is sent.
-A power cut therefore loses at most the events since then, and the last write counts as under way.
+A power cut therefore loses at most the events after the last intent. Its write then has no answer in the recording, and
+a person must find out whether it was done.
 """
 
 from __future__ import annotations
@@ -53,11 +54,11 @@ class Recording:
     """The content of a recording.
 
     Args:
-        place: The place where it is kept.
-        events: Its events, in order; the event at index 0 is line 1.
+        place: The place where the recording is kept.
+        events: The events of the recording, in order; the event at index 0 is line 1.
         size: The number of bytes up to the end of the last complete line.
-        check: The checksum of the last line, from which the next one is computed.
-        is_cut: Whether the last line was incomplete, for instance after a power cut. It is ignored.
+        check: The checksum of the last line, from which that of the next line is computed.
+        is_cut: True if the last line is incomplete, for instance after a power cut. Such a line is ignored.
     """
 
     place: Place
@@ -73,7 +74,7 @@ class Recording:
 
     @property
     def header(self) -> Event:
-        """The first event."""
+        """The first event, which describes the run."""
         return self.events[0]
 
     @property
@@ -87,12 +88,12 @@ class Recording:
 
     @property
     def is_session(self) -> bool:
-        """True if it records the chunks of a session instead of one script."""
+        """True if the recording has the chunks of an interactive session instead of one script."""
         return "session" in self.header
 
     @property
     def end(self) -> Event | None:
-        """The event of the run's last end, or None if the recording has none."""
+        """The last event, if it says how the run ended; None if the run goes on, or its process was killed."""
         return self.events[-1] if self.events[-1]["event"] == "end" else None
 
     @property
@@ -102,13 +103,13 @@ class Recording:
 
 
 def read(where: str | os.PathLike[str] | Place) -> Recording:
-    """Return a recording.
+    """Read a recording, and return its content.
 
     Args:
-        where: Its file, or another place.
+        where: The file of the recording, or another place where it is kept.
 
     Raises:
-        ConfigError: It cannot be read, is not a recording, is of another format, or a line is damaged.
+        ConfigError: The file or place cannot be read, is not a recording, has another format, or has a damaged line.
     """
     place = File(where) if isinstance(where, (str, os.PathLike)) else where
     return _parse(place, place.read())
@@ -133,7 +134,12 @@ def _parse(place: Place, data: bytes) -> Recording:
 
 
 def _read_line(line: bytes, before: int) -> tuple[Event | None, int]:
-    """Return the event of a line and the checksum after it; the event is None if the line is damaged."""
+    """Return the event of a line and the checksum of the line; the event is None if the line is damaged.
+
+    Args:
+        line: The line, without its line feed.
+        before: The checksum of the line before.
+    """
     body, mark, rest = line.rpartition(_SUM)
     check = zlib.crc32(body, before)
     if not mark or rest != f'{check:08x}"}}'.encode():
@@ -161,15 +167,15 @@ def _refuse_other_formats(path: str, header: Event) -> None:
 
 
 class Writer:
-    """Appends events to a recording. Any number of threads may use it. It locks out other writers and processes.
+    """Appends events to a recording, which it locks for itself. Any number of threads may use it.
 
     Args:
-        where: Its file, or another place.
+        where: The file of the recording, or another place where it is kept.
         redactor: Masks the secrets that are known when a line is written.
-        after: The recording to append to; None to create a new one.
+        after: The content of the recording to append to; None to create a new recording.
 
     Raises:
-        ConfigError: It cannot be written, already exists, or another run writes it.
+        ConfigError: The recording cannot be written, a new one exists already, or another run is writing it.
     """
 
     def __init__(
@@ -192,10 +198,10 @@ class Writer:
 
         Args:
             event: The event.
-            value: Its field ``value``, as JSON in which known secrets are masked already.
+            value: The event's field ``value``, if it has one, as JSON in which known secrets are masked already.
 
         Raises:
-            KosmoError: It cannot be written. The run must then end, since it could not be resumed.
+            KosmoError: The event cannot be written. The run must then end, since it could not be resumed.
         """
         body = _encoded(event)
         if self._redactor.knows(body):
@@ -209,7 +215,7 @@ class Writer:
             self._written += 1
 
     def sync(self) -> None:
-        """Make all written events survive a power cut. Threads that wait at the same time share one sync."""
+        """Make all written events survive a power cut. Threads that call this at the same time share one sync."""
         wanted = self._written
         with self._syncing:
             if self._synced < wanted:
@@ -218,7 +224,7 @@ class Writer:
                 self._synced = reached
 
     def close(self) -> None:
-        """Mask secrets that became known after they were written, and release the recording for others."""
+        """Mask the secrets that were written before they were known, and release the recording for other runs."""
         if self._synced:  # the answers of the last writes must be on the disk, like their intents
             with suppress(KosmoError):
                 self._sheet.sync()
@@ -240,7 +246,12 @@ class Writer:
 
 
 def _line(body: str, before: int) -> tuple[bytes, int]:
-    """Return the line for an event, given its JSON without the closing brace, and the checksum after the line."""
+    """Return the line for an event, and the checksum of the line.
+
+    Args:
+        body: The event as JSON, without the closing brace.
+        before: The checksum of the line before.
+    """
     data = body.encode("utf-8", "surrogatepass")
     check = zlib.crc32(data, before)
     return data + _SUM + f'{check:08x}"}}\n'.encode(), check
@@ -284,7 +295,7 @@ _sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", 
 
 
 def question(ask: object) -> str:
-    """Return a request as a key for lookups; requests with equal arguments have equal keys."""
+    """Return a text that identifies a request, as a key for lookups; equal requests have equal texts."""
     return _sorted(ask)
 
 

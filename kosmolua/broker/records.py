@@ -39,7 +39,7 @@ class Origin:
     Args:
         mode: What answers the calls.
         script: The script's name; None if no script makes the call.
-        source: Its text.
+        source: The text of the script; None if no script makes the call.
     """
 
     mode: Mode = "live"
@@ -65,15 +65,15 @@ class Record(NamedTuple):
         account: The account, if the path led to one.
         effect: ``read``, ``write`` or ``destroy``, if the path led to a function.
         arguments: The arguments by name, if they fit the function.
-        status: How it ended.
-        error: The code of the error that ended it.
-        allowed_by: Who allowed it and how, such as ``--yes``; None if it was not allowed.
+        status: How the call ended.
+        error: The code of the error that ended the call, or None.
+        allowed_by: What or who allowed the call, such as ``--yes``; None if it was not allowed.
         attempts: The status of each HTTP request; 0 for a request without an answer.
-        request_id: The service's id of the last request.
+        request_id: The id that the service gave to the last HTTP request.
         started: When the call started, in UTC.
         duration_ms: The duration, in milliseconds.
         origin: The script that made the call, and what answered it.
-        through: The scripts that called each other to make the call, the outermost first.
+        through: The chain of called scripts that made the call, the outermost first; empty for the main script.
         request: The last HTTP request, if one was made.
     """
 
@@ -95,12 +95,12 @@ class Record(NamedTuple):
     request: Request | None = None
 
     def __repr__(self) -> str:
-        """Return all fields except the request, which may contain secrets."""
+        """Return a text with all fields except the request, which may contain secrets."""
         shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "request")
         return f"Record({', '.join(shown)})"
 
     def summary(self) -> Summary:
-        """Return the call's entry in an outcome."""
+        """Return the entry for this call in the outcome of its run."""
         return {
             "path": self.path,
             "account": self.account,
@@ -111,7 +111,7 @@ class Record(NamedTuple):
         }
 
     def line(self, redactor: Redactor) -> bytes:
-        """Return the call as a line of the journal."""
+        """Return the call as a line of the journal, with known secrets masked."""
         record = {
             "time": self.started.isoformat(timespec="milliseconds"),
             "run": self.run,
@@ -129,13 +129,13 @@ class Record(NamedTuple):
 
 
 class Call:
-    """A call under way. The thread that makes it fills it in.
+    """A call under way. The thread that makes the call sets its attributes as they become known.
 
     Args:
         run: The id of the run.
-        number: Its number in the run, counted from 1.
-        path: The function, as given by the caller.
-        origin: The script that makes it, and what answers it.
+        number: The number of the call in the run, counted from 1.
+        path: The path of the function, as the caller wrote it.
+        origin: The script that makes the call, and what answers it.
     """
 
     line = 0
@@ -159,12 +159,12 @@ class Call:
         self._clock = monotonic()
 
     def observe(self, attempt: Attempt) -> None:
-        """Record an HTTP request that was made for this call."""
+        """Note the status and the id of an HTTP request that was made for this call."""
         self._attempts.append(attempt.status or 0)
         self._request_id = attempt.request_id or self._request_id
 
     def record(self, error: KosmoError | None, redactor: Redactor, *, is_over: bool) -> Record:
-        """Return the record of the call, which ends now.
+        """Return the record of this call, which ends now.
 
         Args:
             error: The error, if the call failed.
@@ -191,7 +191,7 @@ class Call:
         )
 
     def complete(self, error: KosmoError) -> None:
-        """Add to an error that ended the call: whether anything was sent, and the account."""
+        """Add to the error that ended this call whether something may have been sent, the function, and the account."""
         if self._attempts:
             error.sent = ""
         if self.has_written:
@@ -216,14 +216,17 @@ current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", defa
 
 
 def current_confirm() -> Confirm | None:
-    """Return the function that asks for a confirmation in this thread's call, or None if nobody can be asked."""
+    """Return the function with which this thread's call can ask a person to confirm something.
+
+    None is returned if the thread makes no call, or if nobody can be asked.
+    """
     found = current.get()
     return found[0].confirm if found else None
 
 
 @dataclass(frozen=True)
 class CallStarted:
-    """A call is about to be made: it is allowed, and its arguments fit.
+    """The event that a call is about to be made: the call is allowed, and its arguments fit.
 
     Args:
         number: The call's number in its run, counted from 1.
@@ -242,7 +245,7 @@ class CallStarted:
 
 @dataclass(frozen=True)
 class CallEnded:
-    """A call has ended. A call that was refused has no start event.
+    """The event that a call has ended. For a refused call there was no :class:`CallStarted`.
 
     Args:
         record: The record of the call.
@@ -253,10 +256,10 @@ class CallEnded:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The script waits, for instance in ``sleep``. Other branches of ``parallel`` continue.
+    """The event that the script waits, for instance in ``sleep``. Other branches of ``parallel`` continue.
 
     Args:
-        seconds: How many seconds it waits.
+        seconds: How many seconds the script waits.
     """
 
     seconds: float

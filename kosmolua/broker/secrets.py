@@ -1,8 +1,8 @@
 """Opaque secrets: scripts pass them to functions and never see them.
 
-A script has handles. If it passes one to a function, the frame has ``***`` in its place, and lists the place in the
-arguments and the handle's name. The text is put in when the arguments are bound. A secret in a result becomes a handle
-in the same way.
+A script has handles that stand for secrets. If it passes a handle to a function, the frame to the host has ``***`` in
+place of the handle, and lists the handle's place in the arguments and its name. The host replaces the ``***`` by the
+text of the secret before it calls the function. A secret in a result becomes a handle in the same way.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Given = str | Secret | Mapping[str, Any]
 
 
 class NamedSecrets:
-    """The user's named secrets. Any number of threads may use them.
+    """The secrets that a script can use by their names. Any number of threads may use them.
 
     Args:
-        given: Secrets of the command line or of the program, which are fetched immediately.
-        accounts: The accounts, whose file may have more secrets.
-        redactor: Learns each secret.
+        given: Secrets from the command line or from a program, by name. They are fetched immediately.
+        accounts: The accounts, whose file may name more secrets.
+        redactor: Masks each secret that was fetched.
         environ: The environment that secrets may come from.
         simulate: True if all secrets have made-up values.
         warn: Called with a sentence about each setting that works but is unwise.
@@ -67,7 +67,11 @@ class NamedSecrets:
             self._fetched[name] = self._learned(name, lambda name=name, source=source: self._fetch(name, source))  # type: ignore[misc]
 
     def get(self, name: str, until: float = inf) -> Secret:
-        """Return a secret.
+        """Return the secret of this name, which is fetched on first use.
+
+        Args:
+            name: The name of the secret.
+            until: The time by which the secret must be obtained, on the scale of :func:`time.monotonic`.
 
         Raises:
             NotConfigured: There is no secret of this name, or its source does not provide it.
@@ -102,8 +106,8 @@ class Handles:
     """The handles of one run's secrets. Any number of threads may use them.
 
     Args:
-        named: Returns the user's named secrets; called on first use.
-        redactor: Learns the secrets of results.
+        named: Returns the secrets that the user has named; called on first use.
+        redactor: Masks the secrets that results contain.
     """
 
     def __init__(self, named: Callable[[], NamedSecrets], redactor: Redactor) -> None:
@@ -114,16 +118,16 @@ class Handles:
         self._obtained: dict[str, Secret] = {}
 
     def fill(self, path: str, given: Sequence[Any], places: Sequence[Any], until: float = inf) -> Sequence[Any]:
-        """Return a copy of the arguments with the texts of secrets in their places.
+        """Return a copy of the arguments in which the texts of secrets replace the masks that stand for them.
 
         Args:
             path: The function, for messages.
             given: The arguments that the caller passed.
-            places: For each handle, its place and its name.
+            places: For each handle in the arguments, its place and its name.
             until: The time by which secrets must be obtained, on the scale of :func:`time.monotonic`.
 
         Raises:
-            BadArguments: A place is not in the arguments.
+            BadArguments: A place does not exist in the arguments, or there are too many handles.
             NotConfigured: A secret is not known, or its source does not provide it.
         """
         if not places:
@@ -140,10 +144,10 @@ class Handles:
         return filled
 
     def hide(self, kind: Type | None, value: Any) -> tuple[Any, list[tuple[Place, str]]]:
-        """Return a result without its secrets, and the place and name of the handle of each.
+        """Return a copy of a result with its secrets masked, and the place and name of a new handle for each secret.
 
         Args:
-            kind: The type that the function declares.
+            kind: The type that the function declares for its result.
             value: The result of the function.
         """
         found = list(_secrets_in(kind, value, ())) if kind else []
@@ -161,7 +165,12 @@ class Handles:
         return hidden[0], places
 
     def handed_out(self, value: Any, answer: str) -> Any:
-        """Return the value of an answer with a :class:`Secret` where a script would have a handle."""
+        """Return the value of an answer as a Python program gets it, with each :class:`Secret` instead of a handle.
+
+        Args:
+            value: The value, with ``***`` in place of each secret.
+            answer: The answer, which says where the handles belong.
+        """
         shown = [value]
         for place, name in answer.secrets if isinstance(answer, Answer) else ():
             holder, key = reach(shown, (1, *place))
@@ -179,7 +188,7 @@ class Handles:
 
 
 def revealed(value: Any) -> Any:
-    """Return a copy of a Python program's arguments with the text of each :class:`Secret` in its place."""
+    """Return a copy of the arguments that a Python program passed, with the text of each :class:`Secret` in them."""
     if isinstance(value, Secret):
         return SecretText(value.reveal())
     if isinstance(value, Mapping):
@@ -188,7 +197,7 @@ def revealed(value: Any) -> Any:
 
 
 def _secrets_in(kind: Type, value: Any, place: Place) -> Iterator[tuple[Place, Secret]]:
-    """Yield the secrets in a value: those that its type declares, and every :class:`Secret`."""
+    """Yield each secret in a value with its place: the strings that the type declares as secrets, and Secrets."""
     if isinstance(value, Secret) or (isinstance(value, str) and is_secret(kind)):
         yield place, value if isinstance(value, Secret) else Secret(value)
     elif isinstance(kind, Union):
@@ -207,7 +216,7 @@ def _secrets_in(kind: Type, value: Any, place: Place) -> Iterator[tuple[Place, S
 
 
 def _maskable(value: Any) -> Any:
-    """Return a copy of a value with tuples as lists, in which masks replace secrets."""
+    """Return a copy of a value with ``***`` in place of each :class:`Secret`, and with tuples as lists."""
     if isinstance(value, Secret):
         return MASK
     if isinstance(value, Mapping):

@@ -31,7 +31,7 @@ class Sheet(Protocol):
             event: The event in the line.
 
         Raises:
-            KosmoError: It cannot be written.
+            KosmoError: The line cannot be written.
         """
 
     def sync(self) -> None:
@@ -45,54 +45,51 @@ class Sheet(Protocol):
         """Yield the lines, with only a few in memory at a time."""
 
     def replace(self, lines: Sequence[bytes]) -> None:
-        """Replace all lines at once."""
+        """Replace all lines of the recording in one step."""
 
     def close(self) -> None:
-        """Release the recording, so that others can write it."""
+        """Unlock the recording, so that other runs can write it."""
 
 
 class Place(Protocol):
-    """The place of one recording, which need not exist.
-
-    Its ``name`` in messages and outcomes is the path of a file, or the id of the run.
-    """
+    """The place where one recording is kept: a file, or rows of a database. The recording need not exist."""
 
     @property
     def name(self) -> str:
-        """Its name in messages and outcomes."""
+        """The name of the recording in messages and outcomes: the path of its file, or the id of its run."""
 
     def read(self) -> bytes:
-        """Return all lines.
+        """Return all lines of the recording.
 
         Raises:
-            ConfigError: They cannot be read.
+            ConfigError: The recording cannot be read.
         """
 
     def begin(self) -> Sheet:
         """Create the recording and open it for writing.
 
         Raises:
-            ConfigError: It cannot be written, or it exists already.
+            ConfigError: The recording cannot be written, or exists already.
         """
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> Sheet:
         """Open a recording that was read before, to append to it.
 
         Args:
-            size: Its size in bytes up to the end of the last complete line.
-            count: How many complete lines it has.
-            is_cut: Whether an incomplete line follows, which is removed.
+            size: The number of bytes up to the end of the last complete line that was read.
+            count: How many complete lines the recording had when it was read.
+            is_cut: True if an incomplete line followed them. This line is removed.
 
         Raises:
-            ConfigError: It cannot be written, another run writes it, or it has changed since then.
+            ConfigError: The recording cannot be written, another run is writing it, or it has changed meanwhile.
         """
 
     def is_in_use(self) -> bool:
-        """Return True if a run is writing it now."""
+        """Return True if a run is writing the recording now."""
 
 
 class File:
-    """A recording in a file of its own. It is locked while a run writes it, also for other hosts that share the folder.
+    """A recording in a file of its own, which is locked while a run writes it, also for hosts that share the folder.
 
     Args:
         path: The file.
@@ -115,7 +112,7 @@ class File:
         return FileSheet(self.name, file, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> FileSheet:
-        """Open the file for appending, and remove an incomplete line at its end."""
+        """Open the existing file for appending, and remove an incomplete line at its end, as :meth:`Place.go_on`."""
         file = self._open(os.O_RDWR | os.O_APPEND)
         try:
             found = os.fstat(file.fileno()).st_size
@@ -151,7 +148,7 @@ class File:
         return True
 
     def _open(self, flags: int) -> FileIO:
-        """Open and lock the file."""
+        """Open the file with the flags of :func:`os.open`, and lock it; raise ConfigError if it is locked already."""
         try:
             file = FileIO(os.open(self.name, flags, 0o600), "r+")
         except FileExistsError:
@@ -167,7 +164,7 @@ class File:
         raise in_use(self.name)
 
     def _is_here(self, file: FileIO) -> bool:
-        """Return True if an open file still has this path, and was not replaced or removed meanwhile."""
+        """Return True if the open file is still at this path, and was not replaced or removed meanwhile."""
         with suppress(OSError):
             return os.path.samestat(os.fstat(file.fileno()), os.stat(self.name))
         return False
@@ -177,7 +174,7 @@ class FileSheet:
     """A recording's file, opened for writing.
 
     Args:
-        path: Its path.
+        path: The path of the file.
         file: The file, open and locked.
         size: The size of the file, in bytes.
     """
@@ -188,7 +185,7 @@ class FileSheet:
         self._size = size
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line."""
+        """Append a line to the file. If that fails, the file is as before, and a KosmoError is raised."""
         try:
             rest = line
             while rest:
@@ -226,11 +223,11 @@ class FileSheet:
 
 def in_use(name: str) -> ConfigError:
     """Return the error for a recording that another run is writing."""
-    return ConfigError(f"The recording {name} is in use: another run writes it", hint="wait for its end")
+    return ConfigError(f"The recording {name} is in use: another run is writing it", hint="wait until that run ends")
 
 
 def replace_file(path: str, data: bytes) -> None:
-    """Replace a file in one step, readable by its owner only."""
+    """Replace a file in one step by a file with this content, which only its owner can read."""
     descriptor, fresh = tempfile.mkstemp(prefix=f"{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
     with open(descriptor, "wb") as stream:
         stream.write(data)

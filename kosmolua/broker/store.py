@@ -1,13 +1,13 @@
-"""Stores of a tenant's recordings by the ids of their runs, of questions that wait for a person, and of grants.
+"""Stores: where a server keeps the recordings of runs, the questions that wait for a person, and grants.
 
-A store belongs to one tenant and gives no access to the others'; :class:`Stores` has the stores of all tenants.
-Several processes and hosts may use them at the same time: a folder that they share, or a database
-(:mod:`kosmolua.broker.database`).
+A store belongs to one tenant and gives no access to those of other tenants; :class:`Stores` has the stores of all
+tenants. A store is in a folder or in a database (:mod:`kosmolua.broker.database`), which several processes and hosts
+can use at the same time.
 
 Calls wait for a person in two ways. A *paused* run has ended; its calls are in its recording, and the person who
 resumes the run says which are approved. A *question* is asked by a run that is still running, perhaps in another
-process; the run polls for the answer. A *grant* is the answer to all further questions about a function with an
-account.
+process; the run polls for the answer. A *grant* allows all later calls of a function with an account, without a
+question.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class Summary:
 
     Args:
         run: The id of the run.
-        status: ``running``, or the status of its outcome; ``damaged`` if its recording cannot be read.
-        time: When it began, in UTC.
-        ended: When it last ended; None while it runs, or if its process was killed.
-        script: The name of its script.
-        sha256: The script's hash, in hex.
+        status: ``running``, or the status of the run's outcome; ``damaged`` if the recording cannot be read.
+        time: When the run began, in UTC.
+        ended: When the run last ended; None while it runs, or if its process was killed.
+        script: The name of the script.
+        sha256: The hash of the script, in hex.
         mode: ``live`` or ``simulated``.
         client: The client that the run belongs to, in a server of several clients.
-        waiting: How many of its calls wait for an approval.
-        written: When its recording was last written, in seconds since 1970.
+        waiting: How many calls of the run wait for an approval.
+        written: When the recording was last written, in seconds since 1970.
     """
 
     run: str
@@ -71,9 +71,9 @@ class Waiting:
         run: The id of the run; None if the run is not recorded.
         script: The name of the script.
         call: ``number`` (in its recording), ``path``, ``account``, ``effect``, ``arguments``, ``about`` and ``names``.
-        since: When it was first asked, in seconds since 1970.
-        until: When it stops waiting, in seconds since 1970.
-        is_live: True if its run is still running, and goes on after :meth:`Store.decide`; False if the run is paused,
+        since: When the question was first asked, in seconds since 1970.
+        until: When the call stops waiting, in seconds since 1970.
+        is_live: True if the run is still running, and goes on after :meth:`Store.decide`; False if the run is paused,
             and goes on when it is resumed.
     """
 
@@ -103,12 +103,12 @@ class Decision:
 
 @dataclass(frozen=True)
 class Grant:
-    """A function that a person has allowed permanently.
+    """A function that a person has allowed permanently with an account, without further questions.
 
     Args:
         path: The function, such as ``render2.restart_service``.
         account: The account.
-        since: When it was allowed, in UTC.
+        since: When the person allowed the function, in UTC.
     """
 
     path: str
@@ -129,27 +129,27 @@ class Store(Protocol):
     """
 
     def place(self, run: str) -> Place:
-        """Return the place of a run's recording, which need not exist.
+        """Return the place where a run's recording is kept. The recording need not exist.
 
         Raises:
-            ConfigError: It is not the id of a run.
+            ConfigError: ``run`` is not the id of a run.
         """
 
     def read(self, run: str) -> Recording:
         """Return the recording of a run.
 
         Raises:
-            ConfigError: There is no recording, or it is damaged.
+            ConfigError: The run has no recording, or the recording is damaged.
         """
 
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
-        """Return recorded runs, the latest first.
+        """Return the recorded runs that fit all arguments, the latest first.
 
         Args:
             status: Return only runs of this status.
-            before: Return only runs that began before this time, given as in a summary.
+            before: Return only runs that began before this time, in the form of :attr:`Summary.time`.
             beginning: Return only runs whose ids begin with this text.
             limit: The largest number of runs to return.
         """
@@ -157,35 +157,35 @@ class Store(Protocol):
     def prune(self, keep: float) -> int:
         """Remove the recordings that were last written more than ``keep`` seconds ago, and return how many.
 
-        A recording that is being written, or that waits for an approval, is kept.
+        Recordings that a run is writing are kept, and so are those of paused runs that can still be approved.
         """
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings like :meth:`prune`, unless this was done within the last day."""
+        """Remove old recordings like :meth:`prune`, and old questions, unless this was done within the last day."""
 
     def waiting(self) -> list[Waiting]:
         """Return the calls that wait for a person, the one that waits longest first."""
 
     def ask(self, question: Waiting) -> None:
-        """Store a question of a run that is still running."""
+        """Store a question about a call, asked by a run that is still running."""
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer a question and return True; return False if it no longer waits, or was answered already."""
+        """Answer the question with the id ``question``, and return True; return False if it no longer waits."""
 
     def decision(self, question: str) -> Decision | None:
-        """Return the answer to a question, or None if there is none yet."""
+        """Return the answer to the question with the id ``question``, or None if there is none yet."""
 
     def withdraw(self, question: str) -> None:
-        """Remove a question, whether it was answered or not."""
+        """Remove the question with the id ``question``, whether it was answered or not, and its answer."""
 
     def grants(self) -> list[Grant]:
         """Return all grants, the oldest first."""
 
     def grant(self, given: Grant) -> None:
-        """Keep a grant. It replaces an earlier one for the same function and account."""
+        """Store a grant. It replaces an earlier grant for the same function and account."""
 
     def revoke(self, path: str, account: str) -> None:
-        """Remove the grant for a function with an account, if there is one."""
+        """Remove the grant for the function ``path`` with an account, if there is one."""
 
 
 class Stores(Protocol):
@@ -195,7 +195,7 @@ class Stores(Protocol):
         """Return the store of a tenant.
 
         Raises:
-            ConfigError: It is not a valid name of a tenant.
+            ConfigError: ``tenant`` is not a valid name of a tenant.
         """
 
     def key(self) -> bytes:
@@ -206,7 +206,7 @@ class Stores(Protocol):
         """
 
     def close(self) -> None:
-        """Close connections. They are opened again if they are needed."""
+        """Close all connections. If the stores are used again, they open new ones."""
 
 
 def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:
@@ -214,8 +214,8 @@ def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:
 
     Args:
         run: The id of the run.
-        script: The name of its script.
-        end: The last event of its recording.
+        script: The name of the run's script.
+        end: The last event of the run's recording.
     """
     since = datetime.fromisoformat(end["time"]).timestamp()
     until = since + APPROVAL_DAYS * DAY
@@ -225,17 +225,17 @@ def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:
 
 
 def waits(end: Mapping[str, Any]) -> bool:
-    """Return True if the last event of a recording is a pause whose calls can still be approved."""
+    """Return True if the last event of a recording says that the run paused, and its calls can still be approved."""
     if end.get("event") != "end" or (end.get("error") or {}).get("type") != Paused.__name__:
         return False
     return time.time() - datetime.fromisoformat(end["time"]).timestamp() < APPROVAL_DAYS * DAY
 
 
 def checked_tenant(name: str) -> str:
-    """Return the name of a tenant.
+    """Return ``name`` unchanged if it is a valid name of a tenant.
 
     Raises:
-        ConfigError: It is not a valid name.
+        ConfigError: ``name`` is not valid.
     """
     if not TENANT.fullmatch(name):
         raise ConfigError(f"{name[:40]!r} cannot be the name of a tenant", hint="use letters, digits, - and _")

@@ -30,5 +30,5 @@ def open_stores(where: str) -> Stores:
 
 
 def default_store() -> Folder:
-    """Return the store in the user's state folder."""
+    """Return the store that keeps recordings in the user's state folder."""
     return Folder(recordings_folder())

@@ -11,12 +11,13 @@ from kosmolua.schema.function import EFFECTS
 
 @dataclass(frozen=True)
 class Tenancy:
-    """The tenant of a runtime.
+    """The settings of the tenant that a runtime belongs to.
 
     Args:
         name: The name of the tenant.
-        folder: The folder of its own recordings, journal and scripts.
-        permissions: The most that it may do, by effect, function or pattern. If empty, only its accounts decide.
+        folder: The folder of the tenant's recordings, journal and scripts.
+        permissions: What the tenant's runs are allowed to do at most, by effect, function or pattern. If empty, only
+            the permissions of the tenant's accounts apply.
     """
 
     name: str
@@ -25,15 +26,15 @@ class Tenancy:
 
     @property
     def section(self) -> str:
-        """The section of the accounts file that describes it."""
+        """The section of the accounts file that describes the tenant."""
         return f"tenants.{self.name}"
 
     @property
     def ceiling(self) -> Ceiling:
-        """The most that the tenant may do."""
+        """What the tenant's runs are allowed to do at most, as rules about functions."""
         return Ceiling(self.section, self.permissions)
 
     @property
     def functions(self) -> list[str]:
-        """The functions and patterns that its permissions name."""
+        """The functions and patterns that the tenant's permissions name."""
         return [key for key in self.permissions if key not in EFFECTS]

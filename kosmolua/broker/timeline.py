@@ -19,7 +19,7 @@ class Bar:
 
     Args:
         call: The recorded details of the call.
-        ask: The script's request, if it was answered.
+        ask: The script's request as it was recorded; empty if the request was not answered.
         begins: Milliseconds from the first call of the run to the start of this one.
     """
 
@@ -38,7 +38,7 @@ class Bar:
 
     @property
     def named_arguments(self) -> Mapping[str, Any]:
-        """Its arguments by name. Those that were given in order have numbers as names."""
+        """The call's arguments by name. Arguments that were passed in order have their numbers as names."""
         given = self.arguments
         if isinstance(given, Mapping):
             return given
@@ -63,8 +63,8 @@ class Bar:
 def bars_of(recording: Recording) -> list[Bar]:
     """Return the calls of a recording in the order in which they began.
 
-    The time between a pause and its resumption is left out. So are calls that waited for an approval and were made
-    later under another number.
+    The times at which they begin leave out the time for which the run was paused. Calls that waited for an approval and
+    were made later, under another number, are left out.
     """
     asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
     begins = _begins(recording)

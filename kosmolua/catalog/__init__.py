@@ -1,1 +1,1 @@
-"""The catalog: finds integrations, and resolves paths under ``app``."""
+"""The catalog: finds and loads integrations, and resolves the paths under ``app`` that scripts name."""

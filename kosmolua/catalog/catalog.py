@@ -1,4 +1,4 @@
-"""The catalog: resolves a path to an integration, an account and a function."""
+"""The catalog: finds the integration, account and function that a script's path such as ``notes.work.list`` names."""
 
 from __future__ import annotations
 
@@ -28,46 +28,46 @@ MAX_TARGETS = 512
 
 
 class Provider(Protocol):
-    """The source of the integrations under one root of ``app``."""
+    """Finds and loads the integrations under one root, a table directly under ``app`` such as ``app.integrations``."""
 
     @property
     def root(self) -> str:
-        """The root, such as ``integrations``."""
+        """The name of the root, such as ``integrations`` for ``app.integrations``."""
 
     def names(self) -> list[str]:
-        """Return the names of all integrations, sorted, without loading any."""
+        """Return the names of all integrations under the root, sorted, without loading any."""
 
     def load(self, name: str) -> Plugin:
-        """Return an integration.
+        """Return the integration of this name; load the integration if necessary.
 
         Raises:
-            PluginError: It cannot be loaded.
+            PluginError: The integration cannot be loaded.
             UnknownPath: No integration has this name.
         """
 
     def listed(self, name: str) -> Plugin:
-        """Return an integration for a list or a search, without starting a process or connecting to a service.
+        """Return the integration of this name for a list or a search, without starting or connecting to a server.
 
         Raises:
-            PluginError: It cannot be loaded, or its functions are not known yet.
+            PluginError: The integration cannot be loaded, or its functions are unknown until its server is started.
         """
 
     def prose(self, name: str) -> str | None:
-        """Return the hand-written part of an integration's page, or None."""
+        """Return the hand-written part of an integration's documentation page; None if there is no such part."""
 
     def sources(self, name: str) -> list[str]:
-        """Return the text of each Python file of an integration, without running it."""
+        """Return the text of each Python file of an integration, without running the files."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """The target of a call.
+    """What a path of a call names: a function, the integration that has it, and the account to call it with.
 
     Args:
         integration: The integration.
-        account: The name of the account; ``default`` is resolved.
+        account: The name of the account; if the path names none or ``default``, the name of the default account.
         function: The function.
-        rule: The rule that says whether the account may call it.
+        rule: The permission rule that says whether scripts can call the function with the account.
     """
 
     integration: Integration
@@ -77,27 +77,28 @@ class Target:
 
     @cached_property
     def path(self) -> str:
-        """The path of the function without the account: ``render2.list_services``."""
+        """The path of the function without the account, such as ``render2.list_services``."""
         return f"{self.integration.name}.{self.function.name}"
 
     @cached_property
     def allowed_by(self) -> str:
-        """The journal's words for a call that its rule allows."""
+        """The permission rule as text. The journal records it as the reason why a call was allowed."""
         return str(self.rule)
 
     @property
     def section(self) -> str:
-        """The account's section of the accounts file."""
+        """The name of the account's section in the accounts file."""
         return section_of(self.integration.name, self.account)
 
 
 class Catalog:
-    """All integrations, with their accounts.
+    """All integrations under ``app``, with their accounts.
 
-    A name without a root belongs to ``integrations``. Names under other roots include the root, as in ``mcp.files``.
+    A root is a table directly under ``app``. The name of an integration under ``app.integrations`` has no root, as in
+    ``github``; names under other roots begin with the root, as in ``mcp.files``.
 
     Args:
-        providers: The sources of integrations, one for each root.
+        providers: The providers that find and load integrations, one for each root.
         accounts: The accounts of the user.
     """
 
@@ -109,7 +110,10 @@ class Catalog:
         self._descriptions: dict[str, Json] = {}
 
     def preferring(self, account: str | None) -> Catalog:
-        """Return a catalog in which an account is the default of each integration that has it. None changes nothing."""
+        """Return a catalog in which this account is the default of each integration that has an account of this name.
+
+        If ``account`` is None, the result is this catalog.
+        """
         if account is None:
             return self
         other = copy(self)
@@ -124,7 +128,7 @@ class Catalog:
             raise ConfigError(f"No integration has an account {account!r}", hint=hint)
 
     def roots(self) -> list[str]:
-        """Return the names of the roots under ``app``, sorted."""
+        """Return the names of the tables directly under ``app``, such as ``integrations`` and ``mcp``, sorted."""
         return sorted(self._providers)
 
     def names(self) -> list[str]:
@@ -132,32 +136,38 @@ class Catalog:
         return sorted(qualified(root, name) for root, provider in self._providers.items() for name in provider.names())
 
     def plugin(self, name: str) -> Plugin:
-        """Return an integration with its origin, for a list; raises as :meth:`listed` does."""
+        """Return an integration and where it comes from, for a list or a search, without starting a server.
+
+        Raises:
+            PluginError: The integration cannot be loaded, or its functions are unknown until its server is started.
+            UnknownPath: No integration has this name.
+        """
         root, short = root_and_name(name)
         return self._provider(root).listed(short)
 
     def integration(self, name: str) -> Integration:
-        """Return an integration.
+        """Return the integration of this name; load the integration, or start its server, if necessary.
 
         Raises:
-            PluginError: It cannot be loaded.
+            PluginError: The integration cannot be loaded.
             UnknownPath: No integration has this name.
         """
         return self._load(*root_and_name(name)).integration
 
     def listed(self, name: str) -> Integration:
-        """Return an integration for a list or a search.
+        """Return an integration for a list or a search, without starting a server.
 
         Raises:
-            PluginError: It cannot be loaded, or is a server that would have to be started.
+            PluginError: The integration cannot be loaded, or its functions are unknown until its server is started.
+            UnknownPath: No integration has this name.
         """
         return self.plugin(name).integration
 
     def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
-        """Yield every integration that can be loaded.
+        """Yield every integration that can be loaded without starting a server.
 
         Args:
-            skip: Called with the name and the error of each integration that cannot be loaded.
+            skip: Called with the name and the error of each other integration.
         """
         for name in self.names():
             try:
@@ -166,17 +176,22 @@ class Catalog:
                 skip(name, error)
 
     def prose(self, name: str) -> str | None:
-        """Return the hand-written part of an integration's page, or None."""
+        """Return the hand-written part of an integration's documentation page; None if there is no such part."""
         root, short = root_and_name(name)
         return self._provider(root).prose(short)
 
     def sources(self, name: str) -> list[str]:
-        """Return the text of each Python file of an integration, without running it; empty if they cannot be read."""
+        """Return the text of each Python file of an integration, without running the files."""
         root, short = root_and_name(name)
         return self._provider(root).sources(short)
 
     def accounts(self, name: str) -> list[str]:
-        """Return the names of an integration's configured accounts; raises as :meth:`listed` does."""
+        """Return the names of the accounts that the user has configured for an integration.
+
+        Raises:
+            PluginError: The integration cannot be loaded, or its functions are unknown until its server is started.
+            UnknownPath: No integration has this name.
+        """
         return [] if name == SCRIPTS else self._accounts.names(self.listed(name))
 
     @property
@@ -185,7 +200,7 @@ class Catalog:
         return self._accounts.path
 
     def permissions(self, name: str) -> list[dict[str, object]]:
-        """Return the permissions of each account of an integration."""
+        """Return a table for each account of an integration: the permission of each effect and of single functions."""
         if name == SCRIPTS:
             return []
         integration = self.integration(name)
@@ -201,12 +216,18 @@ class Catalog:
         ]
 
     def matching(self, patterns: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the accounts that fit patterns such as ``INTEGRATION`` or ``INTEGRATION.ACCOUNT``.
+        """Return the accounts that match any of the patterns.
 
-        Each comes with its integration. Without patterns, return all accounts of the integrations that can be loaded.
+        Args:
+            patterns: Names of integrations, or of single accounts as ``INTEGRATION.ACCOUNT``. Without patterns, all
+                accounts of the integrations that can be loaded match.
+
+        Returns:
+            The name of the integration and the name of the account, for each account.
 
         Raises:
-            UnknownPath: A pattern names nothing.
+            PluginError: A named integration cannot be loaded.
+            UnknownPath: A pattern names an integration or an account that does not exist.
         """
         if not patterns:
             return [(each.name, account) for each in self.loadable() for account in self.accounts(each.name)]
@@ -220,15 +241,20 @@ class Catalog:
         return found
 
     def describe(self, path: str) -> Json:
-        """Return the description of a path, from which the child builds that branch of ``app``.
+        """Return what is at a path under ``app``, so that the sandbox can build that part of the table ``app``.
+
+        Args:
+            path: The path without ``app``, such as ``integrations.github``; empty for ``app`` itself.
 
         Returns:
-            For ``app`` itself and for a root: ``names``. For an integration: ``functions`` (the registered ones),
-            ``aliases`` and ``accounts``; ``others`` is true if there are more functions, and ``more`` if there are more
-            than :data:`MAX_DESCRIBED_ACCOUNTS` accounts: only the first are named. For ``INTEGRATION.NAME``: whether it
-            is an ``account`` or a ``function``. For ``INTEGRATION.*``: all functions and accounts.
+            For ``app`` and for a table directly under it: ``names``. For an integration: ``functions`` (those written
+            in Python), ``aliases`` and ``accounts``; ``others`` is true if an OpenAPI document adds functions, and
+            ``more`` is true if only the first :data:`MAX_DESCRIBED_ACCOUNTS` accounts are named. For an account:
+            ``account`` is true. For a function: ``function``, its short name. For ``INTEGRATION.*``: all
+            ``functions`` and ``accounts``.
 
         Raises:
+            PluginError: The integration cannot be loaded.
             UnknownPath: There is nothing at the path; the message suggests similar names.
         """
         if not path:
@@ -286,11 +312,16 @@ class Catalog:
         return self._find(path)[1]
 
     def resolve(self, path: str) -> Target:
-        """Resolve a path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``app.integrations.``.
+        """Return the function, integration and account that a path names, for a call.
+
+        Args:
+            path: ``INTEGRATION.FUNCTION`` or ``INTEGRATION.ACCOUNT.FUNCTION``; ``app.integrations.`` before it is
+                optional. Without an account, the default account of the integration is used.
 
         Raises:
             UnknownPath: No integration, account or function has this name.
-            NotConfigured: The integration has no account, or several and none is the default.
+            NotConfigured: The path names no account, and the integration has no account or no default account.
+            PluginError: The integration cannot be loaded.
         """
         known = self._targets.get(path)
         if known and self._is_current(known.integration):
@@ -307,7 +338,7 @@ class Catalog:
         return target
 
     def _is_current(self, integration: Integration) -> bool:
-        """Return False if an integration has been replaced: a server may have other tools the next time."""
+        """Return False if an integration was replaced since, because its MCP server now offers other tools."""
         return integration.root == ROOT or self._load(*root_and_name(integration.name)).integration is integration
 
     def _provider(self, root: str) -> Provider:
@@ -316,7 +347,7 @@ class Catalog:
         return self._providers[root]
 
     def _load(self, root: str, name: str) -> Plugin:
-        """Return the integration of this name under a root."""
+        """Load the integration of this name under a root. An error mentions it if the accounts file has the name."""
         try:
             return self._provider(root).load(name)
         except UnknownPath as error:
@@ -343,7 +374,7 @@ class Catalog:
         return integration, function, account
 
     def _default(self, integration: Integration) -> str | None:
-        """Return the default account, for a path that names no account, or None."""
+        """Return the name of the account that a call without an account uses; None if there is no default account."""
         if integration.name == SCRIPTS:
             return "default"  # the calls that scripts make have their own accounts
         if self._preferred and self._accounts.has(integration, self._preferred):
@@ -351,7 +382,7 @@ class Catalog:
         return self._accounts.default(integration)
 
     def _usable(self, integration: Integration) -> list[str]:
-        """Return the accounts that a script can use, sorted; ``default`` is included if it stands for one of them."""
+        """Return the account names that a script can write, sorted; these include ``default`` if there is a default."""
         names = self._accounts.names(integration)
         if self._default(integration) is None or self._accounts.has(integration, "default"):
             return names
@@ -359,7 +390,7 @@ class Catalog:
         return [*names[:place], "default", *names[place:]]
 
     def _no_default(self, integration: Integration) -> NotConfigured:
-        """Return the error for a call without an account to an integration without a default account."""
+        """Return the error for a path without an account if the integration has no default account."""
         if names := self._accounts.names(integration):
             return NotConfigured(
                 f"{integration.name} has several accounts and no default: {listed(names)}",
@@ -372,7 +403,7 @@ class Catalog:
         )
 
     def _refuse_name_of_service(self, root: str, parts: Sequence[str]) -> None:
-        """Raise an error if a path has the service's own name of a function, such as ``hub GET /issues``."""
+        """Raise an error that names the function if a path names it as the service does: ``hub GET /issues``."""
         name, _, rest = ".".join(parts).replace(" ", ".", 1).partition(".")
         if rest and name in self._providers[root].names():
             integration = self._load(root, name).integration
@@ -380,7 +411,7 @@ class Catalog:
                 self._refuse(integration, rest)
 
     def _refuse(self, integration: Integration, rest: str) -> NoReturn:
-        """Raise the error for a name that does not exist under an integration."""
+        """Raise the error for a path inside an integration that names nothing; the hint suggests what was meant."""
         from kosmolua.docs.meant import functions_meant
 
         accounts = self._accounts.names(integration)
@@ -395,7 +426,8 @@ class Catalog:
             raise UnknownPath(f"{where}.{first} has no '{second[:80]}'", hint=hint)
         if first in (*accounts, "default"):
             function = next(iter(integration.functions), "FUNCTION")
-            raise UnknownPath(f"{where}.{first} is an account", hint=f"name a function of it, as in {first}.{function}")
+            hint = f"add the name of a function, as in {first}.{function}"
+            raise UnknownPath(f"{where}.{first} is an account", hint=hint)
         hint = did_you_mean(first, [*accounts, "default"])
         if hint is None and (second or "_" not in first):  # the name may be meant as that of an account
             meant = [] if second else functions_meant(integration, first)
@@ -405,7 +437,7 @@ class Catalog:
 
 
 def _function_meant(integration: Integration, name: str) -> str:
-    """Return a hint with the functions that a name probably means, or a hint that no function does this."""
+    """Return a hint that names the functions which an unknown name may mean, or says that no function does this."""
     from kosmolua.docs.meant import functions_meant
 
     if meant := functions_meant(integration, name):

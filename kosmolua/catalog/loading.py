@@ -1,4 +1,4 @@
-"""Loading: imports a plugin within a time limit, and locates errors in its code."""
+"""Imports plugins within a time limit, and finds the line of a plugin's code in which an error happened."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ T = TypeVar("T")
 def guarded(load: Callable[[], T], origin: str, seconds: float = LOAD_TIMEOUT) -> T:
     """Call ``load``, which runs a plugin's code, and return its result.
 
-    It runs in a thread, since nothing else can limit the time of an import. A thread cannot be killed: if it hangs, an
-    exception is raised in it. If it hangs inside a system call, that has no effect and the thread remains.
+    The plugin's code runs in a thread of its own, because nothing else can limit the time of an import. A thread
+    cannot be killed: when the time is over, SystemExit is raised in the thread. A thread that hangs inside a system
+    call does not notice this and remains.
 
     Args:
-        load: Imports the plugin.
+        load: Imports the plugin, without arguments.
         origin: The plugin's file, for messages.
-        seconds: How long it may take.
+        seconds: The time limit.
 
     Raises:
-        PluginError: It failed, or took too long. Its ``origin`` has the line of the plugin's own code where this
-            happened.
+        PluginError: The import failed or took too long. The error's ``origin`` is the file and line of the plugin's
+            code where this happened.
     """
     loading = _Loading(load)
     loading.start()
@@ -50,14 +51,14 @@ def guarded(load: Callable[[], T], origin: str, seconds: float = LOAD_TIMEOUT) -
     place = _line_in(origin, _frames_of(loading))
     _ask_to_end(loading)
     raise PluginError(
-        f"it took longer than {seconds:g} s to load",
+        f"the plugin took longer than {seconds:g} s to load",
         origin=place,
-        hint="a plugin must not compute, wait or connect to anything while it is imported",
+        hint="move long computations, waiting and connections out of the code that runs at import",
     )
 
 
 class _Loading(Thread, Generic[T]):
-    """The thread in which a plugin is loaded. It keeps the result or the error."""
+    """The thread in which a plugin is loaded. When the thread has ended, ``loaded`` or ``failure`` is set."""
 
     def __init__(self, load: Callable[[], T]) -> None:
         super().__init__(name="kosmolua-load", daemon=True)
@@ -75,13 +76,18 @@ class _Loading(Thread, Generic[T]):
 
 def _explained(error: BaseException, origin: str) -> PluginError:
     if isinstance(error, SyntaxError) and error.filename:
-        return PluginError(f"it is not Python: {error.msg}", origin=f"{error.filename}:{error.lineno}")
+        return PluginError(f"the file is not valid Python: {error.msg}", origin=f"{error.filename}:{error.lineno}")
     place = _line_in(origin, _frames_in(error.__traceback__))
-    return PluginError(f"it failed while it was loaded: {type(error).__name__}: {error}", origin=place)
+    return PluginError(f"the plugin failed while it was loaded: {type(error).__name__}: {error}", origin=place)
 
 
 def _line_in(origin: str, frames: Iterator[tuple[str, int]]) -> str:
-    """Return the file and line of the innermost frame in the plugin's own code, or else the plugin's origin."""
+    """Return ``file:line`` of the innermost stack frame that is in the plugin's code; ``origin`` if there is none.
+
+    Args:
+        origin: The plugin's file.
+        frames: The file and line of each stack frame, the outermost first.
+    """
     home = str(Path(origin).parent) if origin.endswith("__init__.py") else origin
     lines = [f"{file}:{line}" for file, line in frames if file.startswith(home)]
     return lines[-1] if lines else origin
@@ -103,7 +109,7 @@ def _frames_of(thread: Thread) -> Iterator[tuple[str, int]]:
 
 
 def _ask_to_end(thread: Thread) -> None:
-    """Raise SystemExit in a thread at its next Python instruction: an endless loop would slow down all threads."""
+    """Raise SystemExit in a thread at its next Python instruction, so that an endless loop there ends."""
     import ctypes
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
@@ -115,19 +121,19 @@ _METADATA = (".dist-info", ".egg-info")
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """An installed entry point: its value, and the function that imports it."""
+    """An entry point of an installed package: its value ``MODULE:OBJECT``, and the function that imports the object."""
 
     value: str
     load: Callable[[], object]
 
     @property
     def module(self) -> str:
-        """The name of its module."""
+        """The name of the module that the entry point names."""
         return self.value.partition(":")[0].strip()
 
 
 def installed_entry_points() -> dict[str, list[EntryPoint]]:
-    """Return the entry points of the group ``kosmolua.integrations`` by name. Several packages may use one name."""
+    """Return the entry points of the group ``kosmolua.integrations``, by name. Several packages can use one name."""
     found: dict[str, list[EntryPoint]] = {}
     for text in _texts():
         for name, value in _read(text):
@@ -136,9 +142,10 @@ def installed_entry_points() -> dict[str, list[EntryPoint]]:
 
 
 def _texts() -> Iterator[str]:
-    """Yield the entry points of each package. If two packages have one name, only that which Python imports counts.
+    """Yield the text of ``entry_points.txt`` of each package on ``sys.path``.
 
-    The current folder is left out, even if Python imports from it, so that a cloned repository cannot run code.
+    Of two packages with the same name only the first counts, which is the one that Python imports. The current folder
+    is left out, even if it is on ``sys.path``, so that a cloned repository cannot run code.
     """
     seen = set()
     for place in sys.path:
@@ -150,7 +157,7 @@ def _texts() -> Iterator[str]:
 
 
 def _in_folder(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield the folder name of each package's metadata, and the text of its entry points."""
+    """Yield the name of each package's metadata folder, such as ``x-1.0.dist-info``, and its ``entry_points.txt``."""
     for entry in () if _is_here(folder) else _entries(folder):
         if entry.endswith(_METADATA):
             yield entry, _text_of(os.path.join(folder, entry, "entry_points.txt"))
@@ -195,7 +202,7 @@ def _text_of(file: str) -> str:
 
 
 def _read(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the value of each entry point of the group."""
+    """Yield the name and the value of each entry point of our group, from the text of an ``entry_points.txt``."""
     for section in ("\n" + text).split("\n[")[1:] if GROUP in text else ():
         head, _, body = section.partition("]")
         if head.strip() == GROUP:

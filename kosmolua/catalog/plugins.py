@@ -1,4 +1,4 @@
-"""Plugins: finds and loads integrations, and reports those that cannot be loaded."""
+"""Finds and loads the plugins that define integrations, and reports those that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ _RENAME = "rename it with a-z, 0-9 and _, a letter first"
 
 @dataclass(frozen=True)
 class Plugin:
-    """A loaded integration, and its origin.
+    """A loaded integration, and where it was found.
 
     Args:
-        integration: The integration in its module.
-        origin: The file, or the entry point.
-        place: ``bundled``, ``user``, ``entry point``, ``--plugin``, or ``given`` for one that was passed as an object.
-        prose: Returns the hand-written part of its page, or None.
+        integration: The integration that the plugin defines.
+        origin: The plugin's file, or the value of its entry point.
+        place: How the plugin was found: ``bundled``, ``user``, ``entry point``, ``--plugin``, ``scripts``, or ``given``
+            for an integration that was passed as an object.
+        prose: Returns the hand-written part of the integration's documentation page; None if there is no such part.
     """
 
     integration: Integration
@@ -49,28 +50,28 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of integrations. Each is a module or a package with the integration's name.
+    """A folder of plugins. Each plugin is a module or a package that has the name of its integration.
 
     Args:
-        label: The name of the folder for users.
-        folder: The folder; inside a zipped wheel, a path into the zip.
+        label: The word by which users know the folder, such as ``bundled``.
+        folder: The path of the folder, which can lead into a zipped wheel.
     """
 
     label: str
     folder: Path
 
     def names(self) -> list[str]:
-        """Return the names of the modules in the folder; none if it does not exist."""
+        """Return the names of the modules and packages in the folder; an empty list if the folder does not exist."""
         import pkgutil
 
         return [module.name for module in pkgutil.iter_modules([str(self.folder)]) if module.name[0] != "_"]
 
     def find(self, name: str) -> ModuleSpec | None:
-        """Return the spec of a module by its name, or None."""
+        """Return the import spec of the module of this name in the folder, or None if there is no such module."""
         return self._spec(name) if _is_usable(name) else None
 
     def misnamed(self, name: str) -> str | None:
-        """Return the file of a module in the folder whose name a script could not write; None if there is none."""
+        """Return the file of the module of this name if scripts cannot write the name; None for any other name."""
         spec = self._spec(name) if not _is_usable(name) and name in self.names() else None
         return spec.origin if spec else None
 
@@ -83,8 +84,9 @@ class Plugins:
     """Finds integrations by name and loads each at most once, when it is first needed.
 
     Args:
-        named: Files or package folders given with ``--plugin``, and integrations passed as objects; or a single one.
-        places: The folders to look in, in order.
+        named: Plugins that the user gives: files or package folders, as with ``--plugin``, or integrations. A single
+            one need not be in a list.
+        places: The folders to look in. None means the bundled folder and the user's folder.
         entry_points: Returns the installed entry points by name. It is called once, when the first integration is
             loaded or all are listed.
         load_timeout: Seconds that loading one integration may take.
@@ -113,16 +115,16 @@ class Plugins:
         self._lock = RLock()
 
     def names(self) -> list[str]:
-        """Return the name of every integration, without loading those in folders and entry points."""
+        """Return the name of every integration, sorted. Only plugins given with ``--plugin`` are loaded for this."""
         found = {name for place in self._places for name in place.names()}
         return sorted(found | self._entry_points.keys() | self._load_from_options().keys())
 
     def load(self, name: str) -> Plugin:
-        """Return the integration of this name.
+        """Return the plugin of this name; load the plugin when it is first needed.
 
         Raises:
-            PluginError: It cannot be loaded, or two places have an integration of this name.
-            UnknownPath: No integration has this name.
+            PluginError: The plugin cannot be loaded, or two different plugins have this name.
+            UnknownPath: No plugin has this name.
         """
         with self._lock:
             if name not in self._loaded:
@@ -135,18 +137,29 @@ class Plugins:
     listed = load
 
     def require(self, name: str, where: str) -> None:
-        """Raise a ConfigError that begins with ``where`` if there is no integration of this name. Nothing is loaded."""
+        """Check that there is an integration of this name, without loading it.
+
+        Args:
+            name: The name of the integration.
+            where: Where the name was written, for the beginning of the message.
+
+        Raises:
+            ConfigError: There is no integration of this name.
+        """
         if any(place.find(name) for place in self._places) or name in self.names():
             return
         hint = did_you_mean(name, self.names()) or "if it is a plugin, pass --plugin"
         raise ConfigError(f"{where} names no integration", hint=hint)
 
     def sources(self, name: str) -> list[str]:
-        """Return the text of each Python file of an integration in a folder, without running it."""
+        """Return the text of each Python file of an integration's plugin, without running the files."""
         return [text for spec in self._unloaded(name) for text in _sources_of(spec)]
 
     def prose(self, name: str) -> str | None:
-        """Return the hand-written part of an integration's page, or None. One in a folder is not run for this."""
+        """Return the hand-written part of an integration's documentation page; None if there is no such part.
+
+        The plugin is not loaded for this, unless it was found by its entry point or passed as an object.
+        """
         specs = self._unloaded(name)
         return _read_prose(specs[0], name) if len(specs) == 1 else self.load(name).prose()
 
@@ -157,7 +170,7 @@ class Plugins:
     def _load(self, name: str) -> Plugin | PluginError:
         candidates = self._candidates(name)
         if not candidates:
-            return self._refused(name)
+            return self._misnamed(name)
         if len(candidates) > 1:
             origins = " and ".join(candidates)
             return PluginError(f"two integrations are called {name}: {origins}", origin=origins, hint="remove one")
@@ -168,8 +181,12 @@ class Plugins:
             return error
         return _extended(loaded, self._places) if isinstance(loaded, Plugin) else loaded
 
-    def _refused(self, name: str) -> PluginError:
-        """Return the error for a file whose name no plugin can have; raise UnknownPath if there is no such file."""
+    def _misnamed(self, name: str) -> PluginError:
+        """Return the error for a plugin whose file has a name that no plugin can have.
+
+        Raises:
+            UnknownPath: No folder has a file of this name.
+        """
         for place in self._places:
             if file := place.misnamed(name):
                 return PluginError(f"a plugin cannot be called {name!r}", origin=file, hint=_RENAME)
@@ -177,9 +194,10 @@ class Plugins:
         raise UnknownPath(f"{lua_path()} has no '{name[:80]}'", hint=hint)
 
     def _candidates(self, name: str) -> dict[str, Plugin | PluginError | Callable[[], Plugin]]:
-        """Return the integrations of this name by origin, so that one found twice counts once.
+        """Return all plugins of this name by their origin, so that a plugin which is found twice counts once.
 
-        A plugin given with ``--plugin`` is loaded already; for others the value is the function that loads it.
+        The value for a plugin given with ``--plugin`` is the loaded plugin or the error of loading it. For any other
+        plugin, the value is a function that loads it.
         """
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
@@ -225,12 +243,16 @@ class Plugins:
 
 
 def is_document(path: Path) -> bool:
-    """Return True if a file is an OpenAPI document and not a plugin's code: ``pets.openapi.json``, ``pets.yaml``."""
+    """Return True if the name of a file is that of an OpenAPI document, such as ``pets.yaml``, not of Python code."""
     return path.suffix in (".json", ".yaml", ".yml")
 
 
 def _document(path: Path) -> tuple[str, Path]:
-    """Return the name of a document's integration, and the document's path."""
+    """Return the name for the integration of an OpenAPI document, made from the file's name, and the path.
+
+    Raises:
+        ConfigError: There is no such file, or its name cannot be made the name of an integration.
+    """
     if not path.is_file():
         raise ConfigError(f"There is no plugin at {path}", hint="name a .py file, a folder, or an OpenAPI document")
     name = re.sub(r"\W+", "_", path.name.partition(".")[0], flags=re.ASCII).lower()
@@ -251,12 +273,27 @@ def _load_document(document: tuple[str, Path]) -> tuple[str, Plugin | PluginErro
 
 
 def onto_folder(parent: Path, name: str) -> Path:
-    """Return the folder of the document that the user imported onto an integration; it need not exist."""
+    """Return the folder for the OpenAPI document that the user adds to an integration. The folder need not exist.
+
+    Args:
+        parent: The folder of the user's integrations.
+        name: The name of the integration.
+    """
     return parent / f"{name}.onto"
 
 
 def _compile_document(folder: Path, label: str) -> None:
-    """Compile an imported document if its compiled file is missing: this may take longer than the limit for loading."""
+    """Compile the OpenAPI document in a plugin's folder, if there is one and it is not compiled yet.
+
+    This happens before the plugin is loaded, since it can take longer than the time limit for loading.
+
+    Args:
+        folder: The folder of the plugin.
+        label: The label of the folder of plugins. Only documents in the folder ``user`` are compiled.
+
+    Raises:
+        PluginError: The document cannot be compiled.
+    """
     if label == "user" and (folder / "openapi.json").is_file():
         from kosmolua.catalog.openapi.store import Home, Store
 
@@ -267,7 +304,10 @@ def _compile_document(folder: Path, label: str) -> None:
 
 
 def _extended(plugin: Plugin, places: Sequence[Place]) -> Plugin:
-    """Return a plugin with the operations of a document: one imported onto it, or else its own."""
+    """Return a plugin with functions added from an OpenAPI document: one that the user imported, else the plugin's.
+
+    A plugin without a document is returned unchanged.
+    """
     integration = plugin.integration
     onto = [folder for place in places if (folder := onto_folder(place.folder, integration.name)).is_dir()]
     if integration.functions.more or not (onto or integration.extension):
@@ -294,7 +334,7 @@ def _sources_of(spec: ModuleSpec) -> list[str]:
 
 
 def usual_places() -> list[Place]:
-    """Return the folder of bundled integrations and the user's own."""
+    """Return the folders in which plugins are looked for by default: the bundled one, and the user's."""
     return [Place("bundled", bundled_folder()), Place("user", Path(config_folder()) / "integrations")]
 
 
@@ -307,7 +347,10 @@ def bundled_folder() -> Path:
 
 
 def _package_of(folder: Path) -> str:
-    """Return a private package name for a folder, so that modules of two folders never have the same name."""
+    """Return the name of a made-up package that stands for a folder, so that modules of two folders never clash.
+
+    The package is put into ``sys.modules`` if it is not there.
+    """
     digest = source_hash(os.fsencode(folder)).hex()  # the same in every process, for pickling
     package = f"{_PACKAGE}_{digest}"
     if package not in sys.modules:
@@ -334,13 +377,13 @@ def _is_usable(name: str) -> bool:
 
 
 def _holds(point: EntryPoint, origin: str) -> bool:
-    """Return True if a file belongs to the package that an entry point names."""
+    """Return True if ``origin`` is a file of the package that an entry point names."""
     package = os.path.realpath(_file_of(point)).removesuffix("__init__.py")
     return os.path.realpath(origin).startswith(package)
 
 
 def _file_of(point: EntryPoint) -> str:
-    """Return the file of an entry point's outermost package, without running it."""
+    """Return the file of the top-level package that an entry point names, without importing the package."""
     try:
         spec = find_spec(point.module.partition(".")[0])
     except ValueError:
@@ -349,15 +392,22 @@ def _file_of(point: EntryPoint) -> str:
 
 
 def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name: str | None) -> Plugin:
-    """Return the plugin for an object that was loaded: an integration, or a module that contains one.
+    """Return the plugin for an object that was imported.
 
     Args:
-        name: The name that it must have; None for any name.
+        loaded: An integration, or a module with an integration in its variable ``integration``.
+        module: The module of the plugin.
+        origin: The plugin's file, or the value of its entry point.
+        label: How the plugin was found, as in :attr:`Plugin.place`.
+        name: The name that the integration must have; None for any name.
+
+    Raises:
+        PluginError: There is no integration, the integration has mistakes, or it has another name.
     """
     integration = getattr(loaded, "integration", loaded)
     if not isinstance(integration, Integration):
         raise PluginError(
-            "it defines no integration",
+            "the plugin defines no integration",
             origin=origin,
             hint='write integration = Integration("NAME", Account, about="...")',
         )
@@ -365,7 +415,7 @@ def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name
         raise PluginError.all_of(integration.mistakes)
     if name and integration.name != name:
         raise PluginError(
-            f"it declares the integration {integration.name}, but is itself named {name}",
+            f"the plugin is named {name}, but its integration is named {integration.name}",
             origin=origin,
             hint="give both the same name",
         )

@@ -1,4 +1,4 @@
-"""The user's own scripts: functions directly under ``app.scripts``, described by their headers."""
+"""The user's Lua scripts as functions under ``app.scripts``. The comment at a script's beginning describes it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ MAX_SOURCE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Script:
-    """A script in the folder.
+    """A Lua script from the user's folder of scripts.
 
     Args:
-        name: The name of its function in Lua.
-        path: Its file.
-        source: Its text.
-        header: The description at its beginning.
+        name: The name of the function under ``app.scripts`` that runs the script.
+        path: The path of the script's file.
+        source: The text of the script.
+        header: The description and parameters from the comment at the beginning of the script.
     """
 
     name: str
@@ -45,30 +45,30 @@ class Script:
 
     @property
     def file(self) -> str:
-        """The name of its file, for messages."""
+        """The name of the script's file without its folder, for messages."""
         return os.path.basename(self.path)
 
     @property
     def chunk(self) -> bytes:
-        """The text in the form that Lua's ``load`` accepts."""
+        """The text as Lua's ``load`` accepts it: without a byte order mark, and with a ``#!`` line as a comment."""
         source = self.source.removeprefix(b"\xef\xbb\xbf")
         return b"--" + source if source.startswith(b"#") else source
 
 
 @dataclass(frozen=True)
 class _NoAccount:
-    """The account class of scripts, which need no account: the calls that they make have accounts."""
+    """The account class for scripts. A script itself needs no account, since the calls in it have their own."""
 
     def open(self, send: Any) -> None:
-        """Return None."""
+        """Return None: there is nothing to open."""
 
 
 class Scripts:
-    """The provider of ``app.scripts``. Files are read once, when the first of them is needed.
+    """The provider of ``app.scripts``: the Lua scripts in one folder, all as functions of one integration.
 
     Args:
-        folder: The folder of scripts. A file whose name Lua cannot write is left out.
-        catalog: Returns the catalog, which is needed to find the effects of scripts.
+        folder: The folder of scripts. A file whose name cannot become the name of a function is left out.
+        catalog: Returns the catalog, by which a script's calls are looked up to find the script's effect.
     """
 
     root = SCRIPTS
@@ -84,11 +84,11 @@ class Scripts:
         return [SCRIPTS] if self._files else []
 
     def script(self, name: str) -> Script:
-        """Return a script.
+        """Read the file of a script, and return the script.
 
         Raises:
             UnknownPath: There is no script of this name.
-            CallError: It cannot be read.
+            CallError: The file cannot be read, or the comment at its beginning is invalid.
         """
         if name not in self._files:
             hint = did_you_mean(name, self._files) or list_of("there are", sorted(self._files))
@@ -104,10 +104,10 @@ class Scripts:
             raise CallError("plugin_error", error.what) from error
 
     def load(self, name: str) -> Plugin:
-        """Return all scripts as one integration.
+        """Return all scripts as the functions of one integration, which is named ``scripts``.
 
         Raises:
-            UnknownPath: There are no scripts, or another name is given.
+            UnknownPath: There are no scripts, or ``name`` is not ``scripts``.
         """
         if name != SCRIPTS or not self._files:
             raise UnknownPath(f"app.scripts has no '{name[:80]}'", hint=f"put scripts into {self.folder}")
@@ -121,7 +121,7 @@ class Scripts:
     listed = load
 
     def prose(self, name: str) -> str | None:
-        """Return None: a script is described by its header."""
+        """Return None: the documentation of scripts has no hand-written page."""
         return None
 
     def sources(self, name: str) -> list[str]:
@@ -130,7 +130,7 @@ class Scripts:
 
     @lazy
     def _files(self) -> dict[str, str]:
-        """The file of each script, by name."""
+        """The path of each script's file, by the name of the script's function."""
         try:
             found = sorted(os.listdir(self.folder))
         except OSError:
@@ -141,7 +141,12 @@ class Scripts:
         }
 
     def _fill(self, integration: Integration) -> None:
-        """Register each script. Its effect is ``write`` unless the checker proves that all its calls only read."""
+        """Register each script as a function of the integration, with the effect that the checker finds.
+
+        The effect is ``read`` only if the checker proves that all calls of the script read. Since scripts can call
+        scripts, the check is repeated until no effect changes. A script that cannot be read becomes a mistake of the
+        integration.
+        """
         scripts = {}
         for name in self._files:
             try:
@@ -166,10 +171,11 @@ def _effect(checker: Checker, script: Script) -> Effect:
 
 
 def _function(script: Script, effect: Effect) -> Function:
-    """Return a script as a function of the catalog."""
+    """Return the function that describes a script. Its handler refuses calls, because scripts run in the sandbox."""
 
     def refuse(opened: object, /, **given: object) -> NoReturn:
-        raise CallError("denied", f"{SCRIPTS}.{script.name} runs in the sandbox", hint=f"kosmolua run {script.path}")
+        what = f"{SCRIPTS}.{script.name} is a Lua script and cannot be called from outside the sandbox"
+        raise CallError("denied", what, hint=f"run it with: kosmolua run {script.path}")
 
     doc = script.header.doc or f"Run {script.file}."
     return Function(

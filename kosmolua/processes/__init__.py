@@ -1,1 +1,1 @@
-"""The host's side of the processes that scripts run in: how they start, how many run at once, and how they end."""
+"""Starts and ends the sandbox processes that scripts run in, and limits their number. This is code of the host."""

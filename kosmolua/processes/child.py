@@ -1,4 +1,7 @@
-"""The host's side of the child processes that scripts run in: their pipes, their exit status, and ending them."""
+"""The child processes that scripts run in, as the host sees them: their pipes, their exit status, and how to end them.
+
+Host and child exchange frames, which are lines of JSON. ``kosmolua/protocol.py`` describes them.
+"""
 
 from __future__ import annotations
 
@@ -21,33 +24,43 @@ PIECE = 64 * 1024
 
 
 class Child(Protocol):
-    """A process in which one script runs."""
+    """What the host can do with a child process in which a script runs."""
 
     def send(self, line: bytes) -> None:
-        """Write a frame. Do nothing if the process has ended: reading reports that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
 
     def read(self, limit: int) -> bytes | None:
-        """Return the line of the next frame, at most ``limit`` bytes, or None if the process has ended."""
+        """Wait for the next frame of the child process. Return its line, or None if the process has ended.
+
+        Args:
+            limit: The largest number of bytes of a line.
+
+        Raises:
+            BadFrame: The line is longer than ``limit`` bytes.
+        """
 
     def kill(self) -> None:
         """End the process at once."""
 
     def insist(self) -> None:
-        """End a process that :meth:`kill` did not end; others may end with it."""
+        """End the process by stronger means because :meth:`kill` did not end it. Other workers can end with it."""
 
     def status(self) -> int:
-        """Wait for the end of a process whose pipe is closed. Return its exit status, negative for a signal."""
+        """Wait for the end of the process, after :meth:`read` returned None. Return its exit status.
+
+        The status is negative if a signal ended the process.
+        """
 
     def close(self) -> None:
         """End the process and close its pipes."""
 
 
 class Pipes:
-    """The host's ends of the two pipes of a child.
+    """Sends frames to a child process and reads the frames of the child, over two pipes.
 
     Args:
-        incoming: The descriptor to read from.
-        outgoing: The descriptor to write to.
+        incoming: The descriptor to read the child's frames from.
+        outgoing: The descriptor to write frames for the child to.
     """
 
     def __init__(self, incoming: int, outgoing: int) -> None:
@@ -56,7 +69,7 @@ class Pipes:
         self._writing = Lock()
 
     def send(self, line: bytes) -> None:
-        """Write a frame. Do nothing if the process has ended: reading reports that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
         try:
             with self._writing:
                 self._outgoing.write(line)
@@ -65,11 +78,18 @@ class Pipes:
             return
 
     def read(self, limit: int) -> bytes | None:
-        """Return the line of the next frame, at most ``limit`` bytes, or None if the process has ended."""
+        """Wait for the next frame of the child process. Return its line, or None if the process has ended.
+
+        Args:
+            limit: The largest number of bytes of a line.
+
+        Raises:
+            BadFrame: The line is longer than ``limit`` bytes.
+        """
         return protocol.read_line(self._incoming, limit)
 
     def close_pipes(self) -> None:
-        """Close both ends."""
+        """Close the host's ends of both pipes."""
         with self._writing:
             for stream in (self._outgoing, self._incoming):
                 try:
@@ -79,13 +99,13 @@ class Pipes:
 
 
 class PolledPipes(Pipes):
-    """The host's ends of two pipes, where waiting for a frame can have a timeout.
+    """Sends and reads frames as :class:`Pipes` does, with a timeout for reading if one is wanted.
 
-    ``is_clean`` is True if the last script ended by itself and left no work unfinished.
+    The owner of the child process sets ``is_clean`` when the last script ended by itself and left no work unfinished.
 
     Args:
-        incoming: The descriptor to read from.
-        outgoing: The descriptor to write to.
+        incoming: The descriptor to read the child's frames from.
+        outgoing: The descriptor to write frames for the child to.
     """
 
     def __init__(self, incoming: int, outgoing: int) -> None:
@@ -103,7 +123,7 @@ class PolledPipes(Pipes):
             close(self.outgoing)
 
     def send(self, line: bytes) -> None:
-        """Write a frame. Do nothing if the process has ended: reading reports that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
         try:
             with self._writing:
                 rest = memoryview(line)
@@ -113,11 +133,11 @@ class PolledPipes(Pipes):
             return
 
     def read(self, limit: int, seconds: float = inf) -> bytes | None:
-        """Return the line of the next frame, or None if the process has ended.
+        """Wait for the next frame of the child process. Return its line, or None if the process has ended.
 
         Args:
             limit: The largest number of bytes of a line.
-            seconds: How long to wait for it.
+            seconds: How long to wait for the frame.
 
         Raises:
             TimeoutError: The frame did not arrive in ``seconds``. The part that arrived is kept for the next read.
@@ -143,7 +163,10 @@ class PolledPipes(Pipes):
             return line
 
     def close_pipes(self) -> None:
-        """Close both ends once no thread reads or writes, since the system reuses the numbers of the descriptors."""
+        """Close the host's ends of both pipes once no thread reads or writes.
+
+        A thread that still used a closed descriptor might reach another file, since the system reuses the numbers.
+        """
         with self._reading, self._writing:
             if self._is_open:
                 self._is_open = False
@@ -151,14 +174,17 @@ class PolledPipes(Pipes):
                 os.close(self.outgoing)
 
     def leave(self) -> None:
-        """In a fork of the program, close the copies of the pipes."""
+        """Close this process's copies of the pipes. Called in a fork of the program; the parent keeps its pipes."""
         self._is_open = False
         os.close(self.incoming)
         os.close(self.outgoing)
 
 
 def is_readable(descriptor: int, seconds: float) -> bool:
-    """Wait until there is something to read or the other side has ended. Return False after ``seconds``."""
+    """Wait until a pipe or socket has something to read, or the other side has closed it.
+
+    Return False if neither has happened after this many seconds.
+    """
     from select import POLLIN, poll  # imported here, since a cold start does not need it
 
     poller = poll()
@@ -167,10 +193,10 @@ def is_readable(descriptor: int, seconds: float) -> bool:
 
 
 class ColdChild(Pipes):
-    """A worker that was started directly, not forked by a zygote.
+    """A child process that was started as a new Python interpreter, and not forked by a zygote.
 
     Args:
-        worker: A worker that was launched earlier; by default a new one.
+        worker: A worker that was launched earlier; by default a new one is launched.
 
     Raises:
         WorkerLost: The worker cannot be started.
@@ -194,11 +220,11 @@ class ColdChild(Pipes):
         self._process.kill()
 
     def insist(self) -> None:
-        """Do the same as :meth:`kill`; no stronger signal exists."""
+        """Do the same as :meth:`kill`, since there is no stronger signal."""
         self._process.kill()
 
     def status(self) -> int:
-        """Wait for the end of the process and return its exit status, which is negative for a signal."""
+        """Wait for the end of the process and return its exit status, which is negative if a signal ended it."""
         return self._process.wait()
 
     def close(self) -> None:
@@ -218,11 +244,13 @@ JOB = b'{"kind":"job"'
 
 
 class SessionProcess(Pipes):
-    """The processes of a session: the first one, and its forks, which are in the process group that it leads.
+    """The processes of a session, in which chunks of Lua run one after another.
+
+    The first process forks for each chunk. All of them are in the process group that the first process leads.
 
     Args:
-        start: Starts a process of the sandbox.
-        forks: Whether the process can fork. If not, stopping a chunk ends the whole process.
+        start: The function that starts a sandbox process, with the signature of :func:`launch.start`.
+        forks: Whether the first process can fork. If it cannot, stopping a chunk ends the whole session.
 
     Raises:
         WorkerLost: The process cannot be started.
@@ -247,20 +275,21 @@ class SessionProcess(Pipes):
         return self._process.pid
 
     def send(self, line: bytes) -> None:
-        """Write a frame. Do nothing if the process has ended: reading reports that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
         if line.startswith(JOB):
             with self._controlling:
                 self._jobs += 1
         super().send(line)
 
     def stop(self, number: int) -> None:
-        """Stop a chunk if it is the last that was sent and still runs. If the system cannot fork, end the process.
+        """Stop a chunk if it still runs. If the system cannot fork, end the whole session instead.
 
-        The order is sent over the control pipe, in case the chunk has no process yet, and then as a signal. Processes
-        that run no chunk block the signal. No process of the session has the right to signal another.
+        The order to stop is sent over the control pipe, in case the chunk has no process yet, and then as a signal to
+        the process group. Processes that run no chunk block the signal.
 
         Args:
-            number: The number of the chunk, counted from 1 in the order of sending.
+            number: The number of the chunk: 1 for the first that was sent to this session, and so on. Nothing happens
+                if a later chunk was sent already.
         """
         if not self._forks:
             self._process.kill()
@@ -274,7 +303,7 @@ class SessionProcess(Pipes):
     def kill(self) -> None:
         """End all processes of the session at once.
 
-        The first process is reaped only afterwards, so that no other process group can have its number.
+        The first process is not reaped here, so that no other process group can get its number in the meantime.
         """
         if self._forks:
             self._signal(launch.SIGKILL)

@@ -1,4 +1,4 @@
-"""Starting a process of the sandbox. This module imports as little as possible, to start it as early as possible."""
+"""Starts processes of the sandbox. This module imports little, so that a process can start before the other imports."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ BOOT = (
     "import gc, sys; gc.disable(); sys.path += sys.argv[1:]; "
     "from kosmolua.sandbox.{role} import main; gc.enable(); main()"
 )
-"""The program of a process. No garbage is collected during its imports, which then take a tenth less time."""
+"""The Python program of a sandbox process. It imports modules without garbage collection, which is a tenth faster."""
 _PR_SET_DUMPABLE = 4
 STANDARD_DESCRIPTORS = 3
 """The number of standard descriptors: input, output and error."""
 POLL_INTERVAL = 0.005
-"""Seconds between two checks of a process, if the system cannot wait for its end without reaping it."""
+"""Seconds between two checks whether a process has ended, on systems that cannot wait for that without reaping it."""
 SIGKILL = 9
 """The number of the signal. Python has no name for it on Windows."""
 UNKNOWN = 0
 """Stands for the exit status of a process that was reaped elsewhere, as in :mod:`subprocess`."""
 BLOCKED = {"session": (_signal.SIGTERM, _signal.SIGPROF)} if hasattr(os, "posix_spawn") else {}
-"""The signals that a process blocks from its start, by its role. In a session they end the running chunk only."""
+"""The signals that a process blocks from its start, by its role. In a session they are meant for the running chunk."""
 
 ENVIRONMENTS = {"zygote": {"LD_BIND_NOW": "1"}}
-"""The environment of a process by its role, empty for other roles. A zygote resolves all symbols before it forks."""
+"""The environment variables of a process by its role; other roles have none. A zygote resolves symbols at its start."""
 
 
 class Process:
-    """A process of the sandbox. Only the process that started it may end it and wait for it.
+    """Starts a sandbox process, and can end it or wait for its end. Its methods must be called in the parent process.
 
-    It inherits nothing but the given descriptors, and leads a process group of its own.
+    The sandbox process inherits only the given descriptors, and leads a new process group.
 
     Args:
-        role: The name of the module of ``kosmolua.sandbox`` that it runs.
-        stdin: The descriptor that becomes its standard input.
+        role: The module of ``kosmolua.sandbox`` that the process runs: ``worker``, ``zygote`` or ``session``.
+        stdin: The descriptor that becomes the standard input of the process.
         stdout: The descriptor that becomes its standard output; None for the null device.
         stderr: The descriptor that becomes its standard error; None for the null device.
 
@@ -76,7 +76,7 @@ class Process:
         self._reaping = RLock()
 
     def poll(self) -> int | None:
-        """Return the exit status if the process has ended (negative for a signal), or None while it runs."""
+        """Return the exit status of the process, negative if a signal ended it, or None while the process runs."""
         with self._reaping:
             if self._status is None:
                 try:
@@ -88,7 +88,7 @@ class Process:
             return self._status
 
     def wait(self) -> int:
-        """Wait for the end of the process and return its exit status, which is negative for a signal."""
+        """Wait for the end of the process and return its exit status, which is negative if a signal ended it."""
         while (status := self.poll()) is None:
             _await_end(self.pid)
         if os.getpid() == 1:
@@ -96,20 +96,20 @@ class Process:
         return status
 
     def _reap_orphans(self) -> None:
-        """Reap the forks of the process. The first process of a container inherits them and has to reap them."""
+        """Reap the forks that the process left behind. The system leaves that to the first process of a container."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)
 
     def kill(self) -> None:
-        """End the process at once if it still runs. A reaped process is left alone: its id may belong to another."""
+        """End the process at once, unless it has ended: another process could have its id by then."""
         with self._reaping:
             if self.poll() is None:
                 os.kill(self.pid, SIGKILL)
 
 
 def _open_nowhere() -> int:
-    """Return a descriptor of the null device or, if the device is missing, of a pipe without a reader."""
+    """Return a descriptor for output that nobody reads: the null device, or a pipe if the device is missing."""
     try:
         return os.open(os.devnull, os.O_RDWR)
     except (FileNotFoundError, PermissionError):
@@ -119,7 +119,7 @@ def _open_nowhere() -> int:
 
 
 def _await_end(pid: int) -> None:
-    """Wait until a process has ended, without reaping it. If the system cannot do that, wait ``POLL_INTERVAL``."""
+    """Wait until a child process has ended, without reaping it. If the system cannot do that, wait a few ms."""
     if hasattr(os, "waitid"):
         try:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -130,9 +130,13 @@ def _await_end(pid: int) -> None:
 
 
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
-    """Start a process of the sandbox with nothing of this environment, and hide this process's memory from it.
+    """Start a sandbox process. It gets no environment variables of this process, and cannot read its memory.
 
-    The parameters are those of :class:`Process`.
+    Args:
+        role: The module of ``kosmolua.sandbox`` that the process runs: ``worker``, ``zygote`` or ``session``.
+        stdin: The descriptor that becomes the standard input of the process.
+        stdout: The descriptor that becomes its standard output; None for the null device.
+        stderr: The descriptor that becomes its standard error; None for the null device.
 
     Returns:
         The started process.
@@ -146,10 +150,10 @@ def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) 
 
 
 def _hide() -> None:
-    """On Linux, hide this process's memory and environment from other processes of its user.
+    """On Linux, hide the memory and environment of this process from other processes of its user.
 
-    A script might break out and take over one of those. Afterwards only root can attach a debugger or profiler to this
-    process, and the system writes no core dump of it.
+    A script that breaks out of the sandbox would run in such a process. Afterwards only root can attach a debugger or
+    profiler to this process, and the system writes no core dump if it crashes.
     """
     if sys.platform == "linux":
         import ctypes
@@ -173,7 +177,10 @@ def _spawn(role: str, stdin: int, stdout: int | None, stderr: int | None) -> Sta
 
 
 def pipe() -> tuple[int, int]:
-    """Return the ends of a new pipe. Both are above the standard descriptors, even if some of those are closed."""
+    """Make a pipe. Return the descriptors to read from and to write to, neither of which is 0, 1 or 2.
+
+    ``os.pipe`` would return those numbers if standard input, output or error is closed.
+    """
     low: list[int] = []
     try:
         while True:
@@ -187,7 +194,9 @@ def pipe() -> tuple[int, int]:
 
 
 class PipePair:
-    """The two pipes of a process that is about to be started. ``incoming`` and ``outgoing`` are the host's ends.
+    """The two pipes between this process and a child process that is about to be started.
+
+    ``incoming`` is the descriptor to read from in this process, and ``outgoing`` the one to write to.
 
     Raises:
         OSError: Too many files are open.
@@ -204,7 +213,10 @@ class PipePair:
 
     @contextmanager
     def theirs(self) -> Iterator[tuple[int, int]]:
-        """Yield the child's ends, to read from and to write to. Close them afterwards, and all four after an error."""
+        """Yield the child's descriptors to read from and to write to, and close them when the block ends.
+
+        If the block raises an error, close this process's ends as well.
+        """
         try:
             yield self._their_incoming, self._their_outgoing
         except BaseException:
@@ -217,12 +229,16 @@ class PipePair:
 
 
 def command(role: str) -> list[str]:
-    """Return the command line that starts a process of the sandbox: isolated, without site-packages."""
+    """Return the command line of a sandbox process: Python in isolated mode, without site-packages.
+
+    Args:
+        role: The module of ``kosmolua.sandbox`` that the process runs.
+    """
     return [sys.executable, "-I", "-S", "-c", BOOT.format(role=role), *_import_paths()]
 
 
 def _import_paths() -> list[str]:
-    """Return the folders that a worker needs to import this package and lupa, and no others."""
+    """Return the folders from which a sandbox process imports this package and lupa."""
     folders = [os.path.dirname(os.path.dirname(os.path.abspath(kosmolua.__file__)))]
     lupa = PathFinder.find_spec("lupa")
     if lupa and lupa.origin:
@@ -231,7 +247,10 @@ def _import_paths() -> list[str]:
 
 
 class Worker:
-    """A worker that was started directly, not forked by a zygote, and the host's ends of its pipes.
+    """Starts a worker as a new Python interpreter, which takes longer than to fork a zygote.
+
+    ``process`` is the worker's process, ``incoming`` the descriptor to read from it, and ``outgoing`` the one to write
+    to it.
 
     Raises:
         OSError: The worker cannot be started.

@@ -1,4 +1,4 @@
-"""Worker pool: gives each script a process, bounds how many run at once, and decides which client is next."""
+"""Worker pool: gives each script a process, limits how many scripts run at once, and decides whose script is next."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from kosmolua.processes.zygote import ForkedChild
 
 MAX_REUSE = 1_000_000
-"""The largest number of runs that one process may serve."""
+"""The largest number of runs that one process can be set to serve."""
 MAX_QUEUE = 16
-"""The number of runs that may wait per worker, of all clients together."""
+"""How many runs of all clients together can wait, for each worker of the pool."""
 MAX_QUEUE_OF_CLIENT = 12
-"""The number of runs that one client may have waiting, per worker."""
+"""How many runs of one client can wait, for each worker of the pool."""
 MAX_PAUSED = 4
-"""The number of runs, per worker, that may be paused. Further runs keep their place while a person is asked."""
+"""How many runs can be paused, for each worker of the pool. Further runs stay active while they wait for a person."""
 RESERVE = 8
-"""One worker in ``RESERVE`` is kept for clients that have no running script."""
+"""One in this many workers is kept for clients that have no running script."""
 
 
 class Load(NamedTuple):
@@ -36,8 +36,8 @@ class Load(NamedTuple):
     Args:
         workers: How many runs can be active at once.
         busy: How many runs are active.
-        queued: How many runs wait for a place.
-        paused: How many runs have given their place back while a person is asked.
+        queued: How many runs wait until they can become active.
+        paused: How many runs are not active because they wait for a person's answer.
     """
 
     workers: int
@@ -47,21 +47,22 @@ class Load(NamedTuple):
 
 
 class WorkerPool:
-    """Gives each run a process, and bounds how many runs are active at once.
+    """Gives each run a process, and limits how many runs are active at once.
 
-    A place is the right to run. A run that waits for a person's answer needs no place. Clients take turns: when a place
-    is free, the next run of each waiting client comes before the second run of any client. The last free places go only
-    to clients that hold no place, so that no single client can keep another one waiting.
+    The pool has as many places as workers, and an active run has one of them. A run that waits for a person's answer
+    needs no place. Clients take turns: when a place is free, the next run of each waiting client comes before the
+    second run of any client. The last free places go only to clients that have no place, so that no single client can
+    keep the others waiting.
 
     Where the system can fork, a zygote forks the processes, some of them before they are needed. Elsewhere the pool
     keeps one spare process ready.
 
     Args:
-        workers: How many runs may be active at once; further runs wait.
+        workers: How many runs can be active at once; further runs wait.
         reuse: How many runs one process serves, if each run ends cleanly and the system can fork.
 
     Raises:
-        ConfigError: A number is out of bounds.
+        ConfigError: ``workers`` or ``reuse`` is out of bounds.
     """
 
     def __init__(self, workers: int, reuse: int = 1) -> None:
@@ -78,7 +79,7 @@ class WorkerPool:
 
     @property
     def workers(self) -> int:
-        """How many runs may be active at once."""
+        """How many runs can be active at once."""
         return self._workers
 
     @property
@@ -88,19 +89,19 @@ class WorkerPool:
 
     @property
     def max_runs(self) -> int:
-        """The largest number of runs that have a process: the active ones, and those that wait for a person."""
+        """The largest number of runs that can have a process: active runs, and runs that wait for a person's answer."""
         return self._workers * (1 + MAX_PAUSED)
 
     def queue(self, client: str | None = None, on_come: Callable[[], None] | None = None) -> Turn:
-        """Join the queue for a place, without waiting.
+        """Put a run into the queue for a place among the active runs, and return without waiting.
 
         Args:
-            client: The client that the run belongs to. None stands for the program itself, which may use all places and
+            client: The client that the run belongs to. None stands for the program itself, which can use all places and
                 whose queue has no limit.
-            on_come: Called, in any thread, when the run has its place or no longer waits.
+            on_come: A function to call, in any thread, when the run gets a place or its turn is cancelled.
 
         Returns:
-            The run's turn, which is in the queue.
+            The run's turn, with which to wait for the place.
 
         Raises:
             Busy: Too many runs wait already.
@@ -111,13 +112,14 @@ class WorkerPool:
 
     @contextmanager
     def take(self, client: str | None = None, turn: Turn | None = None, limits: Limits | None = None) -> Iterator[Turn]:
-        """Wait for a place, start a process, yield the turn that holds both, and give both back afterwards.
+        """Wait until a run can become active, get a process for it, and yield the turn, which has the process.
+
+        When the block ends, the pool takes the process and the place back.
 
         Args:
-            client: The client that the run belongs to, as for :meth:`queue`.
-            turn: A turn that was queued earlier, to use instead of a new one.
-            limits: The limits of the run, by default ``Limits()``. The process is confined to them before it gets its
-                job.
+            client: The client that the run belongs to. None stands for the program itself.
+            turn: The turn of the run if :meth:`queue` was called for it; otherwise the run is queued now.
+            limits: The limits of the run, by default ``Limits()``. They apply to the process before it gets its job.
 
         Raises:
             Busy: Too many runs wait already.
@@ -140,13 +142,13 @@ class WorkerPool:
             turn.end()
 
     def warm(self) -> None:
-        """If the system can fork, start the zygote in advance, so that it is ready for the first run."""
+        """Start the zygote, which forks workers, before a run needs it. Do nothing if the system cannot fork."""
         with self._lock:
             if CAN_FORK and not self._closed:
                 self._spares.warm()
 
     def close(self) -> None:
-        """End the processes that are kept ready. Runs that wait for a place end as well."""
+        """End the processes that are kept ready. Runs that still wait for a place fail with Interrupted."""
         with self._lock:
             self._closed = True
             for warm in (vars(self).get("_spares"), self._spare):
@@ -156,7 +158,7 @@ class WorkerPool:
         self._places.open()
 
     def start_anew(self) -> None:
-        """Start over in a forked copy of the program: leave the processes to the parent, and forget its runs."""
+        """Make the pool usable in a fork of the program: its processes and runs stay with the parent."""
         if spares := vars(self).get("_spares"):
             spares.leave()
         forget(self)
@@ -186,15 +188,15 @@ class WorkerPool:
 
 
 class Turn:
-    """A run's position in the queue, and later its place and its process.
+    """A run that waits for a place in a worker pool, and later has a place and a process.
 
-    ``holds`` is True while the run has a place. ``child`` is its process, and exists once :meth:`WorkerPool.take`
-    yields the turn.
+    ``holds`` is True while the run has a place, which makes it one of the active runs. ``child`` is the run's process.
+    It exists once :meth:`WorkerPool.take` yields the turn.
 
     Args:
         places: The pool's places.
         client: The client that the run belongs to, or None for the program itself.
-        on_come: Called when the run has its place or no longer waits.
+        on_come: A function to call when the run gets a place or its turn is cancelled.
     """
 
     def __init__(self, places: _Places, client: str | None, on_come: Callable[[], None] | None = None) -> None:
@@ -212,9 +214,10 @@ class Turn:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Give the place back while a person is asked, and wait for a place afterwards.
+        """Pause the run during the block, in which a person is asked: other runs can have its place.
 
-        The process keeps running. If too many runs have given their place back already, this run keeps its own.
+        The process keeps running, and the run waits for a place when the block ends. If too many runs are paused
+        already, this run keeps its place.
         """
         self._over.clear()
         is_paused = self._places.pause(self)
@@ -226,18 +229,18 @@ class Turn:
                 self._over.wait()
 
     def cancel(self) -> None:
-        """Stop waiting for a place, since the run is to end."""
+        """Take the run out of the queue, so that :meth:`wait` returns False. A run that has a place keeps it."""
         self._places.cancel(self)
 
     def end(self) -> None:
-        """Give the place back, or leave the queue if the run has none."""
+        """Give the run's place to the next run, or take the run out of the queue if it has no place."""
         self._places.end(self)
 
     def come(self, *, holds: bool) -> None:
-        """Record that the run no longer waits, and wake the thread that waits for it.
+        """Record that the run no longer waits, and wake the thread in :meth:`wait`.
 
         Args:
-            holds: Whether the run has a place now.
+            holds: Whether the run has got a place; False if it was cancelled.
         """
         self.holds = holds
         self._over.set()
@@ -246,9 +249,9 @@ class Turn:
 
 
 class _Places:
-    """A bounded number of places, given to clients in turn.
+    """Decides which runs are active: gives a limited number of places to the runs of clients, which take turns.
 
-    ``_queues`` has an entry for a client only while one of its runs waits. The client whose turn is next comes first.
+    ``_queues`` has the waiting runs of each client that has any, in the order in which the clients' turns come.
     """
 
     def __init__(self, count: int) -> None:
@@ -275,7 +278,10 @@ class _Places:
             return Load(self._count, sum(self._held.values()), queued, len(self._paused))
 
     def pause(self, turn: Turn) -> bool:
-        """Take a run's place back until it resumes. Return False if too many runs are paused, or it has no place."""
+        """Take a run's place away until :meth:`resume`.
+
+        Return False if the run has no place, or if it keeps its place because too many runs are paused already.
+        """
         with self._lock:
             if not turn.holds or len(self._paused) >= MAX_PAUSED * self._count:
                 return False
@@ -285,7 +291,7 @@ class _Places:
             return True
 
     def resume(self, turn: Turn) -> None:
-        """Queue a paused run again, ahead of the runs of its client that have not begun."""
+        """Queue a paused run for a place again, ahead of the runs of the same client that have not begun."""
         with self._lock:
             self._paused.discard(turn)
             if turn in self._cancelled:
@@ -312,7 +318,7 @@ class _Places:
             self._give()
 
     def open(self) -> None:
-        """Give every run a place from now on."""
+        """Give all waiting and future runs a place, without a limit."""
         with self._lock:
             self._free = inf
             self._give()
@@ -324,7 +330,10 @@ class _Places:
             turn.come(holds=True)
 
     def _next(self) -> Turn | None:
-        """Take the next run out of its queue and move its client to the back. Return None if all have to wait."""
+        """Remove the next run from its client's queue and return it, or return None if every run has to wait.
+
+        The client goes behind the other waiting clients.
+        """
         for client, waiting in self._queues.items():
             kept_free = self._reserve if client is not None and self._held[client] else 0
             if self._free > kept_free:
@@ -357,5 +366,5 @@ class _Places:
         if own >= MAX_QUEUE_OF_CLIENT * self._count or everybody >= MAX_QUEUE * self._count:
             raise Busy(
                 f"The server is busy: {own:,} scripts of this client and {everybody - own:,} of others wait",
-                hint="nothing was run; try again when some have ended",
+                hint="nothing was run; try again when some of them have ended",
             )

@@ -1,8 +1,8 @@
 """Spare workers: processes that are ready before a script needs one.
 
-A spare was forked in advance, or it has finished one script and may run another. Recent demand decides how many spares
-are kept. A program that runs one script gets none. A thread ends the spares soon after the runtime is idle; it exists
-only while there are spares.
+A spare was forked in advance, or it has finished one script and can run another. Recent demand decides how many spares
+are kept. A program that runs only one script gets none. A thread ends the spares soon after the last script; the thread
+exists only while there are spares.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kosmolua.processes.zygote import ForkedChild, Terms, Zygote
 MAX_SPARES = 8
 """The largest number of spares. A spare that has run nothing takes about one MiB."""
 MIN_SPARES = 2
-"""The number of spares while scripts run one after another: one is in use while the next is forked."""
+"""The number of spares while scripts run one after another: one runs a script while the next is forked."""
 LOOK_INTERVAL = 1.0
 """Seconds between two checks of the demand. The demand of the last two intervals counts."""
 IDLE_TIMEOUT = 5.0
@@ -27,7 +27,7 @@ IDLE_TIMEOUT = 5.0
 
 
 class Spares:
-    """The forked workers of one runtime that run no script. Any thread may call the methods."""
+    """Keeps forked workers of a runtime that wait for a script, and hands them out. The methods are thread-safe."""
 
     def __init__(self) -> None:
         self._zygote: Zygote | None = None
@@ -38,14 +38,14 @@ class Spares:
         self._lock = RLock()
 
     def take(self, terms: Terms) -> ForkedChild:
-        """Return a worker for one script: a spare, or one that is about to be forked.
+        """Return a worker for one script: a spare one, or a new one that the zygote forks meanwhile.
 
         Args:
-            terms: The limits that the worker has to be confined to.
+            terms: The limits that must apply to the worker.
 
         Raises:
-            Interrupted: The spares are closed.
-            WorkerLost: The zygote has ended, and so has the one that replaced it.
+            Interrupted: :meth:`close` was called.
+            WorkerLost: The zygote, which forks workers, has died, and so has the zygote that replaced it.
             OSError: No zygote can be started, or too many files are open.
         """
         with self._lock:
@@ -58,13 +58,16 @@ class Spares:
             return child
 
     def warm(self) -> None:
-        """Start the zygote, if there is none."""
+        """Start the zygote, the process that forks workers, unless it runs already."""
         with self._lock, suppress(OSError):  # if starting fails again, the first script reports it
             if not self._is_closed and not self._zygote:
                 self._zygote = Zygote()
 
     def give_back(self, child: ForkedChild) -> None:
-        """Keep a worker whose script is over if it may run another, else end it. Fork spares up to the demand."""
+        """Take back a worker whose script has ended: keep it as a spare if it can run another script, or else end it.
+
+        Also fork further spares if recent demand needs them.
+        """
         with self._lock:
             self._active -= 1
             if child.reuse() and self._is_watched():
@@ -75,7 +78,7 @@ class Spares:
         child.close()
 
     def close(self) -> None:
-        """End all spares and the zygote."""
+        """End all spare workers and the zygote. No worker can be taken afterwards."""
         with self._lock:
             self._is_closed = True
             if self._zygote:
@@ -83,7 +86,10 @@ class Spares:
             self._drop()
 
     def leave(self) -> None:
-        """In a fork of the program, close the copies of the pipes. The processes belong to the parent."""
+        """Forget all workers and the zygote, and close this process's copies of their pipes.
+
+        Called in a fork of the program, whose parent keeps the processes.
+        """
         self._lock = RLock()
         if self._zygote:
             self._zygote.leave()
@@ -93,7 +99,10 @@ class Spares:
         self._active = self._takes = 0
 
     def look(self) -> bool:
-        """End the spares beyond recent demand. Return False if the watching thread is no longer needed."""
+        """End the spares that recent demand does not need. Called at intervals by a thread.
+
+        Return False if the thread can end, since no spare is left to look after.
+        """
         with self._lock:
             is_idle = not self._active and not self._peak
             self._earlier_peak, self._peak = self._peak, self._active
@@ -106,11 +115,14 @@ class Spares:
 
     @property
     def _wanted(self) -> int:
-        """How many spares there should be. A program that runs one script needs none."""
+        """How many spares recent demand needs. A program that runs only one script needs none."""
         return min(MAX_SPARES, max(MIN_SPARES, self._peak, self._earlier_peak)) if self._takes > 1 else 0
 
     def _ready_one(self, terms: Terms) -> ForkedChild | None:
-        """Take out the oldest spare that has these terms and still runs, or return None."""
+        """Remove from the spares the oldest one to which these limits apply and which still runs, and return it.
+
+        Return None if there is no such spare.
+        """
         for child in [each for each in self._ready if each.terms == terms]:
             self._ready.remove(child)
             if child.is_there:
@@ -130,13 +142,13 @@ class Spares:
         return zygote.fork(terms)
 
     def _refill(self, terms: Terms, spent: ForkedChild | None = None) -> None:
-        """Fork spares with these terms if there are too few.
+        """Fork one or two spares if fewer have these limits than recent demand needs.
 
-        Spares with other terms are ended to make room, since they may never be needed again.
+        Spares with other limits are ended to make room, since they might never be needed again.
 
         Args:
-            terms: The limits of the spares.
-            spent: A worker that is to end once the first new one is there.
+            terms: The limits of the new spares.
+            spent: A worker to end at the same time, if a spare is forked.
         """
         matching = sum(each.terms == terms for each in self._ready)
         with suppress(OSError, WorkerLost):  # the next script finds no spare; if starting fails again, it reports why
@@ -149,7 +161,10 @@ class Spares:
                 self._ready.append(self._zygote.fork(terms))
 
     def _is_watched(self) -> bool:
-        """Make sure that a thread watches the spares. Return False if they are closed or no thread can be started."""
+        """Start the thread that ends spares when they are no longer needed, unless it runs already.
+
+        Return False if the spares are closed or no thread can be started.
+        """
         if self._is_closed:
             return False
         if self._watcher is None:
@@ -175,7 +190,7 @@ class Spares:
 
 
 def _look_after(spares: weakref.ref[Spares], over: Event) -> None:
-    """Call :meth:`Spares.look` at intervals until no spare is left. The weak reference keeps no runtime alive."""
+    """Call :meth:`Spares.look` at intervals until it returns False, ``over`` is set or the spares are collected."""
     while not over.wait(LOOK_INTERVAL):
         there = spares()
         if there is None or not there.look():

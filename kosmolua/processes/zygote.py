@@ -1,4 +1,4 @@
-"""The host's side of the zygote, the warm process that forks workers."""
+"""The zygote, a warm process that forks workers, and these workers, as the host sees them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from kosmolua.processes.child import PolledPipes, is_readable
 from kosmolua.protocol import ASK, FORK, KILL, STATUS, WORKER_ORDER
 
 STATUS_TIMEOUT = 5.0
-"""Seconds to wait for the exit status of a process once its pipe is closed."""
+"""Seconds to wait for the exit status of a worker that has closed its pipe."""
 
 
 class Terms(NamedTuple):
-    """The limits that a worker is confined to before its job is known, and how many jobs it runs.
+    """The limits that apply to a worker before its job is known, and how many jobs it runs.
 
     Args:
-        cpu: Seconds of processor time for each job.
-        memory: Bytes that Lua may hold during each job.
+        cpu: Seconds of processor time that each job can take.
+        memory: The largest number of bytes that Lua can hold during each job.
         jobs: How many jobs the worker runs.
     """
 
@@ -33,13 +33,13 @@ class Terms(NamedTuple):
 
 
 class Zygote:
-    """A warm worker that runs nothing itself: it forks fresh processes for scripts.
+    """Starts a zygote: a process that has a Lua VM but runs no script, and forks workers, which can run one at once.
 
-    It is started by exec, with nothing of this environment and no secret in its memory, so that its forks have none
-    either. The process ends when this object is closed or garbage-collected.
+    The zygote is a new program without this process's environment variables and memory. So neither the zygote nor its
+    forks can contain a secret. The zygote ends when this object is closed or garbage-collected.
 
     Raises:
-        OSError: The process cannot be started.
+        OSError: The zygote cannot be started.
     """
 
     def __init__(self) -> None:
@@ -52,14 +52,14 @@ class Zygote:
         self._close = weakref.finalize(self, self._control.close)
 
     def fork(self, terms: Terms, instead_of: ForkedChild | None = None) -> ForkedChild:
-        """Order a fresh worker, and return it at once. The zygote forks it in the meantime.
+        """Order the zygote to fork a worker, and return the worker at once, before it exists.
 
         Args:
-            terms: The limits that the worker is confined to.
-            instead_of: A worker that is to end once the new one is there.
+            terms: The limits that apply to the worker.
+            instead_of: A worker that the zygote ends after it has forked the new one.
 
         Raises:
-            WorkerLost: The zygote has ended.
+            WorkerLost: The zygote has died.
             OSError: Too many files are open.
         """
         pipes = launch.PipePair()
@@ -75,12 +75,23 @@ class Zygote:
             return ForkedChild(self, self._next, terms, pipes)
 
     def order(self, order: bytes) -> None:
-        """Send an order that needs no answer. If the zygote has ended, do nothing: its workers ended with it."""
+        """Send an order to the zygote. Do nothing if the zygote has ended, since its workers ended with it.
+
+        Args:
+            order: The order, packed with ``protocol.WORKER_ORDER``.
+        """
         with self._ordering, suppress(OSError):
             self._control.send(order)
 
     def status(self, number: int) -> int:
-        """Wait for the exit status of a worker whose pipe is closed, and return it. It is negative for a signal."""
+        """Wait for the exit status of a worker that has closed its pipe, and return it.
+
+        The status is negative if a signal ended the worker. If the zygote does not answer in time, end the zygote, and
+        return the status of a killed worker.
+
+        Args:
+            number: The number of the worker: 1 for the first that the zygote was ordered to fork, and so on.
+        """
         with self._asking:
             self.order(WORKER_ORDER.pack(ASK, number, 0, 0, 0))
             with suppress(OSError, ValueError):  # ValueError: the socket was closed meanwhile
@@ -96,7 +107,7 @@ class Zygote:
         self._end()
 
     def leave(self) -> None:
-        """In a fork of the program, close the copy of the socket. The zygote keeps serving the parent."""
+        """Close this process's copy of the socket. Called in a fork of the program; the parent keeps the zygote."""
         self._end.detach()
         self._close()
 
@@ -121,15 +132,14 @@ def _end(control: socket.socket, process: launch.Started) -> None:
 
 
 class ForkedChild(PolledPipes):
-    """A worker that a zygote forked.
-
-    ``terms`` are the limits that it is confined to.
+    """A worker that a zygote forked, as the host sees it: with its pipes, and with orders to the zygote about it.
 
     Args:
-        zygote: Its parent, which alone can end it safely.
-        number: The number by which host and zygote refer to it.
-        terms: The limits that it is confined to.
-        pipes: Its pipes.
+        zygote: The worker's parent. Only it can end the worker safely, since only it knows that the process id is still
+            the worker's.
+        number: The number by which host and zygote refer to the worker.
+        terms: The limits that apply to the worker.
+        pipes: The pipes to and from the worker.
     """
 
     def __init__(self, zygote: Zygote, number: int, terms: Terms, pipes: launch.PipePair) -> None:
@@ -142,39 +152,39 @@ class ForkedChild(PolledPipes):
 
     @property
     def is_there(self) -> bool:
-        """Whether the process has not ended yet."""
+        """Whether the worker still runs."""
         poll = select.poll()
         poll.register(self.incoming, 0)  # no events asked for: only the end of the pipe and errors are reported
         return not poll.poll(0)
 
     def reuse(self) -> bool:
-        """Count a job as done. Return True if the last one ended cleanly and the process may run another."""
+        """Count a job as done. Return True if it ended cleanly and the worker can run another job."""
         self._jobs -= 1
         is_reusable = self.is_clean and not self._is_killed and self._jobs > 0
         self.is_clean = False
         return is_reusable
 
     def last_order(self) -> bytes:
-        """Return the order that ends the process, or empty bytes if the order was given already."""
+        """Return the order to the zygote that ends the worker, or empty bytes if this order was returned before."""
         if self._is_killed:
             return b""
         self._is_killed = True
         return WORKER_ORDER.pack(KILL, self._number, 0, 0, 0)
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Order the zygote to end the worker at once."""
         if order := self.last_order():
             self._zygote.order(order)
 
     def insist(self) -> None:
-        """End the zygote and all its workers, since the zygote does not respond."""
+        """End the zygote and all its workers, since the zygote did not carry out :meth:`kill`."""
         self._zygote.close()
 
     def status(self) -> int:
-        """Wait for the exit status of the process, which is negative for a signal. Call it only once."""
+        """Wait for the worker's exit status and return it. It is negative for a signal. Call this only once."""
         return self._zygote.status(self._number)
 
     def close(self) -> None:
-        """End the process and close its pipes."""
+        """End the worker and close its pipes."""
         self.kill()
         self.close_pipes()

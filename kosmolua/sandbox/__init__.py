@@ -1,1 +1,1 @@
-"""The sandbox: a small process that has a Lua VM, but no credentials, no plugins and no network."""
+"""The sandbox: a small process that runs Lua scripts in a VM. It has no credentials, no plugins and no network."""

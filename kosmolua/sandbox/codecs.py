@@ -1,4 +1,4 @@
-"""Base64 and hashes for Lua, by Python's own C functions, which run in the script's process."""
+"""Base64 and hashes for Lua scripts, computed by C functions of Python in the script's process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _INNER, _OUTER = (bytes(code ^ mask for code in range(256)) for mask in (0x36, 0
 
 
 def _hash(name: str, *modules: str) -> Any:
-    """Return a hash function from the first of some built-in modules. ``hashlib`` would load OpenSSL, which is slow."""
+    """Return the hash function ``name`` from the first of ``modules`` that this Python has.
+
+    They are built into Python. Only without them ``hashlib`` is imported, which loads OpenSSL and takes longer.
+    """
     for module in modules:
         try:
             return getattr(__import__(module), name)
@@ -61,7 +64,7 @@ def _decode(text: bytes) -> bytes | None:
 
 
 def _hmac_sha256(text: bytes, key: bytes) -> bytes:
-    """Return an HMAC (RFC 2104) in hex."""
+    """Return the HMAC (RFC 2104) of a text with SHA-256, as hexadecimal digits."""
     key = (_sha256(key).digest() if len(key) > BLOCK_SIZE else key).ljust(BLOCK_SIZE, b"\0")
     inner = _sha256(key.translate(_INNER))
     inner.update(text)
@@ -89,16 +92,16 @@ _CODECS: dict[bytes, Callable[..., bytes | None]] = {
 
 
 def convert(name: bytes, text: bytes, *more: bytes, room: float = inf) -> bytes | None:
-    """Return a text encoded, decoded or hashed, or None if it cannot be decoded.
+    """Encode, decode or hash a text for a script. Return the result, or None if the text cannot be decoded.
 
     Args:
-        name: The conversion, a key of ``_CODECS``.
-        text: The text.
-        more: Further texts, such as the key of an HMAC.
-        room: Bytes that Python's copies of the text may take.
+        name: The conversion: one of the keys of ``_CODECS``, such as ``sha256``.
+        text: The text to convert.
+        more: The further arguments of the conversion, such as the key of an HMAC.
+        room: How many bytes of memory the conversion can use for copies of the text.
 
     Raises:
-        MemoryError: The copies would take more.
+        MemoryError: The copies would need more than ``room`` bytes.
     """
     if COPIES * len(text) > room:
         raise MemoryError

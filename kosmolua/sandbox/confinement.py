@@ -1,4 +1,7 @@
-"""Confinement: the rights that a process of the sandbox gives up. Each set of rights is an isolation layer."""
+"""Confinement: how a sandbox process gives up rights before it runs a script.
+
+Each kind of restriction, such as resource limits or the filter of system calls, is called an isolation layer.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "
 INTERPRETER = 128 * 1024**2
 """Bytes of address space for Python, its libraries and a frame: idle 15 MiB, and 100 MiB to send a result of 16 MiB."""
 MAX_COPIES = 256 * 1024**2
-"""The largest number of bytes of address space for copies that verbs make of Lua's values.
+"""The largest number of bytes of address space for copies of Lua's values that Python functions make for Lua.
 
-The fragmentation of Lua's heap takes a part of it: 96 MiB of strings take 111 MiB.
+Fragmentation of Lua's heap uses up a part of this space: 96 MiB of strings take 111 MiB.
 """
 SIGKILL = 9
 if sys.platform == "linux":
@@ -43,26 +46,27 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Step: TypeAlias = tuple[str, Callable[..., Any], tuple[Any, ...]]
-    """The name of a layer, a function that applies a part of it, and the arguments. If the system refuses that, the
-    function raises or returns a true value."""
+    """The name of a layer, a function that applies a part of the layer, and the function's arguments. If the system
+    refuses, the function raises an error or returns a true value."""
 
 
 def drop_inherited() -> None:
-    """Leave the inherited working folder and close the inherited descriptors."""
+    """Change to the root folder, and close all file descriptors except standard input, output and error."""
     os.chdir("/")
     close_descriptors()
 
 
 def close_descriptors() -> None:
-    """Close everything but standard input, output and error."""
+    """Close all file descriptors except standard input, output and error."""
     os.closerange(STANDARD_DESCRIPTORS, 65536)
 
 
 def die_with_parent() -> None:
     """Make this process end when its parent ends, even if a script is in a loop.
 
-    On Linux the parent is the thread that started the process, and a later change of user cancels this. A zygote must
-    outlive that thread, so it does not call this; it ends when its socket closes.
+    On Linux the process ends with the thread that started it, and a later change of the user id would cancel this. A
+    zygote, which forks workers, has to outlive the thread that started it. So it does not call this function, but ends
+    when its socket closes.
     """
     parent = os.getppid()
     if sys.platform == "linux":
@@ -83,13 +87,16 @@ def die_with_parent() -> None:
 
 
 def give_back_memory() -> None:
-    """Give freed memory back to the system, before this process waits for its next job."""
+    """On Linux, return freed memory to the system. Called before this process waits for its next job."""
     if sys.platform == "linux":
         linux.give_back_freed_memory()
 
 
 class Confinement:
-    """The isolation layers of this process. They are applied in two steps, as far as the system has them.
+    """Applies the isolation layers to this process, and knows which of them are in force.
+
+    :meth:`settle` gives up the rights that no job needs. :meth:`lock` applies the restrictions that depend on the job.
+    Layers that the system does not have are left out.
 
     Args:
         forking: Whether the process still forks after :meth:`lock`, as a session does.
@@ -105,24 +112,24 @@ class Confinement:
 
     @property
     def in_force(self) -> list[str]:
-        """The names of the layers that are in force once this process is locked, out of :data:`LAYERS`."""
+        """The isolation layers that are in force after :meth:`lock`: names from :data:`LAYERS`."""
         return [name for name in LAYERS if self._settled.get(name) and name not in self._refused]
 
     @property
     def missing(self) -> list[str]:
-        """The names of the layers that are not in force then."""
+        """The isolation layers that are not in force after :meth:`lock`: names from :data:`LAYERS`."""
         in_force = self.in_force
         return [name for name in LAYERS if name not in in_force]
 
     @property
     def is_refused(self) -> bool:
-        """Whether the system refused a layer in :meth:`lock` that was expected to work."""
+        """Whether the system refused to apply a layer that was expected to work."""
         return bool(self._refused)
 
     def settle(self) -> None:
         """Give up the rights that neither this process nor its forks need once all modules are loaded.
 
-        Afterwards nothing can be imported.
+        Call it after the last import: where the system has Landlock, the process cannot read files afterwards.
         """
         if sys.platform == "linux":
             linux.keep_freed_memory()
@@ -140,20 +147,22 @@ class Confinement:
             self._settled["seccomp"] = self._filter_for(1) is not None
 
     def lock(self, cpu: float, memory: int, jobs: int = 1) -> None:
-        """Limit the resources of a job, and allow only the system calls that it needs.
+        """Limit the resources of this process, and allow only the system calls that a job needs.
 
         Args:
             cpu: Seconds of processor time from now on, after which the kernel ends this process.
-            memory: Bytes that Lua may hold; the limit of address space is well above that.
-            jobs: How many jobs this process runs. :meth:`rearm` gives each further job its time.
+            memory: The largest number of bytes that Lua can hold. The limit of address space is well above it.
+            jobs: How many jobs this process runs. Call :meth:`rearm` before each further job, to limit its processor
+                time.
         """
         self.take(self.steps(cpu, memory, jobs))
         self._is_filtered = True
 
     def steps(self, cpu: float, memory: int, jobs: int = 1) -> list[Step]:
-        """Return the steps of :meth:`lock` with the same arguments, for a fork of this process to carry out.
+        """Return what :meth:`lock` would do with the same arguments, as a list of steps for :meth:`take`.
 
-        A fork copies each memory page that it writes to. So it is ready earlier if its parent prepares the steps.
+        A parent prepares the steps before it forks, so that the fork can carry them out with little work: a fork is
+        ready earlier the fewer memory pages it writes to, since the system copies each of them.
         """
         steps: list[Step] = []
         if resource:
@@ -169,7 +178,7 @@ class Confinement:
         return steps
 
     def take(self, steps: list[Step]) -> None:
-        """Carry out steps, and note the layers that the system refuses."""
+        """Carry out steps that :meth:`steps` returned. Remember the layers that the system refuses to apply."""
         for layer, call, arguments in steps:
             try:
                 is_refused = call(*arguments)
@@ -195,7 +204,12 @@ def _limit_time(cpu: float) -> None:
 
 
 def _bounding(name: str, value: int) -> Step:
-    """Return the step that limits a resource. The limit is not above the current one."""
+    """Return a step that limits a resource of this process, to at most the limit that is in force already.
+
+    Args:
+        name: The end of the resource's name in Python, such as ``CPU`` for ``RLIMIT_CPU``.
+        value: The limit.
+    """
     kind = getattr(resource, f"RLIMIT_{name}", None)
     if kind is None:
         return "rlimits", bool, (True,)
@@ -205,10 +219,10 @@ def _bounding(name: str, value: int) -> Step:
 
 
 def _max_threads() -> int:
-    """Return a limit on this user's threads that still lets this process fork.
+    """Return a limit on the number of this user's threads that still lets this process fork.
 
-    It is found by trying, since only the kernel knows how many threads the user has: /proc does not show processes that
-    are hidden or in other containers.
+    The function tries limits until a fork succeeds. Only the kernel knows how many threads the user has, since /proc
+    does not show processes that are hidden or in other containers.
     """
     if resource is None:
         return 0
@@ -229,9 +243,9 @@ def _max_threads() -> int:
 
 
 def _become_nobody() -> bool:
-    """Change to a user without rights if this process runs as root. Return True if it has no rights then.
+    """If this process runs as root, change to the user ``nobody``, unless root could then no longer end the process.
 
-    Do not change if root could not end the process afterwards.
+    Return True if the process does not run as root afterwards, and False also on Windows.
     """
     if not hasattr(os, "getuid"):
         return False

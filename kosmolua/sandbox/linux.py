@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Call: TypeAlias = tuple[Callable[..., int], tuple[Any, ...]]
-    """A function that returns 0 on success, and its arguments. Prepared before a fork, which makes the call."""
+    """A function that returns 0 on success, and its arguments. A parent prepares them, and its forks make the call."""
 
 OOM_SCORE_ADJUSTMENT = 900
-"""The score of a sandbox process, of at most 1000. Other processes usually have 0."""
+"""How readily the kernel kills a sandbox process if memory runs out, up to 1000. Other processes usually have 0."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
@@ -39,10 +39,10 @@ class _FilterProgram(ctypes.Structure):
 
 
 def keep_freed_memory() -> None:
-    """Make the C library keep freed memory for later allocations, if it is glibc.
+    """Make glibc keep freed memory for later allocations. Do nothing with another C library.
 
-    A script that joins strings frees and allocates memory at every step. Each page that was given back to the system
-    would cause a page fault.
+    A script that joins strings frees and allocates memory at every step. If freed memory went back to the system, every
+    allocation would cause page faults.
     """
     if mallopt := getattr(_libc, "mallopt", None):
         for parameter, value in _MALLOC.items():
@@ -50,7 +50,7 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Give memory that was freed back to the system, if the C library can."""
+    """Return freed memory to the system, if the C library has a function for that."""
     if trim := getattr(_libc, "malloc_trim", None):
         trim(0)
 
@@ -75,46 +75,57 @@ def hide() -> bool:
 
 
 def end_with_parent(signal: int) -> bool:
-    """Request a signal to this process when the thread that started it ends; 0 for none. Return True on success."""
+    """Make the kernel send a signal to this process when the thread that started the process ends.
+
+    Args:
+        signal: The number of the signal; 0 cancels an earlier request.
+
+    Returns:
+        True on success.
+    """
     return _control(_PR_SET_PDEATHSIG, signal)
 
 
 def ending_with_parent(signal: int) -> Call:
-    """Return the call that does what :func:`end_with_parent` does, for a fork to make."""
+    """Return :func:`end_with_parent` as a prepared call: a function that returns 0 on success, and its arguments.
+
+    The call is prepared before a fork, so that the fork has less to do.
+    """
     return _prepared(_PR_SET_PDEATHSIG, signal)
 
 
 def may_kill() -> bool:
-    """Return True if root can end processes of other users here, as it cannot in some containers."""
+    """Return True if root can end processes of other users. In some containers root lacks that right."""
     return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1
 
 
 def filtering(program: bytes) -> Call:
-    """Return the call that installs a packet filter program for system calls.
+    """Return the call that installs a filter of system calls: a function that returns 0 on success, and its arguments.
 
     Args:
-        program: The instructions, each a ``struct sock_filter`` of ``linux/filter.h``, of 8 bytes.
+        program: The instructions of the filter. Each is a ``struct sock_filter`` of ``linux/filter.h``, 8 bytes long.
     """
     pointer = ctypes.byref(_FilterProgram(len(program) // 8, program))
     return _prepared(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer)
 
 
 def landlock_version() -> int:
-    """Return the version of Landlock in the kernel, or 0 or less if there is none."""
+    """Return the version of Landlock in the kernel. It is below 1 if the kernel has no Landlock."""
     return int(_libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_CREATE_RULESET_VERSION))
 
 
 def landlock_ruleset(attributes: bytes) -> int:
-    """Return the descriptor of a new Landlock ruleset without rules, or -1.
+    """Create a Landlock ruleset that allows nothing. Return its descriptor, or -1 if the kernel refuses.
 
     Args:
-        attributes: A ``struct landlock_ruleset_attr`` of ``linux/landlock.h``: the kinds of access that it handles.
+        attributes: A ``struct landlock_ruleset_attr`` of ``linux/landlock.h``: the kinds of access that the ruleset
+            forbids.
     """
     return int(_libc.syscall(_LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0))
 
 
 def landlock_restrict(ruleset: int) -> bool:
-    """Apply a ruleset to this process and its forks. Return True on success."""
+    """Apply a Landlock ruleset, given by its descriptor, to this process and its forks. Return True on success."""
     return int(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
 
 
@@ -131,7 +142,7 @@ def _prepared(option: int, value: int, pointer: object = None) -> Call:
 _FILES = {1: 1 << 13, 2: 1 << 14, 3: 1 << 15, 5: 1 << 16}
 _NETWORK = {4: 1 << 2}
 _SCOPES = {6: 1 << 2}
-"""For each version of Landlock that added kinds of access, the first bit that it does not use.
+"""For each version of Landlock that added kinds of access, the first bit that the version does not use.
 
 Files: 13 kinds, then moving between folders, truncating, and device control. Network: binding and connecting TCP
 sockets. Scopes: sockets with abstract names, and signals.
@@ -139,7 +150,10 @@ sockets. Scopes: sockets with abstract names, and signals.
 
 
 def restrict() -> bool:
-    """Deny every kind of access that the kernel's Landlock knows, also to later forks. Return True on success."""
+    """Deny this process and its forks every kind of access that the kernel's Landlock can deny.
+
+    Return True on success, and False if the kernel has no Landlock or refuses.
+    """
     version = landlock_version()
     if version < 1:
         return False

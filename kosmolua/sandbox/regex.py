@@ -1,4 +1,4 @@
-"""Regular expressions for Lua, by Python's ``re``, which runs in the script's process."""
+"""Regular expressions for Lua scripts, matched by Python's ``re`` in the script's process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MAX_PATTERN = 16 * 1024
 MAX_CACHED_PATTERN = 1024
 """The largest number of characters of a pattern that is kept compiled, which takes up to 80 times its size."""
 MATCHES_AT_ONCE = 1000
-"""How many matches are held as Python objects, which take ten times as much memory as their JSON."""
+"""How many matches are held as Python objects at a time. The objects take ten times as much memory as their JSON."""
 ENCODED_MATCH = 40
-"""Bytes of a match's JSON, not counting its texts."""
+"""Bytes of the JSON of a match, not counting the texts in it."""
 _PART = r"\\.|\[\^?\]?(?:\\.|[^\]\\])*|(\(\?)(?=<[A-Za-z_])"
 """Matches an escaped character, a character class without its end, or the captured beginning of a named group."""
 _IS_WIDE = re.compile(rb"[\xF0-\xFF]")
@@ -27,17 +27,20 @@ warnings.simplefilter("ignore")  # nobody reads warnings, and a confined process
 
 
 def scan(subject: bytes, pattern: bytes, flags: bytes, most: int, room: float = inf) -> bytes:
-    """Return the matches of a pattern as JSON: each match with the text before it, and the text after the last match.
+    """Search a text for a script, and return the matches of a pattern as JSON.
+
+    The JSON has each match with the text before it, and the text after the last match. If the pattern or a flag is
+    wrong, the JSON has only ``problem``, which says why.
 
     Args:
         subject: The text to search. Each byte that is not UTF-8 counts as one character.
         pattern: The pattern, in the syntax of ``re``; ``(?<name>...)`` is allowed as well as ``(?P<name>...)``.
-        flags: Any of ``i``, ``m``, ``s``, ``x`` and ``a``.
+        flags: Letters of the flags of ``re``: any of ``i``, ``m``, ``s``, ``x`` and ``a``.
         most: The largest number of matches to return; 0 for all.
-        room: Bytes that the text, or the answer, may take.
+        room: The largest number of bytes of memory for the text as a Python string, and also for the JSON.
 
     Raises:
-        MemoryError: The text or the answer would take more.
+        MemoryError: The text or the JSON would need more than ``room`` bytes.
     """
     try:
         compiled = _compile(to_text(pattern), flags.decode("ascii", "replace"))
@@ -51,7 +54,14 @@ def scan(subject: bytes, pattern: bytes, flags: bytes, most: int, room: float = 
 
 
 def size_of_text(raw: bytes) -> int:
-    """Return the largest number of bytes that a text takes as a Python string: with one emoji, 4 for each character."""
+    """Return an upper bound for the memory of a text as a Python string, in bytes.
+
+    Python stores all characters of a string with the same width: 1, 2 or 4 bytes. One emoji makes every character 4
+    bytes wide.
+
+    Args:
+        raw: The text in UTF-8.
+    """
     if raw.isascii():
         return len(raw)
     return len(raw) * (4 if _IS_WIDE.search(raw) else 2)
@@ -106,7 +116,7 @@ _compile_and_keep = lru_cache(maxsize=64)(_compile_anew)
 
 
 def _names_in(pattern: str, flags: int) -> list[int]:
-    """Return the positions of the ``<`` of named groups that lack Python's ``P``."""
+    """Find the named groups written ``(?<name>``, without Python's ``P``, and return the positions of their ``<``."""
     if "(?<" not in pattern:
         return []
     is_verbose = flags & re.X or re.match(r"\(\?[aims]*x", pattern)
@@ -115,12 +125,21 @@ def _names_in(pattern: str, flags: int) -> list[int]:
 
 @lru_cache(maxsize=2)
 def _parts(is_verbose: bool) -> re.Pattern[str]:  # noqa: FBT001 - a key of the cache
-    """Return what matches the parts of a pattern. Only a verbose pattern has comments."""
+    """Return the expression that finds the next escape, character class or named group in a pattern of a script.
+
+    Args:
+        is_verbose: Whether the pattern has the flag ``x``. Only then it has comments, which are found as well.
+    """
     return re.compile(rf"#[^\n]*|{_PART}" if is_verbose else _PART, re.S)
 
 
 def _problem(error: re.error, names: list[int]) -> str:
-    """Return the error in a pattern with its position, not counting the ``P`` inserted before each name."""
+    """Return the message for an error in a pattern, with the error's position in the pattern as the script wrote it.
+
+    Args:
+        error: The error in the pattern into which a ``P`` was inserted before each name of a group.
+        names: The positions of the insertions, in the pattern as the script wrote it.
+    """
     if error.pos is None:
         return error.msg
     added = sum(start + number < error.pos for number, start in enumerate(names))

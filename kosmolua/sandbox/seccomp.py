@@ -1,10 +1,11 @@
-"""seccomp: a filter that allows only the system calls that a VM needs once it is built.
+"""seccomp: a filter that allows only the system calls that a running Lua VM needs.
 
-All other calls fail with "operation not permitted".
+All other calls fail with "operation not permitted", so no code in the process can open a file or a socket, start a
+program or see another process.
 
-So no code in the process can open a file or a socket, start a program or see another process. The filter is a program
-for the kernel's packet filter. See https://docs.kernel.org/userspace-api/seccomp_filter.html for its input, and the
-tables ``arch/*/entry/syscalls`` in the kernel's source for the numbers.
+The filter is a program for the kernel's packet filter (BPF). For the program's input see
+https://docs.kernel.org/userspace-api/seccomp_filter.html, and for the numbers of the system calls the tables
+``arch/*/entry/syscalls`` in the kernel's source.
 """
 
 from __future__ import annotations
@@ -64,12 +65,13 @@ _FORKING = {
     "setitimer": (38, 103),
     "prctl": (157, 167),
 }
-"""The further calls of a session. It forks for each chunk; the fork has its own limits, and ends with its parent.
+"""The further system calls of a session, which forks for each chunk of Lua. A fork sets its limits anew, and asks to
+end with its parent.
 
-There is no ``kill``, since only the host ends a chunk.
+``kill`` is not among them, since only the host ends a chunk.
 """
 _REARMING = {"setitimer": (38, 103)}
-"""The further calls of a worker of several jobs: each job has its own limit of CPU time."""
+"""The further system calls of a worker that runs several jobs, since each job has its own limit of processor time."""
 _CLEAR = {
     "mmap": (2, 0x4),
     "mprotect": (2, 0x4),
@@ -77,10 +79,10 @@ _CLEAR = {
     "prlimit64": (0, 0xFFFFFFFF),
     "prctl": (0, 0xFFFFFFFE),
 }
-"""For some calls, the index of an argument, and the bits of it that have to be 0.
+"""For some system calls, the index of an argument, and the bits of that argument that have to be 0.
 
-The bits ask for executable memory, new namespaces and other processes. ``prctl`` may only set the signal that a process
-gets when its parent ends.
+These bits would ask for executable memory or new namespaces, or refer to another process. ``prctl`` is allowed only to
+set the signal that a process gets when its parent ends.
 """
 
 _INSTRUCTION = struct.Struct("=HBBI")
@@ -90,14 +92,14 @@ _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 
 
 class Filter:
-    """The filter for this machine, assembled once.
+    """The filter of system calls for this machine.
 
-    ``call`` is the prepared call that applies the filter to the process and all its forks, and returns 0 on success. It
-    is None if there is no filter for this machine.
+    ``call`` applies the filter to a process and all its forks. It is a function that returns 0 on success, with its
+    arguments, or None if there is no filter for this kind of machine.
 
     Args:
-        forking: Whether the calls that a session needs to fork for each chunk are allowed as well.
-        rearming: Whether the call that limits processor time is allowed as well.
+        forking: Whether to allow also the system calls with which a session forks for each chunk of Lua.
+        rearming: Whether to allow also the system call that limits processor time.
     """
 
     def __init__(self, *, forking: bool = False, rearming: bool = False) -> None:
@@ -108,12 +110,13 @@ class Filter:
 
 
 def assemble(calls: dict[str, tuple[int, int | None]], column: int, machine: int) -> bytes:
-    """Return a filter that allows the given system calls, in the kernel's format.
+    """Return a filter that allows only the given system calls, in the kernel's format.
 
     Args:
-        calls: The numbers of the calls by name, with a column for each machine.
-        column: The column of the machine.
-        machine: The number of the machine in ``linux/audit.h``. A process that changes to another one is killed.
+        calls: For each system call, by name, its numbers on the kinds of machines; None where it does not exist.
+        column: The index of this kind of machine in those numbers.
+        machine: The number of this kind of machine in ``linux/audit.h``. The filter kills a process that makes a
+            system call of another kind of machine, such as one of a 32-bit program.
     """
     numbers = {name: number for name, columns in calls.items() if (number := columns[column]) is not None}
     return b"".join(_INSTRUCTION.pack(*instruction) for instruction in _instructions(numbers, machine))

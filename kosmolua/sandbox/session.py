@@ -1,12 +1,14 @@
-"""A session: chunk after chunk runs in one VM. If a chunk is stopped, the state from before it is kept.
+"""A session: a process that runs chunks of Lua one after another in one VM, as a prompt or a notebook needs.
+
+A chunk that is stopped has no effect on the state: the next chunk sees the state from before.
 
 If the system can fork, each chunk runs in a child, while its parent waits and holds the state from before as a
-checkpoint. When the chunk ends by itself, the child replaces the parent, which exits. If the child dies, because of a
-limit, a crash or the host's order, the parent writes an exit notice and waits for the next chunk. While a chunk runs,
-the parent polls the control pipe, which closes when the host ends.
+checkpoint. When the chunk ends by itself, the child takes the parent's place, and the parent exits. If the child dies,
+because of a limit, a crash or the host's order, the parent tells the host so with an exit notice, and waits for the
+next chunk. While a chunk runs, the parent polls the control pipe, which closes when the host ends.
 
-No process of a session may signal another, since a script might break out in one of them. To stop a chunk, the host
-signals the whole group. All processes block that signal, except the process of the chunk.
+No process of a session has the right to signal another, since a script might break out of Lua in one of them. To stop a
+chunk, the host signals the whole process group. All processes block that signal, except the process of the chunk.
 """
 
 from __future__ import annotations
@@ -31,17 +33,17 @@ if sys.platform == "linux":
 
 CAN_FORK = hasattr(os, "fork")
 BEGUN, DONE = b"+", b"."
-"""The messages of a chunk's process to its parent."""
+"""The messages of a chunk's process to its parent: the chunk has begun, and it has ended by itself."""
 INCOMING, OUTGOING, CONTROL = range(3)
 
 
 class Session(Worker):
-    """Runs one chunk after another.
+    """Runs the chunks of Lua that the host sends, one after another, in one VM.
 
     Args:
-        incoming: The descriptor that frames are read from.
-        outgoing: The descriptor that frames are written to.
-        control: The descriptor of the control pipe, on which the host orders a chunk to stop. It closes when the host
+        incoming: The descriptor to read the host's messages from.
+        outgoing: The descriptor to write messages for the host to.
+        control: The descriptor of the control pipe. The host writes to it to stop a chunk, and it closes when the host
             ends.
     """
 
@@ -54,7 +56,7 @@ class Session(Worker):
         self._number = 0
 
     def serve(self) -> NoReturn:
-        """Run jobs until the host has ended."""
+        """Run the chunks that the host sends, until the host has ended."""
         while True:
             job = self._next_job()
             self._number += 1
@@ -70,7 +72,10 @@ class Session(Worker):
                 return frame
 
     def _whole_frame(self) -> dict[str, Any]:
-        """Read a frame. Return an empty dict for the rest of a reply that a dead child has read only in part."""
+        """Read the host's next message, and return it decoded.
+
+        Return an empty dict if it is not a whole message: a child that died has read the beginning of it.
+        """
         try:
             frame = json.loads(self._receive())
         except ValueError:
@@ -78,34 +83,34 @@ class Session(Worker):
         return frame if isinstance(frame, dict) else {}
 
     def _work_in_child(self, job: dict[str, Any]) -> None:
-        hears, says = os.pipe()
+        reader, writer = os.pipe()
         try:
             child = os.fork()
         except OSError:
-            os.close(hears)
-            os.close(says)
+            os.close(reader)
+            os.close(writer)
             self._write(protocol.exit_notice(protocol.NO_ROOM))
             return
         if child:
-            os.close(says)
-            self._watch(child, hears)
+            os.close(writer)
+            self._watch(child, reader)
             return
-        os.close(hears)
+        os.close(reader)
         if sys.platform == "linux":
             linux.end_with_parent(signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, MORTAL)
         if self._was_stopped():
             os._exit(BROKEN)
-        os.write(says, BEGUN)
+        os.write(writer, BEGUN)
         self._work(job)
         if sys.platform == "linux":
             linux.end_with_parent(0)
         with suppress(BrokenPipeError):
-            os.write(says, DONE)
-        os.close(says)
+            os.write(writer, DONE)
+        os.close(writer)
 
     def _was_stopped(self) -> bool:
-        """Return True if the host ordered this chunk to stop before its process could get the signal."""
+        """Return True if the host ordered this chunk to stop before the chunk's process could receive the signal."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         while poll.poll(0):
@@ -114,21 +119,26 @@ class Session(Worker):
                 return True
         return False
 
-    def _watch(self, child: int, hears: int) -> None:
-        """Wait for the child of a chunk. If its chunk ended by itself, exit; if it died, report that and return.
+    def _watch(self, child: int, reader: int) -> None:
+        """Wait for the child process that runs a chunk.
 
-        The host's order to stop comes over the control pipe and as a signal. A child that has begun gets the signal.
+        Exit if the chunk ended by itself, since the child then takes this process's place. Tell the host and return if
+        the child died. Discard the host's orders to stop: the child receives them as a signal.
+
+        Args:
+            child: The id of the child process.
+            reader: The descriptor on which the child tells that its chunk has begun, and that it has ended.
         """
-        if os.read(hears, 1):
+        if os.read(reader, 1):
             poll = select.poll()
-            poll.register(hears, select.POLLIN)
+            poll.register(reader, select.POLLIN)
             poll.register(self._control, select.POLLIN)
-            while hears not in (ready := dict(poll.poll())):
+            while reader not in (ready := dict(poll.poll())):
                 if self._control in ready and len(os.read(self._control, ORDER.size)) < ORDER.size:
                     _end_group()
-            if os.read(hears, 1):
+            if os.read(reader, 1):
                 os._exit(0)
-        os.close(hears)
+        os.close(reader)
         _, status = os.waitpid(child, 0)
         self._write(protocol.exit_notice(os.waitstatus_to_exitcode(status)))
 
@@ -138,10 +148,18 @@ class Session(Worker):
         self._vm.converse(verb, source, name, settings, self._limits["memory"], seed)
 
     def _exit(self, fields: bytes) -> None:
-        """Do nothing: the process has to keep running, so the prelude leaves the chunk by an error."""
+        """Do nothing when a chunk calls ``exit``: the process keeps running, and an error in Lua ends the chunk.
+
+        Args:
+            fields: The outcome of the chunk, which is sent later.
+        """
 
     def _end(self, fields: bytes) -> None:
-        """Send the outcome of a chunk. From here on, a signal that is meant for the chunk does not end this process."""
+        """Send the outcome of a chunk to the host. A signal that is meant for the chunk no longer ends this process.
+
+        Args:
+            fields: The outcome, as the fields of a JSON object.
+        """
         if CAN_FORK:
             signal.pthread_sigmask(signal.SIG_BLOCK, MORTAL)
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -149,7 +167,7 @@ class Session(Worker):
 
 
 MORTAL = {signal.SIGTERM, signal.SIGPROF} if CAN_FORK else set()
-"""The signals that end a chunk. All processes of the session get them, but only one that runs a chunk unblocks them."""
+"""The signals that end a chunk. All processes of a session get them, but only one that runs a chunk unblocks them."""
 
 
 def _end_group() -> NoReturn:
@@ -160,7 +178,7 @@ def _end_group() -> NoReturn:
 
 
 def main() -> NoReturn:
-    """Serve a session on standard input and output, with the control pipe in place of standard error."""
+    """Run as the process of a session. Standard input and output go to the host; standard error is the control pipe."""
     try:
         confinement.drop_inherited()
         if CAN_FORK:

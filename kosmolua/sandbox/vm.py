@@ -1,4 +1,7 @@
-"""The Lua VM: one hardened runtime with the prelude in it, and the bridge to Python."""
+"""The Lua VM that runs scripts: a hardened Lua runtime, the prelude in it, and the bridge from Lua to Python.
+
+The prelude is KosmoLua's own Lua code, which makes the functions and libraries that scripts use.
+"""
 
 from __future__ import annotations
 
@@ -17,32 +20,32 @@ MODULES = (
     *("memory", "parallel", "placeholders", "readonly", "recorded", "regex", "registry", "requests", "scripts"),
     *("secrets", "session", "shapes", "strings", "time", "traceback", "tree"),
 )
-"""The modules of the prelude. Each is loaded on first use."""
+"""The modules of the prelude, KosmoLua's own Lua code. Each is loaded on first use."""
 COMMON = ("decode", "encode", "errors", "inspect", "strings", "tree")
-"""The modules that most scripts need, in addition to those that every script needs."""
+"""The modules that most scripts need, in addition to the modules that load before every script."""
 BROKEN = 70
 """The exit status of a sandbox process after an error in Python: ``EX_SOFTWARE`` of sysexits."""
 COPIES_OF_A_REPLY = 3
-"""A reply is in memory three times: as a string, as pieces of the decoder, and as tables."""
+"""How often a reply to Lua is in memory: as a string, as pieces that the decoder made of the string, and as tables."""
 
 Verbs = dict[bytes, Callable[..., "bytes | None"]]
 
 
 def _deny(*_: object) -> None:
-    raise AttributeError("the sandbox has no Python")
+    raise AttributeError("attributes of Python objects cannot be used in the sandbox")
 
 
 def read_prelude(name: str) -> bytes:
-    """Return the source of one of the prelude's files, even if the package is in a zip file."""
+    """Return the source of the file ``lua/NAME.lua`` next to this module, even if the package is in a zip file."""
     folder = os.path.dirname(os.path.abspath(__file__))
     source: bytes = __spec__.loader.get_data(os.path.join(folder, "lua", f"{name}.lua"))  # type: ignore[union-attr]
     return source
 
 
 class Prelude:
-    """The Lua files that every VM runs first, and those that it loads on demand.
+    """KosmoLua's own Lua files: ``boot``, which every VM runs first, and the modules that it loads on demand.
 
-    The constructor reads all of them, since a confined process cannot open files.
+    The constructor reads all files, since the process cannot open files once it is confined.
     """
 
     def __init__(self) -> None:
@@ -50,7 +53,7 @@ class Prelude:
         self.chunks = {name.encode(): read_prelude(name) for name in MODULES}
 
     def compile(self) -> None:
-        """Compile all files once, for a process that makes several VMs or forks."""
+        """Replace the source of all files by bytecode. This pays in a process that makes several VMs, or that forks."""
         dump = LuaRuntime(encoding=None).eval(b"function(text) return string.dump(load(text, '=[host]', 't')) end")
         self.boot = dump(self.boot)
         self.chunks = {name: dump(text) for name, text in self.chunks.items()}
@@ -61,16 +64,16 @@ class OutOfMemory(Exception):
 
 
 class VM:
-    """A Lua 5.4 VM that can call only the given verbs of Python.
+    """A Lua 5.4 VM that can call Python only through the given functions, which are called verbs.
 
-    Only bytes cross between Lua and Python. Lua has no ``max_memory`` while Python passes values to it, since an
-    allocation that fails there would hang the process. The prelude restores the limit with ``rearm`` before it
-    continues.
+    Only bytes cross between Lua and Python. While Python passes values to Lua, Lua's memory limit is off, since an
+    allocation that fails there would hang the process. KosmoLua's own Lua code, the prelude, calls the verb ``rearm``
+    to put the limit back before it continues.
 
     Args:
-        verbs: The functions of Python that Lua may call. A verb takes and returns bytes; one that raises ends the
-            process.
-        prelude: The Lua files that the VM runs first.
+        verbs: The Python functions that Lua can call, by name. They take and return bytes. An exception in one of them
+            ends the process.
+        prelude: KosmoLua's own Lua files, which the VM runs before any script.
     """
 
     def __init__(self, verbs: Verbs, prelude: Prelude) -> None:
@@ -88,22 +91,26 @@ class VM:
         self._run, self._converse, self._preload = boot(self._bridge)
 
     def close(self) -> None:
-        """Free all memory of the VM, which cannot be used afterwards."""
+        """Free all memory of the VM. The VM cannot be used afterwards."""
         self._lua.set_max_memory(0)
         del self._run, self._converse, self._preload, self._lua
 
     def preload(self, modules: Sequence[str]) -> None:
-        """Load modules of the prelude before a script needs them."""
+        """Load modules of KosmoLua's own Lua code before a script needs them.
+
+        Args:
+            modules: Names from :data:`MODULES`.
+        """
         self._preload(*(name.encode() for name in modules))
 
     @property
     def memory_used(self) -> int:
-        """Bytes that Lua holds now."""
+        """How many bytes of memory Lua uses now."""
         return int(self._lua.get_memory_used() or 0)
 
     @property
     def room(self) -> float:
-        """Bytes that Lua may allocate before it reaches its memory limit."""
+        """How many more bytes Lua can allocate before it reaches its memory limit; infinity without a limit."""
         return self._limit - self.memory_used if self._limit else inf
 
     def run(
@@ -115,44 +122,52 @@ class VM:
         memory: int,
         seed: bytes,
     ) -> None:
-        """Run a script, which reports its outcome through the verbs.
+        """Run a script. Its result or error goes to the Python function that Lua calls by the name ``end``.
 
         Args:
             source: The text of the script.
             chunk: The script's name in messages, with ``@`` or ``=`` in front as Lua requires.
-            settings: The settings of the run: see ``prepare`` in ``lua/boot.lua``.
+            settings: The settings of the run, packed as ``prepare`` in ``lua/boot.lua`` reads them.
             arguments: The values of ``arg`` and ``...``.
-            memory: Bytes that Lua may hold.
+            memory: The largest number of bytes that Lua can hold.
             seed: Sixteen bytes to seed the random numbers with.
 
         Raises:
-            OutOfMemory: The memory limit was reached outside of Lua code that could report it.
+            OutOfMemory: Lua reached its memory limit where Lua code could not report that.
         """
         self._within(memory, self._run, source, chunk, settings, seed, *arguments)
 
     def converse(
         self, verb: bytes, source: bytes, chunk: bytes, settings: bytes, memory: int, seed: bytes | None = None
     ) -> None:
-        """Run a chunk of a session, which reports its outcome through the verbs. The state is kept for the next chunk.
+        """Run a chunk of a session, and keep its state for the next chunk.
+
+        The result or error of the chunk goes to the Python function that Lua calls by the name ``end``.
 
         Args:
-            verb: ``evaluate``, ``value``, ``check`` or ``names``; see ``lua/session.lua``.
+            verb: What to do with the source: ``evaluate``, ``value``, ``check`` or ``names``, as in
+                ``lua/session.lua``.
             source: The text of the chunk.
-            chunk: The chunk's name in messages, in the form of :meth:`run`.
-            settings: The settings of the run: see ``prepare`` in ``lua/boot.lua``.
-            memory: Bytes that Lua may hold.
+            chunk: The chunk's name in messages, with ``@`` or ``=`` in front as Lua requires.
+            settings: The settings of the run, packed as ``prepare`` in ``lua/boot.lua`` reads them.
+            memory: The largest number of bytes that Lua can hold.
             seed: Sixteen bytes to seed the random numbers with; by default the generator is left as it is.
 
         Raises:
-            OutOfMemory: The memory limit was reached outside of Lua code that could report it.
+            OutOfMemory: Lua reached its memory limit where Lua code could not report that.
         """
         self._within(memory, self._converse, source, chunk, settings, verb, seed or b"")
 
     def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
-        """Call a function of the prelude, which restores the memory limit once it has its arguments.
+        """Call a Lua function with the memory limit off until the function has its arguments and sets the limit.
+
+        Args:
+            memory: The largest number of bytes that Lua can hold.
+            work: The Lua function, which calls the verb ``rearm`` first.
+            arguments: The arguments of the function.
 
         Raises:
-            OutOfMemory: The memory limit was reached outside of Lua code that could report it.
+            OutOfMemory: Lua reached its memory limit where Lua code could not report that.
         """
         self._limit = memory
         self._lua.set_max_memory(0)

@@ -1,6 +1,7 @@
-"""A worker: the process in which one script runs.
+"""A worker: the process in which one script runs, or several scripts one after another.
 
-It talks to the host over its standard input and output. First it closes everything else that it inherited.
+A worker talks to the host, the process that started it, over standard input and output. The frames between them are
+lines of JSON, described in ``kosmolua/protocol.py``. First a worker closes all other file descriptors.
 """
 
 from __future__ import annotations
@@ -41,22 +42,23 @@ REHEARSAL = REHEARSALS * protocol.frame(
     args=[],
     limits={"cpu": 0, "memory": 2**30, "max_result": 100, "max_arguments": 100, "max_depth": 10, "max_output": 0},
 )
-"""The jobs of a rehearsal, which do nothing."""
+"""The frames of jobs that do nothing, for :meth:`Worker.rehearse`."""
 TRIM_AFTER = 0.002
-"""Seconds of processor time. A script that took less cannot have used much memory, so none is given back."""
+"""Seconds of processor time. A script that took less cannot have used much memory, so freed memory is kept."""
 
 
 class Worker:
-    """Answers the VM's verbs by writing and reading frames.
+    """Runs the scripts that the host sends, in a Lua VM, and passes messages between the VM and the host.
 
     Args:
-        incoming: The descriptor that frames are read from.
-        outgoing: The descriptor that frames are written to.
-        is_compiled: Whether to compile the prelude first, for a process that makes several VMs or forks.
+        incoming: The descriptor to read the host's frames from.
+        outgoing: The descriptor to write frames for the host to.
+        is_compiled: Whether to compile KosmoLua's own Lua code first. Worthwhile in a process that makes several VMs,
+            or that forks.
     """
 
     forking = False
-    """Whether the process forks again after it has run a script."""
+    """Whether the process still forks after it is confined, as a session does for each chunk."""
 
     def __init__(self, incoming: int, outgoing: int, *, is_compiled: bool = False) -> None:
         self._incoming = os.fdopen(incoming, "rb", closefd=False)
@@ -89,17 +91,20 @@ class Worker:
         self._confinement.settle()
 
     def warm(self) -> None:
-        """Load the modules that most scripts need and prepare constant data, for all forks of this process."""
+        """Load the Lua modules that most scripts need, and prepare the first frame, before this process forks."""
         self._vm.preload(COMMON)
         self._ready = self._ready_frame()
 
     def foresee(self, cpu: float, memory: int, jobs: int) -> list[Step]:
-        """Prepare the objects that each fork would otherwise make, and return the steps that confine a fork.
+        """Prepare in the parent what the next fork needs, so that the fork is ready earlier.
 
         Args:
-            cpu: Seconds of processor time for each job.
-            memory: Bytes that Lua may hold during each job.
-            jobs: How many jobs this process runs.
+            cpu: Seconds of processor time that each job of the fork can take.
+            memory: The largest number of bytes that Lua can hold during each job.
+            jobs: How many jobs the fork runs.
+
+        Returns:
+            The steps that the fork has to pass to :meth:`lock`, to confine itself.
         """
         terms = cpu, memory, jobs
         if terms != self._terms:
@@ -110,9 +115,10 @@ class Worker:
         return self._steps
 
     def rehearse(self) -> None:
-        """Run the jobs of :data:`REHEARSAL` in temporary VMs, so that Python has specialized its bytecode.
+        """Run scripts that do nothing, so that Python specializes its bytecode before this process forks.
 
-        Each fork would otherwise do that itself. The frames of a rehearsal must not reach a host.
+        Otherwise each fork would spend the time for that. The caller writes :data:`REHEARSAL` to the worker's input
+        first, and discards what the worker writes, since the host must not see it.
         """
         fresh, self._vm = self._vm, VM(self._verbs, self._prelude)
         self._jobs, self._is_locked, self._seed = REHEARSALS + 1, True, b""
@@ -124,12 +130,16 @@ class Worker:
         self._jobs, self._is_locked, self._is_used = 1, False, False
 
     def lock(self, steps: list[Step]) -> None:
-        """Confine this process, which is a fork, before its first job is known."""
+        """Confine this process, and tell the host that it is ready for a job. Called in a fork, before its first job.
+
+        Args:
+            steps: The steps that the parent's :meth:`foresee` returned.
+        """
         self._confinement.take(steps)
         self._report()
 
     def serve(self) -> NoReturn:
-        """Wait for a job and run it. Then exit, or make a new VM if there are further jobs."""
+        """Run the jobs of this process, each in a new VM, and exit after the last one."""
         while True:
             self._work(self._next_frame())
             self._jobs -= 1
@@ -186,7 +196,7 @@ class Worker:
         self._write(line + b"\n")
 
     def _exchange(self, line: bytes) -> bytes:
-        """Send a frame and return the next one."""
+        """Send a frame to the host, and return the next frame that the host sends."""
         self._write(line + b"\n")
         return self._receive()
 
@@ -217,7 +227,11 @@ class Worker:
         return codecs.convert(name, text, *more, room=self._vm.room)
 
     def _exit(self, fields: bytes) -> None:
-        """End the script and this process at once."""
+        """Send the outcome of a script that called ``exit`` to the host, and end this process at once.
+
+        Args:
+            fields: The outcome, as the fields of a JSON object.
+        """
         self._write_end(fields)
         os._exit(0)
 
@@ -225,7 +239,13 @@ class Worker:
         return repr(time.time()).encode()
 
     def _end(self, fields: bytes) -> None:
-        """Send the outcome of a job. From here on, the job's limit of processor time does not end this process."""
+        """Send the outcome of a script to the host, and exit if this process has no further jobs.
+
+        Otherwise remove the script's limit of processor time, so that it no longer ends this process.
+
+        Args:
+            fields: The outcome, as the fields of a JSON object.
+        """
         if self._jobs > 1:
             self._confinement.rearm(0)
         self._write_end(fields)
@@ -248,7 +268,13 @@ class Worker:
 
 
 def _settings_of(job: dict[str, Any]) -> bytes:
-    """Return the settings of a run for the prelude. Input, parameters and secrets are JSON, if there are any."""
+    """Return the settings of a run in the form that ``prepare`` in ``lua/boot.lua`` reads.
+
+    They are packed numbers, followed by the input, parameters and names of secrets as JSON if there are any.
+
+    Args:
+        job: The frame that describes the run. Its input and parameters are removed.
+    """
     limits = job["limits"]
     flags = ASKS_TIME if job.get("asks_time") else 0
     flags |= (IS_RECORDED if job.get("seed") else 0) | (IS_PLANNED if job.get("is_planned") else 0)
@@ -260,7 +286,7 @@ def _settings_of(job: dict[str, Any]) -> bytes:
 
 
 def main() -> NoReturn:
-    """Serve as a worker on standard input and output."""
+    """Run as a worker process that talks to the host over standard input and output. The process ends here."""
     try:
         confinement.drop_inherited()
         worker = Worker(0, 1)

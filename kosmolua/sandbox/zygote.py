@@ -1,7 +1,8 @@
-"""A zygote: a process that forks workers. It has built a VM, but runs no script itself, so a fork starts quickly.
+"""A zygote: a process that has built a Lua VM but runs no script. It forks workers, which can run a script at once.
 
-Its standard input is a socket, which carries the host's orders and the exit statuses that the host asks for. The zygote
-carries out one order after another. No signal interrupts it, so it polls to learn that a worker has ended.
+The standard input of a zygote is a socket. The host sends its orders on it, and the zygote answers with the exit
+statuses of workers if the host asks for them. The zygote carries out one order after another. It handles no signals, so
+it polls to learn that a worker has ended.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ if TYPE_CHECKING:
     from kosmolua.sandbox.confinement import Step
 
 DESCRIPTORS = struct.Struct("ii")
-"""The descriptors of a worker, which come with an order."""
+"""The descriptors of a new worker's pipes, which come with the order to fork it."""
 MAX_ANCILLARY = 64 + DESCRIPTORS.size
 INCOMING, OUTGOING = 0, 1
 REHEARSAL_PAUSE = 0.005
-"""Seconds without an order after which the worker rehearses; the first scripts do not wait for that."""
+"""Seconds without an order after which the zygote calls :meth:`Worker.rehearse`. The first scripts come before that."""
 FORKS_BEFORE_REHEARSAL = 6
-"""Forks after which the worker rehearses even if there is no pause between orders."""
+"""Forks after which the zygote calls :meth:`Worker.rehearse` even if there is no pause between orders."""
 REAP_INTERVAL = 0.002
 """Seconds between two checks of workers that were killed and have not ended yet, while no order comes."""
 STATUS_TIMEOUT = 1.0
-"""Seconds that a worker that has closed its pipe gets to end before it is killed."""
+"""Seconds after which a worker that has closed its pipe, but does not end, is killed."""
 
 
 class Zygote:
-    """Forks workers, ends them on order, and reports how they ended.
+    """Forks workers, ends them when the host orders it, and tells the host their exit statuses.
 
     Args:
         control: The descriptor of the socket to the host.
@@ -72,7 +73,7 @@ class Zygote:
                 self._reap()
 
     def _rehearse(self) -> None:
-        """Make the worker rehearse with scripts that do nothing, in pipes of its own, before it is forked again."""
+        """Call :meth:`Worker.rehearse` in this process with pipes that no host reads, before the next fork."""
         kept = os.dup(INCOMING), os.dup(OUTGOING)
         (jobs, their_jobs), (frames, their_frames) = os.pipe(), os.pipe()
         os.dup2(jobs, INCOMING)
@@ -133,14 +134,24 @@ class Zygote:
             os._exit(BROKEN)
 
     def _kill(self, number: int) -> None:
-        """End a worker if it still runs. The host does not ask for its exit status afterwards."""
+        """End a worker if it still runs. The host does not ask for the exit status of a worker that it ordered to end.
+
+        Args:
+            number: The number that the host gave the worker.
+        """
         self._unforked.discard(number)
         if pid := self._pids.pop(number, 0):
             os.kill(pid, SIGKILL)
             self._dying.add(pid)
 
     def _status(self, number: int) -> int:
-        """Return the exit status of a worker whose pipe is closed, or NO_ROOM if it could not be forked."""
+        """Wait for the end of a worker that has closed its pipe. Return its exit status, negative for a signal.
+
+        A worker that does not end soon is killed. The status is ``NO_ROOM`` if the worker could not be forked.
+
+        Args:
+            number: The number that the host gave the worker.
+        """
         pid = self._pids.pop(number, 0)
         if not pid:
             return NO_ROOM if number in self._unforked else -SIGKILL
@@ -155,7 +166,7 @@ class Zygote:
 
 
 def main() -> NoReturn:
-    """Serve as a zygote on standard input."""
+    """Run as a zygote process, with the socket to the host as standard input."""
     try:
         confinement.drop_inherited()
         Zygote(0).serve()

@@ -147,7 +147,7 @@ class MemoryCatalog:
 
 def library_catalog() -> MemoryCatalog:
     """Return a catalog with the books, beside one integration that cannot be loaded."""
-    broken = PluginError("it is not Python: invalid syntax", origin="broken.py:3")
+    broken = PluginError("the file is not valid Python: invalid syntax", origin="broken.py:3")
     return MemoryCatalog(
         {"books": books(), "broken": broken},
         known_accounts={"books": ["downtown", "uptown"]},

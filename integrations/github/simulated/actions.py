@@ -1,4 +1,4 @@
-"""Workflow runs."""
+"""Workflow runs of the simulated GitHub: listing, reading, rerunning and cancelling them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(world: World, call: Call) -> Thing:
 
 
 def rerun(world: World, call: Call) -> Answer:
-    """Start a run again, or its failed jobs."""
+    """Queue a completed workflow run again: all its jobs, or only the failed ones."""
     demand_token(call)
     again = run(world, call)
     if again["status"] != "completed":
@@ -34,7 +34,7 @@ def rerun(world: World, call: Call) -> Answer:
 
 
 def cancel(world: World, call: Call) -> Answer:
-    """Cancel a run that is not completed."""
+    """Cancel a workflow run that is not completed."""
     demand_token(call)
     stopped = run(world, call)
     if stopped["status"] == "completed":

@@ -1,4 +1,4 @@
-"""Calls: a request with a known path, the answers to it, and helpers for operations."""
+"""What an operation of the simulator gets and returns: a request with a known path, and the kinds of answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .world import World
 
 
 class Refusal(Exception):
-    """An error answer of GitHub.
+    """An error that the simulated GitHub answers with.
 
     Args:
         status: The HTTP status.
@@ -28,11 +28,11 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """A request with a known path.
+    """A request whose path the simulator knows.
 
     Args:
         path: The path relative to the base URL.
-        segments: The values in the path, by the names in its template.
+        segments: The variable parts of the path by name, such as ``owner`` and ``repo``.
         query: The parameters of the query.
         body: The decoded body, or None.
         signed_in: Whether the request has a token.
@@ -47,13 +47,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Listed:
-    """A list that is answered in pages.
+    """An answer that is a list, of which the simulator returns one page.
 
     Args:
-        items: All items.
+        items: The items of all pages.
         path: The path in the links to other pages.
-        most: The largest number of items that a search returns; None for other lists.
-        key: The key of the items, if a page is an object with the items and their number.
+        most: The largest number of items that a search returns; infinity for other lists.
+        key: The key of the items if a page is an object with the items and their total number, or None.
     """
 
     items: list[Thing]
@@ -74,20 +74,26 @@ Operation: TypeAlias = "Callable[[World, Call], Thing | Listed | Answer]"
 
 
 def demand_token(call: Call) -> None:
-    """Refuse a call without a token."""
+    """Refuse a call without a token, with status 401."""
     if not call.signed_in:
         raise Refusal(401, "Requires authentication")
 
 
 def found(thing: Thing | None) -> Thing:
-    """Return a thing, or refuse with 404 if it is None."""
+    """Return the thing that a call is about, or refuse the call with status 404 if it is None."""
     if thing is None:
         raise Refusal(404, "Not Found")
     return thing
 
 
 def body_of(call: Call, resource: str, *required: str) -> Thing:
-    """Return the body of a call, or refuse with 422 if it lacks one of these texts."""
+    """Return the body of a call, or refuse with 422 if a required field is missing or no text.
+
+    Args:
+        call: The call.
+        resource: The type of object that the error names, such as ``Issue``.
+        required: The names of the required fields.
+    """
     body = call.body if isinstance(call.body, dict) else {}
     for field in required:
         if not isinstance(body.get(field), str):

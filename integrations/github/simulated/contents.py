@@ -1,4 +1,4 @@
-"""Files of a repository, on its default branch."""
+"""Files of a simulated repository, on its default branch: reading, writing and deleting them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .world import World, blob_sha
 
 
 def file(world: World, call: Call) -> Thing | Answer:
-    """Answer with a file, or with the content of a folder."""
+    """Answer with a file, or with the names and paths in a folder."""
     home, path = repo(world, call), call.segments["path"].strip("/")
     _refuse_other_branches(home, call.query.get("ref"))
     files = world.files_of(home)
@@ -24,7 +24,7 @@ def file(world: World, call: Call) -> Thing | Answer:
 
 
 def write(world: World, call: Call) -> Answer:
-    """Create a file, or replace one whose sha is given."""
+    """Create a file, or replace a file if the body has its sha."""
     home, files, body = _writable(world, call, "message", "content")
     path, there = call.segments["path"], call.segments["path"] in files
     _demand_sha(files, path, body)
@@ -34,7 +34,7 @@ def write(world: World, call: Call) -> Answer:
 
 
 def delete(world: World, call: Call) -> Thing:
-    """Delete a file whose sha is given."""
+    """Delete a file if the body has its sha."""
     home, files, body = _writable(world, call, "message", "sha")
     path = call.segments["path"]
     if path not in files:

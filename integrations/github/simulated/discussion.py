@@ -1,4 +1,4 @@
-"""Comments and labels of issues and pull requests, and whether they are open."""
+"""Changes to issues and pull requests of the simulated GitHub: comments, labels, closing and reopening."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .world import World, label, person, stamp
 
 
 def change_issue(world: World, call: Call) -> Thing:
-    """Change an issue, or the issue fields of a pull request, and answer with it."""
+    """Change the state, title or body of an issue or a pull request, and answer with the changed object."""
     changed, body = _writable(world, call), body_of(call, "Issue")
     state = body.get("state", changed["state"])
     if state != changed["state"]:
@@ -28,7 +28,7 @@ def comments(world: World, call: Call) -> Listed:
 
 
 def comment(world: World, call: Call) -> Thing:
-    """Add a comment and answer with it."""
+    """Add a comment to an issue or a pull request, and answer with the comment."""
     commented = _writable(world, call)
     home, body = with_issues(world, call), body_of(call, "IssueComment", "body")
     known = world.comments_of(home, commented)
@@ -46,7 +46,7 @@ def comment(world: World, call: Call) -> Thing:
 
 
 def add_labels(world: World, call: Call) -> Answer:
-    """Add labels and answer with all that the issue has."""
+    """Add labels to an issue or a pull request, and answer with all its labels."""
     changed, body = _writable(world, call), body_of(call, "Label")
     names = [each["name"] for each in changed["labels"]]
     changed["labels"] += [label(name) for name in dict.fromkeys(body.get("labels", [])) if name not in names]
@@ -54,7 +54,7 @@ def add_labels(world: World, call: Call) -> Answer:
 
 
 def remove_label(world: World, call: Call) -> Answer:
-    """Remove a label and answer with those that are left."""
+    """Remove a label from an issue or a pull request, and answer with the remaining labels."""
     changed = _writable(world, call)
     left = [each for each in changed["labels"] if each["name"] != call.segments["label"]]
     if len(left) == len(changed["labels"]):

@@ -1,4 +1,4 @@
-"""Users, repositories, issues, commits and releases of a simulated GitHub."""
+"""Operations of the simulated GitHub on users, repositories, issues, commits and releases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def viewer(world: World, call: Call) -> Thing:
 
 
 def user(world: World, call: Call) -> Thing:
-    """Answer with a user or an organisation."""
+    """Answer with the user or the organisation that the path names."""
     return found(world.user(call.segments["login"]))
 
 
@@ -28,18 +28,18 @@ def own_repos(world: World, call: Call) -> Listed:
 
 
 def repos_of_user(world: World, call: Call) -> Listed:
-    """Answer with the public repositories of a user or, by the same path, of an organisation."""
+    """Answer with the public repositories of a user or, since the path also works for those, of an organisation."""
     return _repos(world, replace(call, signed_in=False), user(world, call)["login"])
 
 
 def repos_of_organisation(world: World, call: Call) -> Listed:
-    """Answer with the repositories of an organisation. For a user it is 404."""
+    """Answer with the repositories of an organisation, or with 404 if the name is that of a user."""
     owner = user(world, call)
     return _repos(world, call, found(owner if owner["type"] == "Organization" else None)["login"])
 
 
 def search(world: World, call: Call) -> Listed:
-    """Answer with public repositories that match words and a few qualifiers."""
+    """Answer with the public repositories that match a search: its words and a few kinds of qualifiers."""
     words = call.query.get("q", "").lower().split()
     if not words:
         raise Refusal(422, "Validation Failed", {"resource": "Search", "field": "q", "code": "missing"})
@@ -52,7 +52,7 @@ def search(world: World, call: Call) -> Listed:
 
 
 def repo(world: World, call: Call) -> Thing:
-    """Answer with a repository. Without a token, a private one is 404."""
+    """Answer with a repository, or with 404 if it is private and the call has no token."""
     name = f"{call.segments['owner']}/{call.segments['repo']}"
     return found(world.visible(name, signed_in=call.signed_in))
 
@@ -73,7 +73,7 @@ def issue(world: World, call: Call) -> Thing:
 
 
 def open_issue(world: World, call: Call) -> Thing:
-    """Open an issue and answer with it."""
+    """Open an issue and answer with the new issue."""
     demand_token(call)
     home = with_issues(world, call)
     refuse_archived(home)
@@ -81,13 +81,13 @@ def open_issue(world: World, call: Call) -> Thing:
 
 
 def refuse_archived(repo: Thing) -> None:
-    """Refuse a change of a repository that is archived."""
+    """Refuse a change, with status 403, if the repository is archived."""
     if repo["archived"]:
         raise Refusal(403, "Repository was archived so is read-only.")
 
 
 def commits(world: World, call: Call) -> Listed:
-    """Answer with the commits of a repository that match the query. For an empty repository it is 409."""
+    """Answer with the commits of a repository that match the query, or with 409 if the repository is empty."""
     home = repo(world, call)
     known = world.commits_of(home)
     if not known:
@@ -105,7 +105,7 @@ def releases(world: World, call: Call) -> Listed:
 
 
 def by_id(world: World, call: Call) -> Listed:
-    """Answer at the paths in the links of pages, which contain the number of the repository instead of its name."""
+    """Answer with a list of a repository that the path names by its id, as the links to further pages do."""
     home = found(next((each for each in world.repos.values() if str(each["id"]) == call.segments["id"]), None))
     owner, _, name = home["full_name"].partition("/")
     lists = {"issues": issues, "commits": commits, "releases": releases}
@@ -133,7 +133,7 @@ def _matches(repo: Thing, words: list[str]) -> bool:
 
 
 def with_issues(world: World, call: Call) -> Thing:
-    """Return the repository of a call, if it has issues."""
+    """Return the repository of a call, or refuse with 410 if its issues are disabled."""
     home = repo(world, call)
     if not home["has_issues"]:
         raise Refusal(410, "Issues has been disabled in this repository.")

@@ -1,4 +1,4 @@
-"""Pull requests, which are issues with branches."""
+"""Pull requests of the simulated GitHub, which are issues with branches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pull(world: World, call: Call) -> Thing:
 
 
 def open_pull(world: World, call: Call) -> Thing:
-    """Open a pull request and answer with it."""
+    """Open a pull request and answer with the new pull request."""
     demand_token(call)
     home, body = repo(world, call), body_of(call, "PullRequest", "title", "head", "base")
     refuse_archived(home)
@@ -44,7 +44,7 @@ def open_pull(world: World, call: Call) -> Thing:
 
 
 def merge(world: World, call: Call) -> Thing:
-    """Merge a pull request, and answer with the result."""
+    """Merge a pull request and answer with the sha of the merge; refuse with 405 or 409 if it cannot be merged."""
     demand_token(call)
     merged, body = pull(world, call), body_of(call, "PullRequest")
     if merged["state"] != "open" or merged["draft"]:
@@ -75,7 +75,7 @@ def files(world: World, call: Call) -> Listed:
 
 
 def reviews(world: World, call: Call) -> Listed:
-    """Answer with the reviews of a pull request: the first requests changes, the second approves."""
+    """Answer with the reviews of a pull request: one that requests changes and one that approves, or none."""
     reviewed = pull(world, call)
     states = ("CHANGES_REQUESTED", "APPROVED") if reviewed["number"] % 20 == 0 else ()
     found = [

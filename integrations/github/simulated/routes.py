@@ -1,4 +1,4 @@
-"""The operation for each path. The paths are those of https://docs.github.com/en/rest."""
+"""The operation of the simulator for each method and path of https://docs.github.com/en/rest."""
 
 from __future__ import annotations
 

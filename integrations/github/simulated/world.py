@@ -24,16 +24,16 @@ T = TypeVar("T")
 
 
 def stamp(hours: float) -> str:
-    """Return the time that is ``hours`` before the beginning, in GitHub's format."""
+    """Return the time that lies ``hours`` before the start of the simulation, in GitHub's format."""
     return (_BEGINNING - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class World:
-    """All data that one account can access. It is the same at each start, and keeps the changes of requests.
+    """All data that one account can access. Every world starts with the same data, and keeps what requests change.
 
     Args:
-        account: The name of the account, which decides about its user.
-        state: The result of :meth:`dump` of an earlier world of this account.
+        account: The name of the account, which determines the login of its user.
+        state: The result of :meth:`dump` of an earlier world of this account, or None to start anew.
 
     Raises:
         ValueError: The state is not of this account.
@@ -49,22 +49,22 @@ class World:
             self._state = deepcopy(dict(state))
 
     def dump(self) -> dict[str, Any]:
-        """Return all data that requests have read or changed, as values that JSON can carry."""
+        """Return all data that requests have read or changed, as JSON values."""
         return deepcopy(self._state)
 
     def visible(self, full_name: str, *, signed_in: bool) -> Thing | None:
-        """Return a repository by its name, ignoring case. Return None if there is none or it cannot be seen."""
+        """Return a repository by name, ignoring case, or None if it does not exist or needs a token."""
         wanted = full_name.lower()
         repo = next((each for name, each in self.repos.items() if name.lower() == wanted), None)
         return repo if repo and (signed_in or not repo["private"]) else None
 
     def owned(self, owner: str, *, signed_in: bool) -> list[Thing]:
-        """Return the repositories of an owner, sorted by name."""
+        """Return the repositories of an owner, sorted by name; private ones only with a token."""
         own = [repo for repo in self.repos.values() if repo["owner"]["login"].lower() == owner.lower()]
         return sorted((repo for repo in own if signed_in or not repo["private"]), key=lambda repo: repo["full_name"])
 
     def user(self, login: str) -> Thing | None:
-        """Return a user or an organisation, or None."""
+        """Return a user or an organisation by login, ignoring case, or None if there is none."""
         known = {name.lower(): name for name in (*_PEOPLE, self.login, "acme")}
         name = known.get(login.lower())
         return person(name) if name else None
@@ -75,7 +75,7 @@ class World:
         return self._kept("issues", repo["full_name"], lambda: [_issue(repo, each) for each in range(count, 0, -1)])
 
     def add_issue(self, repo: Thing, wanted: Thing) -> Thing:
-        """Open the issue that a request's body describes."""
+        """Open the issue that the body of a request describes, and return the issue."""
         issues = self.issues_of(repo)
         issue = _issue(repo, len(issues) + 1) | {
             "title": wanted["title"],
@@ -101,7 +101,7 @@ class World:
         return self._kept("comments", key, lambda: [_comment(issue, number) for number in range(issue["comments"])])
 
     def pulls_of(self, repo: Thing) -> list[Thing]:
-        """Return the pull requests of a repository, the newest first: issues with further fields."""
+        """Return the pull requests of a repository, the newest first, each with the fields of its issue."""
         own = self._kept("pulls", repo["full_name"], dict[str, Thing])
         found = []
         for issue in self.issues_of(repo):
@@ -111,7 +111,7 @@ class World:
         return found
 
     def add_pull(self, repo: Thing, wanted: Thing) -> Thing:
-        """Open the pull request that a request's body describes."""
+        """Open the pull request that the body of a request describes, and return the pull request."""
         issue = self.add_issue(repo, wanted)
         issue["pull_request"] = {"html_url": f"{repo['html_url']}/pull/{issue['number']}"}
         own = self._kept("pulls", repo["full_name"], dict[str, Thing])
@@ -120,7 +120,7 @@ class World:
         return self.pulls_of(repo)[0]
 
     def merge(self, repo: Thing, number: int) -> None:
-        """Merge a pull request."""
+        """Mark a pull request as merged, and close it."""
         issue = next(each for each in self.issues_of(repo) if each["number"] == number)
         issue |= {"state": "closed", "closed_at": stamp(0), "updated_at": stamp(0)}
         self._state["pulls"][repo["full_name"]][str(number)] |= {"merged_at": stamp(0), "merged": True}
@@ -131,7 +131,7 @@ class World:
         return self._kept("runs", repo["full_name"], lambda: [_run(repo, each) for each in range(count, 0, -1)])
 
     def files_of(self, repo: Thing) -> dict[str, str]:
-        """Return the files of a repository by path, each in base64."""
+        """Return the content of each file of a repository in base64, by path."""
         return self._kept("files", repo["full_name"], lambda: _files(repo))
 
     def commits_of(self, repo: Thing) -> list[Thing]:
@@ -140,14 +140,14 @@ class World:
         return [_commit(repo, number) for number in range(count, 0, -1)]
 
     def releases_of(self, repo: Thing, *, signed_in: bool) -> list[Thing]:
-        """Return the releases of a repository, the newest first. Drafts are included only with a token."""
+        """Return the releases of a repository, the newest first. Only its owner's token includes drafts."""
         if repo["name"] == "rocket":
             return [_release(repo, tag) for tag in ("v2.0.0-rc.1", "v1.1.0", "v1.0.0")]
         own = signed_in and repo["owner"]["login"] == self.login
         return [_release(repo, "v0.1.0") | {"draft": True, "published_at": None}] if own else []
 
     def _kept(self, part: str, key: str, seed: Callable[[], T]) -> T:
-        """Return a part of the data, which is made on first use."""
+        """Return the data under ``key`` in a part of the state. On first use, ``seed`` creates them."""
         if key not in self._state[part]:
             self._state[part][key] = seed()
         kept: T = self._state[part][key]
@@ -278,7 +278,7 @@ def _comment(issue: Thing, number: int) -> Thing:
 
 
 def _branches(repo: Thing, issue: Thing, branch: str) -> Thing:
-    """Return the fields of a pull request that its issue lacks."""
+    """Return the fields that a pull request has in addition to those of its issue."""
     merged = issue["state"] == "closed"
     login = inner(issue, "user", "login") or "ghost"
     return {
@@ -336,7 +336,7 @@ def _files(repo: Thing) -> dict[str, str]:
 
 
 def blob_sha(content: bytes) -> str:
-    """Return git's sha for a file with this content."""
+    """Return the sha that git computes for a file with this content."""
     return sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Render's rate limits by kind of request (https://api-docs.render.com/reference/rate-limiting)."""
+"""Rate limits of the simulator by kind of request: see https://api-docs.render.com/reference/rate-limiting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """A rate limit: a number of requests in a number of seconds."""
+    """A rate limit: the number of requests that are allowed within a number of seconds."""
 
     requests: int
     seconds: float
@@ -24,11 +24,11 @@ _OTHER_WRITES = Rule(30, 60)
 
 
 def rule_of(method: str, path: str) -> Rule:
-    """Return the rule for a request.
+    """Return the rate limit that applies to a request.
 
     Args:
         method: The HTTP method.
-        path: The template that the path of the request matches.
+        path: The path of the request with names in braces, such as ``/services/{service_id}``.
     """
     if method == "GET":
         return _READS
@@ -50,10 +50,10 @@ class _Window:
 
 
 class Allowance:
-    """Counts requests in a fixed window for each rule, and for each service if the rule is about one service.
+    """Counts the requests under each rate limit, in fixed windows of time. Some limits count per service.
 
     Args:
-        clock: Returns the time in seconds; None allows everything and counts nothing.
+        clock: Returns the time in seconds. If None, every request is allowed and none is counted.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
@@ -61,7 +61,7 @@ class Allowance:
         self._windows: dict[tuple[Rule, str], _Window] = {}
 
     def take(self, rule: Rule, service_id: str) -> tuple[bool, dict[str, str]]:
-        """Count a request. Return whether it is allowed, and the headers with the number of requests that are left."""
+        """Count a request. Return whether the request is allowed, and the rate limit headers for its response."""
         if self._clock is None:
             return True, _headers(rule, rule.requests - 1, rule.seconds)
         now = self._clock()
@@ -76,7 +76,7 @@ class Allowance:
 
 
 def _headers(rule: Rule, left: int, seconds: float) -> dict[str, str]:
-    """Return the rate limit headers of a reply. The reset is in seconds from now, rounded up."""
+    """Return the rate limit headers of a response. ``Ratelimit-Reset`` is in seconds from now, rounded up."""
     return {
         "Ratelimit-Limit": str(rule.requests),
         "Ratelimit-Remaining": str(left),

@@ -1,8 +1,8 @@
-"""Checks of bodies that create or change a service: the fields that they may and must have.
+"""Checks of the request bodies that create or change a service: which fields are required, and which are allowed.
 
-They follow https://api-docs.render.com/reference/create-service and update-service, and refuse unknown fields. Some
-input that Render accepts in recordings is also accepted: ``env`` for ``runtime``, ``autoDeployTrigger``, and null for
-fields that are not given.
+The checks follow https://api-docs.render.com/reference/create-service and update-service, and refuse unknown fields.
+They also accept what Render accepts according to recordings: ``env`` instead of ``runtime``, ``autoDeployTrigger``, and
+null instead of a missing field.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RUNTIMES = ("docker", "elixir", "go", "node", "python", "ruby", "rust", "image")
 
 
 def a_paid_plan(value: object, where: str) -> str | None:
-    """Demand the name of a plan other than free, which is for web services only. Plans change often: any name fits."""
+    """Require a plan other than free, which only web services have. Plans change often, so any other name is fine."""
     return f"{where} must not be free" if value == "free" else TEXT(value, where)
 
 
@@ -93,7 +93,7 @@ _TOP: dict[str, Demand] = {
 
 
 def new_service(body: object, where: str) -> str | None:
-    """Demand a body that creates a service. The allowed details depend on its type."""
+    """Require a body that creates a service. The allowed ``serviceDetails`` depend on the type of the service."""
     kind = body.get("type") if isinstance(body, dict) else None
     if not isinstance(body, dict) or kind not in TYPES:
         return f"{where}.type must be one of {', '.join(TYPES)}"
@@ -109,7 +109,7 @@ def new_service(body: object, where: str) -> str | None:
 
 
 def changed_service(kind: str, plan: str | None) -> Demand:
-    """Return the check (a demand) of a body that changes a service of this type and plan."""
+    """Return the check for a body that changes a service of this type and plan."""
     whole = record({}, _TOP | {"name": TEXT, "serviceDetails": _CHANGED_DETAILS[kind]})
 
     def demand(body: object, where: str) -> str | None:
@@ -122,7 +122,7 @@ def changed_service(kind: str, plan: str | None) -> Demand:
 
 
 def _of_runtime(details: dict[str, Any], where: str) -> str | None:
-    """Demand a runtime, and both commands unless the runtime is docker or an image."""
+    """Require a runtime, and both commands unless the runtime is docker or image."""
     runtime = details.get("runtime") or details.get("env")
     if runtime is None:
         return f"{where} lacks runtime"
@@ -134,6 +134,6 @@ def _of_runtime(details: dict[str, Any], where: str) -> str | None:
 
 
 def _of_plan(details: dict[str, Any], where: str) -> str | None:
-    """Demand a paid plan for maintenance mode, even for a mode that is off."""
+    """Require a paid plan if the body sets maintenance mode, even to off."""
     free = details.get("plan") == "free" and details.get("maintenanceMode") is not None
     return f"{where}.maintenanceMode must not be given on the free plan" if free else None

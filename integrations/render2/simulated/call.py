@@ -1,4 +1,4 @@
-"""Calls: a request with a known path, the reply to it, and helpers for operations."""
+"""What an operation of the simulator gets and returns: a request with a known path, and a reply or an error."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .world import World
 
 @dataclass(frozen=True)
 class Call:
-    """A request with a known path.
+    """A request whose path the simulator knows.
 
     Args:
-        segments: The values in the path, by the names in its template.
-        query: The values of each parameter.
+        segments: The variable parts of the path by name, such as ``service_id``.
+        query: The values of each parameter of the query.
         body: The decoded body, or None.
-        ending: The final status of the object that the operation starts, if a failure is simulated, or None.
+        ending: The final status of the deploy or job that the operation starts, if one is to be simulated, or None.
     """
 
     segments: Mapping[str, str]
@@ -31,22 +31,22 @@ class Call:
     ending: str | None = None
 
     def values(self, name: str) -> list[str]:
-        """Return all values of a parameter. Its name may be repeated, or its values joined by commas."""
+        """Return all values of a query parameter, whether its name is repeated or its values are joined by commas."""
         return [part for value in self.query.get(name, []) for part in value.split(",")]
 
     def one(self, name: str, default: str = "") -> str:
-        """Return the last value of a parameter."""
+        """Return the last value of a query parameter, or the default if it is missing."""
         return self.query.get(name, [default])[-1]
 
     def fits(self, thing: Thing, names: Iterable[str]) -> bool:
-        """Return True if a thing matches the filters of these names.
+        """Return True if an object matches the query in each of these fields.
 
-        A field matches if the parameter of its name is missing or has the value of the field.
+        A field matches if the query has no parameter of its name, or one of the parameter's values equals the field.
         """
         return all(not self.values(name) or str(thing.get(name)) in self.values(name) for name in names)
 
     def within(self, thing: Thing, *events: str) -> bool:
-        """Return True if the times of these events, such as ``created``, are in the range that is asked for."""
+        """Return True if the times of these events, such as ``created``, lie in the range that the query asks for."""
         return all(
             self._after(thing.get(f"{event}At"), f"{event}After")
             and self._before(thing.get(f"{event}At"), f"{event}Before")
@@ -62,14 +62,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """A status, and a body for JSON; None stands for no body."""
+    """The reply of an operation: a status, and a value to send as JSON, or None for an empty body."""
 
     status: int
     body: object = None
 
 
 class Refusal(Exception):
-    """An error answer of Render.
+    """An error that the simulated Render replies with.
 
     Args:
         status: The HTTP status.
@@ -86,10 +86,10 @@ Operation: TypeAlias = Callable[[World, Call], Reply]
 
 
 def demanded(demand: Demand, body: object) -> Thing:
-    """Return a body if it meets a demand.
+    """Return a body if it passes a check.
 
     Raises:
-        Refusal: The body does not meet the demand.
+        Refusal: The body does not pass the check.
     """
     complaint = demand(body, "body")
     if complaint:
@@ -99,7 +99,7 @@ def demanded(demand: Demand, body: object) -> Thing:
 
 
 def paged(items: Sequence[Thing], key: str, call: Call, name: str = "id") -> Reply:
-    """Return a page of a list: rows, each with a cursor. For an unknown cursor, the page is empty."""
+    """Return the page of a list that a call asks for: items with cursors. An unknown cursor gets an empty page."""
     cursors = [cursor_of(str(item[name])) for item in items]
     start, cursor = 0, call.one("cursor")
     if cursor:
@@ -109,12 +109,12 @@ def paged(items: Sequence[Thing], key: str, call: Call, name: str = "id") -> Rep
 
 
 def cursor_of(name: str) -> str:
-    """Return the cursor of an item: 32 characters, like Render's cursors."""
+    """Return the cursor of an item from its id or name: 32 characters, like Render's cursors."""
     return urlsafe_b64encode(sha256(name.encode()).digest()[:24]).decode()
 
 
 def among(items: Mapping[str, Thing], key: str) -> Thing:
-    """Return an item by its id.
+    """Return the item with this id.
 
     Raises:
         Refusal: There is no such item (404).
@@ -134,7 +134,7 @@ def service_of(world: World, call: Call) -> Thing:
 
 
 def moment(text: str) -> datetime:
-    """Return the time in a text.
+    """Parse a time in ISO 8601.
 
     Raises:
         Refusal: The text is not a time.

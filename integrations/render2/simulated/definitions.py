@@ -1,4 +1,4 @@
-"""Definitions of services, from bodies that create or change them."""
+"""Builds and changes simulated services from the bodies of requests."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from .seeds import services
 
 
 def new_service(wanted: Thing, key: str, now: str) -> Thing:
-    """Return the service that the body of a creation describes.
+    """Return the service that the body of a ``POST /services`` describes.
 
     Args:
-        wanted: The body; null counts as not given.
+        wanted: The body; a field that is null counts as missing.
         key: The id of the service.
         now: The current time, in Render's format.
     """
@@ -38,7 +38,7 @@ def new_service(wanted: Thing, key: str, now: str) -> Thing:
 
 
 def change(service: Thing, changes: Thing) -> None:
-    """Apply the body of a PATCH to a service."""
+    """Change a service in place, as the body of a PATCH says."""
     given = _given(changes)
     if "image" in given:
         _drop(service, "repo", "branch", "registryCredential")
@@ -68,7 +68,7 @@ def _change_details(service: Thing, given: Thing) -> None:
 
 
 def _source(wanted: Thing) -> Thing:
-    """Return the source of a service: the full name of an image, or a repository and a branch."""
+    """Return the fields for the source of a service: the full name of an image, or a repository and a branch."""
     if "image" not in wanted:
         return {name: wanted[name] for name in ("repo", "branch") if name in wanted}
     path: str = wanted["image"]["imagePath"]
@@ -80,7 +80,7 @@ def _source(wanted: Thing) -> Thing:
 
 
 def _triggers(wanted: Thing) -> Thing:
-    """Return both settings of automatic deploys, which Render keeps consistent. The more specific one decides."""
+    """Return consistent values of ``autoDeploy`` and ``autoDeployTrigger``. If both are wanted, the trigger decides."""
     if "autoDeployTrigger" in wanted:
         trigger = wanted["autoDeployTrigger"]
         return {"autoDeployTrigger": trigger, "autoDeploy": "no" if trigger == "off" else "yes"}

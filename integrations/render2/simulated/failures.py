@@ -1,4 +1,4 @@
-"""The failures to simulate, by operation."""
+"""Which operations of the simulator fail on purpose, and how."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ENDINGS: Mapping[str, tuple[str, ...]] = {
 
 
 class Failures:
-    """The simulated failure of each operation.
+    """The failures to simulate.
 
     Args:
-        outcomes: By operation, such as ``trigger_deploy``, the final status of the object that it starts, such as
-            ``build_failed``, or the HTTP status of its answer, such as ``503``.
+        outcomes: How each of the named operations fails. ``{"trigger_deploy": "build_failed"}`` sets the final status
+            of the deploys that the operation starts, ``{"trigger_deploy": "503"}`` the HTTP status of its reply.
         operations: The names of all operations.
 
     Raises:
@@ -38,12 +38,12 @@ class Failures:
         self._outcomes = dict(outcomes)
 
     def status(self, operation: str) -> int | None:
-        """Return the HTTP status with which an operation fails, or None if it is carried out."""
+        """Return the HTTP status with which an operation is to fail, or None if it is carried out."""
         outcome = self._outcomes.get(operation, "")
         return int(outcome) if _is_error(outcome) else None
 
     def ending(self, operation: str) -> str | None:
-        """Return the chosen final status of the object that an operation starts, or None."""
+        """Return the final status for the deploy or job that an operation starts, or None if none was chosen."""
         outcome = self._outcomes.get(operation, "")
         return outcome if outcome in ENDINGS.get(operation, ()) else None
 

@@ -1,4 +1,4 @@
-"""Progress: the future statuses of active deploys, jobs and data stores.
+"""Progress: the changes of status that are planned for active deploys, jobs and data stores.
 
 A service carries out one deploy after the other. Deploys that are triggered in the meantime wait in a queue.
 """
@@ -18,9 +18,9 @@ STAGE_SECONDS = 10
 JOB_START_SECONDS = 3
 JOB_SECONDS = 20
 STORE_SECONDS = 60
-"""Seconds from an order for a data store until it is available."""
+"""Seconds from a request that starts or changes a data store until the store is available."""
 SEEDED_DEPLOY_SECONDS = 120
-"""Seconds from the first request for the unfinished deploy of the initial data until it ends."""
+"""Seconds until the unfinished deploy of the initial data ends, from the first request for that service's deploys."""
 
 _FAILING = ("false", "exit 1")
 """Commands that always fail. A build, a pre-deploy command or a job with one of them fails in the simulator."""
@@ -34,11 +34,11 @@ _STAGES = {
 
 
 class Progress:
-    """The planned changes of statuses, with times in seconds since the beginning.
+    """The planned changes of status. Times are in seconds since the start of the simulation.
 
     Args:
-        state: The planned changes and the waiting deploys, as plain values. This object has no other state.
-        written: Returns a time in seconds in Render's format.
+        state: Holds the planned changes and the waiting deploys as JSON values. Methods change it in place.
+        written: Converts a time in seconds to Render's format.
     """
 
     def __init__(self, state: dict[str, Any], written: Callable[[float], str]) -> None:
@@ -47,7 +47,7 @@ class Progress:
         self._written = written
 
     def start_deploy(self, service: Thing, deploy: Thing, ending: str | None, now: float) -> bool:
-        """Start a deploy and return True. If another deploy of the service is active, queue it and return False.
+        """Start a deploy and return True, or queue it and return False if another deploy of the service is active.
 
         The deploy of a cron job that runs an image has nothing to build, and is live at once.
         """
@@ -60,11 +60,11 @@ class Progress:
         return True
 
     def resume_deploy(self, service: Thing, deploy: Thing, now: float) -> None:
-        """Continue the unfinished deploy of the initial data."""
+        """Plan the end of a deploy that is unfinished in the initial data."""
         self._plan(service["id"], "deploy", deploy["id"], _STAGES["live"], now + SEEDED_DEPLOY_SECONDS)
 
     def start_job(self, service: Thing, job: Thing, ending: str | None, now: float) -> None:
-        """Start a job."""
+        """Plan the start and the end of a job."""
         usual = "failed" if job["startCommand"] in _FAILING else "succeeded"
         statuses = ("running", ending or usual)
         self._plan(service["id"], "job", job["id"], statuses, now + JOB_START_SECONDS, JOB_SECONDS)
@@ -74,12 +74,12 @@ class Progress:
         self._plan(store_id, "store", store_id, (status,), now + STORE_SECONDS)
 
     def due(self, now: float) -> Iterator[Thing]:
-        """Yield the changes that are due, the earliest first: the time, the thing and its new status."""
+        """Remove and yield the changes that are due, the earliest first, each with its time, object and new status."""
         while self._due and self._due[0]["at"] <= now:
             yield self._due.pop(0)
 
     def start_waiting(self, service_id: str, deploys: list[Thing], now: float) -> None:
-        """Start the deploy of a service that has waited longest, unless another deploy of it is active."""
+        """Start the deploy of a service that has waited longest, unless another deploy of that service is active."""
         if any(due["service"] == service_id and due["kind"] == "deploy" for due in self._due):
             return
         if waiting := self._waiting.get(service_id):
@@ -115,7 +115,7 @@ class Progress:
 
 
 def _ending(service: Thing) -> str:
-    """Return the default end of a deploy: live, unless a command of the service always fails."""
+    """Return the final status of a deploy without a chosen one: live, unless a command of the service always fails."""
     specific = service["serviceDetails"].get("envSpecificDetails", {})
     if specific.get("buildCommand", service["serviceDetails"].get("buildCommand")) in _FAILING:
         return "build_failed"

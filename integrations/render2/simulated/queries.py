@@ -1,4 +1,4 @@
-"""Queries: the parameters of each path (https://api-docs.render.com/reference)."""
+"""Checks of queries: the parameters that each path accepts (https://api-docs.render.com/reference)."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ QUERIES: dict[str, Mapping[str, Demand]] = {
     | _texts("task", "taskRun")
     | {"limit": at_most_100, "direction": a(str, "backward", "forward")},
 }
-"""The parameters of each path that has any."""
+"""The parameters that each path accepts, for the paths that accept any."""
 
 
 def complaint_about_query(path: str, query: Mapping[str, list[str]]) -> str | None:
-    """Return what is wrong with a query, or None.
+    """Return what is wrong with the query of a request, or None.
 
     Args:
-        path: The template that the request's path matches.
-        query: The values of each parameter.
+        path: The path of the request with names in braces, such as ``/services/{service_id}``.
+        query: The values of each parameter of the query.
     """
     demands = QUERIES.get(path, {})
     for name, values in query.items():

@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 class World:
-    """All data of one account. ``state`` has it as values that JSON can carry.
+    """All data of one simulated account, which requests read and change.
 
     Args:
-        account: The name of the account, which decides about its data.
+        account: The name of the account, which determines the initial data.
         clock: Returns the time in seconds since 1970. Without it, time advances by one second with each request.
-        state: The result of :meth:`dump` of an earlier world of this account.
+        state: The result of :meth:`dump` of an earlier world of this account, or None to start anew.
 
     Raises:
         ValueError: The state is not of this account.
@@ -42,47 +42,47 @@ class World:
         self._places = services.places(self.profile)
 
     def dump(self) -> dict[str, Any]:
-        """Return the current state as values that JSON can carry."""
+        """Return all data of the account as JSON values."""
         return deepcopy(self._state)
 
     @property
     def services(self) -> dict[str, Thing]:
-        """The services by id, the newest first."""
+        """Return the services by id, the newest first."""
         return self._part("services")
 
     @property
     def databases(self) -> dict[str, Thing]:
-        """The Postgres databases by id."""
+        """Return the Postgres databases by id."""
         return self._part("databases")
 
     @property
     def caches(self) -> dict[str, Thing]:
-        """The Key Value instances by id."""
+        """Return the Key Value instances by id."""
         return self._part("caches")
 
     @property
     def projects(self) -> dict[str, Thing]:
-        """The projects by id."""
+        """Return the projects by id."""
         return self._part("projects")
 
     @property
     def environments(self) -> dict[str, Thing]:
-        """The environments of all projects by id."""
+        """Return the environments of all projects by id."""
         return self._part("environments")
 
     @property
     def groups(self) -> dict[str, Thing]:
-        """The environment groups by id."""
+        """Return the environment groups by id."""
         return self._part("groups")
 
     @property
     def seconds(self) -> float:
-        """The seconds since the simulation began."""
+        """Return the seconds since the start of the simulation."""
         return self._clock() - SIMULATION_START
 
     @property
     def now(self) -> str:
-        """The current time, in Render's format."""
+        """Return the current time in Render's format."""
         return self._written(self.seconds)
 
     def tick(self) -> int:
@@ -128,18 +128,18 @@ class World:
         return self._kept("domains", service, services.domains)
 
     def new_id(self, prefix: str, *parts: object) -> str:
-        """Return a new id for an object that the current request makes. The parts distinguish several such objects."""
+        """Return an id for a new object. ``parts`` distinguish several objects that one request creates."""
         return identifier(prefix, self.profile.account, "new", self._state["requests"], *parts)
 
     def set_status(self, store: Thing, status: str, then: str | None = None) -> None:
-        """Set the status of a data store, and plan the status that it has a minute later."""
+        """Set the status of a data store, and plan the status ``then`` for a minute later unless it is None."""
         self._progress.forget(store["id"])
         store |= {"status": status, "updatedAt": self.now}
         if then is not None:
             self._progress.start_store(store["id"], then, self.seconds)
 
     def add_service(self, wanted: Thing, ending: str | None = None) -> tuple[Thing, Thing]:
-        """Create the service that a request's body describes, and return it with its first deploy."""
+        """Create the service that the body of a request describes. Return the service and its first deploy."""
         prefix = "crn" if wanted["type"] == "cron_job" else "srv"
         key = self.new_id(prefix)
         service = definitions.new_service(wanted, key, self.now)
@@ -154,12 +154,12 @@ class World:
         return service, deploy
 
     def change_service(self, service: Thing, changes: Thing) -> None:
-        """Apply the body of a PATCH."""
+        """Change a service as the body of a PATCH says."""
         definitions.change(service, changes)
         service["updatedAt"] = self.now
 
     def remove_service(self, service: Thing) -> None:
-        """Delete a service."""
+        """Delete a service and the changes of status that are planned for it."""
         del self.services[service["id"]]
         self._progress.forget(service["id"])
 
@@ -178,13 +178,13 @@ class World:
     def add_deploy(
         self, service: Thing, trigger: str, source: Thing | None = None, ending: str | None = None
     ) -> tuple[Thing, bool]:
-        """Add a deploy. Return it, and whether it has started; otherwise it waits for the active one.
+        """Add a deploy. Return the deploy, and whether it has started or else waits for another deploy to end.
 
         Args:
             service: The service to deploy.
-            trigger: The reason, in the words of Render's API.
-            source: The commit or image, if it is not the newest.
-            ending: The final status, if a failure is simulated, or None.
+            trigger: The reason, as Render's API names it, such as ``rollback``.
+            source: The commit or image to deploy, or None for the newest.
+            ending: The final status to simulate, or None for the usual one.
         """
         history = self.deploys_of(service)
         deploy = {
@@ -204,13 +204,13 @@ class World:
         return deploy, started
 
     def cancel_deploy(self, service: Thing, deploy: Thing) -> None:
-        """Cancel a deploy that is active or waits, and start the next deploy of the service."""
+        """Cancel a deploy that is active or waiting, and start the next deploy of the service."""
         self._progress.forget(deploy["id"])
         deploy |= {"status": "canceled", "updatedAt": self.now, "finishedAt": self.now}
         self._progress.start_waiting(service["id"], self.deploys_of(service), self.seconds)
 
     def add_job(self, service: Thing, command: str, plan: str, ending: str | None = None) -> Thing:
-        """Start a job."""
+        """Add a job to a service, plan its progress, and return the job."""
         job = {
             "id": self.new_id("job"),
             "serviceId": service["id"],
@@ -229,7 +229,7 @@ class World:
         job |= {"status": "canceled", "finishedAt": self.now}
 
     def set_variables(self, service: Thing, wanted: Iterable[Thing]) -> None:
-        """Set environment variables from the entries of a request's body."""
+        """Set the environment variables that the body of a request lists."""
         variables = self.variables_of(service)
         for each in wanted:
             generated = identifier("gen", service["id"], each["key"], self._state["requests"])
@@ -250,7 +250,7 @@ class World:
         return part
 
     def _kept(self, name: str, service: Thing, seed: Callable[[Thing, int], T]) -> T:
-        """Return the initial data of a service, which is made on first use, since an account has some 700 deploys."""
+        """Return one kind of data of a service. They are created by ``seed`` on first use only, since they are many."""
         part, key = self._part(name), service["id"]
         if key not in part:
             part[key] = seed(service, self._places[key])
@@ -261,7 +261,7 @@ class World:
         return stamp(BEGINNING + timedelta(seconds=seconds))
 
     def _carry_out(self, due: Thing) -> None:
-        """Carry out a planned change of a deploy, a job or a data store."""
+        """Carry out a planned change of the status of a deploy, a job or a data store."""
         moment = self._written(due["at"])
         if due["kind"] == "store":
             store = (self.databases | self.caches)[due["id"]]

@@ -9,18 +9,28 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, ElicitResult, Implementation, ToolListChangedNotification
+from mcp_types import (
+    INVALID_REQUEST,
+    CallToolResult,
+    ElicitRequest,
+    ElicitResult,
+    Implementation,
+    InputRequiredResult,
+    ToolListChangedNotification,
+)
 from pydantic import ValidationError
 
 from kosmolua import __version__
 from kosmolua.accounts.logins import LoginSecret
 from kosmolua.catalog.mcp_servers.cards import Card
+from kosmolua.catalog.mcp_servers.direct import DirectCalls
 from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.catalog.mcp_servers.tools import digest
 from kosmolua.errors import ApiError, CallError, NetworkError, NotConfigured
@@ -85,6 +95,7 @@ class Link:
         self._server = server
         self._over = asyncio.Event()
         self._client: Any = None
+        self._calls = DirectCalls()
         self._status = 0
         self._lines: deque[str] = deque(maxlen=MAX_KEPT_LINES)
         self._told, self._told_since = 0, monotonic()
@@ -162,8 +173,7 @@ class Link:
     async def _send(self, method: str, params: Mapping[str, Any]) -> Any:
         client = self._client
         if method == "tools/call":
-            progress = self._progress if self._around.trace is not no_trace else None
-            return await client.call_tool(params["name"], params["arguments"], progress_callback=progress)
+            return await self._call_tool(params["name"], params["arguments"])
         if method == "resources/read":
             return await client.read_resource(params["uri"])
         if method == "prompts/get":
@@ -174,6 +184,27 @@ class Link:
             "prompts/list": client.list_prompts,
         }
         return await lists[method]()
+
+    async def _call_tool(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        progress = self._progress if self._around.trace is not no_trace else None
+        call = partial(self._client.call_tool, name, arguments, progress_callback=progress)
+        if progress or not self._calls.can_call:
+            return await call()
+        raw = await self._calls.call({"name": name, "arguments": arguments})
+        if raw.get("resultType") == "input_required":
+            asked = InputRequiredResult.model_validate(raw, by_name=False)
+            responses = await self._respond(asked.input_requests or {})
+            return await call(input_responses=responses or None, request_state=asked.request_state)
+        result = CallToolResult.model_validate(raw, by_name=False)
+        if not result.is_error:
+            await self._client.session.validate_tool_result(name, result)
+        return result
+
+    async def _respond(self, requests: Mapping[str, Any]) -> dict[str, ElicitResult]:
+        """Answer the first questions of a call. The SDK's session answers those that follow."""
+        if not all(isinstance(each, ElicitRequest) for each in requests.values()):
+            raise MCPError(INVALID_REQUEST, "Only questions to the user are answered")
+        return {key: await self._elicit(None, each.params) for key, each in requests.items()}
 
     async def _connect(self, stack: AsyncExitStack) -> None:
         _quieten(self._log)
@@ -205,7 +236,9 @@ class Link:
         command = server.command_line(folder, self._around.environ)
         environment = server.environment(self._around.environ)
         started_in = folder / Path(server.cwd).expanduser() if server.cwd else folder
-        return process_streams(kept(command), environment, started_in, said=self._said, ended=self._end)
+        return process_streams(
+            kept(command), environment, started_in, calls=self._calls, said=self._said, ended=self._end
+        )
 
     def _http(self) -> Any:
         import httpx2

@@ -7,6 +7,7 @@ needs a file for the server's error output.
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -19,6 +20,8 @@ import anyio
 import mcp_types as types
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
+
+from kosmolua.catalog.mcp_servers.direct import DirectCalls
 
 MAX_LINE = 32 * 1024 * 1024
 """The most bytes of a message. A server that sends a longer one is stopped."""
@@ -39,6 +42,7 @@ async def process_streams(
     environment: Mapping[str, str],
     folder: Path,
     *,
+    calls: DirectCalls,
     said: Callable[[str], None],
     ended: Callable[[str], None],
 ) -> AsyncIterator[TransportStreams]:
@@ -48,6 +52,7 @@ async def process_streams(
         command: The program and its arguments.
         environment: Its whole environment.
         folder: Its current folder.
+        calls: The calls that are made beside the SDK's session.
         said: Called with each line that it prints and that is not a message.
         ended: Called with the reason when it sends nothing more.
 
@@ -64,7 +69,7 @@ async def process_streams(
         limit=MAX_LINE,
         start_new_session=True,
     )
-    messages, requests = _Messages(process, said, ended), _Requests(process, ended)
+    messages, requests = _Messages(process, calls, said, ended), _Requests(process, calls, ended)
 
     async def listen() -> None:
         assert process.stderr
@@ -110,25 +115,36 @@ class _Requests(_Stream):
 
     Args:
         process: The server.
+        calls: The calls that are made beside the SDK's session.
         ended: Called with the reason if it reads no more.
     """
 
-    def __init__(self, process: Process, ended: Callable[[str], None]) -> None:
+    def __init__(self, process: Process, calls: DirectCalls, ended: Callable[[str], None]) -> None:
         assert process.stdin
         self._process = process
         self._pipe = process.stdin
+        self._calls = calls
         self._ended = ended
         self._draining = asyncio.Lock()
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Write a message. If the server does not read and too much is waiting, wait.
+        """Write a message of the SDK's session.
 
         Raises:
             anyio.BrokenResourceError: The server reads no more.
         """
+        self._calls.learn(item.message, self.write)
         line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        await self.write(line.encode() + b"\n")
+
+    async def write(self, line: bytes) -> None:
+        """Write a line. If the server does not read and too much is waiting, wait.
+
+        Raises:
+            anyio.BrokenResourceError: The server reads no more.
+        """
         try:
-            self._pipe.write(line.encode() + b"\n")
+            self._pipe.write(line)
             async with self._draining:  # before Python 3.11, only one task can wait
                 await self._pipe.drain()
         except OSError:
@@ -141,12 +157,16 @@ class _Messages(_Stream):
 
     Args:
         process: The server.
+        calls: The calls that are made beside the SDK's session.
         said: Called with each line that is not a message.
         ended: Called with the reason when no more messages come.
     """
 
-    def __init__(self, process: Process, said: Callable[[str], None], ended: Callable[[str], None]) -> None:
+    def __init__(
+        self, process: Process, calls: DirectCalls, said: Callable[[str], None], ended: Callable[[str], None]
+    ) -> None:
         self._process = process
+        self._calls = calls
         self._said = said
         self._ended = ended
         self._lines = 0
@@ -161,7 +181,7 @@ class _Messages(_Stream):
             raise StopAsyncIteration from None
 
     async def receive(self) -> SessionMessage | Exception:
-        """Return the next message.
+        """Return the next message for the SDK's session.
 
         Raises:
             anyio.EndOfStream: No more messages come.
@@ -173,19 +193,23 @@ class _Messages(_Stream):
                 if self._lines % MAX_AT_ONCE == 0:
                     await asyncio.sleep(0)
                 try:
-                    return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
-                except ValueError:
+                    message = json.loads(line)
+                    if not self._calls.take(message):
+                        return SessionMessage(types.jsonrpc_message_adapter.validate_python(message, by_name=False))
+                except (ValueError, RecursionError):
                     if line.strip():
                         self._said(_shown(line))
         except ValueError:
             self._ended(f"it sent a line of more than {MAX_LINE // 1024 // 1024} MiB")
         else:
             self._ended(await _why_silent(self._process, "it closed its output"))
+        self._calls.end()
         raise anyio.EndOfStream
 
     async def aclose(self) -> None:
         """Stop receiving messages."""
         self._ended("it was closed")
+        self._calls.end()
 
 
 async def _why_silent(process: Process, otherwise: str) -> str:

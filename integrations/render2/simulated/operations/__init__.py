@@ -1,7 +1,6 @@
-"""The operations of the simulator, by path and method.
+"""The operations of the simulator: one for each method and path of https://api-docs.render.com/reference.
 
-Each operation has the name of the function of render2 that makes the request. The paths are those of
-https://api-docs.render.com/reference.
+An operation has the name of the function in ``integrations/render2`` that sends this request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Events and logs."""
+"""Operations of the simulator on events and logs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LABELS = ("level", "type", "instance", "host", "method", "path", "statusCode", 
 
 
 def list_events(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/events: by default those of the last hour."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/events``, which returns the last hour by default."""
     service = service_of(world, call)
     end = moment(call.one("endTime", world.now))
     start = moment(call.one("startTime")) if call.one("startTime") else moment(world.now) - timedelta(hours=1)
@@ -25,7 +25,7 @@ def list_events(world: World, call: Call) -> Reply:
 
 
 def list_logs(world: World, call: Call) -> Reply:
-    """GET /logs, whose pages are by time."""
+    """Simulate Render's endpoint ``GET /logs``, which returns pages by time, without a cursor."""
     for name in ("ownerId", "resource"):
         if not call.one(name):
             raise Refusal(400, f"{name} is required")
@@ -55,7 +55,7 @@ def _page(found: list[Thing], call: Call, start: datetime, end: datetime) -> Rep
 
 
 def _matches(entry: Thing, call: Call) -> bool:
-    """Return True if an entry has each label and text that is asked for; ``*`` stands for anything."""
+    """Return True if a log entry has the labels and the text in the query, where ``*`` matches anything."""
     labels = {label["name"]: label["value"] for label in entry["labels"]}
     texts = call.values("text")
     return all(

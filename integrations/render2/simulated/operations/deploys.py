@@ -1,4 +1,4 @@
-"""Operations on deploys: listing, reading, triggering, cancelling and rolling back."""
+"""Operations of the simulator on deploys: listing, reading, triggering, cancelling and rolling back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROLLBACK = record({"deployId": TEXT})
 
 
 def list_deploys(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/deploys."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/deploys``."""
     deploys = world.deploys_of(service_of(world, call))
     wanted = [
         each for each in deploys if call.fits(each, ["status"]) and call.within(each, "created", "updated", "finished")
@@ -32,7 +32,10 @@ def list_deploys(world: World, call: Call) -> Reply:
 
 
 def trigger_deploy(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/deploys. The answer is empty if the deploy waits or the service is private."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/deploys``.
+
+    The reply is empty if the deploy has to wait for another one, or the service is a private service.
+    """
     service = service_of(world, call)
     body = demanded(_DEPLOY, call.body or {})
     if service["suspended"] == "suspended":
@@ -55,12 +58,12 @@ def _source(body: Thing, now: str) -> Thing | None:
 
 
 def get_deploy(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/deploys/{deploy_id}."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/deploys/{deploy_id}``."""
     return Reply(200, _deploy(world, call, call.segments["deploy_id"])[1])
 
 
 def cancel_deploy(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/deploys/{deploy_id}/cancel."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/deploys/{deploy_id}/cancel``."""
     service, deploy = _deploy(world, call, call.segments["deploy_id"])
     if deploy["status"] not in UNDER_WAY:
         raise Refusal(400, f"the deploy is {deploy['status']} and cannot be canceled")
@@ -69,7 +72,7 @@ def cancel_deploy(world: World, call: Call) -> Reply:
 
 
 def rollback_deploy(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/rollback."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/rollback``."""
     body = demanded(_ROLLBACK, call.body)
     service, earlier = _deploy(world, call, body["deployId"])
     source: Thing = {name: earlier[name] for name in ("commit", "image") if name in earlier}

@@ -1,4 +1,4 @@
-"""Operations on persistent disks, which are part of their services, and on their snapshots."""
+"""Operations of the simulator on persistent disks, which are stored with their services, and on snapshots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SNAPSHOTS = 3
 
 
 def list_disks(world: World, call: Call) -> Reply:
-    """GET /disks."""
+    """Simulate Render's endpoint ``GET /disks``."""
     found = [
         disk
         for disk in _disks(world).values()
@@ -30,7 +30,7 @@ def list_disks(world: World, call: Call) -> Reply:
 
 
 def add_disk(world: World, call: Call) -> Reply:
-    """POST /disks."""
+    """Simulate Render's endpoint ``POST /disks``."""
     body = demanded(_NEW, call.body)
     service = among(world.services, body.pop("serviceId"))
     if "numInstances" not in service["serviceDetails"]:
@@ -43,12 +43,12 @@ def add_disk(world: World, call: Call) -> Reply:
 
 
 def get_disk(world: World, call: Call) -> Reply:
-    """GET /disks/{disk_id}."""
+    """Simulate Render's endpoint ``GET /disks/{disk_id}``."""
     return Reply(200, _disk(world, call))
 
 
 def update_disk(world: World, call: Call) -> Reply:
-    """PATCH /disks/{disk_id}."""
+    """Simulate Render's endpoint ``PATCH /disks/{disk_id}``."""
     disk, changes = _disk(world, call), demanded(_CHANGED, call.body)
     if (changes.get("sizeGB") or disk["sizeGB"]) < disk["sizeGB"]:
         raise Refusal(400, "a disk cannot shrink")
@@ -59,18 +59,18 @@ def update_disk(world: World, call: Call) -> Reply:
 
 
 def delete_disk(world: World, call: Call) -> Reply:
-    """DELETE /disks/{disk_id}."""
+    """Simulate Render's endpoint ``DELETE /disks/{disk_id}``."""
     del world.services[_disk(world, call)["serviceId"]]["serviceDetails"]["disk"]
     return Reply(204)
 
 
 def list_disk_snapshots(world: World, call: Call) -> Reply:
-    """GET /disks/{disk_id}/snapshots, which has the status 201 in Render's document."""
+    """Simulate Render's endpoint ``GET /disks/{disk_id}/snapshots``, which replies with status 201."""
     return Reply(201, _snapshots(world, _disk(world, call)))
 
 
 def restore_disk_snapshot(world: World, call: Call) -> Reply:
-    """POST /disks/{disk_id}/snapshots/restore."""
+    """Simulate Render's endpoint ``POST /disks/{disk_id}/snapshots/restore``."""
     disk, body = _disk(world, call), demanded(_RESTORED, call.body)
     among({each["snapshotKey"]: each for each in _snapshots(world, disk)}, body["snapshotKey"])
     service = world.services[disk["serviceId"]]
@@ -94,7 +94,7 @@ def _disk_of(service: Thing) -> Thing:
 
 
 def _snapshots(world: World, disk: Thing) -> list[Thing]:
-    """Return the snapshots of the last days, each at midnight."""
+    """Return the snapshots of a disk: one at each of the last midnights."""
     day = moment(world.now).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [stamp(day - timedelta(days=number)) for number in range(_SNAPSHOTS)]
     return [{"createdAt": each, "snapshotKey": identifier("snap", disk["id"], each)} for each in days]

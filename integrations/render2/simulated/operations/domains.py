@@ -1,4 +1,4 @@
-"""Custom domains."""
+"""Operations of the simulator on custom domains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DOMAIN = record({"name": TEXT})
 
 
 def list_custom_domains(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/custom-domains."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/custom-domains``."""
     names = ("name", "domainType", "verificationStatus")
     domains = world.domains_of(service_of(world, call))
     return paged(
@@ -21,7 +21,7 @@ def list_custom_domains(world: World, call: Call) -> Reply:
 
 
 def create_custom_domain(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/custom-domains. With an apex domain, the answer also has www."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/custom-domains``, which adds www to an apex domain."""
     service = service_of(world, call)
     name = demanded(_DOMAIN, call.body)["name"]
     domains = world.domains_of(service)
@@ -36,18 +36,18 @@ def create_custom_domain(world: World, call: Call) -> Reply:
 
 
 def get_custom_domain(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/custom-domains/{domain}."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/custom-domains/{domain}``."""
     return Reply(200, _domain(world, call)[1])
 
 
 def verify_custom_domain(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/custom-domains/{domain}/verify."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/custom-domains/{domain}/verify``."""
     _domain(world, call)[1]["verificationStatus"] = "verified"
     return Reply(202)
 
 
 def delete_custom_domain(world: World, call: Call) -> Reply:
-    """DELETE /services/{service_id}/custom-domains/{domain}."""
+    """Simulate Render's endpoint ``DELETE /services/{service_id}/custom-domains/{domain}``."""
     domains, domain = _domain(world, call)
     domains.remove(domain)
     return Reply(204)

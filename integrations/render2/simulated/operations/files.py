@@ -1,4 +1,4 @@
-"""Secret files of a service."""
+"""Operations of the simulator on the secret files of a service."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CONTENT = record({}, {"content": TEXT})
 
 
 def list_secret_files(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/secret-files."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/secret-files``."""
     return paged(_rows(world, call), "secretFile", call, "name")
 
 
 def replace_all_secret_files(world: World, call: Call) -> Reply:
-    """PUT /services/{service_id}/secret-files."""
+    """Simulate Render's endpoint ``PUT /services/{service_id}/secret-files``."""
     files = world.files_of(service_of(world, call))
     wanted = demanded(_ALL, {"secretFiles": call.body})["secretFiles"]
     files.clear()
@@ -28,19 +28,19 @@ def replace_all_secret_files(world: World, call: Call) -> Reply:
 
 
 def get_secret_file(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/secret-files/{name}."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/secret-files/{name}``."""
     return Reply(200, among({each["name"]: each for each in _rows(world, call)}, call.segments["name"]))
 
 
 def set_secret_file(world: World, call: Call) -> Reply:
-    """PUT /services/{service_id}/secret-files/{name}."""
+    """Simulate Render's endpoint ``PUT /services/{service_id}/secret-files/{name}``."""
     content = demanded(CONTENT, call.body).get("content") or ""
     world.files_of(service_of(world, call))[call.segments["name"]] = content
     return Reply(201, {"name": call.segments["name"], "content": content})
 
 
 def delete_secret_file(world: World, call: Call) -> Reply:
-    """DELETE /services/{service_id}/secret-files/{name}."""
+    """Simulate Render's endpoint ``DELETE /services/{service_id}/secret-files/{name}``."""
     get_secret_file(world, call)
     del world.files_of(service_of(world, call))[call.segments["name"]]
     return Reply(204)

@@ -1,4 +1,4 @@
-"""Environment groups, their variables and secret files, and the services that they are linked to."""
+"""Operations of the simulator on environment groups: their variables, secret files and linked services."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHORT = {
 
 
 def list_env_groups(world: World, call: Call) -> Reply:
-    """GET /env-groups."""
+    """Simulate Render's endpoint ``GET /env-groups``."""
     found = [
         group
         for group in world.groups.values()
@@ -35,7 +35,7 @@ def list_env_groups(world: World, call: Call) -> Reply:
 
 
 def create_env_group(world: World, call: Call) -> Reply:
-    """POST /env-groups."""
+    """Simulate Render's endpoint ``POST /env-groups``."""
     body = demanded(_NEW, call.body)
     if body["ownerId"] != world.owner["id"]:
         raise Refusal(404, f"not found: {body['ownerId']}")
@@ -58,31 +58,31 @@ def create_env_group(world: World, call: Call) -> Reply:
 
 
 def get_env_group(world: World, call: Call) -> Reply:
-    """GET /env-groups/{env_group_id}."""
+    """Simulate Render's endpoint ``GET /env-groups/{env_group_id}``."""
     return Reply(200, _whole(world, _group(world, call)))
 
 
 def update_env_group(world: World, call: Call) -> Reply:
-    """PATCH /env-groups/{env_group_id}."""
+    """Simulate Render's endpoint ``PATCH /env-groups/{env_group_id}``."""
     group, changes = _group(world, call), demanded(_RENAMED, call.body)
     return _changed(world, group | changes)
 
 
 def delete_env_group(world: World, call: Call) -> Reply:
-    """DELETE /env-groups/{env_group_id}."""
+    """Simulate Render's endpoint ``DELETE /env-groups/{env_group_id}``."""
     del world.groups[_group(world, call)["id"]]
     return Reply(204)
 
 
 def link_env_group(world: World, call: Call) -> Reply:
-    """POST /env-groups/{env_group_id}/services/{service_id}."""
+    """Simulate Render's endpoint ``POST /env-groups/{env_group_id}/services/{service_id}``."""
     group, service = _group(world, call), service_of(world, call)
     linked = [each for each in group["serviceIds"] if each != service["id"]]
     return _changed(world, group | {"serviceIds": [*linked, service["id"]]})
 
 
 def unlink_env_group(world: World, call: Call) -> Reply:
-    """DELETE /env-groups/{env_group_id}/services/{service_id}."""
+    """Simulate Render's endpoint ``DELETE /env-groups/{env_group_id}/services/{service_id}``."""
     group = _group(world, call)
     if call.segments["service_id"] not in group["serviceIds"]:
         raise Refusal(404, f"not found: {call.segments['service_id']}")
@@ -91,37 +91,37 @@ def unlink_env_group(world: World, call: Call) -> Reply:
 
 
 def get_env_group_var(world: World, call: Call) -> Reply:
-    """GET /env-groups/{env_group_id}/env-vars/{key}."""
+    """Simulate Render's endpoint ``GET /env-groups/{env_group_id}/env-vars/{key}``."""
     return Reply(200, among(_variables(_group(world, call)), call.segments["key"]))
 
 
 def set_env_group_var(world: World, call: Call) -> Reply:
-    """PUT /env-groups/{env_group_id}/env-vars/{key}."""
+    """Simulate Render's endpoint ``PUT /env-groups/{env_group_id}/env-vars/{key}``."""
     group, body = _group(world, call), demanded(_VALUE, call.body)
     value = _value(world, body | {"key": call.segments["key"]})
     return _changed(world, group | {"envVars": group["envVars"] | {call.segments["key"]: value}})
 
 
 def delete_env_group_var(world: World, call: Call) -> Reply:
-    """DELETE /env-groups/{env_group_id}/env-vars/{key}."""
+    """Simulate Render's endpoint ``DELETE /env-groups/{env_group_id}/env-vars/{key}``."""
     get_env_group_var(world, call)
     del _group(world, call)["envVars"][call.segments["key"]]
     return Reply(204)
 
 
 def get_env_group_file(world: World, call: Call) -> Reply:
-    """GET /env-groups/{env_group_id}/secret-files/{name}."""
+    """Simulate Render's endpoint ``GET /env-groups/{env_group_id}/secret-files/{name}``."""
     return Reply(200, among(_files(_group(world, call)), call.segments["name"]))
 
 
 def set_env_group_file(world: World, call: Call) -> Reply:
-    """PUT /env-groups/{env_group_id}/secret-files/{name}."""
+    """Simulate Render's endpoint ``PUT /env-groups/{env_group_id}/secret-files/{name}``."""
     group, content = _group(world, call), demanded(CONTENT, call.body).get("content") or ""
     return _changed(world, group | {"secretFiles": group["secretFiles"] | {call.segments["name"]: content}})
 
 
 def delete_env_group_file(world: World, call: Call) -> Reply:
-    """DELETE /env-groups/{env_group_id}/secret-files/{name}."""
+    """Simulate Render's endpoint ``DELETE /env-groups/{env_group_id}/secret-files/{name}``."""
     get_env_group_file(world, call)
     del _group(world, call)["secretFiles"][call.segments["name"]]
     return Reply(204)

@@ -1,4 +1,4 @@
-"""Jobs, and runs of cron jobs."""
+"""Operations of the simulator on jobs, and on runs of cron jobs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _JOB = record({"startCommand": TEXT}, {"planId": TEXT})
 
 
 def list_jobs(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/jobs."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/jobs``."""
     jobs = world.jobs_of(service_of(world, call))
     wanted = [job for job in jobs if call.fits(job, ["status"]) and call.within(job, "created", "started", "finished")]
     return paged(wanted, "job", call)
 
 
 def create_job(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/jobs."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/jobs``."""
     service = service_of(world, call)
     body = demanded(_JOB, call.body)
     if service["type"] == "static_site":
@@ -29,21 +29,21 @@ def create_job(world: World, call: Call) -> Reply:
 
 
 def get_job(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/jobs/{job_id}."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/jobs/{job_id}``."""
     return Reply(200, _job(world, call))
 
 
 def cancel_job(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/jobs/{job_id}/cancel."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/jobs/{job_id}/cancel``."""
     job = _job(world, call)
     if job["status"] not in ("pending", "running"):
-        raise Refusal(400, f"the job has {job['status']}")
+        raise Refusal(400, f"the job is {job['status']} and cannot be canceled")
     world.cancel_job(job)
     return Reply(200, job)
 
 
 def run_cron_job(world: World, call: Call) -> Reply:
-    """POST /cron-jobs/{service_id}/runs."""
+    """Simulate Render's endpoint ``POST /cron-jobs/{service_id}/runs``."""
     service = service_of(world, call)
     if service["type"] != "cron_job":
         raise Refusal(404, f"not found: {service['id']}")

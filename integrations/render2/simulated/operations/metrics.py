@@ -1,4 +1,4 @@
-"""Metrics. They are computed from the resource, the metric and the time, so they are always the same."""
+"""The operation of the simulator for metrics. Equal requests get equal values, which a hash determines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MAX_POINTS = 1500
 
 
 def get_metrics(world: World, call: Call) -> Reply:
-    """GET /metrics/{metric}."""
+    """Simulate Render's endpoint ``GET /metrics/{metric}``."""
     metric = call.segments["metric"]
     if metric not in _UNITS:
         raise Refusal(404, "not found")
@@ -67,10 +67,15 @@ def _points(world: World, call: Call, metric: str, source: str, fixed: float | N
 
 
 def _times(world: World, call: Call, usual: int) -> Iterator[datetime]:
-    """Yield the times from the start to the end in whole steps.
+    """Yield the times of the values that a query asks for: multiples of the step, from the start to the end.
+
+    Args:
+        world: The simulated account.
+        call: The request, whose query has the start, the end and the step, unless defaults are wanted.
+        usual: The default step in seconds.
 
     Raises:
-        Refusal: There are more steps than Render allows.
+        Refusal: The query asks for more values than Render allows.
     """
     end = moment(call.one("endTime", world.now))
     start = moment(call.one("startTime", (end - timedelta(hours=1)).isoformat()))

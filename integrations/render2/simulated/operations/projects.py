@@ -1,4 +1,4 @@
-"""Projects and their environments. The members of an environment are the objects that have its id."""
+"""Operations of the simulator on projects and environments. Objects are in an environment if they have its id."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..world import World
 
 
 def list_projects(world: World, call: Call) -> Reply:
-    """GET /projects."""
+    """Simulate Render's endpoint ``GET /projects``."""
     found = [
         project
         for project in world.projects.values()
@@ -19,12 +19,12 @@ def list_projects(world: World, call: Call) -> Reply:
 
 
 def get_project(world: World, call: Call) -> Reply:
-    """GET /projects/{project_id}."""
+    """Simulate Render's endpoint ``GET /projects/{project_id}``."""
     return Reply(200, among(world.projects, call.segments["project_id"]))
 
 
 def list_environments(world: World, call: Call) -> Reply:
-    """GET /environments: those of the given projects."""
+    """Simulate Render's endpoint ``GET /environments``, which returns those of the given projects."""
     if not call.values("projectId"):
         raise Refusal(400, "invalid query: projectId is missing")
     found = [
@@ -37,7 +37,7 @@ def list_environments(world: World, call: Call) -> Reply:
 
 
 def get_environment(world: World, call: Call) -> Reply:
-    """GET /environments/{environment_id}."""
+    """Simulate Render's endpoint ``GET /environments/{environment_id}``."""
     return Reply(200, _whole(world, among(world.environments, call.segments["environment_id"])))
 
 

@@ -1,4 +1,4 @@
-"""Scaling: the instances of services, and their autoscaling."""
+"""Operations of the simulator on the instances of services, and on autoscaling."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ..world import World
 
 
 def list_instances(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/instances."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/instances``."""
     service = service_of(world, call)
     return Reply(200, [{"id": key, "createdAt": service["updatedAt"]} for key in world.instances_of(service)])
 
 
 def set_autoscaling(world: World, call: Call) -> Reply:
-    """PUT /services/{service_id}/autoscaling."""
+    """Simulate Render's endpoint ``PUT /services/{service_id}/autoscaling``."""
     service = service_of(world, call)
     body = demanded(AUTOSCALING, call.body)
     if "numInstances" not in service["serviceDetails"]:
@@ -24,7 +24,7 @@ def set_autoscaling(world: World, call: Call) -> Reply:
 
 
 def delete_autoscaling(world: World, call: Call) -> Reply:
-    """DELETE /services/{service_id}/autoscaling."""
+    """Simulate Render's endpoint ``DELETE /services/{service_id}/autoscaling``."""
     details = service_of(world, call)["serviceDetails"]
     if "autoscaling" not in details:
         raise Refusal(404, f"not found: autoscaling of {call.segments['service_id']}")

@@ -1,4 +1,4 @@
-"""Operations on services: listing, reading, creating, changing, deleting, suspending and scaling."""
+"""Operations of the simulator on services: listing, reading, creating, changing, deleting, suspending and scaling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SCALE = record({"numInstances": at_least_one})
 
 
 def list_services(world: World, call: Call) -> Reply:
-    """GET /services."""
+    """Simulate Render's endpoint ``GET /services``."""
     return paged([service for service in world.services.values() if _wanted(service, call)], "service", call)
 
 
@@ -26,7 +26,7 @@ def _wanted(service: Thing, call: Call) -> bool:
 
 
 def create_service(world: World, call: Call) -> Reply:
-    """POST /services."""
+    """Simulate Render's endpoint ``POST /services``."""
     body = demanded(new_service, call.body)
     if body["ownerId"] != world.owner["id"]:
         raise Refusal(404, f"not found: {body['ownerId']}")
@@ -41,12 +41,12 @@ def _demand_free_name(world: World, name: str) -> None:
 
 
 def get_service(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}."""
+    """Simulate Render's endpoint ``GET /services/{service_id}``."""
     return Reply(200, service_of(world, call))
 
 
 def update_service(world: World, call: Call) -> Reply:
-    """PATCH /services/{service_id}."""
+    """Simulate Render's endpoint ``PATCH /services/{service_id}``."""
     service = service_of(world, call)
     changes = demanded(changed_service(service["type"], service["serviceDetails"].get("plan")), call.body)
     if changes.get("name", service["name"]) != service["name"]:
@@ -56,32 +56,32 @@ def update_service(world: World, call: Call) -> Reply:
 
 
 def delete_service(world: World, call: Call) -> Reply:
-    """DELETE /services/{service_id}."""
+    """Simulate Render's endpoint ``DELETE /services/{service_id}``."""
     world.remove_service(service_of(world, call))
     return Reply(204)
 
 
 def suspend_service(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/suspend."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/suspend``."""
     world.suspend(service_of(world, call))
     return Reply(202)
 
 
 def resume_service(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/resume."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/resume``."""
     world.resume(service_of(world, call))
     return Reply(202)
 
 
 def restart_service(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/restart."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/restart``."""
     if service_of(world, call)["type"] == "cron_job":
         raise Refusal(400, "cron jobs cannot be restarted")
     return Reply(200)
 
 
 def scale_service(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/scale."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/scale``."""
     service = service_of(world, call)
     body = demanded(_SCALE, call.body)
     if "numInstances" not in service["serviceDetails"]:

@@ -1,4 +1,4 @@
-"""Rules of static sites: response headers, redirects and rewrites."""
+"""Operations of the simulator on response headers, redirects and rewrites of static sites."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ _ROUTES = record(
 
 
 def list_headers(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/headers."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/headers``."""
     return paged(
         [each for each in _rules(world, call, "headers") if call.fits(each, ("path", "name", "value"))], "header", call
     )
 
 
 def add_header(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/headers. In the answer, an object contains the rule."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/headers``, which wraps the new rule in an object."""
     rules = _rules(world, call, "headers")
     rules.append({"id": world.new_id("hdr")} | demanded(HEADER, call.body))
     return Reply(201, {"headers": rules[-1]})
 
 
 def replace_all_headers(world: World, call: Call) -> Reply:
-    """PUT /services/{service_id}/headers."""
+    """Simulate Render's endpoint ``PUT /services/{service_id}/headers``."""
     rules, wanted = _rules(world, call, "headers"), demanded(_HEADERS, {"rules": call.body})["rules"]
     rules[:] = [{"id": world.new_id("hdr", place)} | each for place, each in enumerate(wanted)]
     return Reply(200, rules)
 
 
 def delete_header(world: World, call: Call) -> Reply:
-    """DELETE /services/{service_id}/headers/{header_id}."""
+    """Simulate Render's endpoint ``DELETE /services/{service_id}/headers/{header_id}``."""
     rules = _rules(world, call, "headers")
     rules.remove(among({each["id"]: each for each in rules}, call.segments["header_id"]))
     return Reply(204)
 
 
 def list_routes(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/routes."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/routes``."""
     found = [
         each for each in _numbered(_rules(world, call, "routes")) if call.fits(each, ("type", "source", "destination"))
     ]
@@ -51,7 +51,7 @@ def list_routes(world: World, call: Call) -> Reply:
 
 
 def add_route(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/routes."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/routes``."""
     rules, wanted = _rules(world, call, "routes"), demanded(ROUTE, call.body)
     place = wanted.pop("priority", None)
     place = len(rules) if place is None else min(place, len(rules))
@@ -60,14 +60,14 @@ def add_route(world: World, call: Call) -> Reply:
 
 
 def replace_all_routes(world: World, call: Call) -> Reply:
-    """PUT /services/{service_id}/routes. The first route has the priority 0."""
+    """Simulate Render's endpoint ``PUT /services/{service_id}/routes``, where the first route gets priority 0."""
     rules, wanted = _rules(world, call, "routes"), demanded(_ROUTES, {"rules": call.body})["rules"]
     rules[:] = [{"id": world.new_id("rdr", place)} | each for place, each in enumerate(wanted)]
     return Reply(200, _numbered(rules))
 
 
 def delete_route(world: World, call: Call) -> Reply:
-    """DELETE /services/{service_id}/routes/{route_id}."""
+    """Simulate Render's endpoint ``DELETE /services/{service_id}/routes/{route_id}``."""
     rules = _rules(world, call, "routes")
     rules.remove(among({each["id"]: each for each in rules}, call.segments["route_id"]))
     return Reply(204)

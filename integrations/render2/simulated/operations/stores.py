@@ -1,4 +1,4 @@
-"""Postgres databases and Key Value instances."""
+"""Operations of the simulator on Postgres databases and Key Value instances."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ _SWITCHES = {
 
 
 def list_postgres(world: World, call: Call) -> Reply:
-    """GET /postgres."""
+    """Simulate Render's endpoint ``GET /postgres``."""
     replicas = call.one("includeReplicas") != "false"
     found = [each for each in world.databases.values() if replicas or each["role"] != "replica"]
     return paged([each for each in found if _wanted(each, call)], "postgres", call)
 
 
 def create_postgres(world: World, call: Call) -> Reply:
-    """POST /postgres."""
+    """Simulate Render's endpoint ``POST /postgres``."""
     body = demanded(_NEW_POSTGRES, call.body)
     key = world.new_id("dpg")
     name = body.get("databaseName") or f"{body['name']}_{key[4:8]}".replace("-", "_")
@@ -74,12 +74,12 @@ def create_postgres(world: World, call: Call) -> Reply:
 
 
 def get_postgres(world: World, call: Call) -> Reply:
-    """GET /postgres/{postgres_id}."""
+    """Simulate Render's endpoint ``GET /postgres/{postgres_id}``."""
     return Reply(200, _database(world, call))
 
 
 def get_postgres_connection_info(world: World, call: Call) -> Reply:
-    """GET /postgres/{postgres_id}/connection-info."""
+    """Simulate Render's endpoint ``GET /postgres/{postgres_id}/connection-info``."""
     database = _database(world, call)
     key, user, name = database["id"], database["databaseUser"], database["databaseName"]
     password = identifier("pw", key)
@@ -93,7 +93,7 @@ def get_postgres_connection_info(world: World, call: Call) -> Reply:
 
 
 def update_postgres(world: World, call: Call) -> Reply:
-    """PATCH /postgres/{postgres_id}."""
+    """Simulate Render's endpoint ``PATCH /postgres/{postgres_id}``."""
     database, changes = _database(world, call), demanded(_CHANGED_POSTGRES, call.body)
     if changes.get("diskSizeGB", database["diskSizeGB"]) < database["diskSizeGB"]:
         raise Refusal(400, "the disk of a database cannot shrink")
@@ -104,7 +104,7 @@ def update_postgres(world: World, call: Call) -> Reply:
 
 
 def delete_postgres(world: World, call: Call) -> Reply:
-    """DELETE /postgres/{postgres_id}, with its replicas."""
+    """Simulate Render's endpoint ``DELETE /postgres/{postgres_id}``, which also deletes the replicas."""
     database = _database(world, call)
     for key in (database["id"], *(replica["id"] for replica in database["readReplicas"])):
         _remove(world, world.databases, key)
@@ -114,7 +114,7 @@ def delete_postgres(world: World, call: Call) -> Reply:
 
 
 def suspend_postgres(world: World, call: Call) -> Reply:
-    """POST /postgres/{postgres_id}/suspend."""
+    """Simulate Render's endpoint ``POST /postgres/{postgres_id}/suspend``."""
     database = _database(world, call)
     database |= {"suspended": "suspended", "suspenders": ["user"]}
     world.set_status(database, "suspended")
@@ -122,7 +122,7 @@ def suspend_postgres(world: World, call: Call) -> Reply:
 
 
 def resume_postgres(world: World, call: Call) -> Reply:
-    """POST /postgres/{postgres_id}/resume."""
+    """Simulate Render's endpoint ``POST /postgres/{postgres_id}/resume``."""
     database = _database(world, call)
     database |= {"suspended": "not_suspended", "suspenders": []}
     world.set_status(database, "unavailable", then="available")
@@ -130,7 +130,7 @@ def resume_postgres(world: World, call: Call) -> Reply:
 
 
 def restart_postgres(world: World, call: Call) -> Reply:
-    """POST /postgres/{postgres_id}/restart."""
+    """Simulate Render's endpoint ``POST /postgres/{postgres_id}/restart``."""
     database = _database(world, call)
     if database["suspended"] == "suspended":
         raise Refusal(409, "the database is suspended")
@@ -139,12 +139,12 @@ def restart_postgres(world: World, call: Call) -> Reply:
 
 
 def list_key_values(world: World, call: Call) -> Reply:
-    """GET /key-value."""
+    """Simulate Render's endpoint ``GET /key-value``."""
     return paged([each for each in world.caches.values() if _wanted(each, call)], "keyValue", call)
 
 
 def create_key_value(world: World, call: Call) -> Reply:
-    """POST /key-value."""
+    """Simulate Render's endpoint ``POST /key-value``."""
     body = demanded(_NEW_KEY_VALUE, call.body)
     key = world.new_id("red")
     options = {"maxmemoryPolicy": "allkeys_lru", "persistenceMode": "off"}
@@ -156,12 +156,12 @@ def create_key_value(world: World, call: Call) -> Reply:
 
 
 def get_key_value(world: World, call: Call) -> Reply:
-    """GET /key-value/{key_value_id}."""
+    """Simulate Render's endpoint ``GET /key-value/{key_value_id}``."""
     return Reply(200, _cache(world, call))
 
 
 def get_key_value_connection_info(world: World, call: Call) -> Reply:
-    """GET /key-value/{key_value_id}/connection-info."""
+    """Simulate Render's endpoint ``GET /key-value/{key_value_id}/connection-info``."""
     cache = _cache(world, call)
     key, password = cache["id"], identifier("pw", cache["id"])
     outside = f"rediss://{key}:{password}@{cache['region']}-keyvalue.render.com:6379"
@@ -170,7 +170,7 @@ def get_key_value_connection_info(world: World, call: Call) -> Reply:
 
 
 def update_key_value(world: World, call: Call) -> Reply:
-    """PATCH /key-value/{key_value_id}."""
+    """Simulate Render's endpoint ``PATCH /key-value/{key_value_id}``."""
     cache, changes = _cache(world, call), demanded(_CHANGED_KEY_VALUE, call.body)
     _change_key_value(cache, changes)
     world.set_status(cache, "updating_instance" if "plan" in changes else cache["status"], then="available")
@@ -178,19 +178,19 @@ def update_key_value(world: World, call: Call) -> Reply:
 
 
 def delete_key_value(world: World, call: Call) -> Reply:
-    """DELETE /key-value/{key_value_id}."""
+    """Simulate Render's endpoint ``DELETE /key-value/{key_value_id}``."""
     _remove(world, world.caches, _cache(world, call)["id"])
     return Reply(204)
 
 
 def suspend_key_value(world: World, call: Call) -> Reply:
-    """POST /key-value/{key_value_id}/suspend."""
+    """Simulate Render's endpoint ``POST /key-value/{key_value_id}/suspend``."""
     world.set_status(_cache(world, call), "suspended")
     return Reply(202)
 
 
 def resume_key_value(world: World, call: Call) -> Reply:
-    """POST /key-value/{key_value_id}/resume."""
+    """Simulate Render's endpoint ``POST /key-value/{key_value_id}/resume``."""
     world.set_status(_cache(world, call), "unavailable", then="available")
     return Reply(202)
 
@@ -210,7 +210,7 @@ def _wanted(store: Thing, call: Call) -> bool:
 
 
 def _new_store(world: World, body: Thing, key: str, place: str) -> Thing:
-    """Return a new data store with the fields that both kinds share."""
+    """Return a new data store with the fields that databases and Key Value instances share."""
     if body["ownerId"] != world.owner["id"]:
         raise Refusal(404, f"not found: {body['ownerId']}")
     store = {
@@ -235,7 +235,7 @@ def _change_postgres(world: World, database: Thing, changes: Thing) -> None:
 
 
 def _set_replicas(world: World, database: Thing, wanted: list[Thing]) -> None:
-    """Set the replicas of a database. A replica whose name exists already is kept, the others are new or deleted."""
+    """Set the replicas of a database: keep those with a wanted name, delete the others, and create missing ones."""
     known = {replica["name"]: replica["id"] for replica in database["readReplicas"]}
     for name in known.keys() - {each["name"] for each in wanted}:
         _remove(world, world.databases, known[name])

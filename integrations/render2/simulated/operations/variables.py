@@ -1,4 +1,4 @@
-"""Environment variables."""
+"""Operations of the simulator on the environment variables of a service."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _VALUE = either(record({"value": TEXT}), record({"generateValue": FLAG}))
 
 
 def list_env_vars(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/env-vars."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/env-vars``."""
     return paged(_rows(world, call), "envVar", call, "key")
 
 
 def replace_all_env_vars(world: World, call: Call) -> Reply:
-    """PUT /services/{service_id}/env-vars. A body of null stands for an empty list."""
+    """Simulate Render's endpoint ``PUT /services/{service_id}/env-vars``, where a body of null means no variables."""
     service = service_of(world, call)
     wanted = demanded(_ALL, {"envVars": [] if call.body is None else call.body})["envVars"]
     world.variables_of(service).clear()
@@ -27,19 +27,19 @@ def replace_all_env_vars(world: World, call: Call) -> Reply:
 
 
 def get_env_var(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/env-vars/{key}."""
+    """Simulate Render's endpoint ``GET /services/{service_id}/env-vars/{key}``."""
     return Reply(200, among({each["key"]: each for each in _rows(world, call)}, call.segments["key"]))
 
 
 def set_env_var(world: World, call: Call) -> Reply:
-    """PUT /services/{service_id}/env-vars/{key}."""
+    """Simulate Render's endpoint ``PUT /services/{service_id}/env-vars/{key}``."""
     body = demanded(_VALUE, call.body)
     world.set_variables(service_of(world, call), [body | {"key": call.segments["key"]}])
     return get_env_var(world, call)
 
 
 def delete_env_var(world: World, call: Call) -> Reply:
-    """DELETE /services/{service_id}/env-vars/{key}."""
+    """Simulate Render's endpoint ``DELETE /services/{service_id}/env-vars/{key}``."""
     get_env_var(world, call)
     del world.variables_of(service_of(world, call))[call.segments["key"]]
     return Reply(204)

@@ -1,4 +1,4 @@
-"""Accounts: their users and sizes, and the format of ids and times."""
+"""The simulated accounts: their users, the amount of their data, and the format of ids and times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOPICS = ("checkout", "billing", "search", "catalog", "orders", "shipping", "re
 
 @dataclass(frozen=True)
 class Profile:
-    """The user of an account, and the size of its data.
+    """The user of a simulated account, and what its services look like.
 
     Args:
         account: The name of the account in accounts.toml.
@@ -31,9 +31,9 @@ class Profile:
         kind: The type of the workspace: ``user`` or ``team``.
         services: The number of services.
         suffix: The end of the services' names.
-        topics: The beginnings of the services' names, for five services each.
-        plans: The plans of the services, in turn.
-        variables: Environment variables that differ from those of other accounts' services.
+        topics: The first words of the services' names; five services in a row share a topic.
+        plans: The plans that the services have in turn.
+        variables: Environment variables of all services, in addition to those that every account has.
     """
 
     account: str
@@ -76,14 +76,14 @@ _PROFILES = {
 
 
 def profile_of(account: str) -> Profile:
-    """Return the profile of an account. An unknown name gets a profile of its own."""
+    """Return the profile of an account. For an unknown name, the profile is derived from the name."""
     size = 24 + crc32(account.encode()) % 60
     unknown = Profile(account, f"{account}@example.com", account.title(), f"{account} workspace", "team", size)
     return _PROFILES.get(account, unknown)
 
 
 def identifier(prefix: str, *parts: object) -> str:
-    """Return an id in Render's format: a prefix and 20 letters and digits, the same for the same parts."""
+    """Return an id in Render's format: a prefix, a dash, and 20 letters and digits made from a hash of the parts."""
     digest = sha256("/".join(map(str, (prefix, *parts))).encode()).digest()
     return f"{prefix}-{b32encode(digest).decode().lower()[:20]}"
 
@@ -94,12 +94,12 @@ def stamp(moment: datetime) -> str:
 
 
 def ago(**distance: float) -> str:
-    """Return the time that is a ``timedelta`` before the beginning, in Render's format."""
+    """Return a time before the start of the simulation in Render's format. ``distance`` is passed to ``timedelta``."""
     return stamp(BEGINNING - timedelta(**distance))
 
 
 def owner(profile: Profile) -> Thing:
-    """Return the account's workspace."""
+    """Return the account's only workspace as ``GET /owners`` does."""
     return {
         "id": identifier("tea", profile.account),
         "name": profile.workspace,
@@ -110,7 +110,7 @@ def owner(profile: Profile) -> Thing:
 
 
 def user(profile: Profile) -> Thing:
-    """Return the user of the key."""
+    """Return the account's user as ``GET /users`` does."""
     return {"id": identifier("usr", profile.account), "email": profile.email, "name": profile.name}
 
 

@@ -1,4 +1,4 @@
-"""Activity: the events and the logs of a service."""
+"""The events and the logs of simulated services."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SAID = {
 
 
 def events(service: Thing, shipped: Sequence[Thing]) -> list[Thing]:
-    """Return the events of a service, the newest first: the start and the end of each deploy that has started."""
+    """Return the events of a service, the newest first: the start and the end of its deploys, if they have happened."""
     found = []
     for deploy in shipped:
         if deploy["finishedAt"]:
@@ -43,7 +43,7 @@ def _event(service: Thing, kind: str, moment: str, told: Thing) -> Thing:
 
 
 def logs(resource: str) -> list[Thing]:
-    """Return the log entries of a resource, the oldest first: one for each minute of the hour before the beginning."""
+    """Return the log entries of a resource, the oldest first: one a minute in the hour before the simulation starts."""
     return [_entry(resource, number) for number in range(60)]
 
 

@@ -1,4 +1,4 @@
-"""Projects of an account, their environments, and its environment groups."""
+"""The initial projects, environments and environment groups of an account."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def projects(profile: Profile) -> list[Thing]:
 
 
 def environments(profile: Profile) -> list[Thing]:
-    """Return the environments of all projects, without the ids of their members."""
+    """Return the environments of all projects, without the ids of what they contain."""
     names = [name for _, environments in _PROJECTS for name in environments]
     return [
         {
@@ -44,7 +44,7 @@ def environments(profile: Profile) -> list[Thing]:
 
 
 def groups(profile: Profile) -> list[Thing]:
-    """Return the environment groups of an account; the first is linked to the first service."""
+    """Return the environment groups of an account. The first group is linked to the first service."""
     return [
         {
             "id": _id("evg", profile, number),

@@ -1,4 +1,4 @@
-"""The initial services of an account, of all five types, and the details that Render adds to new services."""
+"""The initial services of an account, and the details that the simulator adds to services as Render does."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def services(profile: Profile) -> Iterator[Thing]:
 
 
 def places(profile: Profile) -> dict[str, int]:
-    """Return the position of each service in the initial list of an account."""
+    """Return the position of each initial service of an account by id."""
     return {_id(profile, number, TYPES[number % len(TYPES)]): number for number in range(profile.services)}
 
 
@@ -112,7 +112,7 @@ def _id(profile: Profile, number: int, kind: str) -> str:
 
 
 def _runs_image(number: int, kind: str) -> bool:
-    """Return True if a service runs an image, as most cron jobs do."""
+    """Return True if the initial service at this position runs an image, as most cron jobs do."""
     return number // len(TYPES) % 3 > 0 if kind == "cron_job" else number % 9 == 4 and kind != "static_site"
 
 
@@ -145,14 +145,14 @@ def _seeded_details(profile: Profile, number: int, kind: str, service_id: str, s
 
 
 def details(kind: str, service_id: str, slug: str, runtime: str, settings: Thing) -> Thing:
-    """Return the ``serviceDetails`` of a service of a type.
+    """Return the complete ``serviceDetails`` of a service, with defaults for settings that are not given.
 
     Args:
         kind: The type of the service.
         service_id: The id of the service.
         slug: The first part of the service's host name.
         runtime: The runtime of the service; empty for a static site.
-        settings: The ``serviceDetails`` of the request that creates it.
+        settings: The ``serviceDetails`` of the request that creates the service.
     """
     if kind == "static_site":
         return {
@@ -188,7 +188,7 @@ def details(kind: str, service_id: str, slug: str, runtime: str, settings: Thing
 
 
 def specifics(runtime: str, settings: Thing, kept: Thing | None = None) -> Thing:
-    """Return the ``envSpecificDetails`` of a runtime: the given settings, else those so far, else Render's defaults."""
+    """Return the ``envSpecificDetails`` of a service: fields in ``settings``, else in ``kept``, else the defaults."""
     given = dict(settings.get("envSpecificDetails") or {})
     credential = given.pop("registryCredentialId", None)
     given.pop("registryCredential", None)
@@ -205,7 +205,7 @@ def specifics(runtime: str, settings: Thing, kept: Thing | None = None) -> Thing
 
 
 def previews(settings: Thing) -> Thing:
-    """Return both settings of previews, which Render keeps consistent. If both are given, the newer setting decides."""
+    """Return ``previews`` and the older ``pullRequestPreviewsEnabled``, kept consistent; ``previews`` decides."""
     asked = "automatic" if settings.get("pullRequestPreviewsEnabled") == "yes" else "off"
     generation = (settings.get("previews") or {}).get("generation", asked)
     enabled = "yes" if generation == "automatic" else "no"
@@ -235,7 +235,7 @@ def _address(kind: str, slug: str, settings: Thing) -> Thing:
 
 
 def variables(profile: Profile, service: Thing) -> dict[str, str]:
-    """Return the initial environment variables of a service. They differ from account to account."""
+    """Return the initial environment variables of a service, which differ from account to account."""
     secret = sha256(f"{profile.account}/{service['id']}".encode()).hexdigest()
     found = {"NODE_ENV": "production", "LOG_LEVEL": "info", "DATABASE_URL": f"postgres://app:{secret[:24]}@db/app"}
     watched = secret[-1] in "0123456789ab"
@@ -247,7 +247,7 @@ def variables(profile: Profile, service: Thing) -> dict[str, str]:
 
 
 def files(service: Thing) -> dict[str, str]:
-    """Return the initial secret files of a service. Each service that is built has one."""
+    """Return the initial secret files of a service: one if the service is built from a repository, else none."""
     return {".env.local": f"SERVICE_NAME={service['name']}\n"} if "repo" in service else {}
 
 
@@ -266,7 +266,7 @@ def domains(service: Thing, number: int) -> list[Thing]:
 
 
 def domain(service: Thing, name: str, status: str = "verified", moment: str | None = None) -> Thing:
-    """Return a custom domain of a service."""
+    """Return a custom domain of a service as Render's API describes it."""
     apex = name.count(".") == 1
     return {
         "id": identifier("cdm", service["id"], name),

@@ -1,4 +1,4 @@
-"""Data stores: the Postgres databases and Key Value instances of an account."""
+"""The initial Postgres databases and Key Value instances of an account."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def caches(profile: Profile) -> list[Thing]:
 
 
 def _store(profile: Profile, prefix: str, number: int, name: str) -> Thing:
-    """Return the fields that both kinds share. Most have no list of addresses, for which Render has null."""
+    """Return the fields that databases and Key Value instances share; ``ipAllowList`` is mostly null, as in Render."""
     store_id = f"{prefix}-{KNOWN}" if number == 0 else identifier(prefix, profile.account, number)
     workspace = owner(profile)
     store = {

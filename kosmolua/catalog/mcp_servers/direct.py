@@ -1,0 +1,112 @@
+"""Calls of tools beside the SDK's session, on the same pipes. They take half the processor time of the session's calls.
+
+The session opens the connection and does everything else on it, including what a server asks during a call. It also
+makes the calls that need more than a request and its result: those that are traced, and those whose progress is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+from opentelemetry.trace import get_current_span
+
+METHOD = "tools/call"
+PREFIX = "call-"
+"""What the numbers of the requests begin with. The session numbers its own requests without it."""
+CANCEL_TIMEOUT = 1.0
+"""Seconds that a server gets to read that a call is cancelled."""
+_OF_ONE_REQUEST = {"progressToken", "traceparent", "tracestate", "baggage"}
+"""The metadata that belongs to one request of the session, and not to all."""
+
+
+class DirectCalls:
+    """The calls of one connection that wait for their results. Used only in the loop's thread."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._write: Callable[[bytes], Awaitable[None]] | None = None
+        self._meta: dict[str, Any] = {}
+        self._count = 0
+
+    @property
+    def can_call(self) -> bool:
+        """Whether calls can be made here now: a trace of OpenTelemetry is continued only by the session."""
+        return self._write is not None and not get_current_span().get_span_context().is_valid
+
+    def learn(self, message: object, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Learn from a message of the session what each call needs: the metadata, such as the protocol's version.
+
+        Args:
+            message: A message that the session sends. The handshake is ignored.
+            write: Writes a line to the server.
+        """
+        if isinstance(message, types.JSONRPCRequest) and message.method != "initialize":
+            meta = (message.params or {}).get("_meta") or {}
+            self._meta = {name: value for name, value in meta.items() if name not in _OF_ONE_REQUEST}
+            self._write = write
+
+    async def call(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a tool and return its result, in the form of the protocol. This needs :attr:`can_call`.
+
+        Args:
+            params: The name and the arguments of the tool.
+
+        Raises:
+            MCPError: The server answered with an error, or the connection ended.
+        """
+        write = self._write
+        assert write
+        self._count += 1
+        number = f"{PREFIX}{self._count}"
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        sent = {**params, "_meta": self._meta} if self._meta else params
+        try:
+            await write(_line({"id": number, "method": METHOD, "params": sent}))
+            return await answer
+        except anyio.BrokenResourceError:
+            raise MCPError(types.CONNECTION_CLOSED, "Connection closed") from None
+        except asyncio.CancelledError:
+            cancelled = _line({"method": "notifications/cancelled", "params": {"requestId": number}})
+            with suppress(anyio.BrokenResourceError, asyncio.TimeoutError):
+                await asyncio.wait_for(write(cancelled), CANCEL_TIMEOUT)
+            raise
+        finally:
+            del self._waiting[number]
+
+    def take(self, message: object) -> bool:
+        """Return True if a message of the server is the answer to a call, which gets it if it still waits."""
+        if not isinstance(message, dict) or "method" in message or not str(message.get("id")).startswith(PREFIX):
+            return False
+        answer = self._waiting.get(message["id"])
+        if answer is None or answer.done():
+            return True
+        if isinstance(result := message.get("result"), dict):
+            answer.set_result(result)
+        else:
+            answer.set_exception(_error_of(message.get("error")))
+        return True
+
+    def end(self) -> None:
+        """Fail the calls that wait, since the server sends nothing more."""
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(MCPError(types.CONNECTION_CLOSED, "Connection closed"))
+
+
+def _line(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", **fields}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _error_of(error: object) -> MCPError:
+    try:
+        return MCPError.from_error_data(types.ErrorData.model_validate(error))
+    except ValueError:
+        return MCPError(types.INTERNAL_ERROR, "the server sent neither a result nor an error")

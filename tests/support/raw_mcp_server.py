@@ -1,0 +1,68 @@
+"""An MCP server without the SDK, for tests: it answers calls of its one tool in ways that no SDK would.
+
+It notes each message that it gets in the file that the environment's ``NOTES`` names.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+TOOL = {"name": "do", "inputSchema": {"type": "object", "properties": {"what": {"type": "string"}}}}
+LATE: list[Any] = []
+"""The numbers of calls that are not answered yet."""
+QUESTION = {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}}
+
+
+def say(**fields: object) -> None:
+    """Write a message."""
+    print(json.dumps({"jsonrpc": "2.0", **fields}), flush=True)
+
+
+def text(words: str) -> dict[str, Any]:
+    """Return a result that is a text."""
+    return {"content": [{"type": "text", "text": words}]}
+
+
+def answer_call(number: object, what: str) -> None:
+    """Answer a call of the tool."""
+    if what == "hang":
+        LATE.append(number)
+    elif what == "late":
+        for late in LATE:
+            say(id=late, result=text("late"))
+        say(id=number, result=text("in time"))
+    elif what == "refuse":
+        say(id=number, error={"code": -32050, "message": "not today", "data": {"day": "Sunday"}})
+    elif what == "nothing":
+        say(id=number)
+    elif what == "not an error":
+        say(id=number, error="oops")
+    elif what == "misshapen":
+        say(id=number, result={"content": 5})
+    elif what == "sampling":
+        say(id=number, result={"resultType": "input_required", "inputRequests": {"a": QUESTION}, "requestState": "s"})
+    elif what == "noise":
+        print("[" * 100_000, "a word", '{"id": "call-99"}', '"text"', sep="\n", flush=True)
+        say(id=number, result=text("after noise"))
+    else:
+        os._exit(7)
+
+
+for line in sys.stdin:
+    with open(os.environ["NOTES"], "a", encoding="utf-8") as notes:
+        notes.write(line)
+    message = json.loads(line)
+    match message.get("method"):
+        case "initialize":
+            info = {"name": "raw", "version": "1"}
+            say(
+                id=message["id"],
+                result={"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info},
+            )
+        case "tools/list":
+            say(id=message["id"], result={"tools": [TOOL]})
+        case "tools/call":
+            answer_call(message["id"], message["params"]["arguments"].get("what"))
+        case _ if "id" in message:
+            say(id=message["id"], error={"code": -32601, "message": "Method not found"})

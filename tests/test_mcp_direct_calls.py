@@ -1,0 +1,96 @@
+"""Calls of tools that do not pass through the SDK's session: what is written, and what becomes of strange answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.servers import section, wait_for
+
+from kosmolua import Limits, Runtime
+
+pytestmark = pytest.mark.slow
+SERVER = Path(__file__).parent / "support" / "raw_mcp_server.py"
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which the server notes what it gets."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "notes.txt"
+
+
+@pytest.fixture
+def raw(notes: Path) -> Iterator[Runtime]:
+    """A runtime with the server that answers strangely."""
+    server = {"command": sys.executable, "args": [str(SERVER)], "env": {"NOTES": str(notes)}}
+    with Runtime(section(server), yes=True) as runtime:
+        yield runtime
+
+
+def messages(notes: Path, method: str) -> list[dict[str, Any]]:
+    """Return the messages of a method that the server got."""
+    return [each for each in map(json.loads, notes.read_text().splitlines()) if each["method"] == method]
+
+
+def failed(runtime: Runtime, what: str) -> Any:
+    """Make a call that fails, and return its error."""
+    outcome = runtime.run(f"app.mcp.tools['do']('{what}')")
+    assert outcome.error is not None
+    return outcome.error
+
+
+def test_a_call_is_a_plain_request(raw: Runtime, notes: Path) -> None:
+    """A server of the older protocol gets no metadata, and text outside ASCII as it is."""
+    assert raw.run("return app.mcp.tools['do']('noise')").result == ["after noise"]
+    (call,) = messages(notes, "tools/call")
+    assert call["params"] == {"name": "do", "arguments": {"what": "noise"}}
+    assert str(call["id"]).startswith("call-")
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "message"),
+    [
+        ("refuse", "api_error", "mcp.tools: not today"),
+        ("nothing", "api_error", "mcp.tools: the server sent neither a result nor an error"),
+        ("not an error", "api_error", "mcp.tools: the server sent neither a result nor an error"),
+        ("misshapen", "network", "mcp.tools sent an answer that cannot be read"),
+        ("sampling", "api_error", "mcp.tools: Only questions to the user are answered"),
+        ("exit", "network", "mcp.tools was lost: it ended with status 7"),
+    ],
+)
+def test_a_strange_answer_is_an_error_of_the_call(raw: Runtime, what: str, code: str, message: str) -> None:
+    """The script gets an error that says what the server did."""
+    error = failed(raw, what)
+    assert (error.code, message in error.message) == (code, True), error
+
+
+def test_an_error_keeps_its_data(raw: Runtime) -> None:
+    """What the server says beside its message is in the error's body."""
+    outcome = raw.run("local ok, e = pcall(app.mcp.tools['do'], 'refuse') return e.body.data.day, e.body.code")
+    assert outcome.result == ["Sunday", -32050]
+
+
+def test_an_abandoned_call_is_cancelled(raw: Runtime, notes: Path) -> None:
+    """The server is told, and its late answer reaches no other call."""
+    raw.limits = Limits(call_timeout=3)
+    assert failed(raw, "hang").code == "timeout"
+    (call,) = messages(notes, "tools/call")
+    wait_for(lambda: messages(notes, "notifications/cancelled"))
+    (cancelled,) = messages(notes, "notifications/cancelled")
+    assert cancelled["params"]["requestId"] == call["id"]
+    assert raw.run("return app.mcp.tools['do']('late')").result == ["in time"]
+
+
+def test_answers_out_of_order_reach_their_calls(raw: Runtime) -> None:
+    """Each branch gets the answer to its own call."""
+    script = """
+    local call = app.mcp.tools['do']
+    return parallel.all({ function() return call('hang') end, function() sleep(0.5) return call('late') end })
+    """
+    outcome = raw.run(script)
+    assert outcome.result == [["late", "in time"]], outcome.error
