@@ -478,7 +478,7 @@ def test_the_command_line_pauses_and_goes_on(kosmolua: Program, write: Write, ho
     assert kosmolua("replay", "r.jsonl").stdout == ended.stdout
     again = kosmolua("resume", "r.jsonl")
     assert (again.returncode, again.stdout) == (0, ended.stdout)
-    assert "is finished" in again.stderr
+    assert "is already finished" in again.stderr
 
 
 @pytest.mark.slow
