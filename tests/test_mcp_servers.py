@@ -235,7 +235,7 @@ def test_a_card_spares_the_start(tmp_path: Path) -> None:
     mark = f"card-{os.getpid()}-{tmp_path.name}"
     accounts = section(stdio(mark))
     with Runtime(accounts) as runtime:
-        assert "cannot be loaded: it was never started" in runtime.docs.list("mcp")
+        assert "cannot be loaded: the server was never started" in runtime.docs.list("mcp")
         returned(runtime, "return tools.greet('x')")
     with Runtime(accounts) as runtime:
         assert "23 functions" in runtime.docs.list("mcp")
@@ -314,7 +314,7 @@ def test_a_server_that_dies_is_started_once_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("server", "message"),
     [
-        ({"command": "no-such-program"}, "mcp.tools cannot be started: its command was not found"),
+        ({"command": "no-such-program"}, "mcp.tools cannot be started: the program no-such-program was not found"),
         ({"command": "sh", "args": ["-c", "echo oops >&2; exit 4"]}, "cannot be started: it ended with status 4"),
         ({"command": "sh", "args": ["-c", "echo hello; exec sleep 600"]}, "did not answer in time"),
         ({"command": "sh", "args": ["-c", "exec cat >/dev/null"]}, "cannot be started: it closed its output"),

@@ -63,7 +63,7 @@ def test_nothing_is_added_where_nobody_can_be_asked(kosmolua: Program, accounts:
     asked = kosmolua("servers", "add", "tools", *named, "--", sys.executable, SCRIPT)
     assert (asked.returncode, "pass --yes" in asked.stderr) == (2, True)
     broken = kosmolua("servers", "add", "broken", "--yes", *named, "--", "no-such-program")
-    assert (broken.returncode, "its command was not found" in broken.stderr) == (1, True)
+    assert (broken.returncode, "the program no-such-program was not found" in broken.stderr) == (1, True)
     assert accounts.read_text() == FILE
 
 
@@ -88,7 +88,10 @@ def test_a_person_is_asked_after_the_tools_are_shown(
         (("add", "x"), "Name either --url URL or, after --, the command"),
         (("add", "x", "--url", "http://x", "--", "y"), "Name either --url URL or, after --, the command"),
         (("add", "x", "--", "y", "--token", "ghp_0123456789abcdef0123"), "looks like a credential"),
-        (("add", "x", "--env", "A", "--", "y"), "'A' must look like NAME=env:VARIABLE"),
+        (
+            ("add", "x", "--env", "A", "--", "y"),
+            "'A' names no value (write NAME=env:VARIABLE for a secret, or NAME=TEXT)",
+        ),
     ],
 )
 def test_a_wrong_command_line_is_refused(kosmolua: Program, words: tuple[str, ...], message: str) -> None:
@@ -163,5 +166,5 @@ def test_a_program_of_the_current_folder_is_not_taken_for_a_server(kosmolua: Pro
     done = kosmolua(
         "run", "-e", "app.mcp.files.x()", "--server", "files=files-server", cwd=tmp_path, variables={"PATH": search}
     )
-    assert "its command was not found" in done.stderr
+    assert "the program files-server was not found" in done.stderr
     assert not (tmp_path / "started").exists()

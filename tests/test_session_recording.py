@@ -196,7 +196,9 @@ def test_the_repl_records(kosmolua: Program, home: Path, write: Write) -> None:
     first = re.findall(r"recorded: kosmolua replay (\w+) repeats it", done.stderr)[0]
     assert re.search(r"recording to .*/recordings/\w+\.jsonl; :record ends it\n", done.stderr)
     assert "the recording lacks what was set before: x (:reset first records everything)" in done.stderr
-    assert "This session is recorded already, in named.jsonl (:record ends that)" in done.stderr
+    assert (
+        "This session is recorded already, in named.jsonl (:record without a file ends that recording)" in done.stderr
+    )
     assert "recorded: kosmolua replay named.jsonl repeats it" in done.stderr
     lines = done.stdout.splitlines()
     assert lines[1:] == ["5", "2", "1", "2", "3"]

@@ -1,1 +1,1 @@
-"""MCP servers as integrations: their settings, tools, results, connections, and the cache of their descriptions."""
+"""MCP servers as integrations under ``app.mcp``: a server's tools become functions that scripts can call."""

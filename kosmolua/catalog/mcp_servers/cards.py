@@ -1,4 +1,4 @@
-"""Cards: what servers offered when last connected, so that docs, checks and searches need not start them."""
+"""Keeps a card of each MCP server: what the server offered at the last connection. Docs need not start servers."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from kosmolua.folders import cache_folder
 
 VERSION = 1
 Card: TypeAlias = "dict[str, Any]"
-"""``server`` (name, version and so on), ``instructions``, ``tools`` as in the protocol, and whether it has
-``resources`` and ``prompts``."""
+"""What a server offers: ``server`` (its name, version and so on), ``instructions`` and ``tools`` as in the protocol,
+and whether the server has ``resources`` and ``prompts``."""
 
 
 class Cards:
-    """Keeps the cards of servers in a folder.
+    """Keeps the cards of MCP servers as files in a folder.
 
-    A card belongs to a command or a URL. If that is changed, the server has no card until it is next connected.
+    A card belongs to the name of a server and to its command or URL. A server whose command or URL is changed has no
+    card until KosmoLua connects to the server again.
 
     Args:
-        folder: The folder, which need not exist; None for the user's own.
+        folder: The folder, which need not exist. None means a folder in the user's cache.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self._folder = Path(cache_folder()) / "servers" if folder is None else Path(folder)
 
     def read(self, name: str, identity: object) -> Card | None:
-        """Return the card of a server, or None if there is no readable card.
+        """Return the card of a server, or None if there is no card or its file cannot be read.
 
         Args:
             name: The name of the server.
-            identity: The command or URL of the server, without secrets.
+            identity: The settings that :func:`identity` returns for the server, such as its command or URL.
         """
         try:
             card = json.loads(self._file(name, identity).read_bytes())
@@ -46,7 +47,7 @@ class Cards:
         return card if is_card else None
 
     def write(self, name: str, identity: object, card: Mapping[str, Any]) -> None:
-        """Keep a card. If it cannot be written, the server has to be started again when its card is needed."""
+        """Write the card of a server to its file. Nothing is raised if the file cannot be written."""
         file = self._file(name, identity)
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -56,7 +57,7 @@ class Cards:
             os.replace(fresh, file)
 
     def remove(self, name: str, identity: object) -> None:
-        """Remove a card, if there is one."""
+        """Delete the card of a server, if there is one."""
         with suppress(OSError):
             self._file(name, identity).unlink()
 

@@ -1,6 +1,6 @@
-"""Connections to servers. Each is a task of one event loop, which runs in a thread of its own.
+"""Connections to MCP servers. Each connection is a task of one event loop, which runs in a thread of its own.
 
-Any thread may make calls, and waits for the answers. Everything else happens in the loop, which owns the connections.
+Any thread can send requests and waits for the answers. All other work happens in the event loop's thread.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ MAX_WAIT = 3600.0
 
 
 class Connections:
-    """The connections of a runtime, one for each server.
+    """The connections of a :class:`Runtime` to its MCP servers, at most one for each server.
 
     Args:
-        around: The folder, the environment and the callbacks of all connections.
+        around: What all connections share: the folder and environment for servers, and the callbacks.
     """
 
     def __init__(self, around: Surroundings) -> None:
@@ -46,10 +46,16 @@ class Connections:
         self._starts: dict[str, deque[float]] = {}
 
     def offer(self, name: str, server: Server, until: Until) -> Card:
-        """Return the card of a server; connect to it first if it is not connected.
+        """Return the card of a server, which lists what the server offers; connect to the server if necessary.
+
+        Args:
+            name: The name of the server.
+            server: The settings of the server.
+            until: Returns the deadline.
 
         Raises:
-            NetworkError: It does not start or answer in time.
+            NetworkError: The server cannot be started or reached, or did not answer before the deadline.
+            NotConfigured: The server requires another credential.
         """
 
         async def offer() -> Card:
@@ -70,30 +76,33 @@ class Connections:
         confirm: Confirm | None = None,
         sent: Callable[[], None] = lambda: None,
     ) -> dict[str, Json]:
-        """Send a request and return its result, in the form of the protocol.
+        """Send a request to a server, and return the result as the Model Context Protocol (MCP) defines it.
 
         Args:
             name: The name of the server.
             server: The settings of the server.
             method: The method of the protocol, such as ``tools/call``.
             params: The parameters of the method.
-            until: The deadline.
-            safe: True if the request may be sent twice.
-            tag: The digest of the tool that the caller knows.
-            confirm: Asks a person a question of the server; None if nobody can be asked.
-            sent: Called when the request is about to be sent.
+            until: Returns the deadline, which can move while the request is under way.
+            safe: True if the request can be sent again after the connection was lost.
+            tag: For a call of a tool: the digest of the tool as the caller knows it. The request is not sent if the
+                server's tool has another digest. Empty for no check.
+            confirm: Asks the user a question that the server sends; None if no user can be asked.
+            sent: Called each time just before the request is sent.
 
         Raises:
             ApiError: The server answered with an error.
-            NetworkError: It does not start or answer in time, or its tool has changed.
-            NotConfigured: It requires another credential.
+            NetworkError: The server cannot be started or reached, did not answer before the deadline, or has changed
+                the tool; or the connection was lost.
+            NotConfigured: The server requires another credential.
         """
 
         async def send() -> dict[str, Json]:
             while True:
                 link = await self._connected(name, server)
                 if tag and method == "tools/call" and link.tags.get(params["name"]) != tag:
-                    raise NetworkError(f"{name} has changed its tool {params['name']}", hint="read its page again")
+                    hint = "read the tool's documentation again: its arguments or its effect may differ now"
+                    raise NetworkError(f"The server {name} has changed its tool {params['name']}", hint=hint)
                 sent()
                 try:
                     return await link.ask(method, params, confirm)
@@ -106,7 +115,7 @@ class Connections:
         return self._wait(name, send(), until)
 
     def end(self, name: str) -> None:
-        """End the connection to a server, if there is one, and forget the reason of its last end."""
+        """Close the connection to a server, if there is one, and forget how often the server was started lately."""
 
         async def end() -> None:
             self._starts.pop(name, None)
@@ -117,7 +126,7 @@ class Connections:
             self._wait(name, end(), lambda: monotonic() + CLOSE_TIMEOUT)
 
     def close(self) -> None:
-        """End all connections, and the servers that were started for them."""
+        """Close all connections, and stop the servers that were started for them. No new connection can be made."""
         with self._lock:
             self._is_closed = True
             loop, self._loop = self._loop, None
@@ -132,12 +141,21 @@ class Connections:
         loop.call_soon_threadsafe(loop.stop)
 
     def start_anew(self) -> None:
-        """After a fork, forget the connections, which belong to the parent."""
+        """In a process that was just forked, forget the connections, since they belong to the parent process."""
         self._lock = Lock()
         self._loop, self._links, self._starts = None, {}, {}
 
     def _wait(self, name: str, work: Coroutine[Any, Any, T], until: Until) -> T:
-        """Run a coroutine in the loop and wait for its result until the deadline, which may move meanwhile."""
+        """Run a coroutine in the event loop, and return its result.
+
+        Args:
+            name: The name of the server, for messages.
+            work: The coroutine.
+            until: Returns the deadline, which can move while this waits.
+
+        Raises:
+            NetworkError: The coroutine did not end before the deadline, or the connection was closed.
+        """
         waiting = _Waiting(self._running(), work)
         is_over = False
         try:
@@ -147,16 +165,16 @@ class Connections:
             if not is_over:
                 waiting.give_up()
         if not is_over:
-            raise NetworkError(f"{name} did not answer in time")
+            raise NetworkError(f"The server {name} did not answer in time")
         try:
             return waiting.result()
         except asyncio.CancelledError:
-            raise NetworkError(f"The connection to {name} was closed", retryable=False) from None
+            raise NetworkError(f"The connection to the server {name} was closed", retryable=False) from None
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._is_closed:
-                raise NetworkError("The connections to servers are closed", retryable=False)
+                raise NetworkError("No server can be connected: the runtime was closed", retryable=False)
             if self._loop is None:
                 loop = asyncio.new_event_loop()
                 start_thread(lambda: _run(loop), "servers")
@@ -164,7 +182,7 @@ class Connections:
             return self._loop
 
     async def _connected(self, name: str, server: Server) -> Link:
-        """Return the connection to a server when it is ready; start or restart the server if necessary."""
+        """Return the connection to a server once it is ready; connect, and start the server, if necessary."""
         link = self._links.get(name)
         if link is None or link.is_over:
             link = self._links[name] = Link(self._around, name, server, is_restart=self._count_start(name, link))
@@ -173,7 +191,18 @@ class Connections:
         return link
 
     def _count_start(self, name: str, earlier: Link | None) -> bool:
-        """Count a start, and return True if the server ended less than :data:`RESTART_INTERVAL` ago."""
+        """Record that a server is about to be started.
+
+        Args:
+            name: The name of the server.
+            earlier: The server's last connection, which has ended; None if there was none.
+
+        Returns:
+            True if the server was already started once within the last :data:`RESTART_INTERVAL` seconds.
+
+        Raises:
+            NetworkError: The server was started twice within that time.
+        """
         now = monotonic()
         starts = self._starts.setdefault(name, deque(maxlen=2))
         while starts and now - starts[0] > RESTART_INTERVAL:
@@ -181,18 +210,19 @@ class Connections:
         if len(starts) > 1:
             assert earlier
             seconds = round(RESTART_INTERVAL - (now - starts[0])) or 1
-            raise NetworkError(
-                f"{name} ended twice and is not started again for {seconds} s: {earlier.reason}", retryable=True
-            )
+            what = f"The server {name} ended twice and is not started again for {seconds} s: {earlier.reason}"
+            raise NetworkError(what, retryable=True)
         starts.append(now)
         return len(starts) > 1
 
 
 class _Waiting(Generic[T]):
-    """A coroutine in the loop whose result a thread waits for. It uses a lock, which is much faster than two futures.
+    """Runs a coroutine in an event loop while another thread waits for the result.
+
+    The thread waits for a lock, which is much faster than the futures of :func:`asyncio.run_coroutine_threadsafe`.
 
     Args:
-        loop: The loop, which runs in another thread.
+        loop: The event loop, which runs in a thread of its own.
         work: The coroutine, which is started immediately.
     """
 
@@ -209,11 +239,11 @@ class _Waiting(Generic[T]):
         loop.call_soon_threadsafe(self._begin)
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for the end, at most ``seconds``, and return True if the coroutine has ended."""
+        """Wait until the coroutine has ended, at most ``seconds``. Return True if the coroutine has ended."""
         return self._is_over.acquire(timeout=seconds)
 
     def result(self) -> T:
-        """Return the result of the coroutine, which has ended, or raise its exception."""
+        """Return the result of the coroutine, or raise the exception that ended it. The coroutine must have ended."""
         if self._error:
             raise self._error
         return self._value

@@ -1,7 +1,7 @@
-"""Calls of tools beside the SDK's session, on the same pipes. They take half the processor time of the session's calls.
+"""Calls tools of an MCP server directly over the server's pipes, in half the processor time of the MCP SDK's session.
 
-The session opens the connection and does everything else on it, including what a server asks during a call. It also
-makes the calls that need more than a request and its result: those that are traced, and those whose progress is shown.
+The SDK's session uses the same pipes. It opens the connection and does everything else, such as answering what a server
+asks during a call. The session also makes the calls that are traced or whose progress is shown.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from opentelemetry.trace import get_current_span
 
 METHOD = "tools/call"
 PREFIX = "call-"
-"""What the numbers of the requests begin with. The session numbers its own requests without it."""
+"""The beginning of the id of each direct call, by which its answer is told from those of the session's requests."""
 CANCEL_TIMEOUT = 1.0
-"""Seconds that a server gets to read that a call is cancelled."""
+"""Seconds to wait until a server has read the notice that a call is cancelled."""
 _OF_ONE_REQUEST = {"progressToken", "traceparent", "tracestate", "baggage"}
-"""The metadata that belongs to one request of the session, and not to all."""
+"""The metadata that differs from request to request, so that direct calls do not repeat it."""
 
 
 class DirectCalls:
-    """The calls of one connection that wait for their results. Used only in the loop's thread."""
+    """The direct calls over one connection to a server. All methods must be called in the event loop's thread."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
@@ -37,15 +37,15 @@ class DirectCalls:
 
     @property
     def can_call(self) -> bool:
-        """Whether calls can be made here now: a trace of OpenTelemetry is continued only by the session."""
+        """True if a direct call is possible: the session has sent a request, and no OpenTelemetry trace is active."""
         return self._write is not None and not get_current_span().get_span_context().is_valid
 
     def learn(self, message: object, write: Callable[[bytes], Awaitable[None]]) -> None:
-        """Learn from a message of the session what each call needs: the metadata, such as the protocol's version.
+        """Keep what direct calls need from a message of the session: its metadata, and how to write to the server.
 
         Args:
-            message: A message that the session sends. The handshake is ignored.
-            write: Writes a line to the server.
+            message: A message that the session sends. The first request, ``initialize``, is ignored.
+            write: Sends a line to the server.
         """
         if isinstance(message, types.JSONRPCRequest) and message.method != "initialize":
             meta = (message.params or {}).get("_meta") or {}
@@ -53,7 +53,7 @@ class DirectCalls:
             self._write = write
 
     async def call(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Call a tool and return its result, in the form of the protocol. This needs :attr:`can_call`.
+        """Call a tool, and return the result as the protocol defines it. :attr:`can_call` must be true.
 
         Args:
             params: The name and the arguments of the tool.
@@ -82,7 +82,11 @@ class DirectCalls:
             del self._waiting[number]
 
     def take(self, message: object) -> bool:
-        """Return True if a message of the server is the answer to a call, which gets it if it still waits."""
+        """Pass a message of the server to the direct call that it answers, if there is one.
+
+        Returns:
+            True if the message answers a direct call, even one that no longer waits; False if the session needs it.
+        """
         if not isinstance(message, dict) or "method" in message or not str(message.get("id")).startswith(PREFIX):
             return False
         answer = self._waiting.get(message["id"])
@@ -95,7 +99,7 @@ class DirectCalls:
         return True
 
     def end(self) -> None:
-        """Fail the calls that wait, since the server sends nothing more."""
+        """Make all waiting calls fail, because the server sends no more messages."""
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(MCPError(types.CONNECTION_CLOSED, "Connection closed"))

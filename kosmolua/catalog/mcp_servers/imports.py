@@ -1,4 +1,4 @@
-"""Servers from the files of other clients, and from a command line, as sections of the accounts file."""
+"""Converts MCP servers from other programs' settings files or from options into sections of the accounts file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from kosmolua.errors import ConfigError, UsageError
 from kosmolua.schema.names import objection_to_integration
 
 CLIENTS = {"claude": ("mcpServers",), "cursor": ("mcpServers",), "vscode": ("servers", "mcp")}
-"""The clients, each with the keys under which its file lists servers."""
+"""The other MCP clients, each with the keys under which its settings file lists servers."""
 _VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)\}")
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
 
 
 def read_given(text: str) -> tuple[str, Table]:
-    """Return the name and the section of a server given as ``NAME=URL`` or ``NAME=COMMAND ARGUMENT...``.
+    """Read the value of an option ``--server``: ``NAME=URL`` or ``NAME=COMMAND ARGUMENT...``.
+
+    Returns:
+        The name of the server, and the server's section for the accounts file.
 
     Raises:
         UsageError: The text does not have this form.
@@ -35,19 +38,28 @@ def read_given(text: str) -> tuple[str, Table]:
     try:
         command, *arguments = shlex.split(how)
     except ValueError as error:
-        raise UsageError(f"--server {name}: the command cannot be read: {error}") from None
+        raise UsageError(
+            f"The command in --server {name}=... cannot be read: {error}", hint="check its quotes"
+        ) from None
     return name, {"command": command, "args": arguments}
 
 
 def read_source(text: str) -> tuple[str, Any]:
-    """Return a name and a value for ``env`` or ``headers``: ``NAME=env:VAR`` and the other sources, or ``NAME=TEXT``.
+    """Read an option that sets an environment variable or a header of a server.
+
+    Args:
+        text: ``NAME=TEXT``, or ``NAME=SOURCE:REST`` where the source says how to get a secret, as in ``KEY=env:VAR``.
+
+    Returns:
+        The name, and the value as the accounts file writes it, such as ``{"env": "VAR"}``.
 
     Raises:
         UsageError: The text does not have this form.
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise UsageError(f"{text.partition('=')[0]!r} must look like NAME=env:VARIABLE")
+        what = f"{text.partition('=')[0]!r} names no value"
+        raise UsageError(what, hint="write NAME=env:VARIABLE for a secret, or NAME=TEXT")
     source, colon, rest = value.partition(":")
     if not colon or source not in SOURCES:
         return name, value
@@ -55,14 +67,18 @@ def read_source(text: str) -> tuple[str, Any]:
 
 
 def read_client(client: str, file: Path) -> Iterator[tuple[str, Table | str]]:
-    """Yield each server of a client's file: a name that Lua can write, and its section or the reason why it has none.
+    """Yield the servers that the settings file of another MCP client lists.
 
     Args:
-        client: One of :data:`CLIENTS`.
-        file: The client's file.
+        client: The name of the client, a key of :data:`CLIENTS`.
+        file: The settings file of the client.
+
+    Yields:
+        The name of a server, changed if scripts could not write it, and its section for the accounts file. If the
+        server cannot be used here, a sentence with the reason takes the place of the section.
 
     Raises:
-        ConfigError: The file cannot be read, or lists no servers.
+        ConfigError: The file cannot be read, or has no list of servers.
     """
     found = _document(file)
     for key in CLIENTS[client]:
@@ -71,7 +87,8 @@ def read_client(client: str, file: Path) -> Iterator[tuple[str, Table | str]]:
             found = inner.get("servers", inner) if key == "mcp" else inner
             break
     else:
-        raise ConfigError(f"{file} has no {' and no '.join(CLIENTS[client])}: it is not a file of {client}")
+        keys = " and no ".join(CLIENTS[client])
+        raise ConfigError(f"{file} has no {keys}, so it is not a settings file of {client}")
     for name, server in found.items():
         usable = re.sub(r"[^a-z0-9_]+", "_", str(name).lower()).strip("_")
         usable = usable if usable[:1].isalpha() else f"server_{usable}"
@@ -93,7 +110,7 @@ def _section(server: Mapping[str, Any]) -> Table | str:
 
 
 def _value(text: str) -> str | Table:
-    """Return a value for the accounts file; a reference to a variable becomes ``{ env = "NAME" }``."""
+    """Return a value as the accounts file writes it: ``${NAME}`` becomes ``{ env = "NAME" }``, other text is kept."""
     variable = _VARIABLE.fullmatch(text)
     return {"env": variable[1]} if variable else text
 
@@ -108,5 +125,5 @@ def _document(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not JSON: {error}") from None
     if not isinstance(document, dict):
-        raise ConfigError(f"{file} does not hold a JSON object")
+        raise ConfigError(f"{file} does not contain a JSON object with a list of servers")
     return document

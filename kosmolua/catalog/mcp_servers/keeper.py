@@ -1,7 +1,8 @@
-"""Keeps an MCP server: starts it in a process group of its own, and ends the group with the server or with the host.
+"""A small program that runs an MCP server and makes sure that no process of the server outlives KosmoLua.
 
-This file is run as a program, isolated and without site-packages: ``keeper.py HOST_PID COMMAND ARGUMENT...``. It ends
-the group when it gets SIGTERM, when the host has ended in any way, and when the server itself has ended.
+The host, which is the process that runs KosmoLua, starts this program as ``keeper.py HOST_PID COMMAND ARGUMENT...``,
+isolated and without site-packages. The program starts the server in a process group of its own, and ends this group
+when it gets SIGTERM, when the host has ended in any way, and when the server itself has ended.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ UNSTARTABLE = 127
 
 
 def signal_if_parent_ends(number: int) -> None:
-    """On Linux, make the system send this process a signal when its parent ends."""
+    """Make the system send this process a signal when its parent process ends. This has an effect only on Linux."""
     if sys.platform == "linux":
         import ctypes
 
@@ -28,7 +29,7 @@ def signal_if_parent_ends(number: int) -> None:
 
 
 def run(command: list[str]) -> None:
-    """Replace this process by the server's program. It does not return."""
+    """Replace this process by the server's program, in a process group of its own. This function does not return."""
     os.setpgid(0, 0)
     signal_if_parent_ends(signal.SIGKILL)
     for number in (signal.SIGTERM, signal.SIGUSR1):
@@ -41,10 +42,10 @@ def run(command: list[str]) -> None:
 
 
 def main(host: int, command: list[str]) -> int:
-    """Run a server and return its exit status.
+    """Run a server until it ends or the host ends, and return the exit status of the server.
 
     Args:
-        host: The id of the process that started this one.
+        host: The process id of the host, which must be the parent of this process.
         command: The program, by its absolute path, and its arguments.
     """
     server = os.fork()
@@ -73,7 +74,12 @@ def main(host: int, command: list[str]) -> int:
 
 
 def status_of(server: int, *, wait: bool = False) -> int | None:
-    """Return the exit status of the server, or None while it runs."""
+    """Return the exit status of the server process, or None if the server still runs.
+
+    Args:
+        server: The process id of the server.
+        wait: True to wait until the server ends.
+    """
     try:
         pid, status = os.waitpid(server, 0 if wait else os.WNOHANG)
     except ChildProcessError:
@@ -82,7 +88,7 @@ def status_of(server: int, *, wait: bool = False) -> int | None:
 
 
 def kill(server: int, number: int) -> None:
-    """Send a signal to all processes of the server's group."""
+    """Send the signal with this number to all processes of the server's group."""
     try:
         os.killpg(server, number)
     except (ProcessLookupError, PermissionError):

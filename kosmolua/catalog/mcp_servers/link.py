@@ -1,4 +1,4 @@
-"""One connection to a server. Everything here is used only in the event loop of the connections."""
+"""One connection to an MCP server. All code here runs in the event loop of :mod:`.connections`."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ from kosmolua.errors import ApiError, CallError, NetworkError, NotConfigured
 from kosmolua.protocol import Json
 
 Confirm = Callable[[str, Mapping[str, object]], bool]
-"""Asks a person a question of a server, and returns True for yes."""
+"""Asks the user a question that a server sends, with the values to show beside it, and returns True for yes."""
 
 START_TIMEOUT = 60.0
-"""Seconds that a server may take until it has listed its tools."""
+"""Seconds within which a server must have started and listed its tools."""
 CLOSE_TIMEOUT = 6.0
 MAX_PAGES = 100
 """The most pages of a list of tools that are requested."""
 MAX_KEPT_LINES = 5
 """How many of the last lines that a server printed are shown to the user when it ends with an error."""
 MAX_TOLD = 1_000
-"""The most lines of a server that are traced per minute. The others are only counted."""
+"""The most lines of a server that are passed to the trace per minute. Further lines are dropped."""
 UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The folder and the environment in which servers are started, and the callbacks that are told about them.
+    """What all connections share: the folder and the environment in which servers are started, and two callbacks.
 
     Args:
-        folder: The folder in which servers are started, and from which relative paths of commands start.
+        folder: The folder in which servers are started. Relative paths of commands are relative to this folder.
         environ: The environment, of which servers inherit only a few variables.
-        trace: Called, in the loop's thread, with a server's name and a line that it printed or logged.
-        learned: Called, in the loop's thread, with a server's name and its card, when it is connected and when its card
-            changes.
+        trace: Called in the event loop's thread with the name of a server and a line that the server printed or logged.
+        learned: Called in the event loop's thread with the name of a server and the server's card, after connecting and
+            each time the server announces changed tools.
     """
 
     folder: Path
@@ -70,17 +70,17 @@ class Surroundings:
 
 
 class Gone(Exception):
-    """The connection ended while a request was under way."""
+    """Raised when the connection ends while a request is under way."""
 
 
 class Link:
-    """One connection.
+    """One connection to an MCP server, which is started first if its settings have a command.
 
     Args:
-        around: The folder, the environment and the callbacks.
+        around: The folder, environment and callbacks that all connections share.
         name: The name of the server.
         server: The settings of the server.
-        is_restart: True if the server ended shortly before.
+        is_restart: True if the server was already started shortly before.
     """
 
     def __init__(self, around: Surroundings, name: str, server: Server, *, is_restart: bool) -> None:
@@ -107,7 +107,10 @@ class Link:
         return self._over.is_set()
 
     async def run(self) -> None:
-        """Keep the connection until it is closed or lost."""
+        """Connect to the server, and keep the connection open until it is closed or lost.
+
+        The future ``ready`` gets its result when the server has listed its tools, or the error if it cannot.
+        """
         try:
             async with AsyncExitStack() as stack:
                 overdue = asyncio.get_running_loop().call_later(START_TIMEOUT, self._give_up)
@@ -127,7 +130,7 @@ class Link:
             self._over.set()
 
     def _give_up(self) -> None:
-        """End a connection that takes too long to become ready."""
+        """End the connection, because the server took too long to list its tools."""
         self._end(f"it did not list its tools within {START_TIMEOUT:g} s")
         if self.task:
             self.task.cancel()
@@ -140,9 +143,17 @@ class Link:
             self.task.cancel()
 
     async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> dict[str, Json]:
-        """Send a request and return its result, in the form of the protocol.
+        """Send a request to the server, and return the result as the Model Context Protocol (MCP) defines it.
+
+        Args:
+            method: The method of the protocol, such as ``tools/call``.
+            params: The parameters of the method.
+            confirm: Asks the user a question that the server sends meanwhile; None if no user can be asked.
 
         Raises:
+            ApiError: The server answered with an error.
+            NetworkError: The answer cannot be read.
+            NotConfigured: The server requires another credential.
             Gone: The connection was lost.
         """
         self._confirms.append(confirm)
@@ -155,7 +166,8 @@ class Link:
                 raise Gone(self.reason) from None
             raise self._refusal(error) from None
         except (ValidationError, RuntimeError) as error:
-            raise NetworkError(f"{self._name} sent an answer that cannot be read: {_words(error)}") from None
+            what = f"The server {self._name} sent an answer that cannot be read: {_words(error)}"
+            raise NetworkError(what) from None
         except (OSError, ExceptionGroupType) as error:
             self._end(_words(error))
             raise Gone(self.reason) from None
@@ -164,7 +176,7 @@ class Link:
         return _plain(result)
 
     async def _settle(self) -> None:
-        """Give the loop time to notice that the process ended, which may be why a request failed."""
+        """Give the event loop time to notice that the server's process ended, if that is why a request failed."""
         for _ in range(20):
             if self._over.is_set():
                 return
@@ -247,7 +259,7 @@ class Link:
         token = self._server.token
 
         class Bearer(httpx2.Auth):
-            """Adds the token to each request. A refused request is sent once more, with a renewed token."""
+            """Adds the token to each HTTP request. After a status 401, renews the token and sends once more."""
 
             async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
                 assert token
@@ -267,7 +279,7 @@ class Link:
         return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [note]})
 
     async def _learn(self) -> None:
-        """Ask the server for its tools and other offers, and report them to the owner."""
+        """Ask the server what it offers, store the answers as ``card``, and report the card."""
         client = self._client
         capabilities = client.server_capabilities
         tools: list[dict[str, Any]] = []
@@ -289,7 +301,7 @@ class Link:
         self._around.learned(self._name, self.card)
 
     async def _listen(self) -> None:
-        """Follow the notices of changed tools that servers of the newer protocol send."""
+        """Read the tools again each time the server announces changed tools, in the way of the newer protocol."""
         with suppress(MCPError, RuntimeError, OSError):
             async with self._client.listen(tools_list_changed=True) as changes:
                 async for _ in changes:
@@ -301,7 +313,7 @@ class Link:
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _elicit(self, context: object, params: Any) -> Any:
-        """Ask a person a question of the server, if it can be answered by yes or no, or has defaults."""
+        """Answer a question that the server sends: ask the user if yes or no suffices as the answer, else decline."""
         confirm = next((each for each in reversed(self._confirms) if each), None)
         shown: dict[str, object] = {"asked by": self._name}
         content: dict[str, Any] | None = None
@@ -345,7 +357,7 @@ class Link:
             self.ready.exception()
 
     def _failure(self, error: BaseException) -> CallError:
-        """Return the error for a server that could not be connected."""
+        """Return the error for calls that need this server if it could not be started or reached."""
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         if isinstance(error, CallError):
@@ -358,11 +370,11 @@ class Link:
 
     @property
     def printed(self) -> str | None:
-        """The last lines that the server printed, for the user."""
+        """The last lines that the server printed, on one line; None if the server printed nothing."""
         return " / ".join(self._lines) or None
 
     def _refusal(self, error: Any) -> CallError:
-        """Return the error for a request that the server refused."""
+        """Return the error for a request that the server answered with an error."""
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         body: dict[str, Json] = {"code": error.error.code, "message": error.error.message}
@@ -372,11 +384,15 @@ class Link:
 
     def _unauthorized(self) -> NotConfigured:
         login = f"run 'kosmolua accounts login {self._name}'"
-        return NotConfigured(f"{self._name} needs another credential", hint=f"{login}, or set token in [{self._name}]")
+        hint = f"{login}, or set token in the section [{self._name}] of the accounts file"
+        return NotConfigured(f"The server {self._name} requires another credential", hint=hint)
 
 
 def _plain(result: Any) -> dict[str, Json]:
-    """Return a result as the protocol has it; of a tool that did its work, the structured content alone, if any."""
+    """Return a result of the SDK as the JSON object of the protocol.
+
+    The unstructured content of a tool's result is left out if the tool succeeded and returned structured content.
+    """
     if isinstance(result, CallToolResult) and result.structured_content is not None and not result.is_error:
         return {"structuredContent": result.structured_content}
     plain: dict[str, Json] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
@@ -384,7 +400,7 @@ def _plain(result: Any) -> dict[str, Json]:
 
 
 def no_trace(name: str, line: str) -> None:
-    """Trace nothing."""
+    """Do nothing: the trace of runs whose user does not want to see what servers print."""
 
 
 ExceptionGroupType: type[BaseException] = getattr(builtins, "BaseExceptionGroup", OSError)  # since Python 3.11
@@ -392,7 +408,7 @@ ExceptionGroupType: type[BaseException] = getattr(builtins, "BaseExceptionGroup"
 
 @asynccontextmanager
 async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
-    """Run a coroutine as a task until the ``async with`` block ends."""
+    """Run a coroutine as a task during the ``async with`` block, and cancel the task at the end of the block."""
     task = asyncio.get_running_loop().create_task(work)
     try:
         yield
@@ -402,14 +418,14 @@ async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
 
 
 class _Lines(logging.Handler):
-    """Passes on what the SDK logs about a client, instead of printing tracebacks on standard error."""
+    """A log handler that passes the first line of each warning of the SDK to a function, without tracebacks."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
         self._write = write
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the first line of a message."""
+        """Pass on the first line of a log message."""
         self._write(record.getMessage().partition("\n")[0])
 
 
@@ -420,7 +436,12 @@ def _quieten(write: Callable[[str], None]) -> None:
 
 
 def _agreed(schema: Any) -> dict[str, Any] | None:
-    """Return the answer that means yes to a form, or None if the form asks for more than yes or no."""
+    """Return the answer that says yes to a question of a server; None if yes is not enough for an answer.
+
+    Args:
+        schema: The JSON Schema of the answer: a form with fields. The answer has the default of each field, and true
+            for a boolean without a default. A required field of another type makes a yes insufficient.
+    """
     schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
     answer: dict[str, Any] = {}
     for name, field in (schema.get("properties") or {}).items():
@@ -434,7 +455,7 @@ def _agreed(schema: Any) -> dict[str, Any] | None:
 
 
 def _words(error: BaseException) -> str:
-    """Return an error's text on one line. For a group of errors it is that of the innermost one."""
+    """Return the text of an error on one line. For an exception group, return the text of its first error."""
     while inner := getattr(error, "exceptions", ()):
         error = inner[0]
     if isinstance(error, OSError) and error.strerror:

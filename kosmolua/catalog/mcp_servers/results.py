@@ -1,4 +1,4 @@
-"""Results of MCP servers as values for Lua."""
+"""Converts the results of MCP servers to the values that scripts get."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ MAX_BODY = 16 * 1024
 
 
 def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> Json:
-    """Return the value of a tool's result: its structured content, else its contents.
+    """Convert the result of a tool to the value that a script gets.
 
     Args:
-        path: The function, for messages.
+        path: The path of the function, such as ``mcp.files.read``, for messages.
         answer: The result, as in the protocol.
-        wrapped: True if the tool's own schema puts the value under ``result``.
+        wrapped: True if the tool's schema declares an object whose only key is ``result``.
+
+    Returns:
+        The structured content, if there is any; for a wrapped value, what is under ``result``. Otherwise the one item
+        of the content, or a list of all items, or None if there are no items.
 
     Raises:
-        ApiError: The tool failed.
+        ApiError: The tool reported an error.
     """
     structured = answer.get("structuredContent")
     contents = answer.get("content") or []
@@ -40,12 +44,15 @@ def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> J
 
 
 def of_resource(answer: Mapping[str, Any]) -> Json:
-    """Return the contents of a resource: text, decoded if it is declared to be JSON, or a blob."""
+    """Return the contents of a resource: text, a decoded value if its media type is JSON, or a table for bytes.
+
+    Several contents are returned as a list.
+    """
     return _one_or_all([_resource_content(each) for each in answer.get("contents", ())])
 
 
 def of_prompt(answer: Mapping[str, Any]) -> Json:
-    """Return a prompt: its description, and its messages, each with ``role`` and ``content``."""
+    """Return a prompt as a table with ``description`` and ``messages``; each message has ``role`` and ``content``."""
     messages = [
         {"role": each.get("role"), "content": _content(each.get("content", {}), decoded=False)}
         for each in answer.get("messages", ())
@@ -69,7 +76,12 @@ def _one_or_all(values: list[Json]) -> Json:
 
 
 def _content(content: Mapping[str, Any], *, decoded: bool = True) -> Json:
-    """Return one content item of a result: text, a blob, or a table that describes a resource."""
+    """Convert one content item of a result.
+
+    Returns:
+        A string for text, or a decoded value if the text is a JSON object or array and ``decoded`` is true; a table
+        with base64 for an image or audio; a table with the address and the content or description of a resource.
+    """
     kind = content.get("type")
     if kind == "text":
         return _decoded(content["text"]) if decoded else str(content["text"])
@@ -95,7 +107,7 @@ def _resource_content(content: Mapping[str, Any]) -> Json:
 
 
 def _blob(encoded: str, kind: str | None) -> Json:
-    """Return binary content: its type, its base64, and its size in bytes."""
+    """Return a table for binary content, with the keys ``content_type``, ``base64`` and ``bytes`` (the size)."""
     try:
         size = len(b64decode(encoded, validate=True))
     except ValueError:
@@ -104,7 +116,7 @@ def _blob(encoded: str, kind: str | None) -> Json:
 
 
 def _decoded(text: str) -> Json:
-    """Return the JSON object or array in a text, or else the text itself: ``420`` may be a name."""
+    """Decode a text that is a JSON object or array; return any other text unchanged, even one such as ``420``."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:

@@ -1,6 +1,6 @@
-"""The provider of the root ``mcp``: an integration for each server of the accounts file.
+"""The provider of ``app.mcp``: an integration for each MCP server that the accounts file names.
 
-Modules that only servers need are imported for the first one, so that a script without servers starts sooner.
+Modules that only servers need are imported when the first server is used, so that scripts without servers start sooner.
 """
 
 from __future__ import annotations
@@ -36,16 +36,20 @@ START_TIMEOUT = 65.0
 
 
 class Servers:
-    """The servers of the accounts file.
+    """The MCP servers that the accounts file names, as integrations.
+
+    A server's card says what the server offered at the last connection. With a card, a server is not started until a
+    script calls one of its functions.
 
     Args:
-        accounts: The accounts file, with their sections.
+        accounts: The accounts file, with a section for each server.
         environ: The environment, of which servers inherit only a few variables.
-        offline: True if no server may be started or connected.
-        cards: The cards of servers that are not connected.
-        trace: Called with a server's name and a line that it printed or logged; None for nothing.
-        changed: Called when a server offers something other than its card says.
-        confirm: Returns the function that asks a person for the current thread's call, or None.
+        offline: True to refuse to start or connect a server that has no card.
+        cards: The store of cards; None means the one in the user's cache.
+        trace: Called with the name of a server and a line that the server printed or logged; None for no trace.
+        changed: Called when a server offers something else than its card says.
+        confirm: Returns the function that asks the user a server's question during the current thread's call; None if
+            no user can be asked.
     """
 
     root = SERVERS
@@ -77,64 +81,76 @@ class Servers:
         return self._accounts.servers()
 
     def load(self, name: str) -> Plugin:
-        """Return a server as an integration. It is started only if it has no card.
+        """Return a server as an integration. A server without a card is started to ask what it offers.
 
         Raises:
-            ConfigError: Its section lacks a key, or has an invalid key or value.
-            NetworkError: It does not start or answer.
-            NotConfigured: It has no card, and it may not be started.
-            UnknownPath: There is no server of this name.
+            ConfigError: The section of the server lacks a key, or has an invalid key or value.
+            NetworkError: The server cannot be started or reached, or does not answer.
+            NotConfigured: The server requires another credential; or it has no card, and servers cannot be started
+                because of ``offline``.
+            UnknownPath: The accounts file has no server of this name.
         """
         if known := self._loaded.get(name):
             return known[1]
         if found := self._known(name):
             return found
         if self._offline:
-            raise NotConfigured(f"{SERVERS}.{name} is not known yet", hint="run it once without --simulate")
+            what = f"The functions of {SERVERS}.{name} are not known, and servers are not started in a simulation"
+            raise NotConfigured(what, hint=f"run 'kosmolua servers check {name}' once")
         self.refresh(name)
         return self._loaded[name][1]
 
     def listed(self, name: str) -> Plugin:
-        """Return a server as an integration, from its card.
+        """Return a server as an integration, from its card and without starting the server.
 
         Raises:
-            PluginError: It has no card.
+            PluginError: The server has no card.
         """
         if found := self._known(name):
             return found
         raise PluginError(
-            "it was never started, so its tools are not known",
+            "the server was never started, so its tools are not known",
             origin=str(self._accounts.path),
-            hint=f"kosmolua servers check {name}",
+            hint=f"run 'kosmolua servers check {name}'",
         )
 
     def refresh(self, name: str) -> Card:
-        """Connect to a server and return its current card; raises as :meth:`load` does."""
+        """Connect to a server, and return its current card.
+
+        Raises:
+            ConfigError: The section of the server lacks a key, or has an invalid key or value.
+            NetworkError: The server cannot be started or reached, or does not answer.
+            NotConfigured: The server requires another credential.
+            UnknownPath: The accounts file has no server of this name.
+        """
         server, ends = self.settings(name), monotonic() + START_TIMEOUT
         return self._connections.offer(qualified(SERVERS, name), server, lambda: ends)
 
     def card(self, name: str) -> Card | None:
-        """Return the card of a server, or None."""
+        """Return the card of a server, or None if there is no card yet."""
         self._known(name)
         return self._loaded[name][0] if name in self._loaded else None
 
     def prose(self, name: str) -> str | None:
-        """Return a server's own instructions as a quotation, since they are not checked; None if it has none."""
+        """Return the instructions that a server sent, as a Markdown quotation; None if there are none.
+
+        They are quoted because nobody has checked them.
+        """
         card = self.card(name)
         text = str(card.get("instructions") or "").strip()[:MAX_INSTRUCTIONS] if card else ""
         lines = (f"> {line}".rstrip() for line in text.splitlines())
         return "\n".join(["The server says of itself:", "", *lines]) if text else None
 
     def sources(self, name: str) -> list[str]:
-        """Return an empty list: a server has no Python files here."""
+        """Return an empty list: an MCP server has no Python files in KosmoLua."""
         return []
 
     def settings(self, name: str) -> Server:
-        """Return the settings of a server, with its secrets resolved once.
+        """Return the settings of a server with the values of its secrets, which are looked up only once.
 
         Raises:
-            ConfigError: Its section lacks a key, or has an invalid key or value.
-            UnknownPath: There is no server of this name.
+            ConfigError: The section of the server lacks a key, or has an invalid key or value.
+            UnknownPath: The accounts file has no server of this name.
         """
         if known := self._settings.get(name):
             return known
@@ -147,17 +163,22 @@ class Servers:
             return self._settings[name]
 
     def declared(self, name: str) -> Integration:
-        """Return a server as an integration without functions. It need not be started for this."""
+        """Return a server as an integration without functions, which shows what settings a server has."""
         self.section(name)
         return _integration(name, "", None)
 
     def section(self, name: str) -> Table:
-        """Return the section of a server, checked, with no secret resolved; raises as :meth:`settings` does."""
+        """Check the section of a server in the accounts file, and return it as written, without looking up secrets.
+
+        Raises:
+            ConfigError: The section has an invalid name, lacks a key, or has an invalid key or value.
+            UnknownPath: The accounts file has no server of this name.
+        """
         if name not in self.names():
             hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
-            raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or "'kosmolua servers add' adds one")
+            raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or "add one with 'kosmolua servers add'")
         if objection := objection_to_integration(name):
-            raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] is not a valid name", hint=objection)
+            raise ConfigError(f"{self._accounts.path}: a server cannot be called {name!r}", hint=objection)
         table = self._accounts.written(_integration(name, "", None), "default")
         if ("command" in table) == ("url" in table):
             problem = "has both a command and a url" if "url" in table else "needs a command or a url"
@@ -165,12 +186,12 @@ class Servers:
         return table
 
     def close(self) -> None:
-        """End all servers."""
+        """Close all connections, and stop the servers that were started."""
         if connections := vars(self).get("_connections"):
             connections.close()
 
     def start_anew(self) -> None:
-        """After a fork, forget the connections and the locks."""
+        """In a process that was just forked, forget the connections and locks, which belong to the parent process."""
         self._lock = RLock()
         if connections := vars(self).get("_connections"):
             connections.start_anew()
@@ -199,7 +220,12 @@ class Servers:
             return self._loaded[name][1] if name in self._loaded else None
 
     def _learn(self, full_name: str, card: Card) -> None:
-        """Keep the card that a server has sent."""
+        """Replace the card of a server if the server now offers something else.
+
+        Args:
+            full_name: The name of the server under ``app``, such as ``mcp.files``.
+            card: What the server offers now.
+        """
         from kosmolua.catalog.mcp_servers.settings import identity
 
         name = full_name.partition(".")[2]

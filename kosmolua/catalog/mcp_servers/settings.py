@@ -1,4 +1,4 @@
-"""The settings of a server: a section ``[mcp.NAME]`` of the accounts file."""
+"""The settings of an MCP server, which the section ``[mcp.NAME]`` of the accounts file sets."""
 
 from __future__ import annotations
 
@@ -24,29 +24,37 @@ KEEPER = Path(__file__).with_name("keeper.py")
 
 @dataclass(frozen=True)
 class Server:
-    """The settings of an MCP server: a command that is started, or a URL."""
+    """The settings of an MCP server: either a command that starts the server, or its URL; and its credentials."""
 
-    command: Annotated[str | None, "The program to start; a relative path starts at the accounts file."] = None
-    args: Annotated[list[str], "Its arguments, which every user of the machine can read."] = field(default_factory=list)
-    env: Annotated[dict[str, Secret], "Its environment variables; it inherits none."] = field(default_factory=dict)
-    cwd: Annotated[str | None, "The folder to start it in; by default that of the accounts file."] = None
+    command: Annotated[
+        str | None, "The program that is the server. A relative path starts at the accounts file's folder."
+    ] = None
+    args: Annotated[list[str], "The program's arguments, which every user of the machine can read."] = field(
+        default_factory=list
+    )
+    env: Annotated[
+        dict[str, Secret], "Environment variables of the program, which inherits only a few such as HOME."
+    ] = field(default_factory=dict)
+    cwd: Annotated[str | None, "The folder in which the program is started; by default that of the accounts file."] = (
+        None
+    )
     url: Annotated[str | None, "The address of a server that is reached over HTTP."] = None
-    headers: Annotated[dict[str, Secret], "Headers of each request."] = field(default_factory=dict)
+    headers: Annotated[dict[str, Secret], "Headers of each HTTP request."] = field(default_factory=dict)
     token: Annotated[Secret | None, "Sent as Authorization: Bearer; by default the token of a login.", OAuth2()] = None
     client_id: Annotated[str | None, "The client id of a login, if clients cannot register themselves."] = None
     client_secret: Annotated[Secret | None, "The client's password, if it has one."] = None
     scopes: Annotated[list[str] | None, "The scopes of a login; by default those that the server names."] = None
 
     def open(self, send: Send) -> Send:
-        """Return the function that sends the requests of the protocol."""
+        """Return ``send``, the function that sends requests of the protocol: a server needs no other client."""
         return send
 
     def command_line(self, folder: Path, environ: Mapping[str, str]) -> list[str]:
-        """Return the program, by its absolute path, and its arguments.
+        """Return the absolute path of the program, followed by its arguments.
 
         Args:
-            folder: The folder from which relative paths start.
-            environ: The environment, whose ``PATH`` is searched.
+            folder: The folder from which a relative path of the program starts.
+            environ: The environment, whose ``PATH`` is searched for a program without a folder.
 
         Raises:
             NetworkError: There is no such program.
@@ -57,11 +65,17 @@ class Server:
         else:
             found = shutil.which(named, path=_search_path(environ))
         if found is None:
-            raise NetworkError("its command was not found", retryable=False, hint="install it, or put it on the PATH")
+            what = f"the program {self.command} was not found"
+            raise NetworkError(what, retryable=False, hint="install it, or add its folder to the PATH")
         return [found, *self.args]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment to start it with: variables that interpreters need, and those of the section."""
+        """Return the environment in which the server is started.
+
+        Args:
+            environ: The environment of KosmoLua, from which only ``PATH`` and a few variables such as ``HOME`` are
+                taken. The variables of the server's section are added.
+        """
         names = PASSED_ON + (PASSED_ON_BY_WINDOWS if sys.platform == "win32" else ())
         needed = {name: environ[name] for name in names if name in environ}
         own = {name: value.reveal() for name, value in self.env.items()}
@@ -69,24 +83,27 @@ class Server:
 
 
 def identity(table: Table) -> dict[str, object]:
-    """Return the settings that identify the server of a section, without secrets."""
+    """Return the settings in a server's section that decide which server is started or reached, without secrets."""
     parts = {key: table.get(key) for key in ("command", "args", "cwd", "url")}
     return parts | {key: sorted(table.get(key, ())) for key in ("env", "headers")}
 
 
 def reached(table: Table) -> str:
-    """Return the URL or the command of a section on one line."""
+    """Return the URL or the command line in a server's section, as one line for the user."""
     return str(table["url"]) if "url" in table else shlex.join([str(table.get("command")), *table.get("args", ())])
 
 
 def kept(command: list[str]) -> list[str]:
-    """Return a command line that starts a server and ends it when this process ends in any way."""
+    """Return a command line that runs ``command`` and ends its processes when this process ends in any way.
+
+    On Windows, ``command`` is returned unchanged.
+    """
     if sys.platform == "win32":
         return command
     return [sys.executable, "-I", "-S", str(KEEPER), str(os.getpid()), *command]
 
 
 def _search_path(environ: Mapping[str, str]) -> str:
-    """Return ``PATH`` without folders relative to the current one, since anybody may have put a program there."""
+    """Return ``PATH`` without relative folders: a program in the current folder must not be started by its name."""
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(folder for folder in folders if os.path.isabs(folder))

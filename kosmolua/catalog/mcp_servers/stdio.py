@@ -1,4 +1,4 @@
-"""The transport to a server that runs as a child process: one JSON message per line, over its input and output.
+"""The transport to an MCP server that runs as a child process: one JSON message per line on its stdin and stdout.
 
 The SDK's own transport is not used: it passes on more of the environment, has no limit on the length of a line, and
 needs a file for the server's error output.
@@ -26,14 +26,14 @@ from kosmolua.catalog.mcp_servers.direct import DirectCalls
 MAX_LINE = 32 * 1024 * 1024
 """The most bytes of a message. A server that sends a longer one is stopped."""
 MAX_PRINTED = 2_000
-"""The most characters of a line that a server prints; the rest is dropped."""
+"""The most characters that are kept of a line that a server prints."""
 MAX_AT_ONCE = 16
-"""How many available lines are read before other tasks of the loop get their turn."""
+"""How many available lines are read before other tasks of the event loop get their turn."""
 BLOCK = 64 * 1024
 GRACE = 1.0
-"""Seconds that a server gets to end after its input is closed, before it is told to end."""
+"""Seconds that a server gets to end after its stdin is closed, before it gets SIGTERM."""
 KILL_TIMEOUT = 2.0
-"""Seconds that a server gets to end after it is told to, before it is killed."""
+"""Seconds that a server gets to end after SIGTERM, before it is killed."""
 
 
 @asynccontextmanager
@@ -50,14 +50,14 @@ async def process_streams(
 
     Args:
         command: The program and its arguments.
-        environment: Its whole environment.
-        folder: Its current folder.
-        calls: The calls that are made beside the SDK's session.
-        said: Called with each line that it prints and that is not a message.
-        ended: Called with the reason when it sends nothing more.
+        environment: All environment variables of the server.
+        folder: The folder in which the server is started.
+        calls: The direct calls, which use the same pipes as the SDK's session.
+        said: Called with each line that the server prints and that is not a message.
+        ended: Called with the reason when the server reads or sends no more messages.
 
     Raises:
-        OSError: It cannot be started.
+        OSError: The server cannot be started.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -98,7 +98,7 @@ S = TypeVar("S", bound="_Stream")
 
 
 class _Stream:
-    """One direction of the messages, as a stream for the SDK. No task or queue lies between the stream and the pipe."""
+    """Messages in one direction, as a stream for the MCP SDK which reads or writes the server's pipe directly."""
 
     async def __aenter__(self: S) -> S:
         return self
@@ -107,16 +107,16 @@ class _Stream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the stream at the end of the ``async with`` block."""
+        """Do nothing: the pipe is closed when the server is stopped."""
 
 
 class _Requests(_Stream):
-    """The messages that the server reads.
+    """The stream of messages that KosmoLua sends to the server.
 
     Args:
-        process: The server.
-        calls: The calls that are made beside the SDK's session.
-        ended: Called with the reason if it reads no more.
+        process: The server's process.
+        calls: The direct calls, which use the same pipes as the SDK's session.
+        ended: Called with the reason if the server no longer reads messages.
     """
 
     def __init__(self, process: Process, calls: DirectCalls, ended: Callable[[str], None]) -> None:
@@ -128,20 +128,20 @@ class _Requests(_Stream):
         self._draining = asyncio.Lock()
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Write a message of the SDK's session.
+        """Send a message of the SDK's session to the server.
 
         Raises:
-            anyio.BrokenResourceError: The server reads no more.
+            anyio.BrokenResourceError: The server no longer reads messages.
         """
         self._calls.learn(item.message, self.write)
         line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
         await self.write(line.encode() + b"\n")
 
     async def write(self, line: bytes) -> None:
-        """Write a line. If the server does not read and too much is waiting, wait.
+        """Send a line to the server. Wait while the server reads too slowly and the pipe's buffer is full.
 
         Raises:
-            anyio.BrokenResourceError: The server reads no more.
+            anyio.BrokenResourceError: The server no longer reads messages.
         """
         try:
             self._pipe.write(line)
@@ -153,13 +153,13 @@ class _Requests(_Stream):
 
 
 class _Messages(_Stream):
-    """The messages that the server writes.
+    """The stream of messages that KosmoLua receives from the server.
 
     Args:
-        process: The server.
-        calls: The calls that are made beside the SDK's session.
-        said: Called with each line that is not a message.
-        ended: Called with the reason when no more messages come.
+        process: The server's process.
+        calls: The direct calls, which use the same pipes as the SDK's session.
+        said: Called with each line on the server's stdout that is not a message.
+        ended: Called with the reason when the server has sent its last message.
     """
 
     def __init__(
@@ -181,10 +181,10 @@ class _Messages(_Stream):
             raise StopAsyncIteration from None
 
     async def receive(self) -> SessionMessage | Exception:
-        """Return the next message for the SDK's session.
+        """Wait for the next message for the SDK's session, and return it.
 
         Raises:
-            anyio.EndOfStream: No more messages come.
+            anyio.EndOfStream: The server has closed its stdout or sent a line that is too long.
         """
         assert self._process.stdout
         try:
@@ -207,13 +207,13 @@ class _Messages(_Stream):
         raise anyio.EndOfStream
 
     async def aclose(self) -> None:
-        """Stop receiving messages."""
+        """Report that the connection was closed, as the reason why no more messages come."""
         self._ended("it was closed")
         self._calls.end()
 
 
 async def _why_silent(process: Process, otherwise: str) -> str:
-    """Return why a server closed a pipe: how its process ended, or ``otherwise`` if it still runs."""
+    """Return why a server closed a pipe: its process ended with some status, or ``otherwise`` if it still runs."""
     with suppress(asyncio.TimeoutError):
         status = await asyncio.wait_for(process.wait(), GRACE)
         return f"it ended with status {status}"
@@ -221,7 +221,7 @@ async def _why_silent(process: Process, otherwise: str) -> str:
 
 
 async def _lines_of(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Yield the lines that a server prints. A long line is cut."""
+    """Yield the lines that a server prints on stderr, each cut to :data:`MAX_PRINTED` characters."""
     line = b""
     while data := await stream.read(BLOCK):
         *whole, rest = (line + data).split(b"\n")
@@ -237,7 +237,7 @@ def _shown(line: bytes) -> str:
 
 
 async def _stop(process: Process) -> None:
-    """Close a server's input, then tell it to end, then kill it."""
+    """Stop a server: close its stdin, send SIGTERM if it has not ended after a while, and at last kill it."""
     assert process.stdin
     process.stdin.close()
     for seconds, number in ((GRACE, signal.SIGTERM), (KILL_TIMEOUT, _kill_signal())):

@@ -1,4 +1,4 @@
-"""The functions of a server, from its tools, resources and prompts."""
+"""Makes the functions that scripts call from the tools, resources and prompts of an MCP server."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from kosmolua.schema.types import ANY, STRING, List, Map, Record, Type, Union
 MAX_TEXT = 64 * 1024
 """The most characters of a description."""
 EXTRA = "extra"
-"""The parameter for arguments that a tool takes beside the named ones."""
+"""The parameter for further arguments of a tool whose schema allows arguments that it does not name."""
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
 class Question(Request):
-    """A request of the protocol. Its parameters are passed to the sender without being encoded as JSON.
+    """A request to an MCP server. Its parameters are kept as Python values and not encoded as JSON.
 
     Args:
-        asks: The method, such as ``tools/call``.
+        asks: The method of the protocol, such as ``tools/call``.
         params: The parameters of the method.
-        tag: The :func:`digest` of the tool, which must not have changed; empty if that does not matter.
+        tag: For a call of a tool: the :func:`digest` of the tool. The request fails if the server's tool has another
+            digest. Empty for no check.
     """
 
     asks: str = ""
@@ -44,17 +45,17 @@ class Question(Request):
 
 @dataclass(frozen=True)
 class Answer(Response):
-    """An answer of the protocol. Its result is passed on without being encoded as JSON."""
+    """The answer of an MCP server. Its result is kept in ``value`` as Python values and not encoded as JSON."""
 
     value: dict[str, Any] = field(default_factory=dict)
 
 
 def functions_of(server: str, card: Card) -> Iterator[Function]:
-    """Yield the functions of a server, with their names in Lua.
+    """Yield a function for each tool of a server, and the functions for its resources and prompts.
 
     Args:
         server: The name of the server under ``app``, such as ``mcp.files``.
-        card: The card of the server.
+        card: What the server offers.
     """
     taken: set[str] = set()
     for tool in card["tools"]:
@@ -65,7 +66,7 @@ def functions_of(server: str, card: Card) -> Iterator[Function]:
 
 
 def lua_name(name: str) -> str:
-    """Return a tool's name in Lua: ``create-issue`` becomes ``create_issue``."""
+    """Return the name that scripts write for a tool or an argument: ``create-issue`` becomes ``create_issue``."""
     name = _OTHER.sub("_", name) or "_"
     if name[0].isdigit():
         name = f"_{name}"
@@ -73,13 +74,13 @@ def lua_name(name: str) -> str:
 
 
 def digest(tool: Mapping[str, Any]) -> str:
-    """Return a hash of a tool's arguments and effect, which shows whether the tool was changed."""
+    """Return a hash of a tool's input schema and annotations, by which a changed tool is noticed."""
     parts = [tool.get("inputSchema"), tool.get("annotations")]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def effect_of(tool: Mapping[str, Any]) -> Effect:
-    """Return the effect of a tool according to its annotations. A tool without annotations writes."""
+    """Return the effect of a tool according to its annotations; without annotations, the effect is ``write``."""
     hints = tool.get("annotations") or {}
     if hints.get("destructiveHint") is True:
         return "destroy"
@@ -87,7 +88,13 @@ def effect_of(tool: Mapping[str, Any]) -> Effect:
 
 
 class _Tool:
-    """A tool of a server, and the function that calls it."""
+    """Makes the function that calls one tool of a server.
+
+    Args:
+        server: The name of the server under ``app``, such as ``mcp.files``.
+        name: The name of the function.
+        tool: The description of the tool, as in the protocol.
+    """
 
     def __init__(self, server: str, name: str, tool: Mapping[str, Any]) -> None:
         self._server = server
@@ -101,7 +108,7 @@ class _Tool:
         self._takes_extra = False
 
     def function(self) -> Function:
-        """Return the function."""
+        """Return the function that calls the tool."""
         returns, wrapped = _result_of(self._tool, _record_name(self._name))
         return Function(
             name=self._name,
@@ -151,15 +158,16 @@ class _Tool:
 def ask(
     send: Send, server: str, method: str, params: Mapping[str, Any], *, safe: bool = True, tag: str = ""
 ) -> dict[str, Any]:
-    """Send a request of the protocol and return its result.
+    """Send a request to an MCP server, and return the result as the protocol defines it.
 
     Args:
-        send: Sends the account's requests.
-        server: The server's name under ``app``.
+        send: Sends the requests of a call.
+        server: The name of the server under ``app``, such as ``mcp.files``.
         method: The method of the protocol, such as ``tools/call``.
         params: The parameters of the method.
         safe: True if the request changes nothing.
-        tag: The :func:`digest` of the tool, which must not have changed; empty if that does not matter.
+        tag: For a call of a tool: the :func:`digest` of the tool. The request fails if the server's tool has another
+            digest. Empty for no check.
     """
     url = f"mcp://{server}/{method}"
     response = send(Question("POST", url, declared_safe=safe, asks=method, params=params, tag=tag))
@@ -168,7 +176,7 @@ def ask(
 
 
 def _own_functions(server: str, card: Card) -> Iterator[Function]:
-    """Yield the functions for a server's resources and prompts."""
+    """Yield the functions that read a server's resources and prompts, such as ``read_resource`` and ``get_prompt``."""
 
     def own(name: str, doc: str, call: Callable[..., Json], returns: Type, *parameters: Parameter) -> Function:
         return Function(name, name, "read", call, parameters, doc, returns, f"the server {server}")
@@ -205,7 +213,7 @@ def _own_functions(server: str, card: Card) -> Iterator[Function]:
 
 
 def _renamed(function: Function) -> Function:
-    """Return a function of the protocol under another name, since a tool has the same name."""
+    """Return a function for resources or prompts with ``mcp_`` before its name, because a tool has that name."""
     from dataclasses import replace
 
     return replace(function, name=f"mcp_{function.name}", full_name=f"mcp_{function.name}")
@@ -221,7 +229,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _result_of(tool: Mapping[str, Any], name: str) -> tuple[Type, bool]:
-    """Return the type of a tool's value, and True if the schema declares the value under ``result``."""
+    """Return the type of a tool's result, and True if the schema wraps it in an object whose only key is ``result``."""
     schema = tool.get("outputSchema")
     if not isinstance(schema, dict):
         return ANY, False
@@ -232,7 +240,7 @@ def _result_of(tool: Mapping[str, Any], name: str) -> tuple[Type, bool]:
 
 
 def _says_more(schema: Mapping[str, Any]) -> bool:
-    """Return True if a tool's schema explicitly allows arguments beside the named ones."""
+    """Return True if the input schema of a tool explicitly allows arguments that it does not name."""
     return bool(schema.get("additionalProperties")) or bool(schema.get("patternProperties"))
 
 
@@ -248,5 +256,5 @@ def _doc_of(tool: Mapping[str, Any]) -> str:
 
 
 def _text(text: object) -> str:
-    """Return a server's text without characters that control a terminal or hide text."""
+    """Return a text of a server, cut to :data:`MAX_TEXT` characters, without control and invisible characters."""
     return _CONTROL.sub("", str(text))[:MAX_TEXT]
