@@ -63,14 +63,14 @@ def test_bytes_are_a_string_whatever_they_are(runtime: Runtime) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, {1, 2}, object(), [b"x"], {"a": print}])
 def test_what_json_cannot_carry_is_refused(runtime: Runtime, value: Any) -> None:
     """Before anything runs."""
-    with pytest.raises(TypeError, match="the input of a script must be what JSON can carry"):
+    with pytest.raises(TypeError, match="the input of a script must be a value that JSON can represent"):
         runtime.run("return 1", input=value)
 
 
 @pytest.mark.slow
 def test_one_that_is_too_large_is_refused(runtime: Runtime) -> None:
     """It is as large as a result may be, and counts as the script's memory."""
-    with pytest.raises(ConfigError, match="The input is larger than 16 MiB"):
+    with pytest.raises(ConfigError, match="The input of the script is larger than 16 MiB"):
         runtime.run("return 1", input="x" * (16 * MIB))
     outcome = runtime.run("return #input", input="x" * (10 * MIB), memory=12 * MIB)
     assert isinstance(outcome.error, LimitExceeded)
