@@ -1,4 +1,4 @@
-"""``python -m kosmolua`` is the command line."""
+"""Runs the command line for ``python -m kosmolua``."""
 
 from kosmolua.cli import main
 

@@ -1,4 +1,4 @@
-"""The runtime: runs scripts, makes calls, and serves documentation."""
+"""The runtime, with which Python programs run scripts, make calls, and read the documentation."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 DEFAULT_WORKERS = 32
 CLOSE_TIMEOUT = 2.0
-"""Seconds that closing waits for other threads to end their calls and to write them to the journal."""
+"""Seconds that :meth:`Runtime.close` waits until other threads have written their calls to the journal."""
 NEEDED_BY_RUNS = (
     "kosmolua.broker.approvals",
     "kosmolua.broker.broker",
@@ -62,7 +62,7 @@ NEEDED_BY_RUNS = (
     "kosmolua.lua.header",
     "kosmolua.processes.spares",
 )
-"""Modules that a run needs, and that a command imports late, since it may run no script."""
+"""Modules that a run needs. They are imported late, since many uses of a runtime run no script."""
 
 
 def _ignore(_: object) -> None:
@@ -70,54 +70,56 @@ def _ignore(_: object) -> None:
 
 
 class Runtime:
-    """Runs scripts with a user's accounts. Any number of threads may use one runtime; runs are independent.
+    """Runs Lua scripts in a sandbox, with a user's accounts. Any number of threads may use one runtime.
 
-    A process forked while no thread uses the runtime, such as a web server's, may use it too; it gets its own workers
-    and connections.
+    A runtime can also be used after a fork, as by the processes of a web server, if no thread used it during the fork.
+    The new process gets separate workers and connections.
 
-    On Linux the first run makes this process undumpable, so that no process of the same user reads its memory:
-    debuggers and profilers can attach as root only, and it leaves no core dump.
+    On Linux the first run makes this process undumpable, so that other processes of the same user cannot read its
+    memory. Only root can then attach a debugger or profiler, and the process leaves no core dump.
 
     Args:
-        accounts: The accounts file, or a mapping of what it would contain; by default the file that
-            ``KOSMOLUA_ACCOUNTS`` names, else the user's own, else none.
-        simulate: Answer calls from the integrations' simulators: no network, no credentials. A path names the file that
-            keeps their state: it is read at the start, and written when the runtime is closed.
+        accounts: The accounts file, or a mapping with the content of one. By default the file that the environment
+            variable ``KOSMOLUA_ACCOUNTS`` names, or else the file in the user's configuration folder, if there is one.
+        simulate: Answer calls from the integrations' simulators, without network and credentials. A path instead of
+            True names the file that keeps the state of the simulators: it is read at the start, and written when the
+            runtime is closed.
         failures: How simulated functions fail, such as ``{"render2.trigger_deploy": "build_failed"}``.
-        plugins: Integrations beside the installed ones, one or several: a file, a package folder or the integration
-            itself. A :class:`kosmolua.catalog.plugins.Plugins` replaces the installed ones too.
+        plugins: Integrations in addition to the installed ones, one or several: a file, a package folder or the
+            integration itself. A :class:`kosmolua.catalog.plugins.Plugins` also replaces the installed ones.
         backend: Answers calls instead of the services and the simulators.
-        read_only: Deny every call that writes or destroys.
-        yes: Allow calls that the permissions say to ask about, except those that destroy.
+        read_only: Deny every call that writes or destroys something.
+        yes: Allow calls for which the permissions require approval, except those that destroy something.
         allow: Patterns of functions that need no approval, such as ``render2.delete_service`` or ``render2.*_env_var``.
         deny: Patterns of functions that are denied, whatever the permissions and other options say.
-        approve: Asks a person about a call; without it, calls that need approval are refused.
-        limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies if None.
-        journal: A file to which a line is appended for each call. True means the journal of the command line, in the
-            user's state folder; it is off if calls are simulated or the accounts file turns it off.
-        workers: How many scripts run at once; more wait. A callback that runs a script of its own needs one more; a
-            script that waits for ``approve`` needs none.
-        reuse: How many scripts one process runs, each in a fresh VM with limits of its own. The first limit, crash or
-            irregularity ends it. With 1, no script gets a process that ran another. A higher number is for those who
-            trust all their scripts: see "Many scripts in one process" in the guide ``sandbox``. It is always 1 where
-                the system cannot fork.
-        require_isolation: Run nothing if the system lacks one of the sandbox's isolation layers, such as ``seccomp``.
-            If False, scripts run with the layers that there are; ``Outcome.usage["isolation"]`` lists them.
+        approve: A function that asks a person to approve a call. Without it, calls that need approval are refused.
+        limits: The limits of each run; by default the limits in ``[kosmolua.limits]`` of the accounts file.
+        journal: The file to which a line is appended for each call. True stands for the journal of the command line, in
+            the user's state folder; this journal is off if calls are simulated or the accounts file turns it off.
+        workers: How many scripts run at once; further scripts wait. A callback that runs another script needs one more
+            worker. A script that waits for ``approve`` needs none.
+        reuse: How many scripts one process runs one after another, each in a new Lua VM with separate limits. The
+            process ends early after a limit, a crash or an irregularity. With 1, each script gets a new process. Use a
+            higher number only if you trust all scripts: see "Many scripts in one process" in the guide ``sandbox``. It
+            is always 1 where the system cannot fork.
+        require_isolation: Run no script if the system lacks an isolation layer of the sandbox, such as ``seccomp``. If
+            False, scripts run with the layers that the system has; ``Outcome.usage["isolation"]`` lists them.
         warn: Called with a sentence about each setting that works but is unwise.
-        environ: The environment that secrets may come from; that of the process if None.
-        secrets: Secrets by the names that scripts use in ``secrets``, in addition to ``[kosmolua.secrets]``: each a
-            :class:`kosmolua.plugin.Secret`, or its source, such as ``env:NAME`` or ``{"env": "NAME"}``.
-        servers: MCP servers beside those of the accounts file, by name, each with the settings of its section.
-        trace: Called, from another thread, with a line that an MCP server printed or logged.
-        scripts: The folder of scripts that others find in ``app.scripts``; by default the user's own.
-        share_limits: Tell other processes of this machine, by files in the user's state folder, that a service's rate
-            limit is used up. The command line does, and so do the processes of a fleet.
-        store: Keeps recordings for which no file is named; by default the user's state folder does. See
-            :func:`kosmolua.broker.stores.open_stores`. It stays open when the runtime is closed.
-        tenancy: The tenant that the runtime is for, if one server has runtimes of several tenants.
+        environ: The environment variables that secrets can come from; by default those of the process.
+        secrets: Secrets for the variable ``secrets`` of scripts, by name, in addition to ``[kosmolua.secrets]``. Each
+            is a :class:`kosmolua.plugin.Secret`, or a source of it, such as ``env:NAME`` or ``{"env": "NAME"}``.
+        servers: MCP servers in addition to those in the accounts file: by name the settings of each.
+        trace: Called, from another thread, with each line that an MCP server printed or logged.
+        scripts: The folder of the scripts that other scripts can call in ``app.scripts``; by default the folder of
+            scripts in the user's configuration folder.
+        share_limits: Tell other processes on this machine when the rate limit of a service is used up, with files in
+            the user's state folder. The command line and the processes of :meth:`map` do this.
+        store: The store of recordings for which no file is named; by default the user's state folder. It stays open
+            when the runtime is closed. See :func:`kosmolua.broker.stores.open_stores`.
+        tenancy: The tenant that uses the runtime, on a server with several tenants.
 
     Raises:
-        NotConfigured: A secret is not found.
+        NotConfigured: A secret is not found at its source.
         ConfigError: A file cannot be read, or has an invalid key or value.
     """
 
@@ -208,12 +210,13 @@ class Runtime:
         self.close()
 
     def __reduce__(self) -> tuple[Callable[[bytes], Runtime], tuple[bytes]]:
-        """Pickle the options. A process that unpickles them opens one runtime for all that have equal options.
+        """Pickle the options of the runtime, so that another process can open a runtime with the same options.
 
-        Credentials are resolved in that process; ``approve`` and ``warn`` are not pickled.
+        All runtimes with equal options that a process unpickles are one runtime there. That process reads the
+        credentials from their sources. The options ``approve`` and ``warn`` are not pickled.
 
         Raises:
-            TypeError: An option could contain a credential or a connection, which are not pickled.
+            TypeError: An option could contain a credential or a connection, which cannot be pickled.
         """
         from kosmolua.fleet.travel import packed
 
@@ -221,15 +224,17 @@ class Runtime:
 
     @property
     def catalog(self) -> Catalog:
-        """Every integration, with its accounts and functions."""
+        """The catalog of all integrations, with their accounts and functions."""
         return self._host.catalog
 
     def checker(self, *, is_complete: bool = True) -> Checker:
-        """Return the checker that compares scripts with the integrations, accounts and secrets.
+        """Return a checker, which finds mistakes in a script without running it.
+
+        The checker knows the integrations, accounts and secrets of this runtime.
 
         Args:
-            is_complete: True if a run has only this runtime's secrets. If False and there is no accounts file, secrets
-                are not checked.
+            is_complete: True if scripts have no secrets besides those of this runtime. If False and there is no
+                accounts file, the names of secrets are not checked.
         """
         return self._host.checker(is_complete=is_complete)
 
@@ -240,12 +245,12 @@ class Runtime:
 
     @property
     def servers(self) -> Servers:
-        """The MCP servers."""
+        """The MCP servers whose tools scripts can call."""
         return self._host.servers
 
     @property
     def scripts(self) -> Scripts:
-        """The scripts that others find in ``app.scripts``."""
+        """The scripts that other scripts can call in ``app.scripts``."""
         return self._host.scripts
 
     @property
@@ -255,52 +260,54 @@ class Runtime:
 
     @property
     def store(self) -> Store:
-        """The store of recordings for which no file is named, and of questions that wait for a person."""
+        """The store of recordings for which no file is named, and of calls that wait for a person's approval."""
         return self._host.store
 
     @property
     def recordings_folder(self) -> str:
-        """The folder of the recordings for which no file was named; it need not exist."""
+        """The path of the folder for recordings for which no file is named. The folder may not exist yet."""
         return self._host.recordings_folder
 
     @property
     def is_running(self) -> bool:
-        """True if a script runs or waits to run."""
+        """True if a script is running or waits for a worker."""
         with self._lock:
             return bool(self._runs)
 
     @property
     def is_simulated(self) -> bool:
-        """True if calls are answered by simulators."""
+        """True if simulators answer the calls, instead of the services."""
         return self._host.mode == "simulated"
 
     @property
     def load(self) -> Load:
-        """How many scripts run at once, and how many wait."""
+        """How many scripts can run at once, how many run now, and how many wait."""
         return self._pool.load
 
     @property
     def docs(self) -> Library:
-        """The documentation: ``list``, ``search`` and ``read``."""
+        """The documentation, with the methods ``list``, ``search`` and ``read``."""
         return self._host.docs
 
     def warm(self) -> None:
-        """Start what the first script needs, so that it need not wait: its sandbox boots in the background."""
+        """Start a sandbox process in the background, so that the first script need not wait for one."""
         self._pool.warm()
 
     def run(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
-        """Run a script in a process of its own, or in one that ran others if ``reuse`` allows that.
+        """Run a script in a separate process, and wait for its end.
+
+        If the option ``reuse`` of the runtime allows it, the process may have run other scripts before.
 
         Args:
-            source: Its text.
-            options: As :class:`kosmolua.runs.RunOptions` names them.
+            source: The text of the script.
+            options: The options of the run, which :class:`kosmolua.runs.RunOptions` describes.
 
         Returns:
-            The outcome, also if the script failed or a limit ended it.
+            The outcome of the script. If the script failed or a limit ended it, the outcome has the error.
 
         Raises:
-            ConfigError: A limit is out of bounds.
-            TypeError: There is no such option, or it is of another type.
+            ConfigError: A limit is out of bounds, a pattern matches no function, or ``input`` is too large.
+            TypeError: An option is unknown or has a value of the wrong type.
             RuntimeError: The runtime is closed.
         """
         return self._execute(self._prepare(source, options))
@@ -311,16 +318,17 @@ class Runtime:
         script: str | bytes | None = None,
         **options: Unpack[RunOptions],
     ) -> Outcome:
-        """Run a recorded script again, answered by its recording alone: no network, no accounts, no waiting.
+        """Run a recorded script again with all answers from its recording: without network, accounts and waiting.
 
         Args:
-            path: The file of the recording, or a recording that was read already, such as one of the store.
-            script: Another script to run against it; by default the recorded one.
-            options: As :meth:`run` takes them; the recorded name, arguments and limits apply to those left out.
+            path: The file of the recording, or a recording that was read already, for instance from the store.
+            script: The text of a script to run instead of the recorded script.
+            options: The options of the run, as for :meth:`run`. For a missing option, the recorded name, arguments or
+                limit applies.
 
         Returns:
-            The outcome, with the recorded calls. Its error has the code ``diverged`` if the script asks for something
-            that was not recorded. A recorded session has one outcome for all of its chunks.
+            The outcome, with the recorded calls. If the script makes a request that was not recorded, the error of the
+            outcome has the code ``diverged``. A recorded session has one outcome for all of its chunks.
 
         Raises:
             ConfigError: The recording cannot be read, or a line of it is damaged.
@@ -346,14 +354,16 @@ class Runtime:
         return self._execute(self._prepare(source, given, take, limits))
 
     def record_session(self, session: Session, path: str | os.PathLike[str] | None = None) -> str:
-        """Record what a session does until its ``end_recording`` is called, and return the path of the recording.
+        """Begin to record the chunks of a session, and return the path of the recording.
+
+        The session's method ``end_recording`` ends the recording.
 
         Args:
             session: The session.
-            path: The file, which must not exist yet; by default one in the store.
+            path: The file of the recording, which must not exist yet; by default the recording is kept in the store.
 
         Raises:
-            ConfigError: It cannot be written.
+            ConfigError: The recording cannot be written.
             RuntimeError: The runtime is closed.
         """
         from kosmolua.runs.session_recording import SessionRecorder
@@ -363,21 +373,22 @@ class Runtime:
         return session.recorder.path
 
     def plan(self, source: str | bytes, **options: Unpack[RunOptions]) -> Plan:
-        """Run a script whose writes are noted and not sent. Its reads are real.
+        """Run a script with its writes only listed in a plan, not sent. Reads are sent to the services.
 
-        A write is answered by a placeholder of its declared type. A later call that takes one is noted as depending on
-        it, and if the script reads a field of one, the plan says where.
+        As the result of a write the script gets a placeholder of the declared type. If the script passes a placeholder
+        to a later call, the plan says that the later call depends on the write. If the script reads a field of a
+        placeholder, the plan has the line of the script.
 
         Args:
-            source: Its text.
-            options: As :meth:`run` takes them.
+            source: The text of the script.
+            options: The options of the run, as for :meth:`run`.
 
         Returns:
-            The plan; its ``outcome`` is that of the script.
+            The plan. Its attribute ``outcome`` is the outcome of the script.
 
         Raises:
-            ConfigError: A limit is out of bounds.
-            TypeError: There is no such option, or it is of another type.
+            ConfigError: A limit is out of bounds, a pattern matches no function, or ``input`` is too large.
+            TypeError: An option is unknown or has a value of the wrong type.
             RuntimeError: The runtime is closed.
         """
         from kosmolua.broker.planning import Planner
@@ -392,20 +403,22 @@ class Runtime:
         return plan
 
     def apply(self, plan: Plan, *, again: bool = False, **options: Unpack[RunOptions]) -> Outcome:
-        """Run the script of a plan. Exactly the planned writes are allowed, each once.
+        """Run the script of a plan, with its writes allowed. Exactly the planned writes are allowed, each once.
 
-        A write that is not in the plan is denied before it is sent. The outcome's warnings list planned writes that the
-        script did not make. Calls that the permissions deny stay denied.
+        A write that is not in the plan is denied before it is sent. Calls that the permissions deny stay denied.
 
         Args:
-            plan: The plan, which is then marked as applied; save it to keep that.
+            plan: The plan. This marks it as applied; save the plan afterwards to keep the mark.
             again: Apply the plan even if it was applied before.
-            options: As :meth:`run` takes them; the planned name, arguments, ``input`` and ``params`` apply to those
-                left out.
+            options: The options of the run, as for :meth:`run`. For a missing option, the planned name, arguments,
+                ``input`` or ``params`` apply.
+
+        Returns:
+            The outcome of the script. Its warnings list the planned writes that the script did not make.
 
         Raises:
-            ConfigError: The plan was applied before; or it was made with simulators and this runtime has real services,
-                or the reverse.
+            ConfigError: The plan was applied before; or it was made with simulators and this runtime uses the real
+                services, or the reverse.
             RuntimeError: The runtime is closed.
         """
         from kosmolua.runs.recorded import applying, source_of
@@ -428,31 +441,31 @@ class Runtime:
         again: Sequence[int] = (),
         **options: Any,
     ) -> Outcome:
-        """Continue a recorded run that was ended: by a limit, an interrupt, an error, a pause or a killed process.
+        """Continue a recorded run that ended early: at a limit, an interrupt, an error, a pause, or a killed process.
 
-        Recorded calls are answered from the recording; all others are made live and appended to it. A write that is
-        recorded as done is never sent again. A call whose error ended the script is made again, unless the service may
-        have carried it out.
+        The script runs again from its start. Recorded calls are answered from the recording; all further calls are made
+        and appended to the recording. A write that is recorded as done is never sent again. A call whose error ended
+        the script is made again, unless the service may have carried it out.
 
         Args:
-            path: The file of the recording, or a recording that was read, such as one of the store.
-            script: A corrected script to continue with; by default the one that ran last.
-            approve: The numbers of paused calls that may be made, or True for all; or a function that asks a person
-                about further calls, as :meth:`run` takes it.
-            deny: The numbers of paused calls that may not be made, or True for all; or patterns as :meth:`run` takes
-                them.
-            done: The results that the script gets for writes that were under way and count as done, by number.
-            again: The numbers of writes that were under way and are to be sent again.
-            options: As :meth:`run` takes them; the recorded name, arguments and limits apply to those left out. A run
-                that was read-only stays so.
+            path: The file of the recording, or a recording that was read already, for instance from the store.
+            script: The text of a corrected script; by default the script that ran last.
+            approve: The numbers of the paused calls that are approved, or True for all; or a function that asks a
+                person to approve further calls, as the option of :meth:`run`.
+            deny: The numbers of the paused calls that are denied, or True for all; or patterns of functions that are
+                denied, as the option of :meth:`run`.
+            done: Decides that writes without an answer were done: by their numbers the results that the script gets.
+            again: Decides that writes without an answer are sent again: their numbers.
+            options: The options of the run, as for :meth:`run`. For a missing option, the recorded name, arguments or
+                limit applies. A run that was read-only stays read-only.
 
         Returns:
-            The outcome of the whole run, earlier calls included. A finished run is repeated from its recording.
+            The outcome of the whole run, including earlier calls. If the run was finished already, it is only replayed.
 
         Raises:
-            ConfigError: The recording cannot be read, is damaged, or another run writes it.
-            UnderWay: A write may have been done, and neither ``done`` nor ``again`` names it.
-            Paused: The pause is too old to be approved.
+            ConfigError: The recording cannot be read, is damaged, or another run is writing to it.
+            UnderWay: A write has no answer and may have been done, and neither ``done`` nor ``again`` names it.
+            Paused: The run paused so long ago that its calls can no longer be approved.
             RuntimeError: The runtime is closed.
         """
         decided = {"approve": approve, "deny": deny, "done": done, "again": again}
@@ -468,7 +481,10 @@ class Runtime:
         again: Sequence[int] = (),
         **options: Any,
     ) -> Outcome:
-        """Continue a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script."""
+        """Continue a recorded run like :meth:`resume`, without blocking the event loop.
+
+        Cancelling the task ends the script. The parameters are those of :meth:`resume`.
+        """
         decided = {"approve": approve, "deny": deny, "done": done, "again": again}
         run = self._prepare_resumed(path, None, decided, options)
         return await self._execute_async(run, options.get("client"))
@@ -486,28 +502,29 @@ class Runtime:
         recordings: str | os.PathLike[str] | None = None,
         **options: Unpack[RunOptions],
     ) -> Iterator[Outcome]:
-        """Run a script once for each input, and yield the outcomes as they come.
+        """Run a script once for each input, several at a time, and yield each outcome as soon as its run has ended.
 
         Args:
-            source: Its text.
-            inputs: The values that the runs find in ``input``, and in ``params`` if the script has a header. They are
-                taken as they are needed; a mapping names them, others are counted from 0.
-            accounts: Run each input once with each of these accounts as the default one.
+            source: The text of the script.
+            inputs: The value of the script's variable ``input`` for each run, and of ``params`` if the script declares
+                its parameters in a header. An iterable is read only as far as needed. The key of an input is its key in
+                a mapping, or its index.
+            accounts: Names of accounts. Each input is run once with each of them as the default account.
             executor: Runs the scripts: any executor of :mod:`concurrent.futures`, such as that of a dask cluster. By
-                default they run in threads of this process. Another process opens its own runtime with the same
-                options.
-            limit: The largest number of runs that are handed to the executor at once.
+                default scripts run in threads of this process. In another process, a runtime with the same options is
+                opened.
+            limit: How many runs are submitted to the executor at once, at most.
             ordered: Yield the outcomes in the order of the inputs.
-            retries: How many times to repeat a run that failed for a temporary reason and has written nothing.
-            recordings: A folder for a recording of each run. A run whose recording already exists goes on from it, so
-                that an executor that repeats the tasks of a lost process, as dask does, repeats no write.
-            options: As :class:`kosmolua.runs.RunOptions` names them, for each run.
+            retries: How many times a run is repeated that failed for a temporary reason and has written nothing.
+            recordings: A folder in which each run is recorded. A run whose recording already exists is resumed from it.
+                So no write is repeated if an executor repeats the tasks of a lost process, as dask does.
+            options: The options of each run, which :class:`kosmolua.runs.RunOptions` describes.
 
         Yields:
-            For each input an outcome with its ``key``, and its ``account`` if there are several.
+            For each input, or each input and account, the outcome with its ``key`` and ``account``.
 
         Raises:
-            ConfigError: No integration has an account with a name in ``accounts``.
+            ConfigError: A name in ``accounts`` is not the name of an account.
             TypeError: The runtime or an input cannot be sent to another process.
             RuntimeError: The runtime is closed.
         """
@@ -526,9 +543,9 @@ class Runtime:
             yield from fleet.run(tasks)
 
     async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
-        """Run a script like :meth:`run`, from asyncio. Cancelling the task ends the script.
+        """Run a script like :meth:`run`, without blocking the event loop. Cancelling the task ends the script.
 
-        ``on_output``, ``watch`` and ``approve`` are called in a thread other than the event loop's.
+        The callbacks ``on_output``, ``watch`` and ``approve`` are called in another thread than that of the event loop.
         """
         return await self._execute_async(self._prepare(source, options), options.get("client"))
 
@@ -575,18 +592,20 @@ class Runtime:
         *,
         watch: Watch | None = None,
     ) -> Any:
-        """Make one call without Lua and return its value; a secret in it is a :class:`kosmolua.plugin.Secret`.
+        """Call a function of an integration from Python, without a script, and return its result.
 
-        A list that was cut at ``max_items`` is a :class:`kosmolua.protocol.Truncated`.
+        A secret in the result is a :class:`kosmolua.plugin.Secret`. A list that was cut at the limit ``max_items`` is a
+        :class:`kosmolua.protocol.Truncated`.
 
         Args:
-            path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``.
-            args: Arguments by name, or in declared order; secrets may stand anywhere in them.
+            path: The function: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, with the name of the integration.
+            args: The arguments by name, or in the order in which the function declares them. Secrets can be anywhere in
+                them.
             watch: Called when the call starts and when it ends.
 
         Raises:
             CallError: The call was refused, or it failed.
-            LimitExceeded: The service did not answer in time, or the value is larger than allowed.
+            LimitExceeded: The service did not answer in time, or the result is larger than allowed.
             ConfigError: The accounts file has an invalid key or value.
             RuntimeError: The runtime is closed.
         """
@@ -612,11 +631,15 @@ class Runtime:
             raise limit from error
 
     def redact(self, text: str) -> str:
-        """Return text with a mask in place of each secret that is in use."""
+        """Return a text in which each secret that the runtime uses is replaced by a mask."""
         return self._host.redactor.text(text)
 
     def identify(self, integration: str, account: str) -> str:
-        """Make one cheap call with an account and return the name that the service knows it by.
+        """Find out whose account this is: make one cheap call, and return the service's name for the account.
+
+        Args:
+            integration: The name of the integration.
+            account: The name of the account in the accounts file.
 
         Raises:
             CallError: The account cannot be used, or the call failed.
@@ -628,13 +651,14 @@ class Runtime:
             return broker.identify(self.catalog.integration(integration), account)
 
     def reopen_journal(self) -> None:
-        """Reopen the journal, for instance after its file was renamed; a server does this on SIGHUP."""
+        """Reopen the journal, for instance after the journal's file was renamed. A server does this on SIGHUP."""
         self._host.journal.reopen()
 
     def close(self) -> None:
-        """End all scripts and workers, and close connections and the journal. The runtime cannot be used afterwards.
+        """End all scripts and workers, and close the connections and the journal.
 
-        It waits up to :data:`CLOSE_TIMEOUT` for other threads to write their calls to the journal.
+        The runtime cannot be used afterwards. This waits up to :data:`CLOSE_TIMEOUT` seconds until other threads have
+        written their calls to the journal.
         """
         with self._lock:
             self._is_closed, runs = True, list(self._runs)
@@ -671,7 +695,14 @@ class Runtime:
         decided: Mapping[str, Any],
         options: Mapping[str, Any],
     ) -> Run:
-        """Prepare the run that :meth:`resume` continues or, for a finished run, one that repeats it."""
+        """Prepare the run with which :meth:`resume` continues a recorded run, or replays it if it is finished.
+
+        Args:
+            path: The file of the recording, or the recording.
+            script: The text of a corrected script, or None.
+            decided: The arguments ``approve``, ``deny``, ``done`` and ``again`` of :meth:`resume`.
+            options: The options of the run.
+        """
         from kosmolua.broker.recording import Recording, read
         from kosmolua.runs.recorded import (
             Decisions,
@@ -686,8 +717,8 @@ class Runtime:
         recording = path if isinstance(path, Recording) else read(path)
         header = recording.header
         if recording.is_session:
-            what = f"The recording {recording.path} is of a session, which cannot go on"
-            raise ConfigError(what, hint="kosmolua replay repeats it")
+            what = f"The recording {recording.path} is of a session, which cannot be resumed"
+            raise ConfigError(what, hint="to repeat it, run kosmolua replay")
         limits = Limits(**header["limits"])
         given: dict[str, Any] = {**options_of(recording), **options}
         source, mended = source_of(recording.script), None
@@ -696,7 +727,7 @@ class Runtime:
             mended = script_fields(given["name"], source)
         elif recording.status == "done":
             take = replaying(recording, is_changed=False)
-            take.remark = f"the run of {recording.path} is finished already; this is its outcome"
+            take.remark = f"the run in {recording.path} is already finished; this is its outcome"
             return self._prepare(source, given, take, limits)  # type: ignore[arg-type]
         given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
         given["deny"] = [*header["options"]["deny"], *patterns_among(decided.get("deny"))]
@@ -722,7 +753,7 @@ class Runtime:
             self._runs.discard(run)
 
     def _broker(self, clock: Clock, watch: Watch | None = None) -> Broker:
-        """Return the broker of calls that no script makes."""
+        """Return a broker, which makes calls, for a call that comes from Python and not from a script."""
         from kosmolua.broker.broker import Broker
 
         self._check_open()
@@ -745,7 +776,10 @@ class Runtime:
         return ThreadPoolExecutor(self._pool.max_runs, thread_name_prefix="kosmolua-run")
 
     def _start_anew(self) -> None:
-        """After a fork, drop the parent's locks, workers and connections; its threads do not exist in this process."""
+        """Drop locks, workers and connections in the child process after a fork.
+
+        They belong to the parent process, whose threads do not exist in the child.
+        """
         self._lock = RLock()
         self._memory = call_memory()
         self._runs = set()
@@ -757,7 +791,7 @@ class Runtime:
 
 @cache
 def _import_what_runs_need() -> None:
-    """Import what runs need. Later, many scripts at once may leave no file descriptor to read a module with."""
+    """Import the modules that runs need now, since many scripts at once may later use up the file descriptors."""
     from importlib import import_module
 
     for name in NEEDED_BY_RUNS:
@@ -765,7 +799,11 @@ def _import_what_runs_need() -> None:
 
 
 def _opened(options: bytes) -> Runtime:
-    """Return the runtime of this process for these options. All runtimes unpickled from them are this one."""
+    """Return the runtime of this process with the given options, which is opened on first use.
+
+    Args:
+        options: The options that :meth:`Runtime.__reduce__` has pickled.
+    """
     from kosmolua.fleet.travel import unpacked
 
     with _opening:

@@ -1,4 +1,4 @@
-"""A playground for the authors of integrations: canned replies, Lua in, result out.
+"""Tests integrations and scripts without a network: a script runs in a playground, which answers its requests.
 
     def test_a_note_is_read():
         play = Playground(integration, {("GET", "/notes/n-1"): {"id": "n-1", "text": "milk"}})
@@ -7,8 +7,8 @@
 
 Everything between the Lua code and the service is real: the sandbox, the checks of arguments, the integration.
 
-A script is tested against a recording of a real run in the same way. With ``pytest_plugins = ["kosmolua.testing"]`` in
-``conftest.py`` there is a fixture for it, which opens a recording that lies beside the test:
+A script can also be tested against a recording of a real run. For this there is a pytest fixture ``recording``, which
+opens a recording in the folder of the test; ``pytest_plugins = ["kosmolua.testing"]`` in ``conftest.py`` enables it:
 
     def test_the_report_counts_services(recording):
         assert recording("report.jsonl").run() == 12
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from kosmolua.runs import RunOptions
 
 Reply: TypeAlias = "Json | Response | Exception | Callable[[Request], Reply]"
-"""A service's answer: the JSON of a 200, a whole response, an exception to raise, or a function that returns one."""
+"""A service's answer: the JSON body of a response with status 200, a whole response, an exception to raise, or a
+function that gets the request and returns any of these."""
 
 Account: TypeAlias = Mapping[str, Any]
 """The settings of an account, as in its table of accounts.toml."""
@@ -58,20 +59,22 @@ _SLOT = re.compile(r"\{\w+\}")
 
 
 class Playground:
-    """Runs Lua against one integration, with no network and nothing else installed. Writes are allowed.
+    """Runs Lua scripts with one integration, without a network and without other integrations. Writes are allowed.
 
-    A function whose result does not have its declared type fails with ``wrong_result``; additional keys are allowed.
+    A call fails with the code ``wrong_result`` if the function's result does not have the declared type; additional
+    keys in the result are allowed.
 
     Args:
-        integration: The integration.
-        replies: What the service answers, by method and path: ``("GET", "/notes/n-1")``, or ``("GET", "/notes/{id}")``
-            where ``{id}`` fits any part. A path fits if the requested path ends with it, as sent or percent-decoded. If
-            several fit, fixed parts go before names in braces, compared from the end of the path.
-        send: A function that answers requests instead of ``replies``. Without both, the integration's simulator
-            answers.
-        accounts: Accounts by name; one called ``default`` if not given. Required settings that an account lacks are
-            made up from their types: ``api_key`` is ``made-up-api_key``, ``base_url`` is ``https://NAME.example``, and
-            a Literal is its first choice.
+        integration: The integration to test.
+        replies: What the service answers, by method and path: ``("GET", "/notes/n-1")``, or ``("GET", "/notes/{id}")``,
+            where ``{id}`` matches any one part of a path. A reply is used if the requested path ends with the reply's
+            path, as sent or percent-decoded. If several replies match, the last part in which one has fixed text and
+            the others have braces decides: fixed text takes precedence.
+        send: A function that answers requests, instead of ``replies``. Without ``send`` and ``replies``, the simulator
+            of the integration answers.
+        accounts: The settings of each account, by name; by default there is one account ``default``. Required settings
+            that an account lacks are made up from their types: ``api_key`` is ``made-up-api_key``, ``base_url`` is
+            ``https://NAME.example``, and a Literal is its first choice.
     """
 
     outcome: Outcome
@@ -100,35 +103,35 @@ class Playground:
 
     @staticmethod
     def from_recording(path: str | os.PathLike[str]) -> Playback:
-        """Return a playground that answers from a recording, with no integration at all.
+        """Return an object that runs scripts and answers their calls from a recording, without any integration.
 
         Args:
             path: The file that ``kosmolua run --record=FILE`` wrote.
 
         Raises:
-            ConfigError: It cannot be read, or a line of it is damaged.
+            ConfigError: The file cannot be read, or a line in it is damaged.
         """
         return Playback(path)
 
     def run(self, source: str, **options: Unpack[RunOptions]) -> Any:
-        """Run a script and return its value: None for none, a tuple for several.
+        """Run a script and return the value that it returns: None if it returns nothing, a tuple for several values.
 
         Args:
-            source: Lua, with ``return``.
-            options: As :meth:`kosmolua.Runtime.run` takes them.
+            source: The Lua source of the script.
+            options: Options of the run, as for :meth:`kosmolua.Runtime.run`.
 
         Raises:
-            KosmoError: The script failed. A call that failed is a :class:`kosmolua.CallError` with its fields.
+            KosmoError: The script failed. If a call in it failed, this is a :class:`kosmolua.CallError`.
         """
         self.outcome = self._runtime.run(source, **options)
         return _value_of(self.outcome)
 
     def call(self, path: str, args: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
-        """Make one call without Lua and return its value.
+        """Call one function of the integration without Lua, and return its result.
 
         Args:
-            path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``.
-            args: Arguments by name, or in declared order.
+            path: The function: ``INTEGRATION.FUNCTION`` or ``INTEGRATION.ACCOUNT.FUNCTION``.
+            args: The arguments, by name or in declared order.
 
         Raises:
             CallError: The call was refused, or it failed.
@@ -137,23 +140,23 @@ class Playground:
 
     @property
     def requests(self) -> list[Request]:
-        """Every request that would have been sent, in order."""
+        """All requests that the integration has made in this playground, in order."""
         return self._backend.requests
 
     @property
     def lines(self) -> list[str]:
-        """The requests that would have been sent, as a line such as ``GET /v1/notes?limit=20``, nothing encoded."""
+        """A line for each of :attr:`requests`, such as ``GET /v1/notes?limit=20``, without percent-encoding."""
         return [_line_of(request) for request in self.requests]
 
 
 class Playback:
-    """Repeats a recorded script, or runs another one against the recorded answers.
+    """Runs a recorded script again, or another script, and answers their calls from the recording.
 
     Args:
-        path: The recording.
+        path: The file of the recording.
 
     Raises:
-        ConfigError: It cannot be read, or a line of it is damaged.
+        ConfigError: The file cannot be read, or a line in it is damaged.
     """
 
     outcome: Outcome
@@ -166,11 +169,12 @@ class Playback:
         weakref.finalize(self, self._runtime.close)
 
     def run(self, source: str | None = None, **options: Unpack[RunOptions]) -> Any:
-        """Run a script and return its value: None for none, a tuple for several.
+        """Run a script and return the value that it returns: None if it returns nothing, a tuple for several values.
 
         Args:
-            source: Lua; by default the recorded script.
-            options: As :meth:`kosmolua.Runtime.run` takes them; the recorded ones apply to those left out.
+            source: The Lua source of the script; by default the recorded script.
+            options: Options of the run, as for :meth:`kosmolua.Runtime.run`. An option that is left out has the value
+                that was recorded.
 
         Raises:
             KosmoError: The script failed. The code is ``diverged`` if the script asks for something that was not
@@ -181,7 +185,7 @@ class Playback:
 
 
 def recordings_beside(file: str | os.PathLike[str]) -> Callable[[str], Playback]:
-    """Return a function that opens the recordings in the folder of a file."""
+    """Return a function that opens a recording by its name, in the folder in which a file (such as a test) is."""
     folder = Path(file).parent
     return lambda name: Playback(folder / name)
 
@@ -191,7 +195,7 @@ with suppress(ImportError):  # only tests that use the fixture need pytest
 
     @pytest.fixture
     def recording(request: pytest.FixtureRequest) -> Callable[[str], Playback]:
-        """Return a function that opens a recording beside the test by its name."""
+        """A pytest fixture: a function that opens a recording in the folder of the test, by the file's name."""
         return recordings_beside(request.path)
 
 
@@ -202,25 +206,34 @@ def _value_of(outcome: Outcome) -> Any:
 
 
 def answer(status: int, body: Json = None, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a response with a JSON body, or with none."""
+    """Return a response of a service, for use as a reply of :class:`Playground`.
+
+    Args:
+        status: The HTTP status.
+        body: The value that is sent as JSON; None for an empty body.
+        headers: The headers of the response.
+    """
     return Response(status, headers or {}, b"" if body is None else json.dumps(body).encode())
 
 
 def in_turn(*replies: Reply) -> Callable[[Request], Reply]:
-    """Return a reply that gives these replies one after another; a request after the last one is an error."""
+    """Return a reply that answers each request with the next of several replies. A request after the last one fails.
+
+    Use it for a service that answers the same request differently each time.
+    """
     left = iter(replies)
 
     def reply(request: Request) -> Reply:
         try:
             return next(left)
         except StopIteration:
-            raise _no_reply(request, f"it was answered {len(replies)} times") from None
+            raise _no_reply(request, f"the {len(replies)} replies of in_turn are used up") from None
 
     return reply
 
 
 class _Replies:
-    """Answers from replies by method and path."""
+    """Answers a request with the reply for its method and path, see :class:`Playground`."""
 
     def __init__(self, replies: Mapping[tuple[str, str], Reply]) -> None:
         self._replies = replies
@@ -246,7 +259,10 @@ def _fits(key: tuple[str, str], request: Request) -> bool:
 
 
 def _words_from_the_end(key: tuple[str, str]) -> list[bool]:
-    """Return the sort key of a key that fits: whether each part of its path is a fixed word, from the last part on."""
+    """Return for each part of a reply's path, from the last one on, whether it is fixed text and not a name in braces.
+
+    Of the replies that match a request, the one with the greatest list is used.
+    """
     return [not _SLOT.search(part) for part in reversed(key[1].strip("/").split("/"))]
 
 
@@ -260,7 +276,7 @@ def _line_of(request: Request) -> str:
 
 
 def _held_to_its_types(integration: Integration) -> Integration:
-    """Return the integration with functions that fail if a result does not have the declared type."""
+    """Return a copy of an integration whose functions fail if their result does not have the declared type."""
     held = copy(integration)
     held.functions = integration.functions.changed(
         lambda function: (

@@ -158,7 +158,7 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
         (("docs", "overview", "--budget", "300"), "300 is not in the range x>=400"),
         (("docs", "--budget", "500"), "--detail and --budget set how much of a PAGE to show"),
         (("docs", "overview", "--limit", "5"), "--limit sets how many pages --search finds"),
-        (("docs", "overview", "--search", "x"), "Name a PAGE, or --search for some, not both."),
+        (("docs", "overview", "--search", "x"), "Name a PAGE, or search for pages with --search, but not both."),
         (("docs", "--search", "!"), "A search needs at least one word"),
         (("call",), "Missing argument 'PATH'"),
         (("call", "render2.list_services", "--limit", "1"), "No such option '--limit'. An argument of the function is"),
@@ -700,10 +700,10 @@ def test_arguments_from_standard_input(kosmolua: Program) -> None:
     ("words", "status", "error"),
     [
         (("render2.list_services", "many"), 1, 'limit must be an integer in 1..100, not "many" (a string)'),
-        (("render2.get_service", "a", "b"), 2, "render2.get_service has no parameter for the value 'b'"),
+        (("render2.get_service", "a", "b"), 2, "render2.get_service has no parameter left for the value 'b'"),
         (("render2.get_service", "a", "service_id=b"), 2, "service_id is given 2 times, but takes only one value"),
         (("render2.list_services", "limit=1", "limit:=2"), 2, "limit is given both as text and as JSON"),
-        (("render2.list_services", "limit:=x"), 2, "limit:= takes JSON: Expecting value"),
+        (("render2.list_services", "limit:=x"), 2, "The value after limit:= is not JSON: Expecting value"),
         (
             ("render2.list_services", "cursor=@no/file"),
             2,

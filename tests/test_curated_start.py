@@ -329,7 +329,7 @@ def test_options_that_belong_together(kosmolua: Program, home: Path) -> None:
     document_in(home)
     for options, said in (
         (["--from", "pets.openapi.json"], "--from needs --functions"),
-        (["--functions", "getPet"], "--functions chooses operations of a document"),
+        (["--functions", "getPet"], "--functions names operations of an OpenAPI document"),
     ):
         made = kosmolua("integrations", "new", "shop", *options)
         assert (made.returncode, said in made.stderr) == (2, True)

@@ -63,14 +63,14 @@ def test_bytes_are_a_string_whatever_they_are(runtime: Runtime) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, {1, 2}, object(), [b"x"], {"a": print}])
 def test_what_json_cannot_carry_is_refused(runtime: Runtime, value: Any) -> None:
     """Before anything runs."""
-    with pytest.raises(TypeError, match="the input of a script must be what JSON can carry"):
+    with pytest.raises(TypeError, match="the input of a script must be a value that JSON can represent"):
         runtime.run("return 1", input=value)
 
 
 @pytest.mark.slow
 def test_one_that_is_too_large_is_refused(runtime: Runtime) -> None:
     """It is as large as a result may be, and counts as the script's memory."""
-    with pytest.raises(ConfigError, match="The input is larger than 16 MiB"):
+    with pytest.raises(ConfigError, match="The input of the script is larger than 16 MiB"):
         runtime.run("return 1", input="x" * (16 * MIB))
     outcome = runtime.run("return #input", input="x" * (10 * MIB), memory=12 * MIB)
     assert isinstance(outcome.error, LimitExceeded)
@@ -116,7 +116,7 @@ def test_standard_input_is_json_or_text(kosmolua: Program, given: str, printed: 
     [
         ("a.json", "{", "cannot be read: Expecting property name enclosed in double quotes"),
         ("a.jsonl", "1\n{\n", "cannot be read: line 2: Expecting"),
-        ("a.csv", "a,b\n1,2,3\n", "cannot be read: line 2 has 3 cells, and the header 2"),
+        ("a.csv", "a,b\n1,2,3\n", "cannot be read: line 2 has 3 cells, but the first line 2"),
         ("a.csv", 'a\n"x\n', "cannot be read: line 2: "),
         ("a.csv", "a,a\n", "cannot be read: two columns have the same name"),
         ("a.toml", "=", "cannot be read: "),

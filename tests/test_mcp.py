@@ -133,7 +133,7 @@ def test_the_prompt_has_what_a_model_needs(web_agent: Agent) -> None:
         text = filled.messages[0].content.model_dump()["text"]
         for part in ("List the failed deploys.", "execute_lua", "# Overview", "list_deploys("):
             assert part in text
-        with pytest.raises(MCPError, match="needs a task"):
+        with pytest.raises(MCPError, match="needs the argument task"):
             await client.get_prompt(prompt.name, {"task": " "})
 
     web_agent.talk(conversation)
@@ -211,7 +211,7 @@ def test_a_limit_ends_the_script_and_says_how_to_go_on(agent: Agent) -> None:
         result = await execute(client, "print('so far') while true do print('x') end", max_output=1000)
         assert result.is_error
         assert result.structured_content["error"]["limit"] == "output"
-        assert "The call itself set max_output; it may be as high as" in text_of(result)
+        assert "The call itself set max_output; it can be as high as" in text_of(result)
         assert "so far" in text_of(result)
 
     agent.talk(conversation)
@@ -318,9 +318,9 @@ def test_what_was_cut_can_be_read_on(any_agent: Agent) -> None:
         beyond = await client.call_tool("lua_read_doc", {"page": page, "offset": "1000000"})
         assert "so nothing is at offset 1,000,000" in text_of(beyond)
         wrong = await client.call_tool("lua_read_doc", {"page": "run:never"})
-        assert "only answers that were cut are kept" in text_of(wrong)
+        assert "only the last few answers that were cut are kept" in text_of(wrong)
         other = await client.call_tool("lua_read_doc", {"page": "overview", "offset": 5})
-        assert "offset is for pages such as run:last" in text_of(other)
+        assert "offset is only for an answer that was cut, such as run:last" in text_of(other)
 
     any_agent.talk(conversation)
 

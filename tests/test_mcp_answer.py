@@ -79,7 +79,7 @@ def test_an_error_comes_first_with_its_line_and_traceback() -> None:
     ("error", "script", "advice"),
     [
         (HOST.exceeded("wall"), {}, "That is the host's limit, which no call can raise"),
-        (Limits(timeout=1).exceeded("wall"), {"limits": {"timeout": 1}}, "it may be as high as 120 here"),
+        (Limits(timeout=1).exceeded("wall"), {"limits": {"timeout": 1}}, "it can be as high as 120 here"),
         (HOST.exceeded("memory"), {"limits": {"timeout": 1}}, "That is the host's limit"),
         (Limits(memory=8).exceeded("memory"), {"limits": {"memory": 8}}, "as high as 100,663,296 here"),
         (HOST.exceeded("depth"), {}, "That is the host's limit"),

@@ -196,7 +196,7 @@ def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     file.parent.mkdir()
     file.write_text("known-to-everybody")
     file.chmod(0o644)
-    assert f"Others can read or write the token in {file} (remove the file" in refused(without_token(tmp_path))
+    assert f"Other users can read or write the token in {file} (remove the file" in refused(without_token(tmp_path))
 
 
 @pytest.mark.slow

@@ -202,7 +202,7 @@ def test_a_plan_is_applied_as_it_is(runtime: Runtime, store: Store, tmp_path: Pa
     assert store.put[-1] == ("s-5", "for s-5")
     assert sorted(store.cleared) == ["s-1", "s-5"]
 
-    with pytest.raises(ConfigError, match="was applied already"):
+    with pytest.raises(ConfigError, match="was already applied"):
         runtime.apply(plan)
     assert "the plan has no such call" in str(runtime.apply(plan, again=True).error)  # there is one shelf more now
 
@@ -238,7 +238,7 @@ def test_a_file_that_is_no_plan_is_told(tmp_path: Path) -> None:
 def test_a_simulated_plan_is_not_applied_for_real(simulated: Runtime, runtime: Runtime) -> None:
     """Nor the other way round."""
     plan = simulated.plan("return 1")
-    with pytest.raises(ConfigError, match=r"The plan is of a simulated run \(pass --simulate\)"):
+    with pytest.raises(ConfigError, match=r"The plan was made by a simulated run \(pass --simulate\)"):
         runtime.apply(plan)
     assert plan.applied is None
 
@@ -265,7 +265,7 @@ def test_the_command_line_shows_and_applies_plans(kosmolua: Program, write: Writ
     assert (applied.returncode, applied.stdout, applied.stderr) == (0, planned.stdout, "")
     again = kosmolua("apply", "p.json")
     assert again.returncode == 3
-    assert "was applied already" in again.stderr
+    assert "was already applied" in again.stderr
     assert kosmolua("apply", "p.json", "--again").returncode == 0
 
     as_json = json.loads(kosmolua("run", script, "--simulate", "--plan", "--json").stdout)

@@ -480,7 +480,7 @@ def test_json_answers_commands_too(kosmolua: Program, write: Write) -> None:
     [
         (":docs x", "There is no command :docs (did you mean ':doc'?)"),
         (":", "There is no command : (see :help)"),
-        (":help x", ":help takes no argument, and was given 'x'"),
+        (":help x", ":help takes no argument, but 'x' follows it"),
     ],
 )
 def test_a_command_that_is_none(kosmolua: Program, line: str, complaint: str) -> None:

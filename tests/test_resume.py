@@ -104,7 +104,7 @@ def test_a_finished_run_is_shown_again(runtime: Runtime, shelf: Shelf, file: Pat
     first = runtime.run(LENDING, record=file)
     outcome = runtime.resume(file)
     assert (outcome.output, outcome.result, outcome.calls) == (first.output, first.result, first.calls)
-    assert outcome.warnings == [f"the run of {file} is finished already; this is its outcome"]
+    assert outcome.warnings == [f"the run in {file} is already finished; this is its outcome"]
     assert shelf.lent.total() == WRITES
 
 
@@ -172,7 +172,7 @@ def test_a_write_that_was_done_is_not_done_in_other_words(runtime: Runtime, shel
     outcome = runtime.resume(file, script='app.integrations.library.default.lend({ book = "b-1" })')
     assert outcome.error
     assert outcome.error.code == "diverged"
-    assert "library.lend was done already with these arguments, by call 1" in str(outcome.error)
+    assert "library.lend was already done with these arguments, by call 1" in str(outcome.error)
     assert shelf.lent == {"b-1": 1}
 
 
@@ -198,7 +198,7 @@ def test_two_cannot_go_on_at_once(
 def test_a_simulated_run_does_not_go_on_for_real(simulated: Runtime, runtime: Runtime, file: Path) -> None:
     """Nor the other way round."""
     simulated.run("sleep(1) error('no')", record=file)
-    with pytest.raises(ConfigError, match=r"is of a simulated run \(pass --simulate\)"):
+    with pytest.raises(ConfigError, match=r"The run in the recording .* is simulated \(pass --simulate\)"):
         runtime.resume(file)
 
 
@@ -478,7 +478,7 @@ def test_the_command_line_pauses_and_goes_on(kosmolua: Program, write: Write, ho
     assert kosmolua("replay", "r.jsonl").stdout == ended.stdout
     again = kosmolua("resume", "r.jsonl")
     assert (again.returncode, again.stdout) == (0, ended.stdout)
-    assert "is finished" in again.stderr
+    assert "is already finished" in again.stderr
 
 
 @pytest.mark.slow

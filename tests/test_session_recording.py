@@ -164,7 +164,7 @@ def test_a_recorded_session_is_shown_and_does_not_go_on(runtime: Runtime, sessio
     assert sorted(bar.number for bar in bars_of(recording)) == [1, 2, 3, 4]
     shown = unescape(page(recording))
     assert all(chunk in shown for chunk in CHUNKS[1:])
-    with pytest.raises(ConfigError, match=r"is of a session, which cannot go on \(kosmolua replay repeats it\)"):
+    with pytest.raises(ConfigError, match=r"is of a session, which cannot be resumed \(to repeat it, run"):
         runtime.resume(recording)
     with pytest.raises(ConfigError, match="already exists"):
         runtime.record_session(session, tmp_path / "session.jsonl")
@@ -196,7 +196,9 @@ def test_the_repl_records(kosmolua: Program, home: Path, write: Write) -> None:
     first = re.findall(r"recorded: kosmolua replay (\w+) repeats it", done.stderr)[0]
     assert re.search(r"recording to .*/recordings/\w+\.jsonl; :record ends it\n", done.stderr)
     assert "the recording lacks what was set before: x (:reset first records everything)" in done.stderr
-    assert "This session is recorded already, in named.jsonl (:record ends that)" in done.stderr
+    assert (
+        "This session is recorded already, in named.jsonl (:record without a file ends that recording)" in done.stderr
+    )
     assert "recorded: kosmolua replay named.jsonl repeats it" in done.stderr
     lines = done.stdout.splitlines()
     assert lines[1:] == ["5", "2", "1", "2", "3"]

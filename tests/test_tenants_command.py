@@ -129,7 +129,7 @@ def test_what_is_wrong_is_told(kosmolua: Program, tmp_path: Path, accounts: Call
         (("--store", "runs"), "--store is for recordings of a tenant (name the tenant with --tenant)"),
         (("--tenant", "../acme"), "cannot be the name of a tenant"),
         (("--tenant", TENANT, "--store", "mysql://x/y"), "Databases of mysql cannot keep recordings"),
-        (("--tenant", TENANT, "journal.jsonl"), "A journal and --tenant exclude each other"),
+        (("--tenant", TENANT, "journal.jsonl"), "Name a journal or a --tenant, but not both"),
     ):
         done = kosmolua("runs", "list", *words, "--accounts", path)
         assert done.returncode in (2, 3)

@@ -128,7 +128,7 @@ def test_replies_in_turn_end() -> None:
     script = "return #app.integrations.notes.list_notes()"
 
     assert [play.run(script), play.run(script)] == [0, 1]
-    with pytest.raises(CallError, match=r"no reply for GET /v1/main/notes\?limit=20: it was answered 2 times"):
+    with pytest.raises(CallError, match=r"GET /v1/main/notes\?limit=20: the 2 replies of in_turn are used up"):
         play.run(script)
 
 

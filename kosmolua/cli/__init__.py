@@ -18,10 +18,10 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit with its status.
+    """Run the command of a command line and exit with its status.
 
     Args:
-        arguments: The words after the program's name; by default those of this process.
+        arguments: The words after the program's name; by default the arguments of this process.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     replace_closed_streams()
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(typed: list[str]) -> int:
-    """Run a command. For ``run``, a sandbox boots in the meantime."""
+    """Run a command and return its exit status. For ``run``, a sandbox boots while the command line is parsed."""
     worker = _launch() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
     if typed[:1] == ["mcp"]:
         gc.disable()  # off until it serves: collecting would take a tenth of the start
@@ -56,7 +56,7 @@ def _run(typed: list[str]) -> int:
 
 
 def _launch() -> launch.Worker | None:
-    """Start a sandbox; return None if it cannot be started. The run that needs it reports why."""
+    """Start a sandbox. Return None if that fails: the run then starts a sandbox itself, and reports the error."""
     try:
         return launch.Worker()
     except OSError:
@@ -64,7 +64,7 @@ def _launch() -> launch.Worker | None:
 
 
 def _keep_child_statuses() -> None:
-    """Reset SIGCHLD if it was inherited as ignored, so that the status of a child is kept."""
+    """Reset SIGCHLD to its default. If it is ignored, the system discards the exit statuses of child processes."""
     import signal
 
     if hasattr(signal, "SIGCHLD"):
@@ -72,7 +72,10 @@ def _keep_child_statuses() -> None:
 
 
 def _run_command(typed: list[str], worker: launch.Worker | None) -> int:
-    """Run a plain ``run`` command line without click, which takes longer to import than the sandbox takes to boot."""
+    """Run a command and return its exit status.
+
+    A simple ``run`` command line is parsed without click, which takes longer to import than a sandbox takes to boot.
+    """
     if typed[:1] != ["doctor"] and any(name.startswith("OTEL_") for name in os.environ):
         from kosmolua.runs.telemetry import asks_for_spans, send_spans
 

@@ -1,4 +1,4 @@
-"""Adding an account: asks for its fields, tries them, and writes them into the accounts file."""
+"""Adds an account: asks a person for its fields, tries the account, and writes it into the accounts file."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def add(runtime: Runtime, name: str) -> tuple[str, Path]:
-    """Ask for the fields of an account, try it, and write it; return its section and the file.
+    """Ask for the fields of an account, try the account, and write it into the accounts file.
+
+    Returns:
+        The name of the account's section, such as ``render2.default``, and the accounts file.
 
     Raises:
-        UsageError: The account exists already, or nobody can be asked.
+        UsageError: The account exists already, or there is no terminal to ask on.
     """
     integration_name, *rest = parts_of(name)
     integration, account = runtime.catalog.integration(integration_name), rest[0] if rest else "default"
@@ -38,19 +41,19 @@ def add(runtime: Runtime, name: str) -> tuple[str, Path]:
         raise UsageError(f"{file} has [{section}] already")
     if not console.can_ask():
         hint = f"'kosmolua accounts example {integration_name}' prints what to write into {file}"
-        raise UsageError(f"accounts add asks for each field, and nobody can be asked here ({hint})")
+        raise UsageError(f"'kosmolua accounts add' asks for each field, which needs a terminal ({hint})")
     given = {field.name: _asked(field) for field in integration.account_fields}
     table: Table = {key: value for key, value in given.items() if value is not None}
     _try(integration, account, table)
     for field in integration.account_fields:
         if field.secret and field.name in table:
-            table[field.name] = _put_away(integration, account, field, table[field.name])
+            table[field.name] = _store_secret(integration, account, field, table[field.name])
     set_section(file, (integration_name, account), table)
     return section, file
 
 
 def _asked(field: AccountField) -> Any:
-    """Return the value that a person types for a field, or None if it is empty. A secret is not shown."""
+    """Ask for the value of a field until it is valid, a secret without echo; return None if it is left empty."""
     about = f" ({field.about})" if field.about else ""
     what = f"{field.name}{about}{'' if field.required else ', empty for none'}"
     while True:
@@ -65,7 +68,7 @@ def _asked(field: AccountField) -> Any:
 
 
 def _try(integration: Integration, account: str, table: Table) -> None:
-    """Show the identity of the account; if the service refuses it, ask whether to keep it."""
+    """Show who the account belongs to. If the call for this fails, ask whether to keep the account anyway."""
     if integration.identify is None:
         return
     try:
@@ -79,8 +82,12 @@ def _try(integration: Integration, account: str, table: Table) -> None:
         console.confirm("Keep it anyway?")
 
 
-def _put_away(integration: Integration, account: str, field: AccountField, secret: str) -> dict[str, str]:
-    """Store a secret where the person chooses, and return the source to write into the accounts file."""
+def _store_secret(integration: Integration, account: str, field: AccountField, secret: str) -> dict[str, str]:
+    """Ask where to store a secret, and store it there.
+
+    Returns:
+        The table for the accounts file that names the place, such as ``{"env": "API_KEY"}``.
+    """
     keyring = keyring_or_none()
     places = [place for place in PLACES if place != "keyring" or keyring]
     words = ", ".join(f"{place}: {PLACES[place]}" for place in places)
@@ -96,7 +103,7 @@ def _put_away(integration: Integration, account: str, field: AccountField, secre
         variable = integration.variable(field)
         named = console.ask("The name of the variable", default=variable)
         if not _NAME.fullmatch(named):
-            raise UsageError(f"A variable cannot be called {named!r}")
+            raise UsageError(f"A variable cannot be called {named!r} (use letters, digits and underscores)")
         return {"env": named}
     file = Path(config_folder()) / "secrets" / name
     try:

@@ -1,4 +1,4 @@
-"""Approval of calls by the person at the terminal."""
+"""Asks the person at the terminal whether calls are allowed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kosmolua.escaping import exposed, shortened
 from kosmolua.schema import luacats
 
 RESET = "\x18\x1b\\\x1b[0m"
-"""Ends any escape sequence and colours that other output has begun on the same terminal."""
+"""Ends escape sequences and colours that earlier output on the same terminal has left open."""
 ANSWERS = {"y": "yes", "yes": "yes", "n": "no", "no": "no", "": "no", "s": "show", "show": "show"}
 ANSWERS_OF_MANY = {**ANSWERS, "a": "all", "all": "all", "d": "deny", "deny": "deny"}
 ANSWERS_OF_LIST = {**ANSWERS, "o": "one", "one": "one", "a": "all", "all": "all", "d": "deny", "deny": "deny"}
@@ -27,12 +27,13 @@ MAX_ROW, ROW_HEAD, ROW_TAIL = 300, 200, 80
 
 
 class Approver:
-    """Asks on standard error, reads from the terminal, and remembers answers that apply to several calls.
+    """Asks a person whether calls of a run are allowed, and remembers answers such as "all such calls".
 
-    The end of input means no. Ctrl-C ends the run: nothing else is asked in it.
+    Questions go to standard error, and answers are read from the terminal. The end of input counts as no. Ctrl-C ends
+    the run: its later calls raise KeyboardInterrupt without a question.
 
     Args:
-        is_single: Whether there is only one call, which the person typed.
+        is_single: Whether the person typed the only call, so that no question is about several calls.
     """
 
     def __init__(self, *, is_single: bool = False) -> None:
@@ -43,7 +44,7 @@ class Approver:
 
     @property
     def name(self) -> str:
-        """The name of the person who is asked, for the journal."""
+        """The name under which the journal records the person who allowed a call, such as ``ada at the terminal``."""
         from getpass import getuser
 
         try:
@@ -52,7 +53,7 @@ class Approver:
             return "the person at the terminal"
 
     def __call__(self, approval: Approval) -> bool:
-        """Return True if the person allows the call.
+        """Ask about a call, unless an earlier answer applies; return True if the person allows the call.
 
         Raises:
             KeyboardInterrupt: The person pressed Ctrl-C, at this question or at an earlier one.
@@ -60,7 +61,7 @@ class Approver:
         return self.approve_many([approval])[0]
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
-        """Ask about calls that wait at the same time, in one question, and return the answers in the same order.
+        """Ask one question about calls that wait at the same time, and return for each call whether it is allowed.
 
         Raises:
             KeyboardInterrupt: The person pressed Ctrl-C, at this question or at an earlier one.
@@ -76,11 +77,11 @@ class Approver:
         return [answer in ("yes", "all") if allowed is None else allowed for allowed in known]
 
     def renew(self) -> None:
-        """Ask again in the next run, even if this one was interrupted or all its calls were denied."""
+        """Forget Ctrl-C and "deny all calls", so that the person is asked again in the next run."""
         self._denies_all = self._is_interrupted = False
 
     def _known(self, approval: Approval) -> bool | None:
-        """Return the earlier answer that applies to a call, or None if there is none."""
+        """Return whether an earlier answer allows a call, or None if no earlier answer applies."""
         if self._is_interrupted:
             raise KeyboardInterrupt
         if self._denies_all:
@@ -105,7 +106,7 @@ class Approver:
         if any(len(value) > MAX_VALUE for value in lines.values()):
             choices += ", [s]how the arguments in full"
         subject = "You are about" if self._is_single else "The script wants"
-        _write(f"{subject} to {_deed(approval)}:\n", _sentence(approval), _arguments(lines, _shorten))
+        _write(f"{subject} to {_phrase(approval)}:\n", _sentence(approval), _arguments(lines, _shorten))
         question = f"Allow {console.styled(approval.path, 'bold', sys.stderr)} with {exposed(approval.account)}?"
         while (answer := _answer(f"{question} {choices}: ", answers)) == "show":
             _write(_arguments(lines, str))
@@ -122,18 +123,18 @@ class Approver:
 
 
 def described(call: Mapping[str, Any]) -> str:
-    """Return a recorded call as one line: its number, its effect, its function, and its arguments."""
+    """Return one line about a call of a recording: its number, effect, function, account and arguments."""
     arguments = call.get("arguments") or {}
     shown = ", ".join(f"{exposed(name)} = {exposed(luacats.literal(value))}" for name, value in arguments.items())
     return f"call {call['number']}: {call['effect']} {call['path']} [{call['account']}] {_shorten_row(shown)}".rstrip()
 
 
-def _deed(approval: Approval) -> str:
-    """Return a phrase with the effect, function and account of a call, and a warning if it cannot be undone."""
+def _phrase(approval: Approval) -> str:
+    """Return the effect, function and account of a call as a phrase, with a warning if the call cannot be undone."""
     path, account = console.styled(approval.path, "bold", sys.stderr), exposed(approval.account)
-    deed = f"{approval.effect} with {path}, account {account}"
+    phrase = f"{approval.effect} with {path}, account {account}"
     warning = console.styled("cannot be undone", "red", sys.stderr)
-    return f"{deed} ({warning})" if approval.effect == "destroy" else deed
+    return f"{phrase} ({warning})" if approval.effect == "destroy" else phrase
 
 
 def _sentence(approval: Approval) -> str:
@@ -141,7 +142,7 @@ def _sentence(approval: Approval) -> str:
 
 
 def _lines_of(approval: Approval) -> dict[str, str]:
-    """Return the arguments of a call as text by name, with the services' names for ids."""
+    """Return the text of each argument of a call, by name. After an id comes the object's name, if that is known."""
     lines = {exposed(name): exposed(luacats.literal(value)) for name, value in approval.arguments.items()}
     return lines | {name: f"{lines[name]} ({exposed(said)})" for name, said in approval.names.items() if name in lines}
 
@@ -151,20 +152,30 @@ def _row(approval: Approval) -> str:
 
 
 def _list(approvals: Sequence[Approval], shorten: Callable[[str], str]) -> str:
-    """Return the calls as numbered lines, grouped under a heading for each function and account."""
+    """Return calls as numbered lines, with a heading for each function and account.
+
+    Args:
+        approvals: The calls.
+        shorten: Cuts the text of a call's arguments if it is too long.
+    """
     groups: dict[tuple[str, str], list[Approval]] = {}
     for approval in approvals:
         groups.setdefault((approval.path, approval.account), []).append(approval)
     lines: list[str] = []
     numbers, width = count(1), len(str(len(approvals)))
     for group in groups.values():
-        lines.append(f"{_deed(group[0])}:\n{_sentence(group[0])}")
+        lines.append(f"{_phrase(group[0])}:\n{_sentence(group[0])}")
         lines += [f"  {next(numbers):>{width}}. {shorten(_row(approval))}\n" for approval in group]
     return "".join(lines)
 
 
 def _answer(question: str, answers: Mapping[str, str]) -> str:
-    """Ask until the person types one of the answers."""
+    """Ask until the person types a valid answer, and return its meaning.
+
+    Args:
+        question: The question.
+        answers: What may be typed, each with its meaning: ``{"y": "yes", "n": "no"}``.
+    """
     while True:
         if answer := answers.get(_reply_to(question).strip().lower()):
             return answer
@@ -190,7 +201,7 @@ def _write(*texts: str) -> None:
 
 
 def _discard_typed_input() -> None:
-    """Discard input that was typed before the question was shown, since it cannot be the answer."""
+    """Discard what was typed before the question was shown, since it cannot be an answer to the question."""
     try:
         import termios
     except ImportError:
@@ -200,7 +211,7 @@ def _discard_typed_input() -> None:
 
 
 def _reply_to(question: str) -> str:
-    """Return the next line that is typed, or an empty string at the end of input."""
+    """Show a question and return the line that the person types, or an empty string at the end of input."""
     try:
         with _shown(question):
             line = standard.read_answer().decode(errors="replace")
@@ -214,7 +225,7 @@ def _reply_to(question: str) -> str:
 
 @contextmanager
 def _shown(question: str) -> Iterator[None]:
-    """Write a question. Until the ``with`` block ends, write it again each time the program continues after a stop."""
+    """Write a question, and again each time the program resumes after Ctrl-Z, until the ``with`` block ends."""
     _write(question)
     if not hasattr(signal, "SIGCONT"):
         yield

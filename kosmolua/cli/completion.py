@@ -1,4 +1,4 @@
-"""Completion in the shell, through click: pages, integrations, accounts, functions and arguments."""
+"""Completes pages, integrations, accounts, functions and arguments in the shell, through click."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from kosmolua.schema.names import APP, ROOT, page_of
 from kosmolua.schema.types import Type
 
 Offers = dict[str, str]
-"""The completions of a word, each with a short description."""
+"""Possible completions of a word, each with a short description."""
 
 
 def offered_pages(catalog: Catalog, typed: str) -> Offers:
-    """Return all guides and integrations, and the functions of the integration that was typed."""
+    """Return the documentation pages to offer: guides, integrations, and the functions of a typed integration."""
     from kosmolua.docs import pages
 
     found = dict.fromkeys(pages.NAMES, "guide")
@@ -35,23 +35,26 @@ def offered_pages(catalog: Catalog, typed: str) -> Offers:
 
 
 def offered_values(kind: Type) -> list[str]:
-    """Return the choices of a type, or both booleans, as typed on a command line; empty for other types."""
+    """Return the values that a type allows, as typed on a command line; empty if they cannot be listed.
+
+    Only the values of a boolean, and of a type that declares its choices, can be listed.
+    """
     choices: tuple[Json, ...] = luacats.choices_in(kind) or ((True, False) if luacats.label(kind) == "boolean" else ())
     return [each if isinstance(each, str) else json.dumps(each) for each in choices]
 
 
 def offered_integrations(catalog: Catalog) -> Offers:
-    """Return all integrations."""
+    """Return the names of all integrations."""
     return dict.fromkeys(catalog.names(), "integration")
 
 
 def offered_accounts(catalog: Catalog, integration: str) -> Offers:
-    """Return the accounts of an integration."""
+    """Return the names of an integration's accounts."""
     return dict.fromkeys(catalog.accounts(integration), "account")
 
 
 def offered_functions(catalog: Catalog, integration: str) -> Offers:
-    """Return the functions of an integration."""
+    """Return the short names of an integration's functions, each with its summary."""
     from kosmolua.docs.outline import outline_of
 
     return {name: sketch.summary for name, sketch in outline_of(catalog.listed(integration)).functions.items()}
@@ -62,10 +65,11 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def completes(find: Callable[[Catalog, str], Offers]) -> Complete:
-    """Return the callback that click calls to complete an argument.
+    """Return a callback with which click completes an argument: it offers what ``find`` returns.
 
     Args:
-        find: Returns the offers for the text that is typed so far.
+        find: Returns possible completions for the text that is typed so far. Those that do not begin with the text
+            are removed afterwards.
     """
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -88,12 +92,12 @@ def _catalog(context: click.Context) -> Catalog:
 
 
 def integrations(catalog: Catalog, _: str) -> Offers:
-    """Return all integrations."""
+    """Return the names of all integrations, whatever is typed."""
     return offered_integrations(catalog)
 
 
 def accounts(catalog: Catalog, typed: str) -> Offers:
-    """Return all integrations, and the accounts of the integration that was typed."""
+    """Return all integrations; if an integration and a dot are typed, also its accounts as ``INTEGRATION.ACCOUNT``."""
     found = offered_integrations(catalog)
     for name in [*found]:
         if typed.startswith(f"{name}."):
@@ -102,7 +106,7 @@ def accounts(catalog: Catalog, typed: str) -> Offers:
 
 
 def paths(catalog: Catalog, typed: str) -> Offers:
-    """Return the functions of the integration that was typed, or is the only match; else the matching integrations."""
+    """Return the integrations that match a text, or the functions of the only one that matches, with their paths."""
     name, dot, rest = _BEFORE_NAMES.sub("", typed, count=1).partition(".")
     before = typed.removesuffix(f"{name}{dot}{rest}")
     matches = [each for each in catalog.names() if (each == name if dot else each.startswith(name))]
@@ -118,7 +122,10 @@ def _within(prefix: str, found: Offers) -> Offers:
 
 
 def arguments_of(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the arguments of the function named earlier on the line, as KEY=, or the values of the last argument."""
+    """Return the completions of an argument of ``kosmolua call``: parameters as KEY=, or the values of a typed key.
+
+    The function is the one that the same command line names before the argument.
+    """
     try:
         with standard.apart():
             function = _catalog(context).find(str(context.params.get("path")))
@@ -136,7 +143,10 @@ def arguments_of(context: click.Context, _: click.Parameter, incomplete: str) ->
 
 
 def _key_apart(words: list[str]) -> str | None:
-    """Return the key whose value is typed next. Bash splits KEY=VALUE into three words, and leaves out a last "="."""
+    """Return the key whose value is typed next, or None if a key is typed.
+
+    Bash splits KEY=VALUE into three words, and leaves out an equals sign at the end.
+    """
     if words[-1:] == ["="]:
         words = words[:-1]
     return words[-1] if words and words[-2:-1] != ["="] else None

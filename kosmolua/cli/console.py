@@ -1,4 +1,4 @@
-"""Console output: text for people, JSON for programs, errors on standard error; and the exit status of an error.
+"""Console output: text for people, JSON for programs, and errors on standard error. Also exit statuses of errors.
 
 The module that escapes invisible characters is imported on first use, since most runs in a pipe do not need it.
 """
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 MAX_LINES, MAX_CHARACTERS = 60, 6000
 """How many lines and characters of a very long value a terminal shows. A pipe gets the whole value."""
 FEW_LINES, FEW_CHARACTERS = 6, 600
-"""How many more lines and characters a value may have and still be shown whole."""
+"""A value that exceeds the limits by no more lines and characters than these is still shown whole."""
 STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 """Codes of ECMA-48's Select Graphic Rendition."""
 
 
 def complain(sentence: str) -> None:
-    """Write one sentence to standard error."""
+    """Write a sentence for the user to standard error, after the program's name."""
     first, *more = _harmless(sentence).rstrip("\n").split("\n")
     sys.stderr.write(
         "\n    ".join([f"kosmolua: {first}", *more]) + "\n"
@@ -49,16 +49,16 @@ def complain(sentence: str) -> None:
 
 
 def warn(sentence: str) -> None:
-    """Write one warning to standard error."""
+    """Write a warning to standard error."""
     complain(f"warning: {sentence}")
 
 
 def complain_of(error: KosmoError, script: str | None = None) -> None:
-    """Write an error to standard error: its place, its message, its traceback and its hint.
+    """Write an error to standard error, with its place, message, traceback and hint.
 
     Args:
         error: The error.
-        script: The name of the script that it ended, if it ended one.
+        script: The name of the script that the error ended; None if no script was running.
     """
     if isinstance(error, CheckFailed):
         _list_findings(error, script or "script")
@@ -76,7 +76,7 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
 
 
 def _list_findings(error: CheckFailed, script: str) -> None:
-    """Write the findings of a check to standard error, each on a line."""
+    """Write the findings of a script's check to standard error, each on a line, and that the script was not run."""
     for finding in error.findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
         note = complain if finding["severity"] == "error" else warn
@@ -101,7 +101,10 @@ def as_json(value: object, indent: int | None = 2) -> None:
 
 
 def _harmless(text: str) -> str:
-    """Return text with terminal controls escaped. Plain text needs no import, which may fail if files have run out."""
+    """Return text with terminal control characters escaped.
+
+    The escaping module is imported only if the text needs it, since no import is possible if no file can be opened.
+    """
     if text.isprintable():
         return text
     from kosmolua.escaping import harmless
@@ -110,7 +113,7 @@ def _harmless(text: str) -> str:
 
 
 def show_values(values: list[object]) -> None:
-    """Write the values that a script returned to a terminal: strings as text, others as JSON. Long values are cut."""
+    """Write the values that a script returned: strings as text, others as JSON. On a terminal, long values are cut."""
     for value in values:
         whole = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
         shown = fit(whole) if on_terminal() else whole
@@ -121,7 +124,7 @@ def show_values(values: list[object]) -> None:
 
 
 def fit(text: str) -> str:
-    """Return the text, or only its beginning if it is much longer than a screen."""
+    """Return a text, or only its beginning if the text is much longer than a screen."""
     if len(text) > MAX_CHARACTERS + FEW_CHARACTERS:
         text = text[:MAX_CHARACTERS]
     lines = text.split("\n")
@@ -129,7 +132,7 @@ def fit(text: str) -> str:
 
 
 def on_terminal(stream: TextIO | None = None) -> bool:
-    """Return True if a stream, by default standard output, is a terminal that shows more than plain text."""
+    """Return True if a stream (by default standard output) is a terminal that can show colours and styles."""
     is_terminal = stream.isatty() if stream else standard.is_shown
     return is_terminal and os.environ.get("TERM", "windows" if os.name == "nt" else "") not in ("", "dumb")
 
@@ -140,7 +143,13 @@ def draws_on(stream: TextIO) -> bool:
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
-    """Return text in one of :data:`STYLES` if the stream is a terminal and ``NO_COLOR`` is not set, else unchanged."""
+    """Return text with the escape codes of a style, or unchanged if the stream is no terminal or NO_COLOR is set.
+
+    Args:
+        text: The text.
+        style: One of :data:`STYLES`.
+        stream: The stream to which the text will be written.
+    """
     plain = os.environ.get("NO_COLOR") or not draws_on(stream)
     return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
 
@@ -161,7 +170,7 @@ def markdown(text: str, *, paged: bool = False) -> None:
 
 
 def trace(text: str) -> None:
-    """Write a line that an MCP server printed or logged to standard error, with terminal controls escaped."""
+    """Write a line of an MCP server's log or output to standard error, with terminal control characters escaped."""
     from kosmolua.escaping import harmless
 
     if sys.stderr is not None:
@@ -169,7 +178,12 @@ def trace(text: str) -> None:
 
 
 def ask(question: str, **options: Any) -> str:
-    """Ask a person at the terminal with ``click.prompt``, and return the answer."""
+    """Ask the person at the terminal a question, and return the answer.
+
+    Args:
+        question: The question.
+        options: Further parameters of ``click.prompt``.
+    """
     import click
 
     with standard.given_back():
@@ -177,7 +191,7 @@ def ask(question: str, **options: Any) -> str:
 
 
 def confirm(question: str) -> None:
-    """Ask a person at the terminal for a yes. Any other answer ends the command."""
+    """Ask the person at the terminal a question; end the command with ``click.Abort`` unless the answer is yes."""
     import click
 
     if not agrees(question):
@@ -185,7 +199,7 @@ def confirm(question: str) -> None:
 
 
 def agrees(question: str) -> bool:
-    """Return True if a person at the terminal says yes."""
+    """Ask the person at the terminal a question, and return True if the answer is yes."""
     import click
 
     with standard.given_back():
@@ -193,7 +207,7 @@ def agrees(question: str) -> bool:
 
 
 def can_ask() -> bool:
-    """Return True if a person at a terminal can be asked."""
+    """Return True if there is a terminal at which a person can be asked."""
     return sys.stderr.isatty() and standard.answers is not None
 
 
@@ -228,7 +242,7 @@ def status_of(error: KosmoError | None) -> int:
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Run the work of a command and return its exit status; report an error on standard error."""
+    """Call a function that runs a command, and return the exit status. Errors are written to standard error."""
     try:
         return work()
     except KeyboardInterrupt:
@@ -247,7 +261,7 @@ def guarded(work: Callable[[], int]) -> int:
 
 
 def worded(error: OSError) -> str:
-    """Return a sentence about an error of the operating system."""
+    """Return a sentence for the user that explains an error of the operating system."""
     reason = error.strerror or str(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"no more files can be opened: {reason} (raise the limit, as with ulimit -n)"

@@ -1,6 +1,7 @@
-"""The user's own defaults of options, from the accounts file and the environment.
+"""Defaults of options that the user sets in the accounts file or in the environment.
 
-A typed option overrides its variable, such as ``KOSMOLUA_TIMEOUT``, which overrides ``[kosmolua.options]``.
+An option on the command line overrides its variable, such as ``KOSMOLUA_TIMEOUT``, and the variable overrides the
+section ``[kosmolua.options]`` of the accounts file.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ _BY_NAME = {option.attribute: option for option in OPTIONS if option.attribute !
 
 
 def user_defaults(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the defaults of options, by attribute.
+    """Return the user's defaults, by the attribute of :class:`kosmolua.cli.options.Options`.
 
     Args:
-        accounts: The accounts file that was typed, or None.
-        environ: The environment.
+        accounts: The accounts file that the command line names, or None.
+        environ: The environment variables.
 
     Raises:
-        ConfigError: A key is unknown, or a value is not valid.
+        ConfigError: ``[kosmolua.options]`` has an unknown key, or a value is not valid.
     """
     return _in_file(accounts, environ) | _in_environment(environ)
 
@@ -67,9 +68,18 @@ def _in_file(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]
 
 
 def _value(option: Option[Any], given: object, where: str) -> Any:
-    """Return the value of an option that a file or a variable sets.
+    """Return the value of an option, converted from what the accounts file or a variable contains.
 
-    Several values of a variable are separated like the folders in ``PATH``; secrets are separated by line breaks.
+    If an option may have several values, its variable separates them like the folders in ``PATH``, but secrets by line
+    breaks.
+
+    Args:
+        option: The option.
+        given: The value in the file or the variable.
+        where: The place of the value, for messages.
+
+    Raises:
+        ConfigError: The value is not valid.
     """
     try:
         if option.metavar is None:

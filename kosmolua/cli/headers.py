@@ -1,4 +1,4 @@
-"""Options that a script's header declares: ``kosmolua run report.lua --days 7``."""
+"""Options that a script itself declares in its header, as ``--days`` in ``kosmolua run report.lua --days 7``."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from kosmolua.schema.types import Type
 
 TITLE = "Parameters of the script"
 PREFIX = "--param-"
-"""The prefix for a parameter whose name is also that of an option of the command itself."""
+"""The prefix of a parameter's option if the command itself has an option of this name."""
 _HEADER, _FILE = "kosmolua.header", "kosmolua.file"
 
 
 class HeaderCommand(Command):
-    """A command whose argument ``file`` is a script. Parameters in the script's header are options after it.
+    """A command that runs the script in its argument ``file``, and accepts the parameters of the script as options.
 
-    Their values are kept in ``context.meta``, see :func:`params_of`.
+    A script declares parameters in its header. :func:`params_of` returns their values.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -38,14 +38,14 @@ class HeaderCommand(Command):
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the command's own parameters, and those of the script."""
+        """Return the command's own parameters, and an option for each parameter of the script."""
         own = super().get_params(ctx)
         header: Header = ctx.meta.get(_HEADER, NONE)
         taken = {name for each in own for name in each.opts}
         return [*own, *(_option_of(each, taken) for each in header.parameters)]
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help on the script if it has a header, else that on the command."""
+        """Write the help of the script if the script has a header, else the help of the command."""
         header: Header = ctx.meta.get(_HEADER, NONE)
         if not (header.doc or header.is_declared):
             super().format_help(ctx, formatter)
@@ -66,7 +66,7 @@ class HeaderCommand(Command):
             formatter.write_text(f"{ctx.command_path} --help lists the options that every script has.")
 
     def _file_in(self, ctx: click.Context, args: list[str]) -> str | None:
-        """Return the script's file that a command line names, or None if there is no such file."""
+        """Return the file of the script on a command line, or None if the command line names no file."""
         parser = super().make_parser(ctx)
         parser.ignore_unknown_options = True
         try:
@@ -78,7 +78,15 @@ class HeaderCommand(Command):
 
 
 def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
-    """Remove the values of a script's own options from those of the command, and return them by parameter."""
+    """Return the values of a script's parameters, by name, and remove them from the values of all options.
+
+    Args:
+        ctx: The context of the command.
+        given: The values of all options that click parsed, by attribute.
+
+    Raises:
+        UsageError: An option is given several times, and its parameter takes one value.
+    """
     header: Header = ctx.meta.get(_HEADER, NONE)
     values = {each.name: (each.type, given.pop(_attribute(each), None)) for each in header.parameters}
     return {
@@ -89,7 +97,7 @@ def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
 
 
 def _header_of(file: str) -> Header:
-    """Return the header of a script. If the file cannot be read, this is reported when the script is run."""
+    """Return the header of a script, or an empty one if it cannot be read: running the script reports that error."""
     try:
         return read_header(read_file(file, Limits().max_source), name_of(file))
     except KosmoError:
@@ -101,7 +109,12 @@ def _attribute(parameter: Parameter) -> str:
 
 
 def _option_of(parameter: Parameter, taken: set[str]) -> click.Option:
-    """Return the option of a parameter."""
+    """Return the command line option for a parameter of a script.
+
+    Args:
+        parameter: The parameter.
+        taken: The names of the command's own options.
+    """
     plain = f"--{parameter.name.replace('_', '-')}"
     name = f"{PREFIX}{plain[2:]}" if plain in taken else plain
     about = luacats.description(parameter) + ("" if parameter.may_be_absent else " [needed]")
@@ -119,7 +132,10 @@ def _option_of(parameter: Parameter, taken: set[str]) -> click.Option:
 
 
 class _Value(click.ParamType):  # type: ignore[type-arg]
-    """The type of a parameter's value for click: a text, which is converted and checked later with the others."""
+    """The type, for click, of an option that stands for a script's parameter.
+
+    click passes the text on unchanged; :func:`params_of` converts the texts of all parameters.
+    """
 
     name = "value"
 
@@ -127,5 +143,5 @@ class _Value(click.ParamType):  # type: ignore[type-arg]
         self._kind = kind
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the choices that complete a value."""
+        """Return the allowed values that begin with the typed text; none if the type has no list of values."""
         return [CompletionItem(value) for value in offered_values(self._kind) if value.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""The input and the secrets of a script. The input's format follows from the file's name."""
+"""Reads the input of a script (option ``--input``) in the format of the file's name, and secrets (``--secret``)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def read_input(path: str, limit: int) -> object:
-    """Return the value that a script finds in ``input``.
+    """Return the value of the global ``input`` of a script, read from a file.
 
     Args:
-        path: The file, or ``-`` for standard input, which is JSON if it can be read as such, and else text.
-        limit: The most bytes that it may have.
+        path: The file, or ``-`` for standard input, which is decoded if it is valid JSON, and is text otherwise.
+        limit: The most bytes that the input may have.
 
     Raises:
-        UsageError: The file cannot be read, is too large, or does not have the format of its name.
+        UsageError: The file cannot be read, is too large, or does not have the format that its name promises.
     """
     if path == "-":
         text = _text("Standard input", _standard_input(), limit)
@@ -50,20 +50,26 @@ def read_input(path: str, limit: int) -> object:
 
 
 def read_secrets(given: Sequence[str]) -> dict[str, Secret | str]:
-    """Return the secrets, or their sources, that ``--secret`` names. Those with the source ``ask`` are asked for.
+    """Return the secrets that ``--secret`` names, by name.
+
+    A secret with the source ``ask`` is typed by a person now. Of any other secret, the source is returned.
 
     Args:
         given: The values of the option, each ``NAME=SOURCE``.
 
     Raises:
-        UsageError: There is no terminal to ask on.
+        UsageError: There is no terminal to ask on, or the typed secret is too short.
     """
     pairs = (each.split("=", 1) for each in given)
     return {name: _asked(name) if source == "ask" else source for name, source in pairs}
 
 
 def _asked(name: str) -> Secret:
-    """Ask for a secret without echo, on the terminal even if standard input is a pipe."""
+    """Ask the person at the terminal for a secret, without echo. This works even if standard input is a pipe.
+
+    Raises:
+        UsageError: There is no terminal, or the secret is too short.
+    """
     import getpass
     import warnings
 
@@ -88,7 +94,8 @@ def _standard_input() -> BinaryIO:
 def _text(subject: str, stream: BinaryIO, limit: int) -> str:
     read = stream.read(limit + 1)
     if len(read) > limit:
-        raise UsageError(f"{subject} is larger than {spell_size(limit)}", hint="pass less, or a file for each run")
+        hint = "pass a smaller input, or split it and run the script once for each part"
+        raise UsageError(f"{subject} is larger than {spell_size(limit)}", hint=hint)
     return protocol.to_text(read)
 
 
@@ -104,7 +111,7 @@ def _lines(text: str) -> list[Any]:
 
 
 def _table(text: str) -> list[dict[str, str]]:
-    """Return the rows of comma-separated values as dicts, with names from the first line. Empty lines are left out."""
+    """Return the rows of a CSV text as dicts, whose keys are the cells of the first line. Empty lines are left out."""
     import csv
 
     reader = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
@@ -118,7 +125,7 @@ def _table(text: str) -> list[dict[str, str]]:
                     raise ValueError("two columns have the same name")
                 continue
             if len(cells) > len(names):
-                raise ValueError(f"line {reader.line_num} has {len(cells)} cells, and the header {len(names)}")
+                raise ValueError(f"line {reader.line_num} has {len(cells)} cells, but the first line {len(names)}")
             rows.append(dict(zip(names, cells, strict=False)))
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: {error}") from None
@@ -132,7 +139,7 @@ def _toml(text: str) -> object:
 
 
 def _plain(value: object) -> object:
-    """Return a value of TOML with dates and times as text."""
+    """Return a value read from TOML, with dates and times in it replaced by text, since JSON has none."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

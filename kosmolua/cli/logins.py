@@ -1,4 +1,4 @@
-"""Logins on the command line: finds the account, and lets its person log in."""
+"""Logs an account in to its service, or out, for ``kosmolua accounts login`` and ``logout``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from kosmolua.suggestions import did_you_mean
 
 
 def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
-    """Return the integration and the account that a person named. No MCP server is started for this.
+    """Return the integration and the account that a name such as ``render2.production`` means.
+
+    An MCP server counts as an integration with one account, and is not started.
 
     Raises:
         UnknownPath: There is no such account.
-        NotConfigured: The integration has several accounts, and none is the default.
+        NotConfigured: The name has no account, and the integration has several accounts but no default one.
     """
     integration_name, rest = integration_in(parts_of(name), runtime.catalog.names())
     if integration_name.startswith(f"{SERVERS}."):
@@ -36,7 +38,20 @@ def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
 
 
 def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> tuple[str, str]:
-    """Log an account in, and return its section and the place where its token is kept."""
+    """Log an account in to its service, and keep the token.
+
+    Args:
+        runtime: The runtime that has the account.
+        name: The name of the account, as in :func:`find`.
+        by_device: Whether the person logs in with a code on another device, and not in a browser on this machine.
+        as_client: Whether to log in with the account's client_id and client_secret, without a person.
+
+    Returns:
+        The account's section of the accounts file, and the place where the token is kept.
+
+    Raises:
+        NotConfigured: The account lacks a setting for the login, or the service does not support device codes.
+    """
     integration, account = find(runtime, name)
     service = runtime.accounts.service(integration, account)
     if as_client or not service.login.needs_person:
@@ -51,7 +66,10 @@ def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> 
 
 
 def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
-    """Forget the login of an account, and return its section, and True if its service revoked the token.
+    """Remove the token of an account's login, and ask the service to revoke the token.
+
+    Returns:
+        The account's section of the accounts file, and True if the service revoked the token.
 
     Raises:
         ConfigError: The account is not logged in.
@@ -69,7 +87,10 @@ def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
 
 
 def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
-    """Let the person log in with a browser; use a device code if that is requested, or if no browser opens."""
+    """Let a person log in to a service, and return the service and its tokens.
+
+    A browser is used; a device code (a short code typed on another device) if that is requested or no browser opens.
+    """
     login = service.login
     if login.authorize and not by_device:
         try:
@@ -82,11 +103,19 @@ def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
 
 
 class _NoBrowser(Exception):
-    """No browser opens."""
+    """Raised if no browser can be opened on this machine."""
 
 
 def _open(url: str, *, must: bool) -> None:
-    """Open a page in the browser (``$BROWSER`` if that is set). If none opens, show the address."""
+    """Open a page in a browser: the one that ``$BROWSER`` names, or the default one.
+
+    Args:
+        url: The address of the page.
+        must: Whether to show the address if no browser opens, because there is no other way to log in.
+
+    Raises:
+        _NoBrowser: No browser opens, and ``must`` is False.
+    """
     if webbrowser.open(url):
         console.complain("a page opens in your browser: log in there, and come back")
     elif must:

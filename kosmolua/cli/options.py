@@ -1,8 +1,8 @@
 """The options shared by all commands that run scripts or make calls, and a fast parser for simple ``run`` lines.
 
-:class:`Options` declares each option once: click's parameters, the help, shell completion and the fast parser derive
-from it. The options of limits derive from :mod:`kosmolua.limits`. click takes longer to import than the sandbox takes
-to boot, so a simple and correct ``run`` command line is parsed here instead.
+:class:`Options` declares each option once: click's parameters, the help, shell completion and the fast parser are made
+from these declarations. The options that set limits are made from :mod:`kosmolua.limits`. click takes longer to import
+than the sandbox takes to boot, so a simple and correct ``run`` command line is parsed here, without click.
 """
 
 from __future__ import annotations
@@ -28,21 +28,25 @@ SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations
 
 
 def path(text: str) -> str:
-    """Return a path unchanged; raise ValueError if it is empty, for instance from a variable that is not set."""
+    """Return a path unchanged; raise ValueError if it is empty, as when a shell variable in it is not set."""
     if not text:
         raise ValueError("it is empty (is a variable not set?)")
     return text
 
 
 def appendable(text: str) -> str:
-    """Return the path of a file to append to; raise ValueError if it is empty or standard output."""
+    """Return the path of a journal unchanged; raise ValueError if it is empty or ``-``, which is standard output."""
     if text == "-":
         raise ValueError("a journal goes to a file, not to standard output")
     return path(text)
 
 
 def failure(text: str) -> str:
-    """Return a text FUNCTION=OUTCOME, which makes a simulated function fail; raise ValueError for any other text."""
+    """Check a value of ``--simulate-fail``, FUNCTION=OUTCOME, and return it unchanged.
+
+    Raises:
+        ValueError: The text does not have this form.
+    """
     function, equals, outcome = text.partition("=")
     if not (equals and outcome and "." in function):
         raise ValueError(f"{text!r} must look like render2.trigger_deploy=build_failed")
@@ -50,7 +54,11 @@ def failure(text: str) -> str:
 
 
 def secret(text: str) -> str:
-    """Return a text NAME=SOURCE, which names a secret and its source; raise ValueError for any other text."""
+    """Check a value of ``--secret``, NAME=SOURCE, and return it unchanged.
+
+    Raises:
+        ValueError: The text does not have this form, or there is no such kind of source.
+    """
     name, equals, source = text.partition("=")
     if not (equals and _NAME.fullmatch(name)):
         raise ValueError("give NAME=SOURCE, such as token=env:API_TOKEN")
@@ -60,27 +68,29 @@ def secret(text: str) -> str:
         try:
             source_of(source)
         except ValueError as error:
-            raise ValueError(f"give NAME=SOURCE; for the source {error}") from None
+            raise ValueError(f"give NAME=SOURCE; the text after {name}= is not a source: {error}") from None
     return text
 
 
 def number_of_runs(text: str) -> int:
-    """Return a number of runs, at least 1.
+    """Return the number of runs that a text such as ``20`` states.
 
     Raises:
-        ValueError: The text is not such a number.
+        ValueError: The text is not a whole number, or is less than 1.
     """
     if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{text!r} is not a number of runs, which is at least 1")
+        raise ValueError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
 def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> list[str]:
-    """Return the words of a command line with ``--simulate=FILE`` and the like replaced by the full options.
+    """Return a command line in which ``--simulate=FILE`` is replaced by ``--simulate --simulate-state FILE``.
+
+    The other options in :data:`SHORT_FOR` are replaced in the same way.
 
     Args:
-        typed: The words.
-        takes_value: Returns True if the word after an option is its value, which is not changed.
+        typed: The words of the command line.
+        takes_value: Returns True if a word is an option whose value is the next word. That value is never replaced.
     """
     words: list[str] = []
     is_value = False
@@ -95,23 +105,26 @@ def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> 
 
 
 class Option(Generic[Value]):
-    """One option. Its name is that of the attribute of :class:`Options` that declares it.
+    """The declaration of a command line option, as an attribute of :class:`Options`.
+
+    The option is named after the attribute: ``read_only`` declares ``--read-only``. Read on an instance of
+    :class:`Options`, the attribute is the option's value.
 
     Args:
-        default: Its value if the option is not given.
-        section: The heading under which the help lists it.
-        help: One sentence, with the default in brackets.
-        name: Its attribute's name, if it is not declared in :class:`Options`.
-        short: Its short name, such as ``-y``.
-        metavar: The placeholder for its value in the help; None for a flag.
-        read: Returns the value of a text, or raises ValueError.
-        is_repeatable: Whether it can be given more than once.
-        separator: The text between its values in its environment variable.
-        for_listing: Whether commands that only list integrations and accounts take it too.
-        for_calls: Whether commands that make calls without a script take it too.
-        for_servers: Whether commands that run the scripts of others take it too.
-        for_sessions: Whether commands that run more than one script take it too.
-        for_fleets: Whether only the command that runs one script many times takes it.
+        default: The value if neither the command line nor the user's defaults set the option.
+        section: The heading under which the help lists the option.
+        help: The sentence about the option in the help, with the default in brackets.
+        name: The name of the attribute, for an option that is not declared in :class:`Options`.
+        short: The short name of the option, such as ``-y``.
+        metavar: The placeholder for the value in the help; None for a flag, which has no value.
+        read: Converts a text to a value, or raises ValueError.
+        is_repeatable: Whether the option may occur more than once, so that its value is a tuple.
+        separator: The text between several values in the environment variable of the option.
+        for_listing: Whether commands that only list integrations and accounts have the option.
+        for_calls: Whether commands that make calls without a script have the option.
+        for_servers: Whether commands that run scripts from clients or over many inputs have the option.
+        for_sessions: Whether commands that may run several scripts have the option.
+        for_fleets: Whether ``kosmolua fleet``, which runs one script many times, is the only command with the option.
     """
 
     def __init__(
@@ -159,22 +172,22 @@ class Option(Generic[Value]):
 
     @property
     def variable(self) -> str:
-        """The environment variable that sets its default, such as ``KOSMOLUA_TIMEOUT``."""
+        """The environment variable that sets the default of the option, such as ``KOSMOLUA_TIMEOUT``."""
         return f"{PREFIX}{self.attribute.upper()}"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its names on the command line, the long one first."""
+        """The names of the option on the command line, the long one first: ``("--yes", "-y")``."""
         long = f"--{self.attribute.replace('_', '-')}"
         return (long, self._short) if self._short else (long,)
 
 
 class Options:
-    """The values of the shared options.
+    """The values of the options that commands share.
 
     Args:
-        defaults: The user's own defaults, by attribute, see :mod:`kosmolua.cli.defaults`.
-        given: Values by attribute. Options that are not given have their defaults.
+        defaults: Defaults that the user has set, by attribute, see :mod:`kosmolua.cli.defaults`.
+        given: The values on the command line, by attribute. An option without one has its default.
     """
 
     accounts = Option[str | None](
@@ -344,16 +357,20 @@ class Options:
 
     @property
     def limits(self) -> dict[str, Any]:
-        """The limits by name: the values that were given, and None for the others."""
+        """The value of each limit by name, from the command line or the user's defaults; None if neither sets it."""
         return {name: self.given.get(name, self.defaults.get(name)) for name in ADJUSTABLE}
 
     def over(self, others: Options) -> Options:
-        """Return these options; those that were not given have their values in ``others``, which were typed earlier."""
+        """Combine these options with others, over which they take precedence, and return the result.
+
+        Args:
+            others: The options that were typed earlier on the same command line, or those of an earlier run.
+        """
         return Options(self.defaults | others.defaults, **others.given | self.given)
 
 
 def _option_for(name: str) -> Option[Any]:
-    """Return the option that sets a limit."""
+    """Return the option that sets the limit with this name."""
     limit = LIMITS[name]
     default = limit.unit.spell(limit.default).replace(" ", "").replace(",", "")
     return Option(
@@ -373,13 +390,13 @@ OPTIONS: tuple[Option[Any], ...] = tuple(
 
 
 class Script:
-    """The script of a ``run`` command line.
+    """The script that a ``run`` command line names.
 
     Args:
-        file: Its file, ``-`` for standard input, or None.
-        code: Its text, or None.
-        arguments: The values that the script finds in ``arg``.
-        params: The values of the options that its header declares.
+        file: The file of the script; ``-`` for standard input. If ``code`` is given too, this is the first argument.
+        code: The text of the script, as the option ``-e`` gives it, or None.
+        arguments: The arguments of the script, which it finds in the global ``arg``.
+        params: The values of the options that the header of the script declares, by parameter.
     """
 
     def __init__(
@@ -400,9 +417,9 @@ _BY_NAME = {name: option for option in OPTIONS if not option.for_fleets for name
 
 
 def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
-    """Parse the words after ``run``; return None if click has to parse them.
+    """Parse the words after ``run`` if they are simple; return None if click has to parse them.
 
-    A simple command line has each option's full name as a word, and its value as the next word.
+    They are simple if each option has its full name as one word, its value is the next word, and all values are valid.
     """
     values: dict[str, Any] = {}
     operands: list[str] = []
@@ -425,7 +442,13 @@ def _takes_value(word: str) -> bool:
 
 
 def _read_value(option: Option[Any], words: Iterator[str], values: dict[str, Any]) -> bool:
-    """Put the value of an option into ``values``; return False if it is wrong, so that click reports it."""
+    """Read the value of an option; return False if it is missing or not valid, so that click parses and reports it.
+
+    Args:
+        option: The option, whose name was the last word.
+        words: The remaining words of the command line.
+        values: The values by attribute, to which this one is added.
+    """
     name = option.attribute
     if option.metavar is None:
         values[name] = True

@@ -1,4 +1,4 @@
-"""Parsing of command lines by click: the shared options, and help in sections."""
+"""Classes and decorators for click: commands with shared options, and help with a heading for each kind of option."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from kosmolua.suggestions import closest
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 WIDE, DEFAULT_COLUMN, NARROW_COLUMN = 60, 30, 16
-"""The most columns for names in the help: NARROW_COLUMN on a terminal narrower than WIDE, else DEFAULT_COLUMN."""
+"""The width for names in the help: at most NARROW_COLUMN on a terminal narrower than WIDE, else DEFAULT_COLUMN."""
 _FILES = ("FILE", "PATH", "DIR")
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]
-    """The type of an option's value for click. The option itself converts the value."""
+    """The type, for click, of a shared option. The value is converted as the declaration of the option says."""
 
     def __init__(self, option: Option[Any]) -> None:
         self.name = str(option.metavar)
         self._read = option.read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value, or report why it is wrong."""
+        """Return the converted value, or end the command with a message that says why the value is wrong."""
         try:
             return self._read(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the completion of file names if the value is a file."""
+        """Let the shell complete file names if the option takes a file; otherwise offer no completions."""
         return [CompletionItem(incomplete, type="file")] if self.name in _FILES else []
 
 
@@ -49,12 +49,12 @@ class Sectioned(click.Option):
 
 
 class Examples:
-    """Example command lines at the end of a command's help."""
+    """Mixin for click commands: shows the epilog, which has example command lines, at the end of the help."""
 
     epilog: str | None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, unwrapped."""
+        """Write the examples, one on a line, without wrapping them."""
         if self.epilog:
             with formatter.section("Examples"):
                 indent = " " * formatter.current_indent
@@ -62,14 +62,14 @@ class Examples:
 
 
 class Group(Examples, click.Group):
-    """A group of commands."""
+    """A group of subcommands, whose help ends with examples."""
 
 
 class Command(Examples, click.Command):
-    """A command whose help lists its own options, and then the shared ones under their headings.
+    """A command whose help lists first the command's own options, and then the shared options under headings.
 
     Args:
-        advice: A sentence about an unknown option, with ``{name}`` for its name, that says what may be meant.
+        advice: A sentence that is added to the message about an unknown option, with ``{name}`` for the option's name.
     """
 
     def __init__(self, *args: Any, advice: str = "", **given: Any) -> None:
@@ -77,7 +77,7 @@ class Command(Examples, click.Command):
         self._advice = advice
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line. The error of an unknown option suggests similar ones, and gives the advice."""
+        """Parse the command line. For an unknown option, raise a UsageError with similar options and the advice."""
         try:
             return super().parse_args(ctx, spelled_out(args, takes_value=_values_of(self, ctx)))
         except click.NoSuchOption as error:
@@ -88,7 +88,7 @@ class Command(Examples, click.Command):
             raise click.UsageError(f"{refusal} {self._advice.format(name=name)}".rstrip(), ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options in sections."""
+        """Write the options of the command, with a heading for each section."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
@@ -100,7 +100,10 @@ class Command(Examples, click.Command):
 
 
 def _values_of(command: click.Command, ctx: click.Context) -> Callable[[str], bool]:
-    """Return a function that tells whether a word is an option with its value in the next word, even as in ``-ye``."""
+    """Return a function that tells whether the value of an option is the next word of the command line.
+
+    Short flags before the option in the same word are allowed: the value of ``-e`` follows ``-ye``.
+    """
     options = [each for each in command.get_params(ctx) if isinstance(each, click.Option)]
     named = {name for each in options if not (each.is_flag or each.count) for name in each.opts}
 
@@ -113,12 +116,12 @@ def _values_of(command: click.Command, ctx: click.Context) -> Callable[[str], bo
 
 
 def write_list(formatter: click.HelpFormatter, rows: Sequence[tuple[str, str]]) -> None:
-    """Write names and their descriptions in two columns, which fit a narrow terminal too."""
+    """Write names and their descriptions into a command's help, in two columns that also fit a narrow terminal."""
     formatter.write_dl(rows, col_max=DEFAULT_COLUMN if formatter.width >= WIDE else NARROW_COLUMN)
 
 
 def examples(*lines: str) -> str:
-    """Return the epilog of a command's help with these example lines."""
+    """Return the epilog of a command, which shows these example command lines at the end of the command's help."""
     return "\n".join(lines)
 
 
@@ -126,48 +129,48 @@ _SHARED = [option for option in OPTIONS if not option.for_fleets]
 
 
 def running_options(command: _Command) -> _Command:
-    """Give a command that runs a script all shared options, as one argument ``options``."""
+    """Decorate a command that runs one script: it gets all shared options, as its argument ``options``."""
     return _with_options(command, _SHARED)
 
 
 def session_options(command: _Command) -> _Command:
-    """Give a command that runs any number of scripts the shared options for it, as one argument ``options``."""
+    """Decorate a command that may run several scripts: it gets the options for that, as its argument ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_sessions])
 
 
 def applying_options(command: _Command) -> _Command:
-    """Give a command that applies a plan the shared options except those of plans, as one argument ``options``."""
+    """Decorate a command that applies a plan: it gets all shared options but those of plans, as ``options``."""
     return _with_options(command, [option for option in _SHARED if option.attribute not in ("plan", "plan_file")])
 
 
 def calling_options(command: _Command) -> _Command:
-    """Give a command that makes calls without a script the shared options for it, as one argument ``options``."""
+    """Decorate a command that calls a function without a script: it gets the options for that, as ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_calls])
 
 
 def serving_options(command: _Command) -> _Command:
-    """Give a command that runs the scripts of others the shared options for it, as one argument ``options``."""
+    """Decorate a command that runs scripts which clients send: it gets the options for that, as ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_sessions and option.for_servers])
 
 
 def fleet_options(command: _Command) -> _Command:
-    """Give the command that runs a script many times the shared options for it, as one argument ``options``."""
+    """Decorate the command that runs a script over many inputs: it gets the options for that, as ``options``."""
     return _with_options(command, [each for each in OPTIONS if each.for_sessions and each.for_servers])
 
 
 def hosting_options(command: _Command) -> _Command:
-    """Give a command that serves several tenants the options that are the same for all, as one argument ``options``."""
+    """Decorate a command that serves tenants: it gets the options that apply to all of them, as ``options``."""
     shared = ("accounts", "plugin", "simulate", "simulate_fail", "read_only", "deny", "require_isolation", "no_check")
     return _with_options(command, [option for option in _SHARED if option.attribute in (*shared, *ADJUSTABLE)])
 
 
 def listing_options(command: _Command) -> _Command:
-    """Give a command that only lists things the shared options for it, as one argument ``options``."""
+    """Decorate a command that only lists or reads things: it gets the options for that, as ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_listing])
 
 
 def reading_options(command: _Command) -> _Command:
-    """Add the shared options for reading recordings to a command, which gets them as one argument, ``options``."""
+    """Decorate a command that reads recordings: it gets ``--accounts`` and ``--json``, as its argument ``options``."""
     return _with_options(command, [option for option in _SHARED if option.attribute in ("accounts", "json")])
 
 

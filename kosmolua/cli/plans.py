@@ -1,4 +1,4 @@
-"""Plans on the command line: finds and shows them."""
+"""Finds and shows plans: the writes that ``kosmolua run --plan`` noted, and ``kosmolua apply`` makes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EFFECT_WIDTH = len("destroys")
 
 
 def default_file() -> str:
-    """Return the path of a new file in the user's state folder, which is created if it is missing.
+    """Return a path for a new plan in the plans folder of the user, with a random name. Create the folder if needed.
 
     Raises:
         ConfigError: The folder cannot be created.
@@ -32,7 +32,11 @@ def default_file() -> str:
 
 
 def find(named: str) -> str:
-    """Return the path of a plan, given its path or its name in the user's state folder."""
+    """Return the path of a plan that the user named.
+
+    Args:
+        named: A path, or the name of a plan in the user's plans folder. If there is no such plan, it is returned as is.
+    """
     if os.path.exists(named) or os.path.dirname(named):
         return named
     kept = os.path.join(plans_folder(), f"{named}.json")
@@ -40,7 +44,7 @@ def find(named: str) -> str:
 
 
 def show(plan: Plan) -> None:
-    """Write a plan to standard error: its calls by integration and account, and where the script reads results."""
+    """Write a plan to standard error: its calls, grouped by integration and account, and where their results matter."""
     count = len(plan.writes)
     lines = [f"the plan has {count or 'no'} {'write' if count == 1 else 'writes'}"]
     last = ""
@@ -66,7 +70,11 @@ def _row(call: PlannedCall, function: str) -> str:
 
 
 def _decisions(plan: Plan) -> list[str]:
-    """Return a line for each call whose result the script reads: the first line that does so, and the fields."""
+    """Return a sentence for each planned call whose result the script looks at before later calls.
+
+    The rest of the script may turn out differently with the real result. The sentence names the first line of the
+    script that looks at the result, and the fields.
+    """
     lines = []
     for number in dict.fromkeys(seen["number"] for seen in plan.decisions):
         seen = [each for each in plan.decisions if each["number"] == number]

@@ -1,4 +1,4 @@
-"""The program: its commands, each imported on first use, and the reporting of errors."""
+"""The program ``kosmolua``: imports a command when it is used, runs it, and reports its errors."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ EPILOG = examples(
 
 
 class Program(Group):
-    """The commands, each imported from the module of its name."""
+    """The group of all commands. A command is imported from the module with its name when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the help."""
+        """Return the names of all commands, in the order in which the help lists them."""
         return [name for group in COMMANDS.values() for name in group]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -71,19 +71,19 @@ class Program(Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands in groups, without importing them."""
+        """Write the names and descriptions of the commands, in groups, without importing the commands."""
         for title, group in COMMANDS.items():
             with formatter.section(title):
                 formatter.write_dl(list(group.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the commands that complete a word, without importing them."""
+        """Return the commands whose names begin with a typed text, without importing the commands."""
         known = {name: about for group in COMMANDS.values() for name, about in group.items()}
         found = [CompletionItem(name, help=about) for name, about in known.items() if name.startswith(incomplete)]
         return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line up to the command. A shared option before it is an error."""
+        """Parse the command line up to the command's name. An option of a command before the name is an error."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -95,7 +95,7 @@ class Program(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. For an unknown one, raise an error that suggests similar ones."""
+        """Find the command that the command line names; if there is none, raise a UsageError with similar names."""
         from kosmolua.suggestions import did_you_mean
 
         if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
@@ -111,11 +111,11 @@ def program() -> None:
 
 
 def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
-    """Run one command and return its exit status.
+    """Parse a command line with click, run its command, and return the exit status.
 
     Args:
         arguments: The words after the program's name.
-        worker: A sandbox that was started already, for ``run``.
+        worker: A sandbox that was started already for the command ``run``, or None.
     """
     in_json = "--json" in itertools.takewhile(lambda word: word != "--", arguments)
 
@@ -137,11 +137,11 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
 
 
 def _answering(work: Callable[[], int], indent: int | None) -> Callable[[], int]:
-    """Return a function that does the work, and prints its errors as ``run --json`` does.
+    """Return a function that runs a command for ``--json``: an error is printed as a JSON object on standard output.
 
     Args:
-        work: The work of a command.
-        indent: The indent of the JSON; None for one line.
+        work: Runs the command and returns the exit status.
+        indent: How many spaces indent the JSON; None puts all on one line.
     """
 
     def answer() -> int:

@@ -1,4 +1,4 @@
-"""The progress of a run on a terminal: the script's output, a trace of its calls, and a live line below both."""
+"""Shows a run on a terminal: the script's output, a trace of its calls, and a status line at the bottom."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ _T = TypeVar("_T")
 PLAIN, ERASE = "\x1b[0m", "\r\x1b[2K"
 DEFAULT_WIDTH = 80
 _ALLOWED = re.compile(r"(\x1b\[[0-9;]{0,40}m|\r)")
-"""Matches what a script may send to a terminal besides text: colours, and a return to the beginning of its line."""
+"""Matches the control sequences that a script is allowed to send to a terminal: colours, and carriage returns."""
 _INCOMPLETE = re.compile(r"\x1b(\[[0-9;]{0,40})?\Z")
 
 
 class Printed:
-    """Writes a script's output: unchanged to a pipe; to a terminal, all but text and colours is escaped."""
+    """Writes the output of a script to standard output.
+
+    A pipe gets the output unchanged. For a terminal, control characters are escaped, but not colours.
+    """
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
@@ -40,7 +43,7 @@ class Printed:
         """True if the last line on the terminal is incomplete."""
 
     def write(self, piece: bytes) -> None:
-        """Write a piece of output. An incomplete character or colour at its end is kept for the next piece."""
+        """Write a piece of the output. An incomplete character or colour code at its end is held back for the next."""
         if not standard.is_shown:
             standard.write(piece)
             return
@@ -55,7 +58,10 @@ class Printed:
         self.mid_line = not shown.endswith("\n") if shown else self.mid_line
 
     def settle(self) -> None:
-        """Write what was kept, and end the line and its colours, before something else is written to the terminal."""
+        """Write what :meth:`write` still holds back, reset colours and end the line.
+
+        This is called before something else is written to the same terminal.
+        """
         rest = self._incomplete + self._decoder.decode(b"", final=True)
         end = PLAIN * self._is_coloured + "\n" * (self.mid_line or bool(rest))
         standard.write((harmless(rest) + end).encode())
@@ -63,14 +69,14 @@ class Printed:
 
 
 class Live:
-    """A line at the bottom of the terminal that shows the progress of a run, until the ``with`` block ends.
+    """A status line at the bottom of the terminal, which shows the progress of a run until the ``with`` block ends.
 
     Args:
-        terminal: The stream to draw it on.
-        printed: Writes the script's output.
-        after: Seconds of a run before the line first appears.
-        every: Seconds between two drawings.
-        clock: Returns the time in seconds.
+        terminal: The stream on which the line is drawn.
+        printed: Writes the script's output, above the line.
+        after: How many seconds a run lasts before the line first appears.
+        every: Seconds between two drawings of the line.
+        clock: Returns the current time in seconds.
     """
 
     def __init__(
@@ -108,7 +114,7 @@ class Live:
             self._erase()
 
     def note(self, event: Event) -> None:
-        """Count a call that starts or ends, and note how long the script waits."""
+        """Take note of an event of the run: a call starts or ends, or the script begins to wait."""
         with self._lock:
             if isinstance(event, CallStarted):
                 self._under_way.add(event.number)
@@ -119,14 +125,14 @@ class Live:
                 self._done += 1
 
     def write(self, piece: bytes) -> None:
-        """Write a piece of the script's output above the line."""
+        """Erase the status line, and write a piece of the script's output in its place."""
         with self._lock:
             self._erase()
             self._printed.write(piece)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Hide the line while something else is written or asked."""
+        """Hide the status line until the ``with`` block ends, in which something else is written to the terminal."""
         with self._lock:
             self._erase()
             self._asides += 1
@@ -137,7 +143,7 @@ class Live:
                 self._asides -= 1
 
     def draw(self) -> None:
-        """Draw the line, unless it is hidden or the run has only just begun."""
+        """Draw the status line, unless it is hidden, the output is in the middle of a line, or the run just began."""
         with self._lock:
             if self._asides or self._printed.mid_line or self._clock() - self._started < self._after:
                 return
@@ -181,14 +187,14 @@ COLOURS = {"ok": "green", "failed": "red", "refused": "yellow", "unknown": "red"
 
 
 class Trace:
-    """Writes a line when a call starts and when it ends, and counts calls."""
+    """Writes a line to standard error when a call starts and when it ends, and counts the calls."""
 
     def __init__(self) -> None:
         self._totals = {"ok": 0, "failed": 0, "refused": 0}  # "unknown" is added if there are any
         self._lock = Lock()
 
     def note(self, event: Event) -> None:
-        """Write a line for a call that starts or ends, or for a script that waits."""
+        """Write a line about an event of the run: a call starts or ends, or the script begins to wait."""
         with self._lock:
             if isinstance(event, Waiting):
                 _write(f"-- waits {event.seconds:g} s", "dim")
@@ -206,10 +212,10 @@ class Trace:
             _write(harmless(line.rstrip()), COLOURS[record.status])
 
     def note_usage(self, usage: Mapping[str, Any]) -> None:
-        """Write how much a run used in the sandbox, and its isolation layers.
+        """Write how much processor time and memory a run used in the sandbox, and the isolation layers of the sandbox.
 
         Args:
-            usage: The usage of the outcome.
+            usage: The ``usage`` of the run's outcome.
         """
         used = f"{usage.get('cpu_ms', 0):.0f} ms of processor time, {usage.get('memory_bytes', 0) / 1024:,.0f} KiB"
         layers = ", ".join(usage.get("isolation", ())) or "unknown"
@@ -222,7 +228,7 @@ class Trace:
 
 @contextmanager
 def tracer(wanted: bool) -> Iterator[Watch]:  # noqa: FBT001 - the value of an option
-    """Yield the callback for a run's calls, which writes a trace if ``wanted``."""
+    """Yield a callback for the events of runs, which writes a trace if ``wanted``. Totals follow the ``with`` block."""
     if not wanted:
         yield lambda event: None
         return
@@ -237,13 +243,13 @@ def _write(line: str, style: str) -> None:
 
 
 class Watching:
-    """The callbacks of one run, as :class:`kosmolua.runs.RunOptions` names them.
+    """The callbacks that show one run at a terminal: ``approve`` asks, ``write`` gets output, ``watch`` gets events.
 
     Args:
-        approver: Asks about calls; None if nobody can be asked.
-        trace: Shows each call; None for no trace.
+        approver: Asks a person about calls; None if nobody can be asked.
+        trace: Writes a line for each call; None for no trace.
         printed: Writes the script's output.
-        live: The live line; None if standard error is not a terminal.
+        live: The status line; None if standard error is not a terminal.
     """
 
     def __init__(self, approver: Approver | None, trace: Trace | None, printed: Printed, live: Live | None) -> None:
@@ -254,7 +260,7 @@ class Watching:
         self._live = live
 
     def watch(self, event: Event) -> None:
-        """Pass on a call that starts or ends to the trace and the live line."""
+        """Pass an event of the run, such as the start of a call, to the status line and the trace."""
         if self._live:
             self._live.note(event)
         if self._trace:
@@ -262,7 +268,7 @@ class Watching:
                 self._trace.note(event)
 
     def end(self, outcome: Outcome) -> Outcome:
-        """Finish the output of the run, and return its outcome."""
+        """Write the resources that the run used, if there is a trace, and return the outcome unchanged."""
         if self._trace:
             with self._aside():
                 self._trace.note_usage(outcome.usage)
@@ -281,11 +287,11 @@ class Watching:
 
 @contextmanager
 def watching(*, trace: bool, approver: Approver | None = None) -> Iterator[Watching]:
-    """Yield the callbacks of one run; when the ``with`` block ends, the live line disappears.
+    """Yield the callbacks that show one run at a terminal. When the ``with`` block ends, the status line disappears.
 
     Args:
-        trace: Whether to show each call.
-        approver: Asks about calls; by default a new one, if a person can be asked.
+        trace: Whether to write a line for each call.
+        approver: Asks about calls; by default a new approver if there is a terminal at which a person can be asked.
     """
     if approver is None and console.can_ask():
         approver = Approver()

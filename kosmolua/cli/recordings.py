@@ -1,4 +1,4 @@
-"""Recordings on the command line: finds a recording, and the script and options to run it with."""
+"""Finds a recording that the command line names, and the script and options for running it again."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from kosmolua.limits import Limits
 
 
 def find(named: str, store: Store) -> Recording:
-    """Return a recording.
+    """Return the recording that the user named.
 
     Args:
-            named: Its path; or, if it is in the store, the id of its run or the beginning of that.
-        store: The store.
+        named: The path of a recording, or the id of a recorded run, or the beginning of an id.
+        store: The store in which recorded runs are found by their ids.
 
     Raises:
-        ConfigError: It cannot be read.
-        UsageError: There is no such recording, or there are several.
+        ConfigError: The recording cannot be read.
+        UsageError: There is no such recording, or several ids begin like this.
     """
     if os.path.exists(named) or os.path.dirname(named):
         return read(named)
@@ -33,17 +33,21 @@ def find(named: str, store: Store) -> Recording:
     if len(found) == 1:
         return store.read(found[0])
     if found:
-        raise UsageError(f"Several recordings begin with {named!r}: {', '.join(found)}")
+        raise UsageError(f"Several recordings begin with {named!r}, name one of them: {', '.join(found)}")
     raise UsageError(f"There is no recording {named!r}, neither a file of this name nor a run that was recorded")
 
 
 def changed_script(file: str | None) -> tuple[str, bytes] | None:
-    """Return the name and the text of the script that ``--script`` names, or None if it was not given."""
+    """Return the name and the text of the script in the file that ``--script`` names, or None without that option."""
     return None if file is None else (name_of(file), read_file(file, Limits().max_source))
 
 
 def options_of_host(host: Mapping[str, Any]) -> Options:
-    """Return the options that give a run the accounts, plugins and backend of an earlier run."""
+    """Return options with the accounts file, plugins and simulators of an earlier run.
+
+    Args:
+        host: The ``host`` of the earlier run's recording or plan, which describes these settings.
+    """
     return Options(
         accounts=host["accounts"],
         plugin=tuple(host["plugins"]),

@@ -1,4 +1,4 @@
-"""Rendering by rich for a terminal: pages of Markdown, and tables."""
+"""Draws pages of Markdown, and tables, on a terminal with the library rich."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_PAGE_WIDTH = 100
 
 
 class _FoldingTable(TableElement):
-    """A table of Markdown in which long words are broken instead of cut."""
+    """A table in a page of Markdown. A word that is wider than its column is broken, and not cut as rich does."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for table in super().__rich_console__(console, options):
@@ -34,7 +34,12 @@ class _Page(Markdown):
 
 
 def draw_page(text: str, *, paged: bool) -> None:
-    """Draw a page of Markdown. If ``paged``, a page that is longer than the screen is shown in the user's pager."""
+    """Draw a page of Markdown on the terminal.
+
+    Args:
+        text: The page.
+        paged: Whether to show the page in the user's pager if it is longer than the screen.
+    """
     with standard.given_back():
         console = Console()
         console.width = min(console.width, MAX_PAGE_WIDTH)
@@ -48,7 +53,7 @@ def draw_page(text: str, *, paged: bool) -> None:
 
 
 def draw_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Draw a table. On a terminal that is too narrow for its longest words, draw each row as a list of cells."""
+    """Draw a table on the terminal. If the longest words of the columns do not fit, draw each row as a list."""
     with standard.given_back():
         console = Console()
         width = sum(_longest_word(cells) for cells in zip(columns, *rows, strict=True)) + GAP * (len(columns) - 1)

@@ -1,4 +1,4 @@
-"""The inputs of a fleet: the rows of a file, each with its key."""
+"""Reads the inputs for ``kosmolua fleet``: the rows of a file, each with a key that identifies it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ MAX_INPUTS = 1024**3
 
 
 def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any]]:
-    """Return the rows of a file with their keys.
+    """Return a pair of key and row for each row of a file.
 
     Args:
-        path: ``.jsonl``, ``.csv``, or ``.json`` with a list; ``-`` for JSON lines on standard input.
-        key: The field whose value is the key of a row; by default the row's number, counted from 1.
-        header: The header of the script. Cells of a ``.csv`` take the types of its parameters; empty ones are left out.
+        path: A ``.jsonl`` or ``.csv`` file, or a ``.json`` file with a list; ``-`` for JSON lines on standard input.
+        key: The field whose value is the key of a row; None if the key is the row's number, counted from 1.
+        header: The header of the script. The cells of a ``.csv`` file are converted to the types of the parameters
+            that the header declares, and empty cells are left out.
 
     Raises:
-        UsageError: The file cannot be read, has no list of rows, or two rows have the same key.
+        UsageError: The file cannot be read, has no list of rows, a row has no key, or two rows have the same key.
     """
     rows = _standard_input() if path == "-" else read_input(path, MAX_INPUTS)
     if not isinstance(rows, list):
@@ -39,7 +40,7 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
     for found, _ in keyed:
         said = json.dumps(found, sort_keys=True)
         if said in seen:
-            raise UsageError(f"{path} has two inputs with the key {said}")
+            raise UsageError(f"{path} has two inputs with the key {said}", hint="--key names a field that differs")
         seen.add(said)
     return keyed
 
@@ -58,12 +59,12 @@ def _standard_input() -> list[Any]:
 
 
 def _typed(row: Mapping[str, str], header: Header) -> dict[str, object]:
-    """Return the cells of a row, converted to the types of the script's parameters."""
+    """Return a row of a CSV file with cells converted to the types of the script's parameters. Omit empty cells."""
     kinds = {each.name: each.type for each in header.parameters}
     return {name: kinds[name].read(cell) if name in kinds else cell for name, cell in row.items() if cell != ""}
 
 
 def _key_of(row: object, key: str, number: int) -> object:
     if not isinstance(row, dict) or key not in row:
-        raise UsageError(f"Input {number} has no {key!r}, which --key names")
+        raise UsageError(f"Input {number} has no field {key!r}, which --key names as the key of each input")
     return row[key]

@@ -1,4 +1,4 @@
-"""Scripts on the command line: reads a script, runs it, and shows its outcome. Opens the runtimes of all commands."""
+"""Reads a script that the command line names, runs it, and shows its outcome. Also opens the runtimes of commands."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ COMMAND_LINE = "=(command line)"
 """The name of a script that is given on the command line."""
 BLOCK = 1024 * 1024
 SURPLUS = 4
-"""Bytes that are read beyond the limit: a byte order mark, which does not count, and one that shows the excess."""
+"""How many bytes are read beyond the limit: 3 for a byte order mark, which does not count, and 1 to see the excess."""
 _NAMES_APP = re.compile(rb"\bapp\b")
-"""Matches scripts that may make calls. Other scripts can send nothing, so they are not checked and start sooner."""
+"""Matches scripts that may make calls. Other scripts can send nothing, so they start sooner, without a check."""
 _UTF_16 = b"\xff\xfe", b"\xfe\xff"
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def open_runtime(options: Options, approve: Approve | None = None, **given: Any) -> Runtime:
-    """Return a runtime that makes calls.
+    """Return a runtime for a command that runs scripts or makes calls.
 
     Args:
         options: The shared options of the command line.
-        approve: Asks a person about calls, in runs that have no approver of their own.
-        given: Further parameters of the runtime.
+        approve: Asks a person about calls, unless a run is started with another callback for that.
+        given: Further parameters of :class:`kosmolua.Runtime`.
 
     Raises:
         ConfigError: A file cannot be read, or has an invalid key or value.
@@ -67,11 +67,11 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
 
 
 def open_to_list(options: Options, **given: Any) -> Runtime:
-    """Return a runtime for a command that only lists integrations and accounts.
+    """Return a runtime for a command that only lists or checks integrations and accounts.
 
     Args:
         options: The shared options of the command line.
-        given: Further parameters of the runtime.
+        given: Further parameters of :class:`kosmolua.Runtime`.
     """
     return _open(options, **given)
 
@@ -104,7 +104,7 @@ def _open(options: Options, **given: Any) -> Runtime:
 
 
 def _servers(options: Options) -> dict[str, Any]:
-    """Return the MCP servers that the options name."""
+    """Return the sections of the MCP servers that ``--server`` names, as the accounts file would have them, by name."""
     if not options.server:
         return {}
     from kosmolua.catalog.mcp_servers.imports import read_given
@@ -114,9 +114,10 @@ def _servers(options: Options) -> dict[str, Any]:
 
 @contextmanager
 def taken_as_interrupts() -> Iterator[None]:
-    """Raise KeyboardInterrupt in the ``with`` block on SIGTERM and SIGHUP; end the program after the block.
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt in the ``with`` block, so that the block can clean up.
 
-    A second signal ends the program immediately. A signal that the program inherited as ignored stays ignored.
+    After the block, the program ends by the signal that it received. A second signal ends the program immediately. A
+    signal that was ignored when the program started stays ignored.
     """
     received: list[int] = []
 
@@ -138,12 +139,12 @@ def taken_as_interrupts() -> Iterator[None]:
 
 
 def name_of(path: str | Path) -> str:
-    """Return the name of a file's script for messages: U+FFFD replaces bytes that are not UTF-8."""
+    """Return the name that a script has in messages: the last part of its path, with U+FFFD for invalid UTF-8."""
     return os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
 
 
 def read_file(path: str | Path, limit: int) -> bytes:
-    """Return the script in a file. If it is longer than the limit, only a few more bytes than that are read.
+    """Return the script in a file. Of a script that is too long, return a few bytes more than the limit.
 
     Args:
         path: The file.
@@ -164,7 +165,14 @@ def read_file(path: str | Path, limit: int) -> bytes:
 
 
 def read_input(limit: int) -> bytes:
-    """Return the script on standard input, as :func:`read_file` does."""
+    """Return the script on standard input. Of a script that is too long, return a few bytes more than the limit.
+
+    Args:
+        limit: The most bytes that a script may have.
+
+    Raises:
+        UsageError: Standard input is closed, cannot be read, or is not text.
+    """
     if sys.stdin is None:
         raise UsageError("Standard input is closed, so there is no script to read")
     try:
@@ -186,12 +194,12 @@ def _read(stream: BinaryIO, subject: str, limit: int) -> bytes:
 
 
 def run_script(script: Script, options: Options, worker: Worker | None) -> int:
-    """Run a script, show its outcome, and return the exit status.
+    """Run the script of a ``run`` command line, show the outcome, and return the exit status.
 
     Args:
         script: The script.
         options: The shared options of the command line.
-        worker: A sandbox that was started already.
+        worker: A sandbox that was started already, or None to start one.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -200,13 +208,13 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
 
 
 def perform(work: Callable[[], Outcome], options: Options, name: str, tenant: str | None = None) -> int:
-    """Run a script, show its outcome, and return the exit status.
+    """Call a function that runs a script, show the outcome, and return the exit status.
 
     Args:
-        work: Runs the script.
+        work: Runs the script and returns the outcome.
         options: The shared options of the command line.
         name: The script's name in messages.
-        tenant: The tenant that the run belongs to, in a server of several tenants.
+        tenant: The tenant of ``kosmolua serve`` whose run this is; None for a run of the user.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -235,7 +243,7 @@ def perform(work: Callable[[], Outcome], options: Options, name: str, tenant: st
 
 
 def _list_calls(error: KosmoError) -> None:
-    """Show the calls that a person must decide about."""
+    """If an error names calls that a person must decide about before the run can go on, write these calls."""
     if isinstance(error, (Paused, UnderWay)):
         from kosmolua.cli.approval import described
 
@@ -244,10 +252,11 @@ def _list_calls(error: KosmoError) -> None:
 
 
 def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
-    """Run a script with callbacks that show its output and calls, and ask for approvals.
+    """Run a script and return its outcome. In the meantime show its output and calls, and ask for approvals.
 
     Args:
-        run: Takes the callbacks, as :class:`kosmolua.runs.RunOptions` names them.
+        run: Runs the script with the callbacks that it gets as keyword arguments, see
+            :class:`kosmolua.runs.RunOptions`.
         options: The shared options of the command line.
     """
     write = {} if options.json else {"on_output": standard.write}
@@ -285,7 +294,7 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
 
 
 def _planned(plan: Plan, options: Options) -> Outcome:
-    """Save and show a plan, and return the outcome of its script."""
+    """Save and show the plan that a script's run gave, and return the outcome of the run."""
     from kosmolua.cli import plans
 
     file = options.plan_file or plans.default_file()
@@ -300,23 +309,32 @@ def _planned(plan: Plan, options: Options) -> Outcome:
 
 
 def input_of(options: Options, runtime: Runtime, script: Script | None = None) -> object:
-    """Return the value that a script, or the chunks of the REPL, find in ``input``; None without the option."""
+    """Return the value of the global ``input`` of a script or of the REPL; None without the option ``--input``.
+
+    Args:
+        options: The shared options of the command line.
+        runtime: The runtime, which limits the size of the input.
+        script: The script; None for the REPL.
+
+    Raises:
+        UsageError: The input cannot be read, or standard input is both the script and its input.
+    """
     if options.input is None:
         return None
     if options.input == "-" and (script is None or script.file == "-"):
-        raise UsageError("Standard input cannot be both the script and its input")
+        raise UsageError("Standard input cannot be both the script and its input: put one of them into a file")
     from kosmolua.cli.inputs import read_input
 
     return read_input(options.input, runtime.limits.max_result)
 
 
 def where_it_is(path: str, *, can_go_on: bool, tenant: str | None = None) -> str:
-    """Return a sentence that says how to resume or replay a recording.
+    """Return a sentence for the user with the commands that resume and replay a recorded run.
 
     Args:
-        path: The recording.
-        can_go_on: Whether its run can be resumed.
-        tenant: The tenant that the run belongs to, in a server of several tenants.
+        path: The file of the recording.
+        can_go_on: Whether the run can be resumed.
+        tenant: The tenant of ``kosmolua serve`` whose run this is; None for a run of the user.
     """
     folder, file = os.path.split(path)
     name = os.path.splitext(file)[0] if tenant or folder == recordings_folder() else path

@@ -1,4 +1,7 @@
-"""The user's standard input and output. Integrations cannot use them: they read nothing, and print to stderr."""
+"""Standard input and output, which only the command line uses.
+
+In integrations, standard input is empty, and what they print goes to standard error.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,15 @@ POLL_INTERVAL = 0.1
 
 
 class OutputLost(OSError):
-    """Standard output cannot be written."""
+    """Raised if standard output cannot be written."""
 
 
 class Standard:
-    """The user's input and output: descriptors 0 and 1, or copies of them after :meth:`set_apart`."""
+    """The standard input and output of the program, as the command line uses them.
+
+    They are the file descriptors 0 and 1. After :meth:`set_apart` they are copies of these descriptors, which
+    integrations do not know.
+    """
 
     def __init__(self) -> None:
         self.input, self.output = 0, 1
@@ -45,9 +52,9 @@ class Standard:
 
     @property
     def answers(self) -> int | None:
-        """The descriptor from which a person's answers are read, or None if there is no terminal.
+        """The file descriptor from which a person's answers are read, or None if there is no terminal.
 
-        It is the input; if that is a pipe or a file, it is the terminal that the program was started from.
+        This is standard input, or the controlling terminal of the program if standard input is a pipe or a file.
         """
         if self.is_typed:
             return self.input
@@ -60,7 +67,7 @@ class Standard:
 
     @property
     def is_writable(self) -> bool:
-        """True if the output is open: the caller may have closed it."""
+        """True if standard output can be written; False if it was closed when the program started."""
         try:
             os.write(self.output, b"")
         except OSError:
@@ -68,7 +75,7 @@ class Standard:
         return True
 
     def write(self, data: bytes) -> None:
-        """Write all data, unbuffered.
+        """Write data to standard output, without a buffer.
 
         Raises:
             OutputLost: The output cannot be written.
@@ -78,18 +85,18 @@ class Standard:
 
     @property
     def reader(self) -> BinaryIO:
-        """The input as a stream."""
+        """Standard input as a binary stream."""
         self._reader = self._reader or os.fdopen(self.input, "rb", closefd=False)
         return self._reader
 
     def read_line(self) -> bytes:
-        """Return the next line, or empty bytes at the end."""
+        """Return the next line of standard input, or empty bytes at the end of input."""
         if self.is_typed:
             _wait_for(self.input)
         return self.reader.readline()
 
     def read_answer(self) -> bytes:
-        """Return the next line that a person types, or empty bytes at the end."""
+        """Return the next line that a person types at the terminal, or empty bytes at the end of input."""
         descriptor = self.answers
         if descriptor is None or descriptor == self.input:
             return self.read_line()
@@ -97,7 +104,10 @@ class Standard:
         return os.read(descriptor, MAX_ANSWER)  # a terminal gives a line at a time
 
     def set_apart(self) -> None:
-        """From now on, keep integrations and the programs that they start from using both streams."""
+        """Make standard input empty, and redirect standard output to standard error, for everything but this object.
+
+        Integrations, and the programs that they start, then cannot read the user's input or mix text into the output.
+        """
         if self.output == 1:
             self.input, self.output = os.dup(0), os.dup(1)
             self._empty = _open_empty()
@@ -105,7 +115,7 @@ class Standard:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Keep integrations from using both streams until the ``with`` block ends."""
+        """Call :meth:`set_apart`, and undo it when the ``with`` block ends."""
         self.set_apart()
         try:
             yield
@@ -114,7 +124,7 @@ class Standard:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Give ``sys.stdin`` and ``sys.stdout`` back to libraries that need them, until the ``with`` block ends."""
+        """Undo :meth:`set_apart` until the ``with`` block ends, for a library that uses the standard streams itself."""
         _redirect(self.input, self.output)
         try:
             yield
@@ -126,9 +136,10 @@ standard = Standard()
 
 
 def replace_closed_streams() -> None:
-    """Open a substitute for each standard stream that the caller closed, so that no pipe gets its descriptor.
+    """Open a substitute for each standard stream that was closed when the program started.
 
-    Writing to a closed standard output still fails. Text written to a closed standard error is lost.
+    Otherwise a file or pipe that the program opens later would get the descriptor of the closed stream. Writing to a
+    closed standard output still fails. Text written to a closed standard error is lost.
     """
     while (descriptor := _open_empty()) < STANDARD_DESCRIPTORS:
         continue
@@ -138,7 +149,7 @@ def replace_closed_streams() -> None:
 
 
 def guard_output() -> None:
-    """Make writes to ``sys.stdout`` raise :class:`OutputLost` on failure, and replace unencodable characters."""
+    """Replace ``sys.stdout``: a failing write raises :class:`OutputLost`, and unencodable characters are escaped."""
     raw = _Output(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw), sys.stdout.encoding, errors="backslashreplace", line_buffering=True
@@ -158,13 +169,16 @@ def _write(descriptor: int, data: bytes) -> int:
 
 
 def _is_data(descriptor: int) -> bool:
-    """Return True for a pipe, a file or a socket, and False for a device such as /dev/null."""
+    """Return True if a descriptor is a pipe, a file or a socket, and False if it is a device such as /dev/null."""
     mode = os.fstat(descriptor).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
 def _wait_for(descriptor: int) -> None:
-    """Wait until a terminal has a line, in short steps, since a system call may delay Ctrl-C until it returns."""
+    """Wait until a line can be read from a terminal.
+
+    The wait is divided into short system calls, since Python may notice Ctrl-C only when a system call returns.
+    """
     if os.name != "nt":
         import select
 
@@ -173,14 +187,14 @@ def _wait_for(descriptor: int) -> None:
 
 
 def _redirect(stdin: int, stdout: int) -> None:
-    """Replace the files behind standard input and output."""
+    """Make the descriptors 0 and 1 duplicates of two other descriptors."""
     sys.stdout.flush()
     os.dup2(stdin, 0)
     os.dup2(stdout, 1)
 
 
 def _open_empty() -> int:
-    """Return a new descriptor that can be neither read nor written."""
+    """Return a new file descriptor from which nothing can be read, and to which nothing can be written."""
     try:
         return os.open(os.devnull, os.O_RDONLY)
     except OSError:  # a bare chroot has no /dev/null
@@ -190,7 +204,7 @@ def _open_empty() -> int:
 
 
 def _open_discarding() -> TextIO:
-    """Return a stream that discards everything."""
+    """Return a text stream that discards what is written to it."""
     try:
         return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     except OSError:

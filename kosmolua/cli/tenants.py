@@ -1,4 +1,4 @@
-"""The runs of a server's tenants on the command line: opens their store, and a runtime that resumes one."""
+"""Lets commands use the recorded runs of a tenant of ``kosmolua serve``: opens the store, and a runtime to resume."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ if TYPE_CHECKING:
     from kosmolua.serve.settings import Settings, TenantSettings
 
 STORE, TENANT = "KOSMOLUA_STORE", "KOSMOLUA_TENANT"
-"""The environment variables of the options."""
+"""The environment variables that set ``--store`` and ``--tenant``."""
 
 
 def granted(store: Store, runtime: Runtime) -> list[str]:
-    """Return the functions that a tenant's people allowed permanently, for the option ``allow`` of a run."""
+    """Return patterns of the functions that people of a tenant have allowed permanently, on the server's web pages.
+
+    Args:
+        store: The store of the tenant, which keeps these permissions.
+        runtime: The runtime that has the functions.
+    """
     from kosmolua.serve.grants import Grants
 
     return Grants(lambda: store).patterns(runtime.catalog)
@@ -41,11 +46,12 @@ def granted(store: Store, runtime: Runtime) -> list[str]:
 
 @dataclass(frozen=True)
 class Kept:
-    """The owner and the place of the recordings that a command uses.
+    """Says whose recordings a command uses, and where they are kept.
 
     Args:
-        tenant: A tenant of ``kosmolua serve``; None for the user's own.
-        where: The folder or the database in which the server keeps them; None for the one in the accounts file.
+        tenant: The tenant of ``kosmolua serve`` whose recordings are used; None for those of the user.
+        where: The folder or database in which the server keeps the recordings; None for the one that the accounts
+            file names.
     """
 
     tenant: str | None = None
@@ -53,10 +59,10 @@ class Kept:
 
     @contextmanager
     def opened(self, accounts: str | None) -> Iterator[Store]:
-        """Open the store of the owner for the ``with`` block.
+        """Open the store of these recordings for the ``with`` block.
 
         Args:
-            accounts: The accounts file that was typed, or None.
+            accounts: The accounts file that the command line names, or None.
 
         Raises:
             ConfigError: The store cannot be used, or the accounts file cannot be read.
@@ -78,13 +84,13 @@ class Kept:
     def runtime(
         self, options: Options, store: Store, *, simulate: bool = False, approve: Approve | None = None
     ) -> Runtime:
-        """Return a runtime for the tenant, with its accounts, plugins, permissions and limits.
+        """Return a runtime with the accounts, plugins, permissions and limits of the tenant.
 
         Args:
-            options: The shared options of the command line, which may allow less.
+            options: The shared options of the command line. Limits and denied functions in them apply too.
             store: The store of the tenant.
-            simulate: Whether calls are simulated.
-            approve: Asks a person about calls that were not decided before.
+            simulate: Whether calls are answered by simulators.
+            approve: Asks a person about a call if it needs an approval and nobody has decided about it yet.
 
         Raises:
             ConfigError: A file cannot be read, or has an invalid key or value.
@@ -99,7 +105,12 @@ class Kept:
         return open_runtime(tenant, common_options(options), server, store, simulate=simulate, **given)
 
     def _section(self, accounts: str | None) -> tuple[Settings, TenantSettings]:
-        """Return the settings of the server and of the tenant in the accounts file."""
+        """Return the settings of the server, and those of the tenant, from the accounts file.
+
+        Raises:
+            ConfigError: A package is missing, or the accounts file cannot be read.
+            UsageError: There is no such tenant.
+        """
         assert self.tenant
         for library in ("mcp", "jwt"):
             if not find_spec(library):
@@ -123,7 +134,7 @@ class Kept:
 
 
 def tenant_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options for the owner and the place of recordings, as one argument ``kept``."""
+    """Decorate a command: it gets the options ``--tenant`` and ``--store``, as its argument ``kept``."""
 
     def gather(*args: Any, tenant: str | None, store: str | None, **given: Any) -> Any:
         typed = click.get_current_context().get_parameter_source("store") is ParameterSource.COMMANDLINE
@@ -150,7 +161,7 @@ _STORE = click.option(
 
 
 def common_options(options: Options) -> Common:
-    """Return the options of the command line that all tenants of a server share."""
+    """Return the settings that apply to all tenants of a server, taken from the options of the command line."""
     from kosmolua.serve.opened import Common
 
     return Common(

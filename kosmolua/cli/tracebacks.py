@@ -1,4 +1,4 @@
-"""The Python tracebacks of integrations that fail, shown on standard error for ``--debug``."""
+"""Writes the Python tracebacks of failing integrations to standard error, for the option ``--debug``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from kosmolua.escaping import harmless
 
 
 class Tracebacks(logging.Handler):
-    """Writes what :func:`kosmolua.errors.log_traceback` logs, from its creation on.
+    """A logging handler that writes the tracebacks that :func:`kosmolua.errors.log_traceback` logs.
 
-    Its attribute ``redact`` is a function that masks the secrets in use.
+    It registers itself when it is created. The attribute ``redact`` is a function that masks secrets in a text; set it
+    as soon as the runtime, which knows the secrets, exists.
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,6 @@ class Tracebacks(logging.Handler):
         logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one message and its traceback."""
+        """Write a logged message and its traceback, with secrets masked."""
         sys.stderr.write(harmless(self.redact(self.format(record))) + "\n")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Values on the command line: converts texts to the types that a function or a script declares."""
+"""Converts arguments on the command line to the types that a function or a script declares."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from kosmolua.schema.types import List, Type, Union
 
 
 def value_of(name: str, kind: Type, texts: Sequence[str]) -> object:
-    """Return the value of one argument. Several texts give a list, and so does one text if the type is a list.
+    """Return the value of an argument that occurs once or more on the command line.
+
+    Several texts give a list, and so does one text if the type is a list.
 
     Args:
-        name: The argument's name, for messages.
-        kind: Its type. A text that does not fit stays text; the error is reported when the arguments are bound.
-        texts: The texts, one for each time that the argument was given.
+        name: The name of the argument, for messages.
+        kind: The declared type. A text that cannot be converted stays a text, which is refused later, by the call or
+            the run.
+        texts: The texts after the equals sign, one for each occurrence of the argument.
 
     Raises:
-        UsageError: There are several texts, and the type takes one value.
+        UsageError: The argument occurs several times, but is not a list.
     """
     item, first = _item_of(kind), texts[0]
     if len(texts) > 1 and item is None:

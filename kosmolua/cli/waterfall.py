@@ -1,4 +1,7 @@
-"""A waterfall of a recorded run's calls, as bars in a terminal and as a page of HTML."""
+"""Draws the calls of a recorded run as a waterfall, a chart with a bar for the time of each call.
+
+The chart is drawn in a terminal, or written as a page of HTML.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ MAX_ARGUMENTS = 2000
 
 
 def draw(recording: Recording) -> None:
-    """Write the calls of a recording to standard output, each as a row with a bar for its time."""
+    """Write the calls of a recording to standard output: rows with bars on a terminal, tab-separated rows in a pipe."""
     bars = bars_of(recording)
     console.line(headline(recording))
     if not console.on_terminal():
@@ -42,7 +45,7 @@ def draw(recording: Recording) -> None:
 
 
 def _write(row: str) -> None:
-    """Write a row to standard output, with its colours kept."""
+    """Write a row to standard output without escaping the colour codes in it."""
     standard.write(row.rstrip().encode("utf-8", "replace") + b"\n")
 
 
@@ -59,7 +62,7 @@ pre{white-space:pre-wrap;margin:.3em 0;font-size:.9em}summary{cursor:pointer}.re
 
 
 def page(recording: Recording) -> str:
-    """Return the calls of a recording as one self-contained page of HTML, without scripts."""
+    """Return a page of HTML with the calls of a recording as a waterfall. It needs no other file and no JavaScript."""
     bars = bars_of(recording)
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     rows = "".join(_row(bar, whole) for bar in bars)

@@ -1,4 +1,4 @@
-"""Addresses that a server listens on: HOST:PORT, or a Unix socket."""
+"""The addresses that a server can listen on: HOST:PORT, or a Unix socket."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from kosmolua.errors import ConfigError, UsageError
 from kosmolua.mcp.connections import Listener
 
 PATH = "/mcp"
-"""The path of the protocol below a server's address."""
+"""The path of the URL at which a server answers MCP requests."""
 UNIX = "unix:"
 
 
 @dataclass(frozen=True)
 class Address:
-    """A TCP address, to listen for programs on this machine or on others.
+    """A TCP address that a server listens on.
 
     Args:
         family: The address family, a constant of :mod:`socket`.
         ip: The IP address.
-        port: The port; 0 for any free one.
+        port: The port; 0 lets the system choose a free port.
     """
 
     family: int
@@ -33,11 +33,11 @@ class Address:
 
     @classmethod
     def read(cls, text: str) -> Address | UnixAddress:
-        """Return the address in ``HOST:PORT`` or ``unix:PATH``. For a host name, IPv4 addresses are preferred.
+        """Parse ``HOST:PORT`` or ``unix:PATH``. A host name is resolved, to an IPv4 address if it has one.
 
         Raises:
-            UsageError: The text does not have this form.
-            ConfigError: The host name has no address.
+            UsageError: The text has neither of these forms.
+            ConfigError: The host name cannot be resolved.
         """
         if text.startswith(UNIX):
             return UnixAddress(text.removeprefix(UNIX))
@@ -54,14 +54,14 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The address for clients."""
+        """The URL that clients connect to."""
         return f"http://{self}{PATH}"
 
     def listen(self) -> tuple[Listener, Address]:
-        """Return a socket that listens on this address, and the address with its real port.
+        """Return a socket that listens on this address, and the address with the port that the socket really has.
 
         Raises:
-            ConfigError: It is not possible to listen there.
+            ConfigError: The system does not allow listening on this address, for instance since it is in use.
         """
         listener = Listener(self.family)
         try:
@@ -79,10 +79,10 @@ class Address:
 
 @dataclass(frozen=True)
 class UnixAddress:
-    """The address of a Unix socket, to listen only for programs of the same user.
+    """The address of a Unix socket. Only programs of the same user can connect to it.
 
     Args:
-        path: The file.
+        path: The path of the socket file.
     """
 
     path: str
@@ -91,21 +91,21 @@ class UnixAddress:
         if not self.path:
             raise UsageError(f"{UNIX!r} names no file", hint=f"such as {UNIX}/run/user/1000/kosmolua.sock")
         if not hasattr(socket, "AF_UNIX"):
-            raise UsageError("This system has no Unix sockets", hint="give HOST:PORT")
+            raise UsageError("This system has no Unix sockets", hint="listen on HOST:PORT instead")
 
     def __str__(self) -> str:
         return UNIX + self.path
 
     @property
     def url(self) -> str:
-        """The address for clients."""
+        """The socket file and the URL that clients connect to, as text for a person."""
         return f"{self}, as http://localhost{PATH}"
 
     def listen(self) -> tuple[Listener, UnixAddress]:
-        """Return a socket that listens here. A socket file that an earlier server left is replaced.
+        """Return a socket that listens on this address, and the address. A stale socket file is replaced.
 
         Raises:
-            ConfigError: It is not possible to listen there.
+            ConfigError: The system does not allow listening on this address, for instance since it is in use.
         """
         listener = Listener(socket.AF_UNIX)
         mask = os.umask(0o177)

@@ -1,4 +1,4 @@
-"""The answer to execute_lua: text for a model, and the same as a JSON object, each within the budget."""
+"""The result of the MCP tool ``execute_lua``: text for a model, and a JSON object, cut to the requested length."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from kosmolua.mcp.tools import Script
 from kosmolua.runs import Outcome
 
 MIN_SHARE = 80
-"""The fewest characters for a member of a list or map. A member that would get fewer is left out."""
+"""The fewest characters that a long member of a list or map is cut to. A member with room for fewer is left out."""
 MAX_NOTES = 6
 MAX_PLACE = 60
 
 
 def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
-    """Return as much of a value as fits, and notes about what was left out.
+    """Cut a value to a length. Return the cut value, and a note about each part that was left out.
 
-    A list of small members is cut after the last one that fits. In a map, and in a list of large members, the room is
-    shared among the members, so that small ones stay whole. A long string is cut in the middle.
+    A list of short members is cut after the last member that fits. In a map, and in a list of long members, the length
+    is shared among the members, and the short members stay whole. A long string is cut in the middle.
 
     Args:
         value: A JSON value.
-        room: The most characters of the result as compact JSON.
-        place: The value's name in the notes; empty for a map whose keys are clear without it.
+        room: The maximum length of the cut value as compact JSON, in characters.
+        place: The name of the value in the notes; empty for a map whose keys are clear without a name.
     """
     cutter = _Cutter()
     kept = cutter.fit(value, room, place)
@@ -42,13 +42,13 @@ def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
 
 
 def decodable(value: Any) -> Any:
-    """Return a value without lone surrogates, NaN and infinity, which JSON decoders may reject."""
+    """Return a JSON value with replacements for lone surrogates, NaN and infinity, which JSON decoders may reject."""
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
     return json.loads(text, parse_constant=lambda _: None)
 
 
 def weigh(value: Any, most: int) -> int:
-    """Return the length of a value as compact JSON, or any larger number if it is more than ``most``."""
+    """Return the length of a value as compact JSON. If it exceeds ``most``, return any number above ``most``."""
     if isinstance(value, dict):
         return _weigh_all(chain.from_iterable(value.items()), 2 * len(value), most)
     if isinstance(value, list):
@@ -127,20 +127,25 @@ def _ends(text: str, keep: int) -> str:
     return text[: keep - tail] + mark + text[len(text) - tail :]
 
 
-def _portions(prices: list[int], weights: list[int], room: int) -> list[tuple[int, int]]:
-    """Divide the available characters among members. Return the index and the number of characters of each of them.
+def _portions(overheads: list[int], weights: list[int], room: int) -> list[tuple[int, int]]:
+    """Divide a number of characters among the members of a list or map.
 
-    If there are too few for all, some members are left out, so that the others get a useful amount. Small members get
-    all that they need, large ones equal parts of the rest.
+    Short members get all that they need, and long members get equal parts of the rest. If there is not enough for all
+    members to get a useful part, some members are left out.
 
     Args:
-        prices: The characters that each member needs besides its value.
+        overheads: The characters that each member needs besides its value, for its key and its separators.
+        weights: The length of each member's value, in characters.
+        room: The number of characters to divide.
+
+    Returns:
+        For each member that is not left out its index, and the number of characters for its value.
     """
     chosen, left = [], room
-    for index, (price, weight) in enumerate(zip(prices, weights, strict=True)):
-        if price + min(weight, MIN_SHARE) <= left:
-            left -= price + min(weight, MIN_SHARE)
-            room -= price
+    for index, (overhead, weight) in enumerate(zip(overheads, weights, strict=True)):
+        if overhead + min(weight, MIN_SHARE) <= left:
+            left -= overhead + min(weight, MIN_SHARE)
+            room -= overhead
             chosen.append(index)
     portions = {}
     for waiting, index in zip(range(len(chosen), 0, -1), sorted(chosen, key=weights.__getitem__), strict=True):
@@ -150,7 +155,7 @@ def _portions(prices: list[int], weights: list[int], room: int) -> list[tuple[in
 
 
 ROOM_FOR_REST = 2_000
-"""Characters of the budget that are reserved for calls, advice and notes, beside result, output and error."""
+"""The characters of an answer that are reserved for calls, advice and notes, beside result, output and error."""
 MAX_KINDS_OF_CALL = 6
 MAX_TRACEBACK = 600
 MAX_WARNINGS = 6
@@ -160,18 +165,18 @@ GET_LESS = "return or print only what is needed: pick fields, filter, count or p
 def answer(
     outcome: Outcome, script: Script, host: Limits, way_to_approve: str, keep: Callable[[str], str]
 ) -> CallToolResult:
-    """Return the answer to a client for an outcome.
+    """Convert the outcome of a script to the tool result for the client that requested the script.
 
     Args:
         outcome: The outcome of the script.
         script: The script that was requested.
         host: The limits of the server, which a script can only lower.
         way_to_approve: A phrase that says how a person approves calls of a paused run.
-        keep: Keeps the whole text of an answer that is cut, and returns the name of the page with it.
+        keep: Stores the whole text of an answer that is cut, and returns the name of the page with that text.
     """
     error = (
         outcome.error and outcome.error.fields()
-    )  # without the detail: a model writes the next script, and scripts may not see it
+    )  # without the detail: a model writes the next script, and scripts must not see the detail
     whole = {"ok": outcome.ok, "result": outcome.result, "output": outcome.output, "error": error}
     whole |= {"plan": outcome.plan} if outcome.plan else {}
     kept, left_out = truncate(whole, script.budget - ROOM_FOR_REST)
@@ -193,7 +198,7 @@ def answer(
 
 
 def refusal(error: KosmoError) -> CallToolResult:
-    """Return the answer to a client for a request that failed."""
+    """Return the tool result that reports a failed request to the client and its model."""
     stanza = f"\n\n{error.hint}" if error.hint and "\n" in error.hint else ""
     return CallToolResult(content=[TextContent(text=decodable(error.message + stanza))], is_error=True)
 
@@ -222,12 +227,12 @@ def _sections(
 
 
 def run_of(outcome: Outcome) -> str:
-    """Return the id of the run's recording in the user's state folder; empty if it was not recorded."""
+    """Return the id of the run that an outcome belongs to; an empty string if the run was not recorded."""
     return os.path.splitext(os.path.basename(outcome.recording or ""))[0]
 
 
 def _plan(plan: Mapping[str, Any]) -> str:
-    """Return the calls of a plan, each on a line, and the lines where the script depends on their results."""
+    """Return a plan as text: a line for each planned call, and a line for each place where a result is used."""
     lines = [
         f"- {call['number']}. {call['effect']} {call['path']} [{call['account']}] {_shown(call['arguments'])}"
         for call in plan.get("calls", ())
@@ -262,7 +267,7 @@ def _failure(error: Mapping[str, Any]) -> str:
 
 
 def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
-    """Return the findings of the check, each on a line after the first one."""
+    """Return the text for a script that the check refused: a sentence, then a line for each finding."""
     lines = ["Error (check): the script was not run, and nothing was sent. Write it again without these mistakes:"]
     for finding in findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
@@ -271,7 +276,14 @@ def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_approve: str) -> str:
-    """Return advice for the model, in addition to the error's own hint."""
+    """Return a sentence that tells the model what to do about an error; an empty string if there is none.
+
+    Args:
+        error: The fields of the error.
+        script: The script that failed.
+        host: The limits of the server.
+        way_to_approve: A phrase that says how a person approves calls of a paused run.
+    """
     if error["code"] == "limit_exceeded":
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
     if error["code"] == "denied" and script.read_only:
@@ -288,7 +300,7 @@ def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_appro
 
 def _advice_on_limit(name: str, script: Script, host: Limits) -> str:
     if name in script.limits and script.limits[name] < getattr(host, name):
-        return f"The call itself set {name}; it may be as high as {getattr(host, name):,.10g} here."
+        return f"The call itself set {name}; it can be as high as {getattr(host, name):,.10g} here."
     return "That is the host's limit, which no call can raise: do less in one script, or tell the user."
 
 

@@ -1,4 +1,4 @@
-"""Clients of the HTTP server: their token, the client of each request, and the clients that are connected."""
+"""Clients of the MCP server over HTTP: their token, which client sends a request, and which are still connected."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import state_folder
 
 VARIABLE = "KOSMOLUA_MCP_TOKEN"
-"""The environment variable with the token of all clients."""
+"""The environment variable with the token that all clients send."""
 MAX_TOKEN = 4_096
 SCOPE = "kosmolua.client"
-"""The key for the client's name in a request's scope."""
+"""The key of the client's name in the ASGI scope of a request."""
 COOKIE = "kosmolua-client"
 SESSION = "mcp-session-id"
 MAX_SESSIONS_OF_ADDRESS = 100
@@ -39,29 +39,30 @@ RECONNECT_TIMEOUT = 10.0
 
 @dataclass
 class _Session:
-    """A session of the older protocol: the address of its client, and how it was used."""
+    """A session of an MCP client (up to protocol version 2025-11-25): its address, and when it sent requests."""
 
     address: str
     requests: int = 0
-    """The number of its requests that are being answered."""
+    """The number of the session's requests that are being answered."""
     uses: int = 0
+    """The number of the session's requests so far."""
     used: float = 0.0
-    """When it was last used, on the scale of :func:`time.monotonic`."""
+    """When the last request ended, on the scale of :func:`time.monotonic`."""
 
 
 class Clients:
-    """Names the client of each request, and ends the scripts of clients that have disconnected.
+    """An ASGI layer that finds out which client sent a request, and ends the scripts of disconnected clients.
 
-    Up to protocol version 2025-11-25, each session is a client. Later versions have no sessions, so the first answer
-    sets a cookie. The cookie grants no rights; it only distinguishes clients at the same address.
+    Up to protocol version 2025-11-25, each session counts as a client. Later versions have no sessions, so the first
+    answer sets a cookie. The cookie grants no rights; it only distinguishes clients at the same address.
 
-    An address has at most :data:`MAX_SESSIONS_OF_ADDRESS` sessions. A further session ends one of these: one that was
-    never used, if there is one, else the one that has been unused for longest.
+    An address has at most :data:`MAX_SESSIONS_OF_ADDRESS` sessions. A further session ends an older session of the
+    address: a session that was never used, if there is one, else the session that has been unused for longest.
 
     Args:
         app: The application that answers the requests.
-        has_runs: Returns True if scripts of a client are running.
-        end_runs: Ends the scripts of a client.
+        has_runs: Returns True if scripts of the named client are running.
+        end_runs: Ends the scripts of the named client.
     """
 
     def __init__(self, app: ASGIApp, *, has_runs: Callable[[str], bool], end_runs: Callable[[str], None]) -> None:
@@ -105,7 +106,7 @@ class Clients:
                     asyncio.get_running_loop().call_later(RECONNECT_TIMEOUT, self._end_unless_back, name)
 
     def _noting_session(self, scope: Scope, send: Send) -> Send:
-        """Return a function that sends an answer, and notes the session that the answer opens."""
+        """Wrap ``send``, so that a session that an answer opens is remembered with the address of its client."""
         address = str((scope.get("client") or [""])[0])
 
         async def send_and_note(message: Message) -> None:
@@ -117,7 +118,13 @@ class Clients:
         return send_and_note
 
     def _make_room(self, address: str, scope: Scope, newest: str) -> None:
-        """End a session if an address has too many, and forget those that have ended by themselves."""
+        """End a session if an address has too many of them, and forget sessions that have expired.
+
+        Args:
+            address: The address of the client.
+            scope: The ASGI scope of the request that opened the newest session.
+            newest: The id of the newest session, which stays.
+        """
         forgotten = monotonic() - FORGET_TIMEOUT
         self._sessions = {name: each for name, each in self._sessions.items() if each.requests or each.used > forgotten}
         own = {name: each for name, each in self._sessions.items() if each.address == address and name != newest}
@@ -131,7 +138,7 @@ class Clients:
         task.add_done_callback(self._ending.discard)
 
     async def _end_session(self, name: str, scope: Scope) -> None:
-        """End a session with the request that its client would send."""
+        """End a session with the DELETE request with which a client ends its session."""
         headers = [(SESSION.encode(), name.encode()), (b"host", b"localhost")]
         request = {**scope, "method": "DELETE", "headers": headers}
 
@@ -149,11 +156,12 @@ class Clients:
 
 
 def client_of(request: Request | None, software: str) -> str | None:
-    """Return the name of a request's client, or None for the only client of a server on standard input.
+    """Return a name for the client that sent a request, or None for the only client of a server on standard input.
 
     Args:
-        request: The HTTP request.
-        software: The client's software, by its own account. It is part of the name if the client keeps no cookie.
+        request: The HTTP request; None on standard input.
+        software: The name and version that the client reports. They are part of the name if the client has neither
+            session nor cookie.
     """
     if request is None:
         return None
@@ -162,13 +170,13 @@ def client_of(request: Request | None, software: str) -> str | None:
 
 
 def is_exact(client: str | None) -> bool:
-    """Return True if no other client can have this name."""
+    """Return True if the name identifies one client: it comes from a session or a cookie, not from an address."""
     return client is None or not client.startswith("address ")
 
 
 @contextmanager
 def _within_trace(headers: Headers) -> Iterator[None]:
-    """Continue the trace in a request's headers. A trace in the protocol's own message takes precedence."""
+    """Continue the trace that a request's headers name. A trace that is named in the MCP message takes precedence."""
     if "traceparent" not in headers:
         yield
         return
@@ -190,12 +198,13 @@ def _with_cookie(send: Send) -> Send:
 
 
 def find_token(environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the token and its file, or None for the file if the environment has the token.
+    """Return the token that clients must send, and the file with the token, or None if the environment has the token.
 
-    The file is created if neither exists.
+    If the environment has no token, the token is read from the file. A missing file is created with a new token.
 
     Raises:
-        ConfigError: The variable is blank; or the file cannot be created or read, or other users can read it.
+        ConfigError: The environment variable is blank; or the file cannot be created or read, or is empty, or other
+            users can read it.
     """
     given = environ.get(VARIABLE)
     if given is None:
@@ -204,7 +213,8 @@ def find_token(environ: Mapping[str, str]) -> tuple[str, str | None]:
     token = given.strip()
     if not token:
         raise ConfigError(
-            f"{VARIABLE} is blank", hint="set it to a long random string, or unset it, so that a token is created"
+            f"The environment variable {VARIABLE} is blank",
+            hint="set it to a long random string, or unset it, so that a token is created",
         )
     return token, None
 
@@ -218,7 +228,8 @@ def _kept_in(path: str) -> str:
             return _read(path)
     except OSError as error:
         raise ConfigError(
-            f"The token for clients cannot be kept in {path}: {error.strerror}", hint=f"set {VARIABLE}"
+            f"The token for clients cannot be kept in {path}: {error.strerror}",
+            hint=f"set the environment variable {VARIABLE} to a long random string instead",
         ) from None
 
 
@@ -236,7 +247,9 @@ def _read(path: str) -> str:
         found = os.fstat(file.fileno())
         token = file.read(MAX_TOKEN).strip()
     if os.name == "posix" and (found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077):
-        raise ConfigError(f"Others can read or write the token in {path}", hint="remove the file; a new one is created")
+        raise ConfigError(
+            f"Other users can read or write the token in {path}", hint="remove the file; a new one is created"
+        )
     if not token:
         raise ConfigError(f"There is no token in {path}", hint="remove the file; a new one is created")
     return token

@@ -1,4 +1,4 @@
-"""Connections of the HTTP server: limits their number, and the time for sending a request."""
+"""The connections of the HTTP server: limits on their number, and on the time in which a client sends a request."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 HEAD_TIMEOUT = 10.0
-"""Seconds for the head of a request, counted from the connection or from the previous answer."""
+"""Seconds in which a client must send the head of a request, counted from its connection or the previous answer."""
 BODY_TIMEOUT = 30.0
-"""Seconds for the body, counted from the end of the head."""
+"""Seconds in which a client must send the body of a request, counted from the end of the head."""
 MAX_CONNECTIONS = 1_000
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """TCP keep-alive: seconds of silence before the first probe, seconds between probes, and how many may fail."""
 UNACKNOWLEDGED_TIMEOUT = 30
 """Seconds after which a connection ends if its client does not acknowledge data."""
 BACKLOG = 1_024
-"""How many connections the system queues until they are accepted. Without a place, a client tries again after 1 s."""
+"""How many connections the system queues until they are accepted. If the queue is full, a client retries after 1 s."""
 _SORRY = b"All connections are in use; try again in a moment.\n"
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
@@ -35,7 +35,7 @@ FULL = (
 
 
 def max_connections() -> int:
-    """Return the most connections: at most half of the file descriptors that the process may have."""
+    """Return how many connections the server accepts at most: no more than half of the process's file descriptors."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -48,7 +48,10 @@ _UNIX = getattr(socket, "AF_UNIX", None)
 
 
 class Listener(socket.socket):
-    """A listening socket that closes connections it has no descriptors for, so that the event loop does not spin.
+    """A listening socket for a process that may run out of file descriptors.
+
+    Without a free descriptor, a connection cannot be accepted, and the event loop would try again without a pause. This
+    socket accepts such a connection with a descriptor that is kept in reserve, and closes it at once.
 
     Args:
         family: The address family, a constant of :mod:`socket`.
@@ -60,14 +63,18 @@ class Listener(socket.socket):
         self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def listen(self, backlog: int = BACKLOG) -> None:
-        """Listen with :data:`BACKLOG`. ``backlog`` is ignored: asyncio uses it for how many to accept at once."""
+        """Listen with a queue of :data:`BACKLOG` connections. The argument is ignored.
+
+        asyncio passes the number of connections that it accepts at once, which would be too small for the queue.
+        """
         super().listen(BACKLOG)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection.
 
         Raises:
-            BlockingIOError: There is no connection; or the process had no descriptor for it, and it was closed.
+            BlockingIOError: There is no connection; or the process had no descriptor for a connection, which was then
+                closed.
         """
         try:
             return super().accept()
@@ -82,7 +89,7 @@ class Listener(socket.socket):
         raise BlockingIOError(errno.EAGAIN, "no descriptor is left")
 
     def close(self) -> None:
-        """Close the socket, and remove its file if it has one."""
+        """Close the socket, and remove the socket file if this is a Unix socket."""
         if self.fileno() >= 0:
             os.close(self._spare)
             if self.family == _UNIX and (path := self.getsockname()):
@@ -92,16 +99,16 @@ class Listener(socket.socket):
 
 
 class Connection(H11Protocol):
-    """One connection of a client. It is closed if the client does not send its requests in time.
+    """The connection of a client, which is closed if the client does not send a request in time.
 
-    If there are too many connections, a new one replaces the one that has been idle for longest, so that idle
-    connections do not keep others out.
+    If there are too many connections, a new connection replaces the one whose request has been awaited for longest, so
+    that idle clients do not keep others out.
 
     Args:
         config: The server's settings.
         server_state: The state that the server's connections share.
-        app_state: The state that the application shares.
-        _loop: The event loop; by default the running one.
+        app_state: The state of the ASGI application.
+        _loop: The event loop; by default the running event loop.
     """
 
     def __init__(
@@ -118,7 +125,7 @@ class Connection(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the connection."""
+        """Register the new connection, and start to wait for its first request."""
         super().connection_made(transport)
         _watch(transport.get_extra_info("socket"))
         if len(self.connections) > max_connections():
@@ -126,18 +133,18 @@ class Connection(H11Protocol):
         self._note_what_it_owes()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Stop the timer of the connection, which has ended."""
         if self._timer:
             self._timer.cancel()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Handle an event of a request."""
+        """Handle the data of a request that has arrived, and adjust the time that the client has left."""
         super().handle_events()
         self._note_what_it_owes()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Begin to wait for the next request, after an answer has been sent."""
         super().on_response_complete()
         self._note_what_it_owes()
 
@@ -170,7 +177,7 @@ class Connection(H11Protocol):
 
 
 def _watch(connection: socket.socket | None) -> None:
-    """Make the system end a connection whose client has disappeared without closing it."""
+    """Make the system end the connection when the client has disappeared without closing the connection."""
     if connection is None or connection.family == _UNIX:
         return
     with suppress(OSError):

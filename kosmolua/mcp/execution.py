@@ -1,4 +1,4 @@
-"""An execution: a script that runs for a client, with its calls, its questions, and its outcome."""
+"""A script that runs for an MCP client: the calls that it makes, the approvals that it waits for, and its outcome."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from kosmolua.runs import Outcome, RunOptions
 
 
 class Execution:
-    """A running script. It may outlive the request that started it.
+    """A script that runs for an MCP client. It can continue after the request that started it has been answered.
 
     Args:
         runner: Runs the script.
         script: The script.
-        client: The client that it runs for, among whom the workers are shared.
-        asks: True if its client can ask a person.
+        client: The name of the client, or None if there is only one. Worker processes are shared out among clients.
+        asks: True if the client can ask a person to approve calls.
         check: True to refuse a script that is certain to fail.
         watch: Called in another thread when a call starts and when it ends.
 
-    ``question`` is the question that the script waits for, ``latest`` the call that it started last, and ``limits`` are
-    those that the server had when it was started.
+    ``question`` is the question to a person that the script waits for, or None. ``latest`` names the call that the
+    script started last. ``limits`` are the limits that the server had when the script was started.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class Execution:
 
     @property
     def seconds(self) -> float:
-        """The number of seconds since its start."""
+        """The number of seconds since the start of the script."""
         return monotonic() - self._started
 
     async def change(self, seconds: float) -> None:
-        """Wait for a call, a question or the end of the script, at most ``seconds``."""
+        """Wait at most ``seconds`` until the script starts a call, asks a question or ends."""
         try:
             await asyncio.wait_for(self._changed.wait(), seconds)
         except asyncio.TimeoutError:
@@ -72,17 +72,22 @@ class Execution:
         self._changed.clear()
 
     def outcome(self) -> Outcome:
-        """Return the outcome. The script must have ended."""
+        """Return the outcome of the script, which must have ended."""
         return self._task.result()
 
     def answer(self, question: Question, answer: Answer) -> None:
-        """Answer a question of the script."""
+        """Pass a person's answer to the script that waits for it.
+
+        Args:
+            question: The question that was asked.
+            answer: The person's answer.
+        """
         if self.question is question:
             self.question = None
         question.answer(answer)
 
     def stop(self) -> None:
-        """End the script. A call that waits for an answer is refused."""
+        """End the script. A call that waits for a person's answer is refused."""
         self._asks_no_more = True
         if self.question:
             self.answer(self.question, Answer.NEVER)
@@ -96,11 +101,15 @@ class Execution:
             self._loop.call_soon_threadsafe(self._begin_call, event.path, event.account)
 
     def withdraw(self) -> None:
-        """Withdraw the question to the client: it was answered elsewhere, or nobody waits for the answer any more."""
+        """Withdraw the question that the client shows, since it was answered elsewhere or its answer is not needed."""
         self._loop.call_soon_threadsafe(self._withdraw)
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
-        """Ask about calls that wait at the same time, in one question, and return the answers in the same order."""
+        """Ask the person in one question about calls that wait at the same time. Block until there is an answer.
+
+        Returns:
+            For each call True if it is approved, in the order of ``approvals``.
+        """
         open_ones = [approval for approval in approvals if _subject(approval) not in self._allowed]
         if self._asks_no_more:
             return [False] * len(approvals)
@@ -145,7 +154,7 @@ class Execution:
 
 
 async def _run(runner: Runner, script: Script, options: RunOptions) -> Outcome:
-    """Run a script, plan its writes, or continue a recorded run."""
+    """Do what a client requested: run a script, run it with its writes only planned, or continue a recorded run."""
     if script.resume:
         try:
             return await runner.resume(script.resume, options)
@@ -161,7 +170,7 @@ async def _run(runner: Runner, script: Script, options: RunOptions) -> Outcome:
 
 
 class _Approver:
-    """Asks the person at the client of an execution."""
+    """The ``approve`` option of a run: asks the person at the MCP client whether a call is approved."""
 
     def __init__(self, execution: Execution) -> None:
         self.name = "the person at the MCP client"

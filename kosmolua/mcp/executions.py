@@ -1,4 +1,4 @@
-"""The executions of a server: starts, follows and ends them, and keeps those that wait for an approval."""
+"""The scripts that an MCP server runs for its clients: starts, follows and ends them, and asks for approvals."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from kosmolua.mcp.transcripts import Transcripts
 HEARTBEAT_INTERVAL = 5.0
 """Seconds after which a client is told that a script still runs, even if nothing happened."""
 MIN_SILENCE = 0.1
-"""The fewest seconds between two notices of progress."""
+"""The fewest seconds between two progress notifications to a client."""
 APPROVAL = "approval"
 SMALL_ANSWER = 4_000
-"""Characters of an outcome up to which it is processed directly, since passing it to a thread would take longer."""
+"""The size in characters up to which an outcome is converted on the event loop, since a thread would take longer."""
 
 
 _Given = TypeVar("_Given")
 
 
 async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
-    """Call a blocking function in a thread, or here if the system allows no further thread."""
+    """Call a blocking function in another thread, or in this one if the system allows no further thread."""
     try:
         return await asyncio.to_thread(work, *given)
     except RuntimeError as error:
@@ -48,12 +48,12 @@ async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
 
 
 class Client:
-    """The client of one request.
+    """The MCP client that sent one request: reports progress to the client, and asks the person who uses it.
 
     Args:
         context: The context of the request that the SDK passes to a handler.
 
-    ``name`` distinguishes it from other clients; it is None if there are no others.
+    ``name`` distinguishes the client from other clients; it is None if there can be no others.
     """
 
     def __init__(self, context: ServerRequestContext[Any]) -> None:
@@ -65,15 +65,15 @@ class Client:
 
     @property
     def asks_a_person(self) -> bool:
-        """True if the client can ask a person."""
+        """True if the client can show a question to a person."""
         return can_be_asked(self._session.client_capabilities)
 
     async def follow(self, execution: Execution) -> bool:
-        """Report a script's progress to the client, and pass on its questions, until it is done.
+        """Report a script's progress to the client, and ask the script's questions there, until the script has ended.
 
         Returns:
-            True if the script is done. False if a question must be sent in the answer to the client's request, since
-            servers send no requests from protocol version 2026-07-28 on.
+            True if the script has ended. False if it has a question that must be sent as the answer to the client's
+            request: from protocol version 2026-07-28 on, a server cannot send requests to a client.
         """
         while not execution.done and not execution.question:
             await self._await_change(execution)
@@ -84,7 +84,10 @@ class Client:
         await self._tell(execution)
 
     async def _ask_meanwhile(self, execution: Execution) -> bool:
-        """Ask the client a script's questions until the script is done; return False if it cannot be asked now."""
+        """Send a script's questions to the client until the script has ended, and return True.
+
+        Return False if the server cannot send requests to this client.
+        """
         asked = None
         async with anyio.create_task_group() as asking:
             while not execution.done:
@@ -116,15 +119,15 @@ class Client:
 
 
 def put_off(question: Question) -> InputRequests:
-    """Return a question in the form for a client that answers it with its next request."""
+    """Return a question in the form for clients that do not accept requests: they answer in their next request."""
     form = ElicitRequestFormParams(message=question.message, requested_schema=question.schema)
     return {APPROVAL: ElicitRequest(params=form)}
 
 
 PARKING_TIMEOUT = 600.0
-"""Seconds that an execution is kept for a client that was asked a question and may never come back.
+"""Seconds after which a script is ended if its client was asked a question and has not come back with the answer.
 
-The script waits for the answer at most as long as the server's ``--timeout``, and then continues without it.
+The script waits for the answer at most as long as the server's ``--timeout``, and then continues without the answer.
 """
 
 
@@ -133,7 +136,7 @@ class Executions:
 
     Args:
         runner: Runs the scripts.
-        transcripts: Keeps answers that are cut.
+        transcripts: Stores the whole text of answers that are too long for their client.
         watch: Called in another thread when a call starts and when it ends.
         check: True to refuse scripts that are certain to fail.
     """
@@ -147,7 +150,7 @@ class Executions:
         self._parked: dict[str, Execution] = {}
 
     async def start(self, script: Script, client: Client) -> CallToolResult | InputRequiredResult:
-        """Run a script and return its answer, or the question that the client must ask a person first."""
+        """Run a script and return its result, or a question that the client must first ask a person."""
         asks = client.asks_a_person
         execution = Execution(self._runner, script, client=client.name, asks=asks, check=self._check, watch=self._watch)
         return await self._follow(execution, client)
@@ -155,11 +158,11 @@ class Executions:
     async def resume(
         self, state: str, replies: Mapping[str, object], client: Client
     ) -> CallToolResult | InputRequiredResult:
-        """Resume a script with a person's replies, which its client sent.
+        """Continue a script that waited for an answer, with the reply that its client has sent.
 
         Args:
-            state: The state that was sent with the question.
-            replies: The replies.
+            state: The state that the server sent to the client with the question.
+            replies: The replies of the person, by the name of the question.
 
         Raises:
             WorkerLost: The script no longer runs.
@@ -172,16 +175,16 @@ class Executions:
         return await self._follow(execution, client)
 
     def close(self) -> None:
-        """End the executions that are still kept for clients."""
+        """End the scripts that wait for an answer that their client has not sent."""
         for state in list(self._parked):
             self._forget(state)
 
     def has_runs(self, client: str) -> bool:
-        """Return True if scripts of a client are running and one of its requests waits for them."""
+        """Return True if a request of the named client waits for a running script."""
         return client in self._followed
 
     def end_runs(self, client: str) -> None:
-        """End the scripts of a client."""
+        """End the scripts that requests of the named client wait for."""
         for scope in list(self._followed.get(client, ())):
             scope.cancel()
 
@@ -203,7 +206,10 @@ class Executions:
         return refusal(Interrupted("The client disconnected, so the script was stopped"))
 
     async def _answer(self, execution: Execution, client: Client) -> CallToolResult:
-        """Return the answer for an outcome. A large one is made in another thread, for the sake of other clients."""
+        """Return the tool result for a script that has ended.
+
+        A large outcome is converted in another thread, so that other clients need not wait.
+        """
         outcome, keep = execution.outcome(), partial(self._transcripts.keep, client.name)
         given = outcome, execution.script, execution.limits, self._runner.way_to_approve, keep
         is_small = len(outcome.output) + weigh(outcome.result, SMALL_ANSWER) + len(outcome.calls) <= SMALL_ANSWER

@@ -1,4 +1,4 @@
-"""Serving clients over HTTP: checks which requests are allowed, and passes them to the SDK's transport."""
+"""The MCP server over HTTP: checks which requests are allowed, and passes them to the transport of the MCP SDK."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ if TYPE_CHECKING:
     import uvicorn
 
 SHUTDOWN_TIMEOUT = 2
-"""Seconds that open connections get when the server is told to stop."""
+"""Seconds that open connections get to finish when the server is told to stop."""
 SESSION_TIMEOUT = 600.0
-"""Seconds after which a session ends if its client has no connection."""
+"""Seconds after which the session of a client without a connection ends."""
 MAX_SESSIONS = 500
 
 
 class Guard:
-    """Allows only requests that have the token, if there is one, and that cannot come from a page of another site.
+    """An ASGI layer that refuses requests without the token, and requests that a page of another website made.
 
-    A browser names the page that made a request in Origin. Without a token, as on a Unix socket, Host must also be a
-    loopback name: if a page's own host name was made to point here (DNS rebinding), Host is that name.
+    A browser sends the website of such a page in the header Origin. A server without a token, as on a Unix socket, also
+    requires a loopback name in the header Host. If an attacker makes a foreign host name point to this server (DNS
+    rebinding), the browser sends that name in Host, so the request is refused.
 
     Args:
-        app: The application to guard.
-        token: The token that the Authorization header must have, or None.
+        app: The application that answers the allowed requests.
+        token: The token that the Authorization header must have; None to require no token.
     """
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
@@ -63,13 +64,13 @@ class Guard:
 
 
 def bearer(headers: Headers) -> bytes:
-    """Return the token in the Authorization header of a request; empty if it has none."""
+    """Return the bearer token in the Authorization header of a request; empty bytes if there is none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
 
 
 def is_loopback_name(host: str) -> bool:
-    """Return True if a Host header names this machine."""
+    """Return True if the value of a Host header is ``localhost`` or a loopback address, with or without a port."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ip_address(name).is_loopback
@@ -78,11 +79,11 @@ def is_loopback_name(host: str) -> bool:
 
 
 def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
-    """Return the settings of a server for an application, with connections of :mod:`kosmolua.mcp.connections`.
+    """Return the uvicorn settings to serve an application with connections of :mod:`kosmolua.mcp.connections`.
 
     Args:
         app: The application that answers the requests.
-        more: Further settings of uvicorn.
+        more: Further settings of uvicorn, or other values for the settings made here.
     """
     import uvicorn
 
@@ -101,16 +102,16 @@ def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
 def serve(
     handlers: Handlers, address: Address | UnixAddress, *, environ: Mapping[str, str], announce: Callable[[str], None]
 ) -> None:
-    """Serve until the process receives a signal to stop.
+    """Serve MCP clients over HTTP until the process receives a signal to stop.
 
     Args:
         handlers: Answers the requests.
         address: The address to listen on. Over TCP, clients must send a token.
-        environ: The environment, which may have the token; by default it is in a file.
-        announce: Called with the server's address and the token's place when clients can connect.
+        environ: The environment variables. If none of them has the token, a file in the state folder has it.
+        announce: Called with a sentence about the server's address, and with one about the file of the token.
 
     Raises:
-        ConfigError: The address cannot be listened on, or there is no usable token.
+        ConfigError: The server cannot listen on the address, or the token is blank or cannot be read.
     """
     token, file = find_token(environ) if isinstance(address, Address) else (None, None)
     listener, bound = address.listen()

@@ -1,4 +1,4 @@
-"""Logging: warnings of the protocol's libraries, as sentences on standard error."""
+"""Logging: writes the warnings of the MCP SDK and other libraries as sentences to standard error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ MAX_SENTENCES = 1_000
 
 
 class Sentences(logging.Handler):
-    """Writes each warning and error as one sentence, without a traceback, and repeats none within a minute.
+    """A log handler that writes each warning and error as one sentence, without a traceback.
+
+    A sentence that was written within the last minute is not repeated.
 
     Args:
         write: Writes a sentence.
@@ -38,7 +40,7 @@ class Sentences(logging.Handler):
 
 
 def log_in_sentences(write: Callable[[str], None]) -> None:
-    """Write the log messages of libraries as sentences.
+    """Make :class:`Sentences` the only handler of the root logger, which gets the log messages of all libraries.
 
     Args:
         write: Writes a sentence.
@@ -47,7 +49,7 @@ def log_in_sentences(write: Callable[[str], None]) -> None:
 
 
 def _cause_of(error: BaseException) -> str:
-    """Return the text of an error; for a group of errors, that of the innermost one."""
+    """Return the type and the text of an error; for an exception group, those of the first error inside it."""
     while inner := getattr(error, "exceptions", ()):
         error = inner[0]
     return f"{type(error).__name__}: {error}".removesuffix(": ")

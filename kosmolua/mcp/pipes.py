@@ -1,7 +1,7 @@
-"""Messages over two pipes, one JSON message per line, read and written by the event loop itself.
+"""MCP messages over two pipes, one JSON message per line, read and written by the event loop itself.
 
-The SDK's own transport reads each line and writes each message in threads, which takes as long as the rest of a small
-request. It is used where this module cannot be used: for files and terminals, and on systems without ``poll``.
+The transport of the MCP SDK reads each line and writes each message in a thread, which takes as long as the rest of a
+small request. The server uses the SDK's transport only for files and terminals, and on systems without ``poll``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BLOCK = 64 * 1024
 
 
 def are_pipes(*descriptors: int) -> bool:
-    """Return True if all descriptors are pipes or sockets that an event loop of this system can wait for."""
+    """Return True if all file descriptors are pipes or sockets and the system has ``poll`` to wait for them."""
     modes = [os.fstat(each).st_mode for each in descriptors]
     return hasattr(select, "poll") and all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
 
@@ -33,21 +33,21 @@ def are_pipes(*descriptors: int) -> bool:
 async def streams(
     reading: int, writing: int, lost: Callable[[], None]
 ) -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
-    """Yield the streams of incoming and outgoing messages.
+    """Yield the stream of the client's messages, and the stream for messages to the client.
 
     Args:
-        reading: The descriptor of the pipe with the client's messages.
-        writing: The descriptor of the pipe for the answers.
-        lost: Called when nothing more can be written.
+        reading: The file descriptor of the pipe from which the client's messages are read.
+        writing: The file descriptor of the pipe to which messages are written.
+        lost: Called when writing to the pipe has failed.
     """
     yield _Incoming(reading), _Outgoing(writing, lost)
 
 
 class Stream:
-    """One direction of the messages, as a context manager that opens nothing."""
+    """The base of the streams of messages, which are asynchronous context managers."""
 
     async def aclose(self) -> None:
-        """End the use of the stream."""
+        """Do nothing when the context is left: the pipe stays open. Subclasses may override this."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -56,7 +56,7 @@ class Stream:
 
 
 class _Incoming(Stream):
-    """The client's messages. A line that is not a message is yielded as an error that gives the reason."""
+    """The stream of the client's messages. For a line that is not a message, it yields a ValidationError instead."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -76,10 +76,10 @@ class _Incoming(Stream):
             raise StopAsyncIteration from None
 
     async def receive(self) -> SessionMessage | Exception:
-        """Return the next message.
+        """Return the next message, or a ValidationError if the next line is not a message.
 
         Raises:
-            EndOfStream: The client has closed its end.
+            EndOfStream: The client has closed its end of the pipe.
         """
         line = await self._line()
         try:
@@ -102,7 +102,7 @@ class _Incoming(Stream):
         return line
 
     async def _wait(self) -> None:
-        """Wait until there is something to read."""
+        """Wait until the pipe has data to read, or the client has closed its end."""
         loop = asyncio.get_running_loop()
         is_there: asyncio.Future[None] = loop.create_future()
 
@@ -118,7 +118,7 @@ class _Incoming(Stream):
 
 
 class _Outgoing(Stream):
-    """The messages to the client. A message that was begun is finished, even if its sender is cancelled."""
+    """The stream of messages to the client. If the sender is cancelled, the rest of its message is still written."""
 
     def __init__(self, descriptor: int, lost: Callable[[], None]) -> None:
         self._descriptor = descriptor
@@ -132,7 +132,7 @@ class _Outgoing(Stream):
         return self
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Write a message, and wait until the pipe has taken it."""
+        """Write a message, and wait until all of it is in the pipe."""
         self._waiting += item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
         self._write()
         while self._waiting:
@@ -140,7 +140,7 @@ class _Outgoing(Stream):
             await self._is_drained.wait()
 
     def _write(self) -> None:
-        """Write as much as the pipe takes without blocking, and the rest later."""
+        """Write as much as the pipe takes without blocking. The event loop calls this again to write the rest."""
         loop = asyncio.get_running_loop()
         try:
             while self._waiting and self._room.poll(0):

@@ -1,4 +1,4 @@
-"""Approval questions: shows calls to the person at the client, and interprets the answer."""
+"""Questions to the person at an MCP client about calls that need approval: their text, their form, and the answers."""
 
 from __future__ import annotations
 
@@ -18,26 +18,32 @@ ONCE, EVERY = "this call", "every call of this function in this script"
 THESE, EACH, ALIKE = "these calls", "none yet: ask about each", "every call of these functions in this script"
 MORE = "nothing yet: show the rest"
 MAX_PAGE = 4_000
-"""The most characters of one question. Text that does not fit is on further pages; nothing is left out."""
+"""The maximum length of a question, in characters. A longer text is divided into several questions, in full."""
 
 
 class Answer(Enum):
-    """A person's answer: no, yes, yes to all such calls, ask about each, show the rest, or do not ask again."""
+    """A person's answer to a question about calls."""
 
     NO = "no"
+    """Refuse the calls."""
     YES = "yes"
+    """Approve the calls."""
     ALWAYS = "always"
+    """Approve the calls, and further calls of the same functions with the same accounts in this script."""
     EACH = "each"
+    """Ask about each of the calls."""
     MORE = "more"
+    """Show the next part of the question."""
     NEVER = "never"
+    """Refuse the calls, and all further calls in this script that need approval."""
 
 
 class Question:
-    """A question about one or several calls. It is asked in the thread that makes a call, and answered in another.
+    """A question to a person about one or several calls. The thread that makes the calls waits for the answer.
 
     Args:
-        approvals: The calls.
-        page: The part that is shown, counted from 0, if the text is too long for one question.
+        approvals: The calls to decide.
+        page: The part of the text that this question shows, counted from 0. Only a long text has several parts.
     """
 
     def __init__(self, *approvals: Approval, page: int = 0) -> None:
@@ -52,29 +58,34 @@ class Question:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The form for the answer. If it has no choices, accepting it approves the calls, once all parts were shown."""
+        """The JSON Schema of the form in which the person answers."""
         choices = [THESE, EACH, ALIKE] if self._is_list else [ONCE, EVERY]
         choices = choices if self._is_last else [MORE, *choices]
         choice = {"type": "string", "title": "Allow", "enum": choices, "default": choices[0]}
         return {"type": "object", "properties": {"allow": choice}}
 
     def next_page(self) -> Question:
-        """Return the question that shows the next part."""
+        """Return the question that shows the next part of the text; after the last part, the last part again."""
         return Question(*self._approvals, page=self._page + (not self._is_last))
 
     def wait(self, seconds: float) -> Answer | None:
-        """Wait for the answer and return it, or None if there is none within ``seconds``."""
+        """Wait at most ``seconds`` for the answer. Return the answer, or None if there is none yet."""
         self._answered.wait(seconds)
         return self._answer
 
     def answer(self, answer: Answer) -> None:
-        """Answer the question. Only the first answer counts."""
+        """Set the answer, which ends :meth:`wait` in the other thread. Only the first answer counts."""
         if not self._answered.is_set():
             self._answer = answer
             self._answered.set()
 
     def meaning(self, reply: object) -> Answer:
-        """Return the answer in a client's reply. If the form was dismissed, no further question is asked."""
+        """Return the answer that a client's reply means.
+
+        A dismissed form means :attr:`Answer.NEVER`, and a reply that is not valid means :attr:`Answer.NO`. A client
+        that cannot show choices only accepts the form: this approves the calls at the last part of the text, and shows
+        the next part before that.
+        """
         if not isinstance(reply, ElicitResult) or reply.action == "decline":
             return Answer.NO
         if reply.action == "cancel":
@@ -92,13 +103,16 @@ class Question:
 
 
 def can_be_asked(client: ClientCapabilities | None) -> bool:
-    """Return True if a client can show forms to a person. A client that names no mode of elicitation can."""
+    """Return True if a client can show a form to a person, which MCP calls elicitation.
+
+    A client that supports elicitation and names no mode can show forms.
+    """
     mode = client.elicitation if client else None
     return mode is not None and (mode.form is not None or mode.url is None)
 
 
 def _pages(approvals: Sequence[Approval]) -> list[str]:
-    """Return the text of a question in parts that a client can show, each under a line with the subject."""
+    """Return the text of a question about calls, in parts of limited length. Each part begins with a line about it."""
     if len(approvals) == 1:
         subject, sentence = f"A script wants to {_deed(approvals[0])}", approvals[0].about
         lines, what = _arguments(approvals[0]), "arguments"
@@ -116,7 +130,7 @@ def _pages(approvals: Sequence[Approval]) -> list[str]:
 
 
 def _list(approvals: Sequence[Approval]) -> Iterator[str]:
-    """Yield calls as numbered lines, grouped under a line for each function and account."""
+    """Yield the lines that list calls: for each function and account a heading, then a numbered line for each call."""
     groups: dict[tuple[str, str], list[Approval]] = {}
     for approval in approvals:
         groups.setdefault((approval.path, approval.account), []).append(approval)
@@ -128,17 +142,17 @@ def _list(approvals: Sequence[Approval]) -> Iterator[str]:
 
 
 def _deed(approval: Approval) -> str:
-    """Return a phrase with the effect, function and account of a call, and a warning if it cannot be undone."""
+    """Return a phrase with the effect, function and account of a call, and a warning if it destroys something."""
     warning = ", WHICH CANNOT BE UNDONE" if approval.effect == "destroy" else ""
     return f"{approval.effect} with {approval.path}, account {approval.account}{warning}"
 
 
 def _arguments(approval: Approval) -> list[str]:
-    """Return a line for each argument, with the service's name for an id."""
+    """Return a line for each argument of a call. If an argument is an id, its line has the name that belongs to it."""
     named = {name: f" ({exposed(said)})" for name, said in approval.names.items()}
     return [f"{exposed(name)} = {_shown(value)}{named.get(name, '')}" for name, value in approval.arguments.items()]
 
 
 def _shown(value: object) -> str:
-    """Return a value as JSON with invisible characters escaped."""
+    """Return a value as JSON text in which invisible characters are escaped."""
     return exposed(json.dumps(value, ensure_ascii=False, default=str))

@@ -1,4 +1,4 @@
-"""The documentation as MCP resources: each page has a URI. Also the prompt ``write_script``."""
+"""The documentation as MCP resources, where each page has a URI, and the MCP prompt ``write_script``."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ TEMPLATE = ResourceTemplate(
 
 
 def resources(runtime: Runtime) -> list[Resource]:
-    """Return the pages of guides and integrations. The pages of functions are found with the URI template."""
+    """Return the guides and the pages of integrations as MCP resources.
+
+    The pages of single functions are not listed; a client finds them with the URI template.
+    """
     integrations = map(page_of, runtime.catalog.names())
     return list(_listed([*pages.NAMES, *integrations]))
 
 
 def read(runtime: Runtime, uri: str) -> TextResourceContents:
-    """Return a page.
+    """Return the page of the documentation with a URI.
 
     Raises:
-        DocNotFound: No page has this URI. The hint names the likeliest one.
+        DocNotFound: No page has this URI. The hint of the error names the most similar page.
         PluginError: The integration cannot be loaded.
     """
     if not uri.startswith(PREFIX):
@@ -77,11 +80,15 @@ was refused instead.
 
 
 def write_script(runtime: Runtime, arguments: Mapping[str, str]) -> GetPromptResult:
-    """Return the messages of the prompt.
+    """Return the prompt ``write_script`` for a task: instructions for a model, and the documentation that it needs.
+
+    Args:
+        runtime: The runtime with the documentation.
+        arguments: The arguments of the prompt: ``task``, and optionally ``integration``.
 
     Raises:
         BadArguments: There is no task, or an argument is unknown.
-        DocNotFound: There is no such integration.
+        DocNotFound: There is no integration with the given name.
         PluginError: The integration cannot be loaded.
     """
     _check(arguments)
@@ -102,4 +109,4 @@ def _check(arguments: Mapping[str, str]) -> None:
         if name not in known:
             raise BadArguments(f"write_script has no argument {name[:80]!r}", hint=f"it takes {', '.join(known)}")
     if not arguments.get("task", "").strip():
-        raise BadArguments("write_script needs a task, in a sentence", param="task")
+        raise BadArguments("write_script needs the argument task: a sentence that says what to do", param="task")

@@ -1,4 +1,4 @@
-"""Running the scripts of clients, with or without recordings."""
+"""The interface with which an MCP server runs scripts for its clients, and its implementation for one runtime."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kosmolua.runtime import Runtime
 
 
 class Runner(Protocol):
-    """Runs scripts for clients."""
+    """Runs scripts for the clients of an MCP server."""
 
     @property
     def way_to_approve(self) -> str:
@@ -19,21 +19,25 @@ class Runner(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """The limits of a script, which a client can only lower."""
+        """The limits of each script. A client can only lower them."""
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
-        """Run a script. Cancelling the task ends it."""
+        """Run a script and return its outcome. Cancelling the task ends the script."""
 
     async def resume(self, run: str, options: RunOptions) -> Outcome:
-        """Continue a recorded run.
+        """Continue a recorded run and return its outcome. Cancelling the task ends the script.
+
+        Args:
+            run: The id of the run.
+            options: The options of the run; ``client`` names the client that continues it.
 
         Raises:
-            ConfigError: There is no such run, or it belongs to another client.
+            ConfigError: There is no run with this id, or it belongs to another client.
         """
 
 
 class PlainRunner:
-    """Runs scripts with one runtime, and keeps a recording of each if the accounts file says so.
+    """Runs scripts with one runtime, and records each run if the accounts file turns this on for MCP.
 
     Args:
         runtime: Runs the scripts.
@@ -46,20 +50,24 @@ class PlainRunner:
 
     @property
     def limits(self) -> Limits:
-        """The limits of the runtime."""
+        """The limits of each script: those of the runtime."""
         return self._runtime.limits
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
-        """Run a script. Cancelling the task ends it."""
+        """Run a script and return its outcome. Cancelling the task ends the script."""
         if self._runtime.recordings.mcp and not options.get("planning"):
             options["record"] = True
         return await self._runtime.run_async(source, **options)
 
     async def resume(self, run: str, options: RunOptions) -> Outcome:
-        """Continue a recorded run of the client that is named in the options.
+        """Continue a recorded run and return its outcome. Cancelling the task ends the script.
+
+        Args:
+            run: The id of the run.
+            options: The options of the run; ``client`` names the client that continues it.
 
         Raises:
-            ConfigError: There is no such run, or it belongs to another client.
+            ConfigError: There is no run with this id, or it belongs to another client.
         """
         recording = self._runtime.store.read(run)
         if recording.header["client"] != options.get("client"):

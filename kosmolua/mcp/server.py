@@ -1,4 +1,4 @@
-"""The MCP server: answers each kind of request, over either transport."""
+"""The MCP server: answers each kind of MCP request, independently of the transport (HTTP or standard input)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ INSTRUCTIONS = (
     "lua_read_doc, then do the whole task in one script with execute_lua. The page overview says how to write one."
 )
 MAX_ABOUT = 100
-"""The most characters about one integration."""
+"""The maximum length of the sentence about one integration, in characters."""
 MAX_ACCOUNTS = 8
 
 Context = ServerRequestContext[Any]
@@ -57,15 +57,15 @@ Paging = PaginatedRequestParams | None
 
 
 class Handlers:
-    """Answers the requests of any number of clients with one runtime.
+    """Answers the MCP requests of any number of clients with one runtime.
 
     Args:
         runtime: Runs scripts and serves the documentation.
-        read_only: True if every write is denied; the tools' descriptions say so.
-        simulated: True if the data is simulated; the tools' descriptions say so.
+        read_only: True if the runtime denies every write, so that the descriptions of the tools say this.
+        simulated: True if the runtime's data is simulated, so that the descriptions of the tools say this.
         watch: Called in another thread when a call starts and when it ends.
         check: True to refuse scripts that are certain to fail.
-        runner: Runs the scripts; by default the runtime does.
+        runner: Runs the scripts; by default a :class:`PlainRunner` with the runtime.
     """
 
     def __init__(
@@ -84,12 +84,14 @@ class Handlers:
         self.adopt(runtime, read_only=read_only, simulated=simulated)
 
     def adopt(self, runtime: Runtime, *, read_only: bool, simulated: bool) -> None:
-        """Answer further requests with this runtime. Scripts that are running keep their runtime.
+        """Serve the documentation and describe the tools with another runtime from now on.
+
+        The runner that was passed to the constructor continues to run the scripts.
 
         Args:
-            runtime: Runs scripts and serves the documentation.
-            read_only: True if every write is denied.
-            simulated: True if the data is simulated.
+            runtime: The new runtime.
+            read_only: True if this runtime denies every write.
+            simulated: True if the data of this runtime is simulated.
         """
         self._runtime = runtime
         self._about = _about(runtime, simulated=simulated)
@@ -101,7 +103,7 @@ class Handlers:
         self._tools = {tool.name: tool for tool in tools}
 
     def server(self) -> Server[Any]:
-        """Return a server of the SDK that uses these handlers."""
+        """Return a server of the MCP SDK that answers requests with these handlers."""
         server: Server[Any] = Server(
             NAME,
             version=__version__,
@@ -125,32 +127,41 @@ class Handlers:
         return f"{INSTRUCTIONS} {self._about}"
 
     def close(self) -> None:
-        """End the scripts that still wait for a client."""
+        """End the scripts that wait for an answer that their client has not sent."""
         self._executions.close()
 
     def reopen_journal(self) -> None:
-        """Reopen the journal, for instance after its file was renamed."""
+        """Reopen the journal of the runtime, for instance after the journal's file was renamed."""
         self._runtime.reopen_journal()
 
     def has_runs(self, client: str) -> bool:
-        """Return True if scripts of a client are running."""
+        """Return True if a request of the named client waits for a running script."""
         return self._executions.has_runs(client)
 
     def end_runs(self, client: str) -> None:
-        """End the scripts of a client that has disconnected."""
+        """End the scripts of the named client, which has disconnected."""
         self._executions.end_runs(client)
 
     async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
-        """List the tools."""
+        """Return the list of the tools."""
         return ListToolsResult(tools=list(self._tools.values()))
 
     def _input_schema(self, name: str) -> Mapping[str, Any] | None:
-        """Return the schema of a tool's arguments. Without this method, the SDK would list all tools at each call."""
+        """Return the JSON Schema of the named tool's arguments, or None if there is no such tool.
+
+        Without this method, the SDK would list all tools at each call.
+        """
         tool = self._tools.get(name)
         return tool.input_schema if tool else None
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
-        """Call a tool. A failure is returned as a result for the model, except if there is no such tool."""
+        """Call a tool and return its result, or a question that the client must first ask a person.
+
+        A failure is returned as a result, so that the model can read it.
+
+        Raises:
+            MCPError: There is no tool with the requested name.
+        """
         tool = self._tools.get(params.name)
         if tool is None:
             hint = did_you_mean(params.name, self._tools) or f"the tools are {', '.join(self._tools)}"
@@ -169,15 +180,19 @@ class Handlers:
         return CallToolResult(content=[TextContent(text=text)])
 
     async def list_resources(self, context: Context, params: Paging) -> ListResourcesResult:
-        """List the pages."""
+        """Return the list of the guides and of the pages of integrations, as MCP resources."""
         return ListResourcesResult(resources=await in_thread(resources.resources, self._runtime))
 
     async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:
-        """Return the template for URIs of pages."""
+        """Return the URI template with which clients find any page of the documentation."""
         return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE])
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        """Read a page."""
+        """Return the page of the documentation with the requested URI.
+
+        Raises:
+            MCPError: No page has this URI, or its integration cannot be loaded.
+        """
         try:
             contents = await in_thread(resources.read, self._runtime, params.uri)
         except KosmoError as error:
@@ -185,11 +200,15 @@ class Handlers:
         return ReadResourceResult(contents=[contents])
 
     async def list_prompts(self, context: Context, params: Paging) -> ListPromptsResult:
-        """List the prompts."""
+        """Return the list of the prompts, which has one prompt."""
         return ListPromptsResult(prompts=[WRITE_SCRIPT])
 
     async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
-        """Fill in a prompt."""
+        """Return the requested prompt, filled in with its arguments.
+
+        Raises:
+            MCPError: There is no prompt with this name, or an argument is not valid.
+        """
         if params.name != WRITE_SCRIPT.name:
             raise MCPError(INVALID_PARAMS, f"There is no prompt {params.name[:80]!r} (there is {WRITE_SCRIPT.name})")
         try:
@@ -215,13 +234,14 @@ class Handlers:
             return self._transcripts.read(client, page, offset=int(arguments.get("offset", 0)), budget=budget)
         if "offset" in arguments:
             raise BadDocArguments(
-                f"offset is for pages such as {transcripts.LAST}, not for {page[:80]!r}", param="offset"
+                f"offset is only for an answer that was cut, such as {transcripts.LAST}, not for {page[:80]!r}",
+                param="offset",
             )
         return docs.read(page, detail=arguments.get("detail", DEFAULT_DETAIL), budget=budget, for_scripts=True)
 
 
 def _about(runtime: Runtime, *, simulated: bool) -> str:
-    """Return sentences that name the integrations and accounts, so that an agent finds the server by them."""
+    """Return sentences that name the integrations and their accounts, so that an agent knows what the server is for."""
     parts = [_about_integration(runtime, each) for each in runtime.catalog.loadable() if each.name != SCRIPTS]
     known = f"Integrations: {' '.join(parts)}" if parts else "There are no integrations."
     return known + (" All data is simulated (--simulate): nothing is real." if simulated else "")

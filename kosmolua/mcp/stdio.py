@@ -1,4 +1,4 @@
-"""Serving one client over standard input and output."""
+"""The MCP server for one client, over standard input and output."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from kosmolua.runs.telemetry import flush_spans
 
 
 def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callable[[str], None]) -> None:
-    """Serve until the client closes its end. Only messages of the protocol are written to standard output.
+    """Serve one MCP client until it closes standard input. Only MCP messages are written to standard output.
 
     Args:
         handlers: Answers the requests.
-        pipes: The descriptors of the pipes for input and output; None for ``sys.stdin`` and ``sys.stdout``.
+        pipes: The file descriptors of standard input and output if both are pipes; None to use the SDK's transport.
         complain: Writes a sentence to standard error.
     """
-    # A thread may wait for the next line and cannot be interrupted by an exception, so these signals end the process.
-    # Scripts end with it.
+    # A thread may wait for the next line and cannot be interrupted by an exception, so these signals end the process,
+    # and its scripts end with it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
 
@@ -44,7 +44,10 @@ def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callab
 
 
 def _leave(number: int, frame: object) -> None:
-    """End the process as the signal would by default. For the first process of a container, it would not."""
+    """Handle a signal: end the process, as the signal would do without a handler.
+
+    The first process of a container (with the process id 1) ignores signals without a handler, so it exits by itself.
+    """
     flush_spans()
     if os.getpid() == 1:
         os._exit(128 + number)
@@ -67,10 +70,12 @@ async def _serve(handlers: Handlers, transport: AbstractAsyncContextManager[Any]
 
 
 class _Sifted(Stream):
-    """A client's messages. Lines that are not messages are answered with an error, since a client may wait for that.
+    """The stream of a client's messages, without the lines that are not messages.
+
+    Such a line is answered with an error, since the client may wait for an answer.
 
     Args:
-        incoming: The stream of the client's lines.
+        incoming: The stream of the client's messages, with a ValidationError for each line that is not a message.
         answer: Sends an answer to the client.
     """
 
@@ -100,19 +105,23 @@ class _Sifted(Stream):
         """Return the next message.
 
         Raises:
-            EndOfStream: The client has closed its end.
+            EndOfStream: The client has closed standard input.
         """
         async for item in self:
             return item
         raise anyio.EndOfStream
 
     async def aclose(self) -> None:
-        """Stop receiving messages."""
+        """Close the stream that the messages come from."""
         await self._incoming.aclose()
 
 
 def _refusal(error: ValidationError) -> JSONRPCError | None:
-    """Return the answer to a line that is not a message, or None if the line is blank."""
+    """Return the JSON-RPC error with which a line that is not a message is answered; None for a blank line.
+
+    Args:
+        error: The error of the validation, which has the line.
+    """
     first, *_ = faults = error.errors(include_url=False)
     if first["type"] != "json_invalid":
         said = ErrorData(code=INVALID_REQUEST, message="This is not a message of JSON-RPC 2.0")
@@ -124,7 +133,11 @@ def _refusal(error: ValidationError) -> JSONRPCError | None:
 
 
 def _id_in(inputs: list[object]) -> int | str | None:
-    """Return the id of a malformed message if it can be found, or None."""
+    """Return the id of a malformed message, so that its sender can match the answer; None if it has no usable id.
+
+    Args:
+        inputs: The values that failed the validation: JSON text, or values that were decoded from it.
+    """
     for given in inputs:
         try:
             frame = json.loads(given) if isinstance(given, str) else given
@@ -136,5 +149,5 @@ def _id_in(inputs: list[object]) -> int | str | None:
 
 
 def _can_be_id(given: object) -> bool:
-    """Return True for an integer, and for a string without lone surrogates, which cannot be written."""
+    """Return True if a value can be the id of a JSON-RPC message: an integer, or a string that is valid Unicode."""
     return isinstance(given, (int, str)) and not isinstance(given, bool) and decodable(given) == given

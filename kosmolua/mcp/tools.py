@@ -1,4 +1,4 @@
-"""The tools of the server: their names, arguments and effects."""
+"""The tools of the MCP server: their names, their arguments, and the hints about what they change."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from kosmolua.schema.types import Record, Scalar, Type
 from kosmolua.suggestions import did_you_mean
 
 DEFAULT_PAGE, DEFAULT_ANSWER = 20_000, 20_000
+"""The default lengths of a page and of an answer of execute_lua, in characters."""
 MIN_ANSWER, MAX_ANSWER = 4_000, 100_000
-"""The default budgets, in characters, for a page and for an answer of execute_lua."""
+"""The bounds of the length of an answer that a call of execute_lua can ask for."""
 MAX_READ = 256
 """How many schemas of tools are cached."""
 
@@ -40,22 +41,22 @@ _UNITS = {
 
 
 def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]:
-    """Return the tools of a host.
+    """Return the tools that every MCP server has: ``execute_lua``, and those for the documentation.
 
     Args:
-        limits: The limits of the host, which a call may lower.
-        read_only: True if the host denies every write.
-        about: Sentences that name the integrations, and say if their data is simulated.
+        limits: The limits of the server. A call of ``execute_lua`` can only lower them.
+        read_only: True if the server denies every write.
+        about: Sentences for the description of ``execute_lua``: the integrations, and whether data is simulated.
     """
     return [*_DOCS, _execute_lua(limits, read_only=read_only, about=about)]
 
 
 def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, Script]]:
-    """Return a tool for each of the user's own scripts, with the script that it runs.
+    """Return a tool for each script in the user's folder of scripts: by its name the tool, and the script that it runs.
 
     Args:
-        runtime: The runtime with the scripts.
-        taken: The names of other tools. A script with such a name becomes the tool ``script_NAME``.
+        runtime: The runtime with the folder of scripts.
+        taken: The names of the other tools. A script with the name of another tool becomes the tool ``script_NAME``.
     """
     if not runtime.scripts.names():
         return {}
@@ -75,7 +76,7 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
 
 
 def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """Return the JSON Schema of arguments by name."""
+    """Return the JSON Schema of an object with a value for each parameter."""
     arguments = Record(
         "arguments",
         {each.name: each.type for each in parameters},
@@ -86,12 +87,17 @@ def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
 
 
 def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a call, checked and converted for its tool.
+    """Return the arguments of a tool call, checked and converted to the types in the tool's schema.
 
-    Null counts as not given, and a number may be given as a string, since some clients do this.
+    An argument that is null counts as absent, and a string is accepted for a number, since some clients send these.
+
+    Args:
+        tool: The tool that is called.
+        given: The arguments that the client sent.
 
     Raises:
-        BadArguments: A name is unknown, a value does not fit, or a required one is missing.
+        BadArguments: An argument is unknown, has a wrong value, or is required and missing. For a tool of the
+            documentation, the error is a BadDocArguments.
     """
     refused = BadArguments if tool.name == "execute_lua" else BadDocArguments
     arguments = {name: value for name, value in given.items() if value is not None}
@@ -112,19 +118,19 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _types_of(tool: Tool) -> dict[str, Type]:
-    """Return the type of each argument of a tool."""
+    """Return the types of a tool's arguments, by the arguments' names."""
     return _types_in(json.dumps(tool.input_schema["properties"]))
 
 
 @lru_cache(MAX_READ)
 def _types_in(properties: str) -> dict[str, Type]:
-    """Return the types of a schema's properties, which are given as JSON text."""
+    """Return the types of a JSON Schema's properties, by name. The properties are JSON text, so they are hashable."""
     reader = Reader()
     return {name: reader.read(schema, name) for name, schema in json.loads(properties).items()}
 
 
 def _number(value: object, wanted: Type) -> object:
-    """Return the number in a string if a number is wanted, else the value itself."""
+    """Convert a string that holds a number if a number is wanted; otherwise return the value unchanged."""
     if not isinstance(value, str) or not isinstance(wanted, Scalar) or wanted.kind not in ("integer", "number"):
         return value
     try:
@@ -219,19 +225,19 @@ def _limit(name: str, most: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Script:
-    """The arguments of execute_lua.
+    """A script that a client wants to run: the arguments of ``execute_lua``, or one of the user's own scripts.
 
     Args:
         code: The text of the script.
-        args: The values that the script finds in ``arg`` and ``...``.
-        input: The value that it finds in ``input``; None for nil.
+        args: The values of the script's variables ``arg`` and ``...``.
+        input: The value of the script's variable ``input``; None for nil.
         read_only: True to deny every write.
-        plan: True to note writes instead of sending them.
+        plan: True to list writes in a plan instead of sending them.
         resume: The id of a paused run to continue instead of running ``code``, or None.
-        limits: Limits of :data:`ADJUSTABLE` that are lower than the host's.
-        budget: The most characters of the answer.
-        name: Its name in messages, if it has one.
-        params: The values that it finds in ``params``.
+        limits: Limits for this script, by name. They can only be lower than the server's.
+        budget: The maximum length of the answer, in characters.
+        name: The script's name in messages; empty for the default name.
+        params: The value of the script's variable ``params``.
     """
 
     code: str
@@ -246,15 +252,15 @@ class Script:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def given(self, params: Mapping[str, Any]) -> Script:
-        """Return the same script with the values of its parameters."""
+        """Return the same script with other values for its parameters."""
         return replace(self, params=params)
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Script:
-        """Return the script for checked arguments of execute_lua.
+        """Return the script for the arguments of an ``execute_lua`` call that :func:`check` has checked.
 
         Raises:
-            BadArguments: There is neither ``code`` nor ``resume``, or both.
+            BadArguments: The arguments have neither ``code`` nor ``resume``, or both.
         """
         if ("code" in arguments) == ("resume" in arguments):
             needs = "either code or resume, not both" if "code" in arguments else "code"
@@ -272,7 +278,7 @@ class Script:
 
     @property
     def options(self) -> RunOptions:
-        """The options of a tool's run."""
+        """The options with which the runtime runs this script."""
         options = RunOptions()
         if not self.resume:
             options = RunOptions(args=self.args, input=self.input, params=dict(self.params), read_only=self.read_only)

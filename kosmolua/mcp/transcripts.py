@@ -1,4 +1,4 @@
-"""Transcripts: answers that were cut, kept whole for a while so that their client can read on."""
+"""Transcripts: the whole texts of answers that were cut, kept for a while so that their client can read the rest."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from kosmolua.mcp.clients import is_exact
 PREFIX = "run:"
 LAST = "run:last"
 MAX_CHARACTERS = 64_000_000
-"""The most that is kept for all clients together. The oldest text is dropped first."""
+"""The maximum length of all kept texts together, in characters. The oldest text is dropped first."""
 MAX_OF_CLIENT = 4
 
 
 class Transcripts:
-    """Keeps the whole text of each client's last answers that were cut."""
+    """Keeps the whole text of the last few answers to each client that were cut. Any thread may use it."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
         self._lock = Lock()
 
     def keep(self, client: str | None, text: str) -> str:
-        """Keep a text, and return the name of its page.
+        """Keep the whole text of an answer, and return the name of the page under which :meth:`read` finds it.
 
         Args:
-            client: The client that the text belongs to. A client that shares its name with others must use the returned
-                page.
-            text: The whole answer.
+            client: The name of the client that gets the answer. If other clients may have the same name, the page has
+                a name that cannot be guessed; otherwise it is ``run:last``.
+            text: The whole text of the answer.
         """
         page = PREFIX + secrets.token_hex(8)
         with self._lock:
@@ -45,13 +45,13 @@ class Transcripts:
         """Return a part of a kept answer, with a note that says where the next part begins.
 
         Args:
-            client: The client that asks.
-            page: ``run:last``, or the page that :meth:`keep` returned.
-            offset: Characters to skip.
-            budget: The most characters of the part.
+            client: The name of the client that wants to read on.
+            page: ``run:last`` for the client's last answer, or the name that :meth:`keep` returned.
+            offset: The number of characters to skip.
+            budget: The maximum length of the part, in characters.
 
         Raises:
-            DocNotFound: There is no such answer, or it is no longer kept.
+            DocNotFound: There is no page with this name, or it is no longer kept.
             BadDocArguments: The offset is beyond the end of the answer.
         """
         text = self._find(client, page)
@@ -71,5 +71,6 @@ class Transcripts:
             if page in self._kept:  # such a name cannot be guessed, so a client can read only its own answers
                 return self._kept[page][1]
         raise DocNotFound(
-            f"There is no answer {page[:80]!r} to read on", hint="only answers that were cut are kept, the last few"
+            f"There is no answer {page[:80]!r} to read on",
+            hint="only the last few answers that were cut are kept; run the script again",
         )

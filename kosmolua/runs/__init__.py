@@ -24,35 +24,42 @@ Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused"]
 
 
 class Recorder(Protocol):
-    """Records a session. See :class:`kosmolua.runs.session_recording.SessionRecorder`."""
+    """Records the chunks of a session. See :class:`kosmolua.runs.session_recording.SessionRecorder`."""
 
     path: str
 
     def take(self, source: bytes, name: str, verb: str) -> Take:
-        """Return the take that records the next chunk."""
+        """Return the :class:`Take` that records the execution of the session's next chunk.
+
+        Args:
+            source: The text of the chunk.
+            name: The chunk's name in messages.
+            verb: What the session does with the chunk: ``evaluate`` or ``value``.
+        """
 
     def reset(self) -> None:
-        """Record that the session loses its state."""
+        """Record that the session loses its state, so that a replay does the same."""
 
     def close(self) -> None:
-        """End the recording."""
+        """End the recording and close its file."""
 
 
 class RunOptions(LimitOptions, total=False):
-    """Options of one run, its limits among them. For an option that is left out, the runtime's setting applies."""
+    """The options of one run, including its limits. If an option is missing, the setting of the runtime applies."""
 
     name: str
     """The script's name in messages and tracebacks."""
     args: Sequence[str]
-    """The script's arguments, in ``arg`` and ``...``."""
+    """The arguments of the script, which are the values of its variables ``arg`` and ``...``."""
     input: object
-    """The script's ``input``: a value that JSON can carry, bytes for a Lua string, or None for nil."""
+    """The value of the script's variable ``input``: a JSON value, bytes for a Lua string, or None for nil."""
     params: Mapping[str, object]
-    """The script's ``params``. If the script has a header, they are checked against it, and defaults are added."""
+    """The value of the script's variable ``params``. If the script declares its parameters in a header, the values are
+    checked against the header, and defaults are added."""
     read_only: bool
     """Deny every write of this run."""
     account: str
-    """The default account in this run, for each integration that has an account of this name."""
+    """The name of the default account in this run, for each integration that has an account with this name."""
     allow: Sequence[str]
     """Patterns of functions that need no approval in this run, such as ``render2.delete_service``."""
     deny: Sequence[str]
@@ -61,29 +68,30 @@ class RunOptions(LimitOptions, total=False):
     """Check the script first, and refuse to run it if it is certain to fail. The command line and the MCP server turn
     this on. In Python it is off by default, since it takes some milliseconds."""
     planning: Planner | Application | None
-    """A planner notes writes instead of sending them; an application allows only the writes of a plan. See
-    :meth:`kosmolua.Runtime.plan`."""
+    """A Planner, which lists writes in a plan instead of sending them; or an Application, which allows only the writes
+    of a plan. See :meth:`kosmolua.Runtime.plan`."""
     record: str | os.PathLike[str] | bool
-    """Keep a recording in this file, which must not exist yet; True for a file in the user's state folder. The outcome
-    has its path."""
+    """The file in which the run is recorded. The file must not exist yet. True stands for a file in the user's state
+    folder. The outcome has the path of the recording."""
     recorder: Recorder
-    """Records a session; this chunk is appended to the recording."""
+    """The recorder of a session. The script is one chunk of the session, and is appended to the session's recording."""
     approve: Approve | None
-    """Asks a person to approve a call of this run. ``approve``, ``on_output`` and ``watch`` are called by the thread
-    that runs the script, one at a time."""
+    """A function that asks a person to approve a call of this run. The thread that executes the run calls ``approve``,
+    ``on_output`` and ``watch``, one at a time."""
     on_output: Callable[[bytes], None]
     """Called with each piece of output as the script prints it."""
     watch: Watch
-    """Called when a call starts, with a :class:`kosmolua.broker.records.CallStarted`, and when it ends, with a
-    ``CallEnded``; and with ``Waiting`` when the script waits."""
+    """A function that is called with a :class:`kosmolua.broker.records.CallStarted` when a call starts, with a
+    ``CallEnded`` when a call ends, and with a ``Waiting`` when the script waits."""
     contents: Contents | None
-    """Keeps the bytes that the chunks of a session have handles to."""
+    """The store of the binary data to which the chunks of a session have handles."""
     child: Child | None
     """A child process that was started earlier, for this script only."""
     run: str
     """The id of the run: twelve hexadecimal digits; by default a new one."""
     client: str | None
-    """The client that the run belongs to, in a server of several clients: each gets its share of the workers."""
+    """The name of the client that the run belongs to, in a server with several clients. Workers are shared out among
+    clients."""
 
 
 class Outcome:
@@ -91,17 +99,19 @@ class Outcome:
 
     Args:
         result: The values that the script returned.
-        output: The text that it printed, with U+FFFD in place of bytes that are not UTF-8.
-        error: The error that ended it, or None.
-        calls: For each call ``path``, ``account``, ``effect``, ``status``, ``duration_ms`` and ``error``.
-        usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in ``isolation`` the names
-            of the isolation layers that were in force. Unknown values are left out.
+        output: The text that the script printed, with U+FFFD in place of bytes that are not UTF-8.
+        error: The error that ended the script, or None.
+        calls: A dict for each call of the script, with ``path``, ``account``, ``effect``, ``status``, ``duration_ms``
+            and ``error``.
+        usage: What the run used: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in
+            ``isolation`` the names of the isolation layers that were in force. Unknown values are left out.
         warnings: Sentences about likely mistakes in the script, if it was checked, and about the run.
-        exit: The exit status that the script asked for, or None.
+        exit: The exit status that the script requested, or None.
 
-    ``recording`` is the path of the recording, if one was kept, and ``run`` the id of the run in the journal, if it
-    made calls. ``plan`` is the plan as JSON values, if one was made. In a fleet, ``key`` and ``account`` identify the
-    input that the outcome belongs to.
+    ``recording`` is the path of the recording, or None if the run was not recorded. ``run`` is the id of the run in the
+    journal, or None if the run made no calls and was not recorded. ``plan`` is the plan as JSON values, or None if no
+    plan was made. For an outcome of :meth:`kosmolua.Runtime.map`, ``key`` and ``account`` identify the input that the
+    outcome belongs to.
     """
 
     def __init__(
@@ -132,7 +142,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the script ended without an error."""
+        """True if the script ended without an error."""
         return self.error is None
 
     @property
@@ -147,7 +157,7 @@ class Outcome:
         return "paused" if isinstance(self.error, Paused) else "failed"
 
     def to_json(self) -> dict[str, object]:
-        """Return the object that ``--json`` prints."""
+        """Return the outcome as the JSON object that the command line prints with ``--json``."""
         kept: dict[str, object] = {"recording": self.recording} if self.recording else {}
         kept |= {"plan": self.plan} if self.plan else {}
         return {

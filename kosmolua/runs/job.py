@@ -1,4 +1,7 @@
-"""Jobs: the script that a child runs, and how it ended, by its last frame or by the exit status of its process."""
+"""Jobs and endings: what a sandbox process is told to run, and how the script ended.
+
+How a script ended is known from the last message (frame) of its process, or from the exit status of the process.
+"""
 
 from __future__ import annotations
 
@@ -19,26 +22,26 @@ _FENCED = re.compile(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
 MAX_EXIT = 63
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
 MAX_TEXT = 16 * 1024
-"""The largest number of characters of a message or a traceback; a longer one is cut."""
+"""The length to which a message or a traceback from a sandbox process is cut, in characters."""
 OUT_OF_MEMORY = "the system may be out of memory: run the script again, or run fewer scripts at once"
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
 Refused = Callable[[int], "KosmoError | None"]
-"""Returns the error of a request, given its number, or None."""
+"""A function that returns the error with which a request was answered, given the number of the request, or None."""
 
 
 class Job(NamedTuple):
-    """A script, and the values that it has when it starts.
+    """What a sandbox process is told to run: a script, and the values of the script's variables at its start.
 
     Args:
         source: The text of the script.
         name: The script's name in messages.
-        arguments: The values of ``arg`` and ``...``.
-        input: The value of ``input``: JSON, with bytes that are not UTF-8 as lone surrogates; None for nil.
-        params: The value of ``params``.
-        secrets: The names of the secrets in ``secrets``.
-        asks_time: Whether the child asks the host for the time whenever the script reads a clock.
-        seed: The seed of the random numbers, in hex, if the run is recorded.
-        is_planned: Whether writes are only noted in a plan.
+        arguments: The values of the script's variables ``arg`` and ``...``.
+        input: The value of ``input``, as a JSON value with bytes that are not UTF-8 as lone surrogates; None for nil.
+        params: The value of the script's variable ``params``.
+        secrets: The names of the secrets that the script finds in its variable ``secrets``.
+        asks_time: Whether the sandbox process asks the host for the time whenever the script reads a clock.
+        seed: The seed of the random numbers, in hex; None for random numbers that cannot be repeated.
+        is_planned: Whether writes are listed in a plan instead of being sent.
     """
 
     source: bytes
@@ -52,11 +55,11 @@ class Job(NamedTuple):
     is_planned: bool = False
 
     def frame(self, limits: Limits, *, isolated: bool) -> bytes:
-        """Return the frame that tells a child to run the script.
+        """Return the message (frame) that tells a sandbox process to run the script.
 
         Args:
             limits: The limits of the run.
-            isolated: Whether the child has to exit if an isolation layer is missing.
+            isolated: Whether the process has to exit if an isolation layer of the sandbox is missing.
         """
         chunk = self.name if self.name.startswith("=") else f"@{self.name}"
         name, *arguments = (each.encode("utf-8", "surrogateescape") for each in (chunk, *self.arguments))
@@ -77,7 +80,7 @@ class Job(NamedTuple):
 
 
 def as_bytes(source: str | bytes) -> bytes:
-    """Return the bytes of a script."""
+    """Return a script as bytes. Text is encoded as UTF-8, and lone surrogates become the bytes that they stand for."""
     return source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
 
 
@@ -99,8 +102,8 @@ class Ending:
     Args:
         result: The values that the script returned.
         error: The error that ended the script, or None.
-        usage: ``cpu_ms``, ``memory_bytes`` and ``isolation``, as far as they are known.
-        exit: The exit status that the script asked for, or None.
+        usage: What the script used: ``cpu_ms``, ``memory_bytes`` and ``isolation``, as far as they are known.
+        exit: The exit status that the script requested, or None.
     """
 
     def __init__(
@@ -117,7 +120,14 @@ class Ending:
 
 
 def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:
-    """Return the ending that the child's last frame reports: a result, an error, or a limit that it reached."""
+    """Return how a script ended, from the last message of its process: with a result, an error, or at a limit.
+
+    Args:
+        frame: The last message (frame) of the sandbox process.
+        limits: The limits of the run.
+        refused: Returns the error of a request by its number. The message has only the number of the request whose
+            error ended the script.
+    """
     usage = {name: frame["usage"].get(name) for name in ("cpu_ms", "memory_bytes")}
     usage = {name: value for name, value in usage.items() if _is_number(value)}
     if frame["kind"] == "limit":
@@ -132,10 +142,10 @@ def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending
 
 
 def ending_of_process(status: int, limits: Limits) -> Ending:
-    """Return the ending of a process that died without a last frame.
+    """Return how a script ended whose process died without a last message.
 
     Args:
-        status: The exit status of the process, negative for a signal.
+        status: The exit status of the process; if a signal ended the process, its negative number.
         limits: The limits of the run; the kernel enforces the limit of CPU time.
     """
     if -status in _CPU_SIGNALS:
@@ -147,7 +157,11 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
 
 
 def broken_protocol(problem: object) -> WorkerLost:
-    """Return the error of a child that sent an invalid frame."""
+    """Return the error for a run whose sandbox process sent an invalid message.
+
+    Args:
+        problem: What is wrong with the message.
+    """
     return WorkerLost(f"The sandbox broke the protocol and was stopped: {problem}")
 
 
@@ -166,7 +180,7 @@ def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
     error = refused(number) if _is_count(number) else None
     error = error or ScriptError(
         str(fields.get("message", "the script failed")),
-        code=_own_code(fields.get("code")),
+        code=_script_code(fields.get("code")),
         is_syntax=fields.get("is_syntax") is True,
     )
     error.what, error.hints = _cut(error.what), [_cut(hint) for hint in error.hints]
@@ -175,14 +189,19 @@ def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
     return error
 
 
-def _own_code(code: object) -> str | None:
-    """Return the code that a script gave its error. Return None if it is reserved or not a single word."""
+def _script_code(code: object) -> str | None:
+    """Return the error code that a script chose, or None if the code is not a single word or is a code of KosmoLua."""
     is_word = isinstance(code, str) and _WORD.fullmatch(code) is not None
     return str(code) if is_word and code not in RESERVED_CODES else None
 
 
 def _tells_more(trace: str, line: int | None) -> bool:
-    """Return False if a traceback has only one frame, that of the line in the error."""
+    """Return True if a traceback has more than the line in which the error was raised.
+
+    Args:
+        trace: The traceback.
+        line: The line of the error.
+    """
     frames = [frame for frame in trace.split("\n\t")[1:] if not frame.startswith("[C]:")]
     return len(frames) != 1 or f":{line}: " not in frames[0]
 

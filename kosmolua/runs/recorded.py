@@ -1,4 +1,4 @@
-"""Recorded runs: the takes of runs that are recorded, replayed or resumed."""
+"""Recorded runs: recording a run, and replaying or resuming it. Each execution of a recorded script is a take."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ MAX_NAMED = 3
 
 @dataclass
 class Decisions:
-    """What a person decided about calls of a recording. Calls are given by their numbers.
+    """What a person decided about calls of a recorded run, before the run is resumed.
 
     Args:
-        approve: Calls that wait for an approval and may be made; True for all that wait.
-        deny: Calls that wait for an approval and must not be made; True for all that wait.
-        done: Writes without an answer that count as done, each with the result that the script gets.
-        again: Writes without an answer that are to be sent again.
+        approve: The numbers of calls that wait for an approval and are approved; True for all that wait.
+        deny: The numbers of calls that wait for an approval and are denied; True for all that wait.
+        done: The numbers of writes without an answer that count as done, each with the result that the script gets.
+        again: The numbers of writes without an answer that are sent again.
     """
 
     approve: Sequence[int] | bool = ()
@@ -53,12 +53,15 @@ class Decisions:
         done: Mapping[int, Any] | None = None,
         again: Sequence[int] = (),
     ) -> Decisions:
-        """Return the decisions in the arguments of :meth:`kosmolua.Runtime.resume`, ignoring options of a run."""
+        """Return the decisions in the arguments of :meth:`kosmolua.Runtime.resume`.
+
+        A function as ``approve``, and patterns in ``deny``, are ignored: they are options of the run.
+        """
         return cls(_numbers_among(approve), _numbers_among(deny), done or {}, again)
 
 
 class Outcome(Protocol):
-    """How a take ended. See :class:`kosmolua.runs.Outcome`."""
+    """The outcome of a take, which is one execution of a recorded script. See :class:`kosmolua.runs.Outcome`."""
 
     error: KosmoError | None
     calls: list[dict[str, object]]
@@ -68,26 +71,27 @@ class Outcome(Protocol):
 
     @property
     def ok(self) -> bool:
-        """Whether the script ended without an error."""
+        """True if the script ended without an error."""
 
     @property
     def status(self) -> str:
-        """How the script ended, such as ``done``."""
+        """How the script ended, such as ``done`` or ``failed``."""
 
 
 class Take:
-    """One execution of a recorded script: the first one, a replay, or one that resumes the recording.
+    """One execution of a recorded script: the first execution, a replay, or an execution that resumes the run.
 
     Args:
-        run: The id of the run; all takes of a recording have the same.
+        run: The id of the run, which is the same for all takes of a recording.
         seed: The seed of the random numbers, in hex.
         tape: Records and replays the answers that the script gets.
         path: The path of the recording.
         recording: The content of the recording before this take; None for the first take.
-        decided: Calls that a person decided about in advance, each with True if it was approved.
-        earlier: The number of the last call before this take. If there is a recording, its last call counts instead.
+        decided: The calls that a person has decided about in advance, each with True if it was approved.
+        earlier: The number of the last call before this take. It is ignored if there is a recording, which has the
+            number of its last call.
         can_pause: Whether the run pauses at a call that needs approval if nobody can be asked.
-        tidy: Called after the end of a run that was recorded.
+        tidy: Called after the end of a run that was recorded, to delete old recordings.
 
     ``remark`` is a sentence that is added to the warnings of the outcome of a replay, or None.
     """
@@ -119,17 +123,26 @@ class Take:
 
     @property
     def secrets(self) -> Sequence[str] | None:
-        """The recorded names of the script's ``secrets``, or None for the first take."""
+        """The names of the secrets that the script could use when it was recorded, or None for the first take."""
         return self._recording.header["secrets"] if self._recording else None
 
     @property
     def contents(self) -> Contents | None:
-        """The store of bytes that the script got handles to in earlier takes; None if there are none."""
+        """A store with the binary data to which the script got handles in earlier takes; None if there is none."""
         recorded = self.tape.answers.contents
         return Contents(recorded) if recorded else None
 
     def decided(self, approval: Approval) -> bool | None:
-        """Return a person's decision in advance about a call, or None. Each decision applies to one call only."""
+        """Return what a person has decided in advance about a call, or None without such a decision.
+
+        Each decision applies to one call only, so it is removed when it is returned.
+
+        Args:
+            approval: The call that needs approval.
+
+        Returns:
+            True if the call was approved, False if it was denied.
+        """
         with self._lock:
             for decision in self._decided:
                 if _is_about(decision[0], approval.path, approval.account, approval.arguments):
@@ -138,11 +151,11 @@ class Take:
         return None
 
     def finish(self, outcome: Outcome) -> None:
-        """Complete an outcome with the calls of earlier takes, and record how this take ended."""
+        """Add the calls of earlier takes to the outcome of this take, and record how this take ended."""
         recorded = calls_of(self._recording) if self._recording else {}
         if self.tape.is_live:
             fresh = outcome.calls
-            # A call that was refused by a pause was made again, under another number.
+            # A call that was refused since the run paused has been made again under another number.
             outcome.calls = [*summaries(call for call in recorded.values() if call.get("error") != Paused.code), *fresh]
             outcome.recording = self.path
             try:
@@ -186,22 +199,22 @@ def begin(
     client: str | None = None,
     run: str | None = None,
 ) -> Take:
-    """Begin a recording, and return its first take.
+    """Begin the recording of a run, and return the run's first take.
 
     Args:
         host: Makes the calls of the run.
-        path: The path of the recording, which must not exist yet; None for a file in the store.
-        source: The script as it was given.
-        job: The job of the script's process.
+        path: The path of the recording, which must not exist yet; None to keep the recording in the store.
+        source: The text of the script, unchanged.
+        job: What the script's process is told to run.
         limits: The limits of the run.
         read_only: Whether every write is denied, also when the run is resumed.
         deny: Patterns of functions that are denied, also when the run is resumed.
-        account: The default account of the run, or None for the configured one.
-        client: The client that the run belongs to, in a server of several clients.
+        account: The name of the run's default account; None for the default account in the accounts file.
+        client: The name of the client that the run belongs to, in a server with several clients.
         run: The id of the run; by default a new one.
 
     Raises:
-        ConfigError: The file cannot be written.
+        ConfigError: The recording cannot be written.
     """
     options = {"read_only": read_only or host.read_only, "deny": _list(deny)}
     new = begun(host, path, source, job, limits, run=run, options=options, account=account, client=client)
@@ -209,7 +222,7 @@ def begin(
 
 
 class New(NamedTuple):
-    """A recording that was begun: the id of its run, its path, the seed of the random numbers, and its writer."""
+    """A recording that has begun: the id of the run, its path, the seed of the random numbers, and the writer."""
 
     run: str
     path: str
@@ -227,19 +240,19 @@ def begun(
     run: str | None = None,
     **more: Any,
 ) -> New:
-    """Begin a recording: write its first line.
+    """Begin the recording of a run or a session: write its first line.
 
     Args:
         host: Makes the calls of the run.
-        path: The path of the recording, which must not exist yet; None for a file in the store.
-        source: The script as it was given.
-        job: The job of the script's process.
+        path: The path of the recording, which must not exist yet; None to keep the recording in the store.
+        source: The text of the script, unchanged; empty for a session.
+        job: What the script's process is told to run.
         limits: The limits of the run, or of each chunk of a session.
         run: The id of the run; by default a new one.
         more: Further fields of the first line.
 
     Raises:
-        ConfigError: The file cannot be written.
+        ConfigError: The recording cannot be written.
     """
     run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
     place = host.store.place(run) if path is None else File(path)
@@ -268,11 +281,11 @@ def begun(
 
 
 def replaying(recording: Recording, *, is_changed: bool) -> Take:
-    """Return the take that replays a recording.
+    """Return the :class:`Take` that replays a recording.
 
     Args:
         recording: The recording.
-        is_changed: Whether the script is another one than the recorded one.
+        is_changed: Whether a script other than the recorded one is run.
     """
     cut = None if is_changed else _what_cut(recording)
     tape = Tape(Answers(recording, is_changed=is_changed), None, cut=cut)
@@ -280,23 +293,23 @@ def replaying(recording: Recording, *, is_changed: bool) -> Take:
 
 
 def resuming(host: Host, recording: Recording, decisions: Decisions, script: Event | None) -> Take:
-    """Return the take that resumes a recording.
+    """Return the :class:`Take` that resumes a recorded run, after the decisions have been added to the recording.
 
     Args:
         host: Makes the calls of the run.
         recording: The recording.
-        decisions: What a person decided about calls.
+        decisions: What a person decided about calls of the run.
         script: A changed script, as :func:`script_fields` returns it; None for the script that ran last.
 
     Raises:
-        ConfigError: The recording cannot be written, or another run writes it; only one of the recorded run and this
-            one is simulated; or a decision is about a call that waits for none.
+        ConfigError: The recording cannot be written, or another run is writing to it; or the recorded run was
+            simulated and this one is not, or the reverse; or a decision is about a call that needs no decision.
         UnderWay: A write may have been done, and there is no decision about it.
-        Paused: The pause is too long ago for its calls to be approved.
+        Paused: The run paused so long ago that its calls can no longer be approved.
     """
     if recording.header["mode"] != host.mode:
         hint = "pass --simulate" if recording.header["mode"] == "simulated" else "resume it without --simulate"
-        raise ConfigError(f"The recording {recording.path} is of a {recording.header['mode']} run", hint=hint)
+        raise ConfigError(f"The run in the recording {recording.path} is {recording.header['mode']}", hint=hint)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
     writer = Writer(recording.place, host.redactor, recording)
     try:
@@ -317,12 +330,12 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
 
 
 def plan_of(host: Host, source: bytes, job: Job) -> Plan:
-    """Return an empty plan, to which a run adds its writes.
+    """Return an empty plan for a script. Executing the script adds its writes to the plan.
 
     Args:
         host: Makes the calls of the run.
-        source: The script as it was given.
-        job: The job of the script's process.
+        source: The text of the script, unchanged.
+        job: What the script's process is told to run.
     """
     run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
     run |= {"input": job.input, "params": dict(job.params)}
@@ -330,37 +343,48 @@ def plan_of(host: Host, source: bytes, job: Job) -> Plan:
 
 
 def applying(plan: Plan, host: Host, *, again: bool) -> Application:
-    """Mark a plan as applied, and return the application that allows its writes.
+    """Mark a plan as applied, and return the Application, which allows exactly the writes of the plan in a run.
 
     Args:
         plan: The plan.
         host: Makes the calls of the run.
-        again: Whether the plan may have been applied before.
+        again: True to apply a plan that was already applied before.
 
     Raises:
-        ConfigError: The plan was applied before, or only one of the plan and this run is simulated.
+        ConfigError: The plan was applied before; or the plan was made by a simulated run and this run is not simulated,
+            or the reverse.
     """
     if plan.applied and not again:
-        raise ConfigError(f"The plan was applied already, at {plan.applied}", hint="pass --again to apply it once more")
+        raise ConfigError(f"The plan was already applied at {plan.applied}", hint="pass --again to apply it once more")
     if plan.run["mode"] != host.mode:
         hint = "pass --simulate" if plan.run["mode"] == "simulated" else "apply it without --simulate"
-        raise ConfigError(f"The plan is of a {plan.run['mode']} run", hint=hint)
+        raise ConfigError(f"The plan was made by a {plan.run['mode']} run", hint=hint)
     plan.applied = moment()
     return Application(plan)
 
 
 def _was_changed(recording: Recording) -> bool:
-    """Return True if the script or KosmoLua changed since the recording, so that requests may differ."""
+    """Return True if the script or the version of KosmoLua has changed since the recording began.
+
+    The script may then make other requests than the recorded ones.
+    """
     header, script = recording.header, recording.script
     return bool(header["kosmolua"] != __version__ or script["sha256"] != header["script"]["sha256"])
 
 
 def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the events of the decisions about writes that may have been done, and about the call that ended the run.
+    """Return the recording events for a person's decisions about doubtful writes of a run.
+
+    A write is doubtful if it was sent and has no answer, or if its error ended the run and the service may have carried
+    it out. If any other call ended the run with its error, there is an event to make this call again.
+
+    Args:
+        recording: The recording of the run.
+        decisions: What the person decided.
 
     Raises:
-        ConfigError: A decision is about a call that is no such write.
-        UnderWay: There is no decision about such a write.
+        ConfigError: A decision is about a call that is not a doubtful write.
+        UnderWay: There is no decision about a doubtful write.
     """
     answers = Answers(recording)
     doubtful = {number_of(answer): answer for answer in answers.under_way}
@@ -383,7 +407,7 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
 
 
 def _answer_that_ended(recording: Recording, answers: Answers) -> Answer | None:
-    """Return the answer whose error ended the script, if one did."""
+    """Return the recorded answer whose error ended the script, or None if no error of a request did."""
     by = (recording.end or {}).get("by")
     if not by:
         return None
@@ -416,10 +440,14 @@ def _under_way(answers: Sequence[Answer]) -> UnderWay:
 
 
 def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the events of the decisions about calls that wait for an approval.
+    """Return the recording events for a person's decisions about calls that wait for an approval.
+
+    Args:
+        recording: The recording of the paused run.
+        decisions: What the person decided.
 
     Raises:
-        ConfigError: A decision is about a call that does not wait.
+        ConfigError: A decision is about a call that does not wait for an approval.
         Paused: The run has been paused for too long.
     """
     end = recording.end or {}
@@ -444,7 +472,10 @@ def _paused_calls(recording: Recording) -> list[Event]:
 
 
 def _left_approvals(recording: Recording) -> list[tuple[Event, bool]]:
-    """Return the decisions of a recording whose call was not made yet, each with True if the call was approved."""
+    """Return the calls that a person has decided about and that have not been made yet.
+
+    Each call has True if it was approved, and False if it was denied.
+    """
     left: list[tuple[Event, bool]] = []
     for event in recording.events:
         if event.get("decision") in ("approve", "deny"):
@@ -463,7 +494,7 @@ def _numbers_of(calls: Mapping[int, object]) -> str:
 
 
 def _what_cut(recording: Recording) -> KosmoError | None:
-    """Return the error that ended a run from outside, or None if the script ended by itself."""
+    """Return the error that ended a run from outside, such as a limit; None if the script ended by itself."""
     if recording.end is None:
         hint = f"to continue the run: kosmolua resume {recording.path}"
         return Interrupted("The recording ends here, since the process of the run was killed", hint=hint)
@@ -473,7 +504,7 @@ def _what_cut(recording: Recording) -> KosmoError | None:
 
 
 def options_of(recording: Recording) -> dict[str, Any]:
-    """Return the options with which to run a recorded script again."""
+    """Return the recorded options of a run, with which its script is run again: name, arguments and account."""
     header = recording.header
     account = {"account": header["account"]} if header["account"] else {}
     kept = {name: header[name] for name in ("args", "input", "params")}
@@ -481,12 +512,12 @@ def options_of(recording: Recording) -> dict[str, Any]:
 
 
 def script_fields(name: str, source: bytes) -> Event:
-    """Return the fields of a script in a recording: its name, its hash and its source."""
+    """Return the fields with which a script is stored in a recording: ``name``, ``sha256`` and ``source``."""
     return {"name": name, "sha256": sha256(source).hexdigest(), "source": protocol.to_text(source)}
 
 
 def source_of(script: Mapping[str, Any]) -> bytes:
-    """Return the source of a script from its fields in a recording."""
+    """Return the text of a script that is stored in a recording, given the fields of :func:`script_fields`."""
     return protocol.to_bytes(script["source"])
 
 
@@ -505,7 +536,10 @@ def _words(answer: Answer) -> str:
 
 
 def patterns_among(deny: object) -> list[str]:
-    """Return the patterns in a value of ``deny``, which may also hold numbers of calls, or be True for all calls."""
+    """Return the patterns of functions in the argument ``deny`` of :meth:`kosmolua.Runtime.resume`.
+
+    The argument can also have the numbers of calls, or be True for all calls that wait; these are ignored.
+    """
     if isinstance(deny, str):
         return [deny]
     return [each for each in deny if isinstance(each, str)] if isinstance(deny, (list, tuple)) else []

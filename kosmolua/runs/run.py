@@ -1,4 +1,4 @@
-"""One run of a script, from its options to its outcome."""
+"""One run of a script: prepares it from its options, executes it, and makes its outcome."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ _RETURN = re.compile(rb"\breturn\b")
 
 
 class Run:
-    """A script that is ready to run, once.
+    """A script with its options, which can be executed once.
 
     Args:
-        host: Answers the script's requests.
-        source: The script's text.
-        options: The options of :class:`RunOptions`.
-        limits: The limits for which the options have no value.
-        memory: The budget for unanswered calls, shared with other runs.
-        in_flight: Returns what large answers take memory from, shared with other runs.
+        host: Has the accounts and integrations with which the script's calls are made.
+        source: The text of the script.
+        options: The options of the run.
+        limits: The limits that apply where the options have no value.
+        memory: The memory budget for calls that wait for an answer, which all runs of a runtime share.
+        in_flight: Returns the memory budget for large answers of services, which all runs of a runtime share.
         isolated: Refuse to run if an isolation layer of the sandbox is missing.
-        take: The tape, the seed and the decisions of a recorded run that is replayed or resumed. A run that begins a
-            recording makes its own take.
+        take: If a recorded run is replayed or resumed, its recording and the decisions about its calls. A run that
+            begins a recording makes this object when it is executed.
 
     Raises:
         ConfigError: A limit is out of bounds, or a pattern matches no function.
@@ -113,8 +113,9 @@ class Run:
         """Run the script in this thread and return its outcome.
 
         Args:
-            pool: Provides the child process, unless the options have one.
-            turn: A turn that was queued in the pool earlier; by default a new one. It ends with the run.
+            pool: Provides the sandbox process, unless the options have one.
+            turn: A place in the pool's queue that was taken earlier; by default a new one. It is given up at the end of
+                the run.
         """
         if self._is_stopped:
             if turn:
@@ -141,7 +142,10 @@ class Run:
                 return Outcome([], "", error, [], warnings=self._warnings)
 
     def _prepared_span(self) -> RunSpan | None:
-        """Return the run's span, or None if the program does not use OpenTelemetry, which is not imported then."""
+        """Return the OpenTelemetry span for the run; None if the program does not use OpenTelemetry.
+
+        In the latter case OpenTelemetry is not imported.
+        """
         if "opentelemetry.trace" not in sys.modules:
             return None
         from kosmolua.runs import spans
@@ -150,28 +154,32 @@ class Run:
         return spans.RunSpan(tracer, self._name.removeprefix("="), self._host.mode) if tracer else None
 
     def _checked_input(self, given: object) -> object:
-        """Return the value of ``input`` for the script.
+        """Return the option ``input`` as a JSON value for the script.
 
         Raises:
-            TypeError: JSON cannot carry it.
-            ConfigError: It is too large.
+            TypeError: The value cannot be represented in JSON.
+            ConfigError: The value is too large.
         """
         text = protocol.to_text(given) if isinstance(given, bytes) else given
         try:
             size = len(protocol.encode(text)) if text is not None else 0
         except NotJson as error:
-            raise TypeError(f"the input of a script must be what JSON can carry: {error}") from None
+            raise TypeError(f"the input of a script must be a value that JSON can represent: {error}") from None
         if size > self._limits.max_result:
             limit = spell_size(self._limits.max_result)
-            raise ConfigError(f"The input is larger than {limit}", hint="pass less, or split it over several runs")
+            raise ConfigError(
+                f"The input of the script is larger than {limit}", hint="pass less, or split it over several runs"
+            )
         return text
 
     def _bound_params(self) -> dict[str, object]:
-        """Return ``params``, checked against the script's header and with its defaults added.
+        """Return the option ``params``, checked against the script's header and completed with the header's defaults.
+
+        The header is the comment in which a script declares its parameters.
 
         Raises:
-            BadArguments: They do not match the script's header.
-            ScriptError: The header cannot be read.
+            BadArguments: The values do not match the header.
+            ScriptError: The header is not valid.
         """
         from kosmolua.lua.header import read_header, script_name
 
@@ -179,7 +187,7 @@ class Run:
         return header.bind(script_name(self._name), self._params)
 
     def stop(self) -> None:
-        """End the script, or prevent its start. Any thread may call this."""
+        """End the script, or prevent its start if it has not started yet. Any thread may call this."""
         with self._lock:
             self._is_stopped = True
             if self._supervisor:
@@ -188,7 +196,7 @@ class Run:
                 self._turn.cancel()
 
     def _check(self) -> None:
-        """Check the script, and keep the warnings.
+        """Check the script before it runs, and keep the findings for the warnings of the outcome.
 
         Raises:
             CheckFailed: The script is certain to fail.
@@ -242,7 +250,7 @@ class Run:
                 self._supervisor = None  # avoids a reference cycle
 
     def _open_broker(self) -> Broker:
-        """Return the broker, which is made on the script's first request."""
+        """Return the broker, which answers the script's requests. It is made for the script's first request."""
         if self._broker:
             return self._broker
         with self._opening:
@@ -277,7 +285,7 @@ class Run:
 
     @property
     def job(self) -> Job:
-        """The job of the script's process."""
+        """What the script's process is told to run: the script, and the values of its variables."""
         return Job(
             self._source,
             self._name,
@@ -315,7 +323,7 @@ class Run:
             self._tell(event)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
-        """Ask a person, and give the run's place in the pool back during that time.
+        """Call a function that asks a person, and let another run use this run's worker until the answer is there.
 
         Raises:
             Interrupted: The run is over.
@@ -336,7 +344,7 @@ class Run:
         self._in_owner(lambda: self._options["watch"](event))
 
     def _in_owner(self, work: Callable[[], _T]) -> _T:
-        """Call a function in the thread that executes the run, and return its result.
+        """Call a function in the thread that executes the run, and return its result. Any thread may call this.
 
         Raises:
             Interrupted: The run is over.
@@ -359,7 +367,10 @@ class Run:
             raise
 
     def _explain(self, error: ScriptError) -> None:
-        """Add a hint to a syntax error if the script uses another language's syntax: what Lua has instead."""
+        """Extend the message of a syntax error if the script uses the syntax of another language.
+
+        The message then says what to write in Lua instead.
+        """
         from kosmolua.lua.check import syntax_hint
 
         if hint := syntax_hint(self._source, error.what):
@@ -401,7 +412,7 @@ def _ignore(_: object) -> None:
 def _validate(options: RunOptions) -> None:
     for option in options:
         if option not in RunOptions.__annotations__:
-            raise TypeError(f"a run has no option {option!r}")
+            raise TypeError(f"a run has no option {option!r}; kosmolua.runs.RunOptions lists the options")
     name, arguments = options.get("name", ""), options.get("args", ())
     if not isinstance(name, str):
         raise TypeError(f"the name of a script must be a string, not {name!r}")
@@ -411,12 +422,15 @@ def _validate(options: RunOptions) -> None:
     try:
         protocol.encode(params)
     except NotJson as error:
-        raise TypeError(f"the parameters of a script must be what JSON can carry: {error}") from None
+        raise TypeError(f"the parameters of a script must be values that JSON can represent: {error}") from None
     if params is not None and not (isinstance(params, dict) and all(isinstance(name, str) for name in params)):
         raise TypeError(f"the parameters of a script must be a dict with string keys, not {params!r}")
 
 
 def _line_of_only_return(source: bytes) -> int | None:
-    """Return the line of a script's only ``return``, or None. After a return, Lua no longer knows the line."""
+    """Return the number of the only line with ``return`` in a script, or None if there is none or more than one.
+
+    This line is taken for the line of an error that has none: when a script has returned, Lua no longer knows the line.
+    """
     lines = [number for number, line in enumerate(source.split(b"\n"), start=1) if _RETURN.search(line)]
     return lines[0] if len(lines) == 1 else None

@@ -1,4 +1,4 @@
-"""Sessions: one process runs chunk after chunk, so that each chunk has the state that earlier chunks left."""
+"""Sessions, such as an interactive prompt: one process runs chunks of Lua one after another, with a common state."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 
 
 DRAIN_SIZE = 64 * 1024
-"""The largest frame to read, in bytes, of those that a chunk left unread."""
+"""The maximum size of a message, in bytes, when the messages that a chunk left unread are read and dropped."""
 STOP_TIMEOUT = 5.0
-"""Seconds in which a session's process must report that a chunk has ended. After that the process is killed."""
+"""Seconds within which a session's process must report that a chunk has ended. After that the process is killed."""
 
 State: TypeAlias = Literal["kept", "restored", "lost"]
 """The session's state after a chunk: the chunk's changes are kept, or undone, or all state is lost with the process."""
 
 
 class Chunk:
-    """The child process of one run: a session's process, while one chunk runs in it.
+    """A session's process as the process of one run, which runs one chunk in it.
+
+    It has the methods of a process that runs a single script, so a run need not know about the session.
 
     Args:
         process: The session's process.
@@ -52,15 +54,18 @@ class Chunk:
         self._lock = RLock()
 
     def send(self, line: bytes) -> None:
-        """Write a frame, unless the chunk is over."""
+        """Send a message to the process, unless the chunk was ended before it began."""
         with self._sending:
             if self._begin():
                 self._process.send(line)
 
     def read(self, limit: int) -> bytes | None:
-        """Return the line of the next frame, or None if the chunk or its process has ended.
+        """Return the line with the next message of the process, or None if the chunk or the process has ended.
 
-        Later frames belong to the next chunk, even if a thread of this run still reads.
+        After the chunk has ended, its run reads nothing more, since further messages belong to the next chunk.
+
+        Args:
+            limit: The maximum length of a line, in bytes.
         """
         with self._reading:
             if not self.has_begun or self._has_ended or self._status is not None:
@@ -73,7 +78,7 @@ class Chunk:
             return line if self._status is None else None
 
     def kill(self) -> None:
-        """End the chunk if it runs, or prevent its start."""
+        """End the chunk if it runs, or prevent its start if it has not begun."""
         with self._lock:
             self._is_over = self._is_over or not self.has_begun
         if self.has_begun and not self._has_ended:
@@ -88,10 +93,13 @@ class Chunk:
         return -launch.SIGKILL if self._status is None else self._status
 
     def close(self) -> None:
-        """Do nothing: the next chunk uses the process."""
+        """Do nothing, since the next chunk of the session uses the process."""
 
     def settle(self) -> None:
-        """Wait until the process is ready for the next chunk, and set ``state``."""
+        """End the chunk and wait until the process is ready for the next chunk. Set ``state`` to what became of it.
+
+        If the process is not ready in time, it is killed.
+        """
         self.kill()
         timer = Timer(STOP_TIMEOUT, self._process.kill)
         timer.daemon = True
@@ -105,7 +113,7 @@ class Chunk:
         self.state = state
 
     def _begin(self) -> bool:
-        """Record that the chunk has begun and return True. Return False if it is over."""
+        """Record that the chunk has begun, and return True. Return False if the chunk was ended before it began."""
         with self._lock:
             self.has_begun = self.has_begun or not self._is_over
             return not self._is_over
@@ -119,15 +127,15 @@ class Chunk:
 
 
 class Answer:
-    """The result of a chunk.
+    """What a session returns for a chunk.
 
     Args:
         outcome: The outcome of the chunk.
-        state: The state of the session after the chunk.
+        state: What became of the session's state: the chunk's changes are kept or undone, or all state is lost.
 
-    ``text`` shows the values of the chunk, or is None if it has none. Bytes that are not UTF-8 are lone surrogates, as
-    with Python's ``surrogateescape``. ``size`` is the length of the text in bytes before it was truncated. ``is_page``
-    is True if the text is a page of the documentation.
+    ``text`` is a text that shows the chunk's values, or None if the chunk has no values. Bytes that are not UTF-8 are
+    lone surrogates in it, as with Python's ``surrogateescape``. ``size`` is the length of the text in bytes before it
+    was truncated. ``is_page`` is True if the text is a page of the documentation.
     """
 
     def __init__(self, outcome: Outcome, state: State) -> None:
@@ -140,11 +148,11 @@ class Answer:
 
 
 class Names:
-    """The names in a table of the session.
+    """The names in a Lua table of a session, for completion.
 
     Args:
-        types: The type of each value, by its name.
-        path: The path of the table under ``app``, if it is there: the catalog knows its names. None for other tables.
+        types: The Lua type of each value in the table, by its name.
+        path: The path of the table if it is below ``app``, where the catalog knows all names; None for other tables.
     """
 
     def __init__(self, types: dict[str, str], path: str | None) -> None:
@@ -160,7 +168,7 @@ def _text_of(shown: dict[str, Any]) -> str | None:
 
 
 def first_of(outcome: Outcome, kind: type) -> Any:
-    """Return the first value of an outcome, or None if it is missing or of another type."""
+    """Return the first value that a script returned, or None if there is none or it does not have the type ``kind``."""
     first = outcome.result[0] if outcome.result else None
     return first if isinstance(first, kind) else None
 
@@ -171,23 +179,24 @@ EVALUATE, VALUE = "evaluate", "value"
 
 
 class Runs(Protocol):
-    """Runs a script, as :meth:`kosmolua.runtime.Runtime.run` does."""
+    """A function that runs a script, such as :meth:`kosmolua.runtime.Runtime.run`."""
 
     def __call__(self, source: str, **options: Unpack[RunOptions]) -> Outcome:
-        """Run the script and return its outcome."""
+        """Run a script and return its outcome."""
 
 
 class Session:
-    """Runs chunks in one process, which starts with the first chunk. Only one thread at a time may use a session.
+    """Runs chunks of Lua in one process, so that each chunk finds the variables that earlier chunks have set.
 
-    Limits apply to each chunk; the memory limit applies to the whole session.
+    The process starts with the first chunk. The limits apply to each chunk, except that the memory limit applies to the
+    whole session. Only one thread at a time can use a session.
 
     Args:
-        run: Runs each chunk.
-        start: Starts a process.
-        input: The value of ``input`` until a chunk assigns to it.
+        run: Runs each chunk as a script.
+        start: Starts the session's process.
+        input: The value of the variable ``input``, until a chunk assigns to it.
 
-    While ``recorder`` is set, it records the chunks.
+    While ``recorder`` is not None, it records the chunks.
     """
 
     def __init__(
@@ -211,33 +220,38 @@ class Session:
         self.close()
 
     def evaluate(self, source: str, **options: Unpack[RunOptions]) -> Answer:
-        """Run a chunk, and return its values as text. An expression is a chunk too.
+        """Run a chunk, which can also be a single expression, and return its values as text.
 
-        Afterwards the variable ``_`` has the first of the values.
+        Afterwards the Lua variable ``_`` has the first of the values.
 
         Args:
             source: The text of the chunk.
-            options: The options of a run. With a ``name``, the chunk is read like a file, not like typed input.
+            options: The options of a run. A chunk with the option ``name`` is read like the file of a script: its
+                local variables are not kept for the next chunk.
         """
         return Answer(*self._work(EVALUATE, source, options))
 
     def value(self, source: str, **options: Unpack[RunOptions]) -> Answer:
-        """Run a chunk like :meth:`evaluate`, but with its values in the outcome's ``result``, not as text."""
+        """Run a chunk like :meth:`evaluate`, but return its values in the outcome's ``result`` instead of as text."""
         return Answer(*self._work(VALUE, source, options))
 
     def is_whole(self, source: str) -> bool:
-        """Return False if a chunk is incomplete, so that the next line is part of it."""
+        """Return False if the text of a chunk is incomplete, so that a prompt has to read another line of it."""
         return first_of(self._ask("check", source), bool) is not False
 
     def names(self, path: str = "") -> Names:
-        """Return the names in the table at a path, such as ``inventory.books``; without a path, the globals."""
+        """Return the names in a Lua table, for completion.
+
+        Args:
+            path: The path of the table, such as ``inventory.books``; empty for the global variables.
+        """
         found: dict[str, Any] = first_of(self._ask("names", path), dict) or {}
         pairs, under_app = found.get("names") or [], found.get("path")
         types = {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
         return Names(types, under_app if isinstance(under_app, str) else None)
 
     def reset(self) -> None:
-        """Forget all state."""
+        """Forget all state of the session: end its process. The next chunk starts a new process."""
         process, self._process, self._chunks = self._process, None, 0
         self._contents = None
         self._has_input = False
@@ -247,12 +261,12 @@ class Session:
             process.close()
 
     def close(self) -> None:
-        """End the process, and the recording if there is one."""
+        """End the session's process, and its recording if there is one."""
         self.end_recording()
         self.reset()
 
     def end_recording(self) -> None:
-        """End the recording, if there is one."""
+        """End the recording of the session, if there is one. Later chunks are not recorded."""
         recorder, self.recorder = self.recorder, None
         if recorder:
             recorder.close()
@@ -295,14 +309,22 @@ class Session:
 
 
 def _contents() -> Contents:
-    """Return a new store for the bytes that the chunks of a session have handles to."""
+    """Return a new store for the binary data to which the chunks of a session get handles."""
     from kosmolua.broker.contents import Contents
 
     return Contents()
 
 
 def _typed(source: str, verb: str) -> str:
-    """Return the source of a typed chunk: its top-level locals are kept, and a leading ``#`` is Lua's operator."""
+    """Return the source with which a chunk that a person typed is run.
+
+    It is changed so that local variables at the top level are kept for the next chunk, and so that a leading ``#`` is
+    Lua's operator and not the start of a comment.
+
+    Args:
+        source: The text that the person typed.
+        verb: What the session does with the chunk.
+    """
     if verb in (EVALUATE, VALUE) and "local" in source:
         from kosmolua.lua.session import with_session_variables
 

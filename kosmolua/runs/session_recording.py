@@ -1,4 +1,4 @@
-"""Recordings of sessions: all chunks are in one file, and are replayed in a new session."""
+"""Recordings of sessions: records all chunks of a session in one file, and replays them in a new session."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class SessionRecorder:
-    """Records the chunks of a session. Each chunk gets a take of its own.
+    """Records the chunks of a session in one file.
 
     Args:
-        host: Makes the calls.
-        path: The path of the recording, which must not exist yet; None for a file in the store.
+        host: Makes the calls of the chunks.
+        path: The path of the recording, which must not exist yet; None to keep the recording in the store.
         limits: The limits of each chunk.
-        input: The ``input`` of the first chunk.
+        input: The value of the variable ``input`` in the first chunk.
 
     ``path`` is the path of the recording.
 
@@ -46,7 +46,7 @@ class SessionRecorder:
         self._writer = new.writer
 
     def take(self, source: bytes, name: str, verb: str) -> Take:
-        """Return the take that records the next chunk.
+        """Record that the next chunk begins, and return the :class:`Take` that records its execution.
 
         Args:
             source: The text of the chunk.
@@ -59,11 +59,11 @@ class SessionRecorder:
         return Take(self._run, seed, tape, self.path, earlier=self._pen.calls, can_pause=False)
 
     def reset(self) -> None:
-        """Record that the session loses its state."""
+        """Record that the session loses its state, so that a replay does the same."""
         self._pen.write({"event": "reset"})
 
     def close(self) -> None:
-        """End the recording."""
+        """Record the end of the session, and close the recording."""
         try:
             self._pen.write({"event": "end", "time": moment(), "status": "done", "calls": []})
         finally:
@@ -72,12 +72,12 @@ class SessionRecorder:
 
 
 class _Pen:
-    """Writes the recording of a session. It stays open between the takes.
+    """Writes the events of a session's chunks to the session's recording, which stays open from chunk to chunk.
 
     Args:
         writer: The writer of the recording.
 
-    ``calls`` is the largest number of a call so far.
+    ``calls`` is the number of the last call so far.
     """
 
     def __init__(self, writer: Writer) -> None:
@@ -85,7 +85,12 @@ class _Pen:
         self.calls = 0
 
     def write(self, event: Event, value: str | None = None) -> None:
-        """Append an event."""
+        """Append an event to the recording.
+
+        Args:
+            event: The fields of the event.
+            value: The JSON text of the field ``value``, or None without this field.
+        """
         known = [event, event.get("call") or {}, *event.get("calls", ())]
         self.calls = max(self.calls, *(int(each.get("number", 0)) for each in known))
         self._writer.write(event, value)
@@ -95,19 +100,19 @@ class _Pen:
         self._writer.sync()
 
     def close(self) -> None:
-        """Flush to the disk, and stay open for the next chunk."""
+        """Flush all written events to the disk. The recording stays open for the next chunk."""
         self._writer.sync()
 
 
 class Chapter(NamedTuple):
-    """A chunk of a recorded session: the session's verb, and the chunk's events as a recording of its own."""
+    """A chunk of a recorded session: what the session did with it, and the chunk's events as a separate recording."""
 
     verb: str
     recording: Recording
 
 
 def chapters(recording: Recording) -> Iterator[Chapter | None]:
-    """Yield the chunks of a recorded session, and None where the session was reset."""
+    """Yield the chunks of a recorded session in their order, and None where the session lost its state."""
     chapter: Chapter | None = None
     for event in recording.events[1:]:
         if event["event"] == "chunk" or event["event"] == "reset":
@@ -129,12 +134,13 @@ def chapters(recording: Recording) -> Iterator[Chapter | None]:
 def repeat(recording: Recording, run: Callable[[str, Any, Take], Outcome], options: Mapping[str, Any]) -> Outcome:
     """Replay a recorded session, and return one outcome for all of its chunks.
 
-    The output also has the values of each chunk, as the session showed them. The result is that of the last chunk, and
-    the error that of the last chunk that failed. A chunk that diverges from the recording ends the replay.
+    The output of the outcome also has the values of each chunk, as the session showed them. The result is the result of
+    the last chunk, and the error is the error of the last chunk that failed. The replay ends early at a chunk that
+    makes a request that was not recorded.
 
     Args:
         recording: The recording.
-        run: Runs a chunk, given its source, its options and its take.
+        run: Runs a chunk, given its source, its options, and the Take that replays its events.
         options: Further options of each chunk.
     """
     chapter: Chapter | None = None

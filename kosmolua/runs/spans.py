@@ -1,8 +1,8 @@
-"""OpenTelemetry spans: one for a run, and below it one for each of its calls.
+"""OpenTelemetry spans: one for each run, and below it one for each call of the run.
 
 This module is imported only if the program has imported OpenTelemetry. The attributes follow the semantic conventions
-for the execution of tools (``gen_ai.*``) and for HTTP clients; attributes that have no name there begin with
-``kosmolua.``. No attribute holds arguments, results or output.
+for the execution of tools (``gen_ai.*``) and for HTTP clients. Attributes for which the conventions have no name begin
+with ``kosmolua.``. No attribute holds arguments, results or output.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 MAX_DESCRIPTION = 300
-"""Characters of an error's message in the status of a run's span."""
+"""The length to which an error's message is cut in the status of a run's span, in characters."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def watching(watch: Watch | None) -> Watch | None:
-    """Return a watch that records a span for each call, below the current span, and then calls the given watch.
+    """Return a callback for the events of calls that records a span for each call, below the current span.
 
-    Return the given watch itself if the program has no tracer provider.
+    The returned callback then calls ``watch``, unless it is None. If the program has no tracer provider, ``watch``
+    itself is returned.
     """
     found = tracer()
     return CallSpans(found, contexts.get_current()).watching(watch) if found else watch
 
 
 def tracer() -> Tracer | None:
-    """Return the program's tracer, or None if it has no tracer provider."""
+    """Return the OpenTelemetry tracer for KosmoLua, or None if the program has set no tracer provider."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)):
         return None
@@ -47,11 +48,11 @@ def tracer() -> Tracer | None:
 
 
 class CallSpans:
-    """The spans of calls. Any thread may use it.
+    """Records a span for each call. Any thread may use it.
 
     Args:
         tracer: Makes the spans.
-        parent: The context whose span is their parent.
+        parent: The context whose current span is the parent of the spans.
     """
 
     def __init__(self, tracer: Tracer, parent: Context) -> None:
@@ -60,10 +61,10 @@ class CallSpans:
         self._open: dict[int, tuple[Span, object, int]] = {}
 
     def watching(self, watch: Watch | None) -> Watch:
-        """Return a watch that records the spans, and then calls the given watch, if any.
+        """Return a callback for the events of calls that records the spans, and then calls ``watch`` unless it is None.
 
-        A call's span is the current span of its thread until the call has ended. So the spans that an HTTP library
-        records are below it.
+        Until a call has ended, its span is the current span of the thread that makes the call. So spans that an HTTP
+        library records are below the span of the call.
         """
 
         def note(event: Event) -> None:
@@ -82,7 +83,7 @@ class CallSpans:
         self._open[event.number] = span, token, get_ident()
 
     def _end(self, record: Record) -> None:
-        """End the span of a call. A call that was refused has no span yet, so start one."""
+        """End the span of a call that has ended. If the call was refused, its span is started here too."""
         started = int(record.started.timestamp() * 1e9)
         span, token, thread = self._open.pop(record.number, (None, None, 0))
         if span is None:
@@ -98,14 +99,14 @@ class CallSpans:
 
 
 class RunSpan:
-    """The span of one run.
+    """Records the span of one run.
 
     Args:
         tracer: Makes spans.
         script: The script's name.
-        mode: ``live``, ``simulated`` or ``replayed``.
+        mode: How calls are answered: ``live``, ``simulated`` or ``replayed``.
 
-    Its parent is the span that is current when this object is made.
+    The parent of the run's span is the span that is current when this object is made.
     """
 
     def __init__(self, tracer: Tracer, script: str, mode: str) -> None:
@@ -115,7 +116,7 @@ class RunSpan:
         self._parent = contexts.get_current()
 
     def around(self, run: Callable[[], Outcome]) -> Outcome:
-        """Call ``run`` and return its outcome. Record the span of the run around it."""
+        """Call ``run``, which executes the run, within a new span. Return the outcome."""
         given = {"kosmolua.script": self._script, "kosmolua.mode": self._mode}
         span = self._tracer.start_span(f"run {self._script}", self._parent, SpanKind.INTERNAL, given)
         within = trace.set_span_in_context(span, self._parent)

@@ -1,7 +1,9 @@
-"""The supervisor of one run: it reads the child's frames, gets them answered, and decides how the run ends.
+"""The supervisor of one run: reads the messages of the sandbox process, answers them, and decides how the run ends.
 
-The thread that calls :meth:`Supervisor.run` owns the run. It alone changes the run's state and calls the embedder's
-callbacks. Other threads reach it through one mailbox of work, which it does in order::
+The sandbox process is called the child here, and a message between the child and the host a frame. A frame is a line of
+JSON. The thread that calls :meth:`Supervisor.run` is the owner of the run: only the owner changes the run's state and
+calls the callbacks in the options. The other threads put work for the owner into a mailbox, and the owner does this
+work in order::
 
     child ══ frames ══> reader thread ── calls of branches ──> call threads, at most 64
       ^                  │        │                             │        │
@@ -12,14 +14,14 @@ callbacks. Other threads reach it through one mailbox of work, which it does in 
                                                   │
          interrupt(), from any thread ──────> owner's thread ──> on_output, watch, approve
 
-Until the first request, the owner reads the frames itself if it can read with a timeout. So a script that makes no call
-needs no further thread. The reader thread starts with the first request.
+Until the script's first request, the owner reads the frames itself if it can read with a timeout. So a script that
+makes no call needs no further thread. The reader thread starts with the first request.
 
-The reader answers a request itself if the script waits for it, since there is nothing else to read until then. The
-branches of ``parallel`` continue during a call, so call threads answer their calls. The owner waits for mail at most
-until the wall limit, so a run ends in time even if a call hangs.
+The reader answers a request itself if the whole script waits for the answer, since the child sends nothing else until
+then. The branches of ``parallel`` continue while one of them waits for a call, so call threads answer their calls. The
+owner waits for mail at most until the limit of wall-clock time, so a run ends in time even if a call hangs.
 
-Who owns what:
+Which thread changes what:
 
 - the owner: how the run ended, the errors of its calls, the isolation layers of the child, the requests to sleep;
 - the reader: how much was printed, and whether it is answering a request;
@@ -64,45 +66,51 @@ if TYPE_CHECKING:
 GRACE_TIMEOUT = 0.5
 """Seconds that unfinished calls get to finish once the script has ended."""
 KILL_TIMEOUT = 5.0
-"""Seconds that a killed child gets to end. After that its zygote, which did not end it, is killed too."""
+"""Seconds that a killed child gets to end. After that the zygote is killed too: the process that forks the children."""
 POLL_INTERVAL = 0.02
 MAX_WAIT = 0.1 if sys.platform == "win32" else 3600.0
 """The longest single wait for mail, in seconds. Windows delivers Ctrl-C only between waits."""
 MAX_CALL_THREADS = 64
 MAX_CALLS_OF_RUN = 64 * MIB
-"""Bytes that the unanswered calls of one run may hold. Blocking the child instead would be a deadlock: it does not read
-replies while it writes, so the call threads could not send theirs."""
+"""Bytes that the unanswered calls of one run can hold; if they hold more, the run ends.
+
+Blocking the child instead would be a deadlock: the child reads no replies while it writes, so call threads could not
+send their replies.
+"""
 MAX_CALLS = 256 * MIB
-"""Bytes that the calls of all runs together may hold, beyond ``FREE_CALLS`` of each run."""
+"""Bytes that the unanswered calls of all runs together can hold, in addition to ``FREE_CALLS`` of each run."""
 FREE_CALLS = 8 * MIB
 MAX_RESULT = 128 * MIB
-"""Bytes that a script's result may take as Python values."""
+"""Bytes of memory that a script's result can take as Python values."""
 MAX_SENT_HERE = 32 * 1024
-"""Bytes that fit into an empty pipe. The reader thread sends a larger job, since the write may block."""
+"""Bytes that fit into an empty pipe. A larger job is sent by the reader thread, since writing it could block."""
 MAX_READ_WAIT = 0.2
-"""The longest read by the owner before it checks its mail, in seconds. An interrupt kills the child and ends it."""
+"""Seconds that the owner reads before it looks into the mailbox. An interrupt kills the child, so reading ends."""
 MAX_READ_AT_ONCE = 256
-"""Frames that the owner reads before it checks its mail. Several frames give one larger piece of output."""
+"""How many frames the owner reads before it looks into the mailbox. Their output is emitted in one larger piece."""
 MAX_OUTPUT = MIB
 """Bytes of output to buffer before the script has to wait."""
 MAX_SLEEP = 365 * 86400.0
-"""The longest sleep of one request, in seconds; a longer one is cut to this."""
+"""The longest sleep that a script can request, in seconds. A longer sleep is cut to this."""
 MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
-"""Bytes of a frame beyond the value that it carries: its other fields, or a piece of output with every byte escaped."""
+"""Bytes of a frame besides the value in it: the other fields, or a piece of output in which every byte is escaped."""
 MORE_OF_CALL = {"line": int, "secrets": list, "contents": list, "through": list}
-"""The optional fields of a request, with their types."""
+"""The optional fields of a request frame, with their types."""
 SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another script finds in secrets by its name"}
 _T = TypeVar("_T")
 Request: TypeAlias = "tuple[dict[str, Any], int]"
-"""A request frame, and the bytes of memory that it takes."""
+"""A frame with a request of the script, and the bytes of memory that the frame takes."""
 
 
 class Broker(Protocol):
-    """Answers a script with JSON text. A CallError goes to the script; any other KosmoError ends the run."""
+    """Answers the requests of a script, with JSON text.
+
+    If a method raises a CallError, the script gets the error. Any other KosmoError ends the run.
+    """
 
     def describe(self, path: str) -> str:
-        """Describe what is at a path under ``app``."""
+        """Return what is at a path under ``app``, such as an integration or a function, as JSON text."""
 
     def call(
         self,
@@ -119,45 +127,71 @@ class Broker(Protocol):
         Args:
             path: The path of the function, such as ``integrations.render2.list_services``.
             given: The arguments that the script passed.
-            fault: Why the arguments could not be encoded, as ``where`` and ``problem``; or None.
+            fault: If the arguments could not be encoded, ``where`` in them and the ``problem``; else None.
             line: The line of the script that makes the call; 0 if unknown.
-            through: The names of the scripts through which the call is made, the outermost first.
+            through: The names of the scripts that called each other and then made the call, the outermost first.
             secrets: The secrets among the arguments: for each its position and its name.
-            contents: The byte handles among the arguments: for each its position and its name.
+            contents: The handles of binary data among the arguments: for each its position and its name.
         """
 
     def content(self, name: str) -> str:
-        """Return bytes as base64, found by the name of their handle."""
+        """Return binary data as base64 in JSON text, given the name of the handle that the script has."""
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Record that the script reads a field of a planned call's result, which does not exist yet."""
+        """Record that the script reads a field of a planned call's result, which does not exist yet.
+
+        Args:
+            number: The number of the planned call.
+            key: The name of the field.
+            line: The line of the script.
+        """
 
     def script(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, through: tuple[str, ...]) -> str:
-        """Return what the child needs to run another script."""
+        """Return the source and the checked arguments of another script, which the child then runs, as JSON text.
+
+        Args:
+            path: The path of the other script.
+            given: The arguments for the other script.
+            fault: If the arguments could not be encoded, ``where`` in them and the ``problem``; else None.
+            through: The names of the scripts that have called each other so far, the outermost first.
+        """
 
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
-        """Answer a documentation request: ``list``, ``search`` or ``read``."""
+        """Answer a request for documentation with JSON text.
+
+        Args:
+            verb: What the script called: ``list``, ``search`` or ``read``.
+            given: The arguments that the script passed.
+            fault: If the arguments could not be encoded, ``where`` in them and the ``problem``; else None.
+        """
 
     def sleep(self, seconds: float) -> float:
-        """Start a sleep, and return the seconds of real time that it takes: 0 if time is simulated."""
+        """Start a sleep of the script. Return how long it takes in real seconds, which is 0 if time is simulated."""
 
     def time(self, clock: str, own: float) -> float:
-        """Return the time of a host's clock, ``wall`` or ``cpu``; ``own`` is the time of the child's clock."""
+        """Return the time that the script sees when it reads a clock.
+
+        Args:
+            clock: The clock: ``wall`` or ``cpu``.
+            own: The time of this clock in the child.
+        """
 
 
 class Supervisor:
-    """Supervises one run. Create it in the thread that calls :meth:`run`.
+    """Supervises one run: reads and answers what the sandbox process (the child) sends, and decides how the run ends.
+
+    Create it in the thread that calls :meth:`run`. This thread is called the owner.
 
     Args:
-        child: A fresh child process.
+        child: A new sandbox process, which has not run the script yet.
         limits: The limits of the run.
-        clock: Counts down to the wall limit.
-        broker: Returns the broker; called on the script's first request.
-        output: Called with each piece of output, in the owner's thread.
-        memory: The budget for unanswered calls, shared with other runs.
-        in_flight: Returns what large answers take memory from, shared with other runs.
+        clock: Counts down to the limit of wall-clock time.
+        broker: Returns the broker, which answers the script's requests. It is called for the first request.
+        output: Called in the owner's thread with each piece of output.
+        memory: The memory budget for calls that wait for an answer, which all runs of a runtime share.
+        in_flight: Returns the memory budget for large answers of services, which all runs of a runtime share.
         isolated: Refuse to run if an isolation layer of the sandbox is missing.
-        tape: Records or replays the answers that the script gets, if the run is recorded.
+        tape: Records or replays the answers that the script gets; None if the run is not recorded.
     """
 
     def __init__(
@@ -207,7 +241,7 @@ class Supervisor:
         self._call_errors: dict[int, KosmoError] = {}
 
     def run(self, job: Job) -> Ending:
-        """Run a script to its end, and return how it ended."""
+        """Run a script to its end, and return how it ended. An exception of a callback is raised at the end."""
         if len(job.source) > self._limits.max_source:
             self._stop(self._limits.exceeded("source"))
         try:
@@ -230,12 +264,12 @@ class Supervisor:
         return ending
 
     def interrupt(self) -> None:
-        """Interrupt the run, from any thread."""
+        """End the run with the error Interrupted. Any thread may call this."""
         self._halt()
         self._mail.put(partial(self._stop, Interrupted("The script was interrupted")))
 
     def ask(self, work: Callable[[], _T]) -> _T:
-        """Call a function in the owner's thread, and return its result or raise its error.
+        """Call a function in the owner's thread, wait for it, and return its result or raise its error.
 
         Raises:
             Interrupted: The run is over.
@@ -245,7 +279,10 @@ class Supervisor:
     # In the owner's thread
 
     def _do_mail(self) -> None:
-        """Work through the mailbox until the script and its calls have ended, or ``GRACE_TIMEOUT`` is over."""
+        """Do the work in the mailbox until the script and its calls have ended.
+
+        Calls get ``GRACE_TIMEOUT`` seconds to end after the script.
+        """
         while True:
             try:
                 while not (self._ending and not self._pending) and not self._is_late():
@@ -260,7 +297,10 @@ class Supervisor:
                 self._fail(error)
 
     def _read_here(self, pipes: PolledPipes, seconds: float) -> None:
-        """Read frames for at most ``seconds``. From the first request on, the reader thread does the reading."""
+        """Read the child's frames in the owner's thread, for at most ``seconds``.
+
+        When the script makes its first request, start the reader thread, which reads the frames from then on.
+        """
         taken: Request | Callable[[], Ending] | None = None
         try:
             for _ in range(MAX_READ_AT_ONCE):
@@ -284,7 +324,10 @@ class Supervisor:
             self._mail.put(partial(self._end, taken))
 
     def _start_reader(self, request: Request) -> Callable[[], Ending] | None:
-        """Start the reader thread when a request arrives. Return what makes the ending if no thread can be started."""
+        """Start the reader thread, which answers a request and then reads the child's frames.
+
+        Return None. If no thread can be started, end the run and return a function that makes an empty ending.
+        """
         self._pipes = None
         try:
             start_thread(partial(self._read, request=request), "run")
@@ -294,7 +337,13 @@ class Supervisor:
         return None
 
     def _sleep(self, number: int, seconds: float, size: int) -> None:
-        """Record when a request to sleep has to be answered."""
+        """Begin a sleep of the script: record when the request has to be answered.
+
+        Args:
+            number: The number of the request.
+            seconds: The length of the sleep.
+            size: The bytes of memory that the request takes.
+        """
         try:
             real = self._broker().sleep(min(max(seconds, 0.0), MAX_SLEEP))
             heappush(self._sleepers, (monotonic() + real, number, size))
@@ -302,18 +351,21 @@ class Supervisor:
             self._stop(error)
 
     def _wake(self) -> None:
-        """Let call threads answer the sleeps that are over: the owner must not block if the child does not read."""
+        """Pass the sleeps that are over to call threads, which answer them.
+
+        The owner does not answer them itself, since sending an answer blocks if the child does not read.
+        """
         while self._sleepers and self._sleepers[0][0] <= monotonic():
             _, number, size = heappop(self._sleepers)
             with self._lock:
                 self._pending_bytes -= size
                 self._asleep_bytes -= size
             self._memory.give_back(size)
-            self._hand_on({"kind": "sleep", "id": number}, size)
+            self._answer_in_call_thread({"kind": "sleep", "id": number}, size)
 
     @property
     def _has_ended_well(self) -> bool:
-        """Whether the script ended by itself, in a way after which its process can be reused."""
+        """True if the script ended by itself in a way after which its process can run another script."""
         if self._error or self._crash or self._tape or not self._ending or self._ending.exit is not None:
             return False
         return self._ending.error is None or isinstance(self._ending.error, (CallError, ScriptError))
@@ -323,7 +375,11 @@ class Supervisor:
         return bool(self._ending or self._error or self._crash)
 
     def _next_wait(self) -> float:
-        """Return the seconds to wait for mail. Stop the run at its wall limit unless its end is already in the mail."""
+        """Return how many seconds the owner waits for new work in the mailbox.
+
+        If the limit of wall-clock time is reached, do the work that is already in the mailbox, and then end the run
+        unless this work has ended it.
+        """
         left = self._clock.left
         if not self._is_ending and not left:
             for _ in range(len(self._mail)):
@@ -338,7 +394,10 @@ class Supervisor:
         return max(self._grace_ends - monotonic(), POLL_INTERVAL)
 
     def _is_late(self) -> bool:
-        """Return True if the grace of the calls is over. If a killed child still runs long after, kill its zygote."""
+        """Return True if the time that unfinished calls get after the end of the script is over.
+
+        If the child was killed long ago and still runs, also kill the zygote, which forked it.
+        """
         if not self._grace_ends or monotonic() < self._grace_ends:
             return False
         if self._ending is None and monotonic() > self._grace_ends + KILL_TIMEOUT:
@@ -364,12 +423,12 @@ class Supervisor:
         self._clock.run_out()
 
     def _stop(self, error: KosmoError) -> None:
-        """End the run with an error, which its outcome gets. Only the first error counts."""
+        """End the run with an error, which becomes the error of the run's outcome. Only the first error counts."""
         self._error = self._error or (None if self._ending else error)
         self._halt()
 
     def _fail(self, error: BaseException) -> None:
-        """End the run with an exception of the host, which :meth:`run` raises. Ctrl-C only interrupts the run."""
+        """End the run with an unexpected exception, which :meth:`run` then raises. Ctrl-C only interrupts the run."""
         if isinstance(error, KeyboardInterrupt):
             self._stop(Interrupted("The script was interrupted"))
         else:
@@ -377,7 +436,13 @@ class Supervisor:
             self._halt()
 
     def _end(self, read: Callable[[], Ending]) -> None:
-        """Record how the script ended. The errors of its calls came before this in the mail."""
+        """Record how the script ended.
+
+        This is the last work in the mailbox, so the errors of the script's calls are already known.
+
+        Args:
+            read: Returns how the script ended, read from the child's last frame or its exit status.
+        """
         try:
             self._ending = read()
         except BaseException as error:  # noqa: BLE001 - raised when the run is over
@@ -392,7 +457,10 @@ class Supervisor:
             self._emit(piece)
 
     def _ready(self, frame: dict[str, Any]) -> None:
-        """Record the isolation layers that a child reports before it runs a script."""
+        """Record which isolation layers are in force, which the child reports before it runs the script.
+
+        End the run if layers are missing and the run requires them.
+        """
         self._isolation, missing = (
             [name[:32] for name in frame[field][:16] if isinstance(name, str)] for field in ("isolation", "missing")
         )
@@ -405,7 +473,10 @@ class Supervisor:
             )
 
     def _keep_error(self, number: int, error: KosmoError) -> None:
-        """Keep the error of a request in case it ends the script: the child reports only the request's number."""
+        """Keep the error with which a request was answered.
+
+        If the error ends the script, the child reports only the number of the request.
+        """
         self._call_errors[number] = error
         if len(self._call_errors) > MAX_KEPT_ERRORS:
             del self._call_errors[next(iter(self._call_errors))]
@@ -413,7 +484,12 @@ class Supervisor:
     # In the reader's thread
 
     def _read(self, job: bytes = b"", request: Request | None = None) -> None:
-        """Send the job if there is one, serve the request if there is one, and read frames until the run's ending."""
+        """Read and serve the child's frames until the script has ended. This is the work of the reader thread.
+
+        Args:
+            job: The frame with the job, to be sent to the child first; empty if it was sent already.
+            request: A request that was read already, to be served first; None if there is none.
+        """
         taken: Request | Callable[[], Ending] | None = request
         try:
             if job:
@@ -431,7 +507,14 @@ class Supervisor:
         self._clock.run_out()
 
     def _take(self, line: bytes | None) -> Request | Callable[[], Ending] | None:
-        """Handle a frame. Return a request, or for the last frame a function that makes the ending; else None.
+        """Handle a frame of the child.
+
+        Args:
+            line: The line with the frame; None if the child has ended.
+
+        Returns:
+            The request in the frame; or, if this is the last frame, a function that returns how the script ended. None
+            if the frame was handled completely.
 
         Raises:
             BadFrame: The frame is not valid.
@@ -463,7 +546,12 @@ class Supervisor:
         return partial(Ending, error=broken_protocol(error))
 
     def _serve(self, frame: dict[str, Any], size: int) -> None:
-        """Answer a request, or pass it to the thread that answers it."""
+        """Answer a request of the script, or pass the request to the thread that answers it.
+
+        Args:
+            frame: The frame with the request.
+            size: The bytes of memory that the frame takes.
+        """
         kind = frame["kind"]
         if kind == "wait":
             if self._tape:
@@ -475,12 +563,12 @@ class Supervisor:
         elif kind == "sleep":
             self._put_to_sleep(frame, size)
         elif kind == "call" and frame.get("branch") is True:
-            self._hand_on(frame, size)
+            self._answer_in_call_thread(frame, size)
         else:
             self._answer_here(frame, size)
 
     def _answer_here(self, frame: dict[str, Any], size: int) -> None:
-        """Answer in the reader's own thread. The script waits, so there is nothing else to read."""
+        """Answer a request in the reader thread. The script waits for the answer, so there is nothing else to read."""
         if not self._memory.take(size, self._pending_bytes):
             self._mail.put(partial(self._stop, _too_many_pending()))
             return
@@ -502,8 +590,8 @@ class Supervisor:
             self._asleep_bytes += size
         self._mail.put(partial(self._sleep, frame["id"], frame["seconds"], size))
 
-    def _hand_on(self, frame: dict[str, Any], size: int) -> None:
-        """Pass a request to a call thread: the call of a branch, or a sleep that is over."""
+    def _answer_in_call_thread(self, frame: dict[str, Any], size: int) -> None:
+        """Pass a request to a call thread, which answers it: a call in ``parallel``, or a sleep that is over."""
         with self._lock:
             if self._is_closed:
                 return
@@ -559,7 +647,10 @@ class Supervisor:
                     self._mail.put(self._flush)  # wakes the owner, which waits for the calls to end
 
     def _answer(self, frame: dict[str, Any]) -> None:
-        """Answer one request, unless the run is over. Its answer counts as under way until the child has it."""
+        """Answer one request of the script, unless the run is over, and send the answer to the child.
+
+        A large answer counts against the memory budget until it has been sent.
+        """
         if self._is_ending or self._is_closed:
             return
         memory = Passage(self._in_flight, self, self._clock)
@@ -615,7 +706,7 @@ class Supervisor:
 
 
 def call_memory() -> Budget:
-    """Return the budget of memory for the unanswered calls of all runs of a runtime."""
+    """Return a new memory budget for the calls that wait for an answer, which all runs of a runtime share."""
     return Budget(MAX_CALLS, MAX_CALLS_OF_RUN, FREE_CALLS)
 
 
@@ -626,7 +717,7 @@ def _own_in_flight() -> InFlight:
 
 
 def _drop_frames(error: BaseException) -> None:
-    """Drop the traceback of an error that is kept, and those of its causes: their frames hold the call's arguments."""
+    """Remove the tracebacks from an error and its causes, since they keep the call's arguments in memory."""
     errors: list[BaseException | None] = [error]
     while errors:
         if each := errors.pop():
@@ -644,7 +735,11 @@ def _too_many_pending() -> LimitExceeded:
 
 
 def _more_of(call: dict[str, Any]) -> dict[str, Any]:
-    """Return the optional fields of a request: its line, the scripts that make it, and the handles in its arguments."""
+    """Return the optional fields of a request frame that are present and have the right type.
+
+    They are the line of the script, the scripts that called each other, and the positions of secrets and of handles of
+    binary data in the arguments.
+    """
     if MORE_OF_CALL.keys().isdisjoint(call):
         return {}
     more = {name: call[name] for name, kind in MORE_OF_CALL.items() if isinstance(call.get(name), kind)}
@@ -655,5 +750,5 @@ def _more_of(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:
-    """Return why a script's arguments could not be encoded, cut to the length that a child may send."""
+    """Return why a script's arguments could not be encoded: the fields ``where`` and ``problem``, cut to a maximum."""
     return {key: str(fault.get(key, ""))[: protocol.MAX_PATH] for key in ("where", "problem")}

@@ -1,11 +1,13 @@
 """The tape of a recorded run: it records the answers that a script gets, and replays them.
 
-The supervisor passes each request to the tape. If the recording has the answer, the broker is not asked. Otherwise the
-broker's answer is recorded, then sent to the script. A recorded script reports whenever it waits, and gets one reply
-each time: first those of the recording, in their order, then those of the broker. So the branches of ``parallel``
-continue in the same order in every replay.
+The supervisor passes each request of the script to the tape. If the recording has the answer, the tape replays it.
+Otherwise the broker answers the request, and the tape records the answer and sends it to the script. The process of a
+recorded script reports each time when all branches of the script wait, and then gets one reply: first the recorded
+replies in their recorded order, then those of the broker. So the branches of ``parallel`` continue in the same order in
+every replay.
 
-Any thread may use a tape. The lock is held while a reply is sent; the script waits for the reply, so it reads it.
+Any thread may use a tape. A reply is sent while the lock is held. This does not block for long, since the script waits
+for the reply and reads it.
 """
 
 from __future__ import annotations
@@ -29,22 +31,27 @@ from kosmolua.runs.job import broken_protocol
 
 RECORDED, NEW = 0, 1
 MAX_HELD = 64 * MIB
-"""Bytes of replies that may wait for the script. Beyond that, call threads block until there is room."""
+"""Bytes of replies that can wait for the script. Beyond that, call threads block until some replies have been sent."""
 MAX_REPLIES = 200_000
-"""The number of replies that may wait for the script."""
+"""How many replies can wait for the script."""
 POLL_INTERVAL = 0.2
 MAX_NAMED = 3
 MAX_RAISED = 1000
-"""The number of request errors to remember: one of them may end the script."""
+"""How many of the latest request errors are remembered, since one of them may end the script."""
 MAX_ARGUMENTS = 200
-"""Characters of a call's arguments that a message shows."""
+"""The length to which the arguments of a call are cut in a message, in characters."""
 
 
 class Pen(Protocol):
     """Writes a recording. See :class:`kosmolua.broker.recording.Writer`."""
 
     def write(self, event: Event, value: str | None = None) -> None:
-        """Append an event."""
+        """Append an event to the recording.
+
+        Args:
+            event: The fields of the event.
+            value: The JSON text of the field ``value``, or None without this field.
+        """
 
     def sync(self) -> None:
         """Flush all written events to the disk."""
@@ -54,16 +61,23 @@ class Pen(Protocol):
 
 
 class _Request(NamedTuple):
-    """A request without a reply so far."""
+    """A request of the script that has no reply yet."""
 
     branch: str
+    """The branch of ``parallel`` that makes the request; empty outside of ``parallel``."""
     ask: list[Any]
+    """The request as it is recorded: its kind, its subject and its arguments."""
     line: int
-    is_handed_on: bool
+    """The line of the script that makes the request; 0 if unknown."""
+    is_in_call_thread: bool
+    """True if a call thread answers the request."""
 
 
 class _Reply(NamedTuple):
-    """A reply that is sent when the script waits for one. Recorded replies are first, in their recorded order."""
+    """A reply that is sent when the script waits for one.
+
+    Replies compare in the order in which they are sent: recorded replies first, in their recorded order.
+    """
 
     rank: int
     order: int
@@ -75,20 +89,20 @@ class _Reply(NamedTuple):
 
     @property
     def line(self) -> bytes:
-        """The line that is sent to the script's process."""
+        """The line with the reply that is sent to the script's process."""
         if self.error:
             return protocol.refusal(self.number, protocol.encode(self.error.fields()))
         return protocol.reply(self.number, self.value)
 
 
 class Tape:
-    """The tape of one run.
+    """Records the answers that a script gets, and replays answers that were recorded earlier.
 
     Args:
-        answers: The answers of the recording.
-        writer: Records the broker's answers; None in a replay, which asks no broker.
-        cut: The error that ended the recorded run before the end of the script, or None; for a replay of that script.
-        redact: Masks the secrets in use in a JSON value.
+        answers: The answers in the recording so far.
+        writer: Records new answers of the broker; None in a replay, in which the broker answers nothing.
+        cut: In a replay, the error that ended the recorded run before the end of its script, such as a limit; or None.
+        redact: Returns a JSON value in which the secrets in use are masked.
     """
 
     def __init__(
@@ -124,11 +138,11 @@ class Tape:
         fail: Callable[[int, CallError], None],
         stop: Callable[[KosmoError], None],
     ) -> None:
-        """Connect the tape to a run.
+        """Connect the tape to the supervisor of a run, before the run begins.
 
         Args:
             send: Sends a line to the script's process.
-            fail: Called with the number and the error of a request before the error is sent to the script.
+            fail: Called with the number of a request and its error, before the error is sent to the script.
             stop: Ends the run with an error.
         """
         self._send, self._fail, self._stop = send, fail, stop
@@ -136,7 +150,11 @@ class Tape:
     # Called by the supervisor
 
     def ask(self, frame: Mapping[str, Any]) -> bool:
-        """Record a request. Return True if the tape deals with it, or False if the broker has to answer it."""
+        """Take note of a request. Return True if the tape deals with it, or False if the broker has to answer it.
+
+        Args:
+            frame: The message of the script's process with the request.
+        """
         branch, line = frame.get("of"), frame.get("line")
         request = _Request(
             branch if isinstance(branch, str) else "",
@@ -155,34 +173,55 @@ class Tape:
         return is_known
 
     def wait(self) -> None:
-        """Record that the script waits."""
+        """Take note that the script waits for a reply, and send the next reply if there is one."""
         with self._lock:
             self._waits = True
             self._advance()
 
     def begin(self, number: int) -> None:
-        """Record the request that the current thread passes to the broker from now on."""
+        """Take note of the number of the request that the current thread is going to pass to the broker."""
         self._local.number = number
 
     def answer(self, number: int, value: str) -> None:
-        """Record the broker's answer, which is JSON text, and send it when the script waits."""
+        """Record the broker's answer to a request, and send it as soon as the script waits.
+
+        Args:
+            number: The number of the request.
+            value: The answer as JSON text.
+        """
         self._note(number, value)
 
     def refuse(self, number: int, error: CallError) -> None:
-        """Record the error that the broker raised, and send it when the script waits."""
+        """Record the error that the broker raised for a request, and send it as soon as the script waits.
+
+        Args:
+            number: The number of the request.
+            error: The error.
+        """
         self._note(number, "null", error)
 
     def pause(self, number: int, error: Paused) -> None:
-        """Record that a call waits for a person who cannot be asked. The run ends once no request can be answered."""
+        """Take note that a call needs the approval of a person who cannot be asked now.
+
+        The run pauses as soon as no other request of the script can be answered.
+
+        Args:
+            number: The number of the request.
+            error: The error with the call, which ends the run when it pauses.
+        """
         with self._lock:
             self._stuck[number] = error
             self._advance()
 
     def watch(self, event: CallEvent) -> None:
-        """Record a call that starts or ends.
+        """Record the start of a write before the write is sent, and take note of a call that ends.
+
+        Args:
+            event: The start or the end of a call.
 
         Raises:
-            Diverged: A write was done already, and the changed script makes it with another request.
+            Diverged: A write was already done according to the recording, and the changed script would send it again,
+                since its request differs from the recorded one.
             KosmoError: The recording cannot be written.
         """
         if isinstance(event, CallStarted):
@@ -194,23 +233,23 @@ class Tape:
 
     @property
     def is_live(self) -> bool:
-        """True unless this is a replay: the broker answers requests that the recording has no answer for."""
+        """True if the broker answers requests for which the recording has no answer; False in a replay."""
         return self._writer is not None
 
     def question_that_raised(self, error: KosmoError) -> Event | None:
-        """Return the branch and the question that an error was the answer to, or None if there is no such question."""
+        """Return the branch and the content of the request that an error was the answer to; None if there is none."""
         return next((asked for raised, asked in self._raised if raised is error), None)
 
     def unanswered(self) -> list[Event]:
-        """Return the calls that ended without an answer for the script."""
+        """Return the calls that have ended and for which no answer to the script was recorded."""
         with self._lock:
             return list(self._calls.values())
 
     def close(self, end: Event | None = None) -> None:
-        """Close the recording.
+        """Close the recording of the run.
 
         Args:
-            end: The event of the end; None if an error of the host ended the run.
+            end: The event with which the recording says how the run ended; None to leave it out.
         """
         if self._writer is None:
             return
@@ -225,7 +264,14 @@ class Tape:
     # Under the lock
 
     def _settle(self, number: int, request: _Request, answer: Answer | None, frame: Mapping[str, Any]) -> bool:
-        """Prepare the reply to a request. Return False if the broker has to answer it."""
+        """Prepare the reply to a request and return True. Return False if the broker has to answer the request.
+
+        Args:
+            number: The number of the request.
+            request: The request.
+            answer: The recorded answer to the request, or None.
+            frame: The message of the script's process with the request.
+        """
         if answer and answer.is_under_way:
             self._stuck[number] = None
         elif answer:
@@ -250,7 +296,10 @@ class Tape:
         return True
 
     def _note_clock(self, ask: list[Any], value: str | None, frame: Mapping[str, Any]) -> None:
-        """Record how far a recorded clock is ahead of the child's, to answer further reads that were not recorded."""
+        """If a request was for the time, take note of the difference between the recorded clock and the child's clock.
+
+        In a replay, the time for reads that were not recorded is computed from it.
+        """
         if ask[0] == "time" and value is not None:
             self._clocks[ask[1]] = json.loads(value) - frame["own"]
 
@@ -265,7 +314,7 @@ class Tape:
         return self._latest
 
     def _advance(self) -> None:
-        """Send the next reply if the script waits. End the run if no open request can be answered."""
+        """If the script waits, send the next reply. End the run if none of the open requests can be answered."""
         if not self._waits:
             return
         if self._replies:
@@ -288,10 +337,18 @@ class Tape:
         self._send(reply.line)
 
     def _note(self, number: int, value: str, error: CallError | None = None) -> None:
-        """Record the broker's answer: at once if the call was a write, otherwise when it is sent to the script."""
+        """Queue the broker's answer to a request, and have it recorded.
+
+        The answer to a write is recorded at once. Any other answer is recorded when it is sent to the script.
+
+        Args:
+            number: The number of the request.
+            value: The answer as JSON text.
+            error: The error that is the answer, or None.
+        """
         with self._lock:
             request = self._open.get(number)
-            while request and request.is_handed_on and self._held > MAX_HELD and self._writer:
+            while request and request.is_in_call_thread and self._held > MAX_HELD and self._writer:
                 self._has_room.wait(POLL_INTERVAL)
             if request is None or self._writer is None:
                 return
@@ -311,7 +368,7 @@ class Tape:
             self._advance()
 
     def _write(self, event: Event, value: str | None = None) -> bool:
-        """Write an event and return True. If that fails, end the run and return False."""
+        """Write an event to the recording and return True. If this fails, end the run and return False."""
         if self._writer is None:
             return False
         try:
@@ -322,7 +379,7 @@ class Tape:
         return True
 
     def _reason(self) -> KosmoError:
-        """Return the error that ends a run in which no open request can be answered."""
+        """Return the error that ends the run, when no open request can be answered."""
         if error := next((each for each in self._stuck.values() if isinstance(each, Diverged)), None):
             return error
         pauses = [error for error in self._stuck.values() if isinstance(error, Paused)]
@@ -362,9 +419,9 @@ class Tape:
         done = self.answers.done_already(event.path, event.account, event.arguments)
         if done and self.answers.is_changed:
             raise Diverged(
-                f"{event.path} was done already with these arguments, by call {number_of(done)} of the recording, "
-                "but the script now writes the call in another way",
-                hint=f"write the call as in the recording: {_words(done.ask)}",
+                f"{event.path} was already done with these arguments, by call {number_of(done)} of the recording, "
+                "but the changed script makes this call in another way",
+                hint=f"make the call as in the recording: {_words(done.ask)}",
             )
         writer.write(
             {
@@ -389,14 +446,19 @@ class Tape:
 
 
 def _call_of(record: Record) -> Event:
-    """Return the fields of a call in a recording."""
+    """Return the fields with which a call that has ended is stored in a recording."""
     known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
     known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
     return known | ({"arguments": record.arguments} if record.effect != "read" else {})
 
 
 def _recalled(number: int, answer: Answer) -> _Reply:
-    """Return the reply that replays an answer."""
+    """Return the reply with which a recorded answer is sent to the script again.
+
+    Args:
+        number: The number of the request in this run.
+        answer: The recorded answer.
+    """
     if answer.error is None:
         return _Reply(RECORDED, answer.order, number, answer.value or "null")
     error = revived(answer.error)
@@ -405,7 +467,7 @@ def _recalled(number: int, answer: Answer) -> _Reply:
 
 
 def _words(ask: list[Any]) -> str:
-    """Return a question in words, for a message."""
+    """Return a recorded request as text for a message, such as a function with its arguments."""
     kind, subject = ask[0], ask[1]
     if kind == "describe":
         return f"app.{subject}"

@@ -1,4 +1,4 @@
-"""OpenTelemetry across processes: sending spans to a collector, and continuing a trace in another process.
+"""OpenTelemetry across processes: sends spans to a collector, and continues a trace in another process.
 
 OpenTelemetry is not imported unless spans are requested.
 """
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-"""The environment variables that name a collector. The exporter reads these and the others of its specification."""
+"""The environment variables that name a collector. The exporter reads them, and the others of its specification."""
 SERVICE = "kosmolua"
 FLUSH_TIMEOUT = 3.0
-"""Seconds that sending the remaining spans may take when the process ends."""
+"""Seconds after which the process ends even if not all spans were sent."""
 
 
 def _ignore(_: str) -> None:
@@ -25,17 +25,20 @@ def _ignore(_: str) -> None:
 
 
 def asks_for_spans(environ: Mapping[str, str]) -> bool:
-    """Return True if the environment names a collector and does not turn the export off."""
+    """Return True if the environment variables name a collector for spans and do not turn the export off."""
     is_off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none"
     return not is_off and any(environ.get(name) for name in ENDPOINTS)
 
 
 def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str] = os.environ) -> None:
-    """Set up sending of spans to the collector by OTLP over HTTP, unless the program has a tracer provider already.
+    """Set up OpenTelemetry to send spans to a collector by OTLP over HTTP.
+
+    This does nothing if the program has set a tracer provider already. The exporter reads the collector's address from
+    the environment variables of the process.
 
     Args:
-        warn: Called with a sentence if a package that sends them is missing.
-        environ: The environment.
+        warn: Called with a sentence if a Python package that sends spans is missing.
+        environ: The environment variables, which can have a name for this service.
     """
     if _has_provider():
         return  # set up by opentelemetry-instrument, or by the process that this one was forked from
@@ -58,7 +61,10 @@ def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str]
 
 
 def flush_spans() -> None:
-    """Send the remaining spans before the process ends. An unanswering collector delays the end by a few seconds."""
+    """Send the remaining spans before the process ends.
+
+    If the collector does not answer, this gives up after ``FLUSH_TIMEOUT`` seconds.
+    """
     api = sys.modules.get("opentelemetry.trace")
     flush = getattr(api.get_tracer_provider(), "force_flush", None) if api else None
     if flush:
@@ -70,7 +76,7 @@ def flush_spans() -> None:
 
 
 def carried() -> dict[str, str] | None:
-    """Return this thread's trace context for another process; None if the program does not use spans."""
+    """Return the trace context of this thread, to be sent to another process; None if the program records no spans."""
     if not _has_provider():
         return None
     from opentelemetry import propagate
@@ -82,12 +88,12 @@ def carried() -> dict[str, str] | None:
 
 @contextmanager
 def going_on(carrier: Mapping[str, str] | None) -> Iterator[None]:
-    """Continue the trace of another process in the ``with`` block, and send the spans of the block afterwards.
+    """Continue the trace of another process in a ``with`` block, and send the block's spans when it ends.
 
-    If this process has no tracer provider, the spans go to the collector that its environment names.
+    If this process has no tracer provider, the spans are sent to the collector that its environment variables name.
 
     Args:
-        carrier: The trace context that :func:`carried` returned in the other process.
+        carrier: The trace context that :func:`carried` returned in the other process. None does nothing.
     """
     if carrier is not None and asks_for_spans(os.environ):
         send_spans()

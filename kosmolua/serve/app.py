@@ -1,4 +1,4 @@
-"""The ASGI application: its routes, and the layers around them."""
+"""The ASGI application of the server: its routes, and the layers that check, log and count each request."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _STOPPED = PlainTextResponse("This server is stopping; try again in a moment.\n"
 
 
 class House:
-    """The objects that the parts of the application share.
+    """The objects that all parts of the server's ASGI application share.
 
     Args:
         tenants: The tenants of the server.
-        metrics: The metrics.
-        log: The log.
-        hosts: Names of the server besides those in the accounts file.
+        metrics: The metrics of the server.
+        log: The log of the server.
+        hosts: Host names of the server besides those in the accounts file.
 
-    ``is_ready`` decides how ``/readyz`` answers.
+    While ``is_ready`` is True, the readiness probe ``/readyz`` reports success.
     """
 
     def __init__(self, tenants: Tenants, metrics: Metrics, log: Log, hosts: tuple[str, ...] = ()) -> None:
@@ -47,25 +47,37 @@ class House:
         self._hosts = hosts
 
     def hosts(self) -> tuple[str, ...]:
-        """Return the names of the server."""
+        """Return the host names under which clients may address the server."""
         return (*self._hosts, *self.tenants.settings.hosts)
 
     def note_request(self, scope: Scope, status: int, size: int, seconds: float) -> None:
-        """Count and log a request and its answer. Health probes are not logged."""
+        """Count a request that was answered, and log it unless it is a health probe.
+
+        Args:
+            scope: The ASGI scope of the request.
+            status: The status of the answer.
+            size: The size of the answer's body in bytes.
+            seconds: The duration of the request.
+        """
         path = scope["path"]
         self.metrics.requested(path if path in _OWN else "page", scope["method"], status, seconds)
         if path not in (ALIVE, READY):
             self.log.note("request", **request_fields(scope, status, size, seconds))
 
     def note_refusal(self, address: str) -> None:
-        """Count and log a request without a tenant's token."""
+        """Count and log a request that was refused, since it had no valid token of a tenant.
+
+        Args:
+            address: The address of the client.
+        """
         self.metrics.refused()
         self.log.note("unauthorized", address=address)
 
     async def may_read_metrics(self, request: Request) -> bool:
-        """Return True if a request may read the metrics.
+        """Return True if a request is allowed to read the metrics.
 
-        If the metrics have a token, the request must bear it. Otherwise it must come from this machine.
+        If the settings have a token for the metrics, the request must have this token. Otherwise the request must come
+        from this machine.
         """
         if self.tenants.metrics_token is not None:
             return hmac.compare_digest(bearer(request.headers), self.tenants.metrics_token.reveal().encode())
@@ -73,11 +85,11 @@ class House:
 
 
 class Door:
-    """Passes MCP requests to the tenant whose token they bear.
+    """The ASGI application at the MCP path: passes each request to the tenant whose token the request has.
 
     Args:
         tenants: The tenants of the server.
-        refusals: Answers requests without a tenant's token.
+        refusals: Answers requests without a valid token of a tenant.
     """
 
     def __init__(self, tenants: Tenants, refusals: Refusals) -> None:
@@ -85,7 +97,7 @@ class Door:
         self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; the interface is that of ASGI."""
+        """Answer a request, as an ASGI application."""
         tenant = await self._tenants.authenticate(bearer(Headers(scope=scope)))
         if tenant is None:
             await self._refusals(scope, receive, send)
@@ -95,10 +107,10 @@ class Door:
 
 
 def application(house: House) -> ASGIApp:
-    """Return the ASGI application.
+    """Return the ASGI application of the server.
 
     Args:
-        house: The objects that its parts share.
+        house: The objects that the application's parts share.
     """
     tenants = house.tenants
 
@@ -134,7 +146,7 @@ def application(house: House) -> ASGIApp:
 
 
 def _is_of_this_machine(request: Request) -> bool:
-    """Return True if a request comes from this machine, and not through a proxy on it."""
+    """Return True if a request comes from a program on this machine, and not through a proxy."""
     if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
         return False
     try:

@@ -1,6 +1,7 @@
-"""Approvals: calls of running scripts that wait for a person, on the website or at the script's client.
+"""Approvals: calls of running scripts that wait until a person approves or denies them.
 
-Each waiting call is a question in the tenant's store. Any process that uses the store can answer it.
+Each waiting call is kept as a question in the tenant's store, so the website can show and answer it from any process of
+the server. If the script's MCP client can ask the person who uses it, the question is shown there too.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, WorkerLost
 
 POLL_INTERVAL = 0.25
-"""Seconds between two checks of the store."""
+"""Seconds between two checks whether the store has new decisions."""
 SOMEBODY = "a person"
 
 
 class Answer(NamedTuple):
-    """The answer to a question.
+    """A person's answer to the question whether a call is approved.
 
     Args:
-        reply: The reply, or ``UNANSWERED`` if nobody gave one.
-        by: Who gave it, for the journal.
+        reply: The reply, or ``UNANSWERED`` if nobody replied.
+        by: Who replied, in words for the journal.
     """
 
     reply: Reply
@@ -36,17 +37,19 @@ class Answer(NamedTuple):
 
 
 class Approvals:
-    """The calls of a tenant's scripts in this process that wait for a person. Any thread may use it.
+    """The calls of one tenant's scripts in this process that wait for a person. Any thread may use it.
 
-    If a call is not decided in time, its run is paused. It can then be approved and resumed from its recording.
+    If nobody decides about a call in time, its run is paused. A person can still approve the call later; the run is
+    then resumed from its recording.
 
     Args:
-        store: Returns the store for the questions.
+        store: Returns the tenant's store, in which the questions are kept.
     """
 
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
-        # Under the condition's lock: the run of each question, the answers that this process knows, the runs to pause.
+        # The condition's lock protects: the run of each question, the answers that this process knows, the runs to
+        # pause.
         self._changed = Condition()
         self._open: dict[str, str] = {}
         self._answers: dict[str, Answer] = {}
@@ -57,10 +60,13 @@ class Approvals:
             return len(self._open.keys() - self._answers.keys())
 
     def release(self, run: str | None = None) -> bool:
-        """Pause a run that waits for approvals. Return False if it does not wait.
+        """Pause a run that waits for a person, without waiting any longer.
 
         Args:
             run: The id of the run; None for all runs that wait now.
+
+        Returns:
+            False if no such run waits for a person.
         """
         with self._changed:
             runs = {each for each in self._open.values() if run in (None, each)}
@@ -71,14 +77,15 @@ class Approvals:
     def ask(
         self, run: str, script: str, approvals: Sequence[Approval], seconds: float, client: Approve | None
     ) -> list[Answer]:
-        """Wait until calls are decided, and return the answer for each.
+        """Ask people about calls, wait for their decisions, and return the answer for each call.
 
         Args:
             run: The id of the run that makes the calls.
-            script: The name of its script.
-            approvals: The calls to decide.
+            script: The name of the run's script.
+            approvals: The calls to decide about.
             seconds: How long to wait at most.
-            client: Also asks the person at the client, if not None; the first answer counts.
+            client: Asks the person at the MCP client, in addition to the people on the website; None to ask only them.
+                The first answer counts.
         """
         store, now = self._store(), time.time()
         questions = [
@@ -115,7 +122,12 @@ class Approvals:
         return run in self._released or all(each in self._answers for each in ids)
 
     def _look(self, store: Store, ids: Sequence[str]) -> None:
-        """Read new decisions from the store."""
+        """Read new decisions about questions from the store.
+
+        Args:
+            store: The store.
+            ids: The ids of the questions.
+        """
         for each in ids:
             if each not in self._answers:
                 with suppress(ConfigError):  # the store cannot be reached now
@@ -150,14 +162,14 @@ class Approvals:
 
 
 class Approver:
-    """Asks people about the calls of one run.
+    """The ``approve`` option of one run: asks people on the website and at the MCP client about the run's calls.
 
     Args:
         approvals: The waiting calls of the tenant.
         run: The id of the run.
-        script: The name of its script.
-        seconds: Returns how many seconds a call waits at most.
-        client: Also asks the person at the run's client, if not None.
+        script: The name of the run's script.
+        seconds: Returns the number of seconds that a call waits at most.
+        client: Asks the person at the MCP client; None to ask only the people on the website.
     """
 
     def __init__(
@@ -171,11 +183,11 @@ class Approver:
         self._client = client
 
     def __call__(self, approval: Approval) -> Reply:
-        """Ask about one call, and return the reply."""
+        """Ask whether one call is approved, wait for a person's reply, and return the reply."""
         return self.approve_many([approval])[0]
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
-        """Ask about calls that wait at the same time, and return the replies in the same order."""
+        """Ask about calls that wait at the same time. Return the replies in the order of ``approvals``."""
         answers = self._approvals.ask(self._run, self._script, approvals, self._seconds(), self._client)
         self.name = next((answer.by for answer in answers if answer.reply is True), SOMEBODY)
         return [answer.reply for answer in answers]

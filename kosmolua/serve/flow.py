@@ -1,4 +1,4 @@
-"""ASGI layers around the application: refusing requests, and keeping slow answers alive."""
+"""ASGI layers around the server's application: they refuse requests, and keep the connections of slow answers open."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FIRST_BYTES = 5.0
-"""Seconds after which the answer to an MCP request begins, even if the script still runs."""
+"""Seconds after which the server begins the answer to an MCP request, even if the script still runs."""
 SILENCE = 10.0
-"""Seconds without data after which a comment is sent, so that a proxy keeps the connection open."""
+"""Seconds without data after which the server sends a comment, so that a proxy keeps the connection open."""
 MAX_DELAY = 5.0
 FIRST_DELAY = 0.25
 """Seconds by which the first refusal of an address is delayed. The delay doubles with each refusal within a minute."""
@@ -32,15 +32,15 @@ _STREAM = [
 
 
 class Gate:
-    """Refuses requests that a page of another site may have made, and requests for another host name.
+    """An ASGI layer that refuses requests from pages of other websites, and requests for a foreign host name.
 
-    The header ``Origin`` has the site whose page made a request. The header ``Host`` has the name that the browser
-    asked for. It is a foreign name if another site's name was made to point to this server (DNS rebinding). IP
-    addresses are accepted.
+    A browser sends the website of the page that made a request in the header ``Origin``, and the host name in the URL
+    in the header ``Host``. The host name is foreign if an attacker has made a name point to this server (DNS
+    rebinding). IP addresses are accepted.
 
     Args:
-        app: The application behind this layer.
-        hosts: Returns the names of the server, besides ``localhost``.
+        app: The application that answers the accepted requests.
+        hosts: Returns the host names of the server, besides ``localhost``.
     """
 
     def __init__(self, app: ASGIApp, hosts: Callable[[], Collection[str]]) -> None:
@@ -48,7 +48,7 @@ class Gate:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; the interface is that of ASGI."""
+        """Answer a request, as an ASGI application."""
         refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
         await (refusal or self._app)(scope, receive, send)
 
@@ -72,7 +72,9 @@ class Gate:
 
 
 class Refusals:
-    """Refuses requests without a tenant's token. The delay grows with the number of refusals of an address.
+    """The ASGI application that refuses a request without a valid token, with status 401.
+
+    The answer is delayed, so that tokens cannot be guessed quickly. The delay grows with each refusal of an address.
 
     Args:
         note: Called with the client's address for each request that is refused.
@@ -83,7 +85,7 @@ class Refusals:
         self._counts: dict[str, tuple[int, float]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; the interface is that of ASGI."""
+        """Answer a request, as an ASGI application."""
         address = scope["client"][0] if scope.get("client") else ""
         self._note(address)
         await asyncio.sleep(self._delay(address))
@@ -102,10 +104,11 @@ class Refusals:
 
 
 class Heartbeat:
-    """Begins the answer to an MCP request before its script has ended, and sends comments while nothing else is sent.
+    """An ASGI layer that keeps the connection of a slow answer open, since proxies close connections without data.
 
-    Proxies close connections that are silent for long. If the client accepts a stream of events, the answer begins
-    after :data:`FIRST_BYTES` seconds. If the application then answers in JSON, that becomes an event of the stream.
+    If the client accepts server-sent events, the answer begins after :data:`FIRST_BYTES` seconds, even if the script
+    has not ended. While there is no data, comments are sent. If the application answers in JSON after that, its JSON is
+    sent as an event of the stream.
 
     Args:
         app: The application that answers the requests.
@@ -115,7 +118,7 @@ class Heartbeat:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; the interface is that of ASGI."""
+        """Answer a request, as an ASGI application."""
         takes_events = _EVENTS.decode() in Headers(scope=scope).get("accept", "")
         if not takes_events:
             await self._app(scope, receive, send)
@@ -138,11 +141,11 @@ class Heartbeat:
 
 
 class _Answer:
-    """One answer, to which both the application and the heartbeat write.
+    """One HTTP answer, to which both the application and :class:`Heartbeat` write.
 
     Args:
-        send: Sends a message to the client.
-        may_begin: True if the heartbeat may begin the answer.
+        send: Sends an ASGI message to the client.
+        may_begin: True if the answer can begin as a stream of events before the application begins it.
     """
 
     def __init__(self, send: Send, *, may_begin: bool) -> None:
@@ -156,7 +159,7 @@ class _Answer:
         self._json: bytearray | None = None
 
     async def send(self, message: Message) -> None:
-        """Send a message of the application to the client."""
+        """Send an ASGI message of the application to the client."""
         async with self._writing:
             self._latest = monotonic()
             if message["type"] == "http.response.start":
@@ -178,7 +181,7 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
 
     async def _add(self, message: Message) -> None:
-        """Collect the parts of a JSON answer that comes after the stream has begun, and send it as an event."""
+        """Collect the parts of a JSON answer after the stream has begun. After the last part, send them as an event."""
         assert self._json is not None
         self._json += message.get("body", b"")
         if not message.get("more_body", False):
@@ -187,7 +190,10 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": event, "more_body": False})
 
     async def beat(self) -> None:
-        """Begin the answer if it has not begun, and send a comment after each ``SILENCE``, until it is complete."""
+        """Begin the answer if it has not begun. Send a comment whenever there was no data for ``SILENCE`` seconds.
+
+        Return when the answer is complete.
+        """
         while not self._is_over:
             async with self._writing:
                 if not self._has_begun and self._may_begin:

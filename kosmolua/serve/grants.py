@@ -1,4 +1,4 @@
-"""Grants: functions that a person has permanently allowed on the website, each with one account."""
+"""Grants: a person's permanent approval, given on the website, of all calls of a function with an account."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kosmolua.catalog.catalog import Catalog
 from kosmolua.errors import CallError, ConfigError, PluginError
 
 FRESHNESS = 1.0
-"""The number of seconds for which a run may rely on what was read from the store for an earlier one."""
+"""The number of seconds for which the grants that were read from the store for one run are used for other runs."""
 
 
 class _Read(NamedTuple):
-    """What was read from the store: for which catalog, when, and the patterns."""
+    """The result of reading the grants: the catalog they were compared with, the time, and the patterns."""
 
     catalog: Catalog
     time: float
@@ -24,13 +24,14 @@ class _Read(NamedTuple):
 
 
 class Grants:
-    """The grants of a tenant, in the tenant's store. Any thread may use it.
+    """The functions that people of a tenant have permanently allowed, each with one account. Any thread may use it.
 
-    A grant replaces the question to a person. A call that is denied stays denied. A function that destroys cannot be
-    granted here; only the accounts file can allow it. Every method raises a ConfigError if the store cannot be reached.
+    A call of such a function is made without asking a person. Calls that the permissions deny stay denied. A function
+    that destroys something cannot be granted; only the accounts file can allow it. Every method that uses the store
+    raises a ConfigError if the store cannot be reached.
 
     Args:
-        store: Returns the store.
+        store: Returns the tenant's store, in which the grants are kept.
     """
 
     def __init__(self, store: Callable[[], Store]) -> None:
@@ -42,26 +43,43 @@ class Grants:
         return iter(self._store().grants())
 
     def add(self, path: str, account: str) -> None:
-        """Allow a function with an account from now on."""
+        """Store a grant: calls of a function with an account need no approval from now on.
+
+        Args:
+            path: The path of the function.
+            account: The name of the account.
+        """
         self._store().grant(Grant(path, account, datetime.now(timezone.utc).isoformat(timespec="seconds")))
         self._changed = monotonic()
 
     def revoke(self, path: str, account: str) -> None:
-        """Remove a grant, so that a person is asked again."""
+        """Remove a grant, so that calls of the function with the account need approval again.
+
+        Args:
+            path: The path of the function.
+            account: The name of the account.
+        """
         self._store().revoke(path, account)
         self._changed = monotonic()
 
     def patterns(self, catalog: Catalog) -> list[str]:
-        """Return the grants whose function still exists, as patterns for the option ``allow`` of a run."""
+        """Return the grants as patterns for the option ``allow`` of a run.
+
+        A grant is left out if its function no longer exists or now destroys something.
+
+        Args:
+            catalog: The integrations and accounts of the tenant.
+        """
         began = monotonic()
         patterns = [grant.pattern for grant in self if _is_there(grant, catalog)]
         self._read = _Read(catalog, began, patterns)
         return patterns
 
     def recent_patterns(self, catalog: Catalog) -> list[str] | None:
-        """Return what :meth:`patterns` returned a moment ago, without reading the store; None if it may have changed.
+        """Return the last result of :meth:`patterns` without reading the store, or None if it is outdated.
 
-        A change by another process may go unnoticed for ``FRESHNESS`` seconds.
+        The result is outdated after ``FRESHNESS`` seconds, after a change of the grants in this process, and for
+        another catalog. A change by another process is not noticed before that.
         """
         read = self._read
         if read is None or read.catalog is not catalog or read.time <= self._changed:

@@ -1,4 +1,4 @@
-"""The log of a server, as lines of JSON, and its audit, a permanent file with a line for each run."""
+"""The log of a server, as lines of JSON, and its audit log, a permanent file with a line for each run."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from kosmolua.serve.runs import Running
 
 AUDIT = "audit.jsonl"
 MAX_PENDING = 10_000
-"""The largest number of lines that wait to be written. Further lines are dropped and counted."""
+"""How many lines can wait to be written. Further lines are dropped and counted."""
 GATHERING = 0.02
-"""Seconds for which the thread waits for further lines after a first one, to write them together."""
+"""Seconds for which the writing thread waits for further lines after a first line, to write them together."""
 MAX_WRITE = 4_096
-"""The largest number of bytes written at once, unless a line has more: a pipe keeps so many together."""
+"""How many bytes are written at once, unless a line is longer. A pipe does not mix up to this many with other data."""
 CLOSE_TIMEOUT = 2.0
 MAX_TEXT = 200
-"""The largest number of characters of a text that the client chose, such as a path."""
+"""The length to which texts that a client chose are cut in the log, such as the path of a request."""
 TENANT = "kosmolua.tenant"
-"""The key in a request's scope that has the name of the tenant."""
+"""The key of the tenant's name in the ASGI scope of a request."""
 
 
 class Log:
-    """Writes lines of JSON in its own thread, so that a slow reader of the log does not delay the server.
+    """Logs events as lines of JSON. A separate thread writes them, so that a slow disk or pipe does not delay requests.
 
     Args:
         path: The file to append to; None to call ``write`` instead.
-        write: Writes a line elsewhere, such as to standard output.
+        write: Writes bytes with one or several lines, for instance to standard output.
 
     Raises:
         ConfigError: The file cannot be opened.
@@ -61,11 +61,11 @@ class Log:
         self._thread.start()
 
     def note(self, kind: str, **fields: object) -> None:
-        """Log an event.
+        """Log an event with the current time. If too many lines wait to be written, the event is dropped.
 
         Args:
             kind: The kind of event, such as ``request``.
-            fields: The fields of the event; those that are None are left out.
+            fields: Further fields of the line. Fields with the value None are left out.
         """
         known = {name: value for name, value in fields.items() if value is not None}
         line = _line({"time": _now(), "kind": kind, **known})
@@ -75,17 +75,21 @@ class Log:
             self._lost += 1
 
     def reopen(self) -> None:
-        """Reopen the file, since it may have been renamed."""
+        """Reopen the log file before the next line is written, since the file may have been renamed."""
         self._is_stale = True
 
     def close(self) -> None:
-        """Write the waiting lines, for at most ``CLOSE_TIMEOUT`` seconds."""
+        """Write the lines that wait, and end the writing thread. Give up after about ``CLOSE_TIMEOUT`` seconds."""
         with suppress(Full):
             self._lines.put(None, timeout=CLOSE_TIMEOUT)
         self._thread.join(CLOSE_TIMEOUT)
 
     def _write_all(self) -> None:
-        """Write lines until the end. A thread that woke up for each line would take time from that of the requests."""
+        """Write lines in the writing thread until the log is closed.
+
+        The thread gathers lines for a moment and writes them together, since waking up for each line would take time
+        from the thread that answers requests.
+        """
         is_over = False
         while not is_over:
             lines = [self._lines.get()]
@@ -115,12 +119,12 @@ class Log:
 
 
 class RunLog:
-    """Records each run in the log when it starts and ends, and in the audit when it has ended.
+    """An observer of runs: writes a line to the log when a run starts and ends, and one to the audit log at its end.
 
     Args:
-        log: The log.
-        audit: The audit.
-        mode: ``live`` or ``simulated``.
+        log: The log of the server.
+        audit: The audit log of the server.
+        mode: ``live``, or ``simulated`` if calls are answered by simulators.
     """
 
     def __init__(self, log: Log, audit: Journal, mode: str) -> None:
@@ -129,14 +133,14 @@ class RunLog:
         self._mode = mode
 
     def started(self, run: Running) -> None:
-        """Log that a run starts."""
+        """Write to the log that a run has started."""
         self._log.note("run started", tenant=run.tenant, run=run.id, client=run.client, script=run.script)
 
     def called(self, run: Running, call: Record) -> None:
-        """Do nothing: the tenant's journal has the calls."""
+        """Do nothing, since the tenant's journal has a line for each call."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:
-        """Record the end of a run in the log and the audit."""
+        """Write the end of a run, with its status and the number of its calls, to the log and the audit log."""
         about = _about(run, outcome)
         self._log.note("run ended", tenant=run.tenant, run=run.id, **about)
         entry = {"tenant": run.tenant, "run": run.id, "client": run.client, "script": run.script}
@@ -145,42 +149,43 @@ class RunLog:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the audit.
+    """A line of the audit log.
 
     Args:
-        fields: The fields besides the time.
+        fields: The fields of the line, without the time.
     """
 
     fields: dict[str, object]
 
     def line(self, redactor: Redactor) -> bytes:
-        """Return the line of JSON."""
+        """Return the line as JSON, with the current time. Nothing is masked, since the fields contain no secrets."""
         return _line({"time": _now(), **self.fields})
 
 
 def open_audit(warn: Callable[[str], None]) -> Journal:
-    """Open the audit in the user's state folder and return it.
+    """Open the audit log in the user's state folder and return it.
 
     Args:
-        warn: Called with a sentence when the audit can no longer be written, and when it can be written again.
+        warn: Called with a sentence when the audit log can no longer be written, and when it can be written again.
 
     Raises:
-        ConfigError: The audit cannot be opened. A server does not start without it.
+        ConfigError: The audit log cannot be opened. A server does not start without an audit log.
     """
     folder = state_folder()
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"The audit cannot be kept in {folder}: {error.strerror}") from None
+        raise ConfigError(f"The audit log cannot be kept in {folder}: {error.strerror}") from None
     return Journal(os.path.join(folder, AUDIT), Redactor(), warn, max_size=MAX_SIZE)
 
 
 class AccessLog:
-    """Reports each request and its answer.
+    """An ASGI layer that reports each request after its answer.
 
     Args:
         app: The application that answers the requests.
-        note: Called with the scope, the status, the size of the body in bytes, and the duration in seconds.
+        note: Called with the ASGI scope of the request, the status and the size in bytes of its answer, and the
+            duration in seconds. The status is 0 if the client disconnected before the answer.
     """
 
     def __init__(self, app: ASGIApp, note: Callable[[Scope, int, int, float], None]) -> None:
@@ -188,7 +193,7 @@ class AccessLog:
         self._note = note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; the interface is that of ASGI."""
+        """Answer a request, as an ASGI application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -208,7 +213,14 @@ class AccessLog:
 
 
 def request_fields(scope: Scope, status: int, size: int, seconds: float) -> dict[str, Any]:
-    """Return the fields of a request for the log. Status 0 means that the client disconnected before it."""
+    """Return the fields of the log line for a request.
+
+    Args:
+        scope: The ASGI scope of the request.
+        status: The status of the answer; 0 if the client disconnected before the answer.
+        size: The size of the answer's body in bytes.
+        seconds: The duration of the request.
+    """
     headers = Headers(scope=scope)
     return {
         "tenant": scope.get(TENANT),
@@ -235,7 +247,7 @@ def _about(run: Running, outcome: Outcome) -> dict[str, object]:
 
 
 def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield lines joined to blocks of at most ``MAX_WRITE`` bytes, or of one line."""
+    """Join lines to blocks of at most ``MAX_WRITE`` bytes, and yield the blocks. A longer line is a block by itself."""
     block = b""
     for line in lines:
         if block and len(block) + len(line) > MAX_WRITE:
@@ -262,4 +274,4 @@ def _opened(path: str) -> int:
     try:
         return _open(path)
     except OSError as error:
-        raise ConfigError(f"The log {path} cannot be opened: {error.strerror}") from None
+        raise ConfigError(f"The log file {path} cannot be opened: {error.strerror}") from None

@@ -18,8 +18,10 @@ from kosmolua.serve.tenants import Tenant
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable with the folder in which several processes keep their counts. It must be set before the
-library is imported."""
+"""The environment variable with the folder in which several processes keep their counts.
+
+The variable must be set before ``prometheus_client`` is imported.
+"""
 PREFIX = "kosmolua"
 _LOAD: tuple[tuple[str, str, Literal["livemax", "livesum"]], ...] = (
     ("workers", "Scripts that can run at once.", "livemax"),
@@ -27,16 +29,19 @@ _LOAD: tuple[tuple[str, str, Literal["livemax", "livesum"]], ...] = (
     ("queue", "Scripts that wait for a worker.", "livesum"),
     ("approvals_waiting", "Calls of running scripts that wait for a person.", "livesum"),
 )
-"""The gauges that are updated when the metrics are read: name, description, and how processes are combined."""
+"""The gauges that are updated when the metrics are read.
+
+Each has a name, a description, and the way in which the values of several processes are combined.
+"""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
-    """The metrics of a server, for all tenants.
+    """The metrics of a server, for all tenants. It is an observer of runs, and also counts requests.
 
     Args:
-        tenants: Returns the tenants. It is called when the metrics are read.
+        tenants: Returns the tenants of the server. It is called when the metrics are read.
     """
 
     def __init__(self, tenants: Callable[[], Iterable[Tenant]]) -> None:
@@ -60,39 +65,39 @@ class Metrics:
             ProcessCollector(registry=registry)
 
     def started(self, run: Running) -> None:
-        """Do nothing: active runs are counted when the metrics are read."""
+        """Do nothing, since active runs are counted only when the metrics are read."""
 
     def called(self, run: Running, call: Record) -> None:
-        """Count a call that ended."""
+        """Count a call that has ended, and its duration."""
         integration = call.path.rpartition(".")[0] if call.effect else ""  # an unknown path may be any text
         self._calls.labels(run.tenant, integration, call.effect or "", call.status, call.error or "").inc()
         self._call_seconds.labels(run.tenant, integration).observe(call.duration_ms / 1000)
 
     def ended(self, run: Running, outcome: Outcome) -> None:
-        """Count a run that ended."""
+        """Count a run that has ended, its duration, and the error if one ended the run."""
         self._runs.labels(run.tenant, outcome.status).inc()
         self._run_seconds.labels(run.tenant).observe(run.seconds)
         if outcome.error:
             self._errors.labels(run.tenant, _code_of(outcome)).inc()
 
     def requested(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count a request.
+        """Count an HTTP request and its duration.
 
         Args:
-            route: The route of the application that answered it.
-            method: The method, such as ``POST``.
-            status: The status of the answer; 0 if the client disconnected before.
-            seconds: The duration.
+            route: The route that answered the request, such as ``/mcp``.
+            method: The HTTP method, such as ``POST``.
+            status: The status of the answer; 0 if the client disconnected before the answer.
+            seconds: The duration of the request.
         """
         self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
     def refused(self) -> None:
-        """Count a request without a tenant's token."""
+        """Count a request that was refused, since it had no valid token of a tenant."""
         self._refusals.inc()
 
     def refresh(self) -> None:
-        """Update the gauges: how busy each tenant's workers are, and how many scripts and calls wait."""
+        """Set the gauges of each tenant: all workers, busy workers, and how many scripts and calls wait."""
         for tenant in self._tenants():
             load = tenant.runtime.load
             values = load.workers, load.busy, load.queued, len(tenant.approvals)
@@ -100,7 +105,7 @@ class Metrics:
                 gauge.labels(tenant.name).set(value)
 
     def page(self) -> bytes:
-        """Return the metrics of all processes of the server, in the text format of Prometheus."""
+        """Return the metrics of all processes of the server in the text format of Prometheus."""
         self.refresh()
         if not self._is_shared:
             return generate_latest(self._registry)
@@ -110,7 +115,11 @@ class Metrics:
 
 
 def _code_of(outcome: Outcome) -> str:
-    """Return the code of the error that ended a run. A script can make up any code, so all of those count as one."""
+    """Return the code of the error that ended a run.
+
+    Scripts can invent codes for their own errors, so all such errors get the same code: the metrics would grow without
+    bound otherwise.
+    """
     error = outcome.error
     assert error
     return ScriptError.code if isinstance(error, ScriptError) else error.code

@@ -1,4 +1,4 @@
-"""Opening tenants: making the tokens and the runtime from a tenant's section of the accounts file."""
+"""Opening a tenant: makes its tokens and its runtime from the section ``[tenants.NAME]`` of the accounts file."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def _ignore(_: object) -> None:
 
 @dataclass(frozen=True)
 class Common:
-    """The options from the command line that all tenants share.
+    """The options from the command line that apply to all tenants.
 
     Args:
         simulate: Answer calls from simulators.
-        failures: How simulated functions fail.
-        plugins: Integrations that all tenants have.
+        failures: How simulated functions fail: the name of a failure by the name of each function.
+        plugins: The files or folders of integrations that all tenants have, in addition to the installed ones.
         read_only: Deny every write.
-        deny: Patterns of functions that are denied.
-        limits: The limits of scripts, unless a tenant has its own.
+        deny: Patterns of functions whose calls are denied.
+        limits: The limits of scripts by name. The section of a tenant can have other values.
         require_isolation: Run no script if the system lacks an isolation layer.
         check: Refuse scripts that are certain to fail.
         environ: The environment that secrets may come from.
@@ -51,11 +51,11 @@ class Common:
 
 
 class Opened:
-    """The objects that are made from a tenant's section: its tokens, and a runtime with its accounts.
+    """The objects that are made from a tenant's settings: its tokens, and a runtime with its accounts.
 
     Args:
-        settings: The settings in the tenant's section.
-        common: The options that all tenants share.
+        settings: The settings of the tenant.
+        common: The options from the command line that apply to all tenants.
         server: The settings of the server.
         stores: The stores for the recordings of all tenants; None to keep each tenant's recordings in its folder.
 
@@ -75,7 +75,11 @@ class Opened:
         self.runtime = self.open_runtime(simulate=common.simulate)
 
     def open_runtime(self, *, simulate: bool) -> Runtime:
-        """Return a new runtime with the accounts and integrations of the tenant."""
+        """Return a new runtime with the accounts and integrations of the tenant.
+
+        Args:
+            simulate: Whether the runtime answers calls from simulators.
+        """
         return open_runtime(self.settings, self._common, self.server, self._store, simulate=simulate)
 
     def _read_tokens(self) -> Tokens:
@@ -99,11 +103,11 @@ def open_runtime(
     """Return a new runtime with the accounts and integrations of a tenant.
 
     Args:
-        settings: The settings in the tenant's section.
-        common: The options that all tenants share.
+        settings: The settings of the tenant.
+        common: The options from the command line that apply to all tenants.
         server: The settings of the server.
-        store: The store for its recordings; None to keep them in its folder.
-        simulate: Whether its calls are simulated.
+        store: The store for the tenant's recordings; None to keep them in the tenant's folder.
+        simulate: Whether the runtime answers calls from simulators.
         given: Further arguments of :class:`~kosmolua.runtime.Runtime`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The server's own stores and secrets, from the accounts file."""
+"""The stores and the secrets in ``[serve]`` of the accounts file, which belong to the server and not to a tenant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from kosmolua.serve.settings import Given, Settings
 
 
 class Own:
-    """The server's own stores and secrets. Every method raises a ConfigError if a secret is missing at its source.
+    """Opens the stores and reads the secrets that ``[serve]`` of the accounts file names.
+
+    Every method raises a ConfigError if the source of a secret, such as an environment variable, does not have it.
 
     Args:
         settings: The settings of the server.
@@ -31,14 +33,17 @@ class Own:
         self._sources = Sources(self._folder, environ, warn)
 
     def stores(self) -> Stores | None:
-        """Return the stores that ``[serve] store`` names, or None."""
+        """Open and return the stores of all tenants that ``[serve] store`` names; None if the settings name none."""
         if self._settings.store is None:
             return None
         where = self.secret("serve.store", self._settings.store).reveal()
         return open_stores(where if "://" in where else str(self._folder / expanded(where)))
 
     def cookie_key(self, stores: Stores | None) -> bytes:
-        """Return the key that signs cookies: the key in the settings, else that of the stores, else a random one.
+        """Return the key that signs the website's cookies.
+
+        This is the key in the settings. Without one, it is the key in the stores, which all replicas of the server
+        share; without stores, a random key.
 
         Args:
             stores: The stores of the tenants, or None.
@@ -48,21 +53,21 @@ class Own:
         return stores.key() if stores else secrets.token_bytes(32)
 
     def metrics_token(self) -> Secret | None:
-        """Return the token for the metrics, or None."""
+        """Return the token that requests for ``/metrics`` need, or None if the settings have none."""
         given = self._settings.metrics_token
         return None if given is None else self.secret("serve.metrics_token", given)
 
     def client_secret(self) -> Secret | None:
-        """Return the client secret for the OpenID Connect provider, or None."""
+        """Return this server's client secret at the OpenID Connect provider, or None if the settings have none."""
         given = self._settings.oidc.client_secret if self._settings.oidc else None
         return None if given is None else self.secret("serve.oidc.client_secret", given)
 
     def secret(self, where: str, given: Given) -> Secret:
-        """Return a secret.
+        """Return a secret of the accounts file, which is read from its source.
 
         Args:
-            where: The key of the secret, for messages.
-            given: The secret in the accounts file.
+            where: The key of the secret in the accounts file, for messages.
+            given: The value of the key: the secret itself, or its source, such as ``{"env": "NAME"}``.
         """
         try:
             return self._sources.read(where, given)

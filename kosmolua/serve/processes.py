@@ -1,9 +1,10 @@
-"""Several processes behind one address: which process owns which tenant, and passing connections to the owner.
+"""Several server processes behind one address, and how a connection gets to the process that serves its tenant.
 
-Each process can serve each tenant. But each tenant has one owner, so that its sessions, waiting questions and workers
-are in one process. The process that accepts a connection reads the head of the first request. If another process owns
-the tenant, it passes the connection and the data that it has read to the owner. The owner then keeps the connection,
-but a connection of a proxy ends after one request, since a proxy sends requests of several tenants over it.
+Every process could serve every tenant. But each tenant is assigned to one process, its owner, so that the tenant's
+sessions, waiting questions and workers are in one process. The process that accepts a connection reads the head of the
+first request. If the tenant of this request has another owner, the process passes the connection, with the data that it
+has read, to the owner. The owner then serves all requests of the connection. A connection of a proxy ends after one
+request instead, since a proxy sends requests of several tenants over one connection.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _FORWARDED = re.compile(rb"\r\n(?:x-forwarded-for|x-real-ip|forwarded|via)[ \t]*
 
 
 class Group:
-    """The processes of a server.
+    """The processes of a server: the parent process starts them, and replaces those that die.
 
     Args:
         count: The number of processes.
@@ -47,25 +48,26 @@ class Group:
         self._ends = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
 
     def run(self, work: Callable[[int], None], ended: Callable[[int], None]) -> None:
-        """Start the processes, and return when all have ended after a signal to stop.
+        """Start the processes. Return when a signal to stop has arrived and all processes have ended.
 
-        A process that ends by itself is replaced. SIGTERM, SIGINT and SIGHUP are forwarded to all processes.
+        A process that ends without such a signal is replaced. SIGTERM, SIGINT and SIGHUP are forwarded to all
+        processes.
 
         Args:
-            work: Called in each process with the number of the process.
-            ended: Called with the process id of each process that has ended.
+            work: Called in each new process with the number of the process, counted from 0.
+            ended: Called in the parent process with the process id of each process that has ended.
         """
         numbers: dict[int, int] = {}
         stopping: list[int] = []
 
-        def hand_on(received: int, _: FrameType | None) -> None:
+        def forward(received: int, _: FrameType | None) -> None:
             if received != signal.SIGHUP:
                 stopping.append(received)
             for process in list(numbers):
                 os.kill(process, received)
 
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(each, hand_on)
+            signal.signal(each, forward)
         for number in range(self.count):
             numbers[_start(work, number)] = number
         while numbers:
@@ -78,19 +80,24 @@ class Group:
                     numbers[_start(work, number)] = number
 
     def member(self, number: int, tenants: Tenants) -> Member:
-        """Return the member for the process with this number, with which it reaches the others."""
+        """Return the object with which the process with this number exchanges connections with the other processes.
+
+        Args:
+            number: The number of the process, counted from 0.
+            tenants: The tenants of the server.
+        """
         receiving = self._ends[number][0]
         receiving.settimeout(0)
         return Member(number, receiving, [sending for _, sending in self._ends], tenants)
 
 
 class Member:
-    """The links of one process of a group to the others.
+    """One process of a :class:`Group`: passes connections to the other processes, and receives connections from them.
 
     Args:
-        number: The number of the process.
-        receiving: The socket on which connections arrive from other processes.
-        sending: For each process, the socket to send it connections.
+        number: The number of this process.
+        receiving: The socket on which connections from other processes arrive.
+        sending: For each process the socket with which connections are sent to that process.
         tenants: The tenants of the server.
     """
 
@@ -103,10 +110,10 @@ class Member:
         self._tenants = tenants
 
     def listen(self, protocol: Callable[[], RoutedConnection]) -> None:
-        """Serve the connections that other processes hand over.
+        """Begin to serve the connections that other processes pass to this process.
 
         Args:
-            protocol: Makes the protocol object for a connection.
+            protocol: Makes the asyncio protocol object for a connection.
         """
         loop = asyncio.get_running_loop()
         taking: set[asyncio.Task[None]] = set()
@@ -124,17 +131,25 @@ class Member:
         loop.add_reader(self._receiving, receive)
 
     def owner_of(self, head: bytes) -> int | None:
-        """Return the number of the process that owns the tenant of a request, or None if any process may serve it."""
+        """Return the number of the process that serves a request's tenant, or None if any process can.
+
+        Args:
+            head: The head of the request, which has the tenant's token.
+        """
         place = self._tenants.place_of(_bearer(head))
         return None if place is None else place % len(self._sending)
 
     def hand_over(self, owner: int, connection: socket.socket, read: bytes) -> bool:
-        """Pass a connection to another process and return True. Return False if this process has to serve it.
+        """Pass a connection to the process that serves its tenant.
 
         Args:
-            owner: The number of the process that owns the tenant.
+            owner: The number of the process that serves the tenant.
             connection: The connection.
-            read: The data that was read from it.
+            read: The data that this process has already read from the connection.
+
+        Returns:
+            True if the connection was passed. False if this process has to serve the connection: it is the owner
+            itself, or the owner cannot receive connections now.
         """
         if owner == self._number:
             return False
@@ -163,13 +178,13 @@ class Member:
 
 
 class RoutedConnection(Connection):
-    """A connection, which is passed to the process that owns the tenant of its first request.
+    """A client's connection, which is passed to the process that serves the tenant of the first request.
 
     Args:
         config: The server's settings.
         server_state: The state that all connections of the server share.
-        app_state: The state of the application.
-        _loop: The event loop; by default the running one.
+        app_state: The state of the ASGI application.
+        _loop: The event loop; by default the running event loop.
     """
 
     member: Member
@@ -187,16 +202,16 @@ class RoutedConnection(Connection):
         self._limit = config.h11_max_incomplete_event_size or 0
 
     def take_over(self, read: bytes) -> None:
-        """Serve a connection that another process has handed over.
+        """Serve the connection in this process, after another process has passed it on.
 
         Args:
-            read: The data that the other process has read from it.
+            read: The data that the other process has already read from the connection.
         """
         self._head = None
         super().data_received(read)
 
     def data_received(self, data: bytes) -> None:
-        """Handle incoming data. Once the head of the first request is complete, decide which process serves it."""
+        """Handle data from the client. Once the first request's head is complete, decide which process serves it."""
         if self._head is None:
             super().data_received(data)
             return
@@ -229,7 +244,11 @@ def _start(work: Callable[[int], None], number: int) -> int:
 
 
 def _for_one_request(read: bytes) -> bytes:
-    """Return the first data of a connection. If a proxy sent it, the connection is to end after the answer."""
+    """Add the header ``Connection: close`` to a request that came through a proxy, and return the changed data.
+
+    Args:
+        read: The data that was read from the connection, which begins with the head of the request.
+    """
     head, end, rest = read.partition(_END)
     if not end or not _FORWARDED.search(head):
         return read
@@ -238,7 +257,7 @@ def _for_one_request(read: bytes) -> bytes:
 
 
 def _bearer(head: bytes) -> bytes:
-    """Return the bearer token in the head of a request, or empty bytes."""
+    """Return the bearer token in the head of a request, or empty bytes if there is none."""
     for line in head.split(_LINE)[1:]:
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"authorization":

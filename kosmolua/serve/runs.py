@@ -1,4 +1,4 @@
-"""Active runs of a server, and the observers that are told when a run starts, makes a call, and ends."""
+"""The active runs of a server, and the interface of observers, which are called when a run starts, calls and ends."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from kosmolua.runs import Outcome
 
 @dataclass
 class Running:
-    """An active run.
+    """A run of a script that is active on the server.
 
     Args:
-        tenant: The name of its tenant.
+        tenant: The name of the tenant that the run belongs to.
         id: The id of the run, and of its recording.
-        client: The name by which the server identifies the client that started it.
-        script: The name of its script.
-        sha256: The SHA-256 of the script's text, in hex, or None.
-        started: The time of the start, in UTC.
+        client: The name by which the server identifies the client that started the run.
+        script: The name of the script.
+        sha256: The SHA-256 of the script's text, in hex; None if the text is not known.
+        started: The time when the run started, in UTC.
     """
 
     tenant: str
@@ -34,18 +34,21 @@ class Running:
 
     @property
     def seconds(self) -> float:
-        """The seconds since the start of the run."""
+        """The number of seconds since the start of the run."""
         return monotonic() - self._clock
 
 
 class Observer(Protocol):
-    """Is told of the runs of all tenants, in any thread. An error that it raises ends the run."""
+    """An object whose methods are called for the runs of all tenants, such as the metrics or the log.
+
+    The methods may be called in any thread. An error that :meth:`called` raises ends the run.
+    """
 
     def started(self, run: Running) -> None:
-        """Handle the start of a run."""
+        """Called when a run has started."""
 
     def called(self, run: Running, call: Record) -> None:
-        """Handle the end of a call."""
+        """Called when a call of a run has ended."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:
-        """Handle the end of a run."""
+        """Called when a run has ended."""

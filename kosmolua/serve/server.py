@@ -1,4 +1,4 @@
-"""The server: listening, stopping without losing a run, and reloading the settings."""
+"""The server of several tenants: it listens, stops without losing a run, and reloads its settings."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from kosmolua.serve.tenants import Tenants
 
 REFRESH_INTERVAL = 1.0
 LINGER = 1.0
-"""Seconds in which clients can still send requests after the last run, when the server is told to stop."""
+"""Seconds after the last run in which clients can still send requests, when the server has been told to stop."""
 ANSWER_TIMEOUT = 5
-"""Seconds that unfinished answers get once no run is active."""
+"""Seconds that unfinished answers get to complete once no run is active."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The options of a server from the command line.
+    """The options of a server that come from the command line.
 
     Args:
-        listen: The address to listen on, as it was typed.
+        listen: The address to listen on, as the user typed it.
         accounts: The accounts file, or None if there is none.
-        common: The options that all tenants share.
-        drain: Seconds that active runs get to end when the server is told to stop.
+        common: The options that apply to all tenants.
+        drain: The number of seconds that active runs get to end when the server is told to stop.
         processes: How many processes serve the address.
-        write: Writes a line of the log if the accounts file names no file for it.
+        write: Writes lines of the log if the accounts file names no log file.
         announce: Called with a sentence for the person who started the server.
     """
 
@@ -60,10 +60,10 @@ class Plan:
 
 
 def serve(plan: Plan) -> None:
-    """Serve until the process receives a signal to stop.
+    """Serve all tenants until the process receives a signal to stop.
 
-    SIGTERM lets active runs end first; a second SIGTERM stops at once. SIGHUP reads the accounts file again and reopens
-    the log, the audit and the journals.
+    On SIGTERM the server lets active runs end and then stops; on a second SIGTERM it stops at once. On SIGHUP it reads
+    the accounts file again and reopens the log, the audit log and the journals.
 
     Args:
         plan: The options from the command line.
@@ -116,13 +116,13 @@ def _announcement(tenants: Tenants, url: str) -> str:
 
 
 class Server(uvicorn.Server):
-    """The server of one process.
+    """The HTTP server in one process.
 
     Args:
         house: The objects that the application's parts share.
         plan: The options from the command line.
-        audit: The audit.
-        member: The links to the other processes of the server, or None if there are none.
+        audit: The audit log, which a reload reopens.
+        member: Exchanges connections with the other processes of the server; None if there are no others.
     """
 
     def __init__(self, house: House, plan: Plan, audit: Journal, member: Member | None) -> None:
@@ -147,7 +147,7 @@ class Server(uvicorn.Server):
             self._loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen on the address, and for connections that other processes hand over."""
+        """Begin to serve connections of clients, and connections that other processes pass to this process."""
         await super().startup(sockets)
         if self._member:
             made: Any = self.config.http_protocol_class
@@ -155,13 +155,13 @@ class Server(uvicorn.Server):
             self._begin(self._refresh())
 
     async def _refresh(self) -> None:
-        """Update this process's load in the shared metrics at intervals."""
+        """Update the gauges of this process at intervals, since any process may answer a request for the metrics."""
         while not self.should_exit:
             self._house.metrics.refresh()
             await asyncio.sleep(REFRESH_INTERVAL)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """On the first SIGTERM let runs end and then stop. On Ctrl-C or a second signal stop at once."""
+        """Handle a signal to stop. On the first SIGTERM, let runs end and then stop; otherwise stop at once."""
         if self._is_draining or sig == signal.SIGINT:
             self.should_exit = True
             return
@@ -174,7 +174,7 @@ class Server(uvicorn.Server):
         task.add_done_callback(self._tasks.discard)
 
     async def _drain(self) -> None:
-        """Report that the server is not ready, let runs end, and stop."""
+        """Report to readiness probes that the server is not ready, let active runs end, and stop the server."""
         self._house.is_ready = False
         self._house.log.note("draining", seconds=self._plan.drain)
         await self._house.tenants.drain(self._plan.drain)
@@ -197,7 +197,7 @@ class Server(uvicorn.Server):
 
 
 def _names_in(listen: str) -> tuple[str, ...]:
-    """Return a tuple with the host of an address as the user typed it; an empty tuple if the address has no host."""
+    """Return the host in an address that a user typed, such as ``localhost:8000``; an empty tuple without a host."""
     try:
         host = urlsplit(f"//{listen}").hostname
     except ValueError:

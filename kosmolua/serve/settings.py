@@ -1,4 +1,4 @@
-"""Settings of the server: ``[serve]`` and ``[tenants.NAME]`` of an accounts file."""
+"""The settings of the server: the sections ``[serve]`` and ``[tenants.NAME]`` of an accounts file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kosmolua.schema.mismatch import Mismatch, must_be
 from kosmolua.suggestions import did_you_mean
 
 MAX_TOKENS = 2
-"""The number of a tenant's tokens that can be valid at the same time, so that a new one can replace the old one."""
+"""How many tokens of a tenant can be valid at the same time: two, so that a new token can replace an old one."""
 DEFAULT_WORKERS = 32
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 STANZA = """\
@@ -36,13 +36,13 @@ Given = str | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Issuer:
-    """The signed tokens (JWT) that a tenant accepts.
+    """The conditions for the signed tokens (JWT) that a tenant accepts.
 
     Args:
-        issuer: The required ``iss``.
-        audience: The required ``aud``.
-        jwks: The URL or the file that has the issuer's keys.
-        claims: Further required claims, each with its value.
+        issuer: The value that a token must have for the claim ``iss``.
+        audience: The value that a token must have for the claim ``aud``.
+        jwks: The URL or the path of the JSON Web Key Set with the issuer's public keys.
+        claims: Further claims that a token must have, each with its value.
     """
 
     issuer: str
@@ -53,13 +53,15 @@ class Issuer:
 
 @dataclass(frozen=True)
 class Provider:
-    """The OpenID Connect provider where people sign in to the website. The token decides which tenant is theirs.
+    """The OpenID Connect provider where people sign in to the website.
+
+    The tenant whose ``jwt`` settings accept the token of the provider is the tenant that the person belongs to.
 
     Args:
-        issuer: The URL of the provider, below which its configuration is.
+        issuer: The URL of the provider. Its configuration is at a well-known path below this URL.
         client_id: The client id of this server at the provider.
-        client_secret: The client secret, or None.
-        scopes: The scopes to ask for.
+        client_secret: The client secret of this server at the provider, or None.
+        scopes: The scopes that the server requests.
     """
 
     issuer: str
@@ -70,18 +72,18 @@ class Provider:
 
 @dataclass(frozen=True)
 class TenantSettings:
-    """The settings in ``[tenants.NAME]``.
+    """The settings of a tenant, in ``[tenants.NAME]``.
 
     Args:
         name: The name of the tenant.
-        token: Its tokens, one or two.
-        jwt: The signed tokens that it accepts, or None.
-        accounts: Its accounts file; None for the accounts in the server's own file.
-        plugins: Integrations that only this tenant has.
-        scripts: The folder of its scripts; None for a folder in the server's state folder.
-        permissions: The permissions that it has at most.
-        limits: The limits of its scripts that differ from the server's.
-        workers: How many of its scripts run at once; None for an equal share.
+        token: The tenant's tokens, at most two; empty if it has only signed tokens.
+        jwt: The conditions for signed tokens that the tenant accepts; None to accept no signed tokens.
+        accounts: The tenant's accounts file; None for the accounts in the server's accounts file.
+        plugins: The files or folders of integrations that only this tenant has.
+        scripts: The folder of the tenant's scripts; None for a folder in the server's state folder.
+        permissions: The permissions that the tenant has at most. Its accounts can have fewer.
+        limits: The limits of the tenant's scripts that differ from the server's limits.
+        workers: How many scripts of the tenant run at once; None for an equal share of the server's workers.
     """
 
     name: str
@@ -96,29 +98,29 @@ class TenantSettings:
 
     @property
     def is_open(self) -> bool:
-        """True if requests to this tenant need no token."""
+        """True if requests to this tenant need no token, since no token is configured."""
         return not self.token and self.jwt is None
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of the server in an accounts file.
+    """The settings of the server and of its tenants in an accounts file.
 
     Args:
-        path: The file, or None if there is none.
-        tenants: The tenants, by name.
-        hosts: The names of the server that a request may have in ``Host``, besides IP addresses.
-        metrics_token: The token for ``/metrics``, or None.
+        path: The path of the accounts file, or None if there is none.
+        tenants: The settings of each tenant, by the tenant's name.
+        hosts: The host names that the server accepts in the header ``Host``, besides IP addresses and ``localhost``.
+        metrics_token: The token that requests for ``/metrics`` need; None to answer only requests from this machine.
         approval_wait: Seconds that a call waits for an approval before its run is paused.
-        max_request: The largest body of a request, in bytes.
-        max_headers: The largest head of a request, in bytes.
-        workers: How many scripts of all tenants run at once.
-        log: The file of the log; None for standard output.
-        store: Where recordings, questions to people and grants are kept for all replicas: a folder or the URL of a
-            database; None for the user's state folder.
+        max_request: The maximum size of a request's body, in bytes.
+        max_headers: The maximum size of a request's head, in bytes.
+        workers: How many scripts run at once, shared equally among tenants that do not set their number.
+        log: The log file; None for standard output.
+        store: The folder, or the URL of the database, in which all replicas of the server keep recordings, questions to
+            people and grants; None for the user's state folder.
         cookie_key: The key that signs the website's cookies; None for the key in the store or, without a store, a
             random key at each start.
-        oidc: The provider where people sign in, or None if they sign in only by tokens.
+        oidc: The OpenID Connect provider where people sign in; None if people can sign in only with a tenant's token.
     """
 
     path: Path | None
@@ -135,15 +137,15 @@ class Settings:
     oidc: Provider | None = None
 
     def workers_of(self, tenant: TenantSettings) -> int:
-        """Return how many scripts of a tenant run at once."""
+        """Return how many scripts of a tenant can run at once: the tenant's setting, else an equal share."""
         return tenant.workers or max(1, self.workers // len(self.tenants))
 
 
 def read(path: str | None) -> Settings:
-    """Return the settings in an accounts file.
+    """Read and check the settings of the server in an accounts file.
 
     Args:
-        path: The path of the file; None if there is none.
+        path: The path of the accounts file. Without a file (None), there are no tenants and all values are defaults.
 
     Raises:
         ConfigError: The file cannot be read, a key is unknown, or a value is invalid.
@@ -155,7 +157,7 @@ def read(path: str | None) -> Settings:
     own = _checked(file, tables.get(SERVE, {}), _SERVER, SERVE)
     tenants = tables.get(TENANTS, {})
     if not isinstance(tenants, dict) or not all(isinstance(table, dict) for table in tenants.values()):
-        raise _wrong(file, "a tenant is a table, such as [tenants.acme]", TENANTS)
+        raise _wrong(file, "each tenant must be a table, such as [tenants.acme]", TENANTS)
     read = {name: _tenant(file, name, table) for name, table in tenants.items()}
     _refuse_same_issuers(file, read)
     return Settings(file, read, **own)
@@ -164,7 +166,7 @@ def read(path: str | None) -> Settings:
 def _tenant(file: Path, name: str, table: Table) -> TenantSettings:
     if not _NAME.fullmatch(name):
         hint = "a-z, 0-9, _ and -, a letter or digit first"
-        raise _wrong(file, f"[tenants.{name[:80]}]: this is not a valid name for a tenant", TENANTS, name, hint=hint)
+        raise _wrong(file, f"{name[:80]!r} is not a valid name for a tenant", TENANTS, name, hint=hint)
     checked = _checked(file, table, _TENANT, TENANTS, name)
     if "token" not in checked and "jwt" not in checked:
         raise _wrong(file, f"[tenants.{name}] has neither token nor jwt", TENANTS, name, hint=STANZA)
@@ -176,7 +178,7 @@ def _tenant(file: Path, name: str, table: Table) -> TenantSettings:
 
 
 def _refuse_same_issuers(file: Path, tenants: Mapping[str, TenantSettings]) -> None:
-    """Raise an error if two tenants would accept the same signed token."""
+    """Raise a ConfigError if the settings of two tenants would accept the same signed token."""
     issuers = [(name, each.jwt) for name, each in tenants.items() if each.jwt]
     for place, (name, one) in enumerate(issuers):
         for other_name, other in issuers[place + 1 :]:
@@ -189,7 +191,13 @@ def _refuse_same_issuers(file: Path, tenants: Mapping[str, TenantSettings]) -> N
 
 
 def _checked(file: Path, table: object, known: Mapping[str, Check], *section: str) -> dict[str, Any]:
-    """Return the checked and converted values of a section.
+    """Return the values of a section of the accounts file, checked and converted.
+
+    Args:
+        file: The accounts file, for messages.
+        table: The value that the file has for the section.
+        known: The keys that the section can have, each with the function that checks and converts its value.
+        section: The keys that lead to the section, such as ``tenants`` and ``acme``.
 
     Raises:
         ConfigError: The section is not a table, a key is unknown, or a value is invalid.
@@ -262,7 +270,7 @@ def _secret(value: object) -> Given:
 def _tokens(value: object) -> tuple[Given, ...]:
     given = value if isinstance(value, list) else [value]
     if not 0 < len(given) <= MAX_TOKENS:
-        raise Mismatch(f"must be one secret, or a list of two while one replaces the other, not {len(given)}")
+        raise Mismatch(f"must be one secret, or a list of two while a new token replaces an old one, not {len(given)}")
     return tuple(_secret(each) for each in given)
 
 
@@ -317,11 +325,11 @@ def _provider(value: object) -> Provider:
             raise Mismatch(f"has no key {key[:80]!r} ({did_you_mean(key, known) or f'its keys are {[*known]}'})")
     for key in ("issuer", "client_id"):
         if key not in value:
-            raise Mismatch(f"has no {key}")
+            raise Mismatch(f"must have the key {key}")
     given = {key: known[key](each) for key, each in value.items()}
     url = urlsplit(given["issuer"])
     if url.scheme != "https" and not (url.scheme == "http" and is_loopback_name(url.netloc)):
-        raise Mismatch("must be an address with https", ".issuer")
+        raise Mismatch("must be a URL with https", ".issuer")
     return Provider(**given)
 
 

@@ -1,4 +1,4 @@
-"""Tenants of the server, each with its own runtime, recordings and MCP server."""
+"""The tenants of the server, each with a separate runtime, separate recordings and a separate MCP server."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tokens import Tokens, may_be_signed
 
 OPEN_TENANT = "simulated"
-"""The name of the only tenant of a server that has no tenants and only simulates."""
+"""The name of the only tenant of a simulating server whose settings have no tenants."""
 POLL_INTERVAL = 0.05
 RETIREMENT = 5.0
-"""Seconds for which a replaced runtime is kept: a request may have looked it up just before it was replaced."""
+"""Seconds for which a replaced runtime stays open, since a request may have looked it up just before."""
 
 
 def _ignore(_: object) -> None:
@@ -42,15 +42,15 @@ def _ignore(_: object) -> None:
 
 
 class Tenant:
-    """A tenant of the server. It has no access to other tenants.
+    """A tenant of the server, which has no access to other tenants: runs its scripts, and answers its MCP requests.
 
     Args:
-        opened: The objects that are made from its section.
-        common: The options that all tenants share.
-        observers: The observers that are told of its runs.
+        opened: The runtime and the tokens that were made from the tenant's settings.
+        common: The options from the command line that apply to all tenants.
+        observers: The objects that are called when a run of the tenant starts, makes a call and ends.
 
-    ``name`` is its name. ``approvals`` has the calls of its running scripts that wait for a person, and ``grants`` the
-    functions that its people have permanently allowed.
+    ``name`` is the tenant's name. ``approvals`` has the calls of the tenant's running scripts that wait for a person.
+    ``grants`` has the functions that people of the tenant have permanently allowed.
     """
 
     def __init__(self, opened: Opened, common: Common, observers: Sequence[Observer] = ()) -> None:
@@ -80,39 +80,47 @@ class Tenant:
 
     @property
     def runtime(self) -> Runtime:
-        """The runtime of its scripts. A reload replaces it, so look it up for each request."""
+        """The runtime that runs the tenant's scripts. A reload replaces it, so look it up for each request."""
         return self._opened.runtime
 
     @property
     def settings(self) -> TenantSettings:
-        """The settings in its section."""
+        """The tenant's settings in the accounts file."""
         return self._opened.settings
 
     @property
     def tokens(self) -> Tokens:
-        """Its configured tokens."""
+        """The tenant's tokens in the accounts file."""
         return self._opened.tokens
 
     @property
     def limits(self) -> Limits:
-        """The limits of a script."""
+        """The limits of each script of the tenant."""
         return self.runtime.limits
 
     @property
     def folder(self) -> str:
-        """The folder for the files of this tenant, which need not exist."""
+        """The path of the folder for the tenant's files. The folder may not exist yet."""
         return self._opened.folder
 
     def simulated(self) -> Runtime:
-        """Return a new runtime with its accounts and integrations, whose calls are simulated."""
+        """Return a new runtime with the tenant's accounts and integrations, which answers calls from simulators."""
         return self._opened.open_runtime(simulate=True)
 
     def may_bear_signed(self, token: bytes) -> bool:
-        """Return True if a token claims to be of the tenant's issuer. The signature is not verified."""
+        """Return True if a token could be a signed token for this tenant. The signature is not verified.
+
+        Args:
+            token: The token of a request.
+        """
         return self._opened.signed is not None and may_be_signed(token) and self._opened.signed.may_fit(token)
 
     async def bears_signed(self, token: bytes) -> bool:
-        """Return True if the tenant's issuer signed a token for this tenant."""
+        """Return True if a token was signed for this tenant by the tenant's issuer, and is valid now.
+
+        Args:
+            token: The token of a request.
+        """
         return self._opened.signed is not None and await self._opened.signed.accept(token)
 
     # Runs
@@ -120,15 +128,15 @@ class Tenant:
     way_to_approve = "on the page of this server"
 
     def running(self) -> list[Running]:
-        """Return its active runs, the oldest first."""
+        """Return the tenant's active runs, the oldest first."""
         return list(self._running.values())
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
-        """Run a script for a client, and return its outcome. The run is in the metrics and in the audit.
+        """Run a script for a client, and return its outcome.
 
-        Unless the run only makes a plan, it is recorded. A call that must be approved waits for a person on the website
-        or at the client; if nobody answers in time, the run is paused. Cancelling the task ends the script, or pauses
-        it if it waits for a person.
+        The run is recorded, unless it only makes a plan, and the observers are called. A call that needs approval waits
+        for a person on the website or at the client; if nobody answers in time, the run is paused. Cancelling the task
+        ends the script, or pauses it if it waits for a person.
 
         Args:
             source: The text of the script.
@@ -147,11 +155,11 @@ class Tenant:
         Args:
             run: The id of the run.
             options: The options of the run.
-            decided: A person's decisions about its calls: the arguments ``approve``, ``deny``, ``done`` and ``again``
-                of :meth:`kosmolua.Runtime.resume`.
+            decided: A person's decisions about the run's calls: the arguments ``approve``, ``deny``, ``done`` and
+                ``again`` of :meth:`kosmolua.Runtime.resume`.
 
         Raises:
-            ConfigError: There is no such run.
+            ConfigError: There is no recorded run with this id.
         """
         recording = await asyncio.to_thread(self.runtime.store.read, run)
         script = recording.script
@@ -213,11 +221,11 @@ class Tenant:
 
     @property
     def is_stopped(self) -> bool:
-        """True if it no longer answers MCP requests."""
+        """True if the tenant no longer answers MCP requests."""
         return self._stopping.is_set()
 
     async def start(self) -> None:
-        """Begin to answer MCP requests."""
+        """Begin to answer the tenant's MCP requests."""
         ready = asyncio.Event()
         self._serving = asyncio.create_task(self._serve(ready))
         waiting = asyncio.create_task(ready.wait())
@@ -227,7 +235,11 @@ class Tenant:
             self._serving.result()
 
     def adopt(self, opened: Opened) -> None:
-        """Use another section from now on. Scripts that are running keep the settings that they started with."""
+        """Use other settings from now on. Scripts that are running keep the settings that they started with.
+
+        Args:
+            opened: The runtime and the tokens that were made from the new settings.
+        """
         former, self._opened = self._opened, opened
         self._handlers.adopt(opened.runtime, read_only=self._common.read_only, simulated=self._common.simulate)
         task = asyncio.create_task(_retire(former.runtime))
@@ -235,14 +247,17 @@ class Tenant:
         task.add_done_callback(self._retiring.discard)
 
     async def drain(self, seconds: float) -> None:
-        """Refuse further runs, and wait at most ``seconds`` until the active runs have ended."""
+        """Refuse new runs of the tenant, and wait at most ``seconds`` until its active runs have ended."""
         self._is_draining = True
         ends = asyncio.get_running_loop().time() + seconds
         while self._running and asyncio.get_running_loop().time() < ends:
             await asyncio.sleep(POLL_INTERVAL)
 
     async def stop(self) -> None:
-        """End its scripts and sessions. Runs that wait for a person are paused; all recorded runs can be resumed."""
+        """End the tenant's scripts and sessions. Runs that wait for a person are paused.
+
+        All recorded runs can be resumed later.
+        """
         self._is_draining = True
         if self.approvals.release():
             await self.drain(1.0)
@@ -263,7 +278,7 @@ class Tenant:
 
 
 async def _retire(runtime: Runtime) -> None:
-    """Close a runtime once it has no active runs, or when this task is cancelled."""
+    """Close a runtime that was replaced, once it has no active runs or when this task is cancelled."""
     try:
         await asyncio.sleep(RETIREMENT)
         while runtime.is_running:
@@ -273,7 +288,7 @@ async def _retire(runtime: Runtime) -> None:
 
 
 async def _dismiss(tenant: Tenant) -> None:
-    """Stop serving a tenant once its runs have ended, or when this task is cancelled."""
+    """Stop a tenant that was removed from the settings, once its runs have ended or when this task is cancelled."""
     try:
         await tenant.drain(tenant.limits.timeout)
     finally:
@@ -285,13 +300,13 @@ class Tenants:
 
     Args:
         settings: The settings in the accounts file.
-        common: The options from the command line that all tenants share.
-        observers: The observers that are told of the tenants' runs.
-        key: The key that signs the website's cookies, if the processes of a server share one.
+        common: The options from the command line that apply to all tenants.
+        observers: The objects that are called when a run of any tenant starts, makes a call and ends.
+        key: The key that signs the website's cookies; None for the key in the settings, else the key in the stores,
+            which all replicas share, else a random key.
 
-    ``settings`` has the settings that were read last, ``metrics_token`` the token for the metrics, and
-    ``client_secret`` the client secret for the OpenID Connect provider. ``key`` signs the website's cookies. It is the
-    key in the settings, else the key in the stores, which all replicas share, else a random key at each start.
+    ``settings`` has the settings that were read last, ``metrics_token`` the token for the metrics, ``client_secret``
+    the server's client secret at the OpenID Connect provider, and ``key`` the key that signs the website's cookies.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
@@ -314,39 +329,52 @@ class Tenants:
         return iter(list(self._by_name.values()))
 
     def get(self, name: str) -> Tenant | None:
-        """Return a tenant by its name, or None."""
+        """Return the tenant with a name, or None if there is none."""
         return self._by_name.get(name)
 
     @property
     def open_tenant(self) -> Tenant | None:
-        """The tenant that needs no token, of a server that only simulates; None on other servers."""
+        """The tenant whose requests need no token, which only a simulating server has; None on other servers."""
         return next((tenant for tenant in self if tenant.settings.is_open), None)
 
     def place_of(self, token: bytes) -> int | None:
-        """Return the index of the tenant whose token this may be, or None. It authenticates nobody."""
+        """Return the index of the tenant that a token seems to belong to, or None.
+
+        The signatures of signed tokens are not verified, so the result only says which process serves a request.
+
+        Args:
+            token: The token of a request.
+        """
         for place, tenant in enumerate(self):
             if tenant.tokens.accept(token) or tenant.may_bear_signed(token):
                 return place
         return None
 
     async def authenticate(self, token: bytes) -> Tenant | None:
-        """Return the tenant whose token this is, or None. The time does not depend on which configured token it is."""
+        """Return the tenant that a valid token belongs to, or None.
+
+        On a server with a tenant that needs no token, return this tenant for any other token. The time of the search
+        does not reveal which tenant's token was sent.
+
+        Args:
+            token: The token of a request.
+        """
         found = [tenant for tenant in self if tenant.tokens.accept(token)]
         if not found and may_be_signed(token):
             found = [tenant for tenant in self if await tenant.bears_signed(token)]
         return found[0] if len(found) == 1 else self.open_tenant
 
     def observe(self, *observers: Observer) -> None:
-        """Add observers, which are told of the runs of all tenants."""
+        """Add objects that are called when a run of any tenant starts, makes a call and ends."""
         self._observers.extend(observers)
 
     async def start(self) -> None:
-        """Begin to answer MCP requests."""
+        """Begin to answer the MCP requests of all tenants."""
         for tenant in self:
             await tenant.start()
 
     async def reload(self, settings: Settings) -> None:
-        """Use other settings from now on, without ending any run. After an error, all settings stay as they were.
+        """Use other settings from now on, without ending any run. After an error, the old settings stay in use.
 
         Raises:
             ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
@@ -371,23 +399,23 @@ class Tenants:
             task.add_done_callback(self._leaving.discard)
 
     async def drain(self, seconds: float) -> None:
-        """Refuse further runs, and wait at most ``seconds`` until the active runs have ended."""
+        """Refuse new runs of all tenants, and wait at most ``seconds`` until the active runs have ended."""
         await asyncio.gather(*(tenant.drain(seconds) for tenant in self))
 
     def disconnect(self) -> None:
-        """Close the connections of the stores. They are opened again if they are needed."""
+        """Close the connections of the stores to their database. A store connects again when it is next used."""
         if self._stores:
             self._stores.close()
 
     async def stop(self) -> None:
-        """End all scripts and sessions."""
+        """Stop all tenants: end their scripts and sessions, and close the connections of the stores."""
         for task in self._leaving:
             task.cancel()
         await asyncio.gather(*self._leaving, *(tenant.stop() for tenant in self), return_exceptions=True)
         await asyncio.to_thread(self.disconnect)
 
     def reopen_journals(self) -> None:
-        """Reopen the journals, since their files may have been renamed."""
+        """Reopen the journals of all tenants, since the journals' files may have been renamed."""
         for tenant in self:
             tenant.runtime.reopen_journal()
 
@@ -395,7 +423,9 @@ class Tenants:
         return Own(settings, self._common.environ, self._common.warn)
 
     def _open(self, settings: Settings) -> tuple[Settings, list[Opened]]:
-        """Return the settings, and the opened tenants. A simulating server without tenants gets an open tenant.
+        """Open the tenants in the settings. Return the settings, and the runtime and tokens of each tenant.
+
+        A simulating server without tenants gets a tenant that needs no token, also in the returned settings.
 
         Raises:
             ConfigError: A tenant cannot be opened, or two tenants have the same token.
@@ -419,7 +449,10 @@ def _refuse_same_tokens(opened: Sequence[Opened]) -> None:
     for place, one in enumerate(opened):
         for other in opened[place + 1 :]:
             if one.tokens.overlap(other.tokens):
-                raise ConfigError(f"The tenants {one.settings.name} and {other.settings.name} have the same token")
+                raise ConfigError(
+                    f"The tenants {one.settings.name} and {other.settings.name} have the same token",
+                    hint="give each tenant a different token",
+                )
 
 
 def _warn_of_shared_accounts(opened: Sequence[Opened], warn: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Tokens: authenticating requests by a tenant's configured tokens, or by tokens that an issuer signed (JWT)."""
+"""Tokens that authenticate a tenant's requests: tokens in the accounts file, and tokens that an issuer signed (JWT)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LEEWAY = 30
 KEYS_LIFETIME = 600.0
 """Seconds after which an issuer's keys are fetched again."""
 MIN_FETCH_INTERVAL = 30.0
-"""Seconds between two fetches that an unknown key causes, since anybody can send the name of an unknown key."""
+"""The fewest seconds between two fetches of the keys for an unknown key id, since anybody can send unknown key ids."""
 FETCH_TIMEOUT = 5
 MAX_TOKEN = 16_384
-"""The largest number of bytes of a signed token."""
+"""The maximum length of a signed token, in bytes."""
 
 
 class Tokens:
-    """The configured tokens of a tenant. Only their digests are kept.
+    """The tokens in a tenant's section of the accounts file. Only hashes of the tokens are kept in memory.
 
     Args:
         tokens: The tokens.
@@ -43,30 +43,44 @@ class Tokens:
         self._digests = [sha256(token.reveal().encode()).digest() for token in tokens]
 
     def accept(self, given: bytes) -> bool:
-        """Return True if a token is one of these. The time that it takes does not depend on the token."""
+        """Return True if a request's token is one of the tenant's tokens. The time of the comparison tells nothing.
+
+        Args:
+            given: The token of the request.
+        """
         digest = sha256(given).digest()
         matches = [hmac.compare_digest(digest, each) for each in self._digests]
         return any(matches)
 
     def marks(self, key: bytes) -> list[str]:
-        """Return a mark for each token, made with a key. A session stores the mark, which does not reveal the token."""
+        """Return for each token a keyed hash, which a session of the website stores.
+
+        The hash shows whether the token with which the session began is still configured, without revealing the token.
+
+        Args:
+            key: The key of the hashes.
+        """
         return [hmac.new(key, digest, sha256).hexdigest() for digest in self._digests]
 
     def overlap(self, other: Tokens) -> bool:
-        """Return True if another tenant has one of these tokens too."""
+        """Return True if two tenants have a token in common.
+
+        Args:
+            other: The tokens of the other tenant.
+        """
         return not {*self._digests}.isdisjoint(other._digests)
 
 
 class SignedTokens:
-    """The signed tokens of a tenant.
+    """Verifies signed tokens (JWT) for one tenant, with the public keys of their issuer.
 
     Args:
-        issuer: The issuer who signs them.
-        folder: The folder that the path of a file of keys is relative to.
-        warn: Called with a sentence if the keys cannot be fetched.
+        issuer: The issuer, and the claims that a token must have.
+        folder: The folder that a relative path of the key file is relative to.
+        warn: Called with a sentence if the keys cannot be read.
 
     Raises:
-        ConfigError: The keys would be fetched without TLS.
+        ConfigError: The URL of the keys is neither https nor on this machine.
     """
 
     def __init__(self, issuer: Issuer, folder: Path, warn: Callable[[str], None]) -> None:
@@ -77,11 +91,20 @@ class SignedTokens:
         self._fetching = asyncio.Lock()
         url = urlsplit(issuer.jwks)
         if url.scheme == "http" and not is_loopback_name(url.netloc):
-            raise ConfigError(f"The keys of {issuer.issuer} would be fetched without TLS", hint="name a URL with https")
+            raise ConfigError(
+                f"The keys of {issuer.issuer} would be fetched without TLS", hint="set jwks to a URL with https"
+            )
         self._file = folder / issuer.jwks if url.scheme not in ("http", "https") else None
 
     async def accept(self, given: bytes) -> bool:
-        """Return True if a token is signed by the issuer, for this audience, valid now, and has the required claims."""
+        """Return True if a token authenticates a request for the tenant.
+
+        The issuer must have signed the token for the right audience, and the token must be valid now and have the
+        required claims.
+
+        Args:
+            given: The token.
+        """
         try:
             header = jwt.get_unverified_header(given)
             if not self._may_fit(claims_of(given)):
@@ -103,7 +126,11 @@ class SignedTokens:
         return self._may_fit(claims)
 
     def may_fit(self, given: bytes) -> bool:
-        """Return True if a token claims to be of this issuer. Only :meth:`accept` verifies the signature."""
+        """Return True if a token names this issuer and has the required claims. The signature is not verified.
+
+        Args:
+            given: The token.
+        """
         try:
             return self._may_fit(claims_of(given))
         except (jwt.PyJWTError, ValueError, TypeError):
@@ -114,7 +141,11 @@ class SignedTokens:
         return claims.get("iss") == self._issuer.issuer and all(claims.get(name) == value for name, value in wanted)
 
     async def _key(self, kid: str | None) -> jwt.PyJWK | None:
-        """Return the key with this id; without an id, the only key. Return None if there is no such key."""
+        """Return the issuer's key with an id, or None if there is no such key. The keys are fetched if necessary.
+
+        Args:
+            kid: The id in the token's header. Without an id, the issuer's key is returned if it has only one.
+        """
         if self._is_due(kid):
             async with self._fetching:
                 if self._is_due(kid):
@@ -146,11 +177,15 @@ class SignedTokens:
 
 
 def may_be_signed(given: bytes) -> bool:
-    """Return True if a token has the form of a signed token."""
+    """Return True if a token has the form of a signed token: three parts, and not too long. Nothing is verified."""
     return given.count(b".") == 2 and len(given) <= MAX_TOKEN
 
 
 def claims_of(given: bytes) -> Mapping[str, Any]:
-    """Return the claims of a token, without verifying its signature."""
+    """Return the claims of a signed token (JWT) without verifying its signature.
+
+    Raises:
+        jwt.PyJWTError: The token is malformed.
+    """
     claims: Mapping[str, Any] = jwt.decode(given, options={"verify_signature": False})
     return claims

@@ -1,1 +1,1 @@
-"""The commands of ``kosmolua``, each in a module of its own."""
+"""The commands of ``kosmolua``. Each module defines the command of its name."""

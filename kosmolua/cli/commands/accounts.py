@@ -1,4 +1,4 @@
-"""``kosmolua accounts``: list, check, add, log in and log out accounts, and print the stanza of a new one."""
+"""``kosmolua accounts``: list, check and add accounts, log them in and out, and print examples of their settings."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ MAX_SHOWN = 200
 @listing_options
 @click.pass_context
 def command(context: click.Context, options: Options) -> None:
-    """List the accounts, never a secret.
+    """List the accounts, without their secrets.
 
-    They are in the file that --accounts names, else in that of KOSMOLUA_ACCOUNTS, else in accounts.toml in your config
-    folder. On a terminal the list ends with the file.
+    The accounts are in the file that --accounts names, else in the file that the variable KOSMOLUA_ACCOUNTS names, else
+    in accounts.toml in your config folder. On a terminal, the path of this file follows the list.
     """
     context.obj = options
     if context.invoked_subcommand:
@@ -54,7 +54,11 @@ def command(context: click.Context, options: Options) -> None:
 
 
 def show_permissions(entries: list[dict[str, object]]) -> None:
-    """Show the entries that :func:`permissions_of` returns; on a terminal at most :data:`MAX_SHOWN`."""
+    """Show accounts and their permissions as a table. On a terminal, at most :data:`MAX_SHOWN` accounts are shown.
+
+    Args:
+        entries: The accounts, as :func:`permissions_of` returns them.
+    """
     shown = entries[:MAX_SHOWN] if console.on_terminal() else entries
     console.table("Accounts", [*COLUMNS], [[_cell(entry[name]) for name in COLUMNS] for entry in shown])
     if more := len(entries) - len(shown):
@@ -62,9 +66,11 @@ def show_permissions(entries: list[dict[str, object]]) -> None:
 
 
 def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
-    """Return the ``integration``, name (``account``) and permissions (by effect, and of ``functions``) of each account.
+    """Return a dict for each account, with its integration, its name and its permissions.
 
-    If an integration cannot be loaded, a warning is written.
+    The keys are ``integration`` and ``account``; ``read``, ``write`` and ``destroy`` with the permission for each
+    effect; and ``functions`` with the permissions for single functions. If an integration cannot be loaded, a warning
+    is written and its accounts are left out.
     """
     catalog = runtime.catalog
     return [entry for each in catalog.loadable(_warn_of) for entry in catalog.permissions(each.name)]
@@ -83,7 +89,10 @@ def _warn_of(name: str, error: PluginError) -> None:
 @listing_options
 @click.pass_obj
 def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
-    """Print the stanza of each INTEGRATION to paste into accounts.toml, or a whole file to start from."""
+    """Print example settings for an account of each INTEGRATION, to paste into accounts.toml.
+
+    Without an INTEGRATION, print a whole accounts file to start from.
+    """
     options = options.over(earlier)
     catalog = open_to_list(options).catalog
     stanzas = [stanza(catalog.integration(name)) for name in names]
@@ -99,7 +108,7 @@ def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
 @listing_options
 @click.pass_obj
 def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
-    """Make one cheap call with each account and show who it belongs to, if the integration supports that."""
+    """Make one cheap call with each account, and show who the account belongs to, if the integration supports that."""
     options = options.over(earlier)
     with open_to_list(options) as runtime:
         entries = [_identify(runtime, *each) for each in runtime.catalog.matching(names)]
@@ -118,9 +127,10 @@ def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
 @listing_options
 @click.pass_obj
 def add(earlier: Options, name: str, options: Options) -> None:
-    """Ask for the fields of a new account, try it, and write it into the accounts file.
+    """Ask for the fields of a new account, try the account, and write it into the accounts file.
 
-    Secrets are typed without echo, and go into the keyring, a file of their own, or a variable that you set.
+    Secrets are typed without echo. You choose where each is kept: in the keyring, in a file of its own, or in an
+    environment variable that you set.
     """
     from kosmolua.cli import adding
 
@@ -142,9 +152,10 @@ def login(
     client: bool,  # noqa: FBT001 - the value of an option
     options: Options,
 ) -> None:
-    """Log an account in with its service, by the browser or a code, and keep the token that this gives.
+    """Log an account in to its service, in the browser or with a code, and keep the token that the service returns.
 
-    The token goes into the keyring if there is one, else into a file that you alone can read, and is renewed by itself.
+    The token goes into the keyring if there is one, else into a file that only you can read. It is renewed
+    automatically.
     """
     from kosmolua.cli import logins
 
@@ -163,7 +174,7 @@ def login(
 @listing_options
 @click.pass_obj
 def logout(earlier: Options, name: str, options: Options) -> None:
-    """Remove the token of an account's login, and revoke it if the service supports that."""
+    """Remove the token of an account's login, and revoke the token if the service supports that."""
     from kosmolua.cli import logins
 
     options = options.over(earlier)

@@ -1,4 +1,4 @@
-"""``kosmolua apply``: make the writes of a plan."""
+"""``kosmolua apply``: run the script of a plan, and allow only the writes that the plan lists."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def command(file: str, again: bool, options: Options) -> int:  # noqa: FBT001 - 
     """Run the script of a plan. Exactly the planned writes are allowed, each once.
 
     PLAN is a plan that kosmolua run --plan wrote: a file, or its name in your state folder. A write that is not in the
-    plan is denied before it is sent. Planned writes that the script did not make are listed. Accounts, plugins and
-    simulators are those of the plan, unless options say otherwise.
+    plan is denied before it is sent. Planned writes that the script did not make are listed. The accounts, plugins and
+    simulators are those with which the plan was made, unless options name others.
     """
     path = plans.find(file)
     loaded = Plan.load(path)

@@ -37,14 +37,14 @@ _PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
 
 
 class _Call(Command):
-    """The command. Its ``--help`` is an ordinary option, since its text depends on PATH."""
+    """The command ``call``. Its option ``--help`` has no callback, since the help of a function depends on PATH."""
 
     _help_wanted = click.Option(
         ["-h", "--help", "wants_help"], is_flag=True, help="Show this message, or the parameters of PATH, and exit."
     )
 
     def get_help_option(self, ctx: click.Context) -> click.Option:
-        """Return the option."""
+        """Return the option ``--help``, which only sets the parameter ``wants_help`` of the command."""
         return self._help_wanted
 
 
@@ -79,12 +79,12 @@ def command(
 ) -> int:
     """Call one function and print its result as JSON.
 
-    PATH is INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION. A VALUE without a KEY belongs to the next parameter,
-    in declared order. A value takes the type that the function declares: id=00420 stays a string, limit=5 is a number,
-    and tables are written as JSON. A list is JSON too, or its KEY is given once for each item.
+    PATH is INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION. A VALUE without a KEY is the value of the function's
+    next parameter, in declared order. A value is converted to the type that the function declares: id=00420 stays a
+    string, and limit=5 is a number. Write a table as JSON. Write a list as JSON too, or repeat its KEY for each item.
 
-    KEY=@FILE reads the value from a file, KEY=@- from standard input; KEY=@@TEXT is the text @TEXT. KEY:=JSON takes
-    JSON, whatever the function declares.
+    KEY=@FILE reads the value from a file, and KEY=@- from standard input; KEY=@@TEXT is the text @TEXT. KEY:=JSON
+    is always read as JSON, whatever type the function declares.
 
     Since no Lua runs, --cpu, --memory, --max-calls, --max-output and --require-isolation have no effect.
     """
@@ -107,7 +107,7 @@ def command(
 
 
 def _help_on(context: click.Context, path: str, options: Options) -> str:
-    """Return the help on one function: its parameters, and where to read more."""
+    """Return the help on one function: its usage, its parameters, and the command that shows its documentation."""
     _check_shape(path)
     catalog = open_to_list(options).catalog
     function = catalog.find(path)
@@ -160,7 +160,7 @@ def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[
 
 
 def _shown(value: Any) -> Any:
-    """Return a value with a mask for each secret in it."""
+    """Return a value for display: secrets in it are masked."""
     return Redactor().value(value)
 
 
@@ -185,7 +185,7 @@ def _parse(text: str | None) -> dict[str, Any]:
 
 
 def _as_utf_8(argument: str) -> str:
-    """Return an argument of the command line decoded as UTF-8, whatever the locale that Python decoded it with."""
+    """Return an argument of the command line decoded as UTF-8, even if Python decoded it with another encoding."""
     return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
@@ -198,13 +198,21 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_shape(path: str) -> None:
-    """Raise a UsageError unless a text may be a path, or an integration and its service's name of a function."""
+    """Raise a UsageError if a text cannot name a function.
+
+    A function is named by a path such as ``render2.list_services``, or by an integration, a space and the name that the
+    service itself uses, such as ``hub GET /issues``.
+    """
     if len(parts_of(path)) < 2 and " " not in path.strip():
         raise UsageError(f"{path!r} names no function", hint="write INTEGRATION.FUNCTION, as in render2.list_services")
 
 
 def _arguments(path: str, function: Function | None, words: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments that are given by the words after PATH."""
+    """Return the arguments that the words after PATH give, by name and converted to the declared types.
+
+    Raises:
+        UsageError: A word belongs to no parameter, or its value cannot be read.
+    """
     types = {each.name: each.type for each in function.parameters} if function else {}
     names = iter(types)
     values: dict[str, Any] = {}
@@ -214,20 +222,27 @@ def _arguments(path: str, function: Function | None, words: Sequence[str]) -> di
         if name is None:
             if not function:
                 continue
-            raise UsageError(f"{path} has no parameter for the value {word!r}")
+            hint = f"'kosmolua call {path} --help' lists the parameters"
+            raise UsageError(f"{path} has no parameter left for the value {word!r}", hint=hint)
         if operator == ":=":
             values[name] = _json(name, _content(text))
         else:
             texts.setdefault(name, []).append(_content(text))
     if twice := next(filter(values.__contains__, texts), None):
-        raise UsageError(f"{twice} is given both as text and as JSON")
+        raise UsageError(f"{twice} is given both as text and as JSON: give it once")
     return values | {
         name: value_of(name, types[name], given) if name in types else given[-1] for name, given in texts.items()
     }
 
 
 def _content(text: str) -> str:
-    """Return a value as given, or the text of the file that it names."""
+    """Return the value that an argument's text means: the content of a file if the text begins with one ``@``.
+
+    ``@-`` is standard input, and ``@@`` stands for one ``@``.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
     if not text.startswith("@") or text.startswith("@@"):
         return text.removeprefix("@")
     name = text[1:]
@@ -247,4 +262,4 @@ def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{name}:= takes JSON: {error}", hint=f"{name}=VALUE takes text") from None
+        raise UsageError(f"The value after {name}:= is not JSON: {error}", hint=f"{name}=VALUE takes text") from None

@@ -1,4 +1,4 @@
-"""``kosmolua check``: report mistakes in scripts, and what they may do, without running them."""
+"""``kosmolua check``: report mistakes in scripts, and what the scripts may do, without running them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from kosmolua.runtime import Runtime
 def command(files: tuple[str, ...], options: Options) -> int:
     """Find mistakes in Lua scripts without running them.
 
-    Code that is certain to fail is an error: bad syntax, names under app that do not exist, arguments that do not fit,
-    accounts that are missing, names that nothing defines. Probable mistakes are warnings. The last lines say what the
-    scripts may read, write and destroy, with which accounts.
+    Code that is certain to fail is an error: bad syntax, unknown names under app, wrong arguments, missing accounts,
+    variables that are never defined. Probable mistakes are warnings. The last lines for each script say what it may
+    read, write and destroy, and with which accounts.
 
-    The exit status is 0 if there are warnings at most, and 1 if there are errors.
+    The exit status is 1 if there are errors, and 0 if there are only warnings, or nothing.
     """
     with open_to_list(options) as runtime:
         checker = runtime.checker(is_complete=False)

@@ -1,4 +1,4 @@
-"""``kosmolua completion``: print the script that makes a shell complete command lines."""
+"""``kosmolua completion``: print a shell script that turns on completion of kosmolua's command lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ VARIABLE = "_KOSMOLUA_COMPLETE"
 )
 @click.argument("shell", type=click.Choice(SHELLS), metavar="|".join(SHELLS))
 def command(shell: str) -> None:
-    """Print the script that makes a shell complete commands, functions, arguments and pages."""
+    """Print a shell script that turns on the completion of commands, functions, arguments and pages.
+
+    Let your shell evaluate the script when it starts, as in the examples.
+    """
     completion = get_completion_class(shell)
     assert completion
     # This calls click's base class for bash too, since click's class for bash runs bash to find its version.

@@ -38,13 +38,13 @@ from kosmolua.errors import BadDocArguments, UsageError
 def command(
     page: str | None, query: str | None, limit: int | None, detail: str | None, budget: int | None, options: Options
 ) -> None:
-    """Read a PAGE, such as integrations.render2; without one, list the pages."""
+    """Show a PAGE of the documentation, such as integrations.render2; without a PAGE, list all pages."""
     if page is not None and query is not None:
-        raise click.UsageError("Name a PAGE, or --search for some, not both.")
+        raise click.UsageError("Name a PAGE, or search for pages with --search, but not both.")
     if query is None and limit:
-        raise click.UsageError("--limit sets how many pages --search finds, but there is no --search.")
+        raise click.UsageError("--limit sets how many pages --search finds: give --search too, or leave --limit out.")
     if page is None and (detail or budget):
-        raise click.UsageError("--detail and --budget set how much of a PAGE to show, but no PAGE is named.")
+        raise click.UsageError("--detail and --budget set how much of a PAGE to show: name a PAGE, or leave them out.")
     docs = open_to_list(options).docs
     if query is not None:
         _search(docs, query, limit or DEFAULT_HITS, options)

@@ -1,4 +1,4 @@
-"""``kosmolua doctor``: show what is set up, which problems there are, and the next command."""
+"""``kosmolua doctor``: show what is set up, which problems there are, and which command to run next."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ FIRST_RUN = "kosmolua run --simulate -e 'print({path})'"
 
 
 class Finding(NamedTuple):
-    """The result of one check.
+    """The result of one check of the installation.
 
     Args:
-        subject: The thing that was checked.
+        subject: What was checked, such as ``sandbox``.
         state: ``ok``; ``note`` if something optional is missing; or ``error``.
         words: The result, in one sentence.
-        command: The command to run, or another remedy; empty if there is nothing to do.
-        status: The exit status of the command for an error.
+        command: The command that corrects a problem, or continues; or another remedy; empty if there is nothing to do.
+        status: The exit status that ``kosmolua doctor`` has because of this result; 0 unless it is an error.
     """
 
     subject: str
@@ -67,16 +67,22 @@ class Finding(NamedTuple):
 
     @classmethod
     def of(cls, subject: str, error: KosmoError, command: str) -> Finding:
-        """Return the finding for an error."""
+        """Return the finding for a check that ended with an error.
+
+        Args:
+            subject: What was checked.
+            error: The error.
+            command: The command that corrects the problem, or another remedy.
+        """
         return cls(subject, "error", str(error), command, status_of(error))
 
 
 @click.command("doctor", cls=Command, epilog=examples("kosmolua doctor", "kosmolua doctor --accounts accounts.toml"))
 @listing_options
 def command(options: Options) -> int:
-    """Show what is set up, which problems there are, and the next command. Nothing is sent to any service.
+    """Show what is set up, which problems there are, and which command to run next. Nothing is sent to any service.
 
-    The exit status is 0 if nothing is wrong. Something optional that is missing is only a note.
+    The exit status is 0 if nothing is wrong. It is no problem if something optional is missing: a note says so.
     """
     findings = list(_examine(options))
     following = _next(findings)
@@ -128,7 +134,7 @@ def _extra(extra: str, modules: Sequence[str]) -> Finding:
 
 
 def _collector() -> Finding:
-    """Check whether spans can be sent to the collector that the environment names."""
+    """Check whether the packages are installed that send spans to the OpenTelemetry collector in the environment."""
     if missing := _missing(EXPORTER):
         words = f"the environment names a collector, and {', '.join(missing)} is missing to send spans to it"
         command = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
@@ -148,7 +154,7 @@ def _is_there(module: str) -> bool:
 
 
 def _sandbox() -> Finding:
-    """Check the sandbox: run a script with all isolation layers required, and if that is refused, without."""
+    """Check whether the sandbox runs a script, with all isolation layers or, if the system lacks one, without it."""
     try:
         with Runtime({}, require_isolation=True) as strict, Runtime({}) as plain:
             outcome = strict.run("return 1")
@@ -184,7 +190,7 @@ def _integration(runtime: Runtime, name: str) -> Finding:
 
 
 def _next(findings: list[Finding]) -> str:
-    """Return the command for the first error; if there is none, the command that a new user needs next."""
+    """Return the command that the user should run next: the remedy for the first error, or a first step."""
     wrong = next((each for each in findings if each.state == "error"), None)
     if wrong:
         return wrong.command or f"see {wrong.subject} above"

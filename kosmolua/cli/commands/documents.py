@@ -1,4 +1,4 @@
-"""``kosmolua integrations import`` and ``update``: OpenAPI documents as integrations."""
+"""``kosmolua integrations import`` and ``update``: make integrations from OpenAPI documents."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def import_(
 ) -> None:
     """Make an integration from an OpenAPI document: 3.0, 3.1 or Swagger 2.0, in JSON or YAML.
 
-    It is written into your folder of integrations, with openapi.toml for what the document lacks.
+    The integration is written into your folder of integrations, with a file openapi.toml in which you can correct and
+    add to the document.
     """
     options = options.over(earlier)
     runtime = open_to_list(options)
@@ -62,7 +63,11 @@ def import_(
 
 
 def _overlay_to_start_from(onto: str, taken: list[str], options: Options) -> str:
-    """Return the overlay of the integration's own document; empty if it has none."""
+    """Return the overlay (openapi.toml) with which an integration already extends a document; empty if there is none.
+
+    Raises:
+        UsageError: No integration has this name.
+    """
     if onto not in taken:
         raise UsageError(f"There is no integration called {onto}", hint="kosmolua integrations lists them")
     extension = open_to_list(options).catalog.integration(onto).extension
@@ -98,7 +103,7 @@ def _show(ready: Import, files: list[Path], options: Options) -> None:
 def update(earlier: Options, name: str, source: str, yes: bool, options: Options) -> int:  # noqa: FBT001
     """Fetch the document of an integration again, show the changes, and write them if you agree.
 
-    A function keeps its name even if the document has another name for it now.
+    A function keeps its name, even if the new document gives its operation another name.
     """
     options = options.over(earlier)
     changes = importing.update(_folder_of(name), _stdin, source)
@@ -114,7 +119,7 @@ def update(earlier: Options, name: str, source: str, yes: bool, options: Options
 
 
 def _folder_of(name: str) -> Path:
-    """Return the folder of an imported document.
+    """Return the folder of the OpenAPI document that was imported as an integration with this name.
 
     Raises:
         UsageError: No document was imported under this name.
@@ -123,11 +128,12 @@ def _folder_of(name: str) -> Path:
     for folder in (parent / name, onto_folder(parent, name)):
         if (folder / DOCUMENT).is_file() and (folder / OVERLAY).is_file():
             return folder
-    raise UsageError(f"No document was imported as {name}", hint="kosmolua integrations import FILE does that")
+    hint = f"'kosmolua integrations import FILE --name {name}' imports one"
+    raise UsageError(f"No OpenAPI document was imported as {name}", hint=hint)
 
 
 def integrations_folder() -> Path:
-    """Return the user's folder of integrations; it need not exist."""
+    """Return the path of the user's folder of integrations, which may not exist yet."""
     return Path(config_folder()) / "integrations"
 
 

@@ -1,4 +1,4 @@
-"""``kosmolua fleet``: run one script over many inputs."""
+"""``kosmolua fleet``: run one script once for each of many inputs."""
 
 from __future__ import annotations
 
@@ -68,19 +68,19 @@ INTERVAL = 0.2
 def command(options: Options, **given: Any) -> int:
     """Run one script over many inputs.
 
-    Each run finds its input in the global input, and in params if the script has a header. Results are JSON lines, in
-    order of completion; a summary goes to standard error.
+    Each run finds its input in the global variable input, and in params if the script has a header. Results are JSON
+    lines, in the order in which runs end; a summary goes to standard error.
 
-    With --out, a script that may write has its runs recorded until they are done, so that --resume goes on where they
-    stopped and repeats no write. If an input has a write that was under way, it is named and not run, unless --done or
-    --again decides about the write.
+    With --out, the runs of a script that may write are recorded until they are done. --resume then continues each run
+    where it stopped, and repeats no write. If a run stopped during a write, nobody knows whether the write was done:
+    the input is reported and not run, until --done or --again decides about the write.
 
-    The exit status is 0 if all runs are done, 1 if some failed, and 130 if the fleet was interrupted.
+    The exit status is 0 if all runs succeeded, 1 if some failed, and 130 if the fleet was interrupted.
     """
     if given["resume"] and not given["out"]:
         raise UsageError("--resume needs --out, the file that tells which inputs are done")
     if (given["done"] or given["again"]) and not given["resume"]:
-        raise UsageError("--done and --again are for --resume")
+        raise UsageError("--done and --again decide about the runs that --resume continues: give --resume too")
     with open_runtime(options, reuse=options.reuse) as runtime, taken_as_interrupts():
         source = read_file(given["script"], runtime.limits.max_source)
         script = Script(source, {"name": name_of(given["script"]), "check": False})  # the command checks it once
@@ -88,12 +88,12 @@ def command(options: Options, **given: Any) -> int:
 
 
 class _Report:
-    """Runs the fleet of one command, and reports its progress and results.
+    """Runs a script over the inputs of one ``kosmolua fleet`` command, and reports progress and results.
 
     Args:
         script: The script.
-        runtime: The runtime that runs it.
-        given: The command's own options.
+        runtime: The runtime that runs the script.
+        given: The values of the command's options, without the shared ones but ``no_check``.
     """
 
     def __init__(self, script: Script, runtime: Runtime, given: dict[str, Any]) -> None:
@@ -108,7 +108,7 @@ class _Report:
         self._total = 0
 
     def run(self) -> int:
-        """Run the fleet and return the exit status."""
+        """Run the script once for each input that is not done, and return the exit status."""
         given = self._given
         may_write = self._check()
         accounts = [name.strip() for name in (given["each_account"] or "").split(",") if name.strip()]
@@ -133,7 +133,13 @@ class _Report:
         return status
 
     def _work(self, fleet: Fleet, tasks: list[Task], ledger: Ledger | None) -> int:
-        """Run the tasks, write each outcome, and return the exit status."""
+        """Run the tasks, write the outcome of each, and return the exit status.
+
+        Args:
+            fleet: Runs tasks at the same time.
+            tasks: The runs to make, one for each input and account.
+            ledger: The file ``--out``, to which outcomes are written; None for standard output.
+        """
         outcomes = fleet.run(tasks)
         try:
             for outcome in outcomes:
@@ -150,14 +156,14 @@ class _Report:
         return 1 if self._counts[False] else 0
 
     def _check(self) -> bool:
-        """Raise an error if the script is certain to fail; return True if it may write."""
+        """Raise an error if the script is certain to fail; otherwise return whether it may write."""
         report = self._runtime.checker().check(chunk_of(self._script.source))
         if not self._given["no_check"] and (refusal := report.refusal()) and report.is_lua:
             raise refusal
         return not report.is_read_only
 
     def _left(self, tasks: Iterator[Task], ledger: Ledger | None) -> Iterator[Task]:
-        """Yield the tasks that are not done, with the decisions about their writes."""
+        """Yield the tasks that the ledger does not list as done, each with what ``--done`` or ``--again`` decides."""
         settled = {**dict.fromkeys(self._given["done"], "done"), **dict.fromkeys(self._given["again"], "again")}
         for task in tasks:
             if ledger and place_of(task.key, task.account) in ledger.done:

@@ -1,4 +1,4 @@
-"""``kosmolua integrations``: list integrations, write a new one, and check one."""
+"""``kosmolua integrations``: list integrations, write a new one, check one, and import OpenAPI documents."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _counted(count: object, noun: str) -> str:
 
 
 def _origin(entry: dict[str, object]) -> str:
-    """Return the origin of an integration. It is empty for bundled ones on a terminal, which has little room."""
+    """Return the origin of an integration, for a table. On a terminal, which is narrow, omit it for bundled ones."""
     return "" if entry["place"] == "bundled" and console.on_terminal() else str(entry["origin"])
 
 
@@ -134,9 +134,9 @@ def new(
 ) -> None:
     """Write a new plugin into the folder NAME: the integration, its page, a simulator, a test and a pyproject.toml.
 
-    On a terminal, options that are not given are asked for; elsewhere they have their defaults. With --from, the plugin
-    extends an OpenAPI document: the operations of --functions, each by its name, its operationId or 'GET /path', are
-    written as functions in Python, and all others come from the document.
+    On a terminal you are asked for the options that you leave out; elsewhere they have their defaults. With --from, the
+    plugin extends an OpenAPI document: the operations that --functions names, each by its function's name, its
+    operationId or 'GET /path', are written as functions in Python, and all others come from the document.
     """
     options = options.over(earlier)
     check_name(name, open_to_list(options).catalog.names())
@@ -145,7 +145,7 @@ def new(
         _say_what_was_written(plan, write(plan, parent, start), start.functions[0].example(name), options)
         return
     if functions:
-        raise UsageError("--functions chooses operations of a document", hint="name the document with --from")
+        raise UsageError("--functions names operations of an OpenAPI document", hint="name the document with --from")
     base_url = _ask("Base URL of the service", base_url, EXAMPLE_URL, check_url)
     auth = auth or ("header" if header else "query" if parameter else None)
     auth = _ask(f"How requests carry a credential ({', '.join(AUTH)})", auth, "none", check_auth)
@@ -166,16 +166,26 @@ def _from_document(
     header: str | None,
     parameter: str | None,
 ) -> tuple[Plan, Start]:
-    """Return the plan of a plugin that extends a document, and its functions.
+    """Return the plan of a plugin that extends an OpenAPI document, and the functions to write in Python.
 
-    Options that are not given come from the document.
+    Args:
+        name: The name of the plugin.
+        source: The file or address of the document; ``-`` for standard input.
+        functions: The operations to write as functions, as the option ``--functions`` names them.
+        base_url: The URL of the service; None for the one in the document.
+        auth: How requests carry a credential; None for what the document says.
+        header: The header that carries the key, or None.
+        parameter: The query parameter that carries the key, or None.
+
+    Raises:
+        UsageError: No operation is named.
     """
     from kosmolua.authoring.curated import curate
     from kosmolua.catalog.openapi import importing
 
     wanted = [word for given in functions for word in map(str.strip, given.split(",")) if word]
     if not wanted:
-        raise UsageError("--from needs --functions", hint="name the operations for it: --functions a,b,c")
+        raise UsageError("--from needs --functions", hint="name operations of the document: --functions a,b,c")
     fetched = importing.fetch(source, sys.stdin.buffer.read)
     ready = importing.prepare(fetched, importing.Wishes(onto=name, base_url=base_url or ""))
     auth = auth or ("header" if header else "query" if parameter else "none")
@@ -192,7 +202,14 @@ def _say_what_was_written(plan: Plan, files: Sequence[Path], script: str, option
 
 
 def _ask(question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
-    """Return the value from the command line, else the person's answer, else the default."""
+    """Return the value of an option: from the command line, else a person's answer, else the default.
+
+    Args:
+        question: The question to the person, if there is a terminal to ask on.
+        given: The value on the command line, or None.
+        default: The default.
+        check: Returns the value to use, or raises UsageError if the value is not valid.
+    """
     if given is not None or not console.can_ask():
         return check(given or default)
 
@@ -224,8 +241,8 @@ def _next_steps(plan: Plan, folder: Path, script: str) -> list[str]:
 def check(earlier: Options, target: str, options: Options) -> int:
     """Check a plugin: its docstrings, types, names, effects, page and examples.
 
-    Each finding is a line, FILE:LINE: what is wrong (what to do). The exit status is 1 if there are findings other than
-    notes, and 3 if the plugin cannot be loaded.
+    Each finding is a line, FILE:LINE: what is wrong (what to do). The exit status is 1 if there are findings that are
+    not just notes, and 3 if the plugin cannot be loaded.
     """
     options = options.over(earlier)
     plugin = _load(target, options)
@@ -242,7 +259,7 @@ def check(earlier: Options, target: str, options: Options) -> int:
 
 
 def _in_document(plugin: Plugin) -> Iterator[Finding]:
-    """Yield findings about the overlay of an integration's document, and notes about the document."""
+    """Yield findings about the overlay (openapi.toml) of a plugin, and notes about its OpenAPI document, if any."""
     more = plugin.integration.functions.more
     if more is None:
         return
@@ -252,7 +269,15 @@ def _in_document(plugin: Plugin) -> Iterator[Finding]:
 
 
 def _load(target: str, options: Options) -> Plugin:
-    """Return the plugin at a path, loaded without others; or else the installed plugin of this name."""
+    """Load a plugin and return it.
+
+    Args:
+        target: The path of a plugin, which is loaded without the installed ones; or the name of an installed plugin.
+        options: The shared options of the command line.
+
+    Raises:
+        PluginError: The plugin cannot be loaded.
+    """
     if not Path(target).exists() and "/" not in target and not target.endswith(".py"):
         return open_to_list(options).catalog.plugin(target)
     standard.set_apart()
@@ -265,7 +290,7 @@ def _load(target: str, options: Options) -> Plugin:
 
 
 def _relative(place: str) -> str:
-    """Return a file and line, relative to the current folder if the file is in it."""
+    """Return a place FILE:LINE with the file relative to the current folder, if the file is inside this folder."""
     relative = os.path.relpath(place)
     return place if relative.startswith("..") else relative
 

@@ -67,7 +67,7 @@ def command(
 
     FILE is a journal written with --journal, or - for standard input; by default the journal in your state folder.
 
-    It includes refused calls, for which nothing was sent. Incomplete lines are left out.
+    A journal also has the calls that were refused, for which nothing was sent. Incomplete lines are left out.
     """
     wanted = {"path": path, "account": account, "effect": effect, "status": status, "run": run}
     given = {option: value for option, value in wanted.items() if value is not None}
@@ -91,10 +91,10 @@ def read_journal(file: str | None) -> list[Entry]:
     """Return the records of a journal, the oldest first.
 
     Args:
-        file: Its path, ``-`` for standard input, or None for the default journal.
+        file: The path of the journal, ``-`` for standard input, or None for the journal in the user's state folder.
 
     Raises:
-        UsageError: It cannot be read, or no call was recorded yet.
+        UsageError: The journal cannot be read, or does not exist yet.
     """
     path = journal_file() if file is None else file
     try:
@@ -135,7 +135,12 @@ def _fits(entry: Entry, option: str, value: str) -> bool:
 
 
 def _names(entry: Entry, option: str) -> list[str]:
-    """Return the values of an option that a record matches."""
+    """Return all values of an option with which the option selects a call.
+
+    Args:
+        entry: The record of the call.
+        option: The option: ``path``, ``account``, ``effect`` or ``status``.
+    """
     integration, _, function = entry["path"].partition(".")
     account = _cell(entry.get("account"))
     if option == "path":
@@ -162,7 +167,7 @@ def _row(entry: Entry) -> list[str]:
 
 
 def _paragraph(entry: Entry) -> str:
-    """Return all details of a call as lines, one for each argument."""
+    """Return all details of a call as a text: first a summary, then a line for each argument and other detail."""
     cells = [str(entry.get("time", ""))[:19].replace("T", " "), _cell(entry.get("run")), entry["path"]]
     cells += [
         f"[{_cell(entry.get('account')) or '?'}, {_cell(entry.get('effect')) or '?'}]",

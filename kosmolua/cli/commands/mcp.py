@@ -33,8 +33,9 @@ from kosmolua.runtime import DEFAULT_WORKERS
 def command(address: str | None, workers: int, options: Options) -> None:
     """Serve agents over the Model Context Protocol.
 
-    If the client can ask its user, calls that need an approval are asked about. Over HTTP, clients send a bearer
-    token: KOSMOLUA_MCP_TOKEN if that is set, else the token in a file that the server names. A Unix socket needs none.
+    If a call needs an approval, the user is asked through the client, if the client supports that. Over HTTP, clients
+    send a bearer token: that of the variable KOSMOLUA_MCP_TOKEN if it is set, else that in a file which the server
+    names when it starts. A Unix socket needs no token.
     """
     if not find_spec("mcp"):
         raise ConfigError("The MCP server needs the package mcp", hint="pip install 'kosmolua[mcp]'")
@@ -75,6 +76,6 @@ def command(address: str | None, workers: int, options: Options) -> None:
 
 
 def _collect_from_here() -> None:
-    """Turn garbage collection on, but exclude the objects that exist now, nearly all of which are permanent."""
+    """Turn garbage collection on, but exclude the objects that exist now, since nearly all of them are permanent."""
     gc.freeze()
     gc.enable()

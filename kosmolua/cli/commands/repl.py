@@ -34,14 +34,15 @@ GREETING = "KosmoLua {version}, Lua 5.4{mode}. :help explains, Ctrl-D leaves."
 )
 @session_options
 def command(options: Options) -> int:
-    """Try Lua line by line; each chunk finds the globals of earlier ones.
+    """Try Lua line by line.
 
-    An expression shows its values. An unfinished chunk continues on the next line. Ctrl-C ends a running chunk; if the
-    operating system can fork, the state from before it is kept. Limits hold for each chunk. Lines that begin with a
-    colon are commands; :help lists them.
+    A chunk is a piece of Lua that is run at once; it sees the globals that earlier chunks have set. An expression
+    shows its values. An unfinished chunk continues on the next line. Ctrl-C ends a running chunk; if the operating
+    system can fork, the globals are then as they were before the chunk. Limits apply to each chunk. Lines that begin
+    with a colon are commands; :help lists them.
 
-    In a pipe, chunks are read from standard input, and the exit status is that of the worst failure. With --json, each
-    chunk, and each command that shows nothing, is answered by one JSON object on a line.
+    In a pipe, chunks are read from standard input, and the exit status is the highest one of all failures. With --json,
+    each chunk, and each command except :quit, prints one JSON object on a line; commands that show text are refused.
     """
     if sys.stdin is None:
         raise UsageError("Standard input is closed, so there is nothing to read chunks from")
@@ -59,7 +60,7 @@ def command(options: Options) -> int:
 
 @contextmanager
 def _reader(conversation: Conversation) -> Iterator[Reader]:
-    """Yield the best reader of chunks that the terminal and the installed packages allow."""
+    """Yield the best reader of chunks that the terminal and the installed packages allow, for the ``with`` block."""
     if not (standard.is_typed and standard.is_shown):
         yield Lines(piped_line, conversation.is_whole)
         return

@@ -1,4 +1,4 @@
-"""``kosmolua replay``: run a recorded script again, answered by its recording."""
+"""``kosmolua replay``: run a recorded script again, with the results of its calls from the recording."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from kosmolua.runtime import Runtime
 @tenant_options
 @session_options
 def command(file: str, script: str | None, kept: Kept, options: Options) -> int:
-    """Run a recorded script again, answered by its recording alone.
+    """Run a recorded script again, with the results of its calls from the recording.
 
-    FILE is a recording, or the beginning of the id of a recorded run of yours or of a tenant. There is no network, no
-    account and no waiting; output, calls and result are those of the recorded run, and so is the exit status. If the
-    script asks for something that was not recorded, it ends with code diverged and exit status 1.
+    FILE is a recording, or the beginning of the id of a recorded run of yours or of a tenant. Nothing is sent, no
+    account is needed, and the script does not really wait. Output, calls, result and exit status are those of the
+    recorded run. If the script asks for something that was not recorded, it fails with code diverged and exit status 1.
     """
     with kept.opened(options.accounts) as store:
         recording = recordings.find(file, store)

@@ -25,15 +25,19 @@ _NUMBERS = re.compile(r"\d+(,\d+)*")
 
 
 class Resume(Command):
-    """The command. ``--approve`` and ``--deny`` without numbers mean all calls that wait."""
+    """The command ``resume``. ``--approve`` and ``--deny`` without numbers apply to all calls that wait."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line."""
+        """Parse the command line, after the numbers of calls that it leaves out were added."""
         return super().parse_args(ctx, list(_with_numbers(args)))
 
 
 def _with_numbers(words: Sequence[str]) -> Iterator[str]:
-    """Yield a command line in which ``--approve`` always has a value, and ``--deny`` with numbers is another option."""
+    """Yield the words of a command line in which ``--approve`` and ``--deny`` for calls always have a value.
+
+    A missing value is ``all``. ``--deny`` becomes ``--deny-calls``, unless its value is a pattern of functions: that is
+    the shared option ``--deny``.
+    """
     following = [*words[1:], "--"]
     for word, after in zip(words, following, strict=False):
         has_numbers = _NUMBERS.fullmatch(after) is not None
@@ -46,12 +50,12 @@ def _with_numbers(words: Sequence[str]) -> Iterator[str]:
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]
-    """Numbers of calls, separated by commas; or all."""
+    """The type, for click, of an option that names calls by their numbers, such as ``7,9``; or ``all``."""
 
     name = "N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the numbers, or True for all."""
+        """Return a list of the numbers, or True for ``all``; report a value that is neither."""
         if value == ALL:
             return True
         if not isinstance(value, str) or not _NUMBERS.fullmatch(value):
@@ -60,12 +64,15 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 
 
 class Done(click.ParamType):  # type: ignore[type-arg]
-    """The number of a call, or several numbers, or one number with the result for the script."""
+    """The type, for click, of ``--done``: numbers of calls, which may be followed by the result that the script gets.
+
+    ``7,9`` names two calls, and ``7={"id": "a"}`` gives the result of call 7 as JSON.
+    """
 
     name = "N[=JSON]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the results for the script, by number."""
+        """Return the result of each call by its number, None if the value has no JSON; report an invalid value."""
         numbers, equals, text = str(value).partition("=")
         if not _NUMBERS.fullmatch(numbers):
             self.fail(f"{value!r} does not begin with the number of a call.", param, ctx)
@@ -108,14 +115,16 @@ def command(
     kept: Kept,
     options: Options,
 ) -> int:
-    """Continue a recorded run where it was ended.
+    """Continue a recorded run where it ended.
 
-    FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. Recorded
-    calls are answered from it; all others are made live and appended. A write that is recorded as done is never
-    sent again; one that was under way is shown, and --done or --again decides about it. A paused run goes on
-    with --approve or --deny, followed by numbers of calls, or by nothing for all. Limits are the recorded
-    ones, unless options raise them. A tenant's run has the accounts and permissions that the accounts file
-    gives to the tenant.
+    FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. The results of
+    recorded calls come from the recording; all other calls are made now, and appended to it. A write that is recorded
+    as done is never sent again. If the run ended during a write, nobody knows whether the write was done: its call is
+    shown, and --done or --again decides about it.
+
+    A paused run goes on with --approve or --deny, followed by numbers of calls; without numbers, all waiting calls are
+    meant. Limits are the recorded ones, unless options raise them. A tenant's run has the accounts and permissions that
+    the accounts file gives to the tenant.
     """
     decided: dict[str, Any] = {"approve": _numbers(approve), "deny": _numbers(deny_calls), "again": _numbers(again)}
     decided["done"] = {number: value for each in done for number, value in each.items()}
@@ -145,7 +154,7 @@ def _resume(
 
 
 def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, asks: Approve | None) -> Runtime:
-    """Return the runtime that continues a recording: the tenant's, or one with the options of the command line."""
+    """Return the runtime that continues a recorded run: for a tenant's run that of the tenant, else the user's."""
     if kept.tenant is None:
         return open_runtime(options, approve=asks)
     simulate = bool(options.simulate or recording.header["host"]["simulate"])
@@ -153,5 +162,5 @@ def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, a
 
 
 def _numbers(given: tuple[Any, ...]) -> list[int] | bool:
-    """Return the numbers of a repeatable option; True for all."""
+    """Return the numbers of calls in all occurrences of an option, or True if one occurrence means all calls."""
     return True if True in given else [number for each in given for number in each]

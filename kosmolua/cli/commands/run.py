@@ -41,15 +41,16 @@ def command(
 ) -> int:
     """Run a Lua script in the sandbox.
 
-    FILE is the script, or - for standard input; it finds ARGS in arg and "...". If it begins with a header, its
-    parameters are options after FILE, which --help after FILE explains. Standard output is the script's output
-    only; errors, questions and --trace go to standard error. A terminal also shows what the script returned.
+    FILE is the script, or - for standard input. The script finds ARGS in the global arg and in "...". If the script
+    begins with a header, the parameters in the header are options after FILE, which --help after FILE explains.
+    Standard output has only the script's output; errors, questions and --trace go to standard error. On a terminal, the
+    values that the script returns are shown too.
 
     The exit status is 0 when the script ran to its end, 1 when it failed, 2 and 3 when the command line or the accounts
     file is wrong, 75 when it waits for an approval, 124 when a limit stopped it, and 130 when it was interrupted.
     """
     if not code and file is None:
-        raise click.UsageError("Name a script, or - for standard input, or give one with -e.")
+        raise click.UsageError("Name a script, or - for standard input, or give its text with -e.")
     if len(code) > 1:
         raise click.UsageError("There are several -e; write the whole script in one.")
     worker: Worker | None = context.obj

@@ -24,10 +24,10 @@ DEFAULT_RUNS = 20
 
 
 class Runs(Group):
-    """The command. A word that names no subcommand is the journal to list."""
+    """The command ``runs``. Without a subcommand it means ``runs list``, as in ``kosmolua runs calls.jsonl``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line."""
+        """Parse the command line, after ``list`` was added if no subcommand is named."""
         is_own = args and (args[0] in self.commands or args[0] in ("--help", "-h"))
         return super().parse_args(ctx, args if is_own else ["list", *args])
 
@@ -62,13 +62,13 @@ def command() -> None:
 def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None:
     """List the latest runs that made calls, the oldest first.
 
-    FILE is a journal; by default the one that is kept in your state folder. kosmolua journal --run takes the id of a
-    run, and so does kosmolua runs show if the run was recorded. With --tenant, the recorded runs of a tenant of
-    kosmolua serve are listed.
+    FILE is a journal; by default the one that is kept in your state folder. Pass the id of a run to kosmolua journal
+    --run, or, if the run was recorded, to kosmolua runs show. With --tenant, the recorded runs of a tenant of kosmolua
+    serve are listed.
     """
     if kept.tenant:
         if file:
-            raise UsageError("A journal and --tenant exclude each other")
+            raise UsageError("Name a journal or a --tenant, but not both: a tenant's runs are not in a journal")
         with kept.opened(options.accounts) as store:
             found = [asdict(each) for each in reversed(store.runs(limit=last))]
         _print(found, OF_TENANT, options)
@@ -96,7 +96,7 @@ def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
     """Show the calls of a recorded run, with the numbers that --approve, --done and --again take.
 
     RUN is a recording, or the beginning of the id of a recorded run of yours or of a tenant. A bar shows the time of a
-    call: green for one that writes, red for one that destroys or failed.
+    call. It is green if the call writes, and red if the call destroys or failed.
     """
     with kept.opened(options.accounts) as store:
         recording = recordings.find(file, store)
@@ -121,10 +121,11 @@ def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
 @tenant_options
 @listing_options
 def prune(keep: str | None, kept: Kept, options: Options) -> None:
-    """Remove recordings that are older than [kosmolua.recordings] keep of the accounts file.
+    """Remove old recordings: your own in your state folder, or those of a tenant.
 
-    They are in your state folder, or belong to a tenant. This also happens once a day, after a recorded run. Recordings
-    that are being written, or that wait for an approval, are kept.
+    A recording is old after the time that --keep says, else the setting keep of [kosmolua.recordings] in the accounts
+    file. Old recordings are also removed once a day, after a recorded run. Recordings that are being written, or that
+    wait for an approval, are kept.
     """
     try:
         seconds = parse_duration(keep) if keep else None

@@ -1,4 +1,4 @@
-"""``kosmolua scripts``: list the user's own scripts."""
+"""``kosmolua scripts``: list the scripts of the user that other scripts can call."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from kosmolua.schema.names import SCRIPTS
 @click.command("scripts", cls=Command, epilog=examples("kosmolua scripts", "kosmolua scripts --scripts ./lua --json"))
 @listing_options
 def command(options: Options) -> int:
-    """List the scripts that others can call in app.scripts, with their parameters, and whether they only read.
+    """List your scripts that other scripts can call in app.scripts, with their parameters and effects.
 
-    They are the .lua files of the folder scripts beside accounts.toml, or of --scripts. A script counts as one that
-    writes, unless the check proves that it only reads. The exit status is 1 if one of them cannot be read.
+    They are the .lua files in the folder that --scripts names, or else in the folder scripts beside accounts.toml. The
+    effect of a script is write, unless the check proves that the script only reads. The exit status is 1 if one of the
+    files cannot be read.
     """
     with open_to_list(options) as runtime:
         scripts = runtime.scripts

@@ -25,12 +25,12 @@ COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
-    """A number of seconds, such as ``30s``; it may be 0."""
+    """The type, for click, of an option whose value is a duration, such as ``30s``; 0 is allowed."""
 
     name = "S"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the seconds, or report why the value is wrong."""
+        """Return the number of seconds, or end the command with a message that says why the value is wrong."""
         try:
             seconds = parse_duration(str(value))
         except ValueError as error:
@@ -71,7 +71,7 @@ def command(address: str, drain: float, processes: int, options: Options) -> Non
         if not find_spec(library):
             raise ConfigError(f"The server needs the package {library}", hint="pip install 'kosmolua[serve]'")
     if processes > 1 and not hasattr(os, "fork"):
-        raise UsageError("On this system, processes cannot share an address", hint="leave out --processes")
+        raise UsageError("On this system, several processes cannot serve one address", hint="leave out --processes")
     standard.set_apart()
     with _counting_together(processes):
         from kosmolua.mcp.log import log_in_sentences
@@ -85,7 +85,10 @@ def command(address: str, drain: float, processes: int, options: Options) -> Non
 
 @contextmanager
 def _counting_together(processes: int) -> Iterator[None]:
-    """Give several processes a folder for common metrics; the library reads its variable when it is imported."""
+    """Give several processes a folder in which prometheus_client adds up their metrics, until the ``with`` block ends.
+
+    The library finds the folder in an environment variable, which it reads when it is imported.
+    """
     if processes == 1:
         os.environ.pop(COUNTS, None)
         yield

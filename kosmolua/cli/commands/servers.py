@@ -1,4 +1,4 @@
-"""``kosmolua servers``: list, add, check and remove MCP servers, and import those of other clients."""
+"""``kosmolua servers``: list, add, check and remove MCP servers, and import them from the settings of MCP clients."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from kosmolua.secret import looks_like_key
 def command(context: click.Context, options: Options) -> None:
     """List the MCP servers whose tools are functions under app.mcp.
 
-    They are the sections [mcp.NAME] of the accounts file. Listing them starts no server.
+    Each section [mcp.NAME] of the accounts file describes a server. This command starts none of them.
     """
     context.obj = options
     if context.invoked_subcommand:
@@ -125,7 +125,7 @@ def add(
 @listing_options
 @click.pass_obj
 def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
-    """Start each server and show its current tools."""
+    """Start each server, or those with a NAME, and show their current tools."""
     options = options.over(earlier)
     status = 0
     entries = []
@@ -160,7 +160,7 @@ def remove(earlier: Options, name: str, options: Options) -> None:
     with open_to_list(options) as runtime:
         file = runtime.catalog.accounts_path
     if not remove_section(file, (SERVERS, name)):
-        raise UsageError(f"{file} has no [{SERVERS}.{name}]")
+        raise UsageError(f"{file} has no section [{SERVERS}.{name}]", hint="kosmolua servers lists the servers")
     if options.json:
         console.as_json({"name": name, "file": str(file)})
     else:
@@ -180,9 +180,10 @@ def import_(
     yes: bool,  # noqa: FBT001 - the value of an option
     options: Options,
 ) -> None:
-    """Write the servers of another client's FILE into the accounts file, after showing their commands.
+    """Copy the MCP servers of another program, CLIENT, from its FILE of settings into the accounts file.
 
-    No server is started. A server whose name is taken already is left out.
+    The commands of the servers are shown first. No server is started. A server is left out if the accounts file already
+    has one of its name.
     """
     options = options.over(earlier)
     with open_to_list(options) as runtime:
@@ -228,7 +229,7 @@ def _ask(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not console.can_ask():
-        raise UsageError(f"{question} Nobody can be asked here: pass --yes")
+        raise UsageError(f"{question} There is no terminal to ask on: pass --yes to confirm")
     console.confirm(question)
 
 
@@ -239,7 +240,10 @@ def _keep(file: Path, name: str, table: Table) -> None:
 
 
 def _refuse_secrets(table: Table) -> None:
-    """Refuse a command with a credential among its arguments, since every user of the machine can read them."""
+    """Raise a UsageError if an argument of a server's command looks like a credential.
+
+    Every user of the machine can read the arguments of a running program.
+    """
     for word in table.get("args", ()):
         if looks_like_key(word.rpartition("=")[2]) and "/" not in word:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""``kosmolua stubs``: write definitions for editors."""
+"""``kosmolua stubs``: write definitions of all functions, with which editors complete and check scripts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def command(folder: Path, options: Options) -> None:
     """Write LuaCATS definitions, and .luarc.json, for editors with lua-language-server.
 
     DIR is the editor's workspace, by default the current folder. The definitions go to DIR/kosmolua; settings that
-    DIR/.luarc.json already has are kept. Editors then complete and check app.integrations and all globals of scripts.
+    DIR/.luarc.json already has are kept. Editors then complete and check calls of app.integrations, and all globals of
+    scripts.
     """
     from kosmolua.authoring.stubs import write_stubs
 

@@ -1,1 +1,1 @@
-"""The REPL: reading, completing and running chunks, and showing their results."""
+"""The REPL, which reads chunks (pieces of Lua that a user types), runs them and shows their results."""

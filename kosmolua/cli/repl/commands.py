@@ -1,4 +1,4 @@
-"""The commands of the REPL, which begin with a colon."""
+"""The commands of the REPL, such as ``:help``."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ MAX_FILES = 200
 
 
 def is_command(chunk: str) -> bool:
-    """Return True if a chunk is a command and not a Lua label."""
+    """Return True if a text that was typed at the prompt is a command such as ``:help``, and not Lua."""
     return chunk.startswith(":") and not chunk.startswith("::")
 
 
 class Quit(Exception):
-    """The user leaves the REPL."""
+    """Raised if the user leaves the REPL."""
 
 
 class Command(NamedTuple):
-    """One command.
+    """A command of the REPL.
 
     Args:
-        argument: The placeholder of its argument; empty if it takes none.
-        about: What it does.
-        work: Runs it with its argument.
-        shows: Whether it shows text for people, which ``--json`` forbids.
+        argument: The placeholder of the command's argument in the help; empty if the command takes none.
+        about: What the command does, for the help.
+        work: Runs the command. It is called with the argument, or an empty string without one.
+        shows: Whether the command shows text for people, so that it is refused with ``--json``.
     """
 
     argument: str
@@ -43,15 +43,15 @@ class Command(NamedTuple):
 
 
 class Commands:
-    """The commands of one REPL.
+    """Finds and runs the commands of a REPL.
 
     Args:
-        runtime: The runtime of its session.
-        load: Runs a file as a chunk.
-        record: Begins to record the session, in a file if one is named; or ends the recording.
+        runtime: The runtime of the session.
+        load: Runs a file as a chunk of the session.
+        record: Begins to record the session, in the given file or a new one; if a recording is under way, ends it.
         reset: Begins a new session.
-        calls: Returns the calls of the session, as outcomes have them.
-        for_people: Whether commands may show text for people; with ``--json`` they may not.
+        calls: Returns the calls of the session, as in the ``calls`` of :class:`kosmolua.runs.Outcome`.
+        for_people: Whether commands can show text for people; False with ``--json``.
     """
 
     def __init__(
@@ -85,22 +85,22 @@ class Commands:
 
     @property
     def names(self) -> dict[str, str]:
-        """The commands, with their colons, each with its description."""
+        """The names of the commands, such as ``:help``, each with a description."""
         return {f":{name}": command.about for name, command in self._table.items()}
 
     def do(self, line: str) -> None:
-        """Run the command on a line.
+        """Run the command that a line names, such as ``:load report.lua``. Unique beginnings of names are accepted.
 
         Raises:
-            Quit: The user leaves.
+            Quit: The command was ``:quit``.
             KosmoError: The command does not exist, or it failed.
         """
         name, _, argument = line.strip().partition(" ")
         command = self._find(name)
         if argument and not command.argument:
-            raise UsageError(f"{name} takes no argument, and was given {argument.strip()!r}")
+            raise UsageError(f"{name} takes no argument, but {argument.strip()!r} follows it")
         if command.shows and not self._for_people:
-            raise UsageError(f"{name} shows text for people, and with --json only JSON is written")
+            raise UsageError(f"{name} shows text for people, but with --json only JSON is written (leave out --json)")
         command.work(argument.strip())
 
     def _find(self, name: str) -> Command:
@@ -155,7 +155,10 @@ def _cell(value: object) -> str:
 
 
 def files_that_begin_with(text: str) -> Iterator[str]:
-    """Yield the paths that begin with a text; folders end with a slash."""
+    """Yield the paths of existing files and folders that can complete a text. The paths of folders end with a slash.
+
+    All files in the folder that the text names are returned: the caller selects those that begin with the text.
+    """
     folder = text[: text.rfind("/") + 1]
     try:
         entries = sorted(Path(expanded(folder or ".")).iterdir())

@@ -1,4 +1,4 @@
-"""Completion in the REPL: names, arguments and their values, pages and commands, from the text before the cursor."""
+"""Finds completions of the text before the cursor in the REPL: names, arguments, values, pages and commands."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ASSIGNS = re.compile(r"\s*(\w+)\s*=\s*(.*)$", re.DOTALL)
 
 
 class Candidate(NamedTuple):
-    """One completion.
+    """A completion that is offered for the text before the cursor.
 
     Args:
         text: The text to insert.
-        start: Where the replaced text begins, counted from the cursor; not positive.
-        about: A short description.
+        start: Minus the number of characters before the cursor that the text replaces.
+        about: A short description of the completion.
     """
 
     text: str
@@ -41,13 +41,14 @@ class Candidate(NamedTuple):
 
 
 class Candidates:
-    """Finds the completions of a text.
+    """Finds completions for the text before the cursor.
 
     Args:
         catalog: The integrations under ``app``.
-        names: Returns the names in a table of the session. It is called once for each table until :meth:`forget`.
-        commands: The commands of the REPL, each with its description.
-        files: Returns the paths that begin with a text.
+        names: Returns the names in a Lua table of the session, given the expression for the table. The result is kept
+            until :meth:`forget` is called.
+        commands: The commands of the REPL, such as ``:help``, each with a description.
+        files: Returns paths that may complete a text.
     """
 
     def __init__(
@@ -64,18 +65,18 @@ class Candidates:
         self._known: dict[str, Names] = {}
 
     def forget(self) -> None:
-        """Forget the names in the session's tables, since a chunk has run."""
+        """Forget which names are in the session's tables. Call this after a chunk has run, which may change them."""
         self._known.clear()
 
     def of(self, text: str) -> list[Candidate]:
-        """Return the completions at the end of a text, in display order."""
+        """Return the completions for the end of a text, in the order in which they are shown."""
         try:
             return list(self._of(text))
         except KosmoError:
             return []  # an integration that cannot be loaded has no completions
 
     def function_at(self, text: str) -> Function | None:
-        """Return the function whose arguments are typed at the end of a text, or None."""
+        """Return the function of an integration whose arguments are being typed at the end of a text, or None."""
         try:
             return self._function_at(text, place_of(text))
         except KosmoError:
@@ -120,7 +121,7 @@ class Candidates:
         return self._known[base]
 
     def _path(self, base: str) -> str | None:
-        """Return the path under ``app`` that an expression refers to, or None."""
+        """Return the path, such as ``app.integrations.render2``, of the table that an expression means; else None."""
         if base == APP or base.startswith(f"{APP}."):
             return base
         return self._names_in(base).path

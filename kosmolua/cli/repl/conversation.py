@@ -1,4 +1,4 @@
-"""The read-eval-print loop: each chunk is read, run and answered, until the input ends."""
+"""The read-eval-print loop: reads a chunk, runs it and shows the result, until the input ends."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ REMARKS = {
 
 
 def show_answer(answer: Answer, name: str = CHUNK) -> None:
-    """Show the answer to a chunk: values on standard output, everything else on standard error.
+    """Show the result of a chunk: values on standard output, and errors and remarks on standard error.
 
     Args:
-        answer: The answer.
+        answer: The result.
         name: The chunk's name in messages.
     """
     error = answer.outcome.error
@@ -79,16 +79,16 @@ def _on_screen(whole: bytes) -> bytes:
 
 MAX_NAMES = 5
 WORDS = {"exit": ":quit", "quit": ":quit", "help": ":help"}
-"""Words that are commands in other REPLs, and the commands for them here."""
+"""Words with which users leave other REPLs, or ask for help, each with the command that does this here."""
 UNDER_APP = re.compile(rf"{APP}(\.\w+)*")
 
 
 class Conversation:
-    """The loop of one session.
+    """The read-eval-print loop of one session.
 
     Args:
         runtime: The runtime of the session.
-        session: Runs the chunks.
+        session: Runs the chunks, one after another, with the same globals.
         options: The shared options of the command line.
     """
 
@@ -112,14 +112,14 @@ class Conversation:
         self.candidates = Candidates(runtime.catalog, session.names, self._commands.names, files_that_begin_with)
 
     def is_whole(self, chunk: str) -> bool:
-        """Return True if a chunk needs no further line."""
+        """Return True if a chunk is complete, and False if further lines must follow, as after ``if x then``."""
         return self._session.is_whole(_lua(chunk))
 
     def hold(self, reader: Reader) -> None:
-        """Run each chunk that a reader gives, and show its result.
+        """Run each chunk that a reader returns, and show its result, until the input ends or the user leaves.
 
         Raises:
-            KeyboardInterrupt: The user interrupted chunks that come from a pipe.
+            KeyboardInterrupt: The user pressed Ctrl-C while chunks were read from a pipe.
         """
         while (chunk := _next(reader)) is not None:
             try:
@@ -139,7 +139,10 @@ class Conversation:
             self._evaluate(_lua(chunk))
 
     def _command_meant(self, chunk: str) -> str | None:
-        """Return the command for a word of other REPLs, or None if the session has a global of this name."""
+        """Return the command that a chunk such as ``exit`` or ``help`` means, or None if it means none.
+
+        If the session has a global variable of this name, the chunk means the variable.
+        """
         word = chunk.strip().removesuffix("()")
         if word not in WORDS or self._options.json:
             return None
@@ -175,7 +178,7 @@ class Conversation:
         self._known = after if is_kept else unchanged
 
     def _checked(self, source: str) -> Report | None:
-        """Return the report of a check of a chunk, or None if the check is switched off or not possible."""
+        """Check a chunk, and return the report; None if the check is switched off or not possible."""
         if self._options.no_check:
             return None
         from kosmolua.lua.values import UNKNOWN
@@ -230,7 +233,7 @@ class Conversation:
         return answer
 
     def _explain(self, answer: Answer) -> None:
-        """If the value is a table under ``app``, list the names in it."""
+        """If the result of a chunk is a table under ``app``, such as an integration, list the names in the table."""
         if console.on_terminal() and UNDER_APP.fullmatch(answer.text or ""):
             names = " ".join(each.text for each in self.candidates.of(f"{answer.text}."))
             console.line(fill(names, get_terminal_size().columns, initial_indent="  ", subsequent_indent="  "))
@@ -245,10 +248,15 @@ class Conversation:
         self._evaluate(source.decode("utf-8", "surrogateescape"), name_of(path))
 
     def _record(self, path: Path | None) -> None:
-        """Begin to record the session, or end the recording and show where it is."""
+        """Begin to record the session in a file; if it is recorded already, end the recording and show its path.
+
+        Raises:
+            UsageError: A file is named, but the session is recorded already.
+        """
         if recorder := self._session.recorder:
             if path:
-                raise UsageError(f"This session is recorded already, in {recorder.path}", hint=":record ends that")
+                hint = ":record without a file ends that recording"
+                raise UsageError(f"This session is recorded already, in {recorder.path}", hint=hint)
             self.end_recording()
             return
         own = sorted(self._session.names().types.keys() - GLOBALS - {"_"})
@@ -262,7 +270,7 @@ class Conversation:
             console.complain(f"the recording lacks what was set before: {names} (:reset first records everything)")
 
     def end_recording(self) -> None:
-        """End the recording of the session, if there is one, and show where it is."""
+        """End the recording of the session, if there is one, and show the path of the recording."""
         recorder = self._session.recorder
         if recorder is None:
             return
@@ -288,7 +296,7 @@ def _recorded(path: str) -> Outcome:
 
 
 def _lua(chunk: str) -> str:
-    """Return a chunk with ``return`` in place of a leading equals sign, as Lua's own REPL does."""
+    """Return the Lua code of a chunk. Like Lua's own REPL, accept ``= x`` for ``return x``."""
     return f"return {chunk[1:]}" if chunk.startswith("=") else chunk
 
 

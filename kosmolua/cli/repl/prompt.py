@@ -1,4 +1,4 @@
-"""The prompt with prompt_toolkit: it has several lines, colours, completion and history."""
+"""A prompt for chunks of Lua that uses the library prompt_toolkit: several lines, colours, completion and history."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _OPENS = re.compile(r"(\b(then|do|else|repeat|function\b.*\))|[{(])\s*$")
 
 
 class Prompt:
-    """Reads chunks at a terminal.
+    """Reads chunks of Lua at a terminal.
 
     Args:
         candidates: Finds completions.
-        is_whole: Returns True if a chunk needs no further line.
-        history: The file that keeps the history.
+        is_whole: Returns True if a chunk is complete, and False if further lines must follow.
+        history: The file that keeps the chunks of this and earlier sessions.
     """
 
     is_typed = True
@@ -109,18 +109,21 @@ class _Completer(Completer):
 
 
 def _continuation(_: int, __: int, wraps: int) -> str:
-    """Return the prompt of a continuation line, or an empty one for a wrapped line."""
+    """Return the prompt before a further line of a chunk; empty if the line only continues a long one on the screen."""
     return "" if wraps else NEXT
 
 
 def indent_after(line: str) -> str:
-    """Return the indent of the line after a line."""
+    """Return the indent with which the line after a given line of Lua begins: deeper if the line opens a block."""
     own = line[: len(line) - len(line.lstrip())]
     return own + INDENT if _OPENS.search(line) else own
 
 
 def surplus_indent(lines: Sequence[str]) -> int:
-    """Return how many columns to remove from the last line if it closes a block and was indented automatically."""
+    """Return how many spaces to remove from the beginning of the last line.
+
+    They are the automatic indent of a block, if the line closes the block, as ``end`` does. Otherwise the result is 0.
+    """
     if len(lines) < 2 or not _CLOSES.match(lines[-1]):
         return 0
     begun = indent_after(lines[-2])
@@ -129,7 +132,7 @@ def surplus_indent(lines: Sequence[str]) -> int:
 
 
 def signature(function: Function) -> str:
-    """Return a function's parameters with their types, its summary and its effect, on one line."""
+    """Return a line about a function, for the toolbar: its parameters with their types, its summary and its effect."""
     parameters = [
         f"{each.name}{'' if each.required else '?'}: {luacats.label(each.type)}" for each in function.parameters
     ]

@@ -1,4 +1,4 @@
-"""Readers of chunks: from a pipe, or at a terminal without prompt_toolkit."""
+"""Reads chunks of Lua from a pipe, or at a terminal if prompt_toolkit is not installed."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ from kosmolua.cli.repl.completion import Candidates
 from kosmolua.cli.streams import standard
 
 FIRST, NEXT = "> ", ">> "
-"""The prompts for the first line of a chunk and for the next ones."""
+"""The prompts for the first line of a chunk and for further lines."""
 DELIMITERS = " \t\n`~!@#$%^&*()-=+[{]}\\|;'\",<>/?"
 
 
 class Reader(Protocol):
-    """A source of chunks. If ``is_typed``, a person types them, and Ctrl-C ends only the current chunk."""
+    """A source of chunks for the REPL.
+
+    ``is_typed`` is True if a person types the chunks at a terminal. Ctrl-C then ends only the current chunk.
+    """
 
     is_typed: bool
 
     def read(self) -> str | None:
-        """Return the next chunk, which may be empty, or None at the end."""
+        """Return the next chunk, or None at the end of input. A chunk can be empty."""
 
 
 class Lines:
-    """Joins lines to chunks.
+    """Reads lines and joins them to complete chunks.
 
     Args:
-        next_line: Takes a prompt, and returns the next line with its newline, or an empty string at the end.
-        is_whole: Returns True if a chunk needs no further line.
+        next_line: Returns the next line with its newline, or an empty string at the end of input. It gets the prompt to
+            show.
+        is_whole: Returns True if a chunk is complete, and False if further lines must follow.
     """
 
     is_typed = False
@@ -43,7 +47,7 @@ class Lines:
         self._is_whole = is_whole
 
     def read(self) -> str | None:
-        """Return the next chunk, or None at the end. The last chunk may be unfinished."""
+        """Return the next chunk, or None at the end of input. The last chunk is incomplete if the input ends in it."""
         chunk = ""
         while line := self._next_line(NEXT if chunk else FIRST):
             chunk += line
@@ -55,7 +59,7 @@ class Lines:
 
 
 class TypedLines(Lines):
-    """Joins typed lines to chunks. Ctrl-C discards the unfinished chunk."""
+    """Reads lines at a terminal and joins them to complete chunks. Ctrl-C discards the chunk that is being typed."""
 
     is_typed = True
 
@@ -63,7 +67,7 @@ class TypedLines(Lines):
         super().__init__(_typed_line, is_whole)
 
     def read(self) -> str | None:
-        """Return the next chunk, or None at the end."""
+        """Return the next chunk, an empty chunk at Ctrl-C, or None at Ctrl-D."""
         try:
             return super().read()
         except KeyboardInterrupt:
@@ -72,12 +76,12 @@ class TypedLines(Lines):
 
 
 def piped_line(_: str) -> str:
-    """Return the next line of standard input. Bytes that are not UTF-8 are kept."""
+    """Return the next line of standard input, without a prompt. Bytes that are not UTF-8 become surrogate escapes."""
     return standard.read_line().decode("utf-8", "surrogateescape")
 
 
 def _typed_line(prompt: str) -> str:
-    """Ask for a line at the terminal."""
+    """Show a prompt and return the line that is typed at the terminal, or an empty string at Ctrl-D."""
     try:
         return input(prompt) + "\n"
     except EOFError:
@@ -86,10 +90,14 @@ def _typed_line(prompt: str) -> str:
 
 
 def open_readline(candidates: Candidates, history: Path) -> Callable[[], None]:
-    """Give :class:`TypedLines` completion and history, if Python has readline.
+    """Turn on completion and history for :class:`TypedLines`, if Python has the module readline.
+
+    Args:
+        candidates: Finds completions.
+        history: The file from which the history is read.
 
     Returns:
-        A function that writes the history.
+        A function that writes the history to the file. Call it when the REPL ends.
     """
     try:
         import readline
@@ -123,5 +131,8 @@ def _complete_with(readline: ModuleType, candidates: Candidates) -> None:
 
 
 def _replacements(candidates: Candidates, text: str, word: str) -> list[str]:
-    """Return the replacements of a word. A candidate may replace only the last part of the word."""
+    """Return the texts that can replace a word at the end of a text.
+
+    readline replaces whole words, but a candidate may replace only the last part of one, so the first part is added.
+    """
     return [word[: len(word) + each.start] + each.text for each in candidates.of(text)]

@@ -1,7 +1,7 @@
-"""The website for people: approvals, runs, documentation, a playground, accounts and usage, rendered on the server.
+"""The website for the people of a tenant: approvals, runs, documentation, a playground, accounts and usage.
 
-Every page works without JavaScript. The templates escape all text from scripts, services and documents. HTML inside
-Markdown is shown as text.
+The server renders all pages, and every page works without JavaScript. The templates escape all text from scripts,
+services and documents. HTML inside Markdown is shown as text.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from kosmolua.serve.tenants import Tenants
 
 
 def routes(tenants: Tenants) -> list[BaseRoute]:
-    """Return the routes of the website, which come after the routes of MCP, the probes and the metrics.
+    """Return the routes of the website. The last route answers every path that no other route answers.
 
-    The last route answers every other path.
+    So these routes have to come after all other routes of the application.
+
+    Args:
+        tenants: The tenants of the server.
     """
     return Site(tenants).routes()

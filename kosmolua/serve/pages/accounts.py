@@ -1,4 +1,4 @@
-"""The page of accounts: their names, their permissions, and the functions that a person permanently allowed."""
+"""The accounts page: a tenant's accounts with their permissions, and the functions that people permanently allowed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kosmolua.serve.pages.visits import Visit
 
 
 def listed(visit: Visit) -> Response:
-    """Show the accounts."""
+    """Return the page that lists the tenant's accounts, and the functions that people have permanently allowed."""
     unloadable: list[tuple[str, str]] = []
 
     def note(name: str, error: PluginError) -> None:
@@ -29,7 +29,7 @@ def listed(visit: Visit) -> Response:
 
 
 def revoked(visit: Visit) -> Response:
-    """Revoke a grant, so that a person is asked again about the function."""
+    """Revoke the permanent approval of a function that the form names, and redirect to the accounts page."""
     visit.own.tenant.grants.revoke(visit.form.get("path", ""), visit.form.get("account", ""))
     return visit.redirect("/accounts")
 

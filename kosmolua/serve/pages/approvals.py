@@ -1,4 +1,4 @@
-"""The page of approvals: the calls that wait for a person, and the form for decisions."""
+"""The approvals page: the calls that wait for a person, and the form in which a person approves or denies them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from kosmolua.serve.pages.workspace import Workspace
 
 ANSWERS = {"approve": True, "deny": False}
 PERSON = "a person on the page"
-"""Who approved a call, in the words of the journal."""
+"""The text in the journal that says who approved or denied a call."""
 
 
 def waiting(visit: Visit) -> Response:
-    """Show the runs that wait for a person."""
+    """Return the page that lists the runs whose calls wait for a person."""
     return visit.page("approvals.html", "approvals", parts=("live",), waiting=visit.own.asking())
 
 
 def count(visit: Visit) -> Response:
-    """Return the number of calls that wait, for the navigation."""
+    """Return the HTML that shows the number of calls that wait for a person in the navigation."""
     return render("count.html", {"count": len(visit.own.waiting())})
 
 
 def decide(visit: Visit) -> Response:
-    """Record the decisions about calls, and resume their runs. Calls without a decision still wait."""
+    """Record the decisions in a form about calls that wait, and redirect to a page that shows the result.
+
+    Paused runs are resumed with the decisions. Calls without a decision still wait.
+    """
     shown = visit.lists.get("call", ())
     calls = [call for call in visit.own.waiting() if call.id in shown]
     answers = {call.id: answer for call in calls if (answer := _answer(visit.form, call.id)) is not None}
@@ -50,7 +53,15 @@ def _answer(form: Mapping[str, str], call: str) -> bool | None:
 
 
 def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
-    """Keep a grant for each approved function with "always allow". That box is at the first call of each function."""
+    """Permanently allow each function that was approved and whose box "always allow" was ticked.
+
+    The form has this box at the first call of each function only.
+
+    Args:
+        visit: The request with the form.
+        calls: The calls that the form shows.
+        answers: The decisions, by the id of the call: True if the call was approved.
+    """
     subjects = {(call.call["path"], call.call["account"]) for call in calls if answers.get(call.id)}
     for call in calls:
         subject = call.call["path"], call.call["account"]
@@ -59,7 +70,13 @@ def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, b
 
 
 def _resume(workspace: Workspace, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
-    """Resume paused runs with the decisions about their calls."""
+    """Resume the paused runs of calls that a person has decided about.
+
+    Args:
+        workspace: The workspace of the tenant.
+        calls: The calls.
+        answers: The decisions, by the id of the call: True if the call was approved.
+    """
     runs: dict[str, tuple[list[int], list[int]]] = {}
     for call in calls:
         assert call.run, "a run that is paused is recorded"

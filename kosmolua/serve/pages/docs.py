@@ -1,4 +1,4 @@
-"""The pages of the documentation, and the search in them."""
+"""The documentation on the website: its pages, the list of all pages, and the search."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def index(visit: Visit) -> Response:
-    """Show the list of all pages, or the results of a search."""
+    """Return the page with the list of all documentation, or with the results of a search if the URL has a query."""
     query = visit.asked("q").strip()
     if not query:
         return _shown(visit, "", visit.own.runtime.docs.list())
@@ -32,7 +32,7 @@ def index(visit: Visit) -> Response:
 
 
 def page(visit: Visit) -> Response:
-    """Show a page of the documentation."""
+    """Return the page of the documentation that the URL names, or a page that says that there is none."""
     name = str(visit.request.path_params["page"])
     try:
         text = visit.own.runtime.docs.read(name)
@@ -54,9 +54,14 @@ def _page(visit: Visit, name: str | None, **shown: Any) -> Response:
 
 
 def _resolver(visit: Visit, name: str) -> Resolve:
-    """Return a function that finds the URL of a name in the code of a page.
+    """Return a function with which code in a page becomes links: it returns the URL for a name, or None.
 
-    It knows the names of pages, paths, and the functions of the page's integration.
+    The names are those of pages, paths such as ``app.integrations.render2``, and the functions of the integration that
+    the page is about.
+
+    Args:
+        visit: The request for the page.
+        name: The name of the page.
     """
     integrations = {page_of(each) for each in visit.own.runtime.catalog.names()}
     around = next((each for each in integrations if name == each or name.startswith(f"{each}.")), None)

@@ -1,4 +1,4 @@
-"""The history of a tenant's runs: their summaries in the store, and the details in their recordings."""
+"""The history of a tenant's runs for the website: their summaries from the store, their details from the recordings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kosmolua.errors import ConfigError, KosmoError, Paused
 
 RUNNING, DAMAGED = "running", "damaged"
 STATUSES = (RUNNING, "paused", "done", "failed", "limit", "interrupted", DAMAGED)
-"""The statuses of runs that the list can be filtered by."""
+"""The statuses that a person can choose to filter the list of runs."""
 MAX_RUNS = 2000
-"""The number of latest runs in the list and in the usage."""
+"""How many of the latest runs the list of runs and the usage page take into account."""
 
 
 class CallSummary:
-    """A summary of one call of a run.
+    """The main facts about one call of a recorded run.
 
     Args:
         call: The fields of the call in the recording.
@@ -40,12 +40,12 @@ class CallSummary:
 
     @property
     def is_failed(self) -> bool:
-        """True if it failed, was refused, or has an unknown result, but not if it waits for an approval."""
+        """True if the call failed, was refused, or has an unknown result; False if it waits for an approval."""
         return self.status in ("failed", "refused", "unknown") and self.error != Paused.code
 
     @property
     def integration(self) -> str:
-        """The integration that the function belongs to."""
+        """The name of the integration whose function was called."""
         return self.path.rpartition(".")[0] or self.path
 
 
@@ -54,9 +54,9 @@ class Details:
     """The details of a run, which are read from its recording.
 
     Args:
-        seconds: How long it ran, not counting pauses.
-        calls: Its calls.
-        error: The error that ended it, or None.
+        seconds: How long the run took, not counting pauses.
+        calls: The calls of the run.
+        error: The error that ended the run, or None.
     """
 
     seconds: float = 0.0
@@ -65,11 +65,11 @@ class Details:
 
 
 class Run:
-    """A recorded run.
+    """A recorded run, as the website shows it. Its details are read from the recording only when they are needed.
 
     Args:
-        summary: The summary in the store.
-        look: Returns the details in its recording. It is called on first use.
+        summary: The summary of the run in the store.
+        look: Returns the details of the run with this summary.
     """
 
     def __init__(self, summary: Summary, look: Callable[[Summary], Details]) -> None:
@@ -85,36 +85,37 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How many seconds it ran, not counting pauses."""
+        """How many seconds the run took, not counting pauses."""
         return self._look(self._summary).seconds
 
     @property
     def calls(self) -> tuple[CallSummary, ...]:
-        """Its calls."""
+        """The calls of the run."""
         return self._look(self._summary).calls
 
     @property
     def error(self) -> KosmoError | None:
-        """The error that ended it, or None."""
+        """The error that ended the run, or None. If the recording cannot be read, the error that says so."""
         return self._look(self._summary).error
 
     @property
     def writes(self) -> int:
-        """The number of calls that wrote or destroyed something, or may have done so."""
+        """The number of calls that wrote or destroyed something, or may have done so without an answer."""
         return sum(call.effect in ("write", "destroy") and call.status != "refused" for call in self.calls)
 
     @property
     def can_resume(self) -> bool:
-        """True if the run can be resumed."""
+        """True if the run has ended or paused before it was done, so that it can be resumed."""
         return self.status not in (RUNNING, DAMAGED, "done")
 
     def fits(self, words: str, status: str = "", mode: str = "") -> bool:
-        """Return True if the run matches a filter.
+        """Return True if the run matches a filter of the list of runs.
 
         Args:
-            words: Words that its id, names, error and functions must contain.
-            status: The status that it must have; empty for any.
-            mode: The mode that it must have; empty for any.
+            words: Words, separated by spaces, that must all occur in the run's id, script name, client, error message
+                or function paths.
+            status: The status that the run must have; empty for any status.
+            mode: The mode that the run must have, such as ``simulated``; empty for any mode.
         """
         if (status and status != self.status) or (mode and mode != self.mode):
             return False
@@ -126,18 +127,23 @@ class Run:
 
 
 class History:
-    """The runs of one tenant. Any thread may use it."""
+    """Reads the recorded runs of one tenant, and caches their details. Any thread may use it."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Summary, Details]] = {}
         self._lock = Lock()
 
     def runs(self, store: Store) -> list[Run]:
-        """Return the runs of a store, the latest first."""
+        """Return the latest runs in a store, the latest first."""
         return [self._run(summary, store) for summary in store.runs(limit=MAX_RUNS)]
 
     def run(self, name: str, store: Store) -> Run | None:
-        """Return the run of a store whose id begins with ``name``, or None if there is none."""
+        """Return a run by its id or the beginning of its id, or None if the store has no such run.
+
+        Args:
+            name: The beginning of the run's id.
+            store: The store.
+        """
         found = store.runs(beginning=name, limit=1) if RUN_ID.fullmatch(name) else []
         return self._run(found[0], store) if found else None
 
@@ -145,7 +151,7 @@ class History:
         return Run(summary, lambda summary: self._details(summary, store))
 
     def _details(self, summary: Summary, store: Store) -> Details:
-        """Return the details of a run. Its recording is read again only if it has changed."""
+        """Return the details of a run. The recording is read only if its details are not cached or it has changed."""
         with self._lock:
             known = self._known.get(summary.run)
         if known and known[0] == summary:
@@ -170,11 +176,14 @@ def _details_of(recording: Recording) -> Details:
 
 
 def counts(call: Mapping[str, Any], error: KosmoError | None) -> bool:
-    """Return False for a call that waited in an earlier pause, since it was made again under another number.
+    """Return True if the website shows a call of a run.
+
+    A call that waited in an earlier pause was made again under another number when the run was resumed, so only the
+    later call is shown.
 
     Args:
         call: The fields of the call in the recording.
-        error: The error that the run last ended with, or None.
+        error: The error with which the run ended the last time, or None.
     """
     waiting = [each["number"] for each in error.calls] if isinstance(error, Paused) else []
     return call.get("error") != Paused.code or call.get("number") in waiting

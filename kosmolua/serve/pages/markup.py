@@ -1,4 +1,4 @@
-"""Rendering Markdown as safe HTML, with coloured code and links to other pages."""
+"""Renders Markdown as safe HTML, with highlighted code and links to other pages."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from pygments.util import ClassNotFound
 from kosmolua.serve.pages.rendering import path
 
 Resolve = Callable[[str], "str | None"]
-"""Returns the URL of the page about a name in the code, such as a function, or None."""
+"""A function that returns the URL of the page about a name in code, such as a function; None if there is no page."""
 LANGUAGES = {"lua", "python", "toml", "json", "sh", "console", "ini", "yaml"}
 LONG_WORD = 24
 _NO_LETTERS = re.compile(r"[^a-z0-9]+")
 
 
 class Prose:
-    """A Markdown text as HTML.
+    """A Markdown text that was rendered as HTML.
 
     Args:
-        text: The Markdown. HTML in it is shown as text.
-        resolve: Finds the page about a name in the code.
-        playground: The URL of the playground, to which blocks of Lua get a link.
+        text: The Markdown. HTML inside it is shown as text.
+        resolve: Returns the URL of the page about a name in code, or None. Such names become links.
+        playground: The URL of the playground. Blocks of Lua code get a link that opens them there.
 
     ``html`` is safe to insert into a page. ``headings`` has the anchor and the text of each heading of level two.
     """
@@ -67,9 +67,10 @@ def _reader() -> MarkdownIt:
 
 
 class _Renderer(RendererHTML):
-    """Writes the HTML: tables that scroll, coloured code, and links that send no referrer.
+    """The Markdown renderer: makes tables that scroll, highlighted code, and links that send no referrer.
 
-    The methods return plain strings, since a ``Markup`` would escape strings that are added to it.
+    Each method returns the HTML for the token at ``index``. It is a plain string, since a ``Markup`` would escape
+    strings that are added to it.
     """
 
     def __init__(self, resolve: Resolve, playground: str) -> None:
@@ -78,37 +79,37 @@ class _Renderer(RendererHTML):
         self._playground = playground
 
     def table_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return the start of a table."""
+        """Return the HTML for the start of a table, in a box that scrolls."""
         number = sum(token.type == "table_open" for token in tokens[: index + 1])
         return f'<div class="scroll" tabindex="0" role="region" aria-label="Table {number}"><table>\n'
 
     def table_close(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return the end of a table."""
+        """Return the HTML for the end of a table."""
         return "</table></div>\n"
 
     def text(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return text. A browser may break a long word, such as a path, after its dots and underscores."""
+        """Return text as HTML. A browser can break a long word, such as a path, after its dots and underscores."""
         content = tokens[index].content
         return str(path(content) if len(content) > LONG_WORD and " " not in content else escape(content))
 
     def code_inline(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return inline code, as a link if there is a page about it."""
+        """Return inline code as HTML, with a link if it is a name that a page is about."""
         word = tokens[index].content
         shown = Markup("<code>{}</code>").format(word)
         address = None if _is_in_link(tokens, index) else self._resolve(word)
         return str(Markup('<a href="{}">{}</a>').format(address, shown) if address else shown)
 
     def code_block(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return an indented block of code."""
+        """Return an indented block of code as HTML."""
         return self._code(tokens[index].content, "")
 
     def fence(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return a fenced block of code."""
+        """Return a fenced block of code as HTML, highlighted if its language is known."""
         token = tokens[index]
         return self._code(token.content, token.info.split()[0] if token.info.split() else "")
 
     def link_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return the start of a link. A link to another website sends no referrer."""
+        """Return the HTML for the start of a link. A link to another website sends no referrer."""
         href = str(tokens[index].attrGet("href") or "")
         outside = Markup(' rel="noopener noreferrer nofollow"') if ":" in href or href.startswith("//") else ""
         return str(Markup('<a href="{}"{}>').format(href, outside))
@@ -122,7 +123,7 @@ class _Renderer(RendererHTML):
 
 
 def coloured(text: str, language: str) -> Markup:
-    """Return code as HTML with classes for its tokens, or as plain text if the language is unknown."""
+    """Return code as HTML whose tokens have CSS classes for highlighting; without them if the language is unknown."""
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False) if language in LANGUAGES else None
     except ClassNotFound:
@@ -133,7 +134,7 @@ def coloured(text: str, language: str) -> Markup:
 
 
 def coloured_lines(script: str) -> list[Markup]:
-    """Return the lines of a Lua script, each as HTML with classes for its tokens."""
+    """Return the lines of a Lua script, each as HTML whose tokens have CSS classes for highlighting."""
     return [Markup(line) for line in coloured(script, "lua").removesuffix("\n").split("\n")]
 
 

@@ -1,7 +1,7 @@
-"""Signing in with OpenID Connect: a person signs in at a provider, and comes back with a token that it signed.
+"""Signing in with OpenID Connect: a person signs in at a provider, which then sends a token that the provider signed.
 
 Authlib implements the protocol: an authorization code with PKCE (RFC 7636), bound to the browser by a state and to the
-token by a nonce. The tenants verify the token and decide which of them the person belongs to.
+token by a nonce. The token is verified elsewhere: the tenant whose settings accept it is the person's tenant.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from kosmolua.serve.settings import Provider
 
 DESCRIPTION = "/.well-known/openid-configuration"
 DESCRIPTION_LIFETIME = 600.0
-"""Seconds for which the configuration that a provider publishes is kept."""
+"""Seconds for which the configuration that a provider publishes is cached."""
 TIMEOUT = 5.0
 """The timeout of a request to the provider, in seconds."""
 
 
 class Begun(NamedTuple):
-    """A sign-in that was begun. The browser keeps it in a signed cookie.
+    """A sign-in that has begun, while the person is at the provider. The browser keeps it in a signed cookie.
 
     Args:
         state: A random text that the provider must return.
-        verifier: The PKCE verifier, which proves that this server asked for the code.
+        verifier: The PKCE verifier, which proves that this server requested the authorization code.
         nonce: A random text that the token must contain.
         following: The path of the page to show after the sign-in.
     """
@@ -45,11 +45,11 @@ class Begun(NamedTuple):
 
 
 class Login:
-    """Signs people in at a provider. Any thread may use it.
+    """Signs people in at an OpenID Connect provider. Any thread may use it.
 
     Args:
-        provider: The provider.
-        secret: The client secret of this server, or None.
+        provider: The settings of the provider.
+        secret: The client secret of this server at the provider, or None.
     """
 
     def __init__(self, provider: Provider, secret: Secret | None) -> None:
@@ -59,7 +59,7 @@ class Login:
         self._described: tuple[float, Mapping[str, Any]] | None = None
 
     def begin(self, back: str, following: str) -> tuple[Begun, str]:
-        """Return a new sign-in, and the URL of the provider to redirect the person to.
+        """Begin a sign-in. Return what the browser has to keep, and the provider's URL to redirect the person to.
 
         Args:
             back: The URL to which the provider sends the person back.
@@ -78,32 +78,41 @@ class Login:
         return begun, str(address)
 
     def finish(self, begun: Begun, back: str, answer: Mapping[str, str]) -> bytes:
-        """Return the signed token of a person who came back. The caller has to verify it.
+        """Complete a sign-in: exchange the provider's authorization code for the person's signed token, and return it.
+
+        The caller has to verify the token.
 
         Args:
-            begun: The sign-in that was begun in the same browser.
-            back: The same URL as for :meth:`begin`.
-            answer: The query of the URL with which the person came back.
+            begun: The sign-in that the browser has kept since :meth:`begin`.
+            back: The URL that was passed to :meth:`begin`.
+            answer: The query parameters of the URL to which the provider has sent the person back.
 
         Raises:
             KosmoError: The person or the provider refused, or the answer does not belong to this sign-in.
         """
         if not hmac.compare_digest(answer.get("state", "").encode(), begun.state.encode()):
-            raise KosmoError("The answer does not belong to a sign-in of this browser", hint="try again")
+            raise KosmoError("The provider's answer does not belong to a sign-in of this browser", hint="sign in again")
         if answer.get("iss", self.provider.issuer) != self.provider.issuer:
-            raise KosmoError("The answer comes from another provider", hint="try again")
+            raise KosmoError("The answer to the sign-in comes from another provider", hint="sign in again")
         if "code" not in answer:
-            raise KosmoError(f"The provider refused: {answer.get('error', 'it sent no code')[:200]}")
+            raise KosmoError(f"The provider refused the sign-in: {answer.get('error', 'it sent no code')[:200]}")
         endpoint = self._endpoint("token_endpoint")
         try:
             with self._client(back) as client:
                 given = client.fetch_token(endpoint, code=answer["code"], code_verifier=begun.verifier, timeout=TIMEOUT)
         except Exception as error:  # noqa: BLE001 - after any error of Authlib or requests, nobody is signed in
-            raise KosmoError(f"The provider gave no token: {type(error).__name__}", detail=str(error)) from None
+            raise KosmoError(
+                f"The provider sent no token for the sign-in: {type(error).__name__}", detail=str(error)
+            ) from None
         return str(given.get("id_token", "")).encode()
 
     def is_answer(self, begun: Begun, claims: Mapping[str, Any]) -> bool:
-        """Return True if the claims of a verified token show that it was made for this sign-in and this client."""
+        """Return True if the provider made a token for this server and for the given sign-in.
+
+        Args:
+            begun: The sign-in.
+            claims: The claims of the token, whose signature was verified.
+        """
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         nonce = str(claims.get("nonce", "")).encode()
@@ -121,15 +130,18 @@ class Login:
         )
 
     def _endpoint(self, name: str) -> str:
-        """Return a URL from the provider's configuration.
+        """Return a URL from the configuration that the provider publishes.
+
+        Args:
+            name: The key of the URL, such as ``token_endpoint``.
 
         Raises:
-            ConfigError: It is missing, or would be used without TLS.
+            ConfigError: The URL is missing, or is neither https nor on this machine.
         """
         address = str(self._description().get(name, ""))
         url = urlsplit(address)
         if url.scheme != "https" and not (url.scheme == "http" and is_loopback_name(url.netloc)):
-            raise ConfigError(f"The provider {self.provider.issuer} has no {name} with https")
+            raise ConfigError(f"The configuration of the provider {self.provider.issuer} has no https URL for {name}")
         return address
 
     def _description(self) -> Mapping[str, Any]:
@@ -146,5 +158,5 @@ class Login:
         except Exception as error:  # noqa: BLE001 - an error of requests, or an answer that is not JSON
             raise KosmoError("The provider cannot be reached", hint="try again later", detail=str(error)) from None
         if not isinstance(found, dict) or found.get("issuer") != self.provider.issuer:
-            raise ConfigError(f"The configuration at {address} is not that of {self.provider.issuer}")
+            raise ConfigError(f"The configuration at {address} does not name {self.provider.issuer} as its issuer")
         return found

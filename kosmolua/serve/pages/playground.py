@@ -1,4 +1,4 @@
-"""The playground: a page to write, check and run a script. Calls are simulated unless a person turns that off."""
+"""The playground: a page on which a person writes, checks and runs a script. Calls are simulated by default."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ START = """\
 print("hello from the sandbox")
 return { answer = 6 * 7 }
 """
-"""The script that the editor has at first."""
+"""The script that the editor shows at first."""
 
 
 def opened(visit: Visit) -> Response:
-    """Show the editor, with an example, with the script of a run, or with code from the documentation."""
+    """Return the playground page. Its editor has an example, or the script or run that the URL's query gives."""
     source = visit.request.query_params.get("source", "") or START
     if name := visit.asked("run"):
         if visit.own.find(name) is None:
@@ -31,7 +31,10 @@ def opened(visit: Visit) -> Response:
 
 
 def used(visit: Visit) -> Response:
-    """Check or run a script, and show the whole page. It is for browsers without JavaScript."""
+    """Check or run the script in the form, and return the whole playground page with the result.
+
+    This is for browsers without JavaScript. A live run is started in the background, with a redirect to its page.
+    """
     source = _source(visit)
     if visit.form.get("deed") == "check":
         return _page(visit, source, report=_checked(visit, source))
@@ -41,12 +44,16 @@ def used(visit: Visit) -> Response:
 
 
 def checked(visit: Visit) -> Response:
-    """Return the findings of the check, as a part of the page."""
+    """Check the script in the form, and return the findings as HTML that replaces a part of the playground page."""
     return _page(visit, "", report=_checked(visit, _source(visit)))
 
 
 def run(visit: Visit) -> Response:
-    """Run a script. Return its outcome as a part of the page or, for a live run, the URL of the run's page."""
+    """Run the script in the form.
+
+    For a simulated run, return its outcome as HTML that replaces a part of the playground page. For a live run, which
+    continues in the background, return the URL of the run's page in a header.
+    """
     source = _source(visit)
     if not _is_simulated(visit):
         answer = Response(status_code=204)
@@ -66,7 +73,7 @@ def _checked(visit: Visit, source: str) -> Report:
 
 
 def _source(visit: Visit) -> str:
-    """Return the script in a form, with line feeds instead of the CR LF that browsers send."""
+    """Return the script in the form, with LF at line ends in place of the CR LF that browsers send."""
     return visit.form.get("source", "").replace("\r\n", "\n")
 
 

@@ -1,4 +1,4 @@
-"""Rendering: the templates, their filters for times and values, and the headers of every answer."""
+"""Renders the templates of the website, and has their filters, the static files, and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""What browsers may load and run: files of this website, and nothing inline."""
+"""The Content-Security-Policy: browsers load and run only files of this website, and nothing inline."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -35,18 +35,18 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-"""The content types of the files that pages load, by file extension."""
+"""The content types of the static files that pages load, by file extension."""
 _SIGN = re.compile(r"[._](?=\w)")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def render(template: str, context: Mapping[str, Any], *, part: str | None = None, status: int = 200) -> Response:
-    """Return a rendered page, or one block of it.
+    """Render a template, or only one block of it, and return the HTTP answer with the HTML.
 
     Args:
         template: The file name of the template.
         context: The variables of the template.
-        part: The name of the block, or None for the page.
+        part: The name of the block to render; None for the whole template.
         status: The HTTP status of the answer.
     """
     found = environment().get_template(template)
@@ -56,7 +56,10 @@ def render(template: str, context: Mapping[str, Any], *, part: str | None = None
 
 
 def asset(name: str) -> Response:
-    """Return a file that pages load. Browsers may cache it for ever, since its URL changes with its content."""
+    """Return the answer with a static file, such as a style sheet; 404 if there is no such file.
+
+    Browsers can cache the file without limit, since its URL changes when its content changes.
+    """
     found = _assets().get(name)
     if found is None:
         return Response("There is no such file.", 404, HEADERS)
@@ -65,13 +68,13 @@ def asset(name: str) -> Response:
 
 
 def asset_path(name: str) -> str:
-    """Return the path of a file that pages load, relative to the root of the website."""
+    """Return the URL path of a static file, with a hash of its content, relative to the root of the website."""
     return f"/static/{name}?v={_assets()[name][1]}"
 
 
 @lru_cache(maxsize=1)
 def _assets() -> dict[str, tuple[bytes, str]]:
-    """Return the content of each file that pages load, and a hash of it, by name."""
+    """Return the static files by their names, each with its content and a hash of the content."""
     found = [each for each in (files(PACKAGE) / "static").iterdir() if each.name.endswith((*TYPES,))]
     contents = {each.name: each.read_bytes() for each in found}
     return {name: (content, sha256(content).hexdigest()[:12]) for name, content in contents.items()}
@@ -79,7 +82,7 @@ def _assets() -> dict[str, tuple[bytes, str]]:
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """Return the environment of the templates, which escape all values."""
+    """Return the Jinja environment of the templates, with the filters. It escapes all values."""
     made = Environment(
         loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -102,7 +105,7 @@ def environment() -> Environment:
 
 
 def path(name: object) -> Markup:
-    """Return the path of a function, which a browser may break after a dot or an underscore."""
+    """Return the path of a function as HTML that a browser can break into lines after a dot or an underscore."""
     return Markup(_SIGN.sub(r"\g<0><wbr>", str(escape(exposed(str(name))))))
 
 
@@ -118,11 +121,11 @@ def duration(seconds: float) -> str:
 
 
 def when(moment: datetime | None, now: datetime | None = None) -> Markup:
-    """Return a point in time as text, such as ``5 min ago``. The exact time is in its tooltip.
+    """Return a point in time as HTML text such as ``5 min ago``, whose tooltip has the exact time.
 
     Args:
-        moment: The point in time; None for an unknown one.
-        now: The current time; by default that of the clock.
+        moment: The point in time; if it is None, the text is empty.
+        now: The current time; by default the time of the system clock.
     """
     if moment is None:
         return Markup("")

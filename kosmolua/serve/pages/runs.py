@@ -16,11 +16,11 @@ from kosmolua.serve.pages.visits import Visit
 PAGE = 50
 """The number of runs on one page of the list."""
 MAX_BARS = 1000
-"""The largest number of calls that the page of a run shows."""
+"""How many calls the page of a run shows at most."""
 
 
 def listed(visit: Visit) -> Response:
-    """Show the runs that match the filter, the latest first."""
+    """Return the page that lists the tenant's runs, the latest first. The URL's query can have a filter."""
     asked = {name: visit.asked(name) for name in ("q", "status", "mode")}
     fitting = [run for run in visit.own.runs() if run.fits(asked["q"], asked["status"], asked["mode"])]
     given = visit.asked("from")
@@ -47,7 +47,7 @@ def listed(visit: Visit) -> Response:
 
 
 def shown(visit: Visit) -> Response:
-    """Show a run."""
+    """Return the page of one run, with its calls, its script, and the calls that wait for a person."""
     run = _run(visit)
     if run is None:
         return _no_such_run(visit)
@@ -72,7 +72,7 @@ def shown(visit: Visit) -> Response:
 
 
 def output(visit: Visit) -> Response:
-    """Return the output and the result of a run, as a part of its page."""
+    """Replay a run to get its output and result, and return them as HTML that the page of the run loads."""
     run = _run(visit)
     if run is None or run.status == DAMAGED:
         return _no_such_run(visit)
@@ -80,7 +80,7 @@ def output(visit: Visit) -> Response:
 
 
 def replayed(visit: Visit) -> Response:
-    """Replay a run, and show its output and its result."""
+    """Replay a run, and return a page with the output and the result of the replay."""
     run = _run(visit)
     if run is None or run.status == DAMAGED:
         return _no_such_run(visit)
@@ -88,7 +88,10 @@ def replayed(visit: Visit) -> Response:
 
 
 def resumed(visit: Visit) -> Response:
-    """Resume a run, with the person's decisions about writes that may have been done."""
+    """Resume a run, and redirect to its page.
+
+    The form has the person's decisions about writes that may have been done: count as done, or send again.
+    """
     run = _run(visit)
     if run is None or run.status == DAMAGED:
         return _no_such_run(visit)

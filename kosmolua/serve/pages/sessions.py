@@ -1,4 +1,4 @@
-"""Sessions of people who are signed in, as signed cookies, and the tokens that protect forms against other sites."""
+"""The sessions of people on the website, which are signed cookies, and the tokens that protect forms (CSRF)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ MAX_AGE = 12 * 3600
 
 
 class Session(NamedTuple):
-    """A person who is signed in, or a browser that is about to.
+    """A session of a person who is signed in, or of a browser that shows the sign-in page.
 
     Args:
-        id: A random id.
-        tenant: The name of the tenant whose pages are shown; empty before the sign-in.
-        mark: The mark of the token that the person signed in with. The session ends when the token is removed.
-        until: The time when the session ends, in seconds since 1970; 0 if only its age counts.
+        id: The random id of the session.
+        tenant: The name of the tenant whose pages the person sees; empty before the sign-in.
+        mark: A keyed hash of the token with which the person signed in, or a word for another way to sign in. The
+            session ends when the tenant no longer accepts this token or way.
+        until: The time when the session ends, in seconds since 1970; 0 if only the age of the session limits it.
     """
 
     id: str
@@ -33,10 +34,10 @@ class Session(NamedTuple):
 
 
 class Sessions:
-    """Signs sessions as cookies, and reads them back. Any thread may use it.
+    """Turns sessions into signed cookies, and reads sessions from cookies. Any thread may use it.
 
-    A session that was ended here is refused from then on. Other processes with the same key refuse it only once it is
-    older than :data:`MAX_AGE`.
+    A session that a person has ended is refused by this process from then on. Other processes with the same key refuse
+    it only once it is older than :data:`MAX_AGE`.
 
     Args:
         key: The key of the signatures. Processes that serve the same people need the same key.
@@ -51,12 +52,12 @@ class Sessions:
         self._lock = Lock()
 
     def begin(self, tenant: str = "", mark: str = "", until: float = 0.0) -> tuple[Session, str]:
-        """Return a new session and its cookie. The parameters are those of :class:`Session`."""
+        """Return a new session, and the cookie for it. The parameters are the fields of :class:`Session`."""
         session = Session(secrets.token_urlsafe(16), tenant, mark, until)
         return session, str(self._signer.dumps(session))
 
     def read(self, cookie: str) -> Session | None:
-        """Return the session of a cookie, or None if the cookie is forged, too old or of a session that ended."""
+        """Return the session in a cookie, or None if the cookie is forged or the session has ended or is too old."""
         try:
             session = Session(*self._signer.loads(cookie, max_age=MAX_AGE))
         except (BadData, TypeError):
@@ -66,16 +67,21 @@ class Sessions:
             return None if is_over else session
 
     def end(self, session: Session) -> None:
-        """Refuse a session from now on."""
+        """End a session: refuse its cookie from now on."""
         with self._lock:
             now = time()
             self._ended = {name: until for name, until in self._ended.items() if until > now}
             self._ended[session.id] = now + MAX_AGE
 
     def form_token(self, session: Session) -> str:
-        """Return the token that the forms of a session contain."""
+        """Return the token that each form of a session contains, which no other website knows."""
         return hmac.new(self._key, f"form {session.id}".encode(), sha256).hexdigest()
 
     def is_own_form(self, session: Session, form: Mapping[str, str]) -> bool:
-        """Return True if a form has the token of this session."""
+        """Return True if a form contains the form token of a session.
+
+        Args:
+            session: The session.
+            form: The fields of the form.
+        """
         return hmac.compare_digest(form.get("token_of_form", "").encode(), self.form_token(session).encode())

@@ -23,21 +23,21 @@ from kosmolua.serve.tenants import Tenant, Tenants
 from kosmolua.serve.tokens import Tokens, claims_of, may_be_signed
 
 COOKIE, LOGIN_COOKIE = "kosmolua", "kosmolua_login"
-"""The names of the cookies of a session, and of a sign-in that was begun at a provider."""
+"""The name of the cookie with the session, and of the cookie with a sign-in that has begun at a provider."""
 OPEN, SIGNED, PROVIDED = "open", "signed", "provided"
-"""The marks of sessions without a configured token: no token was needed, an issuer signed it, or a provider gave it."""
+"""How sessions without a configured token began: without a token, with a signed token, or with a provider's token."""
 MAX_LOGIN_AGE = 600
-"""Seconds that a person has to sign in at a provider."""
+"""Seconds within which a person has to sign in at a provider."""
 WRONG_TOKEN_SECONDS = 0.5
 """Seconds by which the answer to a wrong token is delayed."""
 
 
 class SignIn:
-    """Begins and ends sessions.
+    """Signs people in to the website and out of it: answers the requests for this, and knows who is signed in.
 
     Args:
         tenants: The tenants of the server.
-        sessions: Signs and checks sessions.
+        sessions: Turns sessions into cookies, and reads sessions from cookies.
     """
 
     def __init__(self, tenants: Tenants, sessions: Sessions) -> None:
@@ -58,24 +58,35 @@ class SignIn:
         ]
 
     def session(self, request: Request) -> Session | None:
-        """Return the session of a request, or None if it has none."""
+        """Return the session in the cookie of a request, or None if there is no valid one."""
         cookie = request.cookies.get(_name(request, COOKIE))
         return self._sessions.read(cookie) if cookie else None
 
     def tenant_of(self, session: Session) -> Tenant | None:
-        """Return the tenant of a session, or None if the token that began it is no longer accepted."""
+        """Return the tenant of a session, or None if the tenant no longer accepts the token that began the session."""
         tenant = self._tenants.get(session.tenant)
         return tenant if tenant and session.mark in self._marks_of(tenant) else None
 
     def _marks_of(self, tenant: Tenant) -> list[str]:
-        """Return the marks of the tokens that a session of a tenant may have been begun with."""
+        """Return the values of :attr:`Session.mark` that are valid for a session of this tenant.
+
+        They are keyed hashes of the tenant's tokens, and words for other ways to sign in that the tenant accepts.
+        """
         marks = tenant.tokens.marks(self._tenants.key)
         marks += [SIGNED] if tenant.settings.jwt else []
         marks += [PROVIDED] if tenant.settings.jwt and self._tenants.settings.oidc else []
         return [*marks, OPEN] if tenant is self._tenants.open_tenant else marks
 
     def _mark_of(self, tenant: Tenant, token: bytes) -> tuple[str, float]:
-        """Return the mark of the token that begins a session, and the time when the token expires, or 0."""
+        """Return the :attr:`Session.mark` for a token that begins a session, and the time when the session must end.
+
+        Args:
+            tenant: The tenant that has accepted the token.
+            token: The token with which the person signs in.
+
+        Returns:
+            The mark, and the time when the token expires in seconds since 1970; 0 if it does not expire.
+        """
         if tenant.tokens.accept(token):
             return Tokens([Secret(token.decode())]).marks(self._tenants.key)[0], 0.0
         if tenant.settings.jwt and may_be_signed(token):
@@ -117,7 +128,7 @@ class SignIn:
         return answer
 
     async def _leave(self, request: Request) -> Response:
-        """Send a person to the provider."""
+        """Begin a sign-in at the provider: redirect the person there."""
         login = self._provider()
         if login is None:
             return self._page(request, "This server has no provider to sign in with.", status=404)
@@ -132,7 +143,10 @@ class SignIn:
         return answer
 
     async def _return(self, request: Request) -> Response:
-        """Complete a sign-in at the provider. It works once, in the browser in which the sign-in began."""
+        """Complete a sign-in after the provider has sent the person back. Begin a session, and show the next page.
+
+        This works once, and only in the browser in which the sign-in began.
+        """
         login, begun = self._provider(), self._begun_in(request)
         if login is None or begun is None:
             return self._page(request, "The sign-in took too long, or began in another browser.", status=400)
@@ -154,7 +168,13 @@ class SignIn:
         return answer
 
     def _page(self, request: Request, problem: str = "", *, status: int = 200) -> Response:
-        """Return the sign-in page, in a new session to which its form is bound."""
+        """Return the sign-in page, with a new session whose form token the page's form has.
+
+        Args:
+            request: The request.
+            problem: A sentence about why signing in failed; empty for none.
+            status: The HTTP status of the answer.
+        """
         session, cookie = self._sessions.begin()
         visit = Visit(request, self._sessions, session)
         following, provider = visit.asked("next"), self._tenants.settings.oidc
@@ -170,7 +190,7 @@ class SignIn:
         return answer
 
     def _provider(self) -> Login | None:
-        """Return the login of the provider in the current settings, or None."""
+        """Return the object that signs people in at the provider in the current settings; None without a provider."""
         provider = self._tenants.settings.oidc
         if provider is None:
             return None
@@ -187,14 +207,17 @@ class SignIn:
 
 
 def _back(request: Request) -> str:
-    """Return the URL to which a provider sends people back."""
+    """Return the URL of this server to which the provider sends people back after they have signed in there."""
     scheme = "https" if _is_public(request) else "http"
     root = str(request.scope.get("root_path", "")).rstrip("/")
     return f"{scheme}://{request.headers['host']}{root}/login/provider/done"
 
 
 def _is_public(request: Request) -> bool:
-    """Return False if the browser uses a loopback name without TLS, since it drops secure cookies then."""
+    """Return True if cookies can be secure: with TLS, or with TLS at a proxy if the host is not this machine.
+
+    A browser that uses a loopback name without TLS drops secure cookies.
+    """
     if request.url.scheme == "https":
         return True
     try:
@@ -205,13 +228,25 @@ def _is_public(request: Request) -> bool:
 
 
 def _name(request: Request, cookie: str) -> str:
-    """Return the full name of a cookie. Browsers accept a ``__Host-`` cookie only over TLS and from this host."""
+    """Return the full name of a cookie: with the prefix ``__Host-`` if cookies can be secure.
+
+    Browsers accept a cookie with this prefix only over TLS and from this very host.
+    """
     return f"__Host-{cookie}" if _is_public(request) else cookie
 
 
 def _set_cookie(
     request: Request, answer: Response, cookie: str, value: str, age: int, site: Literal["strict", "lax"] = "strict"
 ) -> None:
-    """Set a cookie, or delete it if ``age`` is 0. Browsers send a lax cookie also when another site redirects here."""
+    """Set a cookie in an answer.
+
+    Args:
+        request: The request that is answered.
+        answer: The answer.
+        cookie: The name of the cookie, without a prefix.
+        value: The value of the cookie.
+        age: The number of seconds for which the browser keeps the cookie; 0 to delete it.
+        site: The SameSite attribute. Browsers send a ``lax`` cookie also when another website redirects here.
+    """
     name, is_secure = _name(request, cookie), _is_public(request)
     answer.set_cookie(name, value, max_age=age, httponly=True, secure=is_secure, samesite=site)

@@ -1,4 +1,4 @@
-"""The website: its routes, and the checks of all requests behind the sign-in."""
+"""The website: its routes, and the checks that a request comes from a person who is signed in."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
 
 
 class Site:
-    """The website for the people of all tenants.
+    """The website for the people of all tenants: finds the view that answers a request, and checks the session.
 
     Args:
         tenants: The tenants of the server.
@@ -53,7 +53,7 @@ class Site:
         self._workspaces: dict[str, Workspace] = {}
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes. The last one answers every path that no other route answers."""
+        """Return the routes of the website. The last route answers every path that no other route answers."""
         pages = [Route(path, self._endpoint(view), methods=[method]) for method, path, view in _ADDRESSES]
         return [
             Route("/static/{name}", _static, methods=["GET"]),
@@ -78,7 +78,10 @@ class Site:
         return answer
 
     def _workspace(self, session: Session) -> Workspace | None:
-        """Return the workspace of a session, or None if the token that began it is no longer accepted."""
+        """Return the workspace of a session's tenant.
+
+        Return None if the tenant no longer accepts the token that began the session.
+        """
         tenant = self._sign_in.tenant_of(session)
         if tenant is None:
             return None

@@ -1,4 +1,4 @@
-"""The page of usage: calls and errors of a tenant's runs, by day, integration, account and client."""
+"""The usage page: how many calls a tenant's runs made and how many failed, by day, integration, account and client."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CHOICES = ("7", "30", "90")
 
 @dataclass
 class Count:
-    """Calls that have something in common.
+    """Counts the calls of a group, such as all calls with one account.
 
     Args:
-        name: The property that they have in common, such as the name of an account.
+        name: The name of the group, such as the name of the account.
         calls: The number of calls.
-        errors: How many failed, were refused, or have an unknown result.
-        writes: How many had the effect write or destroy.
+        errors: The number of calls that failed, were refused, or have an unknown result.
+        writes: The number of calls that wrote or destroyed something, or may have done so.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Count:
     writes: int = 0
 
     def add(self, call: CallSummary) -> None:
-        """Count a call."""
+        """Add a call to the counts of the group."""
         self.calls += 1
         self.errors += call.is_failed
         self.writes += call.effect in ("write", "destroy") and call.status != "refused"
@@ -40,14 +40,14 @@ class Count:
 
 @dataclass
 class Usage(Count):
-    """The calls of a period.
+    """The counts of all calls in a period, in total and by groups.
 
     Args:
         runs: The number of runs.
-        days: The counts by day, the oldest first.
-        integrations: The counts by integration, the busiest first.
-        accounts: The counts by account, the busiest first.
-        clients: The counts by the client of the runs, the busiest first.
+        days: The counts for each day, the oldest day first.
+        integrations: The counts for each integration, the integration with the most calls first.
+        accounts: The counts for each account, the account with the most calls first.
+        clients: The counts for each client that started runs, the client with the most calls first.
     """
 
     runs: int = 0
@@ -58,12 +58,12 @@ class Usage(Count):
 
     @property
     def peak(self) -> int:
-        """The calls of the busiest day."""
+        """The number of calls on the day with the most calls, at least 1, for the scale of the chart."""
         return max((day.calls for day in self.days), default=0) or 1
 
 
 def shown(visit: Visit) -> Response:
-    """Show the usage of the last days."""
+    """Return the page with the usage of the last days. The URL's query can choose the number of days."""
     asked = visit.asked("days")
     days = int(asked) if asked in CHOICES else DEFAULT_DAYS
     usage = usage_of(visit.own.runs(), datetime.now(timezone.utc).date(), days)
@@ -71,7 +71,13 @@ def shown(visit: Visit) -> Response:
 
 
 def usage_of(runs: Iterable[Run], today: date, days: int) -> Usage:
-    """Return the usage of the last ``days`` days up to today, in UTC."""
+    """Count the calls of runs in a period.
+
+    Args:
+        runs: The runs.
+        today: The last day of the period, in UTC.
+        days: The number of days in the period.
+    """
     dates = [today - timedelta(days=back) for back in reversed(range(days))]
     by_day = {day: Count(f"{day:%b} {day.day}") for day in dates}
     groups: list[dict[str, Count]] = [{}, {}, {}]

@@ -1,4 +1,4 @@
-"""Visits: requests of people, with session, tenant and form, and the answers to them."""
+"""Requests of people to the website, with their session, tenant and form, and the answers to them."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ SECTIONS = (
 )
 """The sections of the website, each with its title, in the order of the navigation."""
 MAX_FORM = 1 << 20
-"""The largest number of bytes of a form's field."""
+"""The maximum size of a field of a form, in bytes."""
 PART_HEADER = "x-part"
-"""The header that asks for one block of a page. The browser replaces the block of the open page with it."""
+"""The header of a request for one block of a page. The browser then replaces this block of the page that it shows."""
 
 
 @dataclass(frozen=True)
 class Visit:
-    """A request, with all that a view needs to answer it.
+    """A person's request to the website, with everything that a view needs to answer it.
 
     Args:
         request: The request.
-        sessions: Signs and checks sessions.
+        sessions: Turns sessions into cookies, and makes form tokens.
         session: The session of the person.
-        form: The last value of each field of the form.
-        lists: All values of each field of the form.
-        workspace: The workspace of the tenant, or None if the person is not signed in.
+        form: The fields of the form that was sent, each with its last value.
+        lists: The fields of the form that was sent, each with all of its values.
+        workspace: The workspace of the person's tenant, or None if the person is not signed in.
     """
 
     request: Request
@@ -53,33 +53,33 @@ class Visit:
 
     @property
     def own(self) -> Workspace:
-        """The workspace of the person's tenant."""
-        assert self.workspace, "only pages behind the sign-in have one"
+        """The workspace of the person's tenant. The person must be signed in."""
+        assert self.workspace, "only pages for people who are signed in have a workspace"
         return self.workspace
 
     @property
     def root(self) -> str:
-        """The path below which a proxy serves the website, or an empty string."""
+        """The path of the URL below which a proxy serves the website; empty if it is served at the root."""
         return str(self.request.scope.get("root_path", "")).rstrip("/")
 
     @property
     def part(self) -> str | None:
-        """The name of the block that is asked for, or None for the whole page."""
+        """The name of the block that the request is for, or None if it is for the whole page."""
         return self.request.headers.get(PART_HEADER)
 
     def asked(self, name: str) -> str:
-        """Return a parameter of the URL's query, or an empty string."""
+        """Return a parameter of the URL's query, or an empty string if the query does not have it."""
         return str(self.request.query_params.get(name, ""))[:1000]
 
     def page(
         self, template: str, section: str = "", *, parts: tuple[str, ...] = (), status: int = 200, **shown: Any
     ) -> Response:
-        """Return a page.
+        """Render a page, or the block of it that the request is for, and return the answer.
 
         Args:
             template: The file name of the template.
-            section: The section that the page belongs to.
-            parts: The blocks that may be asked for alone.
+            section: The section of the website that the page belongs to, which the navigation marks.
+            parts: The names of the blocks that a request can be for. Any other request gets the whole page.
             status: The HTTP status of the answer.
             shown: The variables of the template.
         """
@@ -102,7 +102,7 @@ class Visit:
             title: What happened, in a few words.
             message: A sentence that describes the error.
             status: The HTTP status of the answer.
-            hint: What to do.
+            hint: What the person can do, or an empty string.
             back: The path that the button "Back" leads to.
             links: Pages of the documentation that the person may have meant.
         """
@@ -116,16 +116,26 @@ class Visit:
         return self.page("error.html", status=status, **told)
 
     def refusal(self) -> Response:
-        """Return the answer to a form that does not belong to this session."""
+        """Return the answer that refuses a form, since the form does not belong to the person's session."""
         return self.error("Refused", "This form was not made by this page, or is too old.", status=403)
 
     def redirect(self, path: str, **query: str) -> Response:
-        """Return an answer that redirects to another page."""
+        """Return an answer that redirects to another page of the website.
+
+        Args:
+            path: The path of the page, relative to the root of the website.
+            query: The parameters of the URL's query.
+        """
         address = f"{self.root}{path}{'?' if query else ''}{urlencode(query)}"
         return RedirectResponse(address, 303, {**HEADERS, "Cache-Control": "no-store"})
 
     def _frame(self, section: str, *, is_whole: bool) -> dict[str, Any]:
-        """Return the variables that every template needs."""
+        """Return the variables that every template needs.
+
+        Args:
+            section: The section of the website that the page belongs to.
+            is_whole: False if only a block of the page is rendered, without the navigation.
+        """
         return {
             "form_token": self._form_token,
             "root": self.root,
@@ -149,22 +159,22 @@ class Visit:
 
 
 View = Callable[[Visit], Response]
-"""A function that answers a visit. It is called in a thread, so it may block."""
+"""A function that answers a request of a person. It is called in a thread, so it can block."""
 
 
 def is_local(path: str) -> bool:
-    """Return True if a path leads to this website, not to another one."""
+    """Return True if a redirect to a path stays on this website."""
     parts = urlsplit(path)
     return path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
 
 
 def is_own(visit: Visit) -> bool:
-    """Return True if a form belongs to the visit's session and was not sent by another site."""
+    """Return True if a form has the token of the person's session and was not sent from a page of another website."""
     return is_same_origin(visit.request) and visit.sessions.is_own_form(visit.session, visit.form)
 
 
 def is_same_origin(request: Request) -> bool:
-    """Return True unless the browser's headers name another site as the origin of the request."""
+    """Return False if the browser's headers say that a page of another website made the request."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     if site not in (None, "same-origin", "none"):
         return False
@@ -172,7 +182,11 @@ def is_same_origin(request: Request) -> bool:
 
 
 async def form_of(request: Request) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return the fields of a form: a dict with the last value of each, and one with all values. Files are left out."""
+    """Return the fields of the form in a request. Files are left out.
+
+    Returns:
+        A dict with the last value of each field, and a dict with all values of each field.
+    """
     if request.method != "POST":
         return {}, {}
     async with request.form(max_files=0, max_part_size=MAX_FORM) as form:

@@ -1,4 +1,4 @@
-"""The workspace of a tenant: the data and actions of the website for one tenant."""
+"""The data that the website shows for one tenant, and the actions that people can take there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kosmolua.serve.pages.history import History, Run
 from kosmolua.serve.tenants import Tenant
 
 MAX_STARTED = 8
-"""The largest number of active runs that a tenant's people have started on the website."""
+"""How many runs that people of a tenant have started on the website can be active at once."""
 GRACE = 1.0
 """Seconds that a request waits for the run that it started, so that the next page can show the end of a short run."""
 MAX_TRIAL_SECONDS = 30.0
@@ -33,12 +33,12 @@ SCRIPT = "playground.lua"
 
 @dataclass(frozen=True)
 class Asking:
-    """A run that waits for a person.
+    """A run whose calls wait for a person's approval.
 
     Args:
-        run: The id of the run, or an empty string if it is not recorded.
-        script: The name of its script.
-        calls: The calls that wait for approval.
+        run: The id of the run, or an empty string if the run is not recorded.
+        script: The name of the run's script.
+        calls: The calls that wait.
     """
 
     run: str
@@ -47,16 +47,18 @@ class Asking:
 
     @property
     def is_live(self) -> bool:
-        """True if the run is still active. A paused run has to be resumed."""
+        """True if the run is active and continues after the decisions; False if it is paused and has to be resumed."""
         return any(call.is_live for call in self.calls)
 
 
 class Workspace:
-    """The data and actions of one tenant. Any thread may use it, except the thread of the event loop.
+    """The data that the website shows for one tenant, and the actions that people of the tenant can take.
+
+    Any thread may use it except the thread of the event loop, which it would block.
 
     Args:
         tenant: The tenant.
-        loop: The event loop that owns the tenant.
+        loop: The event loop in which the tenant's runs are started.
     """
 
     def __init__(self, tenant: Tenant, loop: asyncio.AbstractEventLoop) -> None:
@@ -73,36 +75,39 @@ class Workspace:
 
     @property
     def runtime(self) -> Runtime:
-        """The tenant's runtime."""
+        """The tenant's runtime, which makes real calls unless the whole server simulates."""
         return self.tenant.runtime
 
     @lazy
     def simulated(self) -> Runtime:
-        """The runtime of the playground, which answers calls from simulators."""
+        """The runtime of the playground, which answers calls from simulators. It is made on first use."""
         return self.tenant.simulated()
 
     def runs(self) -> list[Run]:
-        """Return the tenant's runs, the latest first."""
+        """Return the tenant's recorded runs, the latest first."""
         return self._history.runs(self.runtime.store)
 
     def find(self, run: str) -> Run | None:
-        """Return a run by its id, or None."""
+        """Return a recorded run by its id or the beginning of its id, or None if there is none."""
         return self._history.run(run, self.runtime.store)
 
     def recording(self, run: str) -> Recording:
         """Return the recording of a run.
 
+        Args:
+            run: The id of the run.
+
         Raises:
-            ConfigError: There is no such recording, or it is damaged.
+            ConfigError: There is no recording of a run with this id, or it is damaged.
         """
         return self.runtime.store.read(run)
 
     def waiting(self) -> list[Waiting]:
-        """Return the calls that wait for a person, the oldest first."""
+        """Return the calls that wait for a person's approval, the oldest first."""
         return self.runtime.store.waiting()
 
     def asking(self) -> list[Asking]:
-        """Return the runs that wait for a person, the oldest first."""
+        """Return the runs whose calls wait for a person's approval, the run with the oldest call first."""
         calls = self.waiting()
         order = list(dict.fromkeys(map(_run_of, calls)))
         grouped = groupby(sorted(calls, key=lambda call: order.index(_run_of(call))), key=_run_of)
@@ -114,18 +119,19 @@ class Workspace:
 
         Args:
             run: The id of the run.
-            decided: The arguments ``approve``, ``deny``, ``done`` and ``again`` of :meth:`kosmolua.Runtime.resume`.
+            decided: A person's decisions about the run's calls: the arguments ``approve``, ``deny``, ``done`` and
+                ``again`` of :meth:`kosmolua.Runtime.resume`.
 
         Raises:
-            KosmoError: The run cannot be resumed, or too many runs of the website are active.
+            KosmoError: The run cannot be resumed, or too many runs that were started on the website are active.
         """
         self._start(run, self.tenant.resume(run, {"client": CLIENT}, **decided))
 
     def run(self, source: str) -> str:
-        """Run a script with the tenant's accounts in the background, record it, and return the id of the run.
+        """Start a script with the tenant's accounts in the background, and return the id of the run, which is recorded.
 
         Raises:
-            KosmoError: The run cannot be recorded, or too many runs of the website are active.
+            KosmoError: The run cannot be recorded, or too many runs that were started on the website are active.
         """
         run = secrets.token_hex(6)
         options: RunOptions = {"client": CLIENT, "run": run, "name": SCRIPT, "check": True}
@@ -133,11 +139,17 @@ class Workspace:
         return run
 
     def try_out(self, source: str) -> Outcome:
-        """Run a script with simulated calls, and return its outcome. Calls that need approval are allowed."""
+        """Run a script with simulated calls, wait for its end, and return its outcome.
+
+        Calls that need approval are allowed without asking anybody.
+        """
         return self.simulated.run(source, name=SCRIPT, timeout=MAX_TRIAL_SECONDS, allow=["*"], client=CLIENT)
 
     def replay(self, run: str) -> Outcome:
-        """Replay a recorded run, and return its outcome. Nothing is sent.
+        """Replay a recorded run, and return the outcome of the replay. Nothing is sent to any service.
+
+        Args:
+            run: The id of the run.
 
         Raises:
             ConfigError: The recording cannot be read.
@@ -150,10 +162,14 @@ class Workspace:
             simulated.close()
 
     def _start(self, run: str, work: Coroutine[Any, Any, Outcome]) -> None:
-        """Start a run on the event loop, and wait for its end, at most ``GRACE`` seconds.
+        """Start a run on the event loop, and wait at most ``GRACE`` seconds for its end.
+
+        Args:
+            run: The id of the run.
+            work: The coroutine that runs the script and returns the outcome.
 
         Raises:
-            Busy: The run is already active, or too many runs are.
+            Busy: This run is already active, or too many runs are active.
         """
         with self._lock:
             why = f"The run {run} is already running" if run in self._under_way else None
@@ -161,7 +177,7 @@ class Workspace:
                 why = f"{MAX_STARTED} runs that were started on this page are still active"
             if why:
                 work.close()
-                raise Busy(why, hint="try again when it has ended")
+                raise Busy(why, hint="try again later")
             started = self._under_way[run] = asyncio.run_coroutine_threadsafe(work, self._loop)
         started.add_done_callback(lambda _: self._forget(run))
         if wait([started], GRACE).done:
