@@ -212,8 +212,8 @@ class Runtime:
     def __reduce__(self) -> tuple[Callable[[bytes], Runtime], tuple[bytes]]:
         """Pickle the options of the runtime, so that another process can open a runtime with the same options.
 
-        All runtimes with equal options that a process unpickles are one runtime there. That process reads the
-        credentials from their sources. The options ``approve`` and ``warn`` are not pickled.
+        If a process unpickles several runtimes with equal options, it gets the same runtime each time. That process
+        reads the credentials from their sources. The options ``approve`` and ``warn`` are not pickled.
 
         Raises:
             TypeError: An option could contain a credential or a connection, which cannot be pickled.

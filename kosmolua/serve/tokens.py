@@ -78,7 +78,7 @@ class SignedTokens:
 
     Args:
         issuer: The issuer, and the claims that a token must have.
-        folder: The folder in which a relative path of the key file begins.
+        folder: The folder to which a relative path of the key file refers.
         warn: Called with a sentence if the keys cannot be read.
 
     Raises:
