@@ -1,4 +1,4 @@
-"""Clocks: the deadline of a run, which is paused while a person is asked for approval, and simulated time."""
+"""Clocks: the clock of a run, which is paused while a person is asked for approval, and the start of simulated time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from time import monotonic
 from typing import TypeAlias
 
 Until: TypeAlias = Callable[[], float]
-"""Returns a deadline on the :func:`time.monotonic` scale. Call it again before each wait, since the clock may be paused
-or stopped meanwhile."""
+"""A function that returns a deadline on the :func:`time.monotonic` scale. Call it again before each wait, since the
+deadline moves while the run's clock is paused or stopped."""
 SIMULATION_START = 1772442000.0
 """When simulated time begins, in seconds since 1970: 2026-03-02 at 09:00 UTC."""
 
 
 class Clock:
-    """Counts down from its creation.
+    """A clock that counts down to a deadline, and can be paused.
 
     Args:
-        seconds: The time until the deadline.
+        seconds: The time from the creation of the clock to the deadline.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -29,7 +29,7 @@ class Clock:
 
     @property
     def ends(self) -> float:
-        """The deadline on the :func:`time.monotonic` scale; while the clock is paused, as if it resumed now."""
+        """The deadline on the :func:`time.monotonic` scale. While the clock is paused, the deadline moves on."""
         with self._lock:
             return self._ends if self._paused_at is None else self._ends + monotonic() - self._paused_at
 
@@ -47,7 +47,7 @@ class Clock:
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """Pause the clock until the ``with`` block ends. One thread at a time may do so."""
+        """Pause the clock until the ``with`` block ends. Only one thread at a time is allowed to do this."""
         with self._lock:
             self._paused_at = monotonic()
         try:

@@ -35,10 +35,10 @@ def start_thread(work: Callable[[], object], name: str) -> None:
 
 
 class lazy(Generic[_Value]):
-    """An attribute that is computed on first use, once, also if several threads ask for it at the same time.
+    """A decorator for an attribute that is computed on first use, and only once even if several threads need it.
 
-    It is like ``functools.cached_property``, which has no lock since Python 3.12, but has a lock for each instance. The
-    value is kept in the instance's ``__dict__``, so that ``vars(instance).get(name)`` is None until then.
+    It works like ``functools.cached_property``, which has no lock since Python 3.12, with a lock for each instance. The
+    value is kept in the instance's ``__dict__``: ``vars(instance).get(name)`` is None until the value is computed.
     """
 
     def __init__(self, compute: Callable[[Any], _Value]) -> None:
@@ -58,7 +58,10 @@ class lazy(Generic[_Value]):
 
 
 def forget(instance: object, *names: str) -> None:
-    """Drop lazy attributes and their lock after a fork: the new process lacks the thread that may hold the lock."""
+    """Remove lazy attributes of these names from an object after a fork, and the lock of all its lazy attributes.
+
+    The thread that may have held the lock does not exist in the new process, so nothing would release the lock.
+    """
     for name in (*names, _LOCK):
         vars(instance).pop(name, None)
 
@@ -88,7 +91,7 @@ class ActiveThreads:
     def wait(self, seconds: float) -> None:
         """Wait until no other thread is active, at most ``seconds``.
 
-        The calling thread may be active itself: it may be in a signal handler that interrupted its work.
+        The calling thread can be active itself, for instance in a signal handler that interrupted its work.
         """
         own = get_ident()
         with self._changed:
@@ -96,7 +99,10 @@ class ActiveThreads:
 
 
 class Mailbox:
-    """A queue of work for the thread that creates it. Any thread may add work, and this owner does it in order."""
+    """A queue of functions that one thread calls. Any thread can add functions; the owner calls them in order.
+
+    The owner is the thread that creates the mailbox.
+    """
 
     def __init__(self) -> None:
         self._owner = get_ident()
@@ -111,10 +117,10 @@ class Mailbox:
         return self._work.qsize()
 
     def ask(self, work: Callable[[], _Value]) -> _Value:
-        """Call a function in the owner's thread, and return its result or raise its error.
+        """Let the owner call a function, wait for it, and return its result or raise its error.
 
         Raises:
-            Interrupted: The run is over.
+            Interrupted: The mailbox was closed, since the run is over.
         """
         if get_ident() == self._owner:
             return work()
@@ -131,7 +137,7 @@ class Mailbox:
                 self._questions.discard(question)
 
     def do_next(self, seconds: float = 0.0) -> None:
-        """Wait for work, at most ``seconds``, and do it. Only the owner may call this."""
+        """Wait at most ``seconds`` for a function in the queue, and call it. Only the owner must call this method."""
         try:
             work = self._work.get(timeout=seconds) if seconds > 0 else self._work.get_nowait()
         except Empty:
@@ -139,7 +145,7 @@ class Mailbox:
         work()
 
     def close(self) -> None:
-        """Refuse further work, and interrupt the threads that wait for an answer, since the run is over."""
+        """Refuse further questions, and raise Interrupted in the threads that wait for an answer: the run is over."""
         with self._lock:
             self._is_closed, questions = True, list(self._questions)
         for question in questions:
@@ -147,7 +153,10 @@ class Mailbox:
 
 
 class _Question(Generic[_Value]):
-    """Work that another thread waits for. (``concurrent.futures`` would do this too, but takes 15 ms to import.)"""
+    """A function whose result another thread waits for, as in :meth:`Mailbox.ask`.
+
+    (``concurrent.futures`` would do this too, but takes 15 ms to import.)
+    """
 
     def __init__(self, work: Callable[[], _Value]) -> None:
         self._work = work
@@ -156,7 +165,10 @@ class _Question(Generic[_Value]):
         self._error: BaseException | None = None
 
     def __call__(self) -> None:
-        """Do the work, in the owner's thread. Ctrl-C during the work is raised in the owner and ends the run."""
+        """Call the function, in the owner's thread, and pass its result or its error to the waiting thread.
+
+        Ctrl-C during the call is raised in the owner's thread too, and ends the run.
+        """
         try:
             self._answers.append(self._work())
         except KeyboardInterrupt:
@@ -168,13 +180,13 @@ class _Question(Generic[_Value]):
             self._done.set()
 
     def fail(self, error: BaseException) -> None:
-        """Raise an error in the waiting thread, unless it has its answer already."""
+        """Raise an error in the thread that waits, unless the function's result or error is there already."""
         if not self._done.is_set():
             self._error = error
             self._done.set()
 
     def wait(self) -> _Value:
-        """Wait for the answer and return it, or raise the error of the work."""
+        """Wait until the function was called, and return its result or raise its error."""
         self._done.wait()
         if self._error:
             raise self._error
@@ -198,7 +210,7 @@ class Budget:
         self._lock = Lock()
 
     def take(self, size: int, held: int) -> bool:
-        """Take ``size`` more for a user that holds ``held``, and return True; if that is too much, return False."""
+        """Take ``size`` more for a user who has ``held`` already, and return True; return False if it is too much."""
         with self._lock:
             is_spent = self._taken + size > self._total and held + size > self._free
             if is_spent or held + size > self.share:
@@ -207,39 +219,43 @@ class Budget:
             return True
 
     def give_back(self, size: int) -> None:
-        """Give back ``size`` that was taken."""
+        """Give back an amount that a user has taken."""
         with self._lock:
             self._taken -= size
 
 
 class Ends(Protocol):
-    """A clock that knows when it will have run out, by :func:`time.monotonic`."""
+    """A clock with a deadline."""
 
     @property
     def ends(self) -> float:
-        """When that is."""
+        """The deadline, on the scale of :func:`time.monotonic`."""
 
 
 class Room(Protocol):
-    """What several calls take memory from."""
+    """A limited amount of memory that calls share. A call reserves memory before it reads a large answer."""
 
     def take(self, passage: Passage, size: int) -> None:
-        """Take memory for a call, when there is room."""
+        """Reserve ``size`` bytes for a call, after waiting until so much is free.
+
+        Raises:
+            TimeoutError: The run ended before.
+        """
 
     def give_back(self, passage: Passage, size: int) -> None:
-        """Give back a part of what a call has taken, or all of it."""
+        """Free ``size`` of the bytes that a call has reserved, so that other calls can have them."""
 
 
 class Passage:
-    """The memory that one call of a script has taken for its answers.
+    """The memory that one call of a script has reserved for its answers.
+
+    ``taken`` is the number of reserved bytes, and ``waited`` is how many seconds the call has waited for them. The time
+    limit of the call is longer by these seconds.
 
     Args:
-        source: Returns what it is taken from.
+        source: Returns the shared memory that the call's part is taken from.
         run: The run that the call belongs to.
-        clock: Counts down to the end of that.
-
-    ``taken`` is how much that is, and ``waited`` for how many seconds the call waited for it. A call may take so much
-    longer.
+        clock: The clock of the run, until whose deadline the call waits for memory.
     """
 
     def __init__(self, source: Callable[[], Room], run: object, clock: Ends) -> None:
@@ -250,10 +266,10 @@ class Passage:
         self._source = source
 
     def take(self, size: int) -> None:
-        """Take so many bytes more.
+        """Reserve ``size`` bytes more, after waiting until so much is free.
 
         Raises:
-            TimeoutError: There was no room before the end of the run.
+            TimeoutError: The run ended before.
         """
         started = monotonic()
         try:
@@ -262,19 +278,19 @@ class Passage:
             self.waited += monotonic() - started
 
     def need(self, size: int) -> None:
-        """Take what is missing of so many bytes.
+        """Reserve so much that the call has at least ``size`` bytes in all.
 
         Raises:
-            TimeoutError: There was no room before the end of the run.
+            TimeoutError: The run ended before so much was free.
         """
         if size > self.taken:
             self.take(size - self.taken)
 
     def keep(self, size: int) -> None:
-        """Keep at most this many of the reserved bytes, and give the rest back."""
+        """Keep at most ``size`` of the reserved bytes, and free the rest."""
         if self.taken > size:
             self._source().give_back(self, self.taken - size)
 
 
 passage: ContextVar[Passage | None] = ContextVar("passage", default=None)
-"""The memory of the call that the current thread makes for a script; None for calls of programs."""
+"""The reserved memory of the call that the current thread makes for a script; None for calls of Python programs."""

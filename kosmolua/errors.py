@@ -48,18 +48,18 @@ class KosmoError(Exception):
 
     Attributes:
         what: What happened and where.
-        hints: What to do. The message contains the hints of one line, and leaves out longer ones, such as lines to
-            paste.
+        hints: What to do about the error. The message contains hints of one line, and leaves out longer ones, such as
+            lines to paste.
         sent: A sentence that says that nothing was sent; empty if something may have been sent.
-        detail: What the user may see and scripts may not: a path, a command, the text of an exception.
-        call: The function whose call the error cut off, if any.
+        detail: What only the user is shown, and no script: a path, a command, the text of an exception.
+        call: The function whose call was cut off when the error ended the script, if any.
         line: The line of the script that the error ended, counted from 1.
         traceback: Lua's traceback, if the error ended a script.
 
     Args:
         message: What happened and where, on one line.
-        hint: What to do about it.
-        detail: What the user may see and scripts may not.
+        hint: What to do about the error.
+        detail: What only the user is shown, and no script.
     """
 
     code = "error"
@@ -76,12 +76,12 @@ class KosmoError(Exception):
 
     @property
     def hint(self) -> str | None:
-        """What to do about it; more than one line if there is something to paste."""
+        """What to do about the error; more than one line if there is something to paste."""
         return "\n".join(filter(None, [self._advice, *(hint for hint in self.hints if "\n" in hint)])) or None
 
     @property
     def message(self) -> str:
-        """What happened, where, what to do, and if nothing was sent, on one line."""
+        """What happened, where and what to do, on one line, which also says if nothing was sent."""
         said = f"{self.what} ({self._advice})" if self._advice else self.what
         return f"{said.removesuffix('.')}. {self.sent}" if self.sent else said
 
@@ -116,7 +116,10 @@ class KosmoError(Exception):
 
 
 def _revived(kind: type[KosmoError]) -> KosmoError:
-    """Return an empty error for pickle to fill: constructors of subclasses take arguments of their own."""
+    """Return an error of this class without attributes. Pickle calls this, and then sets the attributes.
+
+    Pickle cannot call the class itself, since the constructors of the classes take different arguments.
+    """
     return kind.__new__(kind)
 
 
@@ -138,7 +141,7 @@ class PluginError(KosmoError):
     Args:
         message: What happened and where, on one line.
         origin: The file, with its line if known, or the entry point.
-        hint: What to do about it.
+        hint: What to do about the error.
     """
 
     code = "plugin_error"
@@ -150,12 +153,12 @@ class PluginError(KosmoError):
 
     @property
     def mistakes(self) -> tuple[PluginError, ...]:
-        """The mistakes that this error was joined from, or the error itself if it was not joined."""
+        """The errors that :meth:`all_of` joined into this one; only this error itself if it was not joined."""
         return self._mistakes or (self,)
 
     @classmethod
     def all_of(cls, errors: Sequence[PluginError]) -> PluginError:
-        """Return one error for several mistakes of a plugin, each with its place; ``mistakes`` lists them."""
+        """Return one error for several mistakes in a plugin. Its message has all of them, each with its place."""
         mistakes = tuple(mistake for error in errors for mistake in error.mistakes)
         if len(mistakes) == 1:
             return mistakes[0]
@@ -170,21 +173,21 @@ class PluginError(KosmoError):
 
 
 class CallError(KosmoError):
-    """One call failed. Scripts see its fields as an error table.
+    """One call failed. A script that catches the error gets its fields as a table.
 
-    Plugins may raise it with a code of their own.
+    Integrations can raise a CallError with a code that they define.
 
     Args:
         code: A stable word that scripts compare, such as ``bad_arguments``.
         message: What happened and where, on one line.
-        hint: What to do about it.
+        hint: What to do about the error.
         param: The parameter at fault.
         status: The HTTP status, if the service answered.
         retryable: True if the same call may succeed later.
         retry_after: Seconds to wait before a retry.
         request_id: The service's id of the request.
         body: The service's answer, decoded.
-        detail: What the user may see and scripts may not.
+        detail: What only the user is shown, and no script.
     """
 
     def __init__(
@@ -214,7 +217,7 @@ class CallError(KosmoError):
         self.account: str | None = None
 
     def fields(self) -> dict[str, object]:
-        """Return what a script sees: ``code``, ``message``, and the other fields that are set."""
+        """Return what a script gets as the error: ``code``, ``message``, and the other fields that are set."""
         return super().fields() | self._present(
             "param", "status", "retryable", "retry_after", "request_id", "body", "path", "account"
         )
@@ -272,7 +275,7 @@ class ApiError(CallError):
         request_id: The service's id of the request.
         body: The service's answer, decoded; at most 16 KiB.
         location: The absolute URL of a redirect; scripts do not see it.
-        hint: What to do about it.
+        hint: What to do about the error.
     """
 
     def __init__(
@@ -307,7 +310,7 @@ class NetworkError(CallError):
     Args:
         message: What happened and where, on one line.
         retryable: True if the same call may succeed later.
-        hint: What to do about it.
+        hint: What to do about the error.
     """
 
     def __init__(self, message: str, *, retryable: bool = True, hint: str | None = None) -> None:
@@ -321,7 +324,7 @@ class CallTimeout(CallError):
         path: The path of the function.
         seconds: The time limit of one call.
         retryable: True if the same call may succeed later.
-        hint: What to do about it.
+        hint: What to do about the error.
     """
 
     def __init__(self, path: str, seconds: float, *, retryable: bool = True, hint: str | None = None) -> None:
@@ -336,9 +339,13 @@ class PluginFault(CallError):
 
     @classmethod
     def unloadable(cls, name: str, error: PluginError) -> PluginFault:
-        """Return the error of a call whose integration cannot be loaded. Its cause tells the user why.
+        """Return the error of a call whose integration cannot be loaded.
 
-        The script sees the reason only if it reveals nothing of the host.
+        The user sees the reason. The script sees the reason only if it reveals nothing of the host, such as a path.
+
+        Args:
+            name: The name of the integration.
+            error: The error that says why the integration cannot be loaded.
         """
         import re  # the sandboxed process imports this module, and starts sooner without it
 
@@ -352,7 +359,7 @@ class PluginFault(CallError):
 
 
 class DocNotFound(CallError):
-    """No page has this name."""
+    """No page of the documentation has this name."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__("doc_not_found", message, hint=hint)
@@ -382,14 +389,14 @@ class CheckFailed(KosmoError):
 
 
 class ScriptError(KosmoError):
-    """The script itself failed: it could not be compiled, or it raised.
+    """The script itself failed: it could not be compiled, or it raised an error.
 
     Args:
         message: What happened and where, on one line.
         code: The script's own code, if it raised a table with a code and a message.
         line: The line of the script, counted from 1, if known.
         traceback: Lua's traceback, without frames of the host.
-        is_syntax: True if it could not be compiled.
+        is_syntax: True if the script could not be compiled.
     """
 
     code = "script_error"
@@ -429,13 +436,13 @@ class Exited(KosmoError):
 
 
 class LimitExceeded(KosmoError):
-    """A limit ended the script. No script can catch this.
+    """A limit ended the script. No script can catch this error.
 
     Args:
         message: What happened and where, on one line.
         limit: The limit's name, such as ``wall`` or ``memory``.
         value: The value that was in force, in the limit's unit.
-        hint: What to do about it.
+        hint: What to do about the error.
     """
 
     code = "limit_exceeded"
@@ -457,7 +464,7 @@ class Interrupted(KosmoError):
 
 
 class Diverged(KosmoError):
-    """The script asks for something that its recording does not have. Nothing was sent for it."""
+    """The script deviates from its recording, so its run cannot go on. Nothing was sent for the deviating request."""
 
     code = "diverged"
 
@@ -469,7 +476,7 @@ class Paused(KosmoError):
         message: What happened, on one line.
         calls: The calls that wait for an approval, each with ``number``, ``path``, ``account``, ``effect``,
             ``arguments``, ``about`` and ``names``, as in :class:`kosmolua.broker.approvals.Approval`.
-        hint: What to do about it.
+        hint: What to do about the error.
     """
 
     code = "paused"
@@ -484,12 +491,12 @@ class Paused(KosmoError):
 
 
 class UnderWay(KosmoError):
-    """A recording has writes that were sent and have no answer. They may have been done, so a person must decide.
+    """A recording has writes that were sent and never answered. They may have been done, so a person must decide.
 
     Args:
         message: What happened, on one line.
-        calls: These writes, each with ``number``, ``path``, ``account``, ``effect`` and ``arguments``.
-        hint: What to do about it.
+        calls: The writes without an answer, each with ``number``, ``path``, ``account``, ``effect`` and ``arguments``.
+        hint: What to do about the error.
     """
 
     code = "under_way"
@@ -512,7 +519,7 @@ _ROOM = {
 
 
 class WorkerLost(KosmoError):
-    """The sandboxed process died, broke the protocol and was killed, or could not be started."""
+    """The sandboxed process died, or could not be started, or was killed because it broke the protocol."""
 
     code = "worker_lost"
 
@@ -542,7 +549,7 @@ RESERVED_CODES = frozenset(kind.code for kind in (*_BEFORE_A_RUN, *_ENDINGS))
 def log_traceback(subject: str, error: BaseException) -> None:
     """Log an exception of an integration's own code, at level DEBUG of the logger ``kosmolua.integrations``.
 
-    Scripts see only one line about it. ``--debug`` shows the log, with secrets masked.
+    Scripts see only one line about the exception. ``--debug`` shows the log, with secrets masked.
 
     Args:
         subject: The function that was called, or the plugin that was loaded.

@@ -13,17 +13,17 @@ MANY_BLANKS = " {21,}"
 
 
 def harmless(text: str) -> str:
-    """Return text with control characters shown as codes such as ``\\x1b``; line ends and tabs stay."""
+    """Return a text with codes such as ``\\x1b`` in place of control characters; line ends and tabs stay."""
     return re.sub(STEERING, _as_code, text).encode("utf-8", "backslashreplace").decode()
 
 
 def visible(text: str) -> str:
-    """Return text with each invisible character as a JSON escape; line ends and tabs stay."""
+    """Return a text with a JSON escape in place of each invisible character; line ends and tabs stay."""
     return re.sub(UNUSUAL, _as_seen, text)
 
 
 def exposed(text: str) -> str:
-    """Return text as :func:`visible` does, with each run of more than 20 blanks replaced by their number."""
+    """Return a text as :func:`visible` does, with a count in place of each run of more than 20 blanks."""
     return re.sub(MANY_BLANKS, lambda found: f"<{len(found[0]):,} blanks>", visible(text))
 
 

@@ -22,11 +22,11 @@ def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, st
 
     Args:
         named: The file that the user named, or None.
-        environ: The environment, where ``KOSMOLUA_ACCOUNTS`` may name one.
+        environ: The environment, whose variable ``KOSMOLUA_ACCOUNTS`` can name the file.
 
     Raises:
-        ConfigError: Permissions hide whether the default file exists. It may deny calls that would be allowed without
-            it.
+        ConfigError: It is not known whether the default file exists, since its folder cannot be read. The file may deny
+            calls that are allowed without it, so it must not be ignored.
     """
     if chosen := os.fspath(named) if named else environ.get(ACCOUNTS_VARIABLE):
         return expanded(chosen), True
@@ -42,7 +42,7 @@ def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, st
 
 
 def expanded(path: str | os.PathLike[str]) -> str:
-    """Return a path with a leading ``~`` or ``~user`` replaced, or unchanged if there is no such home."""
+    """Return a path with a leading ``~`` or ``~user`` replaced by the user's home; unchanged if that is not known."""
     try:
         return os.path.expanduser(path)
     except ValueError:  # no user's name has a zero byte in it
@@ -62,14 +62,14 @@ def scripts_folder() -> str:
 
 
 def state_folder() -> str:
-    """Return the folder of what the program remembers, such as the REPL's history; it need not exist."""
+    """Return the folder of data that the program keeps between runs, such as its journal; it need not exist."""
     from platformdirs import user_state_dir
 
     return _folder(user_state_dir, ".local/state")
 
 
 def cache_folder() -> str:
-    """Return the folder of what can be made again, such as compiled documents; it need not exist."""
+    """Return the folder of data that the program can compute again, such as compiled documents; it need not exist."""
     from platformdirs import user_cache_dir
 
     return _folder(user_cache_dir, ".cache")
@@ -81,7 +81,7 @@ def journal_file() -> str:
 
 
 def recordings_folder() -> str:
-    """Return the folder of recordings for which no file was named; it need not exist."""
+    """Return the folder of recordings for which the user named no file; it need not exist."""
     return os.path.join(state_folder(), "recordings")
 
 
@@ -91,14 +91,19 @@ def tenant_folder(name: str) -> str:
 
 
 def plans_folder() -> str:
-    """Return the folder of plans for which no file was named; it need not exist."""
+    """Return the folder of plans for which the user named no file; it need not exist."""
     return os.path.join(state_folder(), "plans")
 
 
 def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
-    """Return the program's folder; if the user has no home, as in some containers, it is below the root folder.
+    """Return one of the program's folders, as an absolute path.
 
-    Without a home, platformdirs raises RuntimeError or returns a path with ``~`` in it, which would be relative.
+    The folder is below the root folder if the user has no home, as in some containers. In this case platformdirs raises
+    RuntimeError, or returns a path with ``~`` in it, which would be relative.
+
+    Args:
+        folder_of: A function of platformdirs that takes the program's name.
+        below_home: The path of the folder below a home, without the program's name.
     """
     try:
         folder = folder_of("kosmolua")

@@ -63,12 +63,12 @@ def spell_size(size: int) -> str:
 
 
 class Unit(Generic[Number]):
-    """The unit of a limit.
+    """The unit of a limit, such as seconds or bytes.
 
     Args:
-        noun: The word for a value, such as "a size".
+        noun: The words for a value in messages, such as "a size".
         metavar: The placeholder for a value in the help of an option.
-        read: Returns the value of a text without checking its bounds, or raises ValueError.
+        read: Returns the value that a text such as ``64K`` stands for, or raises ValueError. It checks no bounds.
         spell: Returns a value as text for people.
         maximum: The largest value that makes sense.
         is_whole: Whether a value must be an integer.
@@ -92,7 +92,7 @@ class Unit(Generic[Number]):
         self.is_whole = is_whole
 
     def parse(self, text: str) -> Number:
-        """Return the value of a text.
+        """Return the value that a text such as ``64K`` or ``90s`` stands for.
 
         Raises:
             ValueError: The text is not a value of this unit, or the value is out of bounds.
@@ -119,13 +119,13 @@ class Limit(Generic[Number]):
     """One limit, with its default, its messages and its option. :class:`Limits` declares them all.
 
     Args:
-        default: Its value if no other is given.
-        unit: Its unit.
-        about: What it limits.
-        code: Its name in an error; empty if exceeding it does not end the script.
-        exceeded: What the script did, with ``{value}`` in place of the limit's value.
-        advice: What to do instead of raising it.
-        option: The help of the command-line option that sets it; empty if only ``[kosmolua.limits]`` does.
+        default: The value of the limit if no other is given.
+        unit: The unit of the value.
+        about: What is limited, for the documentation.
+        code: The name of the limit in an error; empty if exceeding the limit does not end the script.
+        exceeded: What a script did that exceeds the limit, for messages, with ``{value}`` in place of the value.
+        advice: What to do instead of raising the limit.
+        option: The help of the command-line option that sets the limit; empty if only ``[kosmolua.limits]`` does.
         maximum: The largest value that makes sense, if it is smaller than the unit's maximum.
     """
 
@@ -164,7 +164,7 @@ class Limit(Generic[Number]):
 
     @property
     def remedy(self) -> str:
-        """The advice for a script that exceeds it."""
+        """What to do about a script that exceeds the limit, including how to raise the limit."""
         way = f"raise {self.name} in [kosmolua.limits]"
         if self.option:
             way = f"raise it with --{self.name.replace('_', '-')}"
@@ -188,10 +188,10 @@ class Limit(Generic[Number]):
 
 
 class Limits:
-    """The limits of one run. The host owns them; no script can raise them.
+    """The limits of one run. The host enforces them, and no script can raise them.
 
     Args:
-        given: Values that replace defaults, by the names below.
+        given: Values that replace defaults, by the names of the attributes.
 
     Raises:
         ConfigError: A value is not a positive number, not an integer where one is required, or too large.
@@ -302,15 +302,15 @@ class Limits:
     __hash__ = None  # type: ignore[assignment]
 
     def as_dict(self) -> dict[str, float]:
-        """Return every limit by its name."""
+        """Return the value of every limit, by the limit's name."""
         return dict(vars(self))
 
     def spell(self, name: str) -> str:
-        """Return a limit as people write it, such as ``96 MiB``."""
+        """Return the value of the limit with this name as people write it, such as ``96 MiB``."""
         return str(LIMITS[name].unit.spell(getattr(self, name)))
 
     def but(self, **changes: float | None) -> Limits:
-        """Return these limits with some replaced; None changes nothing."""
+        """Return a copy of these limits with other values for some; a value of None leaves the limit as it is."""
         given = {name: value for name, value in changes.items() if value is not None}
         return Limits(**{**self.as_dict(), **given}) if given else self
 
@@ -331,7 +331,7 @@ class Limits:
 
 
 class LimitOptions(TypedDict, total=False):
-    """The limits that one run, or an option of the command line, may set. :class:`Limits` explains them."""
+    """The limits that an option of the command line can set for one run. :class:`Limits` explains them."""
 
     timeout: float | None
     call_timeout: float | None

@@ -3,13 +3,17 @@
 Child to host::
 
     ready    {isolation, missing}           the isolation layers that are in force, and those that are missing
-    describe {id, path}                     what is at a path under app: nothing for the roots, integrations,
-                                            integrations.NAME, integrations.NAME.ACCOUNT, integrations.NAME.*
-    call     {id, path, args | fault, secrets, contents}
-                                            args is what Lua passed; fault is what kept it from being encoded;
+    describe {id, path}                     asks what is at a path under app: an empty path, for what app itself has;
+                                            integrations, integrations.NAME, integrations.NAME.ACCOUNT or
+                                            integrations.NAME.*
+    call     {id, path, args | fault, secrets, contents, through}
+                                            args is what Lua passed; fault says why this could not be encoded;
                                             secrets has the place in args and the name of each handle of a secret;
-                                            contents has those of bytes in base64
-    content  {id, name}                     asks for the base64 of bytes, by the name of their handle
+                                            contents has those of each handle of bytes; through is the chain of
+                                            scripts that called each other up to here
+    script   {id, path, args | fault, secrets, through}
+                                            asks for another script, which the child then runs
+    content  {id, name}                     asks for bytes in base64, by the name of their handle
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
     time     {id, clock, own}               asks for the time of a clock, wall or cpu; own is the child's own time
@@ -24,7 +28,7 @@ of its branch in ``of``, and ``waits`` if the script waits from then on; the hos
 
 Host to child::
 
-    job      {source, name, args, limits, isolated, asks_time, input, params, secrets, seed}
+    job      {source, name, args, limits, isolated, asks_time, is_planned, input, params, secrets, seed}
                                             isolated: exit after ready if a layer is missing
                                             asks_time: the script's clocks are those of the host
                                             is_planned: writes are only noted, not made
@@ -50,6 +54,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,8 +81,8 @@ def decode(text: str) -> Json:
     """Decode a JSON text strictly (RFC 8259).
 
     Raises:
-        ValueError: It is not JSON, or it contains NaN, infinity, or a number beyond the range of a float.
-        RecursionError: It is nested too deeply.
+        ValueError: The text is not JSON, or contains NaN, infinity, or a number beyond the range of a float.
+        RecursionError: The text is nested too deeply.
     """
     value: Json = _DECODER.decode(text)
     return value
@@ -204,10 +209,12 @@ _NAMES = {kind: {"kind", *fields, *_OPTIONAL.get(kind, ())} for kind, fields in 
 
 
 def question_of(request: Mapping[str, Any]) -> list[Any]:
-    """Return what a request asks: its kind, its subject and its arguments. It is equal whenever the same is asked.
+    """Return a list that identifies a request: its kind, its subject and its arguments.
+
+    The lists of two requests are equal if both ask for the same.
 
     Args:
-        request: A frame that has an ``id``, decoded.
+        request: The request: a frame that has an ``id``, decoded.
     """
     kind = request["kind"]
     question = [kind, *(request[name] for name in _FIELDS[kind] if name not in ("id", "own"))]
@@ -220,28 +227,28 @@ def question_of(request: Mapping[str, Any]) -> list[Any]:
 
 
 class BadFrame(ValueError):
-    """A line from the other side is not a valid frame. The message names the fault."""
+    """A line from the other process is not a valid frame. The message says why."""
 
 
 def frame(kind: str, **fields: object) -> bytes:
-    """Return a frame as a line."""
+    """Return a frame of this kind, with these fields, as a line of JSON."""
     return json.dumps({"kind": kind, **fields}, separators=(",", ":")).encode() + b"\n"
 
 
 class Truncated(list[Json]):
-    """A list that was cut: the service has more items. A script sees this in ``list.truncated``."""
+    """A list that was cut: the service has more items. In a script, ``truncated`` of such a list is true."""
 
     truncated = True
 
 
 class Answer(str):
-    """A value as JSON text, and what JSON cannot express about it.
+    """A value as JSON text, with what JSON cannot express: secrets, bytes, and that a list was cut.
 
     Args:
-        text: The value as JSON. Each secret in it is ``***``.
-        secrets: The place and the name of the handle of each secret.
+        text: The value as JSON, with ``***`` in place of each secret.
+        secrets: For each secret in the value: its place, and the name of the handle that the script gets.
         contents: For each table whose bytes have a handle: its place, the handle's name, and the bytes in base64.
-        truncated: Whether it is a list that was cut.
+        truncated: True if the value is a list that was cut, since the service has more items.
     """
 
     secrets: Sequence[Any]
@@ -257,13 +264,13 @@ class Answer(str):
 
     @property
     def marks(self) -> dict[str, Any]:
-        """The fields of a reply frame that go with the value."""
+        """The fields that a reply frame has beside the value, such as ``secrets``; empty ones are left out."""
         found = {"secrets": self.secrets, "contents": self.contents, "truncated": self.truncated}
         return {key: value for key, value in found.items() if value}
 
 
 def reply(number: int, value: str) -> bytes:
-    """Return the frame that answers a request, around a value that is encoded already."""
+    """Return the frame that answers the request with this number by a value, which is JSON already."""
     marks = value.marks if isinstance(value, Answer) else {}
     if "contents" in marks:
         marks["contents"] = [(place, name) for place, name, _ in marks["contents"]]
@@ -273,12 +280,12 @@ def reply(number: int, value: str) -> bytes:
 
 
 def refusal(number: int, error: str) -> bytes:
-    """Return the frame that answers a request with an error, whose fields are encoded already."""
+    """Return the frame that answers the request with this number by an error, whose fields are JSON already."""
     return f'{{"kind":"reply","id":{number},"ok":false,"error":{error}}}\n'.encode("utf-8", "replace")
 
 
 def exit_notice(status: int) -> bytes:
-    """Return the line that a session's process writes when it replaces one that ended with a status."""
+    """Return the line with which a session's process reports that the process that it replaces ended with a status."""
     return _EXIT_NOTICE + str(status).encode() + b"\n"
 
 
@@ -291,8 +298,41 @@ def read_exit_notice(line: bytes) -> int | None:
         return None
 
 
+SPIN_TIME = 50e-6
+"""Seconds to poll for a frame before sleeping. Waking up an idle processor takes half of that."""
+WAITS_WITHOUT_SPIN = 15
+"""How many waits begin without polling after one in which polling was in vain."""
+
+
+class Spin:
+    """Polls a pipe for a moment before its reader sleeps, which saves the time of waking up if frames come quickly.
+
+    Args:
+        descriptor: The end of the pipe to read from.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        from select import POLLIN, poll  # imported here, since a cold start does not need it
+
+        poller = poll()
+        poller.register(descriptor, POLLIN)
+        self._poll = poller.poll
+        self._waits_without = 0
+
+    def wait(self) -> None:
+        """Poll until something can be read, at most for :data:`SPIN_TIME`. Do nothing if that was in vain lately."""
+        if self._waits_without:
+            self._waits_without -= 1
+            return
+        ends = monotonic() + SPIN_TIME
+        while not self._poll(0):
+            if monotonic() > ends:
+                self._waits_without = WAITS_WITHOUT_SPIN
+                return
+
+
 def read_line(stream: BinaryIO, limit: int) -> bytes | None:
-    """Return the next line without its end, or None when the other side is gone.
+    """Return the next line without its line feed, or None if the other process has closed the stream.
 
     Raises:
         BadFrame: The line is longer than ``limit`` bytes.
@@ -306,10 +346,11 @@ def read_line(stream: BinaryIO, limit: int) -> bytes | None:
 
 
 def decode_from_child(line: bytes) -> dict[str, Any]:
-    """Return a frame that a child wrote, after checks of its shape, without fields that no frame has.
+    """Return a frame that a child wrote, after checking its fields. Fields that its kind does not have are left out.
 
     Raises:
-        BadFrame: It is not JSON, not of a known kind, nested too deeply, or a field is missing or of the wrong type.
+        BadFrame: The line is not JSON, its kind is unknown, it is nested too deeply, or a field is missing or of the
+            wrong type.
     """
     try:
         text = line.decode()
@@ -320,7 +361,7 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
         raise BadFrame("a frame is not JSON")
     kind = frame.get("kind") if isinstance(frame, dict) else None
     if not isinstance(kind, str) or kind not in _FIELDS:
-        raise BadFrame("a frame is of no known kind")
+        raise BadFrame("a frame is of an unknown kind")
     if kind != "end" and line.startswith(END):
         raise BadFrame("a frame is of two kinds")
     if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(frame, MAX_DEPTH):
@@ -337,9 +378,10 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
 
 
 def memory_of(line: bytes | bytearray) -> int:
-    """Estimate how many bytes of memory the values of a frame take in the host, at worst.
+    """Return an estimate of how many bytes of memory the values of a frame take in the host, at worst.
 
-    Small values take many times their size in JSON, and one emoji makes every character of its string take four bytes.
+    Small values take many times as many bytes as in JSON, and one emoji makes every character of its string take four
+    bytes.
     """
     width = 1
     if not line.isascii() or b"\\u" in line:
@@ -363,7 +405,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _is_text(frame: dict[str, Any]) -> bool:
-    """Return True if all strings of a frame can be encoded as UTF-8. JSON can contain escapes of lone surrogates."""
+    """Return True if all strings of a frame can be encoded as UTF-8: lone surrogates, which JSON can escape, cannot."""
     try:
         json.dumps(frame, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):
@@ -372,12 +414,12 @@ def _is_text(frame: dict[str, Any]) -> bool:
 
 
 def to_text(raw: bytes) -> str:
-    """Return bytes as text that a frame can carry without loss."""
+    """Return bytes as text for a frame; :func:`to_bytes` gets the same bytes back, even if they are not UTF-8."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def to_bytes(text: str) -> bytes:
-    """Return the bytes that :func:`to_text` was given; a surrogate that it cannot have made becomes ``?``."""
+    """Return the bytes from which :func:`to_text` made a text; surrogates that it cannot have made become ``?``."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

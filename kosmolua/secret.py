@@ -39,11 +39,12 @@ _LONG_RUN = re.compile(r"[A-Za-z0-9]{16,}")
 class Secret:
     """A credential: an API key, a token, a password.
 
-    Printing, formatting or logging it gives ``***``.
+    Printing, formatting or logging a Secret gives ``***``.
 
     Args:
         value: The credential itself.
-        holding: The secrets that the value was made of, if any; these are redacted instead of the whole value.
+        holding: The secrets from which the value was built; these are masked in texts instead of the whole value. None
+            if the value itself must be masked.
     """
 
     __slots__ = ("_holding", "_value")
@@ -68,25 +69,28 @@ class Secret:
         raise TypeError("a Secret cannot be pickled")
 
     def prefixed(self, scheme: str) -> Secret:
-        """Return the secret ``scheme value``, for an ``Authorization`` header."""
+        """Return a secret with the value ``SCHEME VALUE``, for an ``Authorization`` header."""
         return Secret(f"{scheme} {self.reveal()}", holding=[self])
 
     def as_password_of(self, user: str) -> Secret:
-        """Return the secret of HTTP basic authentication (RFC 7617) for this user name."""
+        """Return the ``Authorization`` of HTTP basic authentication (RFC 7617) with this user name and password."""
         return Secret("Basic " + b64encode(f"{user}:{self.reveal()}".encode()).decode(), holding=[self])
 
     @property
     def roots(self) -> tuple[Secret, ...]:
-        """The secrets that it was made of, or itself if it was made of none."""
+        """The secrets from which this one was built; only this one itself if it was not built from others."""
         return (self,) if self._holding is None else tuple(root for held in self._holding for root in held.roots)
 
     def reveal(self) -> str:
-        """Return the credential itself. Only what encodes or signs a request should need this."""
+        """Return the credential itself. Only code that encodes or signs a request should need this."""
         return self._value
 
 
 class Unshown(str):
-    """A text that a script passes without seeing it. Functions get the text itself; all other places show ``shown``."""
+    """A text that a script passes to a function without seeing it.
+
+    The function gets the text itself. Everywhere else, such as in the journal, ``shown`` is shown instead.
+    """
 
     __slots__ = ()
 
@@ -100,7 +104,7 @@ class Unshown(str):
 
 
 class SecretText(Unshown):
-    """The text of a secret that a script passed, as a function takes it."""
+    """The text of a secret, as a function gets it if the script passes the secret as an argument."""
 
     __slots__ = ()
 
@@ -109,8 +113,8 @@ class Redactor:
     """Masks known secrets in any text or JSON value; many threads may share it.
 
     A secret is found in any case (upper or lower), escaped for JSON, HTML, a URL or Python, in hex, inside base64 and
-    base32, and escaped or encoded twice. The cost grows with the text, and beyond :data:`MAX_SEARCHED` spellings
-    not with the number of secrets.
+    base32, and escaped or encoded twice. The time for a search grows with the text. It grows with the number of secrets
+    only up to :data:`MAX_SEARCHED` spellings.
     """
 
     def __init__(self) -> None:
@@ -123,11 +127,12 @@ class Redactor:
         self._lock = Lock()
 
     def learn(self, secret: Secret, owner: Hashable = None) -> None:
-        """Mask this secret from now on, or those that it was made of.
+        """Mask a secret from now on. If it was built from other secrets, those are masked instead.
 
         Args:
             secret: The secret that must not be shown.
-            owner: The account that obtained it and will obtain others: only its newest ones are remembered.
+            owner: The account that obtained the secret. Only the newest secrets of an account are remembered, since it
+                may obtain many, such as fresh tokens. Without an owner, the secret is remembered for good.
         """
         for root in secret.roots:
             value = root.reveal()
@@ -205,7 +210,7 @@ class Redactor:
         return whole[0]
 
     def knows(self, encoded: str) -> bool:
-        """Return True if this JSON text contains a known secret. This is much faster than redacting it."""
+        """Return True if a text, such as JSON, contains a known secret. This is much faster than masking the text."""
         if len(encoded) < MIN_REDACTED:
             return False
         folded, few = encoded.encode("utf-8", "surrogatepass").lower(), self._few
@@ -214,7 +219,7 @@ class Redactor:
         return any(spelling in folded for spelling in few)
 
     def _found(self, folded: bytes) -> Iterator[bytes]:
-        """Yield each known spelling in a text in lower case. Some may be yielded twice."""
+        """Yield each spelling of a secret that a text in lower case contains. A spelling may be yielded twice."""
         few = self._few
         yield from (spelling for spelling in (self._short if few is None else few) if spelling in folded)
         if few is not None:
@@ -227,7 +232,7 @@ class Redactor:
             yield from (spelling for spelling in candidates if spelling in folded)
 
     def _spans(self, folded: bytes) -> list[tuple[int, int]]:
-        """Return the spans of known spellings in a text in lower case, in order. Overlapping ones are joined."""
+        """Return where a text in lower case contains secrets: start and end of each, in order, overlaps joined."""
         spans = []
         for spelling in {*self._found(folded)}:
             at = folded.find(spelling)
@@ -244,7 +249,11 @@ class Redactor:
 
 
 def _ends_of(spelling: bytes) -> set[bytes]:
-    """Return the grams at the end of a spelling, one of which every search meets; none if the spelling is too short."""
+    """Return the ends by which a spelling is found; none if the spelling is too short.
+
+    They are the last :data:`_GRAM` bytes, and as many bytes ending one and two earlier. A search looks at every third
+    position of a text, and so meets one of them wherever the spelling is in the text.
+    """
     ends = range(len(spelling), len(spelling) - _STRIDE, -1)
     return {spelling[end - _GRAM : end] for end in ends} if len(spelling) >= _GRAM + _STRIDE - 1 else set()
 
@@ -289,7 +298,8 @@ def _within_base32(value: bytes) -> Iterator[str]:
 def looks_like_key(text: str) -> bool:
     """Return True if a text that should be a name looks like a credential, so that no message should show it.
 
-    It begins like the keys of well-known services, or has 16 letters and digits in a row, with at least one of each.
+    Such a text begins like the keys of well-known services, or has 16 letters and digits in a row, with at least one of
+    each.
     """
     runs = _LONG_RUN.findall(text)
     return bool(_KEY_PREFIX.match(text)) or any(not run.isalpha() and not run.isdigit() for run in runs)

@@ -1,4 +1,4 @@
-"""Did you mean: the names closest to one that does not exist.
+"""Suggestions: hints such as ``did you mean 'limit'?`` for a name that does not exist.
 
 Names come from scripts and documents, so the work is bounded: a very long word resembles nothing, and of very many
 names only those that share most with the word are compared closely.
@@ -35,7 +35,7 @@ MEANINGS = {name: frozenset(words.split()) for name, words in _WORDS.items()}
 def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
     """Return at most ``most`` names that resemble a word, the likeliest first.
 
-    A name that contains the word is close, however long the name is.
+    A name that contains the word counts as similar, however long the name is.
     """
     from difflib import get_close_matches
 
@@ -49,7 +49,10 @@ def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
 
 
 def _most_alike(word: str, names: Iterable[str]) -> Iterable[str]:
-    """Return the names that share the most pairs of letters with a word. This is fast even for very many names."""
+    """Return at most :data:`MAX_COMPARED` names, those that share the most pairs of letters with a word.
+
+    This is fast even for very many names.
+    """
     near = [name for name in names if len(name) <= MAX_WORD]
     if len(near) <= MAX_COMPARED:
         return near
@@ -63,9 +66,10 @@ def did_you_mean(word: str, names: Iterable[str]) -> str | None:
 
 
 def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
-    """Return the parameters that a word probably stands for.
+    """Return those of the parameters ``names`` that a caller probably meant by a word.
 
-    It is :func:`closest`, except that ``per_page`` means ``limit`` and never ``page``.
+    A word that other services use for a common parameter means only that one: ``per_page`` means ``limit`` and never
+    ``page``. For all other words, these are the names with the most similar spelling.
     """
     names = list(names)
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word[:MAX_WORD]).replace("-", "_").lower()
@@ -74,12 +78,12 @@ def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
 
 
 def as_hint(names: Sequence[str]) -> str | None:
-    """Return a hint that asks whether one of these names was meant, or None if there are no names."""
+    """Return a hint such as ``did you mean 'limit' or 'page'?`` for these names, or None if there are no names."""
     return f"did you mean {' or '.join(map(repr, names))}?" if names else None
 
 
 def list_of(intro: str, names: Sequence[str]) -> str | None:
-    """Return a hint with all names if they are few, as in ``it has github, render2``, or None."""
+    """Return ``intro`` and all names as a hint, as in ``it has github, render2``; None if there are none or many."""
     return f"{intro} {', '.join(names)}" if 0 < len(names) <= MAX_LISTED else None
 
 

@@ -47,11 +47,11 @@ class Accounts:
         tables: The content of the file; empty if there is none.
         path: The file, which need not exist.
         environ: The environment that secrets may come from.
-        redactor: Learns each secret that is resolved.
-        simulate: True if accounts need no credentials, and exist also if the file has none.
+        redactor: Masks each secret that is fetched.
+        simulate: True for simulators, with which accounts need no credentials, and some exist even without a file.
         warn: Called with a sentence about each setting that works but is unwise.
-        ceiling: The limits of the tenant that these accounts belong to, if any. With one, environment variables such as
-            ``RENDER_API_KEY`` make no account, since they belong to the server.
+        ceiling: What the tenant that owns these accounts is allowed to do at most; None without tenants. For a tenant,
+            environment variables such as ``RENDER_API_KEY`` make no account, since they belong to the server.
     """
 
     def __init__(
@@ -77,15 +77,15 @@ class Accounts:
         self._lock = Lock()
 
     def sections(self) -> list[str]:
-        """Return the integrations that the file has a section for."""
+        """Return the names of the integrations for which the file has a section."""
         return self._sections.names()
 
     def servers(self) -> list[str]:
-        """Return the MCP servers that the file has a section for, sorted."""
+        """Return the names of the MCP servers for which the file has a section, sorted."""
         return self._sections.servers()
 
     def names(self, integration: Integration) -> list[str]:
-        """Return the accounts of an integration in alphabetical order; the list is shared, so do not change it.
+        """Return the names of an integration's accounts, sorted. The list is shared, so do not change it.
 
         Raises:
             ConfigError: The integration's section has an unknown key or a value of the wrong type.
@@ -105,7 +105,7 @@ class Accounts:
         """Return the default account, which ``app.integrations.NAME.FUNCTION`` uses; None if there is none.
 
         Raises:
-            ConfigError: ``default`` names no account.
+            ConfigError: The key ``default`` in the integration's section names no existing account.
         """
         chosen = self._sections.of(integration).default
         if chosen is not None:
@@ -118,11 +118,11 @@ class Accounts:
         return names[0] if len(names) == 1 else None
 
     def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
-        """Return the permission for an effect, which applies to functions that no name and no pattern fits."""
+        """Return the permission that an account has for an effect, unless a rule names the function or fits it."""
         return self.rules(integration, account).of_effect(effect).permission
 
     def rules(self, integration: Integration, account: str) -> Rules:
-        """Return the permissions of an account: its own keys, and where it has none, those of its integration."""
+        """Return the rules about an account's functions: its own, and for keys that it lacks its integration's."""
         rules = self._rules.get((integration.name, account))
         if rules is None:
             own = self.option(integration, account, "permissions") or {}
@@ -133,23 +133,29 @@ class Accounts:
         return rules
 
     def option(self, integration: Integration, account: str, key: str) -> Any:
-        """Return the value of one of :data:`kosmolua.accounts.sections.ACCOUNT_KEYS` in an account's table, or None."""
+        """Return the value of a key in an account's table, or None if the table does not have the key.
+
+        Args:
+            integration: The integration.
+            account: The name of the account.
+            key: One of :data:`kosmolua.accounts.sections.ACCOUNT_KEYS`, such as ``proxy``.
+        """
         return self._table(integration, account).get(key)
 
     def settings(self, integration: Integration, account: str, *, until: float = inf) -> Table:
-        """Return the fields of an account, each secret resolved.
+        """Return the values of an account's fields, with each secret fetched from its source.
 
-        They are resolved once for each account. Threads that need the same account wait meanwhile, others do not. If
-        another process has changed the account's login since then, they are resolved again.
+        This is done once for each account. Threads that need the same account wait meanwhile, others do not. If another
+        process has changed the account's login since then, the values are fetched again.
 
         Args:
-            integration: Declares the fields.
+            integration: The integration, which declares the fields.
             account: One of :meth:`names`.
-            until: The time by which they must be resolved, on the scale of :func:`time.monotonic`.
+            until: The time by which the secrets must be fetched, on the scale of :func:`time.monotonic`.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
-            NotConfigured: A field is missing, or a secret is not obtained in time.
+            NotConfigured: A field is missing, or a secret cannot be fetched in time.
         """
         with self._lock:
             resolved = self._resolved.setdefault((integration.name, account), _Resolved(Lock()))
@@ -164,7 +170,10 @@ class Accounts:
             resolved.lock.release()
 
     def _logged_in_since(self, integration: Integration, account: str, settings: Table) -> bool:
-        """Return True if an account has a login now and had none when it was resolved."""
+        """Return True if an account has logged in since its ``settings`` were fetched without a login.
+
+        If it was logged in already, its token is read again when another process has changed it.
+        """
         fields = [field for field in integration.account_fields if field.login]
         for field in fields:
             if look_again := getattr(settings.get(field.name), "look_again", None):
@@ -172,7 +181,7 @@ class Accounts:
         return any(field.name not in settings for field in fields) and self.login(integration, account).exists
 
     def written(self, integration: Integration, account: str) -> Table:
-        """Return the fields of an account as written in the file, checked, with no secret resolved.
+        """Return the fields of an account as they are written in the file, checked, without fetching a secret.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
@@ -186,11 +195,11 @@ class Accounts:
         return Logins(self.path).of(section_of(integration.name, account))
 
     def service(self, integration: Integration, account: str) -> Service:
-        """Return the service where an account logs in, with the client that it logs in as.
+        """Return the OAuth service where an account logs in, with the id and secret of the client to log in as.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
-            NotConfigured: It does not log in, or the secret of its client is missing.
+            NotConfigured: The integration has no login, or the client's secret cannot be fetched.
         """
         from kosmolua.http.oauth_services import Service, discover
 
@@ -214,7 +223,7 @@ class Accounts:
         )
 
     def login_state(self, integration: Integration, account: str) -> str | None:
-        """Return a phrase that says until when an account is logged in, or None if it needs no login."""
+        """Return a phrase that says until when an account is logged in, or None if the account needs no login."""
         logins = {field.name: field.login for field in integration.account_fields if field.login}
         written = self.written(integration, account).keys()
         if self._simulate or not logins or written & logins.keys():
@@ -231,12 +240,12 @@ class Accounts:
         return f"logged in until {until}{how}"
 
     def place(self, integration: Integration, account: str) -> str:
-        """Return where an account's settings come from: the file, with a line if known, or the environment."""
+        """Return where an account's settings come from: the file, with the line if known, or ``the environment``."""
         in_file = self._table(integration, account).keys() - {"permissions"}
         return self._sections.place(integration.name, account) if in_file else "the environment"
 
     def limits(self, base: Limits) -> Limits:
-        """Return limits changed as ``[kosmolua.limits]`` says.
+        """Return ``base`` with those limits replaced that ``[kosmolua.limits]`` sets.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
@@ -250,17 +259,17 @@ class Accounts:
 
     @property
     def keeps_journal(self) -> bool:
-        """False if ``[kosmolua] journal`` turns the default journal off."""
+        """False if the key ``journal`` of ``[kosmolua]`` turns the default journal off."""
         return self._sections.keeps_journal
 
     @property
     def journal_required(self) -> bool:
-        """True if ``[kosmolua] journal_required`` refuses writes that the journal cannot record."""
+        """True if the key ``journal_required`` of ``[kosmolua]`` forbids writes that the journal cannot record."""
         return self._sections.journal_required
 
     @property
     def secret_names(self) -> Collection[str]:
-        """The names in ``[kosmolua.secrets]``."""
+        """The names of the secrets in ``[kosmolua.secrets]``."""
         return self._sections.secrets.keys()
 
     def secret(self, name: str, until: float = inf) -> Secret:
@@ -268,18 +277,18 @@ class Accounts:
 
         Args:
             name: One of :attr:`secret_names`.
-            until: The time by which it must be obtained, on the scale of :func:`time.monotonic`.
+            until: The time by which the secret must be fetched, on the scale of :func:`time.monotonic`.
 
         Raises:
-            NotConfigured: Its source does not provide it in time, or at all.
+            NotConfigured: The source of the secret does not provide it, or not in time.
         """
         return self._secret(f"kosmolua.secrets.{name}", self._sections.secrets[name], until)
 
     def check(self, integration: Integration) -> None:
-        """Check an integration's section, without resolving a secret.
+        """Check an integration's section of the file, without fetching a secret.
 
         Raises:
-            ConfigError: The section is wrong. The message names the first mistake.
+            ConfigError: The section has a mistake. The message names the first one.
         """
         self.default(integration)
 
@@ -339,7 +348,11 @@ class Accounts:
     def _named_secret(
         self, integration: Integration, account: str, key: str, given: str | Table, until: float
     ) -> Secret:
-        """Return one value of a table of credentials. Plain text is masked only if it or its name looks secret."""
+        """Return one value of a field that is a table of credentials, such as HTTP headers.
+
+        A value that is written in the file itself is masked only if the value looks like a key, or its name looks like
+        the name of a secret.
+        """
         name = key.rpartition(".")[2]
         if isinstance(given, str) and not (looks_like_key(given) or _NAME_OF_SECRET.search(name)):
             return Secret(given, holding=())
@@ -373,7 +386,7 @@ class Accounts:
 
 @dataclass(eq=False, repr=False)
 class _Resolved:
-    """The resolved fields of an account, and the lock that a thread holds while it resolves them."""
+    """The values of an account's fields, None until they are fetched, and the lock that the fetching thread holds."""
 
     lock: Lock
     settings: Table | None = None
@@ -390,17 +403,17 @@ def read(
     servers: Mapping[str, Table] | None = None,
     ceiling: Ceiling | None = None,
 ) -> Accounts:
-    """Return the accounts of a file; without a file, those of the environment.
+    """Return the accounts of a file; without a file, those that environment variables make.
 
     Args:
-        source: The file or its content; None if there is no file.
-        usual: The path of the file in messages; relative names of secret files start from its folder.
+        source: The path of the file, or its content; None if there is no file.
+        usual: The path of the file in messages. Relative names of secret files start from its folder.
         environ: The environment that secrets may come from.
-        redactor: Learns each secret.
-        simulate: True if missing settings get made-up values.
+        redactor: Masks each secret that is fetched.
+        simulate: True for simulators: missing settings get made-up values.
         warn: Called with a sentence about each setting that works but is unwise.
         servers: MCP servers beside those of the file, by name, each with the settings of its section.
-        ceiling: The limits of the tenant, if the accounts belong to one.
+        ceiling: What the tenant that owns the accounts is allowed to do at most; None without tenants.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or has the wrong shape.

@@ -46,7 +46,11 @@ def set_section(path: Path, keys: tuple[str, ...], table: Table) -> None:
 
 
 def remove_section(path: Path, keys: tuple[str, ...]) -> bool:
-    """Remove a section, and return False if there is none.
+    """Remove a section and return True; return False if the file has no such section.
+
+    Args:
+        path: The accounts file.
+        keys: The names of the nested tables that lead to the section, as in ``("mcp", "files")``.
 
     Raises:
         ConfigError: The file cannot be read or written, or is not TOML.
@@ -83,7 +87,7 @@ def _read(path: Path) -> tomlkit.TOMLDocument:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace the whole file in one step, keeping its permissions. A symbolic link is followed."""
+    """Replace the content of a file in one step, and keep its permissions. A symbolic link is followed."""
     path = path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -33,7 +33,7 @@ class Logins:
 
     Args:
         accounts: The accounts file, which need not exist. Each accounts file has logins of its own.
-        folder: The folder of the locks, and of tokens if there is no keyring; None for the user's own.
+        folder: The folder of the locks, and of tokens if there is no keyring; None for one in the user's state folder.
     """
 
     def __init__(self, accounts: Path, folder: str | os.PathLike[str] | None = None) -> None:
@@ -51,8 +51,8 @@ class Login:
 
     Args:
         account: The account's section of the accounts file, for messages.
-        name: The key under which the login is kept.
-        folder: The folder of the file and the lock.
+        name: The name of the login in the keyring, and of its files.
+        folder: The folder of the login's file and of its lock.
     """
 
     def __init__(self, account: str, name: str, folder: Path) -> None:
@@ -67,7 +67,7 @@ class Login:
 
     @property
     def exists(self) -> bool:
-        """True if the account logged in."""
+        """True if the account is logged in."""
         return self._read() is not None
 
     @property
@@ -77,13 +77,13 @@ class Login:
         return found[1] if found else None
 
     def token(self, *, but_not: str = "") -> str:
-        """Return a valid token. One that is over is renewed first, once, however many processes ask.
+        """Return a valid token. An expired token is renewed first, only once even if several processes need it.
 
         Args:
             but_not: A token that the service refused, which is not returned.
 
         Raises:
-            NetworkError: The service that renews it cannot be reached.
+            NetworkError: The service that renews the token cannot be reached.
             NotConfigured: The account is not logged in, or its login has expired.
         """
         with self._lock:
@@ -105,14 +105,14 @@ class Login:
                 self._known = None
 
     def secret(self, learn: Callable[[Secret], None]) -> LoginSecret:
-        """Return the token as a secret. Each new value of it is passed to ``learn``."""
+        """Return a secret that always reveals the current token. Each new token is passed to ``learn``."""
         return LoginSecret(self, learn)
 
     def keep(self, service: Service, tokens: Tokens) -> str:
-        """Keep the tokens of a login, and return the place where they are kept, in words.
+        """Store the tokens of a login, and return words for a message that say where they are stored.
 
         Raises:
-            ConfigError: It cannot be written.
+            ConfigError: The tokens cannot be written.
         """
         with self._alone():
             return self._write(service, tokens)
@@ -131,7 +131,13 @@ class Login:
             return found
 
     def _renewed(self, but_not: str) -> tuple[Service, Tokens]:
-        """Return the kept tokens, renewed by another process or else by this one. The caller holds the lock."""
+        """Return the stored service and tokens. If no other process has renewed the tokens already, renew them.
+
+        The caller holds the lock of :meth:`_alone`.
+
+        Args:
+            but_not: A token that the service refused, which must be replaced.
+        """
         found = self._read()
         if found is None:
             raise self._missing("is not logged in")
@@ -168,13 +174,14 @@ class Login:
             raise ConfigError(f"The login in {self._file} is damaged", hint="log in again") from None
 
     def _in_keyring(self) -> str:
-        """Return what the keyring keeps.
+        """Return the service and tokens of this login from the keyring, as JSON.
 
         Raises:
-            ConfigError: It keeps nothing, or cannot be asked.
+            ConfigError: The keyring does not have the login, or cannot be used.
         """
         if not (keyring := keyring_or_none()):
-            raise ConfigError(f"The login of {self._account} is in the keyring, and there is none here")
+            what = f"The login of {self._account} is in a keyring, and no keyring can be used here"
+            raise ConfigError(what, hint="pip install 'kosmolua[keyring]', or log in again")
         with asking_the_keyring():
             kept: str | None = keyring.get_password(KEYRING_SERVICE, self._name)
         if kept is None:
@@ -226,7 +233,7 @@ class LoginSecret(Secret):
         return True
 
     def look_again(self) -> None:
-        """Make the next use look up the token again if another process has changed the login."""
+        """Make the next use read the token again if another process has changed the login."""
         self._login.look_again()
 
     def reveal(self) -> str:
@@ -234,7 +241,7 @@ class LoginSecret(Secret):
         return self._learned(self._login.token())
 
     def renewed(self, refused: str) -> str:
-        """Return a token other than the one that the service refused."""
+        """Return a valid token that is not ``refused``, the token that the service refused."""
         return self._learned(self._login.token(but_not=refused))
 
     def _learned(self, token: str) -> str:
@@ -243,7 +250,7 @@ class LoginSecret(Secret):
 
 
 def renewed(request: Request) -> Request | None:
-    """Return a refused request with a fresh token of the login; None if the request carries no login's token."""
+    """Return a copy of a refused request with a fresh token, or None if the request has no token of a login."""
     for name, value in request.headers.items():
         roots = value.roots if isinstance(value, Secret) else ()
         for login in (each for each in roots if isinstance(each, LoginSecret)):
@@ -254,7 +261,13 @@ def renewed(request: Request) -> Request | None:
 
 
 def _take(descriptor: int, ends: float) -> None:
-    """Lock a file for this process. The system unlocks it when its descriptor is closed."""
+    """Lock an open file for this process, which must be possible before the time ``ends``.
+
+    The system unlocks the file when its descriptor is closed.
+
+    Raises:
+        NotConfigured: Another process did not unlock the file in time.
+    """
     while True:
         try:
             if sys.platform == "win32":
@@ -268,13 +281,14 @@ def _take(descriptor: int, ends: float) -> None:
             return
         except OSError:
             if time.monotonic() > ends:
-                raise NotConfigured("Another process has held the login for a minute") from None
+                what = "Another process has kept the login locked for a minute"
+                raise NotConfigured(what, hint="wait until it has ended, or end it") from None
             time.sleep(0.02)
 
 
 @contextmanager
 def asking_the_keyring() -> Iterator[None]:
-    """Raise a ConfigError if the keyring does not do what it is asked for in the ``with`` block."""
+    """Raise a ConfigError if the keyring raises an error in the ``with`` block."""
     from keyring.errors import KeyringError
 
     try:

@@ -20,9 +20,9 @@ class Rule(NamedTuple):
     """The rule that decides about a function.
 
     Args:
-        permission: The permission that it gives.
-        key: The key of ``permissions``: an effect, a function, or a pattern.
-        section: The section of the accounts file that contains it, or None if it is built in.
+        permission: The permission that the rule gives.
+        key: The key of the rule in ``permissions``: an effect, a function, or a pattern.
+        section: The section of the accounts file that contains the rule, or None if the rule is built in.
     """
 
     permission: Permission
@@ -44,15 +44,15 @@ def fits(pattern: str, function: Function) -> bool:
 
 
 class Ceiling:
-    """The most that a tenant may do, whatever its accounts allow.
+    """What a tenant is allowed to do at most, whatever its accounts allow.
 
-    A function that no rule of the ceiling fits is left to the accounts.
+    If no rule of the ceiling fits a function, only the accounts decide about it.
 
     A rule for an exact name precedes one for a pattern, and that precedes one for an effect. If several patterns fit,
     the strictest rule applies.
 
     Args:
-        section: The section of the file that contains it, such as ``tenants.acme``.
+        section: The section of the accounts file that contains the permissions, such as ``tenants.acme``.
         permissions: Permissions by effect, by function, such as ``render2.delete_service``, or by pattern, such as
             ``github.*``.
     """
@@ -62,7 +62,7 @@ class Ceiling:
         self._patterns = [rule for key, rule in self._rules.items() if is_pattern(key)]
 
     def of_function(self, integration: str, function: Function) -> Rule | None:
-        """Return the rule about a function of an integration, or None if there is none."""
+        """Return the rule that decides about a function of an integration, or None if no rule does."""
         names = [f"{integration}.{name}" for name in (function.name, function.full_name)]
         named = [self._rules[name] for name in names if name in self._rules]
         fitting = [rule for rule in self._patterns if any(fnmatchcase(name, rule.key) for name in names)]
@@ -70,21 +70,24 @@ class Ceiling:
         return max(found, key=_strictness) if found else self.of_effect(function.effect)
 
     def of_effect(self, effect: Effect) -> Rule | None:
-        """Return the rule about an effect, or None. A rule for ``write`` applies to ``destroy`` too."""
+        """Return the rule about an effect, or None if there is none.
+
+        If there is no rule about ``destroy``, the rule about ``write`` applies to it too.
+        """
         keys = ("destroy", "write") if effect == "destroy" else (effect,)
         return next((self._rules[key] for key in keys if key in self._rules), None)
 
 
 class Rules:
-    """The rules of one account: its own, and for keys that it does not mention those of its integration.
+    """The rules of one account: its own, and those of its integration for keys that the account does not have.
 
     A rule for an exact name precedes one for a pattern, and that precedes one for an effect. If several patterns fit,
     the strictest rule applies. If these rules and a ceiling differ, the stricter rule applies.
 
     Args:
-        tables: Each section with its ``permissions``, the integration's first.
+        tables: The name of each section with its ``permissions``: first the integration's, then the account's.
         integration: The integration's name.
-        ceiling: The most that the tenant may do, if the account belongs to one.
+        ceiling: What the tenant that owns the account is allowed to do at most; None without tenants.
     """
 
     def __init__(
@@ -106,10 +109,10 @@ class Rules:
         return _stricter(own, self._ceiling.of_function(self._integration, function) if self._ceiling else None)
 
     def of_effect(self, effect: Effect) -> Rule:
-        """Return the rule for functions that no name and no pattern fits.
+        """Return the rule about an effect, which decides about a function if no name and no pattern fits it.
 
-        If ``destroy`` is not mentioned, ``write = "deny"`` denies it too; other permissions of ``write`` do not apply
-        to it.
+        If there is no rule about ``destroy``, ``write = "deny"`` denies it too; other permissions of ``write`` do not
+        apply to it.
         """
         return _stricter(self._own_of_effect(effect), self._ceiling.of_effect(effect) if self._ceiling else None)
 
@@ -123,7 +126,7 @@ class Rules:
 
     @property
     def permissions(self) -> dict[str, Permission]:
-        """The permissions of functions and patterns, by key."""
+        """The permissions for functions and patterns, by key. Those for effects are left out."""
         return {key: rule.permission for key, rule in self._rules.items() if key not in DEFAULT_PERMISSIONS}
 
 

@@ -43,12 +43,12 @@ class Recordings(NamedTuple):
 
 
 class Section(NamedTuple):
-    """The checked section of one integration.
+    """The section of one integration, after it was checked.
 
     Args:
-        accounts: Each account's table, by name, in alphabetical order.
+        accounts: The table of each account, by the account's name, sorted.
         names: The names of the accounts, in the same order.
-        default: The account that ``default`` names, or None.
+        default: The account that the key ``default`` names, or None.
         permissions: The permissions of the integration, by effect, function or pattern.
     """
 
@@ -59,7 +59,7 @@ class Section(NamedTuple):
 
 
 class Sections:
-    """The sections of an accounts file. A section is checked as a whole before anything in it is used.
+    """The sections of an accounts file, each checked as a whole before it is used.
 
     Args:
         tables: The content of the file; empty if there is none.
@@ -84,16 +84,16 @@ class Sections:
             self._check_own(key, value)
 
     def names(self) -> list[str]:
-        """Return the integrations that the file has a section for."""
+        """Return the names of the integrations for which the file has a section."""
         return [name for name in self._tables if name not in _RESERVED and not name.startswith(f"{SERVERS}.")]
 
     def servers(self) -> list[str]:
-        """Return the MCP servers that the file has a section for, sorted."""
+        """Return the names of the MCP servers for which the file has a section, sorted."""
         prefix = f"{SERVERS}."
         return sorted(name.removeprefix(prefix) for name in self._tables if name.startswith(prefix))
 
     def settings(self, integration: Integration, account: str) -> Table:
-        """Return the table of an account, after a check of its fields only.
+        """Return the table of an account, after checking the account but not the rest of its section.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
@@ -105,11 +105,11 @@ class Sections:
         return table
 
     def of(self, integration: Integration) -> Section:
-        """Return the section of an integration; empty if the file has none. It is checked once.
+        """Return the section of an integration, which is checked on first use; an empty one if the file has none.
 
         Raises:
             ConfigError: An account is named like a function, a key is unknown, or a value does not fit, anywhere in the
-                section. A typo must not widen what a script may do.
+                section. The whole section is refused, since a typo must not widen what scripts are allowed to do.
         """
         section = self._checked.get(integration.name)
         if section is None:
@@ -117,7 +117,7 @@ class Sections:
         return section
 
     def limits(self, base: Limits) -> Limits:
-        """Return limits changed as ``[kosmolua.limits]`` says.
+        """Return ``base`` with those limits replaced that ``[kosmolua.limits]`` sets.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
@@ -126,12 +126,12 @@ class Sections:
 
     @property
     def keeps_journal(self) -> bool:
-        """False if ``[kosmolua] journal`` turns the default journal off."""
+        """False if the key ``journal`` of ``[kosmolua]`` turns the default journal off."""
         return bool(self._own.get("journal", True))
 
     @property
     def journal_required(self) -> bool:
-        """True if ``[kosmolua] journal_required`` refuses writes that the journal cannot record."""
+        """True if the key ``journal_required`` of ``[kosmolua]`` forbids writes that the journal cannot record."""
         return bool(self._own.get("journal_required", False))
 
     @property
@@ -157,11 +157,17 @@ class Sections:
                     raise self.wrong(what, *keys, key) from None
 
     def wrong(self, what: str, *keys: str, hint: str | None = None) -> ConfigError:
-        """Return the error for the value at a path of nested keys."""
+        """Return the error for a mistake in the file, with the place of the mistake in its message.
+
+        Args:
+            what: What is wrong.
+            keys: The nested keys that lead to the wrong value.
+            hint: What to do about the mistake.
+        """
         return ConfigError(f"{self.place(*keys)}: {what}", hint=hint)
 
     def place(self, *keys: str) -> str:
-        """Return the path of the file, with the line of the innermost of these nested keys that has its own line."""
+        """Return the path of the file, as ``PATH:LINE`` if a line of the file defines these nested keys."""
         if keys and keys[0].startswith(f"{SERVERS}."):
             keys = (keys[0], *(key for key in keys[1:] if key != "default"))
         line = line_of(self.path, *keys)
@@ -192,7 +198,7 @@ class Sections:
 
     @property
     def secrets(self) -> Table:
-        """The secrets that scripts may use, by name, each as it is written in the file."""
+        """The secrets that scripts can use, by name, each as it is written in the file."""
         return dict(self._own.get("secrets", {}))
 
     def _check(self, integration: Integration) -> Section:
@@ -318,7 +324,10 @@ Code that needs a value reads :meth:`kosmolua.accounts.accounts.Accounts.option`
 
 
 def _with_servers(tables: Table) -> Table:
-    """Return the tables with a section for each MCP server: its permissions, and its other keys as its only account."""
+    """Return the tables of a file, with each ``[mcp.NAME]`` as a section ``mcp.NAME`` like that of an integration.
+
+    The section has the server's permissions, and an account ``default`` with all other keys of the server.
+    """
     servers = tables.get(SERVERS, {})
     if not isinstance(servers, dict) or not all(isinstance(table, dict) for table in servers.values()):
         return tables

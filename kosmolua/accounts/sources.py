@@ -1,4 +1,4 @@
-"""Secret sources: where a value of accounts.toml can fetch a secret from. :data:`SOURCES` lists them all."""
+"""Secret sources: what accounts.toml can name as the origin of a secret. :data:`SOURCES` lists them all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HIDDEN = "not shown, since it looks like a key itself"
 
 
 class Sources:
-    """Fetches secrets.
+    """Fetches secrets from the sources that accounts.toml names.
 
     Args:
         folder: The folder that relative file names start from.
@@ -36,12 +36,12 @@ class Sources:
         self.warn = warn
 
     def read(self, where: str, given: str | Mapping[str, Any], until: float = inf) -> Secret:
-        """Return the secret of a value that :func:`check_secret` accepts.
+        """Return the secret that a value of accounts.toml contains or names the source of.
 
         Args:
-            where: The key, for messages, such as ``render2.production.api_key``.
-            given: The secret itself, or a table with one source.
-            until: The time by which a command must have printed it, on the scale of :func:`time.monotonic`.
+            where: The key of the value, for messages, such as ``render2.production.api_key``.
+            given: The secret itself, or a table with one source. :func:`check_secret` must accept it.
+            until: The time by which a command must have printed the secret, on the scale of :func:`time.monotonic`.
 
         Raises:
             NotConfigured: The source provides no secret, or one that is too short to be masked.
@@ -135,11 +135,12 @@ class Source(NamedTuple):
     """A way to fetch a secret.
 
     Args:
-        example: Its value in TOML, for messages.
-        short: Its value after ``KIND:`` on the command line, for messages.
-        takes: A phrase for messages that says what its value must be.
+        example: An example of the source's value in TOML, for messages.
+        short: What is written after ``KIND:`` on the command line, for messages.
+        takes: A phrase for messages that says what the value must be.
         accepts: Returns True if a value has the right type.
-        fetch: Returns the text, given the sources, the key, the value, and the time by which it must return.
+        fetch: Returns the secret's text. It takes the :class:`Sources`, the secret's key for messages, the value, and
+            the time by which it must return.
     """
 
     example: str
@@ -161,14 +162,15 @@ SOURCES = {
 
 
 def source_of(text: str) -> dict[str, Any]:
-    """Return the source that a text such as ``env:NAME`` names, as a table like those of the accounts file.
+    """Return the source that a text such as ``env:NAME`` names, in the form of accounts.toml: ``{"env": "NAME"}``.
 
     Raises:
         ValueError: The text names no source.
     """
     kind, colon, rest = text.partition(":")
     if kind not in SOURCES or not colon or not rest.strip():
-        raise ValueError(f"give {', '.join(f'{name}:{source.short}' for name, source in SOURCES.items())} or ask")
+        known = ", ".join(f"{name}:{source.short}" for name, source in SOURCES.items())
+        raise ValueError(f"give {known}, or the word ask")
     return {kind: shlex.split(rest) if SOURCES[kind].accepts is _is_command else rest}
 
 
@@ -176,7 +178,7 @@ def check_secret(given: object) -> None:
     """Check that a value of accounts.toml is a secret itself, or a table with one source.
 
     Raises:
-        Mismatch: It is neither.
+        Mismatch: The value is neither.
     """
     if isinstance(given, str):
         return
@@ -190,7 +192,11 @@ def check_secret(given: object) -> None:
 
 
 def check_secrets(given: object) -> None:
-    """Check a table of secrets by name; raise Mismatch as :func:`check_secret` does."""
+    """Check that a value is a table in which each value is one that :func:`check_secret` accepts.
+
+    Raises:
+        Mismatch: The value is no table, or a value in it is not accepted.
+    """
     if not isinstance(given, dict):
         raise Mismatch('must be a table, such as { NAME = { env = "NAME" } }')
     for name, value in given.items():
@@ -201,6 +207,6 @@ def check_secrets(given: object) -> None:
 
 
 def warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
-    """Warn if other users can read a file that contains a secret."""
+    """Call ``warn`` with a sentence if users other than the owner can read a file that contains a secret."""
     if sys.platform != "win32" and path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         warn(f"The secret file {path} can be read by others; run: chmod 600 {path}")

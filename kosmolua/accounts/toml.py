@@ -1,4 +1,4 @@
-"""TOML: reads an accounts file, finds the lines of its keys, and writes stanzas to paste into it."""
+"""TOML: reads an accounts file, finds the lines of its keys, and writes example sections to paste into it."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def parsed(text: str, path: str | os.PathLike[str]) -> Table:
 
     Args:
         text: The text.
-        path: Its name in messages.
+        path: The path of the file with this text, for messages.
 
     Raises:
-        ConfigError: It is not TOML.
+        ConfigError: The text is not TOML.
     """
     import tomli
 
@@ -72,7 +72,11 @@ def parsed(text: str, path: str | os.PathLike[str]) -> Table:
 
 
 def _integration_with_two_defaults(text: str, line: int) -> str | None:
-    """Return the integration if the TOML fault at a line is ``default = ...`` beside ``[NAME.default]``."""
+    """Return an integration's name if a line with a TOML error defines its ``default`` a second time.
+
+    This happens if ``[NAME]`` has both a key ``default`` and an account ``[NAME.default]``. None is returned if the
+    error is another one.
+    """
     keys = {key for key, number in _lines(text) if number != line}
     at_fault = [key for key, number in _lines(text) if number == line]
     name, _, word = at_fault[0].rpartition(".") if at_fault else ("", "", "")
@@ -80,11 +84,14 @@ def _integration_with_two_defaults(text: str, line: int) -> str | None:
 
 
 def line_of(path: Path, *keys: str) -> int | None:
-    """Return the line of the innermost of these nested keys that has its own line, or None.
+    """Return the number of the line that defines a nested key, for messages.
+
+    If the key has no line of its own, the line of the innermost table around it that has one is returned; None if none
+    has one, or if the file is missing.
 
     Args:
-        path: A TOML file; None is returned if it is missing.
-        keys: The names of nested tables and a key, as in ``("render2", "production", "api_key")``.
+        path: A TOML file, which need not exist.
+        keys: The names of the nested tables and the key, as in ``("render2", "production", "api_key")``.
     """
     text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
     lines = dict(reversed(list(_lines(text))))
@@ -93,7 +100,7 @@ def line_of(path: Path, *keys: str) -> int | None:
 
 
 def _lines(text: str) -> Iterator[tuple[str, int]]:
-    """Yield each table and key that starts a line, as in ``render2.production``, and the line's number."""
+    """Yield each table and key that a TOML text defines, as in ``render2.production``, with the number of its line."""
     table = ""
     for number, line in enumerate(map(_bare, text.split("\n")), start=1):
         if line.startswith("["):
@@ -109,14 +116,14 @@ def _bare(text: str) -> str:
 
 
 def stanza(integration: Integration, account: str = "default") -> str:
-    """Return the stanza of one account to paste into accounts.toml; optional keys are comments."""
+    """Return a section for an account, to paste into accounts.toml. Optional keys are comments in it."""
     section = section_of(integration.name, account)
     head = f"[{section}]" if section == integration.name else f"[{_key(integration.name)}.{_key(account)}]"
     return "\n".join([head, *(_line(integration, field) for field in integration.account_fields)])
 
 
 def example_file(integrations: Iterable[Integration]) -> str:
-    """Return a complete accounts.toml to start from: one account per integration, and the limits as comments."""
+    """Return a complete accounts.toml to start from: one account for each integration, and the limits as comments."""
     accounts = (f"{_comment(integration.about)}\n{stanza(integration)}" for integration in integrations)
     defaults = Limits().as_dict().items()
     limits = (f"# {name} = {_toml(spell_size(int(value)) if name in BYTES else value)}" for name, value in defaults)
@@ -137,7 +144,7 @@ def _line(integration: Integration, field: AccountField) -> str:
 
 
 def assignments(table: Table) -> str:
-    """Return the keys of a table in TOML, each on a line."""
+    """Return the keys of a table with their values in TOML, each on a line."""
     return "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in table.items())
 
 
@@ -146,7 +153,7 @@ def _comment(sentence: str) -> str:
 
 
 def _toml(value: object) -> str:
-    """Return a value in TOML. Since TOML has no None, it is left out of lists and tables."""
+    """Return a value in TOML. Items of lists and tables that are None are left out, since TOML cannot express them."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
