@@ -304,7 +304,7 @@ def _compile_document(folder: Path, label: str) -> None:
 
 
 def _extended(plugin: Plugin, places: Sequence[Place]) -> Plugin:
-    """Return a plugin with functions added from an OpenAPI document: one that the user imported, else the plugin's.
+    """Add the functions of an OpenAPI document to a plugin: of one that the user imported, else of the plugin's own.
 
     A plugin without a document is returned unchanged.
     """

@@ -72,7 +72,7 @@ class Samples:
         return True
 
     def resolve(self, schema: Json) -> dict[str, Any]:
-        """Follow ``$ref`` from a schema, and return the schema at its end; an empty one if there is none."""
+        """Return a schema, or the schema to which its ``$ref`` leads; or else an empty schema."""
         for _ in range(50):
             if not isinstance(schema, dict):
                 return {}
