@@ -36,7 +36,8 @@ class Decisions:
     Args:
         approve: The numbers of calls that wait for an approval and are approved; True for all that wait.
         deny: The numbers of calls that wait for an approval and are denied; True for all that wait.
-        done: The numbers of writes without an answer that count as done, each with the result that the script gets.
+        done: The results that the script gets for writes without an answer, by the numbers of the writes. These writes
+            count as done.
         again: The numbers of writes without an answer that are sent again.
     """
 
@@ -199,7 +200,7 @@ def begin(
     client: str | None = None,
     run: str | None = None,
 ) -> Take:
-    """Begin the recording of a run, and return the run's first take.
+    """Begin the recording of a run, and return the first :class:`Take`, which records the execution of the script.
 
     Args:
         host: Makes the calls of the run.
@@ -373,7 +374,7 @@ def _was_changed(recording: Recording) -> bool:
 
 
 def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the recording events for a person's decisions about doubtful writes of a run.
+    """Return the events with which a person's decisions about doubtful writes are added to the recording.
 
     A write is doubtful if it was sent and has no answer, or if its error ended the run and the service may have carried
     it out. If any other call ended the run with its error, there is an event to make this call again.
@@ -440,7 +441,7 @@ def _under_way(answers: Sequence[Answer]) -> UnderWay:
 
 
 def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the recording events for a person's decisions about calls that wait for an approval.
+    """Return the events with which a person's decisions about calls that wait are added to the recording.
 
     Args:
         recording: The recording of the paused run.

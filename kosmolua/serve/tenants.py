@@ -329,7 +329,7 @@ class Tenants:
         return iter(list(self._by_name.values()))
 
     def get(self, name: str) -> Tenant | None:
-        """Return the tenant with a name, or None if there is none."""
+        """Return the tenant with the given name, or None if there is none."""
         return self._by_name.get(name)
 
     @property
