@@ -129,7 +129,7 @@ class Take:
 
     @property
     def contents(self) -> Contents | None:
-        """A store with the binary data to which the script got handles earlier; None if there is none in the recording."""
+        """A store with the recorded binary data to which the script got handles earlier; None if there is none."""
         recorded = self.tape.answers.contents
         return Contents(recorded) if recorded else None
 
