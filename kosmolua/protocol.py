@@ -53,6 +53,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -294,6 +295,39 @@ def read_exit_notice(line: bytes) -> int | None:
         return int(status) if mark else None
     except ValueError:
         return None
+
+
+SPIN_TIME = 50e-6
+"""Seconds to poll for a frame before sleeping. Waking up an idle processor takes half of that."""
+WAITS_WITHOUT_SPIN = 15
+"""How many waits begin without polling after one in which polling was in vain."""
+
+
+class Spin:
+    """Polls a pipe for a moment before its reader sleeps, which saves the time of waking up if frames come quickly.
+
+    Args:
+        descriptor: The end of the pipe to read from.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        from select import POLLIN, poll  # imported here, since a cold start does not need it
+
+        poller = poll()
+        poller.register(descriptor, POLLIN)
+        self._poll = poller.poll
+        self._waits_without = 0
+
+    def wait(self) -> None:
+        """Poll until something can be read, at most for :data:`SPIN_TIME`. Do nothing if that was in vain lately."""
+        if self._waits_without:
+            self._waits_without -= 1
+            return
+        ends = monotonic() + SPIN_TIME
+        while not self._poll(0):
+            if monotonic() > ends:
+                self._waits_without = WAITS_WITHOUT_SPIN
+                return
 
 
 def read_line(stream: BinaryIO, limit: int) -> bytes | None:

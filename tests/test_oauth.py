@@ -109,7 +109,7 @@ def test_a_client_registers_itself_by_what_the_server_says() -> None:
     ("falsified", "answers", "message"),
     [
         ({"code_challenge": "A" * 43}, {}, "the code does not fit"),
-        ({}, {"iss": "https://evil.example"}, "came from another service"),
+        ({}, {"iss": "https://evil.example"}, "was answered by another service"),
     ],
 )
 def test_a_falsified_login_is_refused(falsified: dict[str, str], answers: dict[str, str], message: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -230,3 +232,34 @@ def test_replies_are_one_line_also_with_broken_text() -> None:
     answers = [protocol.reply(7, '"line\\nend \ud800"'), protocol.refusal(8, '{"code":"api_error"}')]
     assert [json.loads(answer)["id"] for answer in answers] == [7, 8]
     assert all(answer.count(b"\n") == 1 and answer.decode() for answer in answers)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """A pipe's ends, to read from and to write to."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="without fork, no pipe is polled")
+def test_polling_in_vain_is_left_out_for_a_while(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """After polling in vain, the next fifteen waits begin without it; if a frame is there, every wait polls."""
+    looks: list[float] = []
+
+    def clock() -> float:
+        looks.append(len(looks) * protocol.SPIN_TIME)
+        return looks[-1]
+
+    def polls() -> bool:
+        looks.clear()
+        spin.wait()
+        return bool(looks)
+
+    monkeypatch.setattr(protocol, "monotonic", clock)
+    spin = protocol.Spin(pipe[0])
+    assert [polls() for _ in range(33)] == ([True] + 15 * [False]) * 2 + [True]
+    os.write(pipe[1], b"x")
+    spin = protocol.Spin(pipe[0])
+    assert all(polls() for _ in range(33))

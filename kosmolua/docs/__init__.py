@@ -1,4 +1,4 @@
-"""Documentation: guides, and a reference made from the signatures of integrations."""
+"""The documentation: written guides, and reference pages that are made from the functions of integrations."""
 
 from kosmolua.docs.library import Library
 

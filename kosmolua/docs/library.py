@@ -1,4 +1,4 @@
-"""The library: lists, searches and reads pages, in the same way for the command line, Lua, Python and MCP."""
+"""Lists, searches and reads the pages of the documentation, for the command line, Lua, Python and MCP alike."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from kosmolua.schema.types import STRING, Choice, Scalar, Type
 MAX_SIGNATURES = 3
 """How many hits of a search are shown with their signature."""
 BESIDE_WEIGHT = 0.6
-"""The weight of a document's function in a search, relative to functions written by hand for the same integration."""
+"""The weight in a search of a function from an integration's OpenAPI document, if others are written in Python."""
 EXACT_WEIGHT = 10.0
-"""The weight of a document's function whose sentence has the words of the query and no others."""
+"""The weight of a function from an OpenAPI document whose summary has the words of the query and no others."""
 MAX_PAGES = 20
 """The most pages that are read at once."""
 
@@ -39,7 +39,7 @@ _HOW_TO_READ = '`kosmolua docs PAGE` reads one; a script reads it with `lua_read
 
 
 class Library:
-    """All pages of the documentation. Any thread may use it.
+    """Lists, searches and reads all pages of the documentation. Several threads can use one library.
 
     Args:
         catalog: The installed integrations.
@@ -53,10 +53,11 @@ class Library:
         self._built: Sequence[tuple[str, Index]] | None = None
 
     def list(self, namespace: str | None = None) -> str:
-        """Return the names of pages as Markdown, with a line for each guide and each integration.
+        """Return a list of pages as Markdown, with a line for each guide and each integration.
 
         Args:
-            namespace: ``guides``, ``integrations``, or an integration, whose functions are then listed, each on a line.
+            namespace: ``guides`` or ``integrations``, to list only these; or the name of an integration, to list its
+                functions.
 
         Raises:
             DocNotFound: There is no such namespace. The hint names the likeliest one.
@@ -82,17 +83,18 @@ class Library:
         return f"- `{Address(name)}`: {outline.about} ({outline.counts})"
 
     def search(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> str:
-        """Return the pages that match some words as Markdown, best first, the first three with their signatures.
+        """Return a list of the pages that match a query as Markdown, the best first.
 
-        Words without hits are replaced by the most similar known words, and the answer says so.
+        The first three functions are shown with their signatures. A word that is in no page is replaced by the most
+        similar word that is, and the text says so.
 
         Args:
             query: Words in any order. Beginnings of words, other forms of a word and synonyms match too.
             limit: The most pages to return, from 1 to 100.
-            for_scripts: Leave out guides that only people need.
+            for_scripts: Whether to leave out the guides that only people need.
 
         Raises:
-            BadDocArguments: The query has no word, or the limit is not such a number.
+            BadDocArguments: The query has no word, or the limit is not a number from 1 to 100.
         """
         query, limit = _search_arguments(query, limit)
         shown, remark = " ".join(query.split())[:80], ""
@@ -119,7 +121,16 @@ class Library:
         return signature and f"`{signature}`"
 
     def find(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> Sequence[Hit]:
-        """Return the pages that match, as values. Parameters and errors are those of :meth:`search`."""
+        """Return the pages that match a query, the best first, as values and not as text.
+
+        Args:
+            query: Words in any order. Beginnings of words, other forms of a word and synonyms match too.
+            limit: The most pages to return, from 1 to 100.
+            for_scripts: Whether to leave out the guides that only people need.
+
+        Raises:
+            BadDocArguments: The query has no word, or the limit is not a number from 1 to 100.
+        """
         query, limit = _search_arguments(query, limit)
         without = pages.FOR_PEOPLE if for_scripts else ()
         found = [self._found_in(name, index, query, limit, without) for name, index in self._indexes()]
@@ -130,7 +141,16 @@ class Library:
     def _found_in(
         self, name: str, index: Index, query: str, limit: int, without: Collection[str]
     ) -> Sequence[tuple[float, Hit]]:
-        """Return the best hits of an index with their scores. Hits of an integration's own index get its name."""
+        """Return the best hits of one search index, each with its score.
+
+        Args:
+            name: The integration whose OpenAPI document the index covers; its name is put before the names of the
+                pages. Empty for the index of everything else.
+            index: The index.
+            query: The query.
+            limit: The most hits to return.
+            without: The pages to leave out.
+        """
         if not name:
             return [*islice(index.scored(query, without), limit)]
         functions = self._catalog.integration(name).functions
@@ -150,7 +170,11 @@ class Library:
         return [(inf, exact), *(each for each in found if each[1].page != exact.page)]
 
     def _indexes(self) -> Sequence[tuple[str, Index]]:
-        """Return the index of guides and registered functions, and the index of each integration that has its own."""
+        """Return all search indexes, each with a name.
+
+        The index without a name has the guides, and the functions that are written in Python. An integration with an
+        OpenAPI document has an index of the document's functions, under the integration's name.
+        """
         with self._lock:
             if self._built is None:
                 entries = entries_of(self._catalog, self._outlines)
@@ -170,19 +194,19 @@ class Library:
     def read(
         self, page: str, *, detail: str = DEFAULT_DETAIL, budget: int | None = None, for_scripts: bool = False
     ) -> str:
-        """Return a page as Markdown, or several.
+        """Return one or more pages as Markdown.
 
         Args:
-            page: A guide, an integration or a function, as :meth:`Directory.find` takes it; several with commas
-                between them.
-            detail: ``brief``, ``signatures``, ``types`` (LuaCATS) or ``full``.
-            budget: The most characters to return. The fullest detail that fits is chosen, and the last line says what
-                was left out.
-            for_scripts: Return the part of a guide that a script needs.
+            page: The name of a guide, an integration or a function, in any form that :meth:`Directory.find` accepts; or
+                several such names, separated by commas.
+            detail: How much to return: ``brief``, ``signatures``, ``types`` (LuaCATS declarations) or ``full``.
+            budget: The most characters to return. If the page is longer, it is returned in the fullest detail that
+                fits, and the last line says what was left out.
+            for_scripts: Whether to leave out the parts of guides that only people need.
 
         Raises:
             DocNotFound: There is no such page. The hint names the likeliest one.
-            BadDocArguments: The detail or the budget is invalid, or there are too many pages.
+            BadDocArguments: The detail or the budget is invalid, or too many pages are named.
             PluginError: The integration cannot be loaded.
         """
         page, detail = _checked("page", STRING, page), _checked("detail", _DETAIL, detail)
@@ -195,7 +219,10 @@ class Library:
         return self._pages(names, for_scripts=for_scripts).write(detail, budget)
 
     def _pages(self, names: Sequence[str], *, for_scripts: bool) -> Page:
-        """Return one page that joins several. The functions of an integration are put together."""
+        """Return a page that joins the named pages.
+
+        The functions of one integration become one part of the page, so that the types which they share appear once.
+        """
         found: list[Page] = []
         functions: dict[str, list[str]] = {}
         for name in names:
@@ -213,7 +240,7 @@ class Library:
         return found[0] if len(found) == 1 else SeveralPages(found)
 
     def _whole_page(self, address: Address) -> Page:
-        """Return the page of an integration, of a section or of a record."""
+        """Return the page at an address that names no function: of an integration, or of its section or record."""
         name, integration = address.integration, self._catalog.integration(address.integration)
         if address.record and integration.functions.more:
             return RecordPage(integration, integration.functions.more.records()[address.record])
@@ -247,13 +274,13 @@ def _checked(name: str, kind: Type, value: object) -> Any:
 
 
 class Verb(NamedTuple):
-    """One of the three documentation functions for scripts.
+    """The declaration of one of the three documentation functions that scripts can call.
 
     Args:
-        name: Its name in Lua.
-        subject: The name of its first argument.
-        options: The keys of the table that follows.
-        example: A valid call.
+        name: The name of the function in Lua, such as ``lua_read_doc``.
+        subject: The name of the first argument, such as ``page``.
+        options: The keys that are allowed in the second argument, a table of options.
+        example: A valid call, for messages.
     """
 
     name: str
@@ -272,14 +299,20 @@ NAMES = {verb: details.name for verb, details in VERBS.items()}
 
 
 def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
-    """Answer a documentation function. Lua passes its subject and a table of options, or one table with both.
+    """Return the text that a documentation function returns to a script.
+
+    Args:
+        library: The documentation.
+        verb: Which function the script called: a key of :data:`VERBS`.
+        given: The arguments of the script: a string and perhaps a table of options, or one table with all.
 
     Raises:
         BadDocArguments: The arguments do not have this form.
         DocNotFound: There is no such page.
+        PluginError: The integration cannot be loaded.
     """
     if verb not in VERBS:
-        raise BadDocArguments(f"The documentation has no verb {verb[:80]!r}")
+        raise BadDocArguments(f"There is no documentation function {verb[:80]!r}")
     subject, options = _read(VERBS[verb], given)
     if verb == "list":
         return library.list(subject)
@@ -289,7 +322,11 @@ def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
 
 
 def _read(verb: Verb, given: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the subject and the options that were passed."""
+    """Return the first argument and the options of a call of a documentation function.
+
+    Raises:
+        BadDocArguments: The arguments do not have the declared form.
+    """
     subject, options, *surplus = [None if each in ([], {}) else each for each in [*given, None, None]]
     if isinstance(subject, Mapping) and options is None:
         options = {name: value for name, value in subject.items() if name != verb.subject}

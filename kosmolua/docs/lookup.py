@@ -1,4 +1,4 @@
-"""The lookup of a reference page by any of its names."""
+"""Finds a reference page by its name, of which there may be several forms, and suggests pages if there is none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ MAX_PARTS = 2
 
 
 class Directory:
-    """Finds addresses. It loads only the integration that a name begins with, and uses the outlines of the others."""
+    """Finds the addresses of reference pages.
+
+    Only the integration with which a name begins is loaded. Of the others, only the outlines are read, which say what
+    functions there are without running code of a plugin.
+    """
 
     def __init__(self, catalog: Integrations, outlines: Outlines) -> None:
         self._catalog = catalog
@@ -30,11 +34,12 @@ class Directory:
         """Return the address of a reference page.
 
         Args:
-            page: ``render2``, ``render2.list_services`` or ``render2.production.render_list_services``, with or without
+            page: An integration (``render2``) or a function (``render2.list_services``, or with an account, which need
+                not exist, and the full name: ``render2.production.render_list_services``), with or without
                 ``integrations.`` or ``app.integrations.`` in front; or only a function's name, if just one integration
-                has such a function. The account need not exist. For an integration from a document also ``hub.issues``
-                for a section, ``hub.sections.issues`` if a function has that name, ``hub.types.Issue``, ``hub GET
-                /issues`` and ``hub issues/list``.
+                has such a function. If the integration has an OpenAPI document, also a section (``hub.issues``, or
+                ``hub.sections.issues`` if a function has that name), a type (``hub.types.Issue``), or a function by its
+                operation (``hub GET /issues`` or ``hub issues/list``).
 
         Raises:
             DocNotFound: No page has this name, or several pages have it. The hint names the likeliest pages, best
@@ -57,7 +62,17 @@ class Directory:
         return self._whole(page, first, integration, rest)
 
     def _whole(self, page: str, name: str, integration: Integration, rest: Sequence[str]) -> Address:
-        """Return the address of the integration itself, of a section, or of a record."""
+        """Return the address of an integration, or of a section or a record of it.
+
+        Args:
+            page: The name of the page as it was requested, for messages.
+            name: The name of the integration.
+            integration: The integration.
+            rest: The parts of the requested name after the integration.
+
+        Raises:
+            DocNotFound: The integration has no such section or record.
+        """
         if not rest or (len(rest) == 1 and rest[0] in ("default", *self._catalog.accounts(name))):
             return Address(name)
         kind, part = (rest[0], ".".join(rest[1:])) if len(rest) > 1 else (SECTIONS, rest[0])
@@ -101,7 +116,13 @@ class Directory:
 
 
 def _named(integration: Integration, key: str) -> str | None:
-    """Return the function for the service's own name of it, before which an account may stand; else None."""
+    """Return the short name of the function for an operation of the service, or None if there is none.
+
+    Args:
+        integration: The integration.
+        key: The operation's name in the OpenAPI document: ``GET /issues`` or an operationId, with or without an account
+            and a dot in front.
+    """
     more = integration.functions.more
     keys = (key, key.partition(".")[2]) if more else ()
     return next((named for each in keys if more and each and (named := more.named(each))), None)

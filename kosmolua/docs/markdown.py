@@ -1,4 +1,4 @@
-"""Markdown: sections, headings and tables; fenced code stays unchanged."""
+"""Reads and writes Markdown: sections, headings and tables. Fenced code blocks are never changed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MARK = re.compile(r"^#+ .*|^ *(?:-|\d+\.) |^[-:| ]+$|[`*|]")
 
 @dataclass(frozen=True)
 class Document:
-    """A Markdown text in parts.
+    """A Markdown text, divided at its headings.
 
     Args:
-        title: The text of its first-level heading, or empty.
+        title: The text of the first-level heading; empty if there is none.
         introduction: The text before the first second-level heading.
-        sections: The text below each second-level heading, in order.
+        sections: The text below each second-level heading, by heading and in order.
     """
 
     title: str
@@ -28,7 +28,7 @@ class Document:
 
 
 def read(text: str) -> Document:
-    """Return the parts of a Markdown text. Backticks around headings, and rules between sections, are removed."""
+    """Divide a Markdown text at its headings. Backticks around headings and rules between sections are removed."""
     title, heading = "", ""
     parts: dict[str, list[str]] = {"": []}
     for line, is_text in _lines(text):
@@ -44,29 +44,29 @@ def read(text: str) -> Document:
 
 
 def raised(text: str) -> str:
-    """Return the text with each heading one level higher."""
+    """Return a Markdown text with each heading one level higher: ``## Errors`` becomes ``# Errors``."""
     return "\n".join(line[1:] if is_text and line.startswith("##") else line for line, is_text in _lines(text))
 
 
 def plain(text: str) -> str:
-    """Return the plain words of a text, without code blocks, headings, rules, marks, and addresses of links."""
+    """Return the plain words of a Markdown text for a search, without code blocks, headings, markup and addresses."""
     lines = (_LINK.sub(r"\1", line) for line, is_text in _lines(text) if is_text)
     return "\n".join(_MARK.sub("", line) for line in lines)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table. Pipes inside cells are escaped."""
+    """Return a Markdown table. Pipes inside cells are escaped."""
     ruler = [["-" * max(3, len(column)) for column in columns]]
     return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in [columns, *ruler, *rows])
 
 
 def fenced(code: str, language: str = "") -> str:
-    """Return a block of code."""
+    """Return a fenced code block in Markdown."""
     return f"```{language}\n{code}\n```"
 
 
 def _lines(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield each line, and True if it is text and not code."""
+    """Yield each line of a Markdown text with a flag: False if the line belongs to a fenced code block, else True."""
     fence = ""
     for line in text.splitlines():
         marker = line.lstrip()[:3]
@@ -89,11 +89,12 @@ _HEADING = re.compile(r"([A-Z][a-z]+):")
 
 
 def split(doc: str) -> tuple[str, dict[str, str]]:
-    """Return the text of a docstring before its sections, and the text of each section without its indentation.
+    """Divide a docstring in Google style, and return the text before the sections, and the text of each section.
+
+    A section is a line such as ``Returns:`` with the indented lines below it. Its text is returned without the indent.
 
     Args:
-        doc: The docstring, as :func:`inspect.getdoc` returns it: without indentation. A section is a line such as
-            ``Returns:`` with the indented lines below it.
+        doc: The docstring without indentation, as :func:`inspect.getdoc` returns it.
     """
     heading = ""
     parts: dict[str, list[str]] = {"": []}

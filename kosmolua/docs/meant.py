@@ -1,7 +1,7 @@
-"""Finds the functions that a name that does not exist may mean, by spelling and by the meaning of words.
+"""Suggests existing functions for a function name that does not exist, by spelling and by the meaning of words.
 
-A function that changes something is suggested only for a verb of the same meaning: for ``update_env_var``,
-``delete_env_var`` is not suggested.
+A function that changes something is suggested only if its verb has the same meaning as the verb of the wrong name: for
+``update_env_var``, ``delete_env_var`` is not suggested.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ MAX_MEANT = 3
 MIN_LIKENESS = 0.75
 """How similar two words must be for one to count as a misspelling of the other."""
 MIN_LIKENESS_OF_CHANGES = 0.9
-"""How similar the name of a document's function must be if it changes something."""
+"""How similar the name of a function from an OpenAPI document must be if the function changes something."""
 _VERBS = {"trigger": {"create", "new", "make", "deploy"}, "list": {"count"}}
 """Synonyms for the verbs of functions, in addition to the vocabulary of the search."""
 
 
 class Guess:
-    """A name that does not exist, which can be compared with those that do.
+    """A function name that does not exist, and methods that compare it with the names of existing functions.
+
+    A function's name is taken as a verb and objects: ``list_services`` has the verb ``list``.
 
     Args:
-        name: The name.
-        meanings: The synonyms of words.
+        name: The name that does not exist.
+        meanings: The synonyms of each word.
     """
 
     def __init__(self, name: str, meanings: Mapping[str, set[str]]) -> None:
@@ -41,10 +43,15 @@ class Guess:
         self._meanings = meanings
 
     def fits(self, name: str, effect: str) -> bool:
-        """Return True if a function may be meant: its object fits, and if it changes something, its verb fits too.
+        """Return True if an existing function may be suggested in place of the wrong name.
 
-        For a function that destroys, every word must mean one of the words of its name, and one of them the last word,
-        which says what is destroyed.
+        One of the objects in the two names must match. If the function changes something, the verbs must match too. If
+        it destroys something, all objects of the wrong name must match, and one of them must match the last word of
+        the function's name, which says what is destroyed.
+
+        Args:
+            name: The short name of the function.
+            effect: The effect of the function: ``read``, ``write`` or ``destroy``.
         """
         verb, *objects = words_in(name)
         asked, *wanted = self.words or [""]
@@ -58,17 +65,17 @@ class Guess:
         return any(matches) and self._is_verb(asked, verb)
 
     def is_about(self, name: str) -> bool:
-        """Return True if every word after the first means one of the words of a function's name."""
+        """Return True if every word of the wrong name but the first matches an object in a function's name."""
         verb, *objects = words_in(name)
         return all(self._is_object(word, objects or [verb]) for word in self.words[1:])
 
     def has_verb_of(self, name: str) -> bool:
-        """Return True if the first word means the same as the first word of a function."""
+        """Return True if the first word of the wrong name means the same as the first word of a function's name."""
         return bool(self.words) and self._is_verb(self.words[0], words_in(name)[0])
 
     @property
     def reads(self) -> bool:
-        """True if the verb of the name is not known to change anything."""
+        """True if the first word of the wrong name is not a verb that is known to change something."""
         return not self.words or not any(self._is_verb(self.words[0], verb) for verb in CHANGES)
 
     def _is_verb(self, said: str, verb: str) -> bool:
@@ -85,13 +92,25 @@ class Guess:
 
 
 def _is_misspelt(said: str, word: str) -> bool:
-    """Return True if two words are similar, unless one is the other with a prefix, as ``restart`` and ``start``."""
+    """Return True if one word may be a misspelling of the other.
+
+    The words must be similar. A word and the same word with a prefix, such as ``start`` and ``restart``, are different
+    words and no misspellings.
+    """
     differs = said.endswith(word) or word.endswith(said)
     return not differs and SequenceMatcher(None, said, word).ratio() >= MIN_LIKENESS
 
 
 def functions_meant(integration: Integration, name: str) -> list[str]:
-    """Return the functions of an integration that a name may mean, the likeliest first; empty if it is unclear."""
+    """Return the functions of an integration that a wrong name may mean, the likeliest first.
+
+    Args:
+        integration: The integration.
+        name: The name of a function that does not exist.
+
+    Returns:
+        The short names of at most three functions; none if no function is likely enough.
+    """
     functions = outline_of(integration).functions
     own = {short: sketch for short, sketch in functions.items() if not sketch.section}
     for prefix in {sketch.full_name.removesuffix(short) for short, sketch in own.items()}:
@@ -108,9 +127,15 @@ def functions_meant(integration: Integration, name: str) -> list[str]:
 
 
 def _meant_of_document(name: str, words: Sequence[str], functions: Mapping[str, Sketch]) -> list[str]:
-    """Return the functions of a document whose names have every word of a name, or are spelled almost like it.
+    """Return the functions of an OpenAPI document that a wrong name may mean: at most three, the likeliest first.
 
-    Meanings are not compared, since the names are the service's own, and a verb may be anywhere in them.
+    They have every word of the wrong name in their names, or are spelled almost like it. Synonyms are not considered:
+    the names come from the service, so that the verb may be anywhere in them.
+
+    Args:
+        name: The wrong name.
+        words: The words of the wrong name.
+        functions: The functions of the document by short name.
     """
     if not words:
         return []
@@ -131,7 +156,10 @@ def _is_safe(guess: Guess, name: str, functions: Mapping[str, Sketch]) -> bool:
 
 @lru_cache(maxsize=16)
 def _index_of(integration: Integration) -> tuple[Index | None, Mapping[str, set[str]]]:
-    """Return the search index of an integration's functions, or None without SQLite, and the synonyms of words."""
+    """Return the search index of an integration's functions, and the synonyms of each word.
+
+    The index is None if this Python has no SQLite with full-text search.
+    """
     said = [(words, said) for said, words in integration.words.items()]
     meanings: defaultdict[str, set[str]] = defaultdict(set)
     for words, others in [*MEANINGS, *((" ".join(words_in(word)), other) for word, other in said)]:

@@ -1,7 +1,8 @@
 """Outlines of integrations: names, effects and summaries of their functions, read from the source without running it.
 
-This makes it possible to list and search hundreds of integrations in a fraction of a second, and a plugin that hangs or
-fails affects only scripts that use it. A plugin whose source does not have the usual shape is loaded instead.
+With outlines, hundreds of integrations can be listed and searched in a fraction of a second, and a plugin that hangs or
+fails affects only the scripts that use it. If the source of a plugin does not have the usual form, the plugin is loaded
+instead.
 """
 
 from __future__ import annotations
@@ -19,41 +20,41 @@ from kosmolua.schema.luacats import description, prose
 
 
 class Integrations(Protocol):
-    """The installed integrations. Only :meth:`integration` runs code of plugins."""
+    """The installed integrations. Only :meth:`integration` and :meth:`listed` run code of plugins."""
 
     def names(self) -> Sequence[str]:
         """Return the name of every installed integration."""
 
     def integration(self, name: str) -> Integration:
-        """Return an integration, which is loaded if necessary.
+        """Return an integration. Load its plugin, or start its MCP server, if necessary.
 
         Raises:
-            PluginError: It cannot be loaded.
+            PluginError: The integration cannot be loaded.
             UnknownPath: No integration has this name.
         """
 
     def listed(self, name: str) -> Integration:
-        """Return an integration for a list or a search.
+        """Return an integration for a list or a search. Load its plugin if necessary, but start no MCP server.
 
         Raises:
-            PluginError: It cannot be loaded, or is a server that would have to be started.
+            PluginError: The integration cannot be loaded, or is an MCP server that would have to be started.
         """
 
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
 
     def prose(self, name: str) -> str | None:
-        """Return the text of NAME.md in the plugin's folder, or None."""
+        """Return the hand-written documentation of an integration, the file NAME.md of its plugin, or None."""
 
     def sources(self, name: str) -> Sequence[str]:
-        """Return the text of each Python file of a plugin, without running it; an empty list if they cannot be read."""
+        """Return the text of each Python file of a plugin, without running any; empty if they cannot be read."""
 
 
 MAX_CONSTRUCTION_LINES = 20
 """The most lines that ``integration = Integration(...)`` may take."""
 
 _EXTENSION = "\nintegration.extend("
-"""Texts that show that a plugin's source does not contain all of its functions."""
+"""A text that shows that an integration also has functions from an OpenAPI document, which its source lacks."""
 _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
 _SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
@@ -62,15 +63,15 @@ _REGISTERED = re.compile(rf"\w+\.({'|'.join(_EFFECTS)})s\ndef (\w+)\(")
 
 
 class Sketch(NamedTuple):
-    """The entry of a function in a list or a search.
+    """What lists and searches need to know about a function.
 
     Args:
-        full_name: Its name with the integration's prefix.
+        full_name: The name of the function with the integration's prefix, such as ``render_list_services``.
         effect: ``read``, ``write`` or ``destroy``.
-        summary: One sentence about it.
-        words: Further text to search in: the sentences of parameters, and the rest of the docstring.
-        parameters: The names of its parameters, separated by spaces.
-        section: Its section, on a page that has sections; else empty.
+        summary: The first sentence of the docstring.
+        words: Further text for searches: the rest of the docstring, and the descriptions of parameters.
+        parameters: The names of the parameters, separated by spaces.
+        section: The section to which the function belongs, if it comes from an OpenAPI document; else empty.
     """
 
     full_name: str
@@ -83,12 +84,12 @@ class Sketch(NamedTuple):
 
 @dataclass(frozen=True)
 class Outline:
-    """The entry of an integration in a list or a search.
+    """What lists and searches need to know about an integration.
 
     Args:
-        about: One sentence about it.
-        functions: Its functions, by short name.
-        words: Synonyms, each with the integration's own word.
+        about: One sentence about the integration.
+        functions: A sketch of each function, by short name.
+        words: Synonyms for searches, each with the word that the integration uses instead.
     """
 
     about: str
@@ -96,7 +97,7 @@ class Outline:
     words: Mapping[str, str]
 
     def find(self, name: str) -> str | None:
-        """Return the short name of a function by its short or its full name, or None."""
+        """Return the short name of the function that has this short or full name, or None if there is none."""
         if name in self.functions:
             return name
         return next((short for short, sketch in self.functions.items() if sketch.full_name == name), None)
@@ -111,7 +112,7 @@ class Outline:
 
 
 class Outlines:
-    """The outlines of all integrations, each read once."""
+    """Reads the outlines of integrations, each once, and keeps them."""
 
     def __init__(self, catalog: Integrations) -> None:
         self._catalog = catalog
@@ -119,10 +120,10 @@ class Outlines:
         self._signatures: dict[tuple[str, str], str] = {}
 
     def of(self, name: str) -> Outline:
-        """Return the outline of an installed integration.
+        """Return the outline of the installed integration with this name.
 
         Raises:
-            PluginError: It had to be loaded, but cannot be.
+            PluginError: The source of the integration does not show the outline, and its plugin cannot be loaded.
         """
         if name not in self._read:
             sources = self._catalog.sources(name)
@@ -131,11 +132,21 @@ class Outlines:
         return self._read[name]
 
     def has_sections(self, name: str) -> bool:
-        """Return True if an integration has functions from a document, which have sections."""
+        """Return True if an integration has functions from an OpenAPI document, which are grouped in sections."""
         return any(sketch.section for sketch in self.of(name).functions.values())
 
     def signature(self, name: str, function: str) -> str:
-        """Return a function's call and the keys of its result on one line; empty if this needs a plugin to be run."""
+        """Return a function's signature on one line, as :func:`kosmolua.docs.signatures.named` does.
+
+        The signature is read from the source if possible; otherwise the plugin is loaded.
+
+        Args:
+            name: The name of the integration.
+            function: The short name of the function. If the integration has no such function, the result is empty.
+
+        Raises:
+            PluginError: The plugin has to be loaded, but cannot be.
+        """
         if (name, function) not in self._signatures:
             sources = self._catalog.sources(name)
             shown = signatures.in_source(sources, function) if read(name, sources) else ""
@@ -147,7 +158,7 @@ class Outlines:
 
 
 def outline_of(integration: Integration) -> Outline:
-    """Return the outline of an integration that is loaded."""
+    """Return the outline of a loaded integration."""
     functions = {name: _sketch(function) for name, function in integration.functions.own.items()}
     more = integration.functions.more.sketches() if integration.functions.more else {}
     return Outline(
@@ -165,11 +176,11 @@ def _sketch(function: Function) -> Sketch:
 
 
 def read(name: str, sources: Sequence[str]) -> Outline | None:
-    """Return the outline read from a plugin's source, or None if the source does not show all functions.
+    """Read the outline of an integration from its source; return None if the source does not show all functions.
 
     Args:
-        name: The integration's name.
-        sources: The texts of its Python files.
+        name: The name of the integration.
+        sources: The texts of the Python files of its plugin.
     """
     construction = _construction(sources)
     if construction is None or construction.get("name") != name:
@@ -183,7 +194,12 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
 
 
 def _construction(sources: Sequence[str]) -> dict[str, Any] | None:
-    """Return the arguments of the only ``Integration(...)`` in the source, or None if some are not literals."""
+    """Return the arguments of the call ``Integration(...)`` in the source of a plugin.
+
+    Returns:
+        The name, description, prefix and synonyms in the call; None if one of them is not a literal, or if there is not
+        exactly one such call.
+    """
     places = [source.partition(_CONSTRUCTION)[2] for source in sources if _CONSTRUCTION in source]
     if len(places) != 1:
         return None

@@ -1,4 +1,4 @@
-"""Pages: one subject in four degrees of detail, of which a budget selects the fullest that fits."""
+"""Pages of the documentation. Each can be written in four degrees of detail; a budget selects the fullest that fits."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ _LEFT_OUT = {
 
 @dataclass(frozen=True)
 class Address:
-    """The address of a reference page.
+    """The address of a reference page: of an integration, or of one of its functions, sections or records.
+
+    ``str`` returns the name under which the page is read, such as ``integrations.render2.list_services``.
 
     Args:
         integration: The name of the integration.
-        function: The short name of one of its functions; None for the page of the integration.
-        section: The name of one of its sections, or None.
-        record: The name of one of its types of tables, or None.
+        function: The short name of the function that the page describes, or None.
+        section: The name of the section (a group of functions) that the page lists, or None.
+        record: The name of the record (a type of table) that the page describes, or None.
     """
 
     integration: str
@@ -48,40 +50,41 @@ class Page(ABC):
     """A page of the documentation."""
 
     poorer: tuple[str, ...] = DETAILS[1:]
-    """The forms of a full page among which a budget chooses, the fullest first."""
+    """The shorter forms among which a budget chooses if the full page is too long, the fullest first."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """The name of the page, as in paths of pages."""
+        """The name under which the page is read, such as ``integrations.render2``."""
 
     @property
     def smaller(self) -> str:
-        """The pattern of pages that are parts of this one, such as ``integrations.render2.FUNCTION``, or empty."""
+        """How the names of pages about parts of this page look, such as ``integrations.render2.FUNCTION``; or empty."""
         return ""
 
     @abstractmethod
     def full(self) -> str:
-        """Return everything."""
+        """Return the whole page as Markdown."""
 
     @abstractmethod
     def types(self) -> str:
-        """Return LuaCATS declarations."""
+        """Return the page with only the LuaCATS declarations of its functions."""
 
     @abstractmethod
     def signatures(self) -> str:
-        """Return for each function a call with its types."""
+        """Return the page with only a line for each function: the signature with types, and the summary."""
 
     @abstractmethod
     def brief(self) -> str:
-        """Return a line for each function."""
+        """Return the page with only a line for each function: the name and the summary."""
 
     def write(self, detail: str, budget: int | None = None) -> str:
-        """Return the page in a degree of detail; if it exceeds the budget, in the fullest degree that fits.
+        """Return the page in a degree of detail. If that exceeds the budget, return the fullest degree that fits.
 
         Args:
             detail: One of :data:`DETAILS`.
-            budget: The most characters, at least :data:`MIN_BUDGET`. The last line says what was left out.
+            budget: The most characters, at least :data:`MIN_BUDGET`; None for no limit. If something is left out, the
+                last line says what, and how to read it.
         """
         whole = self._in(detail)
         if budget is None or len(whole) <= budget:
@@ -115,7 +118,7 @@ def _note(left_out: int, total: int, how: str) -> str:
 
 @dataclass(frozen=True)
 class SeveralPages(Page):
-    """Several pages, one after another.
+    """A page that shows several pages, one after another.
 
     Args:
         pages: The pages, in the order in which they were requested.
@@ -125,7 +128,7 @@ class SeveralPages(Page):
 
     @property
     def name(self) -> str:
-        """The name of the page, as in paths of pages."""
+        """The names of the pages, separated by commas."""
         return ", ".join(page.name for page in self.pages)
 
     @property
@@ -134,7 +137,7 @@ class SeveralPages(Page):
         return self.pages[0].name
 
     def full(self) -> str:
-        """Return everything."""
+        """Return the whole text of all pages."""
         return "\n\n".join(page.full() for page in self.pages)
 
     def types(self) -> str:
@@ -177,10 +180,10 @@ _SECTIONS_FOR_SCRIPTS = {
 
 @dataclass(frozen=True)
 class GuidePage(Page):
-    """A guide. It has the same text in every degree of detail except ``brief``.
+    """The page of a guide. The text is the same in every degree of detail except ``brief``.
 
     Args:
-        topic: One of :data:`NAMES`.
+        topic: The name of the guide, one of :data:`NAMES`.
         for_scripts: Whether to leave out the sections that only people need.
     """
 
@@ -189,11 +192,11 @@ class GuidePage(Page):
 
     @property
     def name(self) -> str:
-        """The name of the page, as in paths of pages."""
+        """The name under which the page is read, such as ``overview``."""
         return self.topic
 
     def full(self) -> str:
-        """Return the Markdown of the guide."""
+        """Return the guide as Markdown; with ``for_scripts``, without the sections that only people need."""
         text = self._text()
         wanted = _SECTIONS_FOR_SCRIPTS.get(self.topic)
         if not self.for_scripts or wanted is None:
@@ -205,19 +208,19 @@ class GuidePage(Page):
     types = signatures = full
 
     def brief(self) -> str:
-        """Return the first paragraph and the headings."""
+        """Return the title, the first paragraph and the headings of the guide."""
         document = markdown.read(self.full())
         headings = "\n".join(f"- {heading}" for heading in document.sections)
         return f"# {document.title}\n\n{self.summary}\n\n{headings}"
 
     @property
     def summary(self) -> str:
-        """The first paragraph on one line."""
+        """The first paragraph of the guide, on one line."""
         introduction = markdown.read(self._text()).introduction
         return " ".join(introduction.partition("\n\n")[0].split())
 
     def _text(self) -> str:
-        """The text of the guide's file, which may be inside a zip file."""
+        """Return the whole text of the guide. The package that contains it may be inside a zip file."""
         from pkgutil import get_data
 
         data = get_data("kosmolua.docs", f"guides/{self.topic}.md")

@@ -1,7 +1,7 @@
-"""The reference: pages made from an integration's signatures, merged with the Markdown that its author wrote.
+"""Reference pages: made from the functions of an integration, and from Markdown that the integration's author wrote.
 
-The Markdown has a title, an introduction, and sections. A section headed by a function's name belongs to the function;
-other sections come last on the page.
+The Markdown has a title, an introduction, and sections. A section whose heading is a function's name is added to the
+description of that function; other sections come last on the page.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from kosmolua.schema.names import lua_path, page_of, root_and_name
 from kosmolua.schema.types import Record, Type
 
 MAX_READ_PAGE = 5800
-"""The most characters of the page of a document's function."""
+"""The most characters of the page of a function from an OpenAPI document."""
 MAX_OTHERS = 1500
 """The most characters for the names of parameters that are not described."""
 _DEGREES = [(20, 200, 2500), (20, 160, 1000), (14, 120, 0), (10, 80, 0), (6, 40, 0)]
-"""The sizes that are tried for a function's page, largest first: parameters, characters of each, and of types."""
+"""The sizes that are tried for the page of a function from an OpenAPI document, the largest first.
+
+Each has the number of parameters that are described, the characters of each description, and the characters of types.
+"""
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 _HEADINGS = {"Raises": "Errors"}
 
@@ -38,8 +41,8 @@ class IntegrationPage(Page):
 
     Args:
         integration: The integration.
-        accounts: The names of its accounts.
-        document: The Markdown that its author wrote.
+        accounts: The names of the integration's accounts.
+        document: The Markdown that the author of the integration wrote.
     """
 
     poorer = ("condensed", "outlined", "signatures", "brief")
@@ -50,16 +53,16 @@ class IntegrationPage(Page):
 
     @property
     def name(self) -> str:
-        """The name of the page, as in paths of pages."""
+        """The name under which the page is read, such as ``integrations.render2``."""
         return page_of(self.integration.name)
 
     @property
     def smaller(self) -> str:
-        """The pages of its functions."""
+        """How the names of the functions' pages look, such as ``integrations.render2.FUNCTION``."""
         return f"{self.name}.FUNCTION"
 
     def full(self) -> str:
-        """Return everything: an overview, each function, the author's other sections, and the types of results."""
+        """Return the whole page: an overview, each function, the author's other sections, and the types of results."""
         functions = self._functions
         return _joined(
             f"# {self.document.title or self.integration.name}",
@@ -73,18 +76,18 @@ class IntegrationPage(Page):
         )
 
     def _of_document(self) -> str:
-        """Return a line for each function of a document. These functions have pages of their own."""
+        """Return a chapter with a line for each function of the integration's OpenAPI document; empty without one."""
         lines = listed(outline.outline_of(self.integration))
         return f"## Of the service's document\n\n{THEIR_WORDS}\n\n" + "\n".join(lines) if lines else ""
 
     def _rest(self) -> str:
-        """Return a sentence with the number of functions from a document, and how to find them."""
+        """Return a sentence that says how many functions the OpenAPI document adds, and how to find them; or empty."""
         count = len(listed(outline.outline_of(self.integration)))
         how = f"`{self.name}` with detail brief lists them, and lua_search_docs finds them"
         return f"{count} more send the other operations of the service's document: {how}." if count else ""
 
     def condensed(self) -> str:
-        """Return the author's introduction, the signatures, and each type of a result once."""
+        """Return the page with only the author's introduction, the signatures, and the types that these mention."""
         results = [function.returns for function in self._functions if function.returns]
         records = luacats.records_in(field for kind in results for field in _spelled_in_signature(kind))
         types = "\n\n".join(luacats.record_class(record, self.integration.name) for record in records)
@@ -97,23 +100,23 @@ class IntegrationPage(Page):
         )
 
     def outlined(self) -> str:
-        """Return the author's introduction, and each function with the names of its parameters and results."""
+        """Return the page with only the author's introduction, and the signature of each function without types."""
         calls = "\n".join(f"- `{named(each)}` {_effect_and_summary(each)}" for each in self._functions)
         return _joined(self._head(), self.document.introduction, f"## Functions\n\n{calls}", self._rest())
 
     def types(self) -> str:
-        """Return the LuaCATS declarations of all functions."""
+        """Return the page with LuaCATS declarations in place of the descriptions of functions."""
         return _joined(self._head(), _declarations(self._functions, self.integration), self._of_document())
 
     def signatures(self) -> str:
-        """Return a call with its types for each function."""
+        """Return the page with only a line for each function: the signature with types, and the summary."""
         return _joined(self._head(), self._signed(), self._of_document())
 
     def _signed(self) -> str:
         return "\n".join(f"- `{typed(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def brief(self) -> str:
-        """Return a line for each function."""
+        """Return the page with only a line for each function: the name, the effect and the summary."""
         lines = [f"- `{each.name}` {_effect_and_summary(each)}" for each in self._functions]
         return _joined(self._head(), "\n".join(lines), self._of_document())
 
@@ -125,7 +128,7 @@ class IntegrationPage(Page):
         return f"# {self.name}\n\n{self.opening()}"
 
     def opening(self) -> str:
-        """Return the beginning of the page: what the integration is for, its number of functions, and its accounts."""
+        """Return the beginning of the page: the purpose of the integration, how many functions it has, its accounts."""
         path = lua_path(self.integration.name)
         prefix = self.integration.prefix
         counts = f"`{path}` has {outline.outline_of(self.integration).counts}."
@@ -143,10 +146,10 @@ class IntegrationPage(Page):
 
 @dataclass(frozen=True)
 class _Room:
-    """How much of a page is shown.
+    """How much the page of a function shows of the function's parameters.
 
     Args:
-        parameters: How many parameters are described.
+        parameters: How many parameters are described. Of the others, only the names are shown.
         words: The most characters of each description; 0 for no limit.
     """
 
@@ -156,7 +159,7 @@ class _Room:
 
 @dataclass(frozen=True)
 class FunctionsPage(Page):
-    """The page of a function, or of several of one integration, which share the types of their results.
+    """The page of one or more functions of an integration. A type that several functions share is shown once.
 
     Args:
         integration: The integration.
@@ -170,7 +173,7 @@ class FunctionsPage(Page):
 
     @property
     def name(self) -> str:
-        """The name of the page, as in paths of pages."""
+        """The names of the functions' pages, separated by commas."""
         return ", ".join(page_of(self.integration.name, name) for name in self.names)
 
     @property
@@ -178,7 +181,7 @@ class FunctionsPage(Page):
         return [self.integration.functions[name] for name in self.names]
 
     def full(self) -> str:
-        """Return everything about the functions, and each type once."""
+        """Return the whole description of each function, and then the types of their results."""
         functions = self._functions
         own = [each for each in functions if each.name in self.integration.functions.own]
         read = [each for each in functions if each.name not in self.integration.functions.own]
@@ -189,7 +192,7 @@ class FunctionsPage(Page):
         return f"# {self._path(function)}\n\n{markdown.raised(body)}"
 
     def _within(self, function: Function) -> str:
-        """Return the page of a document's function, shortened until it is small enough."""
+        """Return the page of a function from an OpenAPI document, in the largest of the sizes that fits."""
         for parameters, words, records in _DEGREES:
             body = _body(self.integration, function, self.document, _Room(parameters, words))
             records_shown = _first_records(function, self.integration.name, records)
@@ -199,17 +202,17 @@ class FunctionsPage(Page):
         return text
 
     def types(self) -> str:
-        """Return the functions' LuaCATS declarations."""
+        """Return the page with only the LuaCATS declarations of the functions."""
         title = ", ".join(map(self._path, self._functions))
         return _joined(f"# {title}", _declarations(self._functions, self.integration))
 
     def signatures(self) -> str:
-        """Return the calls with their types."""
+        """Return a line for each function: the signature with types, the effect and the summary."""
         prefix = lua_path(self.integration.name)
         return "\n".join(f"`{prefix}.{typed(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def brief(self) -> str:
-        """Return a line for each function."""
+        """Return a line for each function: the path, the effect and the summary."""
         return "\n".join(f"`{self._path(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def _path(self, function: Function) -> str:
@@ -217,7 +220,10 @@ class FunctionsPage(Page):
 
 
 def _spelled_in_signature(kind: Type) -> Sequence[Type]:
-    """Return the types that a signature mentions for a result; if it lists the keys, these are the keys' types."""
+    """Return the types that a function's signature mentions for the result.
+
+    The signature lists the keys of a small record, each with its type. Of any other type it has only the name.
+    """
     if isinstance(kind, Record) and len(kind.fields) <= MAX_SPELLED_KEYS:
         return list(kind.fields.values())
     return [kind]
@@ -270,7 +276,13 @@ def _returns(function: Function, namespace: str, text: str) -> str:
 
 
 def _first_records(function: Function, namespace: str, most: int) -> str:
-    """Return as many records of a document's function as fit, and a sentence that says where the others are."""
+    """Return declarations of the records that a function from an OpenAPI document uses.
+
+    Args:
+        function: The function.
+        namespace: The name of the integration.
+        most: The most characters of the declarations. If some are left out, a sentence says which pages have them.
+    """
     declared: list[str] = []
     left: list[str] = []
     kinds = [parameter.type for parameter in function.parameters]

@@ -1,4 +1,4 @@
-"""Search: finds the pages that fit a query, best first."""
+"""The search: finds the pages that match a query, the best first, with SQLite's full-text search (FTS5)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_HITS, MAX_HITS = 10, 100
 """How many pages a search returns if no limit is given, and at most."""
 MAX_CANDIDATES = 100
-"""How many entries are ranked. They are chosen by FTS5's own bm25."""
+"""How many entries are ranked: those for which FTS5's own ranking function, bm25, is best."""
 MAX_REMEMBERED = 256
 """How many searches are cached, for scripts that repeat a search."""
 MIN_PREFIX = 4
@@ -35,13 +35,13 @@ COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.7, "parts": 0.6, "text": 0.2, "code
 MEANING_WEIGHTS = {"names": 0.9, "summary": 0.55, "parts": 0.35, "text": 0.1}
 """The weight of a word that is found through a synonym, by column."""
 PREFIX_WEIGHT = 0.8
-"""The weight of a word that only begins like one of the query, relative to the whole word."""
+"""The weight of a word of a page that only begins with a word of the query, relative to the same word."""
 STATE_WEIGHT = 0.8
-"""The weight of a word for a state, such as ``suspended``, relative to the verb."""
+"""The weight of a word of the query for a state, such as ``suspended``, relative to other words."""
 SAID_WEIGHT = 1.5
-"""The bonus for a function of a document whose sentence has only words of the query."""
+"""The bonus for a function from an OpenAPI document whose summary has only words of the query."""
 PAIR_WEIGHT = 0.4
-"""The bonus for a function's sentence that begins like the query, or has two adjacent words of it."""
+"""The bonus for a summary that begins like the query, and for each pair of adjacent words that both have."""
 COVERAGE_WEIGHT = 0.4
 """The bonus for a name that has only words of the query."""
 MIN_RARITY = 0.3
@@ -64,15 +64,15 @@ create virtual table meanings using fts5(words unindexed, said, tokenize='porter
 
 
 class Entry(NamedTuple):
-    """One entry of the index.
+    """An entry of the search index, which stands for one page.
 
     Args:
-        page: The page to read.
-        names: Its names.
-        summary: One sentence about it.
+        page: The name under which the page is read.
+        names: The words under which the page is known, such as the name of the integration and the function.
+        summary: One sentence about the subject of the page.
         parts: The names of a function's parameters, or the headings of a guide.
-        text: Everything else, in Markdown.
-        effect: The effect of a function; empty for other entries.
+        text: Everything else on the page, in Markdown.
+        effect: The effect of a function; empty for other pages.
     """
 
     page: str
@@ -84,12 +84,12 @@ class Entry(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """An entry that was found.
+    """A page that a search found.
 
     Args:
-        page: The page to read.
-        summary: The entry's sentence.
-        snippet: A part of the entry's text that has words of the query, or empty.
+        page: The name under which the page is read.
+        summary: One sentence about the subject of the page.
+        snippet: A part of the page's text that has words of the query, or empty.
     """
 
     page: str
@@ -98,11 +98,11 @@ class Hit(NamedTuple):
 
 
 class Index:
-    """A full-text index, see https://sqlite.org/fts5.html. Any thread may use it.
+    """A full-text index in SQLite, see https://sqlite.org/fts5.html. Several threads can use one index.
 
     Args:
         entries: The entries. Equally good hits are returned in this order.
-        meanings: Words of the entries, each with its synonyms.
+        meanings: Words in the entries, each with the words of queries that can mean it, separated by spaces.
 
     Raises:
         DocNotFound: This Python has no SQLite, or one without FTS5.
@@ -116,11 +116,12 @@ class Index:
 
     @classmethod
     def over(cls, database: Connection, owner: str) -> Index:
-        """Return the index in a database that is filled already.
+        """Return an index that uses a database which has the tables of an index, with entries in them.
 
         Args:
             database: The database.
-            owner: The integration that all entries belong to. Its words count as part of each name, but are not stored.
+            owner: The name of the integration to which all entries belong. A search treats it as part of each name,
+                although the database does not store it.
         """
         index = cls.__new__(cls)
         index._open(database, owner)
@@ -134,13 +135,21 @@ class Index:
         self.corrected = lru_cache(MAX_REMEMBERED)(self._corrected)
 
     def find(self, query: str, limit: int, without: Collection[str] = ()) -> list[Hit]:
-        """Return at most ``limit`` entries that have a word of a query, best first, except the pages in ``without``."""
+        """Return the best hits for a query, the best first.
+
+        Args:
+            query: The query. An entry is a hit if it has one of the words, or a synonym.
+            limit: The most hits to return.
+            without: The pages to leave out.
+        """
         return [hit for _, hit in islice(self.scored(query, without), limit)]
 
     def scored(self, query: str, without: Collection[str] = ()) -> Iterator[tuple[float, Hit]]:
-        """Yield each entry that has a word of a query, with its score, best first, except the pages in ``without``.
+        """Yield each hit for a query with its score, the best first. Scores of different indexes can be compared.
 
-        Scores of different indexes can be compared.
+        Args:
+            query: The query. An entry is a hit if it has one of the words, or a synonym.
+            without: The pages to leave out.
         """
         with self._lock:
             rows, expression = self._rank(query)
@@ -151,7 +160,12 @@ class Index:
                 yield score, hit
 
     def _ranked(self, query: str) -> tuple[list[tuple[int, float]], str]:
-        """Return the ranked candidates for a query, and the FTS5 expression that finds any of its words."""
+        """Rank the entries that match a query.
+
+        Returns:
+            The row and the score of each entry, the best first; and the FTS5 expression that finds any word of the
+            query.
+        """
         terms = [(word, self._meant_by(word)) for word in words_of(query)]
         groups = [" OR ".join([_prefix(word), *meant]) for word, meant in terms]
         expression = " OR ".join(groups)
@@ -169,11 +183,14 @@ class Index:
         return (self._of_owner(query, ranked) if self._owner else ranked), expression
 
     def _of_owner(self, query: str, ranked: list[tuple[int, float]]) -> list[tuple[int, float]]:
-        """Return a better ranking of one integration's entries, of which a thousand may have the same words.
+        """Rank the entries of one integration again, since a thousand of them may have the same words of the query.
 
-        Entries whose sentences have the words of the query and no others come first. The scores themselves do not
-        change, so that they stay comparable with those of other indexes: the best score goes to the new first entry,
-        and so on.
+        Entries whose summaries have the words of the query and no others now come first. The scores stay comparable
+        with those of other indexes: the best score is given to the entry that is now the first, and so on.
+
+        Args:
+            query: The query.
+            ranked: The row and the score of each entry, the best first.
         """
         asked = [word for word in content_words(query) if word not in self._owner]
         likely = {row: score + self._likeness(row, asked) for row, score in ranked}
@@ -181,7 +198,12 @@ class Index:
         return [(row, score) for row, (_, score) in zip(order, ranked, strict=True)]
 
     def _likeness(self, row: int, asked: Sequence[str]) -> float:
-        """Return how similar an entry's sentence is to a query: in its words, its verb, and its pairs of words."""
+        """Return how similar the summary of an entry is to a query.
+
+        Args:
+            row: The row of the entry.
+            asked: The words of the query. Shared words, the same first word, and shared pairs of adjacent words count.
+        """
         (summary,) = self._database.execute("select summary from entries where rowid = ?", (row,)).fetchone()
         said = content_words(summary)
         share = sum(word in asked for word in said) / len(said) if said else 0
@@ -189,7 +211,13 @@ class Index:
         return SAID_WEIGHT * share + PAIR_WEIGHT * ((said[:1] == asked[:1]) + len(pairs))
 
     def _ranked_by(self, word: str, meant: Sequence[str], candidates: Collection[int]) -> dict[int, float]:
-        """Return the score of a word in each candidate. It is higher if fewer entries have the word."""
+        """Return how much a word of the query adds to the score of each entry: more if fewer entries have the word.
+
+        Args:
+            word: The word.
+            meant: The FTS5 expressions of its synonyms.
+            candidates: The rows of the entries.
+        """
         if word in self._owner:
             return dict.fromkeys(candidates, COLUMN_WEIGHTS["names"] * MIN_RARITY)
         weights = self._weights(word, meant, candidates)
@@ -197,19 +225,28 @@ class Index:
         return {row: weight * rarity for row, weight in weights.items()}
 
     def _corrected(self, query: str) -> str:
-        """Return a query in which each word without hits is replaced by the most similar known word."""
+        """Return a query in which each word that no entry has is replaced by the most similar word that one has."""
         return corrected(query, [self])
 
     def _meant_by(self, word: str) -> list[str]:
-        """Return the meanings of a word as FTS5 expressions. For a meaning of several words, an entry must have all."""
+        """Return FTS5 expressions that find what a word of a query can mean.
+
+        If a meaning has several words, its expression finds only entries that have all of them.
+        """
         rows = self._database.execute("select words from meanings where meanings match ?", (_literal(word),))
         meant = [" AND ".join(map(_literal, words.split())) for (words,) in rows if words != word]
         return [f"({each})" for each in dict.fromkeys(meant)]
 
     def _candidates(self, any_word: str, every_word: str) -> tuple[dict[int, str], dict[int, float]]:
-        """Return the effects of the entries to rank, and a bonus for the part of each name that is in the query.
+        """Return the entries to rank for a query. If many entries have every word, only these are ranked, for speed.
 
-        If many entries have every word, only these are ranked, which is faster.
+        Args:
+            any_word: The FTS5 expression that finds entries with any word of the query.
+            every_word: The FTS5 expression that finds entries with every word.
+
+        Returns:
+            The effect of each entry by row; and a first score by row, for the part of the entry's names that is in the
+            query.
         """
         rows: list[tuple[int, str, str]] = []
         for expression in filter(None, (every_word, any_word)):
@@ -219,12 +256,26 @@ class Index:
         return effects, {row: COVERAGE_WEIGHT * self._coverage(names, any_word) for row, names, _ in rows}
 
     def _coverage(self, marked: str, query: str) -> float:
-        """Return the share of a name's words that are marked. The owner's words are in each name twice."""
+        """Return the share of the words in an entry's names that are in a query.
+
+        Args:
+            marked: The names of the entry, with a mark before each word that is in the query.
+            query: The FTS5 expression of the query. The name of the integration that owns the index, which belongs to
+                the names of each entry although it is not stored there, counts twice.
+        """
         owned = 2 * sum(_literal(word) in query for word in self._owner)
         return (marked.count(_MARK) + owned) / max(1, len(words_in(marked)) + 2 * len(self._owner))
 
     def _weights(self, word: str, meant: Sequence[str], candidates: Iterable[int]) -> dict[int, float]:
-        """Return the weight of a word in each candidate that contains it: the highest weight of its columns."""
+        """Return the weight of a word of the query in each entry that contains the word or a synonym, by row.
+
+        The weight depends on the column of the entry, such as its names or its text; the highest one counts.
+
+        Args:
+            word: The word.
+            meant: The FTS5 expressions of its synonyms.
+            candidates: The rows of the entries to look at.
+        """
         found: dict[int, float] = {}
         ways = [(_literal(word), COLUMN_WEIGHTS, STATE_WEIGHT if word.endswith("ed") else 1.0)]
         if len(word) >= MIN_PREFIX:
@@ -243,7 +294,7 @@ class Index:
         return Hit(page, summary, " ".join(snippet.replace(_MARK, "").split()) if _MARK in snippet else "")
 
     def knows(self, word: str) -> bool:
-        """Return True if a word has hits."""
+        """Return True if a search for this word finds entries."""
         with self._lock:
             return word in self._owner or self._finds(word)
 
@@ -258,7 +309,7 @@ class Index:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """The words of names and summaries, and all synonyms."""
+        """All words in the names and summaries of entries, and all synonyms."""
         with self._lock:
             statement = "select names || ' ' || summary from entries union select said from meanings"
             texts = self._database.execute(statement).fetchall()
@@ -266,7 +317,10 @@ class Index:
 
 
 def corrected(query: str, indexes: Sequence[Index]) -> str:
-    """Return a query in which each word without hits in any index is replaced by the most similar known word."""
+    """Return a query in which each word that is in none of the indexes is replaced by the most similar one that is.
+
+    If no word is similar, the word is removed.
+    """
     unknown = [word for word in words_of(query) if not any(index.knows(word) for index in indexes)]
     for word in unknown:
         near = closest(word, _all_words(indexes), 1)
@@ -294,7 +348,7 @@ from entries where entries match ? and rowid = ?"""
 
 
 def _connect() -> Connection:
-    """Return a database in memory with the empty tables of an index.
+    """Open a database in memory, and create the empty tables of an index in it.
 
     Raises:
         DocNotFound: This Python has no SQLite, or one without FTS5.
@@ -309,7 +363,7 @@ def _connect() -> Connection:
 
 
 def make_tables(database: Connection) -> None:
-    """Create the empty tables of an index in a database.
+    """Create the tables of a search index, without entries, in a database.
 
     Raises:
         DocNotFound: This SQLite has no FTS5.
@@ -323,13 +377,19 @@ def make_tables(database: Connection) -> None:
 
 
 def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
-    """Fill the tables of an index."""
+    """Write entries, and words with their synonyms, into the tables of a search index.
+
+    Args:
+        database: The database that has the tables.
+        entries: The entries.
+        meanings: Words in the entries, each with the words of queries that can mean it, separated by spaces.
+    """
     database.executemany("insert into entries values (?, ?, ?, ?, ?, ?, ?)", map(_row, entries))
     database.executemany("insert into meanings values (?, ?)", meanings)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    """Return the columns of an entry. Code and marks are removed from its text."""
+    """Return the columns of an entry in the database. A text with markup is stored twice: without markup, and whole."""
     *others, text, effect = entry
     if not _MARKUP.search(text):
         return (*others, text, "", effect)
@@ -349,11 +409,14 @@ def _numbers(rows: Iterable[int]) -> str:
 
 
 def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[str, float]:
-    """Return the weight of entries by their effect: a query about states rarely asks for a change, and the reverse.
+    """Return the weight of entries by their effect.
+
+    A query that asks for no change seldom means a function that changes something, and a query that begins with a verb
+    of change seldom means a function that reads.
 
     Args:
         query: The query.
-        terms: Its words, each with its meanings, as FTS5 expressions.
+        terms: The words of the query, each with the FTS5 expressions of its synonyms.
     """
     said = [[[word], *(_WORD.findall(each) for each in meant)] for word, meant in terms]
     is_asked = only_asks(query) or not any(named[0] in CHANGES for meanings in said for named in meanings)
@@ -366,12 +429,12 @@ def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[
 
 
 def _rarity(found: int, total: int) -> float:
-    """Return the weight of a word that is in ``found`` of ``total`` entries; it is 1 for a word that is in none."""
+    """Return the weight of a word that is in ``found`` of ``total`` entries, from 1 for none to less for many."""
     return max(MIN_RARITY, log((total + 1) / (found + 1)) / log(total + 1)) if total else 1.0
 
 
 def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str, str]]:
-    """Yield words of the documentation, each with its synonyms: general ones, and those of the integrations."""
+    """Yield words of the documentation, each with synonyms: those for all pages, and those of each integration."""
     yield from MEANINGS
     for name in catalog.names():
         try:
@@ -383,7 +446,10 @@ def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str
 
 
 def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
-    """Yield an entry for each guide, integration and function. Integrations that cannot be loaded are left out."""
+    """Yield an entry of the search index for each guide, integration and function.
+
+    Integrations that cannot be loaded, and functions from OpenAPI documents, which have other indexes, are left out.
+    """
     for name in pages.NAMES:
         page = GuidePage(name)
         sections = markdown.read(page.full()).sections
@@ -398,19 +464,28 @@ def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
 
 
 def entries_for(outline: Outline) -> Iterator[Entry]:
-    """Yield an entry for each function of an integration, with its short name. Functions that read come first."""
+    """Yield an entry of a search index for each function of an integration, under the function's short name.
+
+    Functions that read come first. Functions from an OpenAPI document are left out.
+    """
     for short, sketch in _reads_first(outline):
         yield Entry(short, short, sketch.summary, sketch.parameters, sketch.words, sketch.effect)
 
 
 def _reads_first(outline: Outline) -> list[tuple[str, Sketch]]:
-    """Return the functions without an index of their own, those that read before those that write."""
+    """Return the functions that do not come from an OpenAPI document, with those that read before the others."""
     own = [(short, sketch) for short, sketch in outline.functions.items() if not sketch.section]
     return sorted(own, key=lambda item: item[1].effect != "read")
 
 
 def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
-    """Yield the entries of an integration and its functions. Functions that read come first."""
+    """Yield the entries of the search index for an integration and its functions, of which those that read come first.
+
+    Args:
+        name: The name of the integration.
+        outline: The outline of the integration.
+        prose: The Markdown that the author of the integration wrote.
+    """
     document = markdown.read(prose)
     written: dict[str | None, str] = {None: document.introduction}
     for heading, body in document.sections.items():

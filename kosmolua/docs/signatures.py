@@ -1,4 +1,7 @@
-"""Signatures: a call and the keys of its result on one line; with types, or read from source without running it."""
+"""Writes signatures: on one line, how a function is called in Lua, and which keys its result has.
+
+A signature is made from a loaded function, or read from the source of a plugin without running it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ MAX_SPELLED_KEYS = 6
 
 
 def typed(function: Function) -> str:
-    """Return a signature with types: ``list_books({ limit?: integer = 20 }) -> { books: Book[], cursor?: string }``."""
+    """Return the signature of a function with types.
+
+    An example is ``list_books({ limit?: integer = 20 }) -> { books: Book[], cursor?: string }``.
+    """
     arguments = ", ".join(map(_argument, function.parameters))
     return f"{function.name}({f'{{ {arguments} }}' if arguments else ''}) -> {_result(function.returns)}"
 
@@ -43,7 +49,7 @@ def _keys(record: Record) -> list[str]:
 
 
 def named(function: Function) -> str:
-    """Return a signature without types: ``list_books({ limit? }) -> { books, cursor? }``."""
+    """Return the signature of a function without types, such as ``list_books({ limit? }) -> { books, cursor? }``."""
     names = [f"{parameter.name}{'?' if parameter.may_be_absent else ''}" for parameter in function.parameters]
     keys = _keys(function.returns) if isinstance(function.returns, Record) else []
     return _joined(function.name, names, keys)
@@ -55,11 +61,11 @@ def _joined(name: str, parameters: Sequence[str], keys: Sequence[str]) -> str:
 
 
 def in_source(sources: Sequence[str], name: str) -> str:
-    """Return a signature like that of :func:`named`, read from a plugin's source; empty if the source lacks it.
+    """Read a function's signature without types, as :func:`named` returns it, from the source of a plugin.
 
     Args:
         sources: The texts of the plugin's Python files.
-        name: The function's short name.
+        name: The function's short name. If the source does not define such a function, the result is empty.
     """
     registered = re.compile(rf"^@\w+\.(?:reads|writes|destroys)\b[^\n]*\n(def {name}\()", re.MULTILINE)
     for source in sources:
@@ -77,7 +83,12 @@ def in_source(sources: Sequence[str], name: str) -> str:
 
 
 def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
-    """Yield the keys of a TypedDict, those of its base classes first."""
+    """Yield the keys of a TypedDict in the source, those of its base classes first. A key that may be absent ends in ?.
+
+    Args:
+        sources: The texts of a plugin's Python files.
+        name: The name of the TypedDict.
+    """
     declared = re.compile(rf"\nclass {name}\([^\n]*\n(?:(?:    [^\n]*)?\n)*")
     found = next(filter(None, (declared.search(source) for source in sources)), None)
     node = _parsed(found[0]) if found else None
@@ -95,7 +106,7 @@ def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
 
 
 def _kind_in_source(annotation: ast.expr) -> str:
-    """Return the type of an annotation as written in the source, without the other arguments of ``Annotated``."""
+    """Return the type in an annotation as source text: of ``Annotated[int, "How many."]``, only ``int``."""
     if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Annotated":
         annotation = annotation.slice.elts[0] if isinstance(annotation.slice, ast.Tuple) else annotation.slice
     return ast.unparse(annotation)

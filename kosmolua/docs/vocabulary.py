@@ -1,4 +1,4 @@
-"""Vocabulary: the words of a query, and their synonyms in the documentation."""
+"""The vocabulary of the search: which words of a query matter, and their synonyms in the documentation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ up us use used using ve very via want wants was way we week weekend went were wh
 with within without won would yesterday yet you your
 """
 COMMON_WORDS = frozenset(_COMMON.split()) - {"who"}
-"""Words that are ignored if a query has other words."""
+"""Words of a query that the search ignores if the query has other words."""
 
 _MEANINGS = """
 cancel: abort kill stop terminate interrupt halt
@@ -151,7 +151,7 @@ cancel close create delete link merge remove replace rerun restart resume rollba
 update
 """
 CHANGES = frozenset(_CHANGING.split())
-"""Verbs of functions that change something. Each also stands for its synonyms."""
+"""Verbs with which the names of functions that change something begin. A synonym of one counts like the verb."""
 PHRASES = {
     "setting": "config",
     "settings": "config",
@@ -238,12 +238,12 @@ PHRASES = {
     "number of": "",
     "same time": "parallel",
 }
-"""Phrases, each with its meaning. A star stands for up to three words in between, which are kept."""
+"""Phrases in queries, each with the words that replace it. A star stands for up to three words, which are kept."""
 _NAMES = [
     (re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|(?<!\w)\.env\b"), " env var "),
     (re.compile(r"\b(?:[a-z0-9-]+\.)+(?:com|io|net|org|dev|co|app|example)\b", re.I), " domain "),
 ]
-"""Patterns of the user's own names, each with the words for the things that have such names."""
+"""Patterns of names that users give to things, such as domains, each with the word for such a thing."""
 _MACHINES = "instances? replicas? servers? nodes? machines? dynos? pods? copies workers? boxes".replace(" ", "|")
 _MANY = r"(?:\d+|one|two|three|four|five|six|ten|more|fewer|less|another|extra|additional|double)"
 _SHAPES = [
@@ -275,7 +275,7 @@ _SHAPES = [
         "get status",
     ),
 ]
-"""Patterns of text, such as ids, each with the words for the things that look like this."""
+"""Patterns of text in queries, such as ids, each with words that are then added to the query."""
 
 _WORD = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -283,7 +283,7 @@ _SINGLE = frozenset({"one", "single"})
 _NUMBERED = frozenset({"list", "get"})
 _PLURAL = re.compile(r"[^siu]s$")
 MIN_PLURAL = 3
-"""The fewest letters of a word that may be a plural."""
+"""A word is taken as a plural only if it has more letters than this."""
 _ASKING = re.compile(
     r"\W*(?:is|are|was|were|am|did|does|has|have|had|what|whats|which|who|whos|whose|why|when|where"
     r"|how\s+(?:many|much|long|often|big|old|far|full|is|are|was|did|does))\b",
@@ -292,7 +292,7 @@ _ASKING = re.compile(
 
 
 _EMPTY_IN_QUESTIONS = frozenset({"run", "runs", "running", "set", "start", "open", "who"})
-"""Words that carry little meaning in a query that asks for no action."""
+"""Words that carry little meaning in a query that is a question and requests no action."""
 
 
 def _pattern(phrase: str) -> re.Pattern[str]:
@@ -304,23 +304,26 @@ _PHRASES = [(_pattern(phrase), PHRASES[phrase]) for phrase in sorted(PHRASES, ke
 
 
 def words_in(text: str) -> list[str]:
-    """Return the words of a text in lower case. ``listServices`` gives ``list`` and ``services``."""
+    """Return the words of a text in lower case. A name such as ``listServices`` is split into its words."""
     pieces = (piece for word in _WORD.findall(text) for piece in (_HUMP.split(word) if word[0].islower() else [word]))
     return [piece.lower() for piece in pieces]
 
 
 def singular(word: str) -> str:
-    """Return the singular of a word."""
+    """Return the singular of an English noun, by rules that suffice to compare words: ``status`` becomes ``statu``."""
     return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
 
 
 def content_words(sentence: str) -> list[str]:
-    """Return the words of a sentence in the singular, without common words."""
+    """Return the words of a sentence in the singular, without common words such as ``the``."""
     return [singular(word) for word in words_in(sentence) if word not in COMMON_WORDS]
 
 
 def words_of(query: str) -> list[str]:
-    """Return the words of a query to search for, each once. Common words are left out if there are others."""
+    """Return the words to search for, given a query: each once, with phrases replaced by their meaning.
+
+    Common words are left out if the query has other words.
+    """
     query = query[:MAX_QUERY]
     for pattern, kind in _NAMES:
         query = pattern.sub(kind, query)
@@ -335,7 +338,10 @@ def words_of(query: str) -> list[str]:
 
 
 def number_in(query: str) -> str | None:
-    """Return ``list`` if a query is about several things, ``get`` if it is about one thing, or None if unclear."""
+    """Return the verb of the functions that a query probably means, judged by singular and plural.
+
+    This is ``list`` if the query is about several things, ``get`` if it is about one, and None if that is unclear.
+    """
     words = words_in(query[:MAX_QUERY])
     if _NUMBERED.intersection(words):
         return None
@@ -347,7 +353,7 @@ def number_in(query: str) -> str | None:
 
 
 def only_asks(query: str) -> bool:
-    """Return True if a query asks for information, as in ``which services are there``, and not for a change."""
+    """Return True if a query asks a question, as in ``which services are there``, so that it requests no change."""
     return bool(_ASKING.match(query))
 
 

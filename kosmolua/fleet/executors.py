@@ -1,4 +1,4 @@
-"""Executors: threads of this process, a dask cluster, or an executor that a factory returns."""
+"""Opens the executor that runs the tasks of a fleet: threads of this process, a dask cluster, or any other executor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TASKS_PER_WORKER = 4
 """How many tasks an executor gets for each of its workers, so that no worker waits for its next task."""
 CONNECT_TIMEOUT = "10s"
 CLOSE_TIMEOUT = 10.0
-"""Seconds that an executor's processes may still run when a fleet is interrupted."""
+"""Seconds that the processes of an executor have to end by themselves when a fleet is over."""
 LOCAL_CLUSTER = {
     "distributed.scheduler.allowed-failures": 0,  # a lost worker may have written something
     "distributed.worker.profile.enabled": False,  # it samples each worker a hundred times a second
@@ -32,28 +32,28 @@ LOCAL_CLUSTER = {
 
 
 def works_here(executor: Executor) -> bool:
-    """Return True if an executor works in threads of this process, so that nothing has to be pickled."""
+    """Return True if an executor runs tasks in threads of this process, so that nothing has to be pickled for it."""
     return isinstance(executor, ThreadPoolExecutor)
 
 
 def limit_of(executor: Executor) -> int:
-    """Return how many tasks to give to an executor at once."""
+    """Return how many tasks an executor gets before the first of them has ended: some for each of its workers."""
     workers = getattr(executor, "_max_workers", None)
     return workers * TASKS_PER_WORKER if isinstance(workers, int) and workers > 0 else DEFAULT_LIMIT
 
 
 @contextmanager
 def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]]:
-    """Open an executor, yield it with the number of tasks that it gets at once, and shut it down at the end.
+    """Open an executor, yield it and the number of tasks to give it at once, and shut it down when the block ends.
 
     Args:
-        named: ``dask://HOST:PORT`` for a cluster, ``dask:local`` for one on this machine, ``MODULE:FACTORY`` for a
-            function without arguments that returns one, or None for threads of this process.
+        named: ``dask://HOST:PORT`` for a dask cluster, ``dask:local`` for a new one on this machine, ``MODULE:FACTORY``
+            for a function without arguments that returns an executor, or None for threads of this process.
         jobs: How many runs are active at once; by default as many as the executor has workers.
 
     Raises:
-        UsageError: There is no such executor.
-        ConfigError: It cannot be opened.
+        UsageError: ``named`` does not name an executor.
+        ConfigError: The dask cluster cannot be used, or dask is not installed.
     """
     if named is None:
         threads = ThreadPoolExecutor(jobs or DEFAULT_JOBS, thread_name_prefix="kosmolua-fleet")
@@ -73,7 +73,10 @@ def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]
 
 
 def _close(executor: Executor) -> None:
-    """Shut an executor down so that no process of it is left: once this process has ended, it would wait for ever."""
+    """Shut an executor down, and terminate its processes if they do not end in time.
+
+    A process that is left would wait for ever for work from this process.
+    """
     ending = Thread(target=partial(executor.shutdown, cancel_futures=True), name="kosmolua-fleet-end", daemon=True)
     ending.start()
     ending.join(CLOSE_TIMEOUT)
@@ -84,7 +87,15 @@ def _close(executor: Executor) -> None:
 
 @contextmanager
 def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
-    """Yield a client of a cluster, and the number of the cluster's workers."""
+    """Yield a client of a dask cluster, and the number of the cluster's workers.
+
+    Args:
+        named: ``dask://HOST:PORT`` for a running cluster, or ``dask:local`` to start one on this machine.
+        jobs: The number of workers of a local cluster; by default one for each CPU.
+
+    Raises:
+        ConfigError: dask is not installed, or the cluster cannot be reached or has no workers.
+    """
     try:
         dask: Any = importlib.import_module("dask")
         distributed: Any = importlib.import_module("distributed")
@@ -108,12 +119,16 @@ def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
     with client:
         workers = sum(client.nthreads().values())
         if not workers:
-            raise ConfigError(f"The dask cluster {named} has no workers")
+            raise ConfigError(f"The dask cluster {named} has no workers", hint="start dask workers for it")
         yield client, workers
 
 
 def _made(named: str) -> Executor:
-    """Return the executor that a factory returns."""
+    """Import a function given as ``MODULE:FACTORY``, call it, and return the executor that it returns.
+
+    Raises:
+        UsageError: There is no such function, or it returns something else.
+    """
     module, colon, factory = named.partition(":")
     if not (module and colon and factory):
         hint = "write dask://HOST:PORT, dask:local, or MODULE:FACTORY, as in concurrent.futures:ProcessPoolExecutor"

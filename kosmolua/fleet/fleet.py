@@ -1,4 +1,4 @@
-"""The fleet: gives tasks to an executor, a bounded number at a time, and yields the outcomes."""
+"""The fleet: gives tasks to an executor, a limited number at a time, and yields the outcomes."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from kosmolua.runs import Outcome
 from kosmolua.runs.telemetry import carried
 
 BATCH_SECONDS = 1.0
-"""How many seconds of work another process gets at once, since sending a task takes milliseconds."""
+"""Tasks for about this many seconds are sent to another process together, since sending takes milliseconds."""
 MAX_BATCH = 64
 _LOST = ("KilledWorker", "FutureCancelledError", "FuturesCancelledError")
-"""The errors of dask which mean that the process of a task was lost."""
+"""The names of the errors of dask which mean that the process of a task was lost."""
 _Numbered = tuple[int, Task]
 
 
 class Fleet:
-    """Runs a script once for each task.
+    """Runs a script once for each task, with the help of an executor.
 
-    Tasks are taken as they are needed, so that any number of them takes little memory. Another process gets several
-    short tasks at once, and runs them one after another. If the caller stops taking outcomes, tasks that have not begun
-    are cancelled.
+    The iterator of tasks is read as tasks are needed, so that even very many tasks take little memory. Another process
+    gets several short tasks as a batch, and runs them one after another. If the caller stops reading outcomes, tasks
+    that have not begun are cancelled.
 
     Args:
-        runtime: Runs the script in this process. Other processes open one with the same options.
+        runtime: The runtime that runs the script in this process. Other processes open a runtime with the same options.
         script: The script.
-        executor: Runs the tasks.
+        executor: The executor that runs the tasks, in this process or in others.
         limit: How many tasks, or batches of short tasks, the executor has at once.
         retries: How many times to repeat a task that failed for a temporary reason and has written nothing.
         ordered: Yield the outcomes in the order of the tasks, not in the order of completion.
@@ -63,11 +63,11 @@ class Fleet:
         self._mean_seconds = BATCH_SECONDS
 
     def run(self, tasks: Iterable[Task]) -> Generator[Outcome, None, None]:
-        """Run the tasks, and yield an outcome for each.
+        """Run the tasks, and yield the outcome of each.
 
         Raises:
             TypeError: The runtime or a task cannot be sent to another process.
-            WorkerLost: The executor is broken.
+            WorkerLost: The executor is broken and accepts no further tasks.
         """
         try:
             outcomes = self._numbered(enumerate(tasks))
@@ -77,7 +77,7 @@ class Fleet:
                 batch.future.cancel()
 
     def _numbered(self, tasks: Iterator[_Numbered]) -> Iterator[tuple[int, Outcome]]:
-        """Run the tasks, and yield their outcomes with the tasks' numbers."""
+        """Run numbered tasks, and yield the number and the outcome of each as soon as it has ended."""
         self._fill(tasks)
         while self._under_way:
             batch = self._done.get()
@@ -99,7 +99,7 @@ class Fleet:
                 following += 1
 
     def _fill(self, tasks: Iterator[_Numbered]) -> None:
-        """Give tasks to the executor until it has enough."""
+        """Give tasks to the executor until it has as many as the limit allows, or no task is left."""
         while len(self._under_way) < self._limit:
             size = 1 if self._is_here else max(1, min(int(BATCH_SECONDS / self._mean_seconds), MAX_BATCH))
             batch = list(islice(tasks, size))
@@ -119,13 +119,13 @@ class Fleet:
                 packed = pack(self._runtime, self._script, [task for _, task in tasks], self._trace)
                 future = self._executor.submit(perform_apart, packed)
         except BrokenExecutor as error:
-            raise WorkerLost(f"The executor accepts no further runs: {error}") from None
+            raise WorkerLost(f"The executor is broken and accepts no further runs: {error}") from None
         batch = _Batch(tasks, future, repeats)
         self._under_way.add(batch)
         future.add_done_callback(lambda _: self._done.put(batch))
 
     def _outcomes(self, batch: _Batch) -> Sequence[Outcome]:
-        """Return the outcomes of a batch that has ended; if its process was lost, they are errors."""
+        """Return the outcomes of a batch that has ended. If the process of the batch was lost, they are errors."""
         try:
             result = batch.future.result()
         except Exception as error:
@@ -142,7 +142,11 @@ class Fleet:
 
 
 class _Batch:
-    """Tasks that were given to the executor together, with their numbers."""
+    """Numbered tasks that were given to the executor together.
+
+    ``future`` is the executor's future for them, ``repeats`` how often they were run before, and ``is_lost`` True if
+    their process was lost.
+    """
 
     def __init__(self, tasks: Sequence[_Numbered], future: Future[Outcome | bytes], repeats: int) -> None:
         self.tasks = tasks

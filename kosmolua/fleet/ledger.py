@@ -1,4 +1,4 @@
-"""The ledger of a fleet: a file with a JSON line for each outcome, with which a stopped fleet can be continued."""
+"""The ledger of a fleet: a file with a line of JSON for each outcome, with which a stopped fleet can be continued."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from kosmolua.errors import ConfigError, UsageError
 from kosmolua.runs import Outcome
 
 Place = tuple[str, str | None]
-"""Identifies a line: the key, as JSON, and the account."""
+"""Identifies a line of a ledger: the key of the input, as JSON, and the account."""
 
 
 def place_of(key: object, account: str | None) -> Place:
-    """Return what identifies the line of an input's outcome."""
+    """Return what identifies an outcome in a ledger: the key of the input, as JSON, and the account."""
     return json.dumps(key, sort_keys=True, default=str), account
 
 
 def line_of(outcome: Outcome) -> dict[str, Any]:
-    """Return the line of an outcome."""
+    """Return an outcome as the values of a line in a ledger, before they are encoded as JSON."""
     return {
         "key": outcome.key,
         "account": outcome.account,
@@ -37,16 +37,16 @@ def line_of(outcome: Outcome) -> dict[str, Any]:
 
 
 class Ledger:
-    """A file of outcomes. Each outcome is written as soon as it is known.
+    """A file to which the outcomes of a fleet are written, each as soon as it is known.
+
+    ``done`` has the inputs that need no further run, each identified as by :func:`place_of`.
 
     Args:
-        path: The file.
-        resume: Continue an existing file; if False, the file must not exist.
-
-    ``done`` identifies the inputs that need no further run.
+        path: The path of the file.
+        resume: Continue an existing file; if False, a file that exists has to be empty.
 
     Raises:
-        UsageError: The file already exists.
+        UsageError: The file already exists, and ``resume`` is False.
         ConfigError: The file cannot be read or written, or was not written by a fleet.
     """
 
@@ -56,14 +56,14 @@ class Ledger:
         if resume and os.path.exists(path):
             self._go_on()
         elif os.path.exists(path) and os.path.getsize(path):
-            raise UsageError(f"{path} already exists", hint="--resume continues it; or name another file")
+            raise UsageError(f"{path} already exists", hint="pass --resume to continue it, or name another file")
         try:
             self._file: BinaryIO = open(path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
     def add(self, outcome: Outcome) -> None:
-        """Append the line of an outcome.
+        """Append a line for an outcome to the file.
 
         Raises:
             ConfigError: The file cannot be written.
@@ -80,7 +80,13 @@ class Ledger:
         self._file.close()
 
     def _go_on(self) -> None:
-        """Keep the lines of inputs that are done. Failed ones, and one whose line is incomplete, are run again."""
+        """Read the file, and keep only the lines of successful runs, whose inputs are done.
+
+        Lines of failed runs and an incomplete last line are removed, so their inputs are run again.
+
+        Raises:
+            ConfigError: The file cannot be read, or was not written by a fleet.
+        """
         try:
             with open(self._path, "rb") as file:
                 *lines, rest = file.read().split(b"\n")

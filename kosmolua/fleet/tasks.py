@@ -1,4 +1,4 @@
-"""Tasks of a fleet: each is one run of the script, in this process or in another one."""
+"""The tasks of a fleet. Each is one run of the fleet's script, in this process or in another one."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ PLUGINS = "kosmolua_integrations_"
 
 
 class Runtime(Protocol):
-    """Runs scripts: a :class:`kosmolua.runtime.Runtime`, which is pickled as its options."""
+    """The part of :class:`kosmolua.runtime.Runtime` that a fleet uses. A runtime is pickled as its options."""
 
     @property
     def catalog(self) -> Any:
-        """Every integration."""
+        """The catalog of all integrations."""
 
     @property
     def run(self) -> Callable[..., Outcome]:
-        """Runs a script."""
+        """The method that runs a script and returns its outcome."""
 
     @property
     def resume(self) -> Callable[..., Outcome]:
-        """Continues a recorded run."""
+        """The method that continues a recorded run and returns its outcome."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """The script of a fleet.
+    """The script that a fleet runs for each input.
 
     Args:
-        source: Its text.
-        options: Options of each run, as :class:`kosmolua.runs.RunOptions` names them.
+        source: The text of the script.
+        options: The options of each run, by the names in :class:`kosmolua.runs.RunOptions`.
     """
 
     source: bytes
@@ -55,21 +55,22 @@ class Script:
 
     @property
     def header(self) -> Header:
-        """The header of the script."""
+        """The header of the script: its description and parameters, from the comments at its beginning."""
         return read_header(self.source, str(self.options.get("name", "script.lua")))
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run of the script.
+    """One run of the script of a fleet.
 
     Args:
-        key: Identifies the input.
-        input: The value that the script finds in ``input``, and in ``params`` if it has a header.
-        account: The default account in this run; None for the one of the accounts file.
-        recording: The file that keeps the run's recording, or None. If it already exists, the run goes on from it.
+        key: What identifies the input in outcomes and ledgers.
+        input: The value that the script finds in ``input``, and also in ``params`` if it declares parameters.
+        account: The default account of this run; None for the default account of the accounts file.
+        recording: The path of the file to record the run in, or None. If the file already has a recording in which
+            something was written or the run ended, the run is resumed from it.
         settle: How to treat writes that were under way when an earlier attempt was killed: ``done`` to count them as
-            done, ``again`` to send them again; by default the run is not resumed.
+            done, ``again`` to send them again. By default such a run fails and is not resumed.
     """
 
     key: Any
@@ -82,12 +83,12 @@ class Task:
 def tasks_of(
     inputs: Iterable[tuple[Any, Any]], accounts: Sequence[str], folder: str | os.PathLike[str] | None
 ) -> Iterator[Task]:
-    """Yield a task for each input, or one for each input and account.
+    """Yield a task for each input or, if accounts are given, for each input and account.
 
     Args:
-        inputs: Keys and inputs.
-        accounts: The accounts to use as the default, one task for each; if empty, that of the accounts file is used.
-        folder: The folder of recordings, or None.
+        inputs: Pairs of a key, which identifies the input, and the input.
+        accounts: The default accounts of the tasks. If there are none, tasks use the default of the accounts file.
+        folder: The folder for the recordings of the runs, or None to record nothing.
     """
     for key, value in inputs:
         for account in accounts or (None,):
@@ -96,14 +97,19 @@ def tasks_of(
 
 
 def recording_name(key: object, account: str | None) -> str:
-    """Return the name of the file that keeps the recording of an input's run."""
+    """Return the name of the file for the recording of a run.
+
+    Args:
+        key: The key of the run's input.
+        account: The default account of the run, or None.
+    """
     said = json.dumps([key, account], default=str)
     plain = re.sub(r"[^\w.-]+", "_", f"{key}" if account is None else f"{key}.{account}")[:60]
     return f"{plain}-{sha256(said.encode()).hexdigest()[:10]}.jsonl"
 
 
 def perform(runtime: Runtime, script: Script, task: Task) -> Outcome:
-    """Run a task and return its outcome, with the task's key and account."""
+    """Run a task in this process, and return its outcome, which has the task's key and account."""
     try:
         outcome = _run(runtime, script, task)
     except KosmoError as error:
@@ -113,20 +119,20 @@ def perform(runtime: Runtime, script: Script, task: Task) -> Outcome:
 
 
 class NotPortable(UsageError, TypeError):
-    """A runtime or an input cannot be sent to another process."""
+    """A runtime, script or input cannot be sent to another process, since it cannot be pickled."""
 
 
 def pack(runtime: Runtime, script: Script, tasks: Sequence[Task], trace: Mapping[str, str] | None = None) -> bytes:
-    """Return tasks as bytes for another process.
+    """Return tasks as bytes that :func:`perform_apart` runs in another process.
 
     Args:
-        runtime: Runs them; another process opens one with the same options.
-        script: The script.
+        runtime: The runtime to run the tasks with. The other process opens a runtime with the same options.
+        script: The script of the fleet.
         tasks: The tasks.
-        trace: The trace that they belong to, as :func:`kosmolua.runs.telemetry.carried` returns it.
+        trace: The trace that the runs belong to, as :func:`kosmolua.runs.telemetry.carried` returns it.
 
     Raises:
-        NotPortable: Something in them cannot be pickled.
+        NotPortable: Something in the tasks cannot be pickled.
     """
     try:
         # Random bytes are added, since dask does equal bytes only once.
@@ -136,14 +142,17 @@ def pack(runtime: Runtime, script: Script, tasks: Sequence[Task], trace: Mapping
 
 
 def perform_apart(packed: bytes) -> bytes:
-    """Run tasks in a process other than the fleet's, one after another, and return the packed outcomes."""
+    """Run tasks from :func:`pack` one after another, in another process than the fleet's. Return the outcomes as bytes.
+
+    :func:`unpack` decodes them in the fleet's process.
+    """
     runtime, script, tasks, trace, _ = pickle.loads(packed)
     with going_on(trace):
         return pickle.dumps([_carried(perform(runtime, script, task)) for task in tasks])
 
 
 def _carried(outcome: Outcome) -> Outcome:
-    """Return an outcome that can be pickled: a plugin's error may contain anything."""
+    """Make an outcome picklable and return it: an error of a plugin that cannot be pickled becomes a KosmoError."""
     try:
         pickle.dumps(outcome.error)
     except Exception as error:  # noqa: BLE001 - whatever the plugin's own types raise
@@ -157,7 +166,12 @@ def _carried(outcome: Outcome) -> Outcome:
 
 
 def unpack(packed: bytes, runtime: Runtime) -> list[Outcome]:
-    """Return outcomes from another process. Types of plugins are found by this process's own catalog."""
+    """Decode the outcomes that :func:`perform_apart` returned in another process.
+
+    Args:
+        packed: The outcomes as bytes.
+        runtime: The runtime of this process, whose catalog loads plugins if an outcome contains their types.
+    """
     outcomes: list[Outcome] = _Unpickler(BytesIO(packed), runtime).load()
     return outcomes
 
@@ -168,7 +182,7 @@ class _Unpickler(pickle.Unpickler):
         self._runtime = runtime
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a class. If it is in a plugin's module, load the plugin first."""
+        """Return the class ``name`` of a module. If the module is a plugin's, load the plugin first."""
         if module.startswith(PLUGINS):
             with suppress(KosmoError):
                 self._runtime.catalog.integration(module.split(".")[1])
@@ -210,7 +224,7 @@ def _run(runtime: Runtime, script: Script, task: Task) -> Outcome:
 
 
 def _wait_for_other(path: str) -> None:
-    """Wait until no other process writes a recording: a process of a killed fleet may still write it."""
+    """Wait until no other process writes the recording in a file, as a process of a killed fleet could still do."""
     try:
         import fcntl
 
@@ -221,7 +235,7 @@ def _wait_for_other(path: str) -> None:
 
 
 def _recording(path: str) -> Recording | None:
-    """Return a recording, or None if there is none with a complete line."""
+    """Read the recording in a file. Return None if there is no file, or no complete line in it."""
     try:
         return read(path) if os.path.getsize(path) else None
     except FileNotFoundError:
@@ -234,12 +248,12 @@ def _recording(path: str) -> Recording | None:
 
 
 def _has_written(recording: Recording) -> bool:
-    """Return True if a run has sent a write, or may have sent one."""
+    """Return True if a recorded run has sent a write, or might have sent one."""
     return any(event["event"] == "intent" for event in recording.events)
 
 
 def _under_way(recording: Recording) -> list[int]:
-    """Return the numbers of writes that were sent and have no answer."""
+    """Return the numbers of the calls in a recording that are writes without a known result."""
     return [number for number, call in calls_of(recording).items() if call.get("status") == "unknown"]
 
 

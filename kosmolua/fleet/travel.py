@@ -1,4 +1,4 @@
-"""Sends a runtime to another process as its options, which may contain no credential and no connection."""
+"""Encodes the options of a runtime for another process, which opens the same runtime. Credentials are never encoded."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _PATHS = ("accounts", "simulate", "journal", "scripts")
 
 
 def packed(settings: Mapping[str, Any], limits: Limits) -> bytes:
-    """Return a runtime's options as bytes, with absolute paths. Equal options give equal bytes.
+    """Return the options of a runtime as bytes, with absolute paths. Equal options give equal bytes.
 
     Args:
-        settings: The parameters of the runtime, by name.
-        limits: Its limits.
+        settings: The parameters of the runtime's constructor, by name.
+        limits: The limits of the runtime.
 
     Raises:
         TypeError: An option could contain a credential or a connection.
@@ -41,7 +41,7 @@ def packed(settings: Mapping[str, Any], limits: Limits) -> bytes:
 
 
 def unpacked(options: bytes) -> tuple[dict[str, Any], Limits]:
-    """Return the parameters of a runtime and its limits."""
+    """Return the constructor parameters and the limits of a runtime, from bytes that :func:`packed` returned."""
     settings, limits = pickle.loads(options)
     return settings | {"share_limits": True}, Limits(**limits)
 

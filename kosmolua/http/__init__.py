@@ -1,1 +1,1 @@
-"""HTTP: messages, authentication, a client that does no I/O, and the transport that does."""
+"""HTTP: requests and responses, authentication, a client that does no I/O, and the transport that does the I/O."""

@@ -1,4 +1,4 @@
-"""Authentication: the ways in which a request carries an account's credential, each a class."""
+"""Authentication: a class for each way in which a request can carry an account's credential."""
 
 from __future__ import annotations
 
@@ -12,57 +12,57 @@ from kosmolua.secret import Secret
 
 
 class Auth(Protocol):
-    """Signs each request of a client."""
+    """Adds an account's credential to each request of a client."""
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the credential. Called right before each request is sent, in any thread."""
+        """Return a copy of a request that has the credential. Called right before a request is sent, in any thread."""
 
 
 @dataclass(frozen=True)
 class Bearer:
-    """``Authorization: Bearer ...`` (RFC 6750), or another scheme of this form, such as ``Token``."""
+    """Sends a token as ``Authorization: Bearer ...`` (RFC 6750), or with another word before it, such as ``Token``."""
 
     token: Secret
     scheme: str = "Bearer"
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the header, unless it has one of this name already."""
+        """Return a copy of the request with the token. A request that has this header already is returned unchanged."""
         return with_header(request, "Authorization", self.token.prefixed(self.scheme))
 
 
 @dataclass(frozen=True)
 class Basic:
-    """``Authorization: Basic ...`` (RFC 7617)."""
+    """Sends a user name and a password as ``Authorization: Basic ...`` (RFC 7617)."""
 
     user: str
     password: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the header, unless it has one of this name already."""
+        """Return a copy of the request with the password. A request with an ``Authorization`` header is not changed."""
         return with_header(request, "Authorization", self.password.as_password_of(self.user))
 
 
 @dataclass(frozen=True)
 class HeaderKey:
-    """A key in a header of its own, such as ``X-API-Key``."""
+    """Sends a key in a header that the service defines, such as ``X-API-Key``."""
 
     name: str
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the header, unless it has one of this name already."""
+        """Return a copy of the request with the key. A request that has this header already is returned unchanged."""
         return with_header(request, self.name, self.key)
 
 
 @dataclass(frozen=True)
 class CookieKey:
-    """A key in a cookie (RFC 6265), beside those that the request has."""
+    """Sends a key in a cookie (RFC 6265). Other cookies of a request are kept."""
 
     name: str
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the cookie."""
+        """Return a copy of the request with the key as a further cookie."""
         others, cookie = request.headers.get("Cookie"), f"{self.name}={self.key.reveal()}"
         held = [self.key, *(others.roots if isinstance(others, Secret) else ())]
         others = others.reveal() if isinstance(others, Secret) else others
@@ -72,25 +72,25 @@ class CookieKey:
 
 @dataclass(frozen=True)
 class QueryKey:
-    """A key in the query, such as ``?api_key=...``."""
+    """Sends a key in the query of the URL, such as ``?api_key=...``."""
 
     name: str
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return the request with the key in its query, in place of parameters of the same name."""
+        """Return a copy of the request with the key in its query. The key replaces parameters of the same name."""
         others = tuple(pair for pair in request.query if pair[0] != self.name)
         return replace(request, query=((self.name, self.key), *others))
 
 
 @dataclass(frozen=True)
 class Several:
-    """Several credentials in each request."""
+    """Sends several credentials in each request."""
 
     auths: Sequence[Auth]
 
     def sign(self, request: Request) -> Request:
-        """Return the request with all of them."""
+        """Return a copy of the request with all credentials."""
         for auth in self.auths:
             request = auth.sign(request)
         return request
@@ -98,21 +98,22 @@ class Several:
 
 @dataclass(frozen=True)
 class OAuth2:
-    """How an account logs in. It is part of the annotation of the field for the token.
+    """How an account logs in by OAuth 2, as an annotation of the account's field for the token.
 
     An example is ``token: Annotated[Secret | None, OAuth2(authorize="https://...", token="https://...")] = None``. The
-    client is that of the account's own fields ``client_id`` and ``client_secret``, else the one given here.
+    program logs in with the ``client_id`` and ``client_secret`` of the account, or else with ``client_id`` below.
 
-    An address may begin with a slash if the integration knows the address of an account's service.
+    If the integration knows the base URL of an account's service, addresses can be paths that begin with a slash.
 
     Args:
         token: The address where codes and refresh tokens are exchanged for tokens.
         authorize: The page where a person logs in. Without it, there is no login by browser.
         device: The address where a device asks for its code (RFC 8628). Without it, there is no login by device code.
-        revoke: The address where a token is revoked (RFC 7009); by default that in the service's metadata (RFC 8414).
+        revoke: The address where a token is revoked (RFC 7009); by default the one in the service's metadata (RFC
+            8414).
         refresh: The address where refresh tokens are exchanged, if it differs from ``token``.
-        scopes: The scopes of the token: what it may do.
-        client_id: The public id of the program at the service, if the account has none.
+        scopes: The scopes to ask for, which decide what the token permits.
+        client_id: The public id of the program at the service, for accounts that have no ``client_id``.
         parameters: Further parameters of the login page.
     """
 
@@ -127,22 +128,25 @@ class OAuth2:
 
     @property
     def needs_person(self) -> bool:
-        """True unless a login needs only a client's own id and secret."""
+        """True if a person has to log in; False if the ``client_id`` and ``client_secret`` are enough for a login."""
         return bool(self.authorize or self.device or not self.token)
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The addresses that are set, by the names of the class's parameters."""
+        """The addresses that are set, by name: ``token``, ``authorize``, ``device``, ``revoke`` and ``refresh``."""
         found = {name: getattr(self, name) for name in ("token", "authorize", "device", "revoke", "refresh")}
         return {name: url for name, url in found.items() if url}
 
     def at(self, base_url: str) -> OAuth2:
-        """Return the same login with absolute addresses, for a service at ``base_url``."""
+        """Return a copy with absolute addresses: those that are paths are resolved against ``base_url``."""
         return replace(self, **{name: urljoin(base_url, url) for name, url in self.addresses.items()})  # type: ignore[arg-type]
 
 
 def with_header(request: Request, name: str, value: Secret) -> Request:
-    """Return a request with a header added, or unchanged if it has one of this name (in any case)."""
+    """Return a copy of a request with a header added.
+
+    The request is returned unchanged if it has a header of this name already. Names are compared case-insensitively.
+    """
     if name.lower() in {each.lower() for each in request.headers}:
         return request
     return replace(request, headers={**request.headers, name: value})

@@ -1,4 +1,4 @@
-"""Bytes for scripts: a table with their media type and their number. The base64 is fetched when a script reads it."""
+"""Binary content for scripts: a table with media type and size. The base64 is fetched when a script reads it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kosmolua.secret import Unshown
 
 
 class Content(Unshown):
-    """Bytes in base64. Scripts get a handle for them, and no text shows them."""
+    """Bytes in base64. A script gets a handle in place of the text, and messages and records show only the size."""
 
     __slots__ = ()
 
@@ -35,18 +35,18 @@ class _Bytes(TypedDict):
 
 
 class Binary(_Bytes, total=False):
-    """Bytes: an answer that is neither JSON nor text, or a file for a function that takes one."""
+    """Binary content: the answer of a service that is neither JSON nor text, or a file that is passed to a function."""
 
     filename: Annotated[str, "The name of the file."]
 
 
 def media_type(response: Response) -> str:
-    """Return the media type of an answer in lower case and without parameters, or an empty string."""
+    """Return the media type of a response in lower case and without parameters; empty if the response names none."""
     return (response.header("Content-Type") or "").partition(";")[0].strip().lower()
 
 
 def binary(response: Response) -> Binary:
-    """Return the body of an answer for a script."""
+    """Return the body of a response as the table that a script gets: its media type, base64 and size."""
     return {
         "content_type": media_type(response) or OCTETS,
         "base64": Content(b64encode(response.body).decode()),

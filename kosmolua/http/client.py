@@ -1,4 +1,4 @@
-"""A client for one service and account: URL templates, bodies, statuses. It does no I/O itself."""
+"""A client for one service and account: fills URL templates, encodes bodies, checks statuses. It does no I/O itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kosmolua.protocol import MAX_MEMORY_PER_BYTE, Json, memory_of
 from kosmolua.secret import Secret
 
 MAX_DECODED = 128 * 1024 * 1024
-"""The most bytes of memory that an answer's values may take in Python."""
+"""The largest number of bytes of memory for the values of an answer in Python."""
 _SLOT = re.compile(r"\{([^{}]+)\}")
 _NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -35,26 +35,26 @@ Fields: TypeAlias = "Mapping[str, Field | Sequence[Field] | None] | Sequence[tup
 """Names of a multipart form, each with a value, a file, or a list of these."""
 Body = bytes | str | Secret
 Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[Sendable] | Mapping[str, Sendable]"
-"""JSON, in which a string may be a Secret."""
+"""JSON, in which strings can be Secrets."""
 
 
 class Api:
     """Sends requests to one service with one account's credential, and turns error statuses into errors.
 
-    A template such as ``/services/{service_id}/deploys`` is filled from keyword arguments; each is quoted, so that no
-    value can leave its path segment. None and empty lists are left out of a query or a form. If a write is answered
-    with 303 and an address at the same origin, it was done, and that address is fetched as its answer (RFC 9110,
-    15.4.4).
+    A template such as ``/services/{service_id}/deploys`` is filled from keyword arguments. Their values are quoted, so
+    that no value can leave its path segment. None and empty lists are left out of a query or a form. If a service
+    answers a write with 303 and an address at the same origin, the write was done, and the client fetches that address
+    as its answer (RFC 9110, 15.4.4).
 
     Args:
-        send: Sends a request and returns the answer.
-        base_url: The beginning of every address.
-        bearer: Sent as ``Authorization: Bearer ...`` (RFC 6750); short for ``auth=Bearer(bearer)``.
-        auth: Signs every request; see :mod:`kosmolua.http.auth`.
-        headers: Sent with every request.
-        query: Sent with every request, for services that want their key there.
-        lists: How a list is written in a query: ``joined`` by commas, as for Render, or with the name ``repeated``.
-        url_secrets: Credentials inside the base URL, by the names of their places, such as ``{name}``.
+        send: The function that sends a request and returns the response.
+        base_url: The beginning of every URL.
+        bearer: A token to send as ``Authorization: Bearer ...`` (RFC 6750); short for ``auth=Bearer(bearer)``.
+        auth: Adds the credential to every request; see :mod:`kosmolua.http.auth`.
+        headers: Headers to send with every request.
+        query: Query parameters to send with every request, for services that expect their key there.
+        lists: How to write a list in a query: ``joined`` by commas, as for Render, or with its name ``repeated``.
+        url_secrets: Credentials that are part of the base URL. A credential called ``name`` replaces ``{name}`` in it.
 
     Raises:
         NotConfigured: ``base_url`` is not an http or https address, or contains a user or a query.
@@ -74,7 +74,7 @@ class Api:
         url_secrets: Mapping[str, Secret] | None = None,
     ) -> None:
         if bearer and auth:
-            raise TypeError("bearer and auth exclude each other, since a request has one credential")
+            raise TypeError("bearer and auth exclude each other: pass only one of them")
         self._send = send
         host = origin(base_url).partition("://")[2]
         if not re.match(r"https?://", base_url) or not host or re.search(r"[@?#\s\\]", base_url):
@@ -99,9 +99,9 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """GET a path and return its JSON, or None if the answer is empty.
+        """Send a GET request and return the JSON of the answer, or None if the answer is empty.
 
-        Parameters and errors are those of :meth:`request`.
+        The parameters and errors are those of :meth:`request`.
         """
         return decode(self.fetch("GET", template, segments, query=query, headers=headers, timeout=timeout))
 
@@ -120,9 +120,9 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
-        """POST JSON, a form, another body or no body, and return the answer's JSON.
+        """Send a POST request and return the JSON of the answer, or None if the answer is empty.
 
-        Parameters and errors are those of :meth:`request`.
+        The body is JSON, a form, any other body, or none. The parameters and errors are those of :meth:`request`.
         """
         return decode(
             self.fetch(
@@ -154,9 +154,9 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """PUT JSON, a form or any other body and return the answer's JSON.
+        """Send a PUT request and return the JSON of the answer, or None if the answer is empty.
 
-        Parameters and errors are those of :meth:`request`.
+        The body is JSON, a form, any other body, or none. The parameters and errors are those of :meth:`request`.
         """
         return decode(
             self.fetch(
@@ -187,9 +187,9 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """PATCH with JSON, a form or any other body and return the answer's JSON.
+        """Send a PATCH request and return the JSON of the answer, or None if the answer is empty.
 
-        Parameters and errors are those of :meth:`request`.
+        The body is JSON, a form, any other body, or none. The parameters and errors are those of :meth:`request`.
         """
         return decode(
             self.fetch(
@@ -216,9 +216,9 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """DELETE a path and return the answer's JSON.
+        """Send a DELETE request and return the JSON of the answer, or None if the answer is empty.
 
-        Parameters and errors are those of :meth:`request`, which can also send a body.
+        The parameters and errors are those of :meth:`request`, which can also send a body with a DELETE.
         """
         return decode(self.fetch("DELETE", template, segments, query=query, headers=headers, timeout=timeout))
 
@@ -238,28 +238,29 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
-        """Send one request and return the answer's JSON, or None if it is empty.
+        """Send one request and return the JSON of the answer, or None if the answer is empty.
 
         Args:
             method: The HTTP method, in capitals.
             template: A path below the base URL, with ``{name}`` for each segment to fill.
-            query: Names and values of the query.
-            headers: Sent with this request, instead of the client's own of the same name.
-            json: The body as JSON, where a string may be a Secret; None sends none.
-            form: Names and values of a form, sent as the body instead.
-            multipart: Fields and files of a form, sent as ``multipart/form-data`` instead. A file is a ``Binary``, or a
+            query: The names and values of the query.
+            headers: Headers of this request. They replace headers of the same name that the client always sends.
+            json: The body, to be encoded as JSON; None for another body or none. Strings in it can be Secrets.
+            form: The names and values of a form to send as the body.
+            multipart: The fields and files of a form to send as ``multipart/form-data``. A file is a ``Binary``, or a
                 tuple of its name, its content and its media type; a list stands for several fields of that name.
-            body: Any other body, with its ``Content-Type`` in the headers. Text is sent as UTF-8.
-            timeout: Seconds that it may take, including retries and waits. The call's own time limit applies too.
-            safe: True if the request changes nothing, although its method could, such as a query by POST. It is then
-                retried after a fault, like a GET.
+            body: Any other body. Pass its ``Content-Type`` in the headers. Text is sent as UTF-8.
+            timeout: Seconds that the request can take, including retries and waits. The time limit of the script's call
+                applies too.
+            safe: True if the request changes nothing, although its method could, such as a query by POST. The request
+                is then retried after a fault, like a GET.
             segments: The values of the names in the template.
 
         Raises:
             BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character.
             ApiError: The service answered with an error, or with a redirect that was not followed.
             NetworkError: The service could not be reached, or its answer is not JSON.
-            TypeError: A value has a type that no request can carry, or there are two bodies.
+            TypeError: A value has a type that no request can carry, or more than one body was passed.
             ValueError: The timeout is not more than 0.
         """
         return decode(
@@ -288,9 +289,10 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Binary:
-        """GET a path and return its bytes in base64, as ``{ content_type, base64, bytes }``, whatever their type.
+        """Send a GET request and return the bytes of the answer, whatever they are.
 
-        Parameters and errors are those of :meth:`request`.
+        The result has the media type as ``content_type``, the bytes as ``base64``, and their number as ``bytes``. The
+        parameters and errors are those of :meth:`request`.
         """
         own = _merged({"Accept": "*/*"}, headers or {})
         return binary(self.fetch("GET", template, segments, query=query, headers=own, timeout=timeout))
@@ -311,7 +313,7 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Response:
-        """Like :meth:`request`, but return the whole answer, with its headers and a body that need not be JSON."""
+        """Send one request like :meth:`request`, but return the whole response, with its status, headers and bytes."""
         return self.fetch(
             method,
             template,
@@ -344,13 +346,14 @@ class Api:
         mutates: bool = False,
         slashes: Collection[str] = (),
     ) -> Response:
-        """Like :meth:`exchange`, with the values of the template's names in a mapping.
+        """Send one request like :meth:`exchange`, with the values of the template's names in a mapping.
 
-        The values of the names in ``slashes`` may be several segments, separated by slashes. ``mutates`` says that the
-        request certainly changes something, so that it is refused in a function that ``reads``.
+        The names in ``slashes`` can have values of several path segments, separated by slashes. ``mutates`` is True if
+        the request certainly changes something. A function of an integration that is declared to only read cannot send
+        such a request. The other parameters and the errors are those of :meth:`request`.
         """
         if sum(given is not None for given in (json, form, multipart, body)) > 1:
-            raise TypeError("json, form, multipart and body exclude each other, since a request has one body")
+            raise TypeError("json, form, multipart and body exclude each other: pass only one of them")
         own = _merged(self._headers, headers) if headers else self._headers
         parts = None if multipart is None else Multipart(tuple(_parts(multipart)))
         if parts:
@@ -380,28 +383,30 @@ class Api:
 
     @property
     def base_url(self) -> str:
-        """The beginning of every address, without a slash at the end."""
+        """The beginning of every URL, without a slash at the end."""
         return self._base_url
 
     def at(self, base_url: str) -> Api:
-        """Return a client for another address of the same service, with the same credential."""
+        """Return a copy of this client, with the same credential, for another base URL of the same service."""
         other = copy(self)
         other._base_url = base_url.rstrip("/")
         return other
 
     def url(self, template: str, /, **segments: str | int) -> str:
-        """Return the absolute URL of a path, without a query."""
+        """Return the absolute URL of a path, given as in :meth:`request`. The URL has no query."""
         return self._base_url + fill(template, segments)
 
     def follow(self, url: str, *, timeout: float | None = None) -> Response:
-        """GET an absolute URL that the service gave, such as that of the next page, and return the whole answer.
+        """Send a GET request to a URL that the service sent, such as that of the next page, and return the response.
 
         Args:
-            url: The address.
-            timeout: As in :meth:`request`.
+            url: The absolute URL.
+            timeout: Seconds that the request can take, including retries and waits.
 
         Raises:
-            NetworkError: The URL is at another origin, which must not get the credential.
+            NetworkError: The URL is at another origin, which must not receive the credential, or the service could not
+                be reached.
+            ApiError: The service answered with an error.
         """
         if origin(url) != origin(self._base_url):
             raise NetworkError(
@@ -430,7 +435,7 @@ class Api:
         raise error_of(request, response)
 
     def _see_other(self, write: Request, url: str) -> Response:
-        """GET the answer of a write. If that fails, the error does not suggest to retry the write."""
+        """Fetch the answer of a write that was answered 303. If that fails, the error does not suggest a retry."""
         try:
             return self.follow(url, timeout=write.timeout)
         except CallError as error:
@@ -459,27 +464,29 @@ class Api:
 
 
 def fill(template: str, segments: Mapping[str, str | int], slashes: Collection[str] = ()) -> str:
-    """Return the path of a template, with each segment quoted.
+    """Fill a template such as ``/services/{service_id}``, and return the path. Each value is quoted as a path segment.
 
     Args:
         template: A path with ``{name}`` for each segment to fill.
         segments: The values by name.
-        slashes: The names whose values may be several segments.
+        slashes: The names whose values can be several segments, separated by slashes.
 
     Raises:
         BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character.
-        TypeError: A name in the template has no value, or a value has no such name or is neither text nor a number.
+        TypeError: A name in the template has no value, a value has no name in the template, or a value is neither text
+            nor a number.
     """
     if unmatched := set(_SLOT.findall(template)) ^ segments.keys():
-        raise TypeError(f"{template} and its arguments do not agree on {', '.join(sorted(unmatched))}")
+        names = ", ".join(sorted(unmatched))
+        raise TypeError(f"the names in {template} and the arguments must be the same, unlike {names}")
 
     def segment(slot: re.Match[str]) -> str:
         name = slot[1]
         value = _word(name, segments[name])
         parts = value.split("/") if name in slashes else [value]
         if any(part in ("", ".", "..") or _NEVER_IN_A_SEGMENT.search(part) for part in parts):
-            what = "parts of an address" if name in slashes else "one part of an address"
-            raise BadArguments(f"{name} cannot be {value[:80]!r}, since it names {what}", param=name)
+            what = "a path in a URL" if name in slashes else "one segment of a path in a URL"
+            raise BadArguments(f"{name} cannot be {value[:80]!r}, since it becomes {what}", param=name)
         return "/".join(quote(part, safe="") for part in parts)
 
     return _SLOT.sub(segment, template)
@@ -494,7 +501,7 @@ def _word(name: str, value: object) -> str:
 
 
 def _parts(fields: Fields) -> Iterator[Part]:
-    """Yield the parts of a multipart form."""
+    """Yield the parts of a multipart form: one for each field or file."""
     for name, value in fields.items() if isinstance(fields, Mapping) else fields:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, tuple):
@@ -514,7 +521,7 @@ def _file(name: str, file: Sequence[object]) -> Part:
 
 
 def _merged(usual: Headers, own: Headers) -> Headers:
-    """Return a request's own headers, and the usual ones whose names differ from these (in any case)."""
+    """Return the headers of both mappings. A header in ``own`` replaces the usual one of the same name in any case."""
     names = {name.lower() for name in own}
     return {**{name: value for name, value in usual.items() if name.lower() not in names}, **own}
 
@@ -533,15 +540,17 @@ def _encode(body: Sendable) -> bytes | Secret:
 
 
 def decode(response: Response) -> Json:
-    """Return an answer's JSON, or None if it is empty.
+    """Return the decoded JSON of a response, or None if the response is empty.
 
     Raises:
-        NetworkError: The answer is not JSON, or it would take too much memory.
+        NetworkError: The response is not JSON, or its values would take too much memory.
     """
     if len(response.body) * MAX_MEMORY_PER_BYTE > MAX_DECODED and memory_of(response.body) > MAX_DECODED:
         asked = response.request.line if response.request else "A request"
         raise NetworkError(
-            f"{asked} was answered with more values than the host has memory for", retryable=False, hint="ask for less"
+            f"{asked} was answered with more values than the host has memory for",
+            retryable=False,
+            hint="request less at a time",
         )
     with suppress(ValueError, RecursionError):
         return response.json()

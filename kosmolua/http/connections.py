@@ -1,9 +1,9 @@
-"""Connections that limit the time and the size of a whole answer, and decompress its body.
+"""Connections that limit the time and the size of a whole HTTP response, and decompress its body.
 
 A socket's timeout starts again with each byte, so a server that sends one byte a second never times out. Here the
-timeout that urllib3 sets on the socket applies to the whole answer, including status line and headers.
+timeout that urllib3 sets on the socket applies to the whole response, including status line and headers.
 
-The body is decompressed in pieces of at most :data:`MAX_PIECE` bytes, so that its reader can stop at any size. Some
+The body is decompressed in pieces of at most :data:`MAX_PIECE` bytes, so that the reader can stop at any size. Some
 versions of the HTTP library decompress everything that they have received at once.
 """
 
@@ -40,11 +40,11 @@ SILENCE_TIMEOUT = 60.0
 MIN_TIMEOUT = 0.001
 """The timeout of a socket, in seconds, if no time is left. A timeout of 0 would make the socket non-blocking."""
 MAX_LINE = 64 * 1024
-"""The most bytes of a line of the protocol: a header, a trailer, or the size of a chunk with its extensions."""
+"""The most bytes of a line of HTTP: a header, a trailer, or the size of a chunk with its extensions."""
 MAX_INTERIM = 16
-"""The most interim answers, such as 103, before the answer itself."""
+"""The most interim responses, such as 103, before the response itself."""
 _FRAMING = 8
-"""How many times larger than its body an answer may be on the wire. Chunks of one byte make it six times as large."""
+"""How many times larger than its body a response can be on the wire. Chunks of one byte make it six times as large."""
 ACCEPTED = "gzip, deflate"
 """The ``Accept-Encoding`` header of requests."""
 MAX_PIECE = 64 * 1024
@@ -53,17 +53,17 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Unconnected(HTTPError):
-    """No connection was made, so nothing was sent. The exception's cause says why."""
+    """No connection could be made, so nothing was sent. The ``__cause__`` of the exception says why."""
 
 
 class AnswerTooLong(HTTPException):
-    """An answer is far larger on the wire than any body that is accepted."""
+    """A response is far larger on the wire than the largest body that is accepted."""
 
 
 class _BoundedStream(io.RawIOBase):
-    """Reads one answer from a socket: at most ``max_bytes``, and all within the socket's timeout from now on.
+    """Reads one response from a socket: at most ``max_bytes``, and all of it within the socket's timeout from now on.
 
-    Time in which the reader of the answer waits for memory does not count.
+    The time that the call spends waiting for memory does not count.
     """
 
     def __init__(self, sock: socket.socket, max_bytes: int) -> None:
@@ -76,19 +76,19 @@ class _BoundedStream(io.RawIOBase):
         self._stream = sock.makefile("rb", buffering=0)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return the buffered stream that :class:`http.client.HTTPResponse` asks its socket for."""
+        """Return a buffered stream, as :class:`http.client.HTTPResponse` expects of a socket. ``mode`` is ignored."""
         return _BoundedReader(self)
 
     def readable(self) -> bool:
-        """Return True."""
+        """Return True, as :class:`io.RawIOBase` requires of a stream that can be read."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        """Read the bytes that have arrived. If there are none, wait for more until the time limit.
+        """Read bytes that have arrived into the buffer, and return their number. If none have arrived, wait for some.
 
         Raises:
-            TimeoutError: The time is over, or the server was silent for too long.
-            AnswerTooLong: The answer has too many bytes.
+            TimeoutError: The time for the response is over, or the server was silent for too long.
+            AnswerTooLong: The response has too many bytes.
         """
         seconds = self._ends - monotonic()
         if self._memory:
@@ -103,19 +103,19 @@ class _BoundedStream(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Release the socket. It stays open if its connection is kept."""
+        """Stop using the socket. The socket stays open if its connection is kept for further requests."""
         self._stream.close()
         super().close()
 
 
 class _BoundedReader(io.BufferedReader):
-    """Limits the length of each line: some versions of urllib3 read trailers and sizes of chunks without a limit."""
+    """Limits the length of each line. Some versions of urllib3 read trailers and sizes of chunks without a limit."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """Return the next line.
+        """Return the next line, of at most ``size`` bytes if ``size`` is not negative.
 
         Raises:
-            LineTooLong: It is longer than :data:`MAX_LINE`.
+            LineTooLong: The line is longer than :data:`MAX_LINE`.
         """
         if size is not None and 0 <= size <= MAX_LINE:
             return super().readline(size)
@@ -131,7 +131,13 @@ class _BoundedResponse(HTTPResponse):
         self._interim = 0
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Read a status line. Every interim answer is reported as 100, which http.client skips (RFC 9110, 15.2)."""
+        """Read a status line, and return the HTTP version, the status and the reason.
+
+        The status of an interim response, such as 103, is returned as 100, which http.client skips (RFC 9110, 15.2).
+
+        Raises:
+            BadStatusLine: The status is 101, or there are too many interim responses.
+        """
         version, status, reason = super()._read_status()  # type: ignore[misc]
         if status == SWITCHING_PROTOCOLS:
             raise BadStatusLine("101, which was not requested")
@@ -139,7 +145,7 @@ class _BoundedResponse(HTTPResponse):
             return version, status, reason
         self._interim += 1
         if self._interim > MAX_INTERIM:
-            raise BadStatusLine(f"more than {MAX_INTERIM} interim answers")
+            raise BadStatusLine(f"more than {MAX_INTERIM} interim responses")
         return version, CONTINUE, reason
 
 
@@ -152,11 +158,11 @@ class _PlainConnection(HTTPConnection):
         self.response_class = partial(_BoundedResponse, max_bytes=max_bytes)  # type: ignore[assignment]
 
     def connect(self) -> None:
-        """Connect, through the proxy if there is one.
+        """Connect to the server, through the proxy if there is one.
 
         Raises:
-            ProxyError: The proxy refused or could not be reached.
-            Unconnected: No connection was made.
+            ProxyError: No connection could be made through the proxy.
+            Unconnected: No connection could be made without a proxy.
         """
         try:
             super().connect()
@@ -166,7 +172,10 @@ class _PlainConnection(HTTPConnection):
             raise Unconnected from error
 
     def _new_conn(self) -> socket.socket:
-        """Connect within the timeout in total. By default the resolver has none, and each address gets all of it."""
+        """Make a connection, and return its socket. The timeout applies to all steps together.
+
+        In urllib3, resolving the host name has no timeout, and each of the host's addresses gets the whole timeout.
+        """
         seconds = cast(float, self.timeout)
         ends = monotonic() + seconds
         made: Future[socket.socket] = Future()
@@ -181,7 +190,7 @@ class _PlainConnection(HTTPConnection):
 
 
 class _SecureConnection(_PlainConnection, HTTPSConnection):
-    """The same with TLS. The handshake gets the time that is left."""
+    """A connection with TLS. The handshake gets the time that is left after connecting."""
 
 
 def _fulfil(promise: Future[socket.socket], connect: Callable[[], socket.socket]) -> None:
@@ -205,10 +214,10 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Makes the requests library use these connections. The pool of the latest origin is cached.
+    """Makes the requests library use connections that limit the time and the size of each response.
 
     Args:
-        size: How many connections are kept.
+        size: How many connections are kept open for further requests.
         max_bytes: The most bytes of a body that is accepted.
     """
 
@@ -223,7 +232,7 @@ class Adapter(HTTPAdapter):
         super().__init__(pool_maxsize=size)
 
     def get_connection_with_tls_context(self, request: requests.PreparedRequest, *given: Any, **settings: Any) -> Any:
-        """Return the pool of a request's origin."""
+        """Return the pool of connections to a request's origin. The pool of the latest origin is cached."""
         place, latest = origin(str(request.url)), self._latest
         if latest[0] != place:
             self._latest = latest = place, super().get_connection_with_tls_context(request, *given, **settings)
@@ -235,12 +244,12 @@ class Adapter(HTTPAdapter):
         super().close()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Create the pools of direct connections."""
+        """Create the manager of pools of direct connections, as :class:`HTTPAdapter` requires."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> PoolManager:
-        """Return the pools of connections through a proxy."""
+        """Return the manager of pools of connections through a proxy."""
         manager: PoolManager = super().proxy_manager_for(proxy, **options)
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = self._pools  # type: ignore[assignment]
@@ -248,15 +257,15 @@ class Adapter(HTTPAdapter):
 
 
 class UnknownCoding(Exception):
-    """An answer is compressed in a way that requests do not accept, or more than once."""
+    """A response is compressed in a way that the request did not accept, or more than once."""
 
 
 def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield the decompressed body in pieces of at most :data:`MAX_PIECE` bytes.
+    """Yield the decompressed body of a response in pieces of at most :data:`MAX_PIECE` bytes.
 
     Args:
-        pieces: The compressed body.
-        encoding: The answer's ``Content-Encoding``, or empty.
+        pieces: The pieces of the compressed body.
+        encoding: The response's ``Content-Encoding``; empty if the body is not compressed.
 
     Raises:
         UnknownCoding: The encoding is not one of :data:`ACCEPTED`.
@@ -287,7 +296,7 @@ def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def _unpacked(inflate: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
-    """Yield the decompressed input in pieces of at most :data:`MAX_PIECE` bytes."""
+    """Yield the decompressed form of ``packed`` in pieces of at most :data:`MAX_PIECE` bytes."""
     is_full = True
     while (packed or is_full) and not inflate.eof:
         piece = inflate.decompress(packed, MAX_PIECE)
@@ -296,7 +305,11 @@ def _unpacked(inflate: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
 
 
 def _window_bits(coding: str, body: bytes) -> int:
-    """Return zlib's ``wbits`` for a format: gzip, zlib, or deflate without a header, which some servers send."""
+    """Return the parameter ``wbits`` of zlib that decompresses a body.
+
+    For the coding ``deflate``, the beginning of the body tells whether the server sends the zlib header (RFC 9110) or,
+    as some servers do, leaves it out.
+    """
     if coding != "deflate":
         return 16 + zlib.MAX_WBITS
     has_header = body[0] & 0x0F == zlib.DEFLATED and body[0] >> 4 <= zlib.MAX_WBITS - 8

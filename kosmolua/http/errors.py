@@ -1,4 +1,4 @@
-"""Errors of a service: turns an error status into an :class:`ApiError`, and finds the message in the body."""
+"""Errors of a service: turns a response with an error status into an :class:`ApiError`, with the service's message."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from kosmolua.protocol import Json
 from kosmolua.secret import Redactor
 
 MAX_QUOTED = 300
-"""The most characters of a service's own text in a message."""
+"""The most characters that a message quotes of a service's text."""
 MAX_BODY = 16 * 1024
-"""The most bytes of a service's answer in an error's ``body``."""
+"""The most bytes of a service's response in an error's ``body``."""
 LOOK_FIRST = "the request may have succeeded: check before you retry"
 """The hint for a write that failed after the service may have received it."""
 _MESSAGES = (
     *("message", "error", "error_description", "detail", "title", "errors"),
     *("invalid-params", "invalid_params", "violations", "fieldViolations", "details"),
 )
-"""The keys of an error object that say what is wrong, the most useful first."""
+"""The keys of an error in JSON that say what is wrong, the most useful first."""
 _FIELDS = ("field", "loc", "pointer", "parameter", "param", "attribute", "property", "source", "name", "path")
-"""The keys of one of several errors that name the wrong field."""
+"""The keys that name the wrong field, in an error that is one of several."""
 _FIELD_MESSAGES = ("message", "msg", "detail", "description", "reason", "defaultMessage", "title")
-"""The keys beside these that say what is wrong with the field."""
+"""The keys that say what is wrong with the field, in an error that is one of several."""
 _MAX_DEPTH = 5
 _MAX_BODY_DEPTH = 32
 _MAX_READ = 20_000
@@ -35,7 +35,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 def error_of(request: Request, response: Response) -> ApiError:
-    """Return the error for a redirect or an error status."""
+    """Return the error to raise for a response that has an error status or is a redirect that was not followed."""
     wait, throttled = retry_after(response), is_throttled(response)
     said = message_of(response) if response.status >= 400 else _message_of_redirect(request, response)
     return ApiError(
@@ -52,11 +52,12 @@ def error_of(request: Request, response: Response) -> ApiError:
 
 
 def message_of(response: Response) -> str:
-    """Return the error message in an answer, on one line.
+    """Return the error message in a response, on one line.
 
-    In JSON it is taken from ``message``, ``error``, ``detail`` (RFC 9457) and the entries of ``errors``, with the field
-    of each; in HTML from the title, or else the text; any other text is quoted. Secrets of the request are masked
-    before the text is cut, so that not even the beginning of one is shown.
+    In JSON the message is taken from keys such as ``message``, ``error`` and ``detail`` (RFC 9457), and from the
+    entries of ``errors``, with the field that each is about. In HTML it is the title, or else the text. Any other text
+    is the message itself. Secrets of the request are masked before a long message is cut, so that not even the
+    beginning of a secret is shown.
     """
     redactor = _redactor_of(response)
     try:
@@ -67,9 +68,10 @@ def message_of(response: Response) -> str:
 
 
 def body_of(response: Response) -> Json:
-    """Return an answer's body for a script: decoded JSON, or text of at most :data:`MAX_BODY` bytes, or None if empty.
+    """Return the body of a response for a script: decoded JSON, or text, or None if the body is empty.
 
-    JSON that is larger or deeply nested is returned as text, which is cut. Secrets of the request are masked.
+    Text is cut after :data:`MAX_BODY` bytes. JSON that is larger than that or deeply nested is returned as text.
+    Secrets of the request are masked.
     """
     redactor = _redactor_of(response)
     if len(response.body) <= MAX_BODY:
@@ -86,12 +88,12 @@ def body_of(response: Response) -> Json:
 
 
 def id_suffix(response: Response) -> str:
-    """Return the service's id of the request as the end of a message, or an empty string."""
+    """Return the id that the service gave the request, for the end of a message; an empty string if there is none."""
     return f" [request {response.request_id}]" if response.request_id else ""
 
 
 def one_line(text: str) -> str:
-    """Return the beginning of a text, on one line and without control characters."""
+    """Return a text on one line, without control characters, and cut after :data:`MAX_QUOTED` characters."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[:_MAX_READ]).split())
     return line if len(line) <= MAX_QUOTED else line[:MAX_QUOTED] + "..."
 
@@ -152,10 +154,10 @@ def _words(body: Json, depth: int) -> str:
 
 
 def _field_error(item: Json) -> str | None:
-    """Return one of several errors as ``field: message``, or None if it lacks one of these.
+    """Return an error from a list of errors as ``field: message``, or None if it has no field or no message.
 
-    The forms are those of FastAPI (``loc``, ``msg``), RFC 9457 (``pointer``, ``detail``), JSON:API (``source``), GitHub
-    (``field``, ``message``) and similar ones.
+    The function understands the errors of FastAPI (``loc``, ``msg``), RFC 9457 (``pointer``, ``detail``), JSON:API
+    (``source``), GitHub (``field``, ``message``) and similar ones.
     """
     if not isinstance(item, dict):
         return None
@@ -165,7 +167,11 @@ def _field_error(item: Json) -> str | None:
 
 
 def _place(value: Json) -> str:
-    """Return a path such as ``user.age`` from a name, a JSON pointer, a list of keys, or JSON:API's ``source``."""
+    """Return the name of the field that an error is about, such as ``user.age``, or an empty string.
+
+    Args:
+        value: How the service names the field: a name, a JSON pointer, a list of keys, or JSON:API's ``source``.
+    """
     if isinstance(value, dict):
         value = value.get("pointer") or value.get("parameter") or value.get("header")
     if isinstance(value, list):

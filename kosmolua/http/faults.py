@@ -1,4 +1,4 @@
-"""Faults: the reasons why no complete answer was received, derived from the HTTP library's exceptions."""
+"""Faults: the reasons why no complete response was received, derived from the exceptions of the HTTP library."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from kosmolua.http.messages import Request
 
 @dataclass(frozen=True)
 class Fault:
-    """The reason why no complete answer was received.
+    """The reason why no complete response to a request was received.
 
     Args:
-        text: A clause that contains no text of the service or of a library.
-        hint: What to do.
-        sent: True if the service may have received the request.
-        passing: True if another attempt may succeed.
+        text: What happened, as a clause for a message. It quotes neither the service nor a library.
+        hint: What a person can do, or None.
+        sent: True if the service might have received the request.
+        passing: True if another attempt could succeed.
     """
 
     text: str
@@ -43,7 +43,7 @@ class Fault:
     passing: bool = True
 
     def error(self, request: Request) -> NetworkError:
-        """Return the error for a request that failed with this fault."""
+        """Return the error to raise for a request that failed with this fault."""
         unsure = self.sent and not request.safe
         return NetworkError(
             f"{request.line} {'failed' if self.sent else 'was not sent'}: {self.text}",
@@ -53,7 +53,10 @@ class Fault:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return the fault for an exception: the first entry in the table that matches it or one of its causes."""
+    """Return the fault that explains an exception of the HTTP library.
+
+    The exception and its causes are looked up in ``_FAULTS``, whose first matching entry counts.
+    """
     causes = list(_causes(error))
     for kind, fault in _FAULTS:
         if any(isinstance(cause, kind) for cause in causes):
@@ -102,4 +105,4 @@ _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
     (RequestException, Fault("the connection broke")),
     (OSError, _hopeless("the bundle of CAs cannot be read", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
 )
-"""The fault for each exception, the most specific first. Exceptions' own texts are not used: they quote addresses."""
+"""The fault for each exception, the most specific first. The exceptions' texts are not used, since they quote URLs."""

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: sends a query or a mutation, and reads lists that are paged as connections."""
+"""GraphQL over HTTP: sends queries and mutations, and reads all pages of lists that are GraphQL connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _TOKEN = re.compile(
 
 
 class Operation(NamedTuple):
-    """One operation of a document: its kind (``query``, ``mutation``, ``subscription``) and its name, or empty."""
+    """An operation of a GraphQL document.
+
+    ``kind`` is ``query``, ``mutation`` or ``subscription``. ``name`` is empty if the operation has none.
+    """
 
     kind: str
     name: str
@@ -41,22 +44,24 @@ def graphql(
     operation: str | None = None,
     timeout: float | None = None,
 ) -> dict[str, Json]:
-    """Send one operation and return its ``data``.
+    """Send a GraphQL query or mutation and return the ``data`` of the response.
 
-    A query is safe to retry, like a GET. A mutation is never retried, and is refused in a function that ``reads``.
+    A query is retried after a fault, like a GET. A mutation is never retried, and cannot be sent by a function of an
+    integration that is declared to only read.
 
     Args:
         api: The client of the service.
-        query: The document.
-        variables: The values of its variables.
+        query: The GraphQL document.
+        variables: The values of the document's variables.
         path: The path of the service's GraphQL endpoint, below the client's base URL.
-        operation: The name of the operation to run, for a document with several.
-        timeout: Seconds that it may take, as in :meth:`Api.request`.
+        operation: The name of the operation to run, if the document has several.
+        timeout: Seconds that the request can take, including retries and waits.
 
     Raises:
-        ApiError: The answer has ``errors``, even if it has data too. The error's ``body`` has both.
-        NetworkError: The service could not be reached, or its answer is not a GraphQL answer.
-        ValueError: The document has no such operation, or it is a subscription, which has no single answer.
+        ApiError: The response has ``errors``, even if it has data too. The ``body`` of the ApiError has both.
+        NetworkError: The service could not be reached, or its response has neither data nor errors.
+        ValueError: The document has no such operation, or the operation is a subscription, which has no single
+            response.
     """
     chosen = _chosen(query, operation)
     if chosen.kind == "subscription":
@@ -80,24 +85,25 @@ def by_connection(
     operation: str | None = None,
     timeout: float | None = None,
 ) -> Iterator[Json]:
-    """Yield the nodes of all pages of a connection. A page is fetched when its first node is needed.
+    """Yield the nodes of all pages of a GraphQL connection. A page is fetched when its first node is needed.
 
-    The query must ask for ``pageInfo { hasNextPage endCursor }``, and for ``nodes`` or ``edges { node }``. Nodes that
-    are null are left out.
+    The query must select ``pageInfo { hasNextPage endCursor }``, and ``nodes`` or ``edges { node }``. Nodes that are
+    null are left out.
 
     Args:
         api: The client of the service.
-        query: The document.
-        variables: The values of its variables, without that of the cursor.
-        at: The place of the connection in the data, such as ``repository.issues``.
+        query: The GraphQL document.
+        variables: The values of the document's variables, except the cursor.
+        at: The keys that lead to the connection in the data, such as ``repository.issues``.
         cursor: The name of the variable for the cursor, which is null for the first page.
-        path: The same as for :func:`graphql`.
-        operation: The same as for :func:`graphql`.
-        timeout: Seconds that each page may take.
+        path: The path of the service's GraphQL endpoint, below the client's base URL.
+        operation: The name of the operation to run, if the document has several.
+        timeout: Seconds that the request for each page can take.
 
     Raises:
-        ApiError: The same as for :func:`graphql`.
-        NetworkError: The same as for :func:`graphql`; or there is no connection at that place.
+        ApiError: A response has ``errors``.
+        NetworkError: The service could not be reached, or a response has no connection at ``at``.
+        ValueError: The document has no such operation, or the operation is a subscription.
     """
 
     def fetch(after: str | None) -> tuple[list[Json], str | None]:
@@ -109,7 +115,7 @@ def by_connection(
 
 
 def operations(query: str) -> list[Operation]:
-    """Return the operations of a document in order, without its fragments.
+    """Return the operations of a GraphQL document in order, without its fragments.
 
     Raises:
         ValueError: The document has a definition that is neither an operation nor a fragment.
@@ -131,12 +137,16 @@ def operations(query: str) -> list[Operation]:
 
 
 def _operation(head: list[str]) -> Operation | None:
-    """Return the operation that the words before a definition's braces declare, or None for a fragment."""
+    """Return the operation that a definition declares, or None if the definition is a fragment.
+
+    Args:
+        head: The words before the braces of the definition, such as ``query`` and a name.
+    """
     kind, *rest = head or ["query"]
     if kind == "fragment":
         return None
     if kind not in ("query", "mutation", "subscription"):
-        raise ValueError(f"{kind!r} is not an operation of GraphQL")
+        raise ValueError(f"{kind!r} is not an operation of GraphQL: write query or mutation")
     return Operation(kind, rest[0] if rest and rest[0] != "@" else "")
 
 
@@ -151,7 +161,12 @@ def _chosen(query: str, name: str | None) -> Operation:
 
 
 def _data_of(response: Response) -> dict[str, Json]:
-    """Return the data of an answer, or raise an error if it contains errors."""
+    """Return the ``data`` of a GraphQL response.
+
+    Raises:
+        ApiError: The response has ``errors``.
+        NetworkError: The response has neither data nor errors.
+    """
     answer = decode(response)
     errors = answer.get("errors") if isinstance(answer, dict) else None
     if errors:
@@ -184,7 +199,15 @@ def _asked(response: Response) -> str:
 
 
 def _page_of(data: Json, at: str) -> tuple[list[Json], str | None]:
-    """Return the nodes of a connection, and the cursor of the next page or None."""
+    """Return the nodes of one page of a connection, and the cursor of the next page, or None if it is the last page.
+
+    Args:
+        data: The ``data`` of the response.
+        at: The keys that lead to the connection, separated by dots.
+
+    Raises:
+        NetworkError: There is no connection at ``at``.
+    """
     found = data
     for key in at.split("."):
         found = found.get(key) if isinstance(found, dict) else None
@@ -193,6 +216,10 @@ def _page_of(data: Json, at: str) -> tuple[list[Json], str | None]:
     if not isinstance(nodes, list) and isinstance(edges, list):
         nodes = [each.get("node") for each in edges if isinstance(each, dict)]
     if not isinstance(nodes, list) or not isinstance(info, dict):
-        raise NetworkError(f"{at} in the answer is not a connection with pageInfo, and nodes or edges", retryable=False)
+        raise NetworkError(
+            f"{at} in the answer is not a connection",
+            retryable=False,
+            hint="the query must select pageInfo there, and nodes or edges",
+        )
     cursor = info.get("endCursor") if info.get("hasNextPage") else None
     return [each for each in nodes if each is not None], str(cursor) if cursor else None

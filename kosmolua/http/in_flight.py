@@ -1,7 +1,8 @@
-"""The memory of answers that are under way from services to scripts, bounded for all runs of a host together.
+"""Limits the memory for responses on their way from services to scripts, for all runs of this process together.
 
-An answer of a few MiB is in memory several times before a script has it: as bytes, as text, as values, and as a frame.
-Up to 64 calls of each run are under way at once. So a call that gets more than a little waits until there is room.
+A response of a few MiB is in memory several times before a script has it: as bytes, as text, as values, and as a line
+of JSON for the sandbox. A run can have 64 calls under way at once. So a call that receives a larger response waits
+until enough of the memory is free.
 """
 
 from __future__ import annotations
@@ -18,25 +19,26 @@ from kosmolua.limits import MIB
 from kosmolua.protocol import memory_of
 
 MAX_IN_FLIGHT = 24 * MIB
-"""Bytes that the answers of all calls may take together. One call may take more, however much is taken."""
+"""Bytes for the responses of all calls together. One call at a time can go beyond that."""
 SMALL = 256 * 1024
-"""Bytes of an answer that no call waits for."""
+"""The largest number of bytes of a response for which a call does not wait."""
 COPIES = 4
-"""How often an answer's text is in memory at most: as text, as a value, and as text again in a frame."""
+"""How often the text of a response is in memory at most: as text, as a value, and as text for the sandbox."""
 TRIM_AFTER = 16 * MIB
-"""Bytes that are given back before the system gets them: each thread would keep a few MiB for later."""
+"""After so many freed bytes, free memory goes back to the system. Each thread would otherwise keep a few MiB."""
 _POLL_INTERVAL = 0.1
-"""Seconds between looks at the end of the run, which may come earlier than it was to be."""
+"""Seconds between two checks whether the run has ended, which can be earlier than its deadline was."""
 
 
 class InFlight:
-    """Lets calls take memory for answers, and makes them wait if too much is taken. Many threads may use it.
+    """Counts the memory that calls use for responses, and makes calls wait while too much is in use. Thread-safe.
 
-    The call that has taken memory for the longest time never waits, so one of them always goes on. Of those that wait,
-    calls that have taken some come first, so that they end; then the run that has taken least; then who came first.
+    The call that has used memory for the longest time never waits, so at least one call always continues. Of the calls
+    that wait, those that use some memory already come first, so that they can end. Then come the calls of the run that
+    uses least. Among equals, the one that has waited longest is first.
 
     Args:
-        total: Bytes that all calls may take together.
+        total: The bytes that all calls together can use.
     """
 
     def __init__(self, total: int = MAX_IN_FLIGHT) -> None:
@@ -50,10 +52,14 @@ class InFlight:
         self._waiting: list[_Wait] = []
 
     def take(self, passage: Passage, size: int) -> None:
-        """Take memory for a call, when there is room.
+        """Wait until enough memory is free, and count it as used by a call.
+
+        Args:
+            passage: The call.
+            size: The bytes that the call needs in addition to those that it uses already.
 
         Raises:
-            TimeoutError: There was none before the end of the run.
+            TimeoutError: The run ended before enough memory was free.
         """
         with self._lock:
             wait = _Wait(passage, size)
@@ -70,7 +76,12 @@ class InFlight:
             raise TimeoutError("timed out")
 
     def give_back(self, passage: Passage, size: int) -> None:
-        """Give back a part of what a call has taken, or all of it."""
+        """Count memory of a call as free again.
+
+        Args:
+            passage: The call.
+            size: The bytes that the call no longer uses: all that it had, or a part.
+        """
         if self._frees_much(size):
             _give_back_to_system()
         with self._lock:
@@ -92,7 +103,7 @@ class InFlight:
             return True
 
     def _admit(self) -> None:
-        """Let those calls continue for which there is room."""
+        """Let waiting calls continue, in the order of :meth:`_rank`, as far as enough memory is free."""
         while self._waiting:
             first = min(self._waiting, key=self._rank)
             passage = first.passage
@@ -107,7 +118,7 @@ class InFlight:
             first.admitted.set()
 
     def _rank(self, wait: _Wait) -> tuple[bool, bool, int]:
-        """Return what is least for who comes first; of equal ones that is who came first."""
+        """Return the sort key of a waiting call: the call with the smallest key is the next to continue."""
         passage = wait.passage
         is_eldest = next(iter(self._holders), None) is passage
         return not is_eldest, passage not in self._holders, self._of_run[passage.run]
@@ -122,7 +133,7 @@ class _Wait:
 
 @cache
 def _trim() -> Callable[[int], object] | None:
-    """Return glibc's ``malloc_trim``; other systems keep less."""
+    """Return the function of glibc that returns free memory to the system, or None if the C library has none."""
     if sys.platform != "linux":
         return None
     import ctypes
@@ -137,10 +148,10 @@ def _give_back_to_system() -> None:
 
 
 class Reservation:
-    """The memory that one answer takes of its call's.
+    """Reserves memory for one response, on behalf of the current call.
 
     Args:
-        before: Called once, before anything is waited for.
+        before: A function to call once, before the call might have to wait for memory.
     """
 
     def __init__(self, before: Callable[[], object]) -> None:
@@ -149,19 +160,19 @@ class Reservation:
         self._taken = 0
 
     def grow(self, size: int) -> None:
-        """Make room for an answer that has so many bytes by now, or is about to have them.
+        """Reserve memory for a body of ``size`` bytes, before or while it is received.
 
         Raises:
-            TimeoutError: There was no room before the end of the run.
+            TimeoutError: The run ended before enough memory was free.
         """
         if size > self._taken:
             self._take(2 * size if self._taken else size)
 
     def settle(self, body: bytes | bytearray) -> None:
-        """Make room for all that is made of a whole answer.
+        """Reserve memory for all that will be made of a whole body: values, and text for the sandbox.
 
         Raises:
-            TimeoutError: There was no room before the end of the run.
+            TimeoutError: The run ended before enough memory was free.
         """
         self._take(memory_of(body) + COPIES * len(body))
 

@@ -1,4 +1,4 @@
-"""Requests to a web service and their answers, as plain values."""
+"""Requests to a web service and its responses, as plain values."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from kosmolua.protocol import Json, decode
 from kosmolua.secret import Secret
 
 SAFE_METHODS = ("GET", "HEAD")
-"""Methods that change nothing, so that a request may be sent twice (RFC 9110, 9.2.1)."""
+"""Methods that change nothing, so that a request can safely be sent twice (RFC 9110, 9.2.1)."""
 REQUEST_ID_HEADERS = ("Render-Request-Id", "X-GitHub-Request-Id", "X-Request-Id", "Request-Id", "X-Correlation-Id")
-"""The headers in which services return their own id of a request, the most useful first."""
+"""The headers in which services return the id that they gave a request, the most useful first."""
 MAX_REQUEST_ID = 200
-"""The most characters of a service's id of a request. A longer id is left out of messages."""
+"""The most characters of the id that a service gave a request. A longer id is left out of messages."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _PERCENT = re.compile("%([0-9A-Fa-f]{2})?")
 
@@ -39,13 +39,15 @@ class Request:
         query: Names and values in order, not yet encoded.
         headers: Names and values, including the credential.
         body: The encoded body, or None.
-        form: Names and values to send as the body instead, as HTML forms do.
+        form: Names and values to send as the body, encoded as HTML forms are.
         route: The template of the path, such as ``/services/{service_id}``; empty if it is not known.
         declared_safe: True if the request changes nothing, although its method could, such as a query by POST.
-        url_secrets: Credentials inside the path, by the names of their places, such as ``{name}``.
-        timeout: Seconds that it may take, including retries and waits, if this is less than the time limit of its call.
-        multipart: A form with files to send as the body instead. The headers name its boundary.
-        mutates: True if the request certainly changes something, so that a function that reads may not send it.
+        url_secrets: Credentials that are part of the path. A credential called ``name`` replaces ``{name}`` in it.
+        timeout: Seconds that the request can take, including retries and waits. The time limit of the script's call
+            applies as well.
+        multipart: A form with files to send as the body. The headers name its boundary.
+        mutates: True if the request certainly changes something. A function of an integration that is declared to only
+            read cannot send it.
 
     Raises:
         TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
@@ -75,7 +77,7 @@ class Request:
 
     @property
     def target(self) -> str:
-        """The path and query exactly as they are sent, with secrets revealed, for signatures of requests."""
+        """The path and query exactly as they are sent, with secrets revealed, for code that signs requests."""
         parts = urlsplit(self.url)
         path = parts.path
         for name, secret in self.url_secrets.items():
@@ -91,7 +93,7 @@ class Request:
 
     @property
     def content(self) -> bytes:
-        """The body exactly as it is sent, also for forms; empty if there is none."""
+        """The body exactly as it is sent, with secrets revealed; empty if there is none."""
         if self.form:
             return _encoded(self.form).encode()
         if self.multipart:
@@ -100,32 +102,32 @@ class Request:
 
     @property
     def secrets(self) -> Iterator[Secret]:
-        """All credentials in the request."""
+        """All secrets in the request: in its headers, query, path and body."""
         pairs = (*self.headers.items(), *self.query, *self.form, *self.url_secrets.items(), ("", self.body))
         held = self.multipart.secrets if self.multipart else ()
         return chain((value for _, value in pairs if isinstance(value, Secret)), held)
 
     @property
     def safe(self) -> bool:
-        """True if sending the request twice changes nothing."""
+        """True if the request changes nothing, so that it can be sent twice."""
         return self.declared_safe or self.method in SAFE_METHODS
 
     @property
     def line(self) -> str:
-        """The method and address for messages, without the user, the query and other parts that may be credentials."""
+        """The method and URL for messages, without the user, the query and other parts that could be credentials."""
         parts = urlsplit(self.url)
         return f"{self.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @dataclass(frozen=True)
 class Response:
-    """A complete answer.
+    """A complete HTTP response.
 
     Args:
         status: The HTTP status.
-        headers: The headers, with names in any case. Use :meth:`header` to read them.
+        headers: The headers, with names as the service wrote them. :meth:`header` finds a header case-insensitively.
         body: The decompressed body.
-        request: The request that it answers. The client sets this.
+        request: The request that the service responded to. The client sets it.
     """
 
     status: int
@@ -135,11 +137,11 @@ class Response:
 
     @property
     def is_success(self) -> bool:
-        """True if the service did what was requested."""
+        """True if the status is from 200 to 299, so that the service did what was requested."""
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str | None:
-        """Return a header's value, or None. The name may be in any case."""
+        """Return the value of a header, or None. The name is case-insensitive."""
         return self._by_name.get(name.lower())
 
     @cached_property
@@ -148,7 +150,7 @@ class Response:
 
     @property
     def request_id(self) -> str | None:
-        """The service's id of the request; None if there is none, or if it does not fit into a message."""
+        """The id that the service gave the request; None if there is none, or if it does not fit into a message."""
         headers = self._by_name
         for name in REQUEST_ID_HEADERS:
             given = headers.get(name.lower())
@@ -161,7 +163,7 @@ class Response:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Json:
-        """Return the body as JSON, or None if it is empty.
+        """Return the decoded JSON of the body, or None if the body is empty.
 
         Raises:
             ValueError: The body is not JSON, or contains NaN, infinity, or a number beyond the range of a float.
@@ -173,15 +175,15 @@ class Response:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to send a request. A call may need several.
+    """A record of one attempt to send a request. A request is sent again after some faults.
 
     Args:
-        number: The number of the attempt, counted from 1 in each call of ``send``.
-        seconds: The time from the first byte sent to the last one received.
-        waited: Seconds before the attempt, for a rate limit or after a failed attempt.
-        status: The HTTP status, or None if no complete answer was received.
-        request_id: The service's id of the request.
-        fault: The reason why no complete answer was received.
+        number: The number of the attempt: 1 for the first attempt of a request, and so on.
+        seconds: The time from the first byte sent to the last byte received.
+        waited: Seconds spent waiting before the attempt, for a rate limit or after a failed attempt.
+        status: The HTTP status, or None if no complete response was received.
+        request_id: The id that the service gave the request, or None.
+        fault: The reason why no complete response was received, or None.
     """
 
     number: int
@@ -193,7 +195,7 @@ class Attempt:
 
 
 Observe: TypeAlias = Callable[[Attempt], None]
-"""Called with each attempt when it has ended."""
+"""A function to call with each attempt when the attempt has ended."""
 
 
 LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
@@ -201,9 +203,10 @@ LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re
 
 
 def origin(url: str) -> str:
-    """Return the normalized origin of an absolute URL: scheme, host and port (RFC 6454); or an empty string.
+    """Return the normalized origin of an absolute URL: scheme, host and port (RFC 6454).
 
-    A credential must never be sent to another origin.
+    The result is an empty string if the URL is not absolute. Compare origins before a credential is sent to an address,
+    since it must never reach another origin.
     """
     try:
         parts = urlsplit(url)
@@ -215,7 +218,10 @@ def origin(url: str) -> str:
 
 
 def location(request: Request, response: Response) -> str:
-    """Return the absolute URL of an answer's ``Location``, without a fragment, or an empty string."""
+    """Return the address that a response names in ``Location``, as an absolute URL without a fragment.
+
+    The result is an empty string if there is no such header or its address is not valid.
+    """
     given = response.header("Location")
     try:
         return urldefrag(urljoin(request.url, given)).url if given else ""
@@ -224,12 +230,12 @@ def location(request: Request, response: Response) -> str:
 
 
 def kind(value: object) -> str:
-    """Return the name of a value's type, for a message to the author of an integration."""
+    """Return the name of a value's type for a message, such as ``a Python set``, or ``None`` for None."""
     return "None" if value is None else f"a Python {type(value).__name__}"
 
 
 def _escaped(text: str) -> str:
-    """Return a part of a URL with invalid characters percent-encoded, but nothing encoded twice (RFC 3986, 2.1)."""
+    """Return a part of a URL with all invalid characters percent-encoded (RFC 3986, 2.1). Nothing is encoded twice."""
     return _PERCENT.sub(lambda found: found[0].upper() if found[1] else "%25", quote(text, safe="/?:@!$&'()*+,;=%"))
 
 
@@ -239,4 +245,4 @@ def _encoded(pairs: Pairs) -> str:
 
 
 Send: TypeAlias = Callable[[Request], Response]
-"""Answers a request: a transport, a simulator, or a function in a test."""
+"""A function that sends a request and returns the response: of a transport, of a simulator, or in a test."""

@@ -15,12 +15,12 @@ OCTETS = "application/octet-stream"
 
 @dataclass(frozen=True)
 class Part:
-    """One field or file of a form.
+    """One field or file of a multipart form.
 
     Args:
-        name: The field's name.
-        content: The content. Text is sent as UTF-8.
-        content_type: Its media type; empty for a plain field.
+        name: The name of the field.
+        content: The content. A Secret is sent as UTF-8.
+        content_type: The media type of the content; empty for a plain field.
         filename: The name of the file; empty if the part is not a file.
     """
 
@@ -31,7 +31,7 @@ class Part:
 
     @property
     def head(self) -> bytes:
-        """The part's own header fields, each with its line end."""
+        """The header lines of this part, as they are sent before its content."""
         disposition = f'Content-Disposition: form-data; name="{_in_quotes(self.name)}"'
         if self.filename:
             disposition += f'; filename="{_in_quotes(self.filename)}"'
@@ -41,13 +41,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Multipart:
-    """A form with files.
+    """A form with files, which is sent as ``multipart/form-data``.
 
     Args:
-        parts: Its fields and files, in order.
+        parts: The fields and files of the form, in order.
 
     Raises:
-        ValueError: A part's media type has more than one line.
+        ValueError: The media type of a part contains a line end or another control character.
     """
 
     parts: Sequence[Part]
@@ -59,7 +59,7 @@ class Multipart:
 
     @cached_property
     def boundary(self) -> str:
-        """The boundary between the parts. Equal forms have equal boundaries, which depend on no secret."""
+        """The line that separates the parts. It is the same for equal forms, and depends on no secret."""
         digest = sha256()
         for part in self.parts:
             digest.update(part.head)
@@ -68,12 +68,12 @@ class Multipart:
 
     @property
     def content_type(self) -> str:
-        """The media type of the body, which names the boundary."""
+        """The value of the ``Content-Type`` header of the request, which includes the boundary."""
         return f"multipart/form-data; boundary={self.boundary}"
 
     @property
     def secrets(self) -> Iterator[Secret]:
-        """The secrets among the contents."""
+        """The contents of parts that are Secrets."""
         return (part.content for part in self.parts if isinstance(part.content, Secret))
 
     def encode(self) -> bytes:
@@ -88,5 +88,5 @@ def _revealed(content: bytes | Secret) -> bytes:
 
 
 def _in_quotes(text: str) -> str:
-    """Return a text escaped as a name in the head of a part (HTML, 4.10.22.8)."""
+    """Return a field's or file's name, escaped as in the header of a part (HTML standard, 4.10.22.8)."""
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -7,24 +7,25 @@ from typing import Any
 
 
 def nested(name: str, value: Any) -> dict[str, Any]:
-    """Return a value as the fields of a query or a form. List items are numbered, and None is left out.
+    """Return a nested value as the fields of a query or a form. List items are numbered, and None is left out.
 
     ``nested("created", {"gte": 1})`` is ``{"created[gte]": 1}``, ``nested("expand", ["a"])`` is ``{"expand[0]": "a"}``.
 
     Args:
-        name: The service's name of the parameter.
-        value: A table, a list, or a plain value, whose field has the parameter's name.
+        name: The name of the parameter, as the service calls it.
+        value: A dict, a list, or a plain value. A plain value becomes a single field called ``name``.
     """
     return dict(nested_pairs(name, value))
 
 
 def nested_pairs(name: str, value: Any, of_list: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the fields of :func:`nested` as pairs of name and value.
+    """Yield the fields of a nested value as pairs of name and value, as :func:`nested` writes them.
 
     Args:
-        name: The service's name of the parameter.
-        value: The value.
-        of_list: The text after the name for items of a list, such as ``[]``; empty for their numbers.
+        name: The name of the parameter, as the service calls it.
+        value: A dict, a list, or a plain value.
+        of_list: The text to put after the name for each item of a list, such as ``[]``; if it is empty, the number of
+            the item in brackets is put there.
     """
     if isinstance(value, Mapping):
         for key, each in value.items():

@@ -1,6 +1,6 @@
-"""OAuth 2: logging in by browser, by device code or as a client, and renewing and revoking tokens.
+"""OAuth 2: logs in by browser, by device code or as a client, and renews and revokes tokens.
 
-Authlib makes the requests of the protocol and reads their answers. The MCP SDK has a client too, but it is
+Authlib makes the requests of the protocol and reads the responses. The MCP SDK has an OAuth client too, but it is
 asynchronous, has no device codes, and does not coordinate renewals with other processes.
 """
 
@@ -30,7 +30,7 @@ from kosmolua.http.oauth_services import (
 )
 
 LOGIN_TIMEOUT = 300.0
-"""Seconds within which a person must log in."""
+"""Seconds within which a person has to log in."""
 EARLY = 30.0
 """How many seconds before its end a token is renewed."""
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -41,13 +41,13 @@ _PAGE = "<!doctype html><meta charset=utf-8><title>KosmoLua</title><p>{}</p>"
 
 @dataclass(frozen=True)
 class Tokens:
-    """The tokens of a login.
+    """The tokens that a service issued for a login.
 
     Args:
-        access: The token that is sent with each request.
-        refresh: The token that renews it, or empty.
-        expires: When the access token ends, in seconds since 1970; None if the service does not say.
-        scope: Its scopes, in the service's words.
+        access: The access token, which is sent with each request.
+        refresh: The refresh token, with which a new access token can be requested; empty if there is none.
+        expires: When the access token expires, in seconds since 1970; None if the service does not say.
+        scope: The scopes of the access token, as the service writes them.
     """
 
     access: str = field(repr=False)
@@ -57,25 +57,25 @@ class Tokens:
 
     @property
     def is_over(self) -> bool:
-        """True if the access token has ended, or will end within moments."""
+        """True if the access token has expired, or will expire within half a minute."""
         return self.expires is not None and self.expires - EARLY < time.time()
 
 
 def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> tuple[Service, Tokens]:
-    """Let a person log in on the service's page. Return the service and the tokens.
+    """Let a person log in on the service's page, and return the service and the tokens.
 
-    The service contains the client that was registered, if that was necessary.
-
-    The service sends the browser back to a port of this machine, with a code. The code is useless without the verifier
-    (PKCE, RFC 7636), and an answer without the right state is ignored.
+    After the login, the service redirects the browser to a port of this machine, with a code that is exchanged for the
+    tokens. The code is useless without a secret verifier (PKCE, RFC 7636), and redirects without the right ``state``
+    are ignored.
 
     Args:
-        service: The service to log in at.
-        open_page: Opens a URL in a browser.
+        service: The service to log in at. If it has no ``client_id``, this program is registered there, and the
+            returned service has the new id.
+        open_page: The function that opens a URL in a browser.
 
     Raises:
         NetworkError: The service cannot be reached, or nobody logged in in time.
-        NotConfigured: The service or the person refused.
+        NotConfigured: The service or the person refused the login.
     """
     from secrets import token_urlsafe
 
@@ -94,15 +94,16 @@ def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> t
 
 
 def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tuple[Service, Tokens]:
-    """Let a person type a code on another device (RFC 8628). Return the service and the tokens.
+    """Let a person log in on another device by typing a code (RFC 8628), and return the service and the tokens.
 
     Args:
-        service: The service to log in at.
-        show: Shows the page and the code to the person.
+        service: The service to log in at. If it has no ``client_id``, this program is registered there, and the
+            returned service has the new id.
+        show: The function that shows the person the URL of the page and the code to type there.
 
     Raises:
         NetworkError: The service cannot be reached, or nobody logged in in time.
-        NotConfigured: The service or the person refused.
+        NotConfigured: The service or the person refused the login.
     """
     if not service.client_id:
         service = register(service, "http://127.0.0.1/callback")
@@ -123,22 +124,31 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
                     interval += DEFAULT_INTERVAL
                 elif refusal.code != "authorization_pending":
                     raise
-    raise NetworkError("Nobody typed the code in time")
+    raise NetworkError("Nobody typed the code in time", hint="log in again")
 
 
 def log_in_as_client(service: Service) -> tuple[Service, Tokens]:
-    """Log the client itself in by its id and secret. Return the service without other logins, and the tokens."""
+    """Log this program in by its ``client_id`` and ``client_secret``, without a person.
+
+    Return the tokens, and the service without the addresses where a person could log in.
+
+    Raises:
+        NetworkError: The service cannot be reached.
+        NotConfigured: The service refused the login.
+    """
     service = replace(service, login=replace(service.login, authorize="", device=""))
     with _client(service) as client:
         return service, _tokens(service, client, grant_type="client_credentials")
 
 
 def renew(service: Service, tokens: Tokens) -> Tokens:
-    """Return fresh tokens in place of those that have expired.
+    """Request new tokens in place of expired ones, and return the new tokens.
+
+    The request uses the refresh token or, for a login without a person, the ``client_secret``.
 
     Raises:
         NetworkError: The service cannot be reached.
-        NotConfigured: There is nothing to renew them with, or the service refuses.
+        NotConfigured: There is no refresh token, or the service refuses to renew.
     """
     if not tokens.refresh and service.client_secret and not service.login.authorize:
         return log_in_as_client(service)[1]
@@ -152,10 +162,10 @@ def renew(service: Service, tokens: Tokens) -> Tokens:
 
 
 def revoke(service: Service, tokens: Tokens) -> bool:
-    """Revoke tokens (RFC 7009). Return False if the service does not support this.
+    """Revoke the tokens of a login (RFC 7009). Return False if the service has no address for that.
 
     Raises:
-        NetworkError: The service cannot be reached, or it refuses.
+        NetworkError: The service cannot be reached, or it refuses to revoke a token.
     """
     address = service.login.revoke or where_to_revoke(service)
     if not address:
@@ -171,7 +181,17 @@ def revoke(service: Service, tokens: Tokens) -> bool:
 
 
 def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
-    """Return the tokens that the service gives for these parameters."""
+    """Send a token request to the service, and return the tokens.
+
+    Args:
+        service: The service to send the request to.
+        client: Authlib's client for this service.
+        parameters: The parameters of the request, such as ``grant_type`` and ``code``.
+
+    Raises:
+        NetworkError: The service cannot be reached.
+        Refused: The service answers with an error, or without a token.
+    """
     from authlib.common.errors import AuthlibBaseError
 
     check_address(service.login.token)
@@ -186,7 +206,7 @@ def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
         except AuthlibBaseError as error:
             raise Refused(origin_of(service.login.token), str(error.error), str(error.description or "")) from None
     if not isinstance(given.get("access_token"), str):
-        raise Refused(origin_of(service.login.token), "invalid_response", "its answer has no token")
+        raise Refused(origin_of(service.login.token), "invalid_response", "its answer has no access_token")
     expires = given.get("expires_in")
     return Tokens(
         given["access_token"],
@@ -198,7 +218,11 @@ def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
 
 @contextmanager
 def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
-    """Yield Authlib's client, which authenticates by the client's secret if there is one."""
+    """Yield Authlib's client for a service. It sends the ``client_secret`` with its requests if there is one.
+
+    Raises:
+        NotConfigured: The package authlib is not installed.
+    """
     try:
         from authlib.integrations.requests_client import OAuth2Session
     except ImportError:
@@ -216,7 +240,10 @@ def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
 
 @contextmanager
 def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
-    """Listen on a port of this machine. Yield its address, and a queue of the parameters that browsers bring."""
+    """Serve on a port of this machine the address to which a service redirects the browser after a login.
+
+    Yield this address, and a queue that receives the query parameters of each such redirect.
+    """
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     answers: Queue[dict[str, str]] = Queue()
@@ -237,7 +264,7 @@ def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
             self.wfile.write(page)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Log nothing, since the path contains the code."""
+            """Log nothing, since the path of a request contains the code of a login."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -250,7 +277,17 @@ def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
 
 
 def _answer_with(state: str, answers: Queue[dict[str, str]], service: Service) -> str:
-    """Return the code of the first answer with the right state. Other answers are ignored."""
+    """Wait for the redirect after a login that has the right ``state``, and return its code.
+
+    Args:
+        state: The random text that was sent with the login. Redirects with another state are ignored.
+        answers: The query parameters of each redirect, as :func:`_callbacks` yields them.
+        service: The service of the login.
+
+    Raises:
+        NetworkError: Nobody logged in in time.
+        NotConfigured: The service or the person refused the login, or another service redirected the browser.
+    """
     ends = time.monotonic() + LOGIN_TIMEOUT
     while (left := ends - time.monotonic()) > 0:
         try:
@@ -261,9 +298,9 @@ def _answer_with(state: str, answers: Queue[dict[str, str]], service: Service) -
             continue
         issuer = answer.get("iss")
         if issuer and service.issuer and issuer.rstrip("/") != service.issuer:
-            raise NotConfigured("The answer to the login came from another service")
+            raise NotConfigured(f"The login at {service.issuer} was answered by another service, so it was refused")
         if "code" in answer:
             return answer["code"]
         where = origin_of(service.login.authorize)
         raise Refused(where, answer.get("error", "no code"), answer.get("error_description", ""))
-    raise NetworkError("Nobody logged in in time")
+    raise NetworkError("Nobody logged in in time", hint="log in again")

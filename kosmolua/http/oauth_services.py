@@ -1,4 +1,4 @@
-"""The services where accounts log in by OAuth 2: their metadata, and requests to them."""
+"""Services where accounts log in by OAuth 2: reads their metadata, registers this program, and sends requests."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ REQUEST_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Service:
-    """A service and its client: the endpoints of the service, and the id of the client.
+    """An OAuth 2 service, and the identity of this program, the client, at that service.
 
     Args:
-        login: The endpoints.
-        client_id: The id of the client.
-        client_secret: The client's secret, or empty.
-        register: The address where a client registers itself (RFC 7591), if it has no id yet.
+        login: The addresses of the service, and the scopes to ask for.
+        client_id: The id of this program at the service; empty if it is not registered yet.
+        client_secret: The secret that belongs to the id, or empty.
+        register: The address where this program can register itself to get an id (RFC 7591), or empty.
         resource: The resource that the tokens are for (RFC 8707), or empty.
-        issuer: The issuer that the service's answers must name (RFC 9207), or empty.
+        issuer: The issuer that redirects after a login have to name (RFC 9207), or empty.
     """
 
     login: OAuth2
@@ -36,18 +36,18 @@ class Service:
     issuer: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the service as JSON values, including the secret."""
+        """Return the service as values that JSON can hold, including the ``client_secret``."""
         return asdict(self)
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> Service:
-        """Return the service restored from the values that :meth:`as_json` returned."""
+        """Return the service whose :meth:`as_json` returned these values."""
         login = values["login"]
         return cls(**{**values, "login": OAuth2(**{**login, "scopes": tuple(login["scopes"])})})
 
 
 class Refused(NotConfigured):
-    """The service refused a request of the protocol, with an error code."""
+    """An OAuth 2 service refused a request. ``code`` is the error code of the protocol, such as ``access_denied``."""
 
     def __init__(self, service: str, code: str, description: str) -> None:
         super().__init__(f"{service} refused: {description or code}"[:500])
@@ -55,20 +55,22 @@ class Refused(NotConfigured):
 
 
 def discover(url: str) -> Service:
-    """Return the service that issues tokens for an address, according to its metadata (RFC 9728 and 8414).
+    """Find the OAuth 2 service that issues tokens for an address, by the address's metadata (RFC 9728 and 8414).
 
     Raises:
-        NetworkError: It cannot be reached.
-        NotConfigured: Its metadata do not say how to log in.
+        NetworkError: The address or the service cannot be reached.
+        NotConfigured: The metadata are missing or contradictory, or the service does not support safe logins.
     """
     resource = _protected_resource(url)
     issuers = resource.get("authorization_servers") or [origin_of(url)]
     issuer = str(issuers[0]).rstrip("/")
     metadata = _first_document(_metadata_urls(issuer))
     if not metadata or not metadata.get("token_endpoint"):
-        raise NotConfigured(f"{origin_of(url)} does not say how to log in", hint="set token in its section")
+        raise NotConfigured(
+            f"{origin_of(url)} does not say how to log in", hint="set token in its section of the accounts file"
+        )
     if str(metadata.get("issuer", issuer)).rstrip("/") != issuer:
-        raise NotConfigured(f"{issuer} calls itself {metadata['issuer']}: it is not the expected service")
+        raise NotConfigured(f"The metadata of {issuer} are those of {metadata['issuer']}, so no login is sent there")
     if "S256" not in metadata.get("code_challenge_methods_supported", ["S256"]):
         raise NotConfigured(f"{issuer} does not support PKCE with S256, which protects a login")
     login = OAuth2(
@@ -87,10 +89,10 @@ def discover(url: str) -> Service:
 
 
 def where_to_revoke(service: Service) -> str:
-    """Return the address in a service's metadata where tokens are revoked (RFC 8414), or an empty string.
+    """Look up in a service's metadata (RFC 8414) where tokens are revoked. Return that address, or an empty string.
 
     Raises:
-        NetworkError: It cannot be reached.
+        NetworkError: The service cannot be reached.
     """
     metadata = _first_document(_metadata_urls(origin_of(service.login.token))) or {}
     is_same = metadata.get("token_endpoint") == service.login.token
@@ -98,7 +100,7 @@ def where_to_revoke(service: Service) -> str:
 
 
 def register(service: Service, address: str) -> Service:
-    """Register a client (RFC 7591), and return the service with it.
+    """Register this program at a service (RFC 7591). Return a copy of the service with the new ``client_id``.
 
     Args:
         service: The service to register at.
@@ -106,10 +108,13 @@ def register(service: Service, address: str) -> Service:
 
     Raises:
         NetworkError: The service cannot be reached.
-        NotConfigured: It does not let clients register, or refuses this one.
+        NotConfigured: The service does not let programs register, or refuses this one.
     """
     if not service.register:
-        raise NotConfigured("The service does not let clients register themselves", hint="set client_id in its section")
+        raise NotConfigured(
+            "The service does not let programs register themselves",
+            hint="register KosmoLua there yourself, and set client_id in its section of the accounts file",
+        )
     given = post(
         service.register,
         {
@@ -122,16 +127,22 @@ def register(service: Service, address: str) -> Service:
         in_json=True,
     )
     if not given.get("client_id"):
-        raise NotConfigured(f"{origin_of(service.register)} did not register a client")
+        raise NotConfigured(f"{origin_of(service.register)} was asked to register KosmoLua, but returned no client_id")
     return replace(service, client_id=str(given["client_id"]), client_secret=str(given.get("client_secret") or ""))
 
 
 def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[str, Any]:
-    """Send a form or JSON, and return the JSON object in the answer.
+    """Send a POST request of OAuth 2, and return the JSON object in the response.
+
+    Args:
+        url: The address. It has to use TLS or be on this machine.
+        values: The names and values to send.
+        in_json: Send the values as JSON; by default they are sent as a form.
 
     Raises:
         NetworkError: The service cannot be reached.
-        Refused: It answers with an error, or not with a JSON object.
+        NotConfigured: The address is neither protected by TLS nor on this machine.
+        Refused: The service responds with an error, or with something that is not a JSON object.
     """
     import requests
 
@@ -154,7 +165,7 @@ def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[
 
 @contextmanager
 def reaching(url: str) -> Iterator[None]:
-    """In the ``with`` block, turn a failure to reach a service into a NetworkError that shows no secret."""
+    """Turn an exception of the requests library in the ``with`` block into a NetworkError that shows no secret."""
     import requests
 
     try:
@@ -164,10 +175,10 @@ def reaching(url: str) -> Iterator[None]:
 
 
 def check_address(url: str) -> None:
-    """Check that credentials may be sent to an address: it uses TLS, or is on this machine.
+    """Check that credentials can safely be sent to an address.
 
     Raises:
-        NotConfigured: They may not be sent there.
+        NotConfigured: The address is neither protected by TLS nor on this machine.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -180,13 +191,18 @@ def check_address(url: str) -> None:
 
 
 def origin_of(url: str) -> str:
-    """Return the scheme, the host and the port of a URL."""
+    """Return the beginning of a URL: scheme, host and port, as in ``https://example.com:8443``, without a user."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _protected_resource(url: str) -> dict[str, Any]:
-    """Return the metadata of an address as a protected resource; empty if there are none."""
+    """Return what the server of an address says about its OAuth 2 service (RFC 9728); an empty dict if it says nothing.
+
+    Raises:
+        NetworkError: The server cannot be reached.
+        NotConfigured: The metadata are about another address.
+    """
     import re
 
     import requests
@@ -204,7 +220,7 @@ def _protected_resource(url: str) -> dict[str, Any]:
     resource = str(found.get("resource", ""))
     if resource and not (origin_of(resource) == origin_of(url) and url.startswith(resource.rstrip("/"))):
         raise NotConfigured(
-            f"{origin_of(url)} calls itself {resource}, which is another address: no token is requested for it"
+            f"The metadata of {origin_of(url)} are about {resource}, which is another address: no token is requested"
         )
     return found
 

@@ -1,6 +1,7 @@
-"""Paging: reads lists that are paged by cursor, by page number, or by Link header.
+"""Paging: reads all pages of a list that a service sends by cursor, by page number, or with a Link header.
 
-Each function is a generator, and fetches a page when its first item is needed. ``itertools.islice`` limits the work.
+Each function is a generator, and fetches a page when its first item is needed. So ``itertools.islice`` limits how many
+pages are fetched.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ _PARAMETER = re.compile(r';\s*([^\s;,="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s
 def by_cursor(fetch: Callable[[str | None], tuple[Sequence[T], str | None]]) -> Iterator[T]:
     """Yield the items of all pages of a list that is paged by cursors.
 
-    It ends at a page without a next cursor, or with a cursor that was used before.
+    The list ends with a page that names no next cursor, or a cursor that was used before.
 
     Args:
-        fetch: Takes a cursor, or None for the first page; returns the page's items, and the next cursor or None.
+        fetch: The function that fetches a page. It gets the cursor of the page, or None for the first page, and returns
+            the page's items, and the cursor of the next page or None.
     """
     cursor: str | None = None
     seen: set[str | None] = {None, ""}
@@ -43,8 +45,8 @@ def by_page(fetch: Callable[[int], Sequence[T]], *, size: int) -> Iterator[T]:
     """Yield the items of all pages of a list whose pages are numbered from 1.
 
     Args:
-        fetch: Takes the number of a page; returns its items.
-        size: The number of items of a full page. A shorter page is the last one.
+        fetch: The function that fetches a page. It gets the number of the page, and returns the page's items.
+        size: The number of items of a full page. A page with fewer items is the last one.
     """
     number = 1
     while True:
@@ -62,13 +64,15 @@ def by_link(
 
     Args:
         api: The client of the service.
-        template: The first page's path, as in :meth:`Api.get`.
-        query: The first page's query. The links contain it for later pages.
-        items: The key of the list, if a page is an object and not the list itself.
+        template: The path of the first page, with ``{name}`` for each segment to fill, as in :meth:`Api.get`.
+        query: The query of the first page. The links to later pages contain their queries.
+        items: The key of the list, if a page is an object that contains the list.
         segments: The values of the names in the template.
 
     Raises:
-        NetworkError: A page has no such list, or the next page is at another origin, which must not get the credential.
+        ApiError: The service answered with an error.
+        NetworkError: The service could not be reached, a page has no such list, or the next page is at another origin,
+            which must not receive the credential.
     """
     url = api.url(template, **segments)
     page = api.fetch("GET", template, segments, query=query)
@@ -89,7 +93,10 @@ def by_link(
 
 
 def next_link(response: Response) -> str | None:
-    """Return the target of an answer's ``Link`` with ``rel="next"``, unchanged, or None."""
+    """Return the address of the next page, which is the ``Link`` of a response with ``rel="next"`` (RFC 8288), or None.
+
+    The address is returned as it is in the header, and can be relative.
+    """
     for target, rest in _LINK.findall(response.header("Link") or ""):
         parameters = {name.lower(): quoted or bare for name, quoted, bare in reversed(_PARAMETER.findall(rest))}
         if "next" in parameters.get("rel", "").lower().split() and "anchor" not in parameters:

@@ -1,4 +1,4 @@
-"""Rate limiting: reads a service's limits from its answers, and delays requests accordingly."""
+"""Rate limiting: reads a service's rate limits from the headers of its responses, and delays requests accordingly."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ sent by Render.
 Render's page on rate limiting calls it a point in time too, but its answers and its OpenAPI document do not.
 """
 ROUNDING = 1.5
-"""Seconds by which two answers may differ about the end of the same window, since they give whole seconds."""
+"""Seconds by which two responses can differ about the end of the same window, since they give whole seconds."""
 _NUMBER = re.compile(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
 POLL_INTERVAL = 1.0
-"""The most seconds to wait at a time, since the deadline of the call may move meanwhile."""
+"""The most seconds to wait at a time, since the deadline of the call can change in the meantime."""
 MIN_PAUSE = 0.1
 """Seconds that other processes wait if a service refuses a request and does not say for how long."""
 MAX_KNOWN = 1000
-"""How many buckets and routes are kept before those that limit nothing are removed."""
+"""How many buckets and routes are remembered before those that limit nothing are removed."""
 
 
 def is_throttled(response: Response) -> bool:
-    """Return True if a rate limit refused the request: status 429, or 403 with no requests left, as from GitHub.
+    """Return True if the service refused a request because of a rate limit.
 
-    The last request of a window may also be answered with 403 for another reason. Only the text tells the two apart.
+    The status is then 429, or 403 as GitHub sends it: with ``Retry-After``, or with no requests left and a text that
+    mentions the rate limit. Without that text, the last allowed request could have failed for another reason.
     """
     if response.status != 403:
         return response.status == 429
@@ -44,13 +45,14 @@ def is_throttled(response: Response) -> bool:
 
 
 def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
-    """Return the seconds to wait before a retry, or None if the service does not say.
+    """Return how many seconds the service asks to wait before a retry, or None if it does not say.
 
-    This is ``Retry-After``, in seconds or as a date (RFC 9110, 10.2.3); or ``Ratelimit-Reset`` if a rate limit was hit.
+    The header ``Retry-After`` has the seconds or a date (RFC 9110, 10.2.3). Without it, ``Ratelimit-Reset`` is used if
+    a rate limit was reached.
 
     Args:
-        response: The answer.
-        clock: Returns the seconds since the epoch, for answers without a ``Date``.
+        response: The response.
+        clock: The function that returns the time in seconds since 1970, for responses without a ``Date``.
     """
     asked = response.header("Retry-After")
     if asked is None:
@@ -62,7 +64,12 @@ def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -
 
 
 def resets_in(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
-    """Return the seconds until the window of a rate limit ends, or None if the service does not say."""
+    """Return in how many seconds the service starts to count requests anew, or None if the response does not say.
+
+    Args:
+        response: The response, with the header ``Ratelimit-Reset``.
+        clock: The function that returns the time in seconds since 1970, for responses without a ``Date``.
+    """
     reset = _numeric(response, "Reset")
     if reset is not None and reset > MIN_EPOCH:
         reset -= _sent_at(response, clock)
@@ -75,7 +82,7 @@ def _numeric(response: Response, what: str) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    """Return the number in a header, or the first if the header came twice."""
+    """Return the number in a header's value, or None. If the header was sent twice, this is the first number."""
     found = _NUMBER.match(text)
     return float(found[1]) if found else None
 
@@ -95,7 +102,11 @@ def _date(text: str) -> float | None:
 
 @dataclass
 class _Bucket:
-    """Requests that share a limit. It keeps how many are left, and until when, according to the latest answer."""
+    """What is known about one rate limit, from the latest response to the requests that share it.
+
+    ``left`` is how many requests are left, ``resets`` when the service starts to count anew, on the monotonic scale,
+    and ``under_way`` how many requests have no response yet. ``learned_from`` is the route of the latest response.
+    """
 
     left: float = math.inf
     resets: float = math.inf
@@ -103,7 +114,13 @@ class _Bucket:
     learned_from: Hashable = None
 
     def learn(self, response: Response, route: Hashable, now: float) -> None:
-        """Take over the numbers of an answer, unless they are about an earlier window."""
+        """Update the numbers from the headers of a response, unless the headers are about an earlier time window.
+
+        Args:
+            response: The response.
+            route: The route of its request.
+            now: The time on the monotonic scale.
+        """
         refused = is_throttled(response)
         left = 0 if refused else _numeric(response, "Remaining")
         seconds = retry_after(response) if refused else resets_in(response)
@@ -120,15 +137,16 @@ class _Bucket:
 
 
 class RateLimit:
-    """Delays the requests of one account to the rate that the service allows. Many threads may share it.
+    """Delays the requests of one account to the rate that the service allows. Thread-safe.
 
-    A service counts requests in buckets, and says with each answer how many are left. Here, reads at one origin share a
-    bucket if the service names the same limit for them; a write shares a bucket with writes of the same method and
-    address. Requests under way count as used, so that a hundred threads do not all use the last one.
+    A service counts groups of requests, here called buckets, and says in each response how many requests are left.
+    Reads at one origin are taken to share a bucket if the service names the same limit for them. A write shares a
+    bucket with writes of the same method and address. Requests that have no response yet count as used, so that a
+    hundred threads do not all send the last request that is allowed.
 
     Args:
-        clock: Returns monotonic seconds.
-        shared: Shares with other processes of this machine that a limit is used up.
+        clock: The function that returns the time in monotonic seconds.
+        shared: Tells other processes of this machine that a limit is used up; None if they need not know.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, shared: SharedLimit | None = None) -> None:
@@ -140,17 +158,17 @@ class RateLimit:
 
     @contextmanager
     def turn(self, request: Request, until: Until) -> Iterator[Callable[[Response], None]]:
-        """Wait until a request may be sent. Until the ``with`` block ends, it counts as under way.
+        """Wait until the rate limits allow a request. Send the request in the ``with`` block.
 
         Args:
             request: The request.
-            until: Returns the deadline of the call, by the clock.
+            until: The function that returns the deadline of the call, in the seconds of the clock.
 
         Yields:
-            A function that takes the answer, and learns the limits from it.
+            A function to call with the response, so that the rate limits in its headers are known afterwards.
 
         Raises:
-            CallError: With the code ``rate_limited``: the request could only be sent after the call's deadline.
+            CallError: With the code ``rate_limited``: the limits do not allow the request before the deadline.
         """
         answers: list[Response] = []
         route = _route(request)
@@ -188,14 +206,21 @@ class RateLimit:
             return 0  # the limit is known from another route, and the service may count this route separately
         raise CallError(
             "rate_limited",
-            f"{request.line} was not sent: the service allows no more of these for {max(opens, 1):.0f} s, "
-            f"and the call must end before",
+            f"{request.line} was not sent: the service allows no more such requests for {max(opens, 1):.0f} s, "
+            f"and the call has to end before that",
             retryable=True,
             retry_after=max(opens, 1),
         )
 
     def _filed(self, request: Request, route: Hashable, bucket: _Bucket, answer: Response) -> _Bucket:
-        """Assign the request's route to the limit that an answer names, and return the bucket of this limit."""
+        """Return the bucket whose numbers a response updates, and remember that the request's route belongs to it.
+
+        Args:
+            request: The request.
+            route: The route of the request.
+            bucket: The bucket that counted the request so far.
+            answer: The response. For a read, the limit that it names decides the bucket.
+        """
         limit = _numeric(answer, "Limit")
         if not request.safe or limit is None:
             return bucket

@@ -1,4 +1,4 @@
-"""Rate limits of an account that several processes share: a small file says until when no request may be sent."""
+"""A rate limit of an account that several processes share: a small file says until when they send no requests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import IO
 
 
 class SharedLimit:
-    """For one account, the times, by origin, before which no process may send a request.
+    """Remembers in a file, for one account and each origin, until when all processes of this machine send no requests.
 
-    If the file cannot be read or written, it limits nothing, and each process learns the limits for itself.
+    If the file cannot be read or written, nothing is delayed, and each process learns the rate limits for itself.
 
     Args:
-        path: The file.
-        clock: Returns seconds since 1970.
+        path: The path of the file.
+        clock: The function that returns the time in seconds since 1970.
     """
 
     def __init__(self, path: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -27,7 +27,11 @@ class SharedLimit:
         self._changed = 0
 
     def left(self, place: str) -> float:
-        """Return the number of seconds for which no request may be sent to an origin."""
+        """Return for how many more seconds no request can be sent to an origin; 0 if there is no delay.
+
+        Args:
+            place: The origin, such as ``https://api.example.com``.
+        """
         try:
             changed = os.stat(self._path).st_mtime_ns
             if changed != self._changed:
@@ -39,7 +43,12 @@ class SharedLimit:
         return max(self._known.get(place, 0.0) - self._clock(), 0.0)
 
     def close(self, place: str, seconds: float) -> None:
-        """Make all processes send no requests to an origin for some seconds."""
+        """Make all processes send no requests to an origin for some seconds.
+
+        Args:
+            place: The origin, such as ``https://api.example.com``.
+            seconds: How long to send no requests. A longer delay that is in force already is kept.
+        """
         until = self._clock() + seconds
         try:
             with self._locked() as file:
@@ -68,7 +77,7 @@ class SharedLimit:
 
 
 def _moments(file: IO[bytes]) -> dict[str, float]:
-    """Return the times in a file; empty if the file is damaged."""
+    """Return the times in a file of :class:`SharedLimit`, by origin; an empty dict if the file is damaged."""
     try:
         moments = json.loads(file.read())
         return {str(place): float(moment) for place, moment in moments.items()}

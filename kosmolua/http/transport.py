@@ -1,6 +1,6 @@
-"""The transport: sends requests over the network, and retries those that may be sent again.
+"""The transport: sends requests over the network, and retries those that can safely be sent again.
 
-Importing it takes 90 ms, so import it only when the first live call is made.
+Importing this module takes 90 ms, so import it only when a service is really called.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
 from kosmolua.limits import MIB
 
 DEFAULT_TIMEOUT = 120.0
-"""Seconds that one call may take if the caller sets no deadline."""
+"""Seconds that one call can take if the caller sets no deadline."""
 CONNECT_TIMEOUT = 10.0
-"""Seconds that making a connection may take."""
+"""Seconds that making a connection can take."""
 MAX_FAULT_RETRIES = 3
 """The most retries after a broken connection, or, for a read, after 500, 502, 503 or 504."""
 MAX_THROTTLE_RETRIES = 10
-"""The most retries after an answer that a rate limit was hit."""
+"""The most retries after responses that say that a rate limit was reached."""
 MAX_REDIRECTS = 5
 RETRIED_STATUSES = (500, 502, 503, 504)
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -48,12 +48,18 @@ _QUERY = re.compile(r"\?.*")
 
 
 def jittered(retry: int) -> float:
-    """Return the seconds to wait before retry number 0, 1, ...: 0.5, doubled up to 20, minus a random part."""
+    """Return how many seconds to wait before a retry: about half a second for number 0, and twice as long for the next.
+
+    The result is at most 20. A random part is subtracted, so that programs that failed together do not retry together.
+    """
     return random.uniform(0.5, 1.0) * min(math.ldexp(0.5, retry), 20.0)
 
 
 def _without_queries(record: logging.LogRecord) -> bool:
-    """Remove the query from what urllib3 logs about a request, since it may contain a credential."""
+    """Remove the query of each URL from a log record of urllib3, since a query can contain a credential. Return True.
+
+    This is a filter for :mod:`logging`, which drops a record if its filter returns False.
+    """
     record.args = tuple(_QUERY.sub("?...", arg) if isinstance(arg, str) else arg for arg in record.args or ())
     return True
 
@@ -63,22 +69,23 @@ for _module in ("urllib3.connection", "urllib3.connectionpool"):
 
 
 class Transport:
-    """Sends the requests of one account. Any number of threads may share it.
+    """Sends the requests of one account over the network. Thread-safe.
 
-    Connections are kept and reused. TLS is always verified. CA bundles, and proxies if none is given, come from the
-    environment, as for the requests library. Credentials come only from the request: ``.netrc`` and cookies are not
-    used.
+    Connections are kept and reused. TLS is always verified. CA bundles, and the proxy unless ``proxy`` is set, come
+    from the environment variables that the requests library reads. Credentials come only from the request: ``.netrc``
+    and cookies are not used.
 
-    A read is retried after 429, 500, 502, 503, 504 or a broken connection. A write is retried only after 429, which
-    means that nothing was done, or if no connection was made.
+    A request that only reads is retried after 429, 500, 502, 503, 504 or a broken connection. A write is retried only
+    after 429, which means that nothing was done, or if no connection was made.
 
     Args:
-        size: How many connections are kept, for this many calls at once.
-        max_bytes: The most bytes of a decompressed answer. A larger one is refused.
-        rate_limit: Delays requests according to the service's rate limits.
+        size: How many connections are kept. This should be the number of calls at the same time.
+        max_bytes: The most bytes of a decompressed response. A larger response is an error.
+        rate_limit: Delays requests according to the service's rate limits; by default a new one.
         proxy: The URL of a proxy for all requests.
-        backoff: Takes the number of a retry, from 0; returns the seconds to wait if the service does not set them.
-        sleep: Waits for a number of seconds.
+        backoff: The function that returns how many seconds to wait before a retry, if the service does not say. It gets
+            the number of the retry, from 0.
+        sleep: The function that waits for a number of seconds.
     """
 
     def __init__(
@@ -103,25 +110,25 @@ class Transport:
             self._session.mount(scheme, Adapter(size=size, max_bytes=max_bytes))
 
     def close(self) -> None:
-        """Close the kept connections. No further ones can be made."""
+        """Close the kept connections. No request can be sent afterwards."""
         self._is_closed = True
         self._session.close()
 
     def send(self, request: Request, *, until: Until | None = None, observe: Observe | None = None) -> Response:
-        """Send a request, with retries if they are safe and may help, and return the answer, whatever its status.
+        """Send a request, with retries if they are safe and can help. Return the response, whatever its status.
 
-        A redirect of a GET or HEAD is followed within the same origin; any other redirect is returned as the answer. An
-        answer with 429 is returned if the wait that it demands would last beyond the deadline.
+        A redirect of a GET or HEAD is followed within the same origin; any other redirect is returned as the response.
+        A response with 429 is returned if the service asks to wait beyond the deadline.
 
         Args:
-            request: The request. Its own timeout, if it has one, applies if it is earlier.
-            until: Returns the deadline of the call, on the scale of :func:`time.monotonic`; by default it is
-                :data:`DEFAULT_TIMEOUT` from now. It applies to each phase: connecting, TLS, the head, the body, and
-                waits.
-            observe: Called with each attempt when it has ended, in the caller's thread.
+            request: The request. Its own timeout, if it has one, applies if it ends before the deadline.
+            until: The function that returns the deadline of the call, on the scale of :func:`time.monotonic`; by
+                default the deadline is :data:`DEFAULT_TIMEOUT` from now. It applies to everything: connecting, TLS,
+                headers, body, and waits.
+            observe: A function to call, in this thread, with each attempt when the attempt has ended.
 
         Raises:
-            NetworkError: No complete answer was received.
+            NetworkError: No complete response was received.
             CallError: With the code ``rate_limited``: a rate limit lasts beyond the deadline, and nothing was sent.
         """
         call = _Call(request, _limited(request, until), observe)
@@ -136,7 +143,13 @@ class Transport:
         return outcome
 
     def _wait(self, request: Request, outcome: Response | Fault, retry: int) -> float | None:
-        """Return the seconds to wait before the request is sent again, or None if it must not be."""
+        """Return how many seconds to wait before a request is sent again, or None if it is not to be sent again.
+
+        Args:
+            request: The request.
+            outcome: The response of the latest attempt, or why there was none.
+            retry: How many retries there were before.
+        """
         if isinstance(outcome, Fault):
             again = outcome.passing and (request.safe or not outcome.sent)
             return self._backoff(retry) if again and retry < MAX_FAULT_RETRIES else None
@@ -147,7 +160,7 @@ class Transport:
         return max(retry_after(outcome) or 0.0, self._backoff(retry)) if retry < retries else None
 
     def _attempt(self, call: _Call) -> Response | Fault:
-        """Send the request once, and follow redirects."""
+        """Send the request of a call once, and follow redirects. Return the response, or why there was none."""
         request = call.request
         for _ in range(MAX_REDIRECTS + 1):
             outcome = self._exchange(request, call)
@@ -160,7 +173,7 @@ class Transport:
         return Fault(f"it was redirected more than {MAX_REDIRECTS} times", passing=False)
 
     def _exchange(self, request: Request, call: _Call) -> Response | Fault:
-        """Wait for the rate limit, send one request, and report the attempt."""
+        """Wait until the rate limits allow a request, send it, and tell the call's observer about the attempt."""
         with ExitStack() as turn:
             learn = turn.enter_context(self._rate_limit.turn(request, call.until))
 
@@ -184,12 +197,13 @@ class Transport:
         return outcome
 
     def _perform(self, request: Request, seconds: float, end_turn: Callable[[Response], None]) -> Response | Fault:
-        """Send one request and read its answer.
+        """Send one request and read the response. Return the response, or why there was none.
 
         Args:
             request: The request.
-            seconds: How long it may take.
-            end_turn: Ends the turn of the rate limit with the head of an answer: called before a large one has to wait.
+            seconds: How long the request can take.
+            end_turn: A function to call with the status and headers of a large response, before its body has to wait
+                for memory. The rate limits then no longer count the request as under way.
         """
         if seconds <= 0 or self._is_closed:
             return OUT_OF_TIME
@@ -204,7 +218,10 @@ class Transport:
             return fault_of(error)
 
     def _environment(self, url: str) -> Mapping[str, Any]:
-        """Return the proxies and CA bundle for an origin. They are cached, since reading the environment is slow."""
+        """Return the settings of the requests library for an origin: its proxies, CA bundle and client certificate.
+
+        They are cached by origin, since reading them from environment variables is slow.
+        """
         place = origin(url)
         if place not in self._environments:
             merge = self._session.merge_environment_settings
@@ -239,7 +256,7 @@ class Transport:
 
 @dataclass
 class _Call:
-    """One call of ``send``: its request, its deadline, and its attempts so far."""
+    """The state of one call of :meth:`Transport.send`: its request, its deadline, and the number of attempts so far."""
 
     request: Request
     until: Until
@@ -249,7 +266,12 @@ class _Call:
 
 
 def _limited(request: Request, until: Until | None) -> Until:
-    """Return a function for the deadline of a request: that of its call, or of its own timeout if that is earlier."""
+    """Return a function that returns the deadline of a request: its call's deadline or its own, whichever is earlier.
+
+    Args:
+        request: The request, whose own deadline is its timeout from now, if it has one.
+        until: The function that returns the deadline of the call; by default it is :data:`DEFAULT_TIMEOUT` from now.
+    """
     now = time.monotonic()
     latest = now + DEFAULT_TIMEOUT
     call_ends = until or (lambda: latest)
@@ -275,7 +297,7 @@ def _prepare(request: Request) -> requests.PreparedRequest:
 
 @lru_cache
 def _host(scheme: str, netloc: str) -> str:
-    """Return the beginning of a URL in the form of the requests library, with the host's name in ASCII."""
+    """Return the scheme, host and port of a URL as the requests library writes them: with an ASCII host name."""
     prepared = requests.PreparedRequest()
     prepared.prepare_url(f"{scheme}://{netloc}", None)
     return str(prepared.url).removesuffix("/")

@@ -1,1 +1,1 @@
-"""Lua source: the host parses, checks and rewrites it, but never runs it."""
+"""Parses, checks and rewrites the source of Lua scripts. No code of this package runs a script."""

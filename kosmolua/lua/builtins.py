@@ -1,4 +1,4 @@
-"""Built-in functions: finds calls of them that fail, or that do not do what was meant."""
+"""Checks calls of Lua's and KosmoLua's built-in functions: finds those that fail or do not do what was meant."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _VERB = re.compile(r"%[-+ #0-9.]*[a-zA-Z]")
 _ALTERNATIVES = re.compile(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
 _TIMES = re.compile(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
 MILLISECONDS = 1000
-"""From this many seconds on, a round number that is passed to ``sleep`` is probably meant in milliseconds."""
+"""A round number from here on that is passed to ``sleep``, which takes seconds, is probably meant in milliseconds."""
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
 _DATE_WITHOUT_PERCENT = re.compile(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
 _SECONDS = frozenset({"os.date", "os.difftime", "time.format", "math.floor", "math.abs", "math.ceil"})
@@ -42,7 +42,7 @@ NOTHING = {
     "table.insert": "it changes the list that it gets",
     "print": "it returns nothing",
 }
-"""Functions that return nothing, each with a phrase that says what it does instead."""
+"""Functions that return nothing, each with a phrase that says what the function does instead."""
 KINDS = {
     **dict.fromkeys(("os.time", "os.clock", "os.difftime", "string.len", "rawlen", "time.now", "time.parse"), "number"),
     **dict.fromkeys(("math.floor", "math.ceil", "math.abs", "math.max", "math.min", "math.random"), "number"),
@@ -51,31 +51,31 @@ KINDS = {
         ("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode", "time.format"), "string"
     ),
 }
-"""The Lua types of functions' results, for functions whose result always has the same type and is never nil."""
+"""Functions whose result always has the same Lua type and is never nil, each with this type."""
 PATTERN_METHODS = frozenset({"match", "gmatch", "gsub", "find"})
 
 
 class Reader(Protocol):
-    """Reads a script."""
+    """What a check of built-in functions needs of the object that checks the whole script."""
 
     findings: Findings
     fields: Fields
 
     def value(self, node: Node | None) -> Value:
-        """Return the known value of an expression."""
+        """Return what is known about the value of an expression."""
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Read the body of a function, given the values of its parameters."""
+        """Check the body of a function of the script, with what is known about the values of its parameters."""
 
 
 def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Report problems with a call of a built-in function.
+    """Add findings about a call of a built-in function that has at least one argument.
 
     Args:
-        reader: Reads the script.
-        name: The function's name, such as ``ipairs`` or ``table.sort``.
+        reader: The object that checks the script, to whose findings these are added.
+        name: The name of the function, such as ``ipairs`` or ``table.sort``.
         given: The expressions of the arguments.
-        values: The known value of each argument.
+        values: What is known about the value of each argument.
     """
     findings, node, first = reader.findings, given[0], values[0]
     options = given[1] if len(given) > 1 else None
@@ -124,7 +124,7 @@ def _time_in(given: Sequence[Node], values: Sequence[Value]) -> Node | None:
 
 
 def check_pattern(findings: Findings, node: Node) -> None:
-    """Report a regular expression where Lua takes a pattern."""
+    """Add a finding if a Lua pattern contains syntax that only regular expressions have, such as ``a|b``."""
     if node.kind != "string":
         return
     if _FOREIGN_PATTERN.search(node.text):
@@ -139,7 +139,14 @@ def check_pattern(findings: Findings, node: Node) -> None:
 
 
 def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Report nil, a table or a text where a number is formatted."""
+    """Add a finding for each argument of ``string.format`` that does not fit its verb, such as a text for ``%d``.
+
+    Args:
+        reader: The object that checks the script.
+        node: The expression of the format.
+        given: The expressions of the arguments after the format.
+        values: What is known about the values of these arguments.
+    """
     findings, text = reader.findings, node.text if node.kind == "string" else ""
     verbs = [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
     for verb, each, value in zip(verbs, given, values, strict=False):
@@ -159,7 +166,14 @@ def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Seq
 
 
 def _check_message(findings: Findings, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Report a message that is meant to be formatted: the argument after it is a level, or is ignored."""
+    """Add a finding if the message of ``error`` or ``assert`` has verbs such as ``%s``, which they do not format.
+
+    Args:
+        findings: Where the finding is added.
+        name: ``error`` or ``assert``.
+        given: The expressions of the arguments.
+        values: What is known about the values of the arguments.
+    """
     place = 0 if name == "error" else 1
     message = values[place] if len(values) > place + 1 else None
     if not isinstance(message, Literal) or not _FORMAT.search(str(message.value)):
@@ -171,7 +185,7 @@ def _check_message(findings: Findings, name: str, given: Sequence[Node], values:
 
 
 def _is_in_milliseconds(value: object) -> bool:
-    """Return True for a round number that is probably not meant in seconds."""
+    """Return True if an argument of ``sleep`` is so large and round that it is probably meant in milliseconds."""
     return isinstance(value, (int, float)) and value >= MILLISECONDS and value % 500 == 0
 
 
@@ -180,7 +194,7 @@ def _is_foreign_date(text: object) -> bool:
 
 
 def returns_value(function: Node) -> bool:
-    """Return True if a function may return something other than nil."""
+    """Return True if a function of the script has a ``return`` of something other than nil."""
     body = function.get("body")
     waiting = list(body.children) if body else []
     while waiting:
@@ -236,7 +250,14 @@ def _check_map(reader: Reader, node: Node, values: Sequence[Value]) -> None:
 
 
 def _check_passed(reader: Reader, node: Node, callee: Callee, item: Result) -> None:
-    """Report records that are passed to a function of an integration as if they were its arguments."""
+    """Add a finding if ``parallel.map`` passes each record of a list to a function that takes other arguments.
+
+    Args:
+        reader: The object that checks the script.
+        node: The expression of the list.
+        callee: The function of an integration that ``parallel.map`` calls.
+        item: What is known about the items of the list.
+    """
     keys, names = record_keys(item.type) or [], [each.name for each in callee.function.parameters]
     if keys and not set(keys) <= set(names):
         example = f"{names[0]} = item.{'id' if 'id' in keys else keys[0]}" if names else ""

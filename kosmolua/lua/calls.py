@@ -1,4 +1,4 @@
-"""Calls: checks the literal arguments in calls of integrations' functions."""
+"""Checks the arguments in a script's calls of integrations' functions, as far as they are literals or of known type."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from kosmolua.suggestions import as_hint, parameters_meant
 
 
 class Misuse(NamedTuple):
-    """A problem with a call.
+    """A problem with the arguments of a call.
 
     Args:
-        node: The place of the mistake.
+        node: The part of the script that is wrong.
         message: What is wrong.
         hint: What to write instead, or empty.
         is_silent: True if the call would still be made, but without the intended argument.
-        is_likely: True if it is only likely to be wrong.
+        is_likely: True if the argument is only probably wrong.
     """
 
     node: Node
@@ -45,7 +45,7 @@ class Misuse(NamedTuple):
 
 
 class NotWritten(Exception):
-    """A value is not a literal, so it is not known."""
+    """The value of an expression is not written in the script as a literal, so it is not known."""
 
 
 _ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
@@ -55,12 +55,12 @@ Evaluate = Callable[[Node], Value]
 
 
 def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
-    """Yield the problems with the arguments of a call for which it will be refused before anything is sent.
+    """Yield the problems with the arguments of a call for which KosmoLua would refuse the call.
 
     Args:
-        callee: The function that is called.
-        call: The call's node.
-        evaluate: Returns the known value of an expression.
+        callee: The function of an integration that is called.
+        call: The node of the call.
+        evaluate: The function that returns what is known about the value of an expression.
     """
     parameters = callee.function.parameters
     names = [parameter.name for parameter in parameters]
@@ -96,7 +96,12 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
 
 
 def _mixed(call: Node, names: list[str]) -> Node | None:
-    """Return the table of named arguments that follows plain ones, or None."""
+    """Return the table of named arguments if a call has one after positional arguments, or None.
+
+    Args:
+        call: The node of the call.
+        names: The names of the function's parameters.
+    """
     around = call.get("arguments")
     arguments = around.children if around else []
     keys = keys_of(arguments[-1]) if len(arguments) > 1 else []
@@ -104,7 +109,16 @@ def _mixed(call: Node, names: list[str]) -> Node | None:
 
 
 def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str | None:
-    """Return the hint for an account that is passed as an argument, or for a table around arguments; else None."""
+    """Return a hint for an argument with an unknown name, or None.
+
+    There is one for an account that was passed as an argument, and for a table that contains arguments.
+
+    Args:
+        callee: The function that is called.
+        name: The unknown name.
+        value: What is known about the value of the argument.
+        names: The names of the function's parameters.
+    """
     if name in ("account", "account_name", "profile"):
         integration, _, function = callee.path.rpartition(".")
         account = value.value if isinstance(value, Literal) and isinstance(value.value, str) else "NAME"
@@ -114,19 +128,29 @@ def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str 
 
 
 def _keys_inside(value: Value) -> Iterator[str]:
-    """Yield the keys of a table constructor and of the constructors inside it, each spelled as parameters are."""
+    """Yield the keys of a table constructor and of those nested in it, converted to snake case like parameters."""
     for node in value.node.walk() if isinstance(value, Literal) and value.kind == "table" and value.node else ():
         if node.kind == "field" and (key := key_of(node)):
             yield re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
 
 
 def _instead_of(parameter: Parameter) -> set[str]:
-    """Return the names of the arguments that can be passed instead of a parameter."""
+    """Return the names of the arguments that satisfy a required parameter: its own, and those that can replace it."""
     return {parameter.name, parameter.unless, *parameter.inside[:1]}
 
 
 def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
-    """Return the arguments by name, or None if there are too many; and True if no others can follow at run time."""
+    """Return the arguments of a call by name, and whether these are certainly all.
+
+    Args:
+        call: The node of the call.
+        names: The names of the function's parameters, in order.
+        evaluate: The function that returns what is known about the value of an expression.
+
+    Returns:
+        The expression and the known value of each argument, or None if there are too many arguments; and True if the
+        call certainly passes no further arguments when it runs.
+    """
     around = call.get("arguments")
     arguments = [each for each in (around.children if around else ()) if each.field == ""]
     if len(arguments) == 1 and arguments[0].kind == "table_constructor":
@@ -154,7 +178,7 @@ def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, 
 
 
 def arguments_of(call: Node, evaluate: Evaluate) -> Iterator[Value]:
-    """Yield the known values of a call's arguments, given by name or by position."""
+    """Yield what is known about the value of each argument of a call, passed by name or by position."""
     around = call.get("arguments")
     for argument in around.children if around else ():
         if argument.kind != "table_constructor":
@@ -186,7 +210,7 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
 
 
 def _unfit(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[Misuse]:
-    """Yield the problems with a value of which only the type is known."""
+    """Yield the problems with an argument that is not a literal, so that at most its type is known."""
     if isinstance(value, Result) and value.is_vague:
         return
     wanted, kind = parameter.type, kind_of(value)
@@ -213,7 +237,13 @@ def _example(parameter: Parameter) -> str:
 
 
 def _of_another_kind(text: str, parameter: Parameter, parameters: Sequence[Parameter]) -> str:
-    """Return the parameter to which an id belongs according to its prefix, or an empty string."""
+    """Return the name of another parameter that an id belongs to by its prefix, or an empty string.
+
+    Args:
+        text: The id, such as ``srv-123``.
+        parameter: The parameter that the id was passed for.
+        parameters: All parameters of the function.
+    """
     prefix, others = text.partition("-")[0], [each for each in parameters if each is not parameter]
     if not _ID.fullmatch(_example(parameter)) or _example(parameter).startswith(f"{prefix}-"):
         return ""
@@ -221,15 +251,15 @@ def _of_another_kind(text: str, parameter: Parameter, parameters: Sequence[Param
 
 
 def _is_no_id(text: str, example: str) -> bool:
-    """Return True if an example is an id with a prefix and a text is not such an id."""
+    """Return True if a parameter's example is an id with a prefix, such as ``srv-123``, and a text is no such id."""
     return bool(_ID.fullmatch(example)) and not _PREFIXED.match(text)
 
 
 def _json(value: Value, evaluate: Evaluate) -> object:
-    """Return a value as the host would receive it.
+    """Return the Python value that a literal argument has when the call is made.
 
     Raises:
-        NotWritten: A part of it is not a literal.
+        NotWritten: The argument or a part of it is not a literal.
     """
     if not isinstance(value, Literal) or (value.kind != "table" and value.value is None):
         raise NotWritten
@@ -248,7 +278,7 @@ def _json(value: Value, evaluate: Evaluate) -> object:
 
 
 def number_of(text: str) -> int | float | None:
-    """Return the value of a Lua number, or None if Python cannot read it."""
+    """Return the value of a number as it is written in Lua, or None if Python cannot read this notation."""
     try:
         return int(text, 16) if text[:2].lower() == "0x" else int(text)
     except ValueError:
@@ -260,7 +290,7 @@ def number_of(text: str) -> int | float | None:
 
 
 def literal_of(node: Node) -> Literal | None:
-    """Return the value of a literal, or None for any other expression."""
+    """Return a :class:`Literal` for the node of a literal, or None for the node of any other expression."""
     if node.kind == "string":
         return Literal("string", string_of(node), node)
     if node.kind == "number":

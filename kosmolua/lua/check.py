@@ -1,4 +1,4 @@
-"""The check of a script before it runs: finds what is certain or likely to fail, and what the script may do."""
+"""Checks a script before it runs: finds what is certain or likely to fail, and which effects the script can have."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kosmolua.lua.values import Secrets, Value
 MAX_FINDINGS = 50
 """The most findings for one script; further ones are left out."""
 MAX_LINE = 1_000
-"""The most characters of a line that are searched for an idiom of another language."""
+"""The most characters of a line that are searched for syntax of another language."""
 
 _COMMENT = re.compile(r"--(?!\s*$).*")
 """Matches a comment, except ``n--`` at the end of a line, which is a decrement in other languages."""
@@ -30,15 +30,15 @@ class Report(NamedTuple):
     """The result of a check.
 
     Args:
-        findings: The findings, in the order of the source.
-        bill: The effects that the script may have, each once, in the order of the source.
-        is_lua: True if the script could be parsed. If not, Lua itself reports the error when it is run.
+        findings: The problems of the script, in the order of the source.
+        bill: The effects that the script can have on services, each once, in the order of the source.
+        is_lua: True if the script could be parsed. If it could not, Lua itself reports the error when the script runs.
         is_read: False if the script is too long or too deeply nested to be checked.
-        unconfigured: The errors of calls with accounts that are not configured, or integrations that cannot be loaded,
-            by their places in the script.
+        unconfigured: The errors of calls with accounts that are not configured, or with integrations that cannot be
+            loaded, by line and column.
         dropped: The functions whose results the script never uses, such as ``render2.list_services``.
-        session: The known values of globals after it, for the next chunk of a session.
-        is_read_only: True if it is proved that the script changes nothing.
+        session: What is known about the values of globals after this chunk of a session, for the next chunk.
+        is_read_only: True if the script certainly changes nothing.
     """
 
     findings: list[Finding]
@@ -52,14 +52,14 @@ class Report(NamedTuple):
 
     @property
     def errors(self) -> list[Finding]:
-        """The findings about what is certain to fail."""
+        """The findings about parts of the script that are certain to fail."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
     def refusal(self) -> CheckFailed | NotConfigured | PluginFault | None:
-        """Return the error for a script that is certain to fail, or None.
+        """Return the error with which to refuse a script that is certain to fail, or None.
 
-        If the only problem is an account or a plugin that the user must set up, this is the error that the call would
-        raise, since it says what to do.
+        If the only problem is an account or a plugin that the user has to set up, this is the error that the call in
+        the script would raise, since that error says what to do.
         """
         if not self.errors:
             return None
@@ -74,7 +74,10 @@ class Report(NamedTuple):
         )
 
     def summary(self) -> str:
-        """Return the bill on one line, such as ``reads render2.list_services (production); ...``; it may be empty."""
+        """Return the effects of the script on one line, such as ``reads render2.list_services (production)``.
+
+        The line is empty if the script has no effects.
+        """
         parts = []
         for effect in dict.fromkeys(charge.effect for charge in self.bill):
             calls = ", ".join(f"{each.path} ({each.account})" for each in self.bill if each.effect == effect)
@@ -83,11 +86,13 @@ class Report(NamedTuple):
 
 
 def syntax_hint(source: bytes, message: str) -> str:
-    """Return the Lua spelling of another language's idiom that causes a syntax error, or an empty string if unknown.
+    """Return a hint on how to correct a syntax error, such as how Lua writes what another language writes differently.
+
+    The hint is empty if the cause of the error is not known.
 
     Args:
-        source: The source.
-        message: Lua's error message.
+        source: The source of the script.
+        message: The error message of Lua.
     """
     if "jumps into the scope of" in message:
         return "put the lines between goto and label into do ... end, or declare the local before the goto"
@@ -105,7 +110,7 @@ class Checker:
 
     Args:
         catalog: The integrations and accounts.
-        secrets: The secrets that scripts may use, or None if they are not known.
+        secrets: The secrets that scripts can use, or None if they are not known.
     """
 
     def __init__(self, catalog: Catalog, secrets: Secrets | None = None) -> None:
@@ -113,14 +118,14 @@ class Checker:
         self._secrets = secrets
 
     def check(self, source: str | bytes, known: Mapping[str, Value] | None = None) -> Report:
-        """Return the problems of a script and what it may do, without running it.
+        """Check a script without running it, and report its problems and the effects that it can have.
 
-        If the script is too long or too deeply nested to be read, the report is empty.
+        If the script is too long or too deeply nested to be checked, the report is empty.
 
         Args:
-            source: The script.
-            known: For a chunk of a session, the known values of its globals. Since earlier chunks may have changed
-                other values, few findings are then certain.
+            source: The text of the script.
+            known: For a chunk of a session, what is known about the values of globals after the chunk before. Since
+                earlier chunks could have changed other values, few findings are certain then. None for a script.
         """
         script = parse(source)
         if script is None:
@@ -149,7 +154,15 @@ class Checker:
 
 
 def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
-    """Return the finding for a syntax error. For an idiom of another language it has the Lua spelling as its hint."""
+    """Return the finding for a syntax error.
+
+    If a line at the error has the syntax of another language, the finding is about that, and its hint says how Lua
+    writes the same.
+
+    Args:
+        problem: The syntax error.
+        lines: The lines of the script.
+    """
     last = min(max(problem.last_line, problem.line + 1), len(lines))
     numbers = range(problem.line, last + 1) if problem.missing[:1] != "]" else ()
     for number in numbers:

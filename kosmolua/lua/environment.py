@@ -1,6 +1,6 @@
-"""The environment of a script: the globals and the libraries that every script has.
+"""The environment of a script: the names of the globals and libraries that every script has.
 
-Those that are not Lua's own are read from ``globals.lua``, which editors get too.
+Those that plain Lua does not have are read from ``globals.lua``, which also tells editors about them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _GLOBAL = re.compile(r"^(?:function )?(\w+)(?:\.(\w+))?(?: = |\()", re.MULTILINE
 
 
 def definitions() -> str:
-    """Return LuaCATS definitions of the globals that scripts have in addition to Lua's own library."""
+    """Return definitions of the globals that scripts have in addition to Lua's own library.
+
+    The definitions are LuaCATS annotations, which editors read.
+    """
     text = get_data("kosmolua.lua", "globals.lua")
     assert text is not None, "globals.lua is not in the package"
     return text.decode().strip()
@@ -54,4 +57,4 @@ GLOBALS, LIBRARIES = _read()
 """Every global name, and the fields of each library."""
 STRING_METHODS = LIBRARIES["string"]
 ERROR_KEYS = STRING_METHODS.union(*(_FIELD.findall(block) for block in _ERROR.findall(definitions())))
-"""Keys that a script may look up in an error from ``pcall``: fields of an error table, or methods of a string."""
+"""Keys that a script can look up in an error from ``pcall``: fields of an error table, or methods of a string."""

@@ -1,4 +1,4 @@
-"""Expressions: the known value of each expression of a script, and what is wrong with it."""
+"""Finds what is known about the value of each expression of a script, and what is wrong with the expression."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ _PLACEHOLDER = re.compile(r"[$#]\{(\w+)")
 
 
 class Expressions(ABC):
-    """Evaluates the expressions of a script as far as their values are known, and reports mistakes in them.
+    """Evaluates the expressions of a script as far as their values are known without running it, and finds mistakes.
+
+    ``dropped`` has the integrations' functions whose results the script throws away, or of which it only takes single
+    items. ``kept`` has those that are called in any other way.
 
     Args:
         catalog: The integrations and accounts.
-        root: The whole script.
+        root: The node of the whole script.
         scopes: The variables of the script.
-        params: The type of ``params``, if the script's header declares it.
-        secrets: The secrets that it may use, or None if they are not known.
-        held: The values of variables that change, as found by an earlier reading.
-
-    ``dropped`` has the integrations' functions that are called as statements, so that their results are lost, or for
-    single items of their results. ``kept`` has those that are called in any other way.
+        params: The type of the table ``params``, if the script's header declares it.
+        secrets: The secrets that the script can use, or None if they are not known.
+        held: What is known about variables that change, from an earlier check of the same script.
     """
 
     def __init__(
@@ -90,14 +90,19 @@ class Expressions(ABC):
 
     @abstractmethod
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Record a call of a function, and read its body once, with the values of its parameters."""
+        """Record a call of a function of the script, and check the function's body the first time.
+
+        Args:
+            closure: The function.
+            values: What is known about the arguments of the call.
+        """
 
     @abstractmethod
     def _statement(self, node: Node) -> None:
-        """Read a statement, or an expression that stands alone."""
+        """Check a statement, or an expression that stands alone."""
 
     def value(self, node: Node | None) -> Value:
-        """Return the known value of an expression. Each expression is read once."""
+        """Return what is known about the value of an expression. Each expression is checked only the first time."""
         if node is None:
             return UNKNOWN
         if id(node) not in self._known:
@@ -108,7 +113,7 @@ class Expressions(ABC):
         return self._known[id(node)]
 
     def returned(self, function: Value) -> Value:
-        """Return the known result of a function of the script or of an integration."""
+        """Return what is known about the result of a function of the script or of an integration."""
         if isinstance(function, Callee):
             returns = function.function.returns
             source = f"the result of {function.function.name}"
@@ -116,7 +121,7 @@ class Expressions(ABC):
         return self._flow.returned(function) if isinstance(function, Closure) else UNKNOWN
 
     def _test(self, node: Node | None) -> None:
-        """Read a condition, and report a value that may be ``json.null``, which counts as true."""
+        """Check a condition. Add a finding if its value can be ``json.null``, which counts as true, unlike nil."""
         self._tested.add(id(node))
         value = self.value(node)
         if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
@@ -180,7 +185,7 @@ class Expressions(ABC):
         return Undefined(name, self._meant_by(node) or "")
 
     def _meant_by(self, name: Node) -> str | None:
-        """Return a hint for a name that nothing defines, or None."""
+        """Return a hint for a name that nothing defines, such as a similar name that exists, or None."""
         word, declared = name.text, self._scopes.locals
         if word in declared:
             place = "further down" if declared[word] >= name.line else "in another block"
@@ -235,12 +240,12 @@ class Expressions(ABC):
         return Literal("string") if operator == ".." and not self._scopes.may_bend_tables else UNKNOWN
 
     def _is_guarded(self, node: Node) -> bool:
-        """Return True if an expression is inside a condition that tests the value of the expression."""
+        """Return True if an expression runs only under a condition in which the same expression occurs."""
         whole = re.compile(rf"(?<![\w.]){re.escape(node.text)}(?!\w)") if self._conditions else None
         return whole is not None and any(map(whole.search, self._conditions))
 
     def _is_tested(self, node: Node) -> bool:
-        """Return True if a condition ensures that a name has a value, except for globals of other languages."""
+        """Return True if a condition around a name tests the name. For globals of other languages, return False."""
         return node.text not in idioms.GLOBALS and self._is_guarded(node)
 
     def _value_unary_expression(self, node: Node) -> Value:
@@ -331,7 +336,7 @@ class Expressions(ABC):
         return self.returned(callee)
 
     def _written(self, node: Node | None) -> Value:
-        """Return the known value of an expression as an argument; for a table, only if it is unchanged."""
+        """Return what is known about the value of an argument. A table in a variable is known if it never changes."""
         value = self.value(node)
         if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
             return value
@@ -359,7 +364,7 @@ class Expressions(ABC):
         return UNKNOWN
 
     def _check_interpolation(self, given: Sequence[Node]) -> None:
-        """Report a text with the name of a variable in ``${...}`` or ``#{...}`` that is shown as it is."""
+        """Add a finding if a text has a local variable in ``${...}`` or ``#{...}``, which Lua does not replace."""
         for node in given:
             names = _PLACEHOLDER.findall(node.text) if node.kind == "string" else []
             if any(name in self._scopes.locals for name in names):
@@ -368,23 +373,36 @@ class Expressions(ABC):
                 )
 
     def _check_mapped(self, node: Node, function: Value) -> None:
-        """Report that the function of a ``parallel.map`` returns nothing, although the resulting list is used."""
+        """Add a finding if the function that is passed to ``parallel.map`` returns nothing.
+
+        Args:
+            node: The expression of the function.
+            function: What is known about the function.
+        """
         if isinstance(function, Closure) and not returns_value(function.node):
             self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
     def _peek(self, items: Node | None) -> None:
-        """Record that only single items are taken from a list, so that its further pages do not matter."""
+        """Record that the script only takes single items of a list, so that further pages of the list do not matter."""
         call = items.get("table") if items and items.kind == "dot_index_expression" else None
         if call and call.kind == "function_call":
             self._peeked.add(id(call))
 
     def _note_use(self, call: Node, values: Sequence[Value]) -> None:
-        """Record whether the result of a call, and the results of functions that are passed to it, are used."""
+        """Record for the functions in a call, also those that are passed to it, whether the call's result is used.
+
+        Args:
+            call: The node of the call.
+            values: What is known about the called function and the arguments.
+        """
         uses = self.dropped if id(call) in self._statements or id(call) in self._peeked else self.kept
         uses.update(value.path for value in values if isinstance(value, Callee))
 
     def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
-        """Read the arguments of ``pcall`` and return their values. Errors are expected in its function."""
+        """Check the arguments of ``pcall``, and return what is known about them.
+
+        The body of the function that is passed is checked as a part in which errors are caught.
+        """
         values = [self.value(each) for each in given]
         if values and isinstance(values[0], Closure):
             with self.findings.at_least(Mode.PROTECTED):
@@ -393,7 +411,10 @@ class Expressions(ABC):
 
 
 def _chosen(operator: str, first: Value, second: Value) -> Value:
-    """Return the known value of ``and`` or ``or``: ``x and x.y`` gives the second or nil, ``x or {}`` the first."""
+    """Return what is known about ``first and second`` or ``first or second``.
+
+    The value of ``x and x.y`` is that of ``x.y``, or nil. The value of ``x or {}`` is treated as that of ``x``.
+    """
     if operator == "and":
         return second._replace(is_optional=True) if isinstance(second, Result) else UNKNOWN
     is_empty = isinstance(second, Literal) and second.kind == "table" and second.node and not second.node.children

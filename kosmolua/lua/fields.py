@@ -1,4 +1,4 @@
-"""Fields: finds the known value of a table's field, from ``app`` down to the fields of results."""
+"""Finds what is known about the fields of tables: of ``app``, of libraries, and of results of functions."""
 
 from __future__ import annotations
 
@@ -47,26 +47,26 @@ from kosmolua.suggestions import did_you_mean, listed
 MAX_KEYS = 24
 """The most keys of a result that a message names."""
 TRUNCATED = "truncated"
-"""The one key that a returned list may have. It is true if there were more items than ``max_items`` allows."""
+"""The only named key of a returned list. Its value is true if there were more items than ``max_items`` allows."""
 CODE = "the code of an error"
-"""The name of an error's code in messages."""
+"""How messages call the code of an error."""
 ERROR_FIELDS: dict[str, Type] = {
     **dict.fromkeys(("code", "message", "hint", "param", "request_id", "path", "account"), STRING),
     **dict.fromkeys(("status", "retry_after"), NUMBER),
     **dict.fromkeys(("retryable", "body"), ANY),
 }
-"""The fields of a call's error, each with its type."""
+"""The fields of the error that a failed call raises, each with its type."""
 _NO_CHARACTERS = "a text cannot be indexed by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
 
 
 class Charge(NamedTuple):
-    """One effect that a script may have.
+    """An effect that a script can have on a service.
 
     Args:
         effect: The effect, such as ``read``.
-        path: The function, such as ``render2.list_services``.
-        account: The account, or ``*`` if the script computes it.
+        path: The function with this effect, such as ``render2.list_services``.
+        account: The account that the function is called for, or ``*`` if the script computes its name.
     """
 
     effect: str
@@ -75,42 +75,50 @@ class Charge(NamedTuple):
 
 
 class Target(Protocol):
-    """The target of a path."""
+    """What a path such as ``render2.production.list_services`` leads to."""
 
     @property
     def account(self) -> str:
-        """The name of the account."""
+        """The name of the account that the path leads to."""
 
 
 class Catalog(Protocol):
-    """The installed integrations and their accounts."""
+    """The installed integrations and their accounts, as far as the check of a script needs them."""
 
     def names(self) -> Sequence[str]:
         """Return the names of all integrations."""
 
     def roots(self) -> Sequence[str]:
-        """Return the names of the roots under ``app``."""
+        """Return the names of the tables in ``app``, such as ``integrations``."""
 
     def listed(self, name: str) -> Integration:
-        """Return an integration without starting a process or connecting to a service, or raise a KosmoError."""
+        """Return an integration by its name, without starting a process or connecting to a service.
+
+        Raises:
+            KosmoError: There is no such integration, or it cannot be loaded.
+        """
 
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
 
     def resolve(self, path: str) -> Target:
-        """Resolve a path, or raise a KosmoError."""
+        """Return what a path such as ``render2.production.list_services`` leads to.
+
+        Raises:
+            KosmoError: The path does not exist, or its account cannot be used.
+        """
 
 
 class Fields:
-    """Finds the values of fields, and collects the effects that the script may have.
+    """Finds what is known about the fields of tables, and collects the effects that the script can have.
+
+    ``bill`` has the effects of all functions that the script names, each once. ``unconfigured`` has the errors of calls
+    with an account that is not configured, or with an integration that cannot be loaded, by line and column.
 
     Args:
         catalog: The integrations and accounts.
         scopes: The variables of the script.
-        findings: Collects the problems that are found.
-
-    ``bill`` lists the effects of all functions that the script names, each once. ``unconfigured`` has the errors of
-    calls with an account that is not configured, or an integration that cannot be loaded, by their places.
+        findings: Where the problems that are found are added.
     """
 
     def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
@@ -121,7 +129,13 @@ class Fields:
         self._findings = findings
 
     def under(self, node: Node, value: Value, key: str | None) -> Value:
-        """Return the known value of a field. The key is None if it is computed."""
+        """Return what is known about a field of a table, and add findings if it does not exist.
+
+        Args:
+            node: The expression that looks up the field.
+            value: What is known about the table.
+            key: The key of the field, or None if the script computes the key.
+        """
         if isinstance(value, Nil):
             self._findings.fail_on_nil(node.get("table") or node, value, "index")
         elif isinstance(value, Branch):
@@ -157,7 +171,13 @@ class Fields:
         return UNKNOWN
 
     def _check_secret(self, node: Node, secrets: Secrets, key: str | None) -> None:
-        """Report a secret that was not given to the run."""
+        """Add a finding if the script looks up a secret that the run does not have.
+
+        Args:
+            node: The expression that looks up the secret.
+            secrets: The secrets of the run.
+            key: The name of the secret, or None if the script computes it.
+        """
         if key is None or key in secrets.names:
             return
         there = f"there are {listed(secrets.names, MAX_KEYS)}" if secrets.names else f"--secret {key}=SOURCE gives one"
@@ -166,13 +186,13 @@ class Fields:
         self._findings.fail(node, f"there is no secret called '{key}'", hint, mode=mode)
 
     def _lacks(self, table: Node | None, key: str) -> bool:
-        """Return True if a table constructor lacks a key, and nothing in the script can add it."""
+        """Return True if a table constructor has no such key, and no code of the script can add the key."""
         if table is None or self._scopes.may_extend(table):
             return False
         return key not in keys_of(table) and not any(field.text.startswith("[") for field in table.children)
 
     def _is_no_method(self, key: str) -> bool:
-        """Return True if strings have no such method, and the script cannot have added one."""
+        """Return True if strings have no method of this name, and the script cannot have added one."""
         return key not in STRING_METHODS and "string" not in self._scopes.escaping
 
     def is_plain_table(self, value: Value) -> bool:
@@ -184,13 +204,19 @@ class Fields:
         return isinstance(value, Literal) and value.kind == "table"
 
     def has_only_names(self, table: Node) -> bool:
-        """Return True if a table constructor has only named keys, and nothing in the script can add a list item."""
+        """Return True if a table constructor has only named keys, and no code of the script can add a list item."""
         if not table.children or self._scopes.may_extend(table):
             return False
         return "table" not in self._scopes.globals and len(keys_of(table)) == len(table.children)
 
     def at(self, node: Node, value: Value, index: object) -> Value:
-        """Return the known item of a value at a number."""
+        """Return what is known about the list item at an index, and add findings about mistakes.
+
+        Args:
+            node: The expression that looks up the item.
+            value: What is known about the list.
+            index: The index as it is written in the script.
+        """
         if isinstance(value, Literal) and value.kind == "string":
             self._findings.warn(node, _NO_CHARACTERS, _ONE_CHARACTER)
         if not isinstance(value, Result):
@@ -206,7 +232,14 @@ class Fields:
         return item_in(value)
 
     def is_no_list(self, node: Node, value: Result, use: str, *, fails: bool = False) -> None:
-        """Report that a record is used as a list."""
+        """Add a finding that a record is used where a list is needed.
+
+        Args:
+            node: The expression of the record.
+            value: What is known about the record.
+            use: What needs a list, for the message, such as ``ipairs``.
+            fails: True if this fails when it runs; False if it is only probably not meant.
+        """
         lists = lists_in(value.type)
         hint = f"the list is {node.text if node.kind == 'identifier' else 'result'}.{lists[0]}" if lists else ""
         message = f"{use} needs a list, but {value.source} has the keys {', '.join(record_keys(value.type) or ())}"
@@ -214,7 +247,10 @@ class Fields:
         note(node, message, hint)
 
     def choices(self, value: Result) -> tuple[object, ...]:
-        """Return the possible values of a field, if a parameter that filters lists by it declares them."""
+        """Return the values that a text field can have, or nothing if they are not known.
+
+        The values are those of the parameter of the same name, in a function that returns a list of the same records.
+        """
         if value.part_of is None or not is_text(value.type):
             return ()
         record, key = value.part_of
@@ -228,12 +264,12 @@ class Fields:
         return ()
 
     def resolve(self, node: Node, path: str, *, mode: Mode | None = None) -> None:
-        """Report why a path does not exist, or why its account cannot be used.
+        """Add a finding if a path does not exist or its account cannot be used.
 
         Args:
-            node: The place of the mistake.
-            path: The path, in the form for the catalog.
-            mode: How certain this is, if it is not as certain as the part that is being read.
+            node: The expression of the path in the script.
+            path: The path, such as ``render2.production.list_services``.
+            mode: How certain the failure is; by default as certain as the part of the script that is being checked.
         """
         try:
             self._catalog.resolve(path)
@@ -339,5 +375,8 @@ class Fields:
 
 
 def mode_of(integration: Integration) -> Mode | None:
-    """Return how certain an integration's functions are known: the tools of a server may have changed since."""
+    """Return how certain findings about an integration's functions are; None if they are as certain as others.
+
+    They are only possible for the tools of a server, which can have changed since their list was fetched.
+    """
     return Mode.POSSIBLE if integration.carrier else None

@@ -33,17 +33,20 @@ class Finding(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Its line and column."""
+        """The line and column of the finding, as in ``3:14``."""
         return f"{self.line}:{self.column}"
 
     @property
     def advice(self) -> str:
-        """The message, with the hint in parentheses."""
+        """The message, followed by the hint in parentheses if there is one."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
 class Mode(IntEnum):
-    """How certain it is that a part of a script runs, and that its failure ends the script."""
+    """How certain it is that a part of a script runs, and that a failure there ends the script.
+
+    ``CERTAIN`` parts run in every run. ``POSSIBLE`` parts might not run. In ``PROTECTED`` parts, errors are caught.
+    """
 
     CERTAIN = 0
     POSSIBLE = 1
@@ -51,7 +54,10 @@ class Mode(IntEnum):
 
 
 class Findings:
-    """Collects findings while a script is read. ``mode`` is the certainty of the part that is being read."""
+    """Collects findings while a script is checked.
+
+    ``mode`` says how certain it is that the part of the script that is being checked runs and that a failure ends it.
+    """
 
     def __init__(self) -> None:
         self.mode = Mode.CERTAIN
@@ -62,17 +68,23 @@ class Findings:
         return iter(sorted(self._found.values(), key=lambda each: (each.line, each.column)))
 
     def warn(self, node: Node, message: str, hint: str = "") -> None:
-        """Add a finding about something probably wrong. Of several findings about one place, the first is kept."""
+        """Add a warning about something that is probably wrong, unless there is a finding about the same node already.
+
+        Args:
+            node: The part of the script that is wrong.
+            message: What is wrong.
+            hint: What to write instead, or empty.
+        """
         self._found.setdefault((node.start, node.end), Finding(node.line, node.column, "warning", message, hint))
 
     def fail(self, node: Node, message: str, hint: str = "", *, mode: Mode | None = None) -> None:
-        """Add a finding about something that fails if it is reached. It is an error if that is certain, else a warning.
+        """Add a finding about something that fails when it runs: an error if it certainly runs, or else a warning.
 
         Args:
-            node: The place of the mistake.
+            node: The part of the script that is wrong.
             message: What is wrong.
             hint: What to write instead, or empty.
-            mode: How certain this is, if it is not as certain as the part that is being read.
+            mode: How certain the failure is; by default as certain as the part of the script that is being checked.
         """
         if (self.mode if mode is None else mode) is not Mode.CERTAIN:
             self.warn(node, message, hint)
@@ -84,17 +96,33 @@ class Findings:
             self._found[node.start, node.end] = Finding(node.line, node.column, "error", message, hint)
 
     def doubt(self, node: Node, message: str, hint: str = "") -> None:
-        """Add a warning about something that fails if values have the types that are declared for them."""
+        """Add a warning about something that fails if the values at run time have their declared types.
+
+        Args:
+            node: The part of the script that is wrong.
+            message: What is wrong.
+            hint: What to write instead, or empty.
+        """
         self.warn(node, message, hint)
         self._fails_if_reached(node)
 
     def harden(self) -> None:
-        """Turn warnings of certain failures into errors, since the script may have changed something before."""
+        """Turn the warnings about what fails when it runs into errors.
+
+        For a script that changes something, it is better to refuse it than to let it fail halfway.
+        """
         for place in self._grave & self._found.keys():
             self._found[place] = self._found[place]._replace(severity="error")
 
     def never_ends(self, condition: Node | None, operator: str) -> None:
-        """Take a comparison that is always false, or true, for a failure if it is the whole condition of a loop."""
+        """Mark the condition of a loop as a failure if it is a comparison that always has the same result.
+
+        :meth:`harden` then turns a warning about the comparison into an error, since the loop would never end.
+
+        Args:
+            condition: The condition of the loop.
+            operator: The operator, ``==`` or ``~=``, with which such a comparison would never end the loop.
+        """
         found = condition.get("operator") if condition else None
         if condition and found and found.text == operator:
             self._fails_if_reached(condition)
@@ -104,7 +132,13 @@ class Findings:
             self._grave.add((node.start, node.end))
 
     def fail_on_nil(self, node: Node, value: Nil, verb: str) -> None:
-        """Add a finding about an operation on nil. ``verb`` names the operation, such as ``call``."""
+        """Add a finding about an operation that fails because its operand is nil.
+
+        Args:
+            node: The operand.
+            value: What is known about the operand, such as the name that nothing defines.
+            verb: The operation as a verb for the message, such as ``call`` or ``index``.
+        """
         if isinstance(value, Absent):
             self._fails_if_reached(value.node)
         elif isinstance(value, Undefined):
@@ -114,13 +148,13 @@ class Findings:
             self.fail(node, f"there is no {value.what}: it is nil, and Lua cannot {verb} nil", value.hint)
 
     def undefined(self, node: Node, value: Undefined) -> None:
-        """Add a finding about a name that nothing defines. ``await`` is an error, since a call follows it."""
+        """Add a finding about a name that nothing defines: an error for ``await`` and ``async``, or else a warning."""
         mode = Mode.CERTAIN if value.name in ("await", "async") else Mode.POSSIBLE
         self.fail(node, f"nothing defines '{value.name}', so it is nil", value.hint, mode=mode)
 
     @contextmanager
     def at_least(self, mode: Mode) -> Iterator[None]:
-        """In the ``with`` block, treat findings as no more certain than a mode says."""
+        """In the ``with`` block, treat the findings that are added as at most as certain as ``mode`` says."""
         before, self.mode = self.mode, max(self.mode, mode)
         try:
             yield

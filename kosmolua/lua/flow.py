@@ -1,4 +1,4 @@
-"""Flow: finds the values of variables that change, and of results of the script's functions."""
+"""Finds what is known about variables that are assigned several times, and about results of the script's functions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kosmolua.lua.values import UNKNOWN, Closure, Missing, Result, Undefined, Va
 from kosmolua.schema.types import ANY, List, Record, Type
 
 Held = Mapping["int | str", Value]
-"""The possible value of each variable that changes. Locals are identified by their declarations, globals by name."""
+"""What is known about each variable that changes. Locals are identified by where they are declared, globals by name."""
 NOTHING_HELD: Held = MappingProxyType({})
 MAX_SOURCES = 2
 """The most sources of a value that a message names."""
 
 
 class Flow:
-    """Collects the values of assignments and of returns while a script is read.
+    """Collects what variables are assigned and what functions return, while a script is checked.
 
     Args:
         scopes: The variables of the script.
@@ -34,11 +34,11 @@ class Flow:
         self._open: list[int] = []
 
     def assign(self, target: Node, value: Value) -> None:
-        """Record the value of a declaration or an assignment.
+        """Record the value that a declaration or an assignment gives a variable.
 
         Args:
             target: The node of the variable's name.
-            value: The value that it gets. A value that is certainly nil is ignored.
+            value: What is known about the value.
         """
         variable = self._scopes.variable(target)
         if variable is None and self._scopes.may_share_globals:
@@ -51,38 +51,47 @@ class Flow:
             self._assigned[variable.start].append(value)
 
     def give_to(self, parameter: Node, value: Value, calls: int) -> None:
-        """Record the value that one call of a function passes to a parameter that never changes."""
+        """Record the value that a call of a function of the script passes for a parameter that is never changed.
+
+        Args:
+            parameter: The node of the parameter's name.
+            value: What is known about the value.
+            calls: How many calls of the function the script has.
+        """
         variable = self._scopes.variable(parameter)
         if variable and not variable.changes:
             self._expected[variable.start] = calls
             self._assigned[variable.start].append(value)
 
     def held(self) -> Held:
-        """Return the known values of variables for which all assignments were read."""
+        """Return what is known about the variables of which all assignments were recorded."""
         values = {key: joined(found) for key, found in self._assigned.items() if len(found) == self._expected[key]}
         return {key: value for key, value in values.items() if value is not UNKNOWN}
 
     def open(self, closure: Closure) -> None:
-        """Begin the body of a function, whose returns are then recorded."""
+        """Begin the body of a function: :meth:`give` then records what this function returns."""
         self._open.append(closure.node.start)
 
     def close(self) -> None:
-        """End the body of the function that was begun last."""
+        """End the body of the function for which :meth:`open` was called last."""
         self._open.pop()
 
     def give(self, value: Value) -> None:
-        """Record the first value of a ``return`` in the function that is being read."""
+        """Record the first value of a ``return`` in the function whose body was begun last."""
         if self._open:
             self._returned[self._open[-1]].append(value)
 
     def returned(self, closure: Closure) -> Value:
-        """Return the known first value that a function returns. It is unknown while the function is being read."""
+        """Return what is known about the first value that a function returns: nothing until its body has ended."""
         start = closure.node.start
         return UNKNOWN if start in self._open else joined(self._returned[start])
 
 
 def joined(values: Sequence[Value]) -> Value:
-    """Return the known value of something that is one of several values, or nil."""
+    """Return what is known about an expression that has one of these values, or is nil.
+
+    The result says something only if the values are results of integrations' functions or nil.
+    """
     found = [value for value in values if not isinstance(value, (Missing, Undefined))]
     results = [value for value in found if isinstance(value, Result)]
     if not results or len(results) < len(found):
@@ -102,7 +111,10 @@ def joined(values: Sequence[Value]) -> Value:
 
 
 def _common(one: Type, other: Type) -> Type:
-    """Return a type for the values of two types: a record with the keys of both, or a list."""
+    """Return a type that the values of both types fit: for two records, a record with the keys of both.
+
+    The result is ``ANY`` unless the types are equal, or both are records or lists.
+    """
     if one is other or one == other:
         return one
     if isinstance(one, List) and isinstance(other, List):

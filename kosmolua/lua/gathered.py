@@ -1,4 +1,4 @@
-"""Finds wrong uses of the tables and variables that a script fills itself, such as a map used as a list."""
+"""Finds wrong uses of tables and variables that a script fills by itself, such as a map that is used as a list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_LISTS = {
     "table.sort": "collect the keys in a list, and sort that",
     "table.concat": "collect the texts in a list first",
 }
-"""Functions that take a list, each with a hint for a map."""
+"""Functions that take a list, each with a hint for scripts that pass a map."""
 
 
 class _Use(NamedTuple):
@@ -30,11 +30,11 @@ class _Use(NamedTuple):
 
 
 class Gathered:
-    """Records how the script's own tables and variables are filled and used, and reports wrong uses at the end.
+    """Records how a script fills and uses its tables and variables, and finds wrong uses once all of it is recorded.
 
     Args:
         scopes: The variables of the script.
-        findings: Collects the problems that are found.
+        findings: Where the problems that are found are added.
     """
 
     def __init__(self, scopes: Scopes, findings: Findings) -> None:
@@ -49,16 +49,16 @@ class Gathered:
         self._nils: list[_Use] = []
 
     def declare(self, name: Node) -> None:
-        """Record a variable that is declared without a value."""
+        """Record that a variable is declared without a value."""
         if variable := self._scopes.variable(name):
             self._unset.add(variable)
 
     def assign(self, target: Node, key: Value, given: Node | None) -> None:
-        """Record an assignment.
+        """Record an assignment to a variable or a field.
 
         Args:
-            target: A variable or a field.
-            key: The known value of a field's computed key.
+            target: The node of the variable or the field.
+            key: What is known about the value of the key if the field is written in brackets.
             given: The expression that is assigned.
         """
         table = target.get("table")
@@ -83,13 +83,18 @@ class Gathered:
             self._need(table, "index")
 
     def measure(self, operand: Node) -> None:
-        """Record the use of ``#``."""
+        """Record that the script takes the length of an expression with ``#``."""
         if variable := self._variable(operand):
             self._harmless[variable] += 1
             self._note_list(variable, operand, "#", "count in a loop over pairs(map)")
 
     def call(self, called: Value, given: Sequence[Node]) -> None:
-        """Record a call of a built-in function."""
+        """Record a call, if the called function is a built-in one.
+
+        Args:
+            called: What is known about the called function.
+            given: The expressions of the arguments.
+        """
         if not isinstance(called, Builtin) or not given:
             return
         if called.name in ("table.insert", "ipairs", "table.concat", "table.sort"):
@@ -102,7 +107,7 @@ class Gathered:
             self._note_list(variable, given[0], called.name, _OF_LISTS[called.name])
 
     def settle(self) -> None:
-        """Report the wrong uses, which are certain only when the whole script has been read."""
+        """Add findings about the wrong uses. Call this when the whole script is recorded: they are certain then."""
         for use in self._lists:
             if self._is_map(use.variable):
                 message = f"{use.what} needs a list, but {use.variable.name} has names as keys"
@@ -125,7 +130,7 @@ class Gathered:
                 self._findings.warn(inner.node, message, "leave local out")
 
     def _is_empty(self, variable: Variable) -> bool:
-        """Return True if a variable always stays empty: it is declared empty, and nothing is put into it."""
+        """Return True if a variable is declared empty and the script never puts anything into it."""
         if variable.changes or variable.fills:
             return False
         if variable.table is not None:
@@ -147,11 +152,16 @@ class Gathered:
         return is_empty and is_private and variable.fills == self._grown[variable]
 
     def _variable(self, node: Node) -> Variable | None:
-        """Return the local variable that a name or a path begins with."""
+        """Return the local variable with which a name or a path such as ``a.b[1]`` begins, or None."""
         return self._scopes.variable(base_of(node))
 
     def _need(self, node: Node, what: str) -> None:
-        """Record that a table's item must exist."""
+        """Record that an item of a local table, such as ``groups[name]``, fails if it is still nil.
+
+        Args:
+            node: The expression of the item.
+            what: The operation that fails, as a verb for the message, such as ``index``.
+        """
         table = node.get("table")
         variable = self._variable(table) if table and table.kind == "identifier" else None
         if variable and variable not in self._unset:

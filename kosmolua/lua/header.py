@@ -5,7 +5,8 @@
     ---@param status "live"|"failed" Which ones
     ---@return table[] deploys
 
-It is written in LuaCATS. A comment that belongs to a function directly below it is not a header.
+The header is written in LuaCATS, the annotations of Lua's language server. A comment directly above a function belongs
+to the function and is not a header.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _DEFAULT = re.compile(r"\(default:\s*(\"[^\"]*\"|[^()]*)\)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Header:
-    """A script's description of itself.
+    """The header of a script: its description, its parameters and the type of its result.
 
     Args:
         doc: The description of the script, whose first line is the summary; empty if there is none.
@@ -53,7 +54,7 @@ class Header:
 
     @property
     def params(self) -> Record | None:
-        """The type of the table ``params``, or None if it may contain anything."""
+        """The type of the table ``params``, or None if any arguments can be passed since the header declares none."""
         if not self.is_declared:
             return None
         fields = {each.name: each.type for each in self.parameters}
@@ -61,14 +62,15 @@ class Header:
         return Record("params", fields, required=given)
 
     def bind(self, name: str, given: Mapping[str, Any] | Sequence[Any]) -> dict[str, object]:
-        """Return the table for ``params``: the arguments, checked and converted, and the defaults.
+        """Return the table ``params`` for a run: the arguments, checked and converted, and the defaults of the others.
 
         Args:
-            name: The script's name, for messages.
-            given: Arguments by name; or the arguments from Lua: none, one table of them, or values in declared order.
+            name: The name of the script for messages.
+            given: The arguments by name; or, from Lua, a list that is empty, or has one table of named arguments, or
+                the arguments in declared order.
 
         Raises:
-            BadArguments: Names are unknown, values do not fit, or required ones are missing.
+            BadArguments: An argument has an unknown name, or its value does not fit, or a required one is missing.
         """
         passed = [dict(given)] if isinstance(given, Mapping) else given
         if not self.is_declared:
@@ -81,7 +83,11 @@ class Header:
 
     @staticmethod
     def _undeclared(name: str, passed: Sequence[Any]) -> dict[str, object]:
-        """Return the arguments of a script that declares no parameters."""
+        """Return the arguments of a script that declares no parameters: at most one table of named arguments.
+
+        Raises:
+            BadArguments: Something else was passed.
+        """
         if len(passed) > 1 or not all(isinstance(each, Mapping) or each == [] for each in passed):
             raise BadArguments(f"{name} takes one table of named arguments, since its header declares none")
         return dict(passed[0]) if passed and passed[0] else {}
@@ -92,14 +98,14 @@ NONE = Header()
 
 
 def read_header(source: str | bytes, name: str = "script.lua") -> Header:
-    """Return the header of a script; it is empty if the script has none.
+    """Return the header of a script, which is empty if the script has none.
 
     Args:
-        source: The script.
-        name: Its name in messages.
+        source: The text of the script.
+        name: The name of the script for messages.
 
     Raises:
-        ScriptError: An annotation cannot be read, or a default does not fit its type.
+        ScriptError: An annotation is not valid, or a default does not fit its type.
     """
     text = source.decode("utf-8", "replace") if isinstance(source, bytes) else source
     words: list[str] = []
@@ -121,13 +127,16 @@ def read_header(source: str | bytes, name: str = "script.lua") -> Header:
 
 
 def script_name(file: str) -> str:
-    """Return the name by which scripts call a script: that of its file, without folder and extension."""
+    """Return the name of a script from the path of its file: the file's name without ``.lua``."""
     path = PurePath(file.removeprefix("="))
     return path.stem if path.suffix == ".lua" else path.name
 
 
 def _comments(text: str) -> Sequence[tuple[int, str]]:
-    """Return the lines of the first comment with their numbers; empty if the comment belongs to a function."""
+    """Return the lines of the comment at the beginning of a script, with their numbers.
+
+    There are none if the comment is directly above a function, since it belongs to the function.
+    """
     found: list[tuple[int, str]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         comment = _COMMENT.fullmatch(line.rstrip("\r"))
@@ -143,7 +152,7 @@ def _comments(text: str) -> Sequence[tuple[int, str]]:
 def _parameter(text: str, before: Sequence[Parameter], script: str, line: int) -> Parameter:
     found = _PARAMETER.fullmatch(text.strip()) or _PARAMETER.fullmatch(f"{text.strip()} any")
     if found is None:
-        raise _wrong(script, line, "a parameter is written ---@param NAME TYPE DESCRIPTION")
+        raise _wrong(script, line, "write a parameter as ---@param NAME TYPE DESCRIPTION")
     name = found[1]
     if any(each.name == name for each in before):
         raise _wrong(script, line, f"the parameter {name} is declared twice")
@@ -166,7 +175,18 @@ def _returned(text: str) -> Type | None:
 
 
 def _default(kind: Type, text: str, name: str, script: str, line: int) -> object:
-    """Return the default that a description names; more words may follow it after a comma."""
+    """Return the default of a parameter, from the text after ``default:`` in its description.
+
+    Args:
+        kind: The type of the parameter.
+        text: The text. The default is all of it, or the part before a comma.
+        name: The name of the parameter.
+        script: The name of the script.
+        line: The line of the parameter.
+
+    Raises:
+        ScriptError: The default does not fit the type.
+    """
     if text == "nil":
         return None
     problem = ""

@@ -172,5 +172,5 @@ _COMPILED = [(re.compile(pattern), hint) for pattern, hint in _SYNTAX]
 
 
 def hint_for_syntax(line: str) -> str | None:
-    """Return the hint for the first idiom of another language in an invalid line, or None."""
+    """Return a hint on how to write a line in Lua if it has syntax of another language that is known, or None."""
     return next((hint for pattern, hint in _COMPILED if pattern.search(line)), None)

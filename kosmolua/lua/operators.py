@@ -1,4 +1,4 @@
-"""Operators: finds operands with which an operator fails."""
+"""Checks operators and conditions: finds operands with which an operator fails, and comparisons without effect."""
 
 from __future__ import annotations
 
@@ -32,16 +32,24 @@ _NOUN = {
     "function": "function",
 }
 _KEPT = re.compile(r"'(?:created|updated)_?[aA]t'$")
-"""Matches the fields that services always send in practice, whatever their documents say."""
+"""Matches fields that services always send in practice, even if their documents say that they are optional."""
 TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
 """Matches the end of the name of a field that holds a time as a text."""
 _TOLD_BY_TEXT = re.compile(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
-"""Matches a field that looks like a boolean or like a time that may be nil."""
+"""Matches a field whose name looks like that of a boolean, or of a time that can be nil."""
 _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 
 def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, operator: str) -> None:
-    """Report problems with one operand of a binary operator."""
+    """Add a finding if a binary operator fails with one of its operands.
+
+    Args:
+        findings: Where the finding is added.
+        fields: Knows whether values are tables without metatables.
+        node: The expression of the operand.
+        value: What is known about the operand.
+        operator: The operator, such as ``..``.
+    """
     if operator == ".." and isinstance(value, Nil):
         findings.fail_on_nil(node, value, "join")
     elif operator == ".." and fields.is_plain_table(value):
@@ -68,7 +76,15 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
 
 
 def check_order(findings: Findings, node: Node, left: Value, right: Value, operator: str) -> None:
-    """Report a comparison of a text with a number."""
+    """Add a finding if ``<``, ``>``, ``<=`` or ``>=`` compares nil, or a text with a number.
+
+    Args:
+        findings: Where the finding is added.
+        node: The node of the comparison.
+        left: What is known about the left operand.
+        right: What is known about the right operand.
+        operator: The operator. Other operators are ignored.
+    """
     for side, value in (("left", left), ("right", right)):
         if operator in _ORDER and isinstance(value, Nil):
             findings.fail_on_nil(node.get(side) or node, value, "compare")
@@ -83,20 +99,30 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
 
 
 def is_time(node: Node, value: Value) -> bool:
-    """Return True if an expression is a time written as text, according to the name of its field."""
+    """Return True if an expression is a text that holds a time, by the name of its field, such as ``created_at``."""
     source = value.source.strip("'") if isinstance(value, Result) else ""
     return kind_of(value, or_nil=True) == "string" and bool(TIME.search(node.text) or TIME.search(source))
 
 
 def _number_of(text: Node, value: Value) -> str:
-    """Return a hint how to make a number from a text."""
+    """Return a hint on how a script converts a text to a number, or a time that is a text to seconds."""
     if is_time(text, value):
         return f"time.parse({text.text[:40]}) makes seconds of a time"
     return "tonumber(text) makes a number"
 
 
 def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, right: Value) -> None:
-    """Report a comparison that is never true: of values of different types, or with a string that is not a choice."""
+    """Add a finding if ``==`` or ``~=`` compares values that are never equal, or if ``not`` comes before it.
+
+    Values are never equal if their types differ, or if one is a text that is not among the choices of the other.
+
+    Args:
+        findings: Where the finding is added.
+        fields: Knows the choices of text fields.
+        node: The node of the comparison.
+        left: What is known about the left operand.
+        right: What is known about the right operand.
+    """
     negated = node.get("left")
     if negated and negated.kind == "unary_expression" and negated.text.startswith("not"):
         if kind_of(right) in ("string", "number"):
@@ -128,12 +154,21 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
 
 
 def _other_way(value: Result) -> str:
-    """Return a hint what to compare instead of the code of an error, or an empty string."""
+    """Return a hint for a script that compares the code of an error with a number.
+
+    The hint is empty if ``value`` is not the code of an error.
+    """
     return "err.status is the HTTP status, a number" if value.source == CODE else ""
 
 
 def check_truth(findings: Findings, value: Value, node: Node) -> None:
-    """Report a text that is tested for truth as if it were a boolean or nil: it is always true."""
+    """Add a finding if a condition tests a text as if it were a boolean or nil, since every text is true.
+
+    Args:
+        findings: Where the finding is added.
+        value: What is known about the tested value.
+        node: The expression of the tested value.
+    """
     is_text_for_sure = isinstance(value, Result) and kind_of(value) == "string" and not value.is_optional
     if is_text_for_sure and isinstance(value, Result) and (found := _TOLD_BY_TEXT.search(node.text)):
         hint = f'{node.text} ~= ""' if found[0].endswith("_at") else f"compare it, as in {node.text} == ..."
@@ -141,7 +176,10 @@ def check_truth(findings: Findings, value: Value, node: Node) -> None:
 
 
 def check_condition(findings: Findings, node: Node | None) -> None:
-    """Report a condition that ends with ``or`` and a text, as in ``x == "a" or "b"``, since it is always true."""
+    """Add a finding if a condition always has the same result.
+
+    Examples are ``x == "a" or "b"``, and ``x ~= "a" or x ~= "b"``.
+    """
     if node is None or node.kind != "binary_expression":
         return
     operator, left, right = node.get("operator"), node.get("left"), node.get("right")
@@ -157,7 +195,13 @@ def check_condition(findings: Findings, node: Node | None) -> None:
 
 
 def _compares_again(left: Node, right: Node, comparison: str) -> bool:
-    """Return True if the same expression is compared with two different texts or numbers."""
+    """Return True if two comparisons compare the same expression with two different texts or numbers.
+
+    Args:
+        left: The first comparison.
+        right: The second comparison.
+        comparison: The operator that both need to have.
+    """
     sides = []
     for each in (left, right):
         operator, operand, other = each.get("operator"), each.get("left"), each.get("right")
@@ -170,7 +214,14 @@ def _compares_again(left: Node, right: Node, comparison: str) -> bool:
 
 
 def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -> None:
-    """Report the use of ``#`` on nil or on a record."""
+    """Add a finding if a script takes the length of nil or of a table without list items.
+
+    Args:
+        findings: Where the finding is added.
+        fields: Knows whether tables have only named keys.
+        node: The operand of ``#``.
+        value: What is known about the operand.
+    """
     if isinstance(value, Nil):
         findings.fail_on_nil(node, value, "take the length of")
     elif isinstance(value, Result) and record_keys(value.type) is not None:

@@ -1,4 +1,4 @@
-"""Paging: finds loops over pages that ask for the same page again and again."""
+"""Finds loops over the pages of a list that fetch the same page again and again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from kosmolua.lua.syntax import Node, assigned, key_of, keys_of
 from kosmolua.lua.values import Callee, Value
 
 _NEXT = {"cursor": "cursor", "next_page": "page"}
-"""The fields of a page that lead to the next page, each with the parameter that takes its value."""
+"""The fields of a page that lead to the next page, each with the parameter to pass its value for."""
 
 
 def check_pages(findings: Findings, body: Node | None, known: Callable[[Node], Value | None]) -> None:
-    """Report a loop that keeps the cursor of each page, but passes it to no call.
+    """Add a finding if a loop stores the cursor of each page in a variable, but passes it to no call.
 
     Args:
-        findings: Collects the problems that are found.
-        body: The body of the loop, which has been read.
-        known: Returns the known value of an expression that has been read, or None.
+        findings: Where the finding is added.
+        body: The body of the loop, which has been checked.
+        known: The function that returns what is known about an expression, or None if the expression was not checked.
     """
     nodes = list(body.walk()) if body else []
     kept = dict(_kept(nodes))
@@ -34,7 +34,11 @@ def check_pages(findings: Findings, body: Node | None, known: Callable[[Node], V
 
 
 def _kept(nodes: list[Node]) -> Iterator[tuple[str, str]]:
-    """Yield each variable that gets the cursor of the next page, with the parameter for it."""
+    """Yield each variable that is assigned the cursor of the next page, and the parameter to pass the cursor for.
+
+    Args:
+        nodes: The nodes of the loop's body.
+    """
     for node in nodes:
         if node.kind in ("assignment_statement", "variable_declaration"):
             for target, value in assigned(node):
@@ -48,7 +52,13 @@ def _names_in(arguments: Node | None) -> Iterator[Node]:
 
 
 def _lacks(call: Node, parameter: str, known: Callable[[Node], Value | None]) -> bool:
-    """Return True if a call of an integration's function gets a page, but passes no cursor."""
+    """Return True if a call of an integration's function could pass a cursor, but does not.
+
+    Args:
+        call: The node of the call.
+        parameter: The parameter for the cursor.
+        known: The function that returns what is known about an expression, or None if the expression was not checked.
+    """
     name, arguments = call.get("name"), call.get("arguments")
     callee = known(name) if name else None
     if not isinstance(callee, Callee) or all(each.name != parameter for each in callee.function.parameters):

@@ -1,4 +1,4 @@
-"""The proof that a script only reads: every use of ``app`` leads to a known function."""
+"""Proves that a script only reads: every use of ``app`` has to lead to a function that is known without running it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _INDEXED = ("dot_index_expression", "bracket_index_expression")
 
 
 def leads_to_known_functions(root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
-    """Return True if every use of ``app`` is a literal path to a function that was found.
+    """Return True if every use of ``app`` in a script is written as a path to a function that exists.
 
     Args:
-        root: The whole script.
-        scopes: Its variables.
-        known: Returns the known value of an expression, or None if it was not read.
+        root: The node of the whole script.
+        scopes: The variables of the script.
+        known: The function that returns what is known about an expression, or None if the expression was not checked.
     """
     if scopes.is_dynamic:
         return False
@@ -25,7 +25,7 @@ def leads_to_known_functions(root: Node, scopes: Scopes, known: Callable[[Node],
 
 
 def _with_parents(root: Node) -> Iterable[tuple[Node, tuple[Node, ...]]]:
-    """Yield each node with up to three nodes that contain it, the innermost first."""
+    """Yield each node under ``root``, with up to three nodes that contain it, the innermost of them first."""
     waiting: list[tuple[Node, tuple[Node, ...]]] = [(root, ())]
     while waiting:
         node, around = waiting.pop()
@@ -34,7 +34,14 @@ def _with_parents(root: Node) -> Iterable[tuple[Node, tuple[Node, ...]]]:
 
 
 def _is_followed(node: Node, around: tuple[Node, ...], scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
-    """Return True unless a node is a table under ``app`` whose use cannot be followed."""
+    """Return False if a node is ``app`` or a table in it, and it is not known what the script does with that table.
+
+    Args:
+        node: The node.
+        around: The nodes that contain it, the innermost first.
+        scopes: The variables of the script.
+        known: The function that returns what is known about an expression, or None if the expression was not checked.
+    """
     value = known(node)
     if value is None and node.kind == "identifier" and node.text == "app" and scopes.variable(node) is None:
         return around[0].kind in ("field", *_INDEXED) and node.field != "table"  # a field's name, not the global
@@ -46,7 +53,13 @@ def _is_followed(node: Node, around: tuple[Node, ...], scopes: Scopes, known: Ca
 
 
 def _is_declared(node: Node, around: tuple[Node, ...], scopes: Scopes) -> bool:
-    """Return True if a node is the initial value of a local variable that is never changed."""
+    """Return True if a node is the initial value of a local variable that is never changed, or such a variable's name.
+
+    Args:
+        node: The node.
+        around: The nodes that contain it, the innermost first.
+        scopes: The variables of the script.
+    """
     if len(around) < 3 or [each.kind for each in around[:2]] != ["expression_list", "assignment_statement"]:
         return len(around) > 1 and around[0].kind == "variable_list"
     if around[2].kind != "variable_declaration":

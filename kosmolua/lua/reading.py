@@ -1,4 +1,4 @@
-"""The reading of a script from top to bottom, which follows the known values of its expressions."""
+"""Checks a script from top to bottom, and follows the values of its expressions as far as they are known."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ _LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
 
 
 class Reading(Expressions):
-    """One reading of a script.
+    """One check of a script from top to bottom, done by the constructor. The results are in the attributes.
 
-    Statements that certainly run are read in order; functions are read where they are called, with their arguments.
-    Functions for which no certain call is found are read at the end.
+    Statements are checked in order. The body of a function is checked where the function is called, with what is known
+    about the arguments. Functions for which no call is found are checked at the end.
 
     Args:
         catalog: The integrations and accounts.
-        root: The whole script.
-        params: The type of ``params``, if the script's header declares it.
-        known: The known values of a session's globals, if the script is a chunk of a session.
-        secrets: The secrets that it may use, or None if they are not known.
-        held: The values of variables that change, as found by an earlier reading.
-        scopes: The variables of the script, if an earlier reading has collected them.
+        root: The node of the whole script.
+        params: The type of the table ``params``, if the script's header declares it.
+        known: What is known about the globals of a session, if the script is a chunk of a session.
+        secrets: The secrets that the script can use, or None if they are not known.
+        held: What is known about variables that change, from an earlier check of the same script.
+        scopes: The variables of the script, if an earlier check has collected them.
     """
 
     def __init__(
@@ -91,21 +91,21 @@ class Reading(Expressions):
 
     @property
     def is_read_only(self) -> bool:
-        """True if the script certainly changes nothing: all its uses of ``app`` are known, and only read."""
+        """True if the script certainly changes nothing: all functions of ``app`` that it uses are known, and read."""
         if any(charge.effect != "read" for charge in self.fields.bill):
             return False
         return leads_to_known_functions(self._root, self._scopes, self._known_of)
 
     def again(self) -> Reading:
-        """Return another reading of the script, which knows what this one found out about its variables."""
+        """Check the script again, with what this check found out about variables. Return the new check."""
         return Reading(self._catalog, self._root, self._params, self._given, self._secrets, self.held(), self._scopes)
 
     def held(self) -> Held:
-        """Return the values that were found for variables that change, for use when the script is read again."""
+        """Return what was found out about variables that change, for a second check of the script."""
         return self._flow.held()
 
     def session(self) -> dict[str, Value]:
-        """Return the known values of globals after the script, if it is a chunk of a session."""
+        """Return what is known about globals after this chunk of a session, for the check of the next chunk."""
         found = self._session | dict.fromkeys(self._scopes.defined, UNKNOWN)
         for statement in self._root.children:
             if statement.kind in ("variable_declaration", "assignment_statement"):
@@ -115,9 +115,13 @@ class Reading(Expressions):
         return found
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Record a call of a function, and read its body once, with the values of its parameters.
+        """Record a call of a function of the script, and check the function's body the first time.
 
-        If a function is used in several places, its parameters have the values that all its calls have in common.
+        If the script uses the function in several places, a parameter is known as far as all calls agree.
+
+        Args:
+            closure: The function.
+            values: What is known about the arguments of the call.
         """
         uses, parameters = self._scopes.uses_of(closure.node), closure.node.get("parameters")
         names = parameters.all("name") if parameters else []
@@ -178,7 +182,7 @@ class Reading(Expressions):
                     self._flow.give(value if self._comes_from_call(each) else UNKNOWN)
 
     def _comes_from_call(self, node: Node | None) -> bool:
-        """Return True if a value is the result of an integration's function or a part of it, whatever its arguments."""
+        """Return True if an expression is the result of an integration's function, or a field or item of it."""
         for _ in range(2):
             node = node and base_of(node)
             variable = self._scopes.variable(node) if node else None
@@ -199,7 +203,10 @@ class Reading(Expressions):
             self._check_truth(branch.get("condition"))
 
     def _check_truth(self, node: Node | None) -> None:
-        """Check each value whose truth a condition tests: the whole, and the parts that and, or and not combine."""
+        """Add a finding for each text in a condition that is tested as if it were a boolean or nil.
+
+        The parts that ``and``, ``or`` and ``not`` combine are checked one by one.
+        """
         operator = node.get("operator") if node else None
         if node is None or (operator and operator.text not in ("and", "or", "not")):
             return
@@ -218,7 +225,12 @@ class Reading(Expressions):
         check_pages(self.findings, node.get("body"), self._known_of)
 
     def _guarded(self, node: Node, block: Node | None) -> None:
-        """Read a block that runs under a condition."""
+        """Check a block that runs only under a condition.
+
+        Args:
+            node: The node that has the condition.
+            block: The block, or None if there is none.
+        """
         condition = node.get("condition")
         self._conditions.append(condition.text if condition else "")
         self._block(block)
@@ -256,7 +268,12 @@ class Reading(Expressions):
             self._set(name, item if index == 1 else place)
 
     def _place(self, iterator: Node, name: Node) -> Value:
-        """Return the known value of the first variable of a loop over a list: a number."""
+        """Return what is known about the first variable of a ``for ... in`` loop: over a list, it is a number.
+
+        Args:
+            iterator: The expression after ``in``.
+            name: The name of the variable.
+        """
         called, arguments = self.value(iterator.get("name")), iterator.get("arguments")
         given = self.value(arguments.children[0]) if arguments and arguments.children else UNKNOWN
         is_list_of_app = isinstance(given, Result) and is_list(given.type)
@@ -265,7 +282,7 @@ class Reading(Expressions):
         return UNKNOWN
 
     def _item(self, call: Node) -> Value:
-        """Return the known value of the second variable of a loop over ``ipairs`` or ``pairs``."""
+        """Return what is known about the second variable of a loop over a call of ``ipairs`` or ``pairs``."""
         called, arguments = self.value(call.get("name")), call.get("arguments")
         if not isinstance(called, Builtin) or called.name not in ("ipairs", "pairs"):
             return UNKNOWN
@@ -300,7 +317,14 @@ class Reading(Expressions):
                 self.findings.warn(place, f"there is no {value.what}: {name.text} is nil", value.hint)
 
     def _beyond(self, node: Node, name: Node) -> Value:
-        """Return the value of a variable for which a call at the end of a declaration returns no value."""
+        """Return what is known about a variable in a declaration with more variables than expressions.
+
+        It is certainly nil if the last expression is a call of a function that returns only one value.
+
+        Args:
+            node: The last expression.
+            name: The name of the variable.
+        """
         variable = self._scopes.variable(name)
         if node.kind != "function_call" or variable is None or variable.changes:
             return UNKNOWN
@@ -332,7 +356,7 @@ class Reading(Expressions):
             self._gathered.assign(target, key, source)
 
     def _values(self, nodes: Sequence[Node]) -> list[Value]:
-        """Return the known values of a list of expressions. A ``pcall`` at its end gives two values."""
+        """Return what is known about each value of a list of expressions. A ``pcall`` at the end has two values."""
         values = [self.value(each) for each in nodes]
         caught = self._caught.get(id(nodes[-1])) if nodes else None
         return [*values, caught] if caught else values
@@ -345,7 +369,7 @@ class Reading(Expressions):
 
 
 def _may_leave(statement: Node) -> bool:
-    """Return True if a statement may leave its block, or may never end."""
+    """Return True if code after a statement might not run, since the statement can leave its block or never end."""
     waiting = [statement]
     while waiting:
         node = waiting.pop()

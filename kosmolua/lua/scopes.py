@@ -8,7 +8,7 @@ from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import Node, base_of, key_of
 
 DYNAMIC = frozenset({"_ENV", "_G", "load"})
-"""Names by which a script may define globals that parsing does not show."""
+"""Names with which a script can define globals that parsing does not show."""
 _BENDING = frozenset({"setmetatable", "rawset"})
 _CATCHING = frozenset({"pcall", "xpcall", "coroutine"})
 _STOPPING = frozenset({"exit", "getmetatable"})
@@ -16,16 +16,16 @@ _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 
 
 class Variable:
-    """A local variable or a parameter.
+    """A local variable or a parameter of a script.
+
+    ``changes`` counts the assignments after the declaration, ``uses`` the places that use the whole value, ``fills``
+    the assignments to a field of the variable, and ``picks`` the places that take an item by a literal number, such as
+    ``[1]``. ``reads`` counts all places with the name of the variable; the last of them begins at byte ``last``.
+    ``value`` is the expression in the declaration, and ``is_counter`` is True for the variable of a loop over numbers.
 
     Args:
         name: The name of the variable.
-        node: The node of its declaration.
-
-    ``changes`` counts the assignments after its declaration, ``uses`` the places that take its value as a whole,
-    ``fills`` those that assign to a field of it, ``picks`` those that take an item by a written number, and ``reads``
-    all that name it, the last of them at ``last``. ``value`` is the expression that it begins with, and ``is_counter``
-    is true for the variable of a loop over numbers.
+        node: The node of the name in the declaration.
     """
 
     __slots__ = ("changes", "fills", "is_counter", "last", "name", "node", "picks", "reads", "uses", "value")
@@ -44,36 +44,36 @@ class Variable:
 
     @property
     def start(self) -> int:
-        """The place of its declaration in the source, in bytes."""
+        """The place of the variable's declaration in the source, in bytes."""
         return self.node.start
 
     @property
     def is_only_picked_from(self) -> bool:
-        """True if the script only takes items of it by written numbers, such as ``[1]``."""
+        """True if the script uses the variable only to take items by literal numbers, such as ``[1]``."""
         return 0 < self.reads == self.picks and not self.fills and not self.changes
 
     @property
     def is_as_written(self) -> bool:
-        """True if its value is still as written: it is used once, and nothing is assigned to its fields."""
+        """True if the value is certainly as in the declaration: it is used once, and nothing is assigned later."""
         return self.uses <= 1 and not self.fills and not self.changes
 
     @property
     def table(self) -> Node | None:
-        """The table constructor that is its first value, or None."""
+        """The expression in the declaration if it is a table constructor, or None."""
         return self.value if self.value and self.value.kind == "table_constructor" else None
 
 
 class Scopes:
-    """The variables of a script.
+    """The variables of a script, and how the script uses them.
+
+    ``defined`` counts the assignments to each global. ``globals`` has the names of globals that the script reads, and
+    ``escaping`` those of them that it uses for more than to read a field. ``fields`` has the names of fields that it
+    assigns in any table. ``locals`` has the line of the first declaration of each local name. ``hidden`` has each local
+    variable that hides another one of the same name, with the hidden one.
 
     Args:
-        root: The whole script.
-        follows_others: True for a chunk of a session in which earlier chunks may have changed globals and tables.
-
-    ``defined`` counts the assignments of each global that the script assigns, ``globals`` has those that it reads,
-    ``escaping`` those of them that it does more with than to read a field, ``fields`` the names of fields that it
-    assigns to any table, ``locals`` the line of the first declaration of each local name, and ``hidden`` each local
-    that has the name of another one around it, with that one.
+        root: The node of the whole script.
+        follows_others: True for a chunk of a session, since earlier chunks can have changed globals and tables.
     """
 
     def __init__(self, root: Node, *, follows_others: bool = False) -> None:
@@ -93,31 +93,31 @@ class Scopes:
 
     @property
     def is_dynamic(self) -> bool:
-        """True if the script may define globals that parsing does not show."""
+        """True if the script can define globals in a way that parsing does not show, such as with ``load``."""
         return bool(self.globals & DYNAMIC or self.defined.keys() & DYNAMIC)
 
     @property
     def may_share_globals(self) -> bool:
-        """True if globals may be assigned by code that is not read here."""
+        """True if code outside of the script, or code that it loads, could assign globals."""
         return self._follows_others or self.is_dynamic
 
     @property
     def may_bend_tables(self) -> bool:
-        """True if tables of the script may get fields or operators that parsing does not show."""
+        """True if tables could get fields or operators in a way that parsing does not show, such as by a metatable."""
         return self.may_share_globals or bool(self.globals & _BENDING)
 
     @property
     def may_extend_tables(self) -> bool:
-        """True if unknown tables may get fields whose names are computed."""
+        """True if the script assigns fields with computed names to tables that are not known."""
         return self.may_bend_tables or any(each is None or not each.table or each.changes for each in self._filled)
 
     def may_extend(self, table: Node) -> bool:
-        """Return True if the table of a table constructor may get fields whose names are computed."""
+        """Return True if the script might assign fields with computed names to the table of a table constructor."""
         return self.may_extend_tables or any(each and each.table is table for each in self._filled)
 
     @property
     def is_certain(self) -> bool:
-        """True if statements run in the order of the source: nothing ends the script early or sets metatables."""
+        """True if the statements certainly run in the order of the source, since no code can end the script early."""
         return not (self._follows_others or self.is_dynamic or self.globals & _STOPPING)
 
     def variable(self, name: Node) -> Variable | None:
@@ -125,13 +125,16 @@ class Scopes:
         return self._variables.get(id(name))
 
     def may_catch(self, function: Node) -> bool:
-        """Return True if a function that is not called by its name may never run, or if its errors may be caught."""
+        """Return True if a function of the script might never run, or if its errors might be caught.
+
+        Called for functions for which no call was found.
+        """
         name = function.get("name")
         is_field = name is not None and name.kind != "identifier"
         return not is_field and (bool(self.globals & _CATCHING) or not self.uses_of(function))
 
     def uses_of(self, function: Node) -> int:
-        """Return in how many places the script uses a function: 0 if its name is never read, 1 if it has no name."""
+        """Return how often the script uses a function by its name, or 1 if the function has no name."""
         name = self._named.get(function.start)
         if name is None:
             return 1
@@ -220,17 +223,22 @@ class Scopes:
             self.defined[target.text] += 1
 
     def _name(self, name: Node, value: Node | None) -> None:
-        """Record the name by which the script calls a function."""
+        """If a value is a function, record the name that it is assigned to.
+
+        Args:
+            name: The target of the assignment or declaration.
+            value: The assigned expression, or None.
+        """
         if name.kind == "identifier" and value and value.kind in ("function_definition", "function_declaration"):
             self._named[value.start] = name
 
     def _note_fill(self, target: Node) -> None:
-        """Record that a variable's value, or a table inside it, gets a field."""
+        """Record that a field is assigned in the table of a local variable, or in a table inside that table."""
         if variable := self.variable(base_of(target)):
             variable.fills += 1
 
     def _is_number(self, key: Node | None) -> bool:
-        """Return True if a key is certainly a number."""
+        """Return True if the key of a field in brackets is certainly a number."""
         if key is None or key.kind in ("number", "unary_expression"):
             return True
         if key.kind == "binary_expression":
@@ -240,7 +248,7 @@ class Scopes:
         return variable is not None and variable.is_counter and not variable.changes
 
     def _fill(self, table: Node) -> None:
-        """Record that a table gets a field whose name is computed."""
+        """Record that a field with a computed name is assigned in a table."""
         self._filled.append(self.variable(table))
         if table.kind == "identifier" and table.text in LIBRARIES:
             self.escaping.add(table.text)
@@ -314,6 +322,6 @@ class Scopes:
             self._visit(value)
 
     def _visit_attribute(self, node: Node) -> None:
-        """Skip ``const`` and ``close``, which are not variables."""
+        """Ignore ``<const>`` and ``<close>``, whose words are not variables."""
 
     _visit_goto_statement = _visit_label_statement = _visit_attribute

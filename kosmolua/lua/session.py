@@ -1,4 +1,4 @@
-"""Session variables: locals at the top level of a chunk that later chunks of a session can use."""
+"""Session variables: local variables at the top level of a chunk, which later chunks of the session can use."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _CLOSE = "close"
 
 
 def with_session_variables(source: str) -> str:
-    """Return a chunk in which the local variables of its top level are globals of the session.
+    """Return the text of a chunk with its top-level local variables turned into globals, so that later chunks see them.
 
     Lines and columns do not change, so that errors name the right place. Variables inside blocks, ``_ENV`` and
-    variables with ``<close>`` stay local; ``<const>`` is removed. A chunk that is not Lua is returned unchanged.
+    variables with ``<close>`` stay local. ``<const>`` is removed. A chunk that is not Lua is returned unchanged.
 
     Args:
         source: The text of a chunk.
@@ -36,13 +36,16 @@ def _stays_local(statement: Node) -> bool:
 
 
 def _variables(statement: Node) -> Node:
-    """Return the node with the variables that a declaration declares."""
+    """Return the node that lists the variables of a declaration."""
     inner = statement.first("assignment_statement") or statement
     return inner.first("variable_list") or statement
 
 
 def _changes(statement: Node) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the edits of a declaration, in the order of the source."""
+    """Yield the edits that turn a declaration of locals into an assignment of globals, in the order of the source.
+
+    An edit is the first byte, the byte after the last, and the text to put there.
+    """
     yield statement.start, statement.start + len("local"), b""
     if statement.kind == "function_declaration":
         return

@@ -1,4 +1,4 @@
-"""Statements: finds scripts that define functions and do nothing else."""
+"""Finds scripts that define functions and do nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from kosmolua.lua.syntax import Node
 
 
 def check_use(findings: Findings, root: Node) -> None:
-    """Report the last function of a script that only defines functions, and calls none of them."""
+    """Add a finding at the last function of a script that only defines functions, and calls none of them.
+
+    Args:
+        findings: Where the finding is added.
+        root: The node of the whole script.
+    """
     statements = [each for each in root.children if each.kind != "hash_bang_line"]
     functions = [each for each in statements if each.kind == "function_declaration"]
     if not functions or any(_acts(each) for each in statements):

@@ -1,4 +1,4 @@
-"""Lua's syntax: the parser for all code that reads scripts without running them. It uses tree-sitter."""
+"""Lua's syntax: parses scripts with tree-sitter, for all code that reads scripts without running them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_PARSED = 64 * 1024
 """The most bytes of a source that is parsed, about 2,000 lines. A longer source is not parsed, since unclosed strings
 take quadratic time."""
 MAX_SECONDS = 0.5
-"""Seconds that parsing may take. For text that is far from Lua, tree-sitter's error recovery is slow."""
+"""Seconds after which parsing is given up. For text that is far from Lua, tree-sitter's error recovery is slow."""
 MAX_UNCLOSED = 1024
 """If more bytes than this follow an unclosed long string, it is reported without parsing."""
 _CHUNK = 16 * 1024
@@ -32,18 +32,18 @@ _chunks = local()
 
 
 class Node:
-    """A part of a script.
+    """A node of the syntax tree of a script.
+
+    ``children`` are the nodes inside it, without brackets, commas and keywords.
 
     Args:
-        kind: Its name in the grammar of tree-sitter-lua, such as ``function_call``.
-        field: Its role in the parent node, such as ``arguments``, or empty.
-        start: Its beginning in the source, in bytes.
-        end: Its end in the source, in bytes.
-        line: The line where it begins, counted from 1.
-        column: The column where it begins, in bytes, counted from 1.
-        source: The whole source.
-
-    ``children`` are its named parts, without brackets, commas and keywords.
+        kind: The name of the node in the grammar of tree-sitter-lua, such as ``function_call``.
+        field: The role of the node in its parent, such as ``arguments``, or empty.
+        start: The offset of the first byte of the node in the source.
+        end: The offset of the byte after the node.
+        line: The line where the node begins, counted from 1.
+        column: The column where the node begins, in bytes, counted from 1.
+        source: The whole source of the script.
     """
 
     __slots__ = ("children", "column", "end", "field", "kind", "line", "source", "start")
@@ -63,22 +63,22 @@ class Node:
 
     @property
     def text(self) -> str:
-        """The source of the node."""
+        """The part of the source that the node stands for."""
         return self.source[self.start : self.end].decode("utf-8", "replace")
 
     def get(self, field: str) -> Node | None:
-        """Return the first child with this role, or None."""
+        """Return the first child with a role, such as ``arguments``, or None."""
         for child in self.children:
             if child.field == field:
                 return child
         return None
 
     def all(self, field: str) -> list[Node]:
-        """Return the children with this role."""
+        """Return all children with a role, such as ``alternative``."""
         return [child for child in self.children if child.field == field]
 
     def first(self, kind: str) -> Node | None:
-        """Return the first child of this kind, or None."""
+        """Return the first child of a kind, such as ``expression_list``, or None."""
         for child in self.children:
             if child.kind == kind:
                 return child
@@ -94,11 +94,11 @@ class Node:
 
 
 class SyntaxProblem(NamedTuple):
-    """A place where a source is not Lua.
+    """A syntax error: a place where a source is not Lua.
 
     Args:
-        line: The line, counted from 1.
-        column: The column, counted from 1.
+        line: The line of the error, counted from 1.
+        column: The column of the error, counted from 1.
         near: The unexpected text; empty at the end of the source.
         missing: The text that is missing, or empty.
         last_line: The line where the unexpected text ends.
@@ -112,11 +112,11 @@ class SyntaxProblem(NamedTuple):
 
 
 class Script(NamedTuple):
-    """A parsed source.
+    """A parsed script.
 
     Args:
         root: The node of the whole source.
-        problems: The places where it is not Lua, in the order of the source; empty if it is Lua.
+        problems: The syntax errors, in the order of the source; empty if the source is Lua.
     """
 
     root: Node
@@ -124,7 +124,7 @@ class Script(NamedTuple):
 
 
 def parse(source: str | bytes) -> Script | None:
-    """Parse a source. Return None if it is too long, or if parsing takes longer than :data:`MAX_SECONDS`."""
+    """Parse the source of a script. Return None if it is too long, or if parsing takes over :data:`MAX_SECONDS`."""
     text = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
     if len(text) > MAX_PARSED:
         return None
@@ -137,7 +137,10 @@ def parse(source: str | bytes) -> Script | None:
 
 
 def _unclosed(text: bytes) -> SyntaxProblem | None:
-    """Return the problem of an unclosed long string or comment, if so much follows it that parsing would be slow."""
+    """Return the syntax error for a long string or comment that has no end, or None.
+
+    It is reported here only if so much text follows that parsing would be slow. Otherwise the parser reports it.
+    """
     place = 0
     while found := _STRING_OR_COMMENT.search(text, place):
         place = found.end()
@@ -174,9 +177,9 @@ def _tree(text: bytes) -> Tree | None:
 
 
 def _chunk_of_thread() -> bytearray:
-    """Return this thread's buffer for the parser. There is only one, since the parser never releases a buffer.
+    """Return the buffer from which the parser of this thread reads. It is reused, since the parser never releases it.
 
-    A node of the tree must not be asked for its text, since it would read from this buffer.
+    Do not use the ``text`` of a tree-sitter node, since it would be read from this buffer.
     """
     chunk: bytearray | None = getattr(_chunks, "chunk", None)
     if chunk is None:
@@ -185,7 +188,7 @@ def _chunk_of_thread() -> bytearray:
 
 
 def _script(tree: Tree, text: bytes) -> Script:
-    """Return a script with the named nodes and the errors of a tree."""
+    """Convert a tree of tree-sitter to a :class:`Script`, with the named nodes and the syntax errors."""
     cursor = tree.walk()
     problems: list[SyntaxProblem] = []
     root: Node | None = None
@@ -233,7 +236,7 @@ def _problem(found: TreeNode, text: bytes) -> SyntaxProblem:
 
 
 def string_of(node: Node | None) -> str | None:
-    """Return the text of a string literal without escapes, or None for any other node."""
+    """Return the value of a string literal, or None for any other node and for a string with escapes."""
     if node is None or node.kind != "string":
         return None
     content = node.get("content")
@@ -244,14 +247,14 @@ def string_of(node: Node | None) -> str | None:
 
 
 def base_of(node: Node) -> Node:
-    """Return the expression that a path begins with: ``a`` of ``a.b[1]``, and ``f()`` of ``f().b``."""
+    """Return the expression that a path begins with: ``a`` for ``a.b[1]``, and ``f()`` for ``f().b``."""
     while table := node.get("table"):
         node = table
     return node
 
 
 def key_of(node: Node) -> str | None:
-    """Return the literal key of an index or of a table's field, or None if it is computed."""
+    """Return the key in an index expression or in a field of a table constructor, or None if the key is computed."""
     if node.kind == "bracket_index_expression":
         return string_of(node.get("field"))
     if node.kind == "field":
@@ -262,13 +265,13 @@ def key_of(node: Node) -> str | None:
 
 
 def keys_of(table: Node | None) -> list[str]:
-    """Return the literal keys in a table constructor."""
+    """Return the keys in a table constructor, except computed ones; an empty list for any other node."""
     fields = table.children if table and table.kind == "table_constructor" else []
     return [key for field in fields if field.kind == "field" and (key := key_of(field)) is not None]
 
 
 def assigned(statement: Node) -> Iterator[tuple[Node, Node | None]]:
-    """Yield the targets of an assignment or a declaration, each with the node of its value, or None if it has none."""
+    """Yield each variable that an assignment or a declaration names, with the expression that it gets, or None."""
     inner = statement.first("assignment_statement") or statement
     targets, values = inner.first("variable_list"), inner.first("expression_list")
     given = list(values.children) if values else []
@@ -278,12 +281,12 @@ def assigned(statement: Node) -> Iterator[tuple[Node, Node | None]]:
 
 
 class Use(NamedTuple):
-    """A function of an integration that a script calls, or passes to ``pcall``.
+    """A place where a script calls a function of an integration, or passes it to ``pcall``.
 
     Args:
-        function: Its name in the script.
+        function: The name of the function, as the script writes it.
         line: The line, counted from 1.
-        keys: The names of the arguments, if they are given as a table constructor.
+        keys: The names of the arguments, if they are passed as a table constructor.
     """
 
     function: str
@@ -292,7 +295,12 @@ class Use(NamedTuple):
 
 
 def uses_in(source: str, integration: str) -> Iterator[Use]:
-    """Yield the functions of an integration that a script uses, directly or through a variable."""
+    """Yield the places where a script uses functions of an integration, directly or through a variable.
+
+    Args:
+        source: The text of the script.
+        integration: The name of the integration.
+    """
     script = parse(source)
     variables: dict[str, list[str]] = {APP: []}
     for node in script.root.walk() if script else ():
@@ -312,14 +320,25 @@ def uses_in(source: str, integration: str) -> Iterator[Use]:
 
 
 def _use(given: Sequence[Node], variables: Mapping[str, list[str]], integration: str) -> Iterator[Use]:
-    """Yield the use of a function with its arguments, if it belongs to the integration."""
+    """Yield a :class:`Use` if a call is one of an integration's function.
+
+    Args:
+        given: The expressions of the called function and of its arguments.
+        variables: The paths under ``app`` that variables stand for.
+        integration: The name of the integration.
+    """
     path = _path(given[0], variables) if given else None
     if path and path[:2] == [ROOT, integration] and len(path) > 2 and path[-1]:
         yield Use(path[-1], given[0].line, tuple(keys_of(given[1] if len(given) > 1 else None)))
 
 
 def _path(node: Node, variables: Mapping[str, list[str]]) -> list[str] | None:
-    """Return the names in a path under ``app``, with ``""`` for a computed name, or None for any other expression."""
+    """Return the names in a path that begins with ``app``, or None for any other expression.
+
+    Args:
+        node: The expression. A computed name in it becomes an empty string.
+        variables: The paths under ``app`` that variables stand for.
+    """
     steps: list[str] = []
     while node.kind in ("dot_index_expression", "bracket_index_expression"):
         steps.insert(0, key_of(node) or "")
@@ -334,11 +353,11 @@ _OPENING_OF = {")": "(", "]": "[", "}": "{"}
 
 
 class Place(NamedTuple):
-    """The position of the end of a text: which brackets and quotes are open there.
+    """Which bracket and string are open at the end of an incomplete text of Lua, for completion.
 
     Args:
         bracket: The offset of the innermost open bracket, or None.
-        comma: The offset at which the last argument inside it begins.
+        comma: The offset at which the last argument or item inside that bracket begins.
         quote: The offset at which an open string begins, or None.
     """
 
@@ -347,12 +366,12 @@ class Place(NamedTuple):
     quote: int | None
 
     def opens_table(self, text: str) -> bool:
-        """Return True if the innermost open bracket opens a table."""
+        """Return True if the innermost open bracket of a text is a brace, which opens a table."""
         return self.bracket is not None and text[self.bracket] == "{"
 
 
 def place_of(text: str) -> Place:
-    """Return what is open at the end of a text, which is usually incomplete Lua. In a too long text, nothing is."""
+    """Return which bracket and string are open at the end of a text of Lua. In a too long text, none is found."""
     raw = text.encode("utf-8", "surrogatepass")
     tree = _tree(raw) if len(raw) <= MAX_PARSED else None
     brackets: list[tuple[int, int]] = []
@@ -373,7 +392,10 @@ def place_of(text: str) -> Place:
 
 
 def _tokens(root: TreeNode) -> Iterator[tuple[str, int]]:
-    """Yield the kind and offset of each token. Strings and comments are one token, an unclosed string its quote."""
+    """Yield the kind and offset of each token in a tree of tree-sitter.
+
+    A string or a comment is one token. For a string that is not closed, the opening quote is yielded as a token.
+    """
     waiting = [root]
     while waiting:
         node = waiting.pop()

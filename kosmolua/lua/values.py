@@ -1,4 +1,4 @@
-"""Values: the known values of a script's expressions, found without running it.
+"""What can be known about the values of a script's expressions without running it.
 
 In this package, only this module and ``kosmolua.lua.calls`` inspect the types of the schema.
 """
@@ -17,7 +17,7 @@ from kosmolua.schema.luacats import label
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
 
 MIN_LIKENESS = 0.75
-"""How similar a name must be to be suggested, since many short names are slightly similar."""
+"""How similar a name has to be to be suggested, from 0 to 1. Many short names are slightly similar."""
 
 
 _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
@@ -26,22 +26,22 @@ _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "bool
 _OF_PAGES = frozenset(
     ("cursor", "next_cursor", "next_page", "data", "result", "results", "items", "ok", "error", "success", "has_more")
 )
-"""Keys that only whole answers of services have, not their parts."""
+"""Keys that only whole responses of services have, not parts of responses."""
 
 
 _PAGING = frozenset(("cursor", "next_page", "has_more", "next_start_time", "next_end_time", "total", "incomplete"))
-"""Keys that a page has beside its list."""
+"""Keys that a page of a list has beside the list itself."""
 
 
 class Unknown:
-    """A value of which nothing is known."""
+    """A value about which nothing is known."""
 
 
 class Missing(NamedTuple):
     """A value that is certainly nil.
 
     Args:
-        what: The missing thing, such as ``the global 'prnt'``.
+        what: What is missing, for messages, such as ``the global 'prnt'``.
         hint: What to write instead, or empty.
     """
 
@@ -50,29 +50,29 @@ class Missing(NamedTuple):
 
 
 class Undefined(NamedTuple):
-    """A global that nothing defines, and which is therefore nil."""
+    """The value of a global that nothing defines, which is therefore nil."""
 
     name: str
     hint: str = ""
 
 
 class Absent(NamedTuple):
-    """A field that a result is not known to have, and that is therefore probably nil.
+    """The value of a field that a result does not declare, which is therefore probably nil.
 
     Args:
-        node: The place where it is looked up.
+        node: The expression that looks up the field.
     """
 
     node: Node
 
 
 class Branch(NamedTuple):
-    """A table under ``app``.
+    """The table ``app``, or a table inside it that leads to functions.
 
     Args:
-        integration: The name of the integration; empty above the integrations.
-        account: The name of the account if the script names one; ``*`` if it is computed.
-        depth: 0 for ``app``, 1 for ``app.integrations``, 2 and 3 for an integration and an account.
+        depth: 0 for ``app``, 1 for ``app.integrations``, 2 for an integration, and 3 for an account.
+        integration: The name of the integration; empty for ``app`` and ``app.integrations``.
+        account: The name of the account if the script names one; ``*`` if the script computes the name.
     """
 
     depth: int
@@ -84,11 +84,11 @@ class Callee(NamedTuple):
     """A function of an integration.
 
     Args:
-        path: The path, in the form for the catalog.
-        function: Its description.
-        account: The account that the script names, ``default``, or ``*`` if it is computed.
-        may_have_changed: True if its parameters may have changed since they were read, like those of a server's tools.
-        is_vague: True if its results are described by a service's document.
+        path: The path of the function, such as ``render2.list_services``.
+        function: The description of the function.
+        account: The account that the script names, or ``default``, or ``*`` if the script computes the name.
+        may_have_changed: True if the parameters could have changed since they were read, as those of a server's tools.
+        is_vague: True if a service's document describes the results, so that there could be more fields in them.
     """
 
     path: str
@@ -99,17 +99,17 @@ class Callee(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The result of an integration's function, or a part of it.
+    """A value of a known type: the result of an integration's function, or a field or item of such a result.
 
     Args:
-        type: Its type.
-        source: Its name in messages, such as ``the result of list_services``.
-        is_optional: True if it may be nil.
-        may_be_null: True if it may be ``json.null``, which counts as true.
-        may_be_error: True if it may be an error instead, like a result of ``pcall``.
-        may_be_call_error: True if that error can only come from a call: a table with ``code``, ``message`` and so on.
-        part_of: The record that contains it and its key there, if it is a field.
-        is_vague: True if the type is from a service's document, so that there may be more fields than it says.
+        type: The type of the value.
+        source: How messages call the value, such as ``the result of list_services``.
+        is_optional: True if the value can be nil.
+        may_be_null: True if the value can be ``json.null``, which counts as true.
+        may_be_error: True if the value can be an error instead, as the second value of ``pcall``.
+        may_be_call_error: True if such an error is that of a failed call: a table with ``code``, ``message`` and so on.
+        part_of: The record that contains the value and the key of the value there, if the value is a field.
+        is_vague: True if the type is from a service's document, so that there can be more fields than it says.
     """
 
     type: Type
@@ -123,11 +123,11 @@ class Result(NamedTuple):
 
 
 class Secrets(NamedTuple):
-    """The table ``secrets``.
+    """The table ``secrets``, in which a script finds the secrets of its run.
 
     Args:
         names: The names of the secrets.
-        is_complete: True if the run has no other secrets.
+        is_complete: True if the run certainly has no other secrets.
     """
 
     names: tuple[str, ...]
@@ -135,7 +135,7 @@ class Secrets(NamedTuple):
 
 
 class Library(NamedTuple):
-    """One of Lua's libraries, such as ``string``."""
+    """The table of a library that every script has, such as ``string`` or ``json``."""
 
     name: str
 
@@ -147,18 +147,18 @@ class Builtin(NamedTuple):
 
 
 class Closure(NamedTuple):
-    """A function of the script."""
+    """A function that the script defines."""
 
     node: Node
 
 
 class Literal(NamedTuple):
-    """A literal in the source.
+    """A value that is written in the source, or of which only the Lua type is known.
 
     Args:
-        kind: ``string``, ``number``, ``boolean`` or ``table``.
-        value: Its value; None for a table, and for a string with escapes.
-        node: Its node in the source.
+        kind: The type of the value: ``string``, ``number``, ``boolean`` or ``table``.
+        value: The value itself; None for a table, for a string with escapes, and if only the type is known.
+        node: The expression in the source, or None if only the type is known.
     """
 
     kind: str
@@ -175,29 +175,29 @@ UNKNOWN = Unknown()
 
 
 def record_keys(kind: Type) -> list[str] | None:
-    """Return the keys of a record, or None for any other type."""
+    """Return the keys of a record type, or None for any other type."""
     return list(kind.fields) if isinstance(kind, Record) else None
 
 
 def field_of(kind: Type, key: str) -> Type | None:
-    """Return the type of a record's field or of a map's items, or None."""
+    """Return the type of a field in a record type, or of the values of a map type; None if there is none."""
     if isinstance(kind, Record):
         return kind.fields.get(key)
     return kind.value if isinstance(kind, Map) else None
 
 
 def is_optional(kind: Type, key: str) -> bool:
-    """Return True if a record may lack a field."""
+    """Return True if values of a record type need not have a field."""
     return isinstance(kind, Record) and key not in kind.required
 
 
 def item_of(kind: Type) -> Type | None:
-    """Return the type of a list's items, or None for any other type."""
+    """Return the type of the items of a list type, or None for any other type."""
     return kind.item if isinstance(kind, List) else None
 
 
 def item_in(value: Value) -> Value:
-    """Return the known value of a list's items. A null is nil as a field of a table, but ``json.null`` in a list."""
+    """Return what is known about the items of a list. An item that is null is ``json.null`` in Lua, not nil."""
     item = item_of(value.type) if isinstance(value, Result) else None
     if item is None or not isinstance(value, Result):
         return UNKNOWN
@@ -205,7 +205,7 @@ def item_in(value: Value) -> Value:
 
 
 def decoded(text: str) -> Value:
-    """Return what is known about the value of a JSON text: whether it is a list, and whether it may contain null."""
+    """Return what is known about the decoded value of a JSON text: whether it is a list, and whether items are null."""
     try:
         kind = _list_of(json.loads(text))
     except (ValueError, RecursionError):
@@ -222,22 +222,22 @@ def _list_of(value: object) -> Type | None:
 
 
 def is_list(kind: Type) -> bool:
-    """Return True if only lists fit."""
+    """Return True if all values of a type are lists."""
     return isinstance(kind, List)
 
 
 def is_text(kind: Type) -> bool:
-    """Return True if only strings fit."""
+    """Return True if all values of a type are strings."""
     return label(kind) == "string"
 
 
 def is_secret(value: Value) -> TypeGuard[Result]:
-    """Return True if a value is a secret, which scripts can only pass on."""
+    """Return True if a value is a secret, which a script can only pass to functions."""
     return isinstance(value, Result) and isinstance(value.type, Scalar) and value.type.kind == "secret"
 
 
 def takes_tables(kind: Type) -> bool:
-    """Return True if a table may fit."""
+    """Return True if a Lua table can be a value of a type."""
     if isinstance(kind, Union):
         return any(map(takes_tables, kind.members))
     return (
@@ -248,27 +248,27 @@ def takes_tables(kind: Type) -> bool:
 
 
 def is_page(kind: Type) -> bool:
-    """Return True if a record is a page: one list, and a key that leads to the next page."""
+    """Return True if a type is that of a page: a record with one list, and otherwise only keys such as ``cursor``."""
     others = set(kind.fields) - {*lists_in(kind)} if isinstance(kind, Record) else set()
     return len(lists_in(kind)) == 1 and bool(others) and others <= _PAGING
 
 
 def is_number(kind: Type) -> bool:
-    """Return True if only numbers fit."""
+    """Return True if all values of a type are numbers."""
     return label(kind) in ("integer", "number")
 
 
 def has_field(value: Value, key: str) -> bool:
-    """Return True if a value is a record with a field."""
+    """Return True if a value is known to be a record whose type has a field called ``key``."""
     return isinstance(value, Result) and isinstance(value.type, Record) and key in value.type.fields
 
 
 def kind_of(value: Value, *, or_nil: bool = False) -> str:
-    """Return the Lua type that a value certainly has, or an empty string if that is unclear.
+    """Return the Lua type that a value certainly has, such as ``string``, or an empty string if that is not known.
 
     Args:
-        value: The known value.
-        or_nil: True if it may also be nil.
+        value: What is known about the value.
+        or_nil: True to return the type also for a value that can be nil instead.
     """
     if isinstance(value, Literal):
         return value.kind
@@ -288,14 +288,14 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:
-    """Return the values of a choice, or of a union of a choice and a list of it; empty for any other type."""
+    """Return the values that a type allows, if it is a choice or a union that contains a choice; otherwise nothing."""
     if isinstance(kind, Union):
         return next((member.values for member in kind.members if isinstance(member, Choice)), ())
     return kind.values if isinstance(kind, Choice) else ()
 
 
 def items_of(kind: Type) -> list[Record]:
-    """Return the types of the records in a record's lists."""
+    """Return the record types of the items in all lists that a record type contains."""
     lists = (
         [field.item for field in kind.fields.values() if isinstance(field, List)] if isinstance(kind, Record) else []
     )
@@ -303,23 +303,26 @@ def items_of(kind: Type) -> list[Record]:
 
 
 def is_table(kind: Type) -> bool:
-    """Return True if only tables fit."""
+    """Return True if all values of a type are tables in Lua: lists, maps or records."""
     return isinstance(kind, (List, Map, Record))
 
 
 def lists_in(kind: Type) -> list[str]:
-    """Return the keys of a record whose values are lists."""
+    """Return those keys of a record type whose values are lists; none for any other type."""
     return [key for key, field in kind.fields.items() if is_list(field)] if isinstance(kind, Record) else []
 
 
 def near_key(key: str, names: Iterable[str]) -> str:
-    """Return the name that a key probably means, or an empty string if that is unclear."""
+    """Return the name in ``names`` that is most similar to a misspelled key, or an empty string."""
     near = get_close_matches(key, names, 1, 0.6)
     return near[0] if near else ""
 
 
 def near_field(kind: Type, key: str) -> str:
-    """Return the path of the field that an unknown key probably means, or an empty string if that is unclear."""
+    """Return the field of a record type that an unknown key probably means, or an empty string.
+
+    The field can also be inside another field; the result is then a path such as ``owner.name``.
+    """
     fields = kind.fields if isinstance(kind, Record) else {}
     plain = key.replace("_", "").lower()
     for field in fields:

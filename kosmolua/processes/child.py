@@ -114,6 +114,7 @@ class PolledPipes(Pipes):
         self._reading, self._writing = Lock(), Lock()
         self._read = bytearray()
         self._searched = 0
+        self._spin = protocol.Spin(incoming)
         self._is_open = True
         self.is_clean = False
 
@@ -149,6 +150,8 @@ class PolledPipes(Pipes):
                 self._searched = len(self._read)
                 if self._searched > limit:
                     raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
+                if self._is_open and seconds:
+                    self._spin.wait()
                 if self._is_open and ends < inf and not is_readable(self.incoming, max(ends - monotonic(), 0.0)):
                     raise TimeoutError
                 piece = os.read(self.incoming, PIECE) if self._is_open else b""

@@ -27,6 +27,8 @@ _RUNNING = {
     # The pipes to the host
     "read": (0, 63),
     "write": (1, 64),
+    "poll": (7, None),
+    "ppoll": (271, 73),
     # Memory
     "brk": (12, 214),
     "mmap": (9, 222),
@@ -58,8 +60,6 @@ _FORKING = {
     "pipe2": (293, 59),
     "pipe": (22, None),
     "close": (3, 57),
-    "poll": (7, None),
-    "ppoll": (271, 73),
     "wait4": (61, 260),
     "prlimit64": (302, 261),
     "setitimer": (38, 103),
