@@ -79,7 +79,7 @@ class Recording:
 
     @property
     def script(self) -> Event:
-        """The script that ran last: ``name``, ``sha256`` and ``source``. A session's source is that of all its chunks."""
+        """The script that ran last: ``name``, ``sha256`` and ``source``, which for a session joins all chunks."""
         if self.is_session:
             chunks = [event["source"] for event in self.events if event["event"] == "chunk"]
             return {**self.header["script"], "source": "\n".join(chunks)}
