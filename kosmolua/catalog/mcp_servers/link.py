@@ -407,7 +407,7 @@ def _plain(result: Any) -> dict[str, Json]:
 
 
 def no_trace(name: str, line: str) -> None:
-    """Ignore a line of a server. This is the trace if the user does not want to see what servers print."""
+    """Ignore a line of a server. Used as the trace when the user does not want to see what servers print."""
 
 
 ExceptionGroupType: type[BaseException] = getattr(builtins, "BaseExceptionGroup", OSError)  # since Python 3.11

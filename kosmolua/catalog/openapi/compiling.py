@@ -98,7 +98,7 @@ class Covered:
 
 @dataclass
 class Compiled:
-    """The result of compiling a document.
+    """The result of compiling an OpenAPI document.
 
     Args:
         title: The title of the document, or the sentence that ``openapi.toml`` sets instead.

@@ -245,7 +245,7 @@ class Document:
         return node
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Return an object of the document, or the object to which its ``$ref`` leads; or else an empty object."""
+        """Return the object to which the ``$ref`` in ``node`` leads, or ``node`` if it has none; empty if no object."""
         for _ in range(MAX_FOLLOWED):
             if not isinstance(node, dict):
                 return {}

@@ -134,7 +134,7 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
 
 
 def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Callable[..., Send]:
-    """Return a function that makes the simulator of an account, which combines the plugin's with the document's."""
+    """Return a function that makes an account's simulator: the plugin's, combined with one made from the document."""
 
     def simulate(account: str, **options: Any) -> Send:
         return Beside(curated, more, account, options)
@@ -143,7 +143,7 @@ def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Ca
 
 
 class Beside:
-    """A simulator that answers operations of the document itself and passes other requests to the plugin's simulator.
+    """A simulator for a plugin with an OpenAPI document: it passes other requests than the document's to the plugin's.
 
     Args:
         curated: Makes the simulator that the plugin defines; None if the plugin has none.

@@ -376,7 +376,7 @@ class Changes:
         return bool(self.added or self.gone or self.changed or self.origins or self.logins)
 
     def lines(self) -> list[str]:
-        """Return lines that show the user what changes: functions that are new (``+``), gone (``-``) or changed (``~``)."""
+        """Return lines that show the user what changes: new (``+``), gone (``-``) and changed (``~``) functions."""
         counts = f"{len(self.added)} new, {len(self.gone)} gone, {len(self.changed)} with other arguments, none renamed"
         lines = [f"{self.update.name}: {counts}"]
         for sign, names in (("+", self.added), ("-", self.gone)):

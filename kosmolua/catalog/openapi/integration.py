@@ -25,7 +25,7 @@ def imported(file: str) -> Integration:
         file: The ``__file__`` of that module, in whose folder ``openapi.json`` is.
 
     Raises:
-        PluginError: The document or its overlay cannot be read.
+        PluginError: The document or ``openapi.toml`` cannot be read.
     """
     folder = Path(file).parent
     return of_home(Home.of_folder(folder), folder.name, file)
@@ -51,7 +51,7 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
         origin: The file that messages name as the origin of the integration.
 
     Raises:
-        PluginError: The document or its overlay cannot be read.
+        PluginError: The document or ``openapi.toml`` cannot be read.
     """
     store = Store(home)
     try:

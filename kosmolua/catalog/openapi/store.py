@@ -96,7 +96,7 @@ class Store:
         """The connection to the compiled document, which is compiled first if necessary.
 
         Raises:
-            ConfigError: The document or its overlay cannot be read.
+            ConfigError: The document or ``openapi.toml`` cannot be read.
         """
         try:
             file = self.home.compiled()
@@ -190,7 +190,7 @@ def compile_to(home: Home, file: Path) -> None:
     """Compile an OpenAPI document, and write the result to a file.
 
     Raises:
-        ConfigError: The document or its overlay cannot be read, or the file cannot be written.
+        ConfigError: The document or ``openapi.toml`` cannot be read, or the file cannot be written.
     """
     from kosmolua.catalog.openapi.compiling import compiled, write
 
