@@ -3,14 +3,13 @@
 Child to host::
 
     ready    {isolation, missing}           the isolation layers that are in force, and those that are missing
-    describe {id, path}                     asks what is at a path under app: an empty path, for what app itself has;
-                                            integrations, integrations.NAME, integrations.NAME.ACCOUNT or
-                                            integrations.NAME.*
+    describe {id, path}                     asks what is at a path under app; the path is empty, integrations,
+                                            integrations.NAME, integrations.NAME.ACCOUNT or integrations.NAME.*
     call     {id, path, args | fault, secrets, contents, through}
                                             args is what Lua passed; fault says why this could not be encoded;
                                             secrets has the place in args and the name of each handle of a secret;
-                                            contents has those of each handle of bytes; through is the chain of
-                                            scripts that called each other up to here
+                                            contents has the same for each handle of bytes; through is the chain of
+                                            called scripts that makes the call
     script   {id, path, args | fault, secrets, through}
                                             asks for another script, which the child then runs
     content  {id, name}                     asks for bytes in base64, by the name of their handle
@@ -36,7 +35,7 @@ Host to child::
                                             secrets: the names of the secrets that the script may use
     reply    {id, ok, value | error, secrets, contents, truncated}
                                             secrets has the place in value and the name of each handle of a secret;
-                                            contents has the places of tables whose base64 can be asked for;
+                                            contents has the same for each table whose bytes can be fetched;
                                             truncated is true for a list that has more items
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
@@ -128,7 +127,7 @@ def encode(value: object) -> str:
 
 
 def _may_be_wide(text: str) -> bool:
-    """Return True if a compact JSON text may have an integer beyond 64 bits; rarely, a string only looks like one."""
+    """Return False if a compact JSON text certainly has no integer beyond 64 bits, else True. This is fast."""
     digits = text.encode("utf-8", "surrogatepass").translate(_AS_NINES)
     if _NINES not in digits:
         return False
@@ -298,14 +297,16 @@ def read_exit_notice(line: bytes) -> int | None:
         return None
 
 
-SPIN_TIME = 50e-6
-"""Seconds to poll for a frame before sleeping. Waking up an idle processor takes half of that."""
+SPIN_TIME = 100e-6
+"""Seconds to poll for a frame before sleeping. Waking up an idle processor takes a quarter of that."""
 WAITS_WITHOUT_SPIN = 15
-"""How many waits begin without polling after one in which polling was in vain."""
+"""How many waits begin without polling, at first and after one in which polling was in vain."""
 
 
 class Spin:
     """Polls a pipe for a moment before its reader sleeps, which saves the time of waking up if frames come quickly.
+
+    A script with few calls, or with calls that take long, hardly ever polls.
 
     Args:
         descriptor: The end of the pipe to read from.
@@ -317,10 +318,10 @@ class Spin:
         poller = poll()
         poller.register(descriptor, POLLIN)
         self._poll = poller.poll
-        self._waits_without = 0
+        self._waits_without = WAITS_WITHOUT_SPIN
 
     def wait(self) -> None:
-        """Poll until something can be read, at most for :data:`SPIN_TIME`. Do nothing if that was in vain lately."""
+        """Poll until something can be read, at most for :data:`SPIN_TIME`, or do nothing in this wait."""
         if self._waits_without:
             self._waits_without -= 1
             return

@@ -792,7 +792,7 @@ class Runtime:
 
 @cache
 def _import_what_runs_need() -> None:
-    """Import all modules that runs need early, since many scripts at once may later use up the file descriptors."""
+    """Import the modules for runs in advance, since many scripts at once may use up the file descriptors."""
     from importlib import import_module
 
     for name in NEEDED_BY_RUNS:

@@ -37,7 +37,7 @@ def test_a_tuple_of_fixed_length_is_refused(annotation: object) -> None:
         (Annotated[bool, between(0, 1)], "a boolean cannot be in 0..1", "only a number can"),
         (Annotated[Any, between(0, 1)], "anything cannot be in 0..1", "only a number can"),
         (Annotated[int, matching("[a-z]", "a")], "an integer cannot be like 'a'", "only a string can"),
-        (Annotated[int, non_empty()], "an integer cannot be with something in it", "only a string or list can"),
+        (Annotated[int, non_empty()], "an integer cannot be of length at least 1", "only a string or list can"),
         (
             Annotated[float | int | None, one_of("a")],
             "a number or an integer cannot be one of 'a'",

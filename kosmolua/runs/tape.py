@@ -179,7 +179,7 @@ class Tape:
             self._advance()
 
     def begin(self, number: int) -> None:
-        """Take note of the number of the request that the current thread lets the broker answer next."""
+        """Take note that the current thread now lets the broker answer the request with this number."""
         self._local.number = number
 
     def answer(self, number: int, value: str) -> None:

@@ -103,9 +103,9 @@ class Length(Bound):
 
     @property
     def words(self) -> str:
-        """The length in words, such as ``of length 1..5``, or ``with something in it`` for at least 1."""
+        """The length in words, such as ``of length 1..5`` or ``of length at least 1``."""
         if self.maximum is None:
-            return "with something in it" if self.minimum == 1 else f"of length at least {self.minimum}"
+            return f"of length at least {self.minimum}"
         return f"of length {self.minimum}..{self.maximum}" if self.minimum else f"of length at most {self.maximum}"
 
     def holds(self, value: Any) -> bool:
