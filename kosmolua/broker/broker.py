@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from kosmolua.schema.integration import Integration
 
 SMALL, COPIES = 256 * 1024, 4
-"""The most characters of a result that reserves no memory, and how many copies of a larger result are in memory."""
+"""A result of more than ``SMALL`` characters reserves memory, as much as ``COPIES`` copies of its text take."""
 CLOSE_TIMEOUT = 1.0
-"""Seconds to wait, when a run is over, for records that are being written."""
+"""Seconds to wait, when a run is over, for threads that still write the records of their calls."""
 MAX_NAMED_CALLS = 3
 MAX_SCRIPTS = 16
 """How deeply scripts may call each other."""
@@ -175,7 +175,8 @@ class Broker:
             through: The chain of called scripts that the caller is in, the outermost first; empty in the main script.
 
         Raises:
-            CallError: There is no such script, the arguments do not fit, or scripts call each other without end.
+            CallError: There is no such script, its arguments do not fit, or scripts call each other in a circle or too
+                deeply.
             LimitExceeded: The run has made more lookups than it is allowed to.
         """
         self._count_lookup()
@@ -185,7 +186,8 @@ class Broker:
                 raise unsendable(path, fault)
             if name in through or len(through) >= MAX_SCRIPTS:
                 chain = " -> ".join([*through, name])
-                raise CallError("script_cycle", f"scripts call each other without end: {chain}")
+                what = f"scripts call each other in a circle, or more than {MAX_SCRIPTS} deep: {chain}"
+                raise CallError("script_cycle", what, hint="remove the last of these calls")
             script = self._host.scripts.script(name)
             params = script.header.bind(name, given)
         except KosmoError as error:
