@@ -143,7 +143,7 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Find
 
 
 def check_calls(example: Example, integration: Integration) -> Iterator[Finding]:
-    """Yield a finding for each call in an example whose function does not exist or lacks a parameter of that name."""
+    """Yield a finding for each call of a missing function in an example, and for each argument with an unknown name."""
     for use in uses_in(example.text, integration.name):
         place = example.place_of(use.line)
         function = integration.function(use.function)

@@ -27,7 +27,7 @@ _OF_ONE_REQUEST = {"progressToken", "traceparent", "tracestate", "baggage"}
 
 
 class DirectCalls:
-    """Calls tools over one connection without the SDK's session. Use it only in the event loop's thread."""
+    """Calls tools of a server without the session of the MCP SDK. Use it only in the event loop's thread."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
@@ -37,11 +37,11 @@ class DirectCalls:
 
     @property
     def can_call(self) -> bool:
-        """True if :meth:`call` can be used: the session has sent a request, and no OpenTelemetry trace is active."""
+        """True if :meth:`call` can be used: the SDK's session sent a request, and no OpenTelemetry trace is active."""
         return self._write is not None and not get_current_span().get_span_context().is_valid
 
     def learn(self, message: object, write: Callable[[bytes], Awaitable[None]]) -> None:
-        """Keep what later calls need from a message that the MCP SDK's session sends: its metadata and the writer.
+        """Keep what later calls need from a message that the MCP SDK's session sends: its metadata and ``write``.
 
         Args:
             message: A message that the session sends. The first request, ``initialize``, is ignored.

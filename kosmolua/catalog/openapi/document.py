@@ -245,7 +245,7 @@ class Document:
         return node
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Return the object to which the ``$ref`` in ``node`` leads, or ``node`` if it has none; empty if no object."""
+        """Return ``node``, or the object to which its ``$ref`` leads; an empty object if that is not an object."""
         for _ in range(MAX_FOLLOWED):
             if not isinstance(node, dict):
                 return {}

@@ -143,7 +143,9 @@ def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Ca
 
 
 class Beside:
-    """A simulator for a plugin with an OpenAPI document: it passes other requests than the document's to the plugin's.
+    """The simulator for a plugin with an OpenAPI document.
+
+    It answers the requests of the document's functions itself. The plugin's own simulator answers all others.
 
     Args:
         curated: Makes the simulator that the plugin defines; None if the plugin has none.

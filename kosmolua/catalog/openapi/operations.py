@@ -448,7 +448,7 @@ class Resolves(Protocol):
     """A class that resolves references of an OpenAPI document, such as :class:`Document`."""
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Return the object to which the ``$ref`` in ``node`` leads, or ``node`` if it has none; empty if no object."""
+        """Return ``node``, or the object to which its ``$ref`` leads; an empty object if that is not an object."""
 
 
 _Flat = tuple[dict[str, Json], set[str], bool]

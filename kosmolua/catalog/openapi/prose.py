@@ -1,4 +1,4 @@
-"""Cleans the descriptions in OpenAPI documents and marks them as quotations: models read them, nobody checked them."""
+"""Cleans descriptions from OpenAPI documents, and marks them as quotations since nobody has checked them."""
 
 from __future__ import annotations
 
