@@ -41,7 +41,7 @@ class Text(click.ParamType):  # type: ignore[type-arg]
 
 
 class Sectioned(click.Option):
-    """An option that the help lists under a heading."""
+    """An option that a command's help lists under the heading ``section``."""
 
     def __init__(self, *args: Any, section: str, **given: Any) -> None:
         super().__init__(*args, **given)

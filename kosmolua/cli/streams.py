@@ -42,12 +42,12 @@ class Standard:
 
     @property
     def is_shown(self) -> bool:
-        """True if the output is a terminal."""
+        """True if standard output is a terminal."""
         return os.isatty(self.output)
 
     @property
     def is_typed(self) -> bool:
-        """True if the input is a terminal."""
+        """True if standard input is a terminal."""
         return os.isatty(self.input)
 
     @property

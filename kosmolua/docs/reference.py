@@ -58,7 +58,7 @@ class IntegrationPage(Page):
 
     @property
     def smaller(self) -> str:
-        """How the names of the functions' pages look, such as ``integrations.render2.FUNCTION``."""
+        """The pattern of the names that the functions' pages have, such as ``integrations.render2.FUNCTION``."""
         return f"{self.name}.FUNCTION"
 
     def full(self) -> str:

@@ -28,7 +28,7 @@ class Resume(Command):
     """The command ``resume``. ``--approve`` and ``--deny`` without numbers apply to all calls that wait."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line, after the numbers of calls that it leaves out were added."""
+        """Add ``all`` where ``--approve`` or ``--deny`` has no numbers of calls, and parse the command line."""
         return super().parse_args(ctx, list(_with_numbers(args)))
 
 
@@ -154,7 +154,7 @@ def _resume(
 
 
 def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, asks: Approve | None) -> Runtime:
-    """Return the runtime that continues a recorded run: for a tenant's run that of the tenant, else the user's."""
+    """Return a runtime that continues a recorded run, with the settings of the run's tenant, or else of the user."""
     if kept.tenant is None:
         return open_runtime(options, approve=asks)
     simulate = bool(options.simulate or recording.header["host"]["simulate"])
