@@ -108,7 +108,7 @@ def as_json(value: object, indent: int | None = 2) -> None:
 def _harmless(text: str) -> str:
     """Return text with terminal control characters escaped.
 
-    The escaping module is imported only if the text needs it, since no import is possible if no file can be opened.
+    The module for this is imported only if the text needs it: an import fails if the process cannot open more files.
     """
     if text.isprintable():
         return text

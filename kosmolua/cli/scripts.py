@@ -144,7 +144,7 @@ def name_of(path: str | Path) -> str:
 
 
 def read_file(path: str | Path, limit: int) -> bytes:
-    """Return the script in a file. Of a script that is too long, return a few bytes more than the limit.
+    """Return the script in a file. Of a script that is too long, return only a few bytes more than the limit.
 
     Args:
         path: The file.
@@ -165,7 +165,7 @@ def read_file(path: str | Path, limit: int) -> bytes:
 
 
 def read_input(limit: int) -> bytes:
-    """Return the script on standard input. Of a script that is too long, return a few bytes more than the limit.
+    """Return the script on standard input. Of a script that is too long, return only a few bytes more than the limit.
 
     Args:
         limit: The most bytes that a script may have.

@@ -115,7 +115,7 @@ class Standard:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Call :meth:`set_apart`, and undo it when the ``with`` block ends."""
+        """Keep integrations from using the user's input and output (see :meth:`set_apart`) in the ``with`` block."""
         self.set_apart()
         try:
             yield
@@ -124,7 +124,7 @@ class Standard:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Undo :meth:`set_apart` until the ``with`` block ends, for a library that uses the standard streams itself."""
+        """Let libraries use the user's input and output in the ``with`` block, although :meth:`set_apart` was called."""
         _redirect(self.input, self.output)
         try:
             yield
@@ -187,7 +187,7 @@ def _wait_for(descriptor: int) -> None:
 
 
 def _redirect(stdin: int, stdout: int) -> None:
-    """Make the descriptors 0 and 1 duplicates of two other descriptors."""
+    """Make the file descriptors 0 and 1 duplicates of the two given file descriptors."""
     sys.stdout.flush()
     os.dup2(stdin, 0)
     os.dup2(stdout, 1)

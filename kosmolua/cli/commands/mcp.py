@@ -55,7 +55,7 @@ def command(address: str | None, workers: int, options: Options) -> None:
             if sys.stdin is None:
                 raise UsageError("Standard input is closed, so no client can connect")
             if not standard.is_writable:
-                raise UsageError("Standard output is closed, so nothing can be sent to a client")
+                raise UsageError("Standard output is closed, so no client can be answered")
             from kosmolua.mcp import stdio
             from kosmolua.mcp.pipes import are_pipes
 

@@ -33,10 +33,10 @@ class Resume(Command):
 
 
 def _with_numbers(words: Sequence[str]) -> Iterator[str]:
-    """Yield the words of a command line in which ``--approve`` and ``--deny`` for calls always have a value.
+    """Yield a command line with the word ``all`` after each ``--approve`` and ``--deny`` that names no calls.
 
-    A missing value is ``all``. ``--deny`` becomes ``--deny-calls``, unless its value is a pattern of functions: that is
-    the shared option ``--deny``.
+    ``--deny`` is also replaced by ``--deny-calls``, unless a pattern of functions follows: that is the other option
+    ``--deny``, which all commands share.
     """
     following = [*words[1:], "--"]
     for word, after in zip(words, following, strict=False):
