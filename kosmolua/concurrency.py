@@ -137,7 +137,7 @@ class Mailbox:
                 self._questions.discard(question)
 
     def do_next(self, seconds: float = 0.0) -> None:
-        """Wait at most ``seconds`` for a function in the queue, and call it. Only the owner must call this method."""
+        """Wait at most ``seconds`` for a function in the queue, and call it. This method is for the owner only."""
         try:
             work = self._work.get(timeout=seconds) if seconds > 0 else self._work.get_nowait()
         except Empty:

@@ -3,14 +3,13 @@
 Child to host::
 
     ready    {isolation, missing}           the isolation layers that are in force, and those that are missing
-    describe {id, path}                     asks what is at a path under app: an empty path, for what app itself has;
-                                            integrations, integrations.NAME, integrations.NAME.ACCOUNT or
-                                            integrations.NAME.*
+    describe {id, path}                     asks what is at a path under app; the path is empty, integrations,
+                                            integrations.NAME, integrations.NAME.ACCOUNT or integrations.NAME.*
     call     {id, path, args | fault, secrets, contents, through}
                                             args is what Lua passed; fault says why this could not be encoded;
                                             secrets has the place in args and the name of each handle of a secret;
-                                            contents has those of each handle of bytes; through is the chain of
-                                            scripts that called each other up to here
+                                            contents has the same for each handle of bytes; through is the chain of
+                                            called scripts that makes the call
     script   {id, path, args | fault, secrets, through}
                                             asks for another script, which the child then runs
     content  {id, name}                     asks for bytes in base64, by the name of their handle
@@ -36,7 +35,7 @@ Host to child::
                                             secrets: the names of the secrets that the script may use
     reply    {id, ok, value | error, secrets, contents, truncated}
                                             secrets has the place in value and the name of each handle of a secret;
-                                            contents has the places of tables whose base64 can be asked for;
+                                            contents has the same for each table whose bytes can be fetched;
                                             truncated is true for a list that has more items
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
@@ -128,7 +127,7 @@ def encode(value: object) -> str:
 
 
 def _may_be_wide(text: str) -> bool:
-    """Return True if a compact JSON text may have an integer beyond 64 bits; rarely, a string only looks like one."""
+    """Return False if a compact JSON text certainly has no integer beyond 64 bits, else True. This is fast."""
     digits = text.encode("utf-8", "surrogatepass").translate(_AS_NINES)
     if _NINES not in digits:
         return False

@@ -99,16 +99,16 @@ class Runtime:
         workers: How many scripts run at once; further scripts wait. A callback that runs another script needs one more
             worker. A script that waits for ``approve`` needs none.
         reuse: How many scripts one process runs one after another, each in a new Lua VM with separate limits. The
-            process ends early after a limit, a crash or an irregularity. With 1, each script gets a new process. Use a
-            higher number only if you trust all scripts: see "Many scripts in one process" in the guide ``sandbox``. It
-            is always 1 where the system cannot fork.
+            process ends early if a script crashes, reaches a limit or does not end normally. With 1, each script gets a
+            new process. Use a higher number only if you trust all scripts: see "Many scripts in one process" in the
+            guide ``sandbox``. It is always 1 where the system cannot fork.
         require_isolation: Run no script if the system lacks an isolation layer of the sandbox, such as ``seccomp``. If
             False, scripts run with the layers that the system has; ``Outcome.usage["isolation"]`` lists them.
         warn: Called with a sentence about each setting that works but is unwise.
         environ: The environment variables that secrets can come from; by default those of the process.
         secrets: Secrets for the variable ``secrets`` of scripts, by name, in addition to ``[kosmolua.secrets]``. Each
             is a :class:`kosmolua.plugin.Secret`, or a source of it, such as ``env:NAME`` or ``{"env": "NAME"}``.
-        servers: MCP servers in addition to those in the accounts file: by name the settings of each.
+        servers: MCP servers in addition to those in the accounts file: a mapping of each server's name to its settings.
         trace: Called, from another thread, with each line that an MCP server printed or logged.
         scripts: The folder of the scripts that other scripts can call in ``app.scripts``; by default the folder of
             scripts in the user's configuration folder.
@@ -212,8 +212,8 @@ class Runtime:
     def __reduce__(self) -> tuple[Callable[[bytes], Runtime], tuple[bytes]]:
         """Pickle the options of the runtime, so that another process can open a runtime with the same options.
 
-        All runtimes with equal options that a process unpickles are one runtime there. That process reads the
-        credentials from their sources. The options ``approve`` and ``warn`` are not pickled.
+        If a process unpickles several runtimes with equal options, it gets the same runtime each time. That process
+        reads the credentials from their sources. The options ``approve`` and ``warn`` are not pickled.
 
         Raises:
             TypeError: An option could contain a credential or a connection, which cannot be pickled.
@@ -454,8 +454,9 @@ class Runtime:
                 person to approve further calls, as the option of :meth:`run`.
             deny: The numbers of the paused calls that are denied, or True for all; or patterns of functions that are
                 denied, as the option of :meth:`run`.
-            done: Decides that writes without an answer were done: by their numbers the results that the script gets.
-            again: Decides that writes without an answer are sent again: their numbers.
+            done: The results that the script gets for writes without an answer, by the numbers of the writes. These
+                writes count as done.
+            again: The numbers of writes without an answer that are sent again.
             options: The options of the run, as for :meth:`run`. For a missing option, the recorded name, arguments or
                 limit applies. A run that was read-only stays read-only.
 
@@ -791,7 +792,7 @@ class Runtime:
 
 @cache
 def _import_what_runs_need() -> None:
-    """Import the modules that runs need now, since many scripts at once may later use up the file descriptors."""
+    """Import the modules for runs in advance, since many scripts at once may use up the file descriptors."""
     from importlib import import_module
 
     for name in NEEDED_BY_RUNS:

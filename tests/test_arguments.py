@@ -68,7 +68,7 @@ def test_arguments_are_bound(function: Function, given: list[Any], bound: dict[s
         (
             LEND,
             ["b-1", 1, ["a"]],
-            "lib.x takes a list by its name only (call it as lend({ book, days?, tags? }))",
+            "lib.x takes a list only as a named argument (call it as lend({ book, days?, tags? }))",
             None,
         ),
         (LEND, [{"Book": "b-1"}], "lib.x has no parameter 'Book' (did you mean 'book'?)", "Book"),

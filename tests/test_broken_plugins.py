@@ -43,7 +43,12 @@ BROKEN = {
     "imports": ("", "import no_such_module_anywhere\n", "No module named 'no_such_module_anywhere'", 26),
     "undocumented": ("", "@integration.reads\ndef f(api, /): pass\n", "f has no docstring", 26),
     "untyped": ("", "@integration.reads\ndef f(api, /, *, x):\n    'F.'\n", "parameter x of f has no annotation", 26),
-    "uncarriable": ("", "@integration.reads\ndef f(api, /, *, x: set):\n    'F.'\n", "Lua cannot carry set", 26),
+    "uncarriable": (
+        "",
+        "@integration.reads\ndef f(api, /, *, x: set):\n    'F.'\n",
+        "values of type set cannot be passed",
+        26,
+    ),
     "duplicate": ("", "@integration.writes\ndef get_thing(api, /):\n    'G.'\n", "two functions named get_thing", 26),
     "fieldless": ("    base_url: str =", "    base_url =", "the account field base_url of Account has no type", 17),
     "raises": ("", "\n1 / 0\n", "ZeroDivisionError: division by zero", 27),

@@ -94,19 +94,27 @@ def not_known(api: Any, /, *, thing: Missing) -> None:  # type: ignore[name-defi
     [
         (no_docstring, "no_docstring has no docstring (say in one sentence what it does)"),
         (not_annotated, "parameter limit of not_annotated has no annotation"),
-        (not_carried, "data of not_carried: Lua cannot carry bytes (write str, and pass the bytes as base64)"),
+        (
+            not_carried,
+            "data of not_carried: values of type bytes cannot be passed between Lua and Python "
+            "(write str, and pass the bytes as base64)",
+        ),
         (not_bound, "when of not_bound: a string cannot be in 1..5 (only a number can)"),
-        (not_a_list, "pair of not_a_list: Lua cannot carry a tuple of a fixed length (write list[T] or a TypedDict)"),
-        (not_returned, "the result of not_returned: Lua cannot carry set"),
+        (
+            not_a_list,
+            "pair of not_a_list: a tuple of a fixed length cannot be passed between Lua and Python "
+            "(write list[T] or a TypedDict)",
+        ),
+        (not_returned, "the result of not_returned: values of type set cannot be passed between Lua and Python"),
         (repeat, "a function cannot be called 'repeat' (it is a word of Lua itself)"),
         (default, "a function cannot be called 'default' (it stands for the default account)"),
         (größe, "a function cannot be called 'größe' (use A-Z, a-z, 0-9 and _, a letter first)"),
-        (no_default, "parameter limit of no_default may be None but has no default (give it = None)"),
+        (no_default, "parameter limit of no_default allows None but has no default (add = None)"),
         (no_slash, "no_slash must take one argument from the host, then named ones from Lua"),
         (no_star, "no_star must take one argument from the host, then named ones from Lua"),
         (all_keywords, "all_keywords must take one argument from the host, then named ones from Lua"),
         (nothing_at_all, "nothing_at_all must take one argument from the host, then named ones from Lua"),
-        (not_known, "not_known has an annotation that fails: name 'Missing' is not defined"),
+        (not_known, "an annotation of not_known cannot be evaluated: name 'Missing' is not defined"),
     ],
 )
 def test_a_handler_that_says_too_little_is_refused(handler: Callable[..., Any], message: str) -> None:

@@ -139,7 +139,7 @@ class Odd:
         (Plain, "the account class Plain is not a dataclass (decorate it with @dataclass)"),
         (Closed, r"the account class Closed has no open(self, send)"),
         (Bare, "the account field key of Bare has no type"),
-        (Odd, "account field key of Odd: Lua cannot carry complex"),
+        (Odd, "account field key of Odd: values of type complex cannot be passed between Lua and Python"),
     ],
 )
 def test_an_account_class_that_says_too_little_is_refused(account: Any, message: str) -> None:

@@ -301,7 +301,11 @@ BROKEN = {
     "badname": (without("x", '"x"', '"Bad-Name"'), "an integration cannot be called 'Bad-Name'", 14),
     "nodoc": (without("nodoc", '    """Say hello."""\n'), "hello has no docstring (say in one sentence", 18),
     "untyped": (without("untyped", "name: str", "name"), "parameter name of hello has no annotation", 18),
-    "bytes": (without("bytes", "name: str", "name: bytes"), "name of hello: Lua cannot carry bytes", 18),
+    "bytes": (
+        without("bytes", "name: str", "name: bytes"),
+        "name of hello: values of type bytes cannot be passed between Lua and Python",
+        18,
+    ),
     "unknown": (without("unknown", "name: str", "name: Strng"), "NameError: name 'Strng' is not defined", 19),
     "nostar": (without("nostar", "/, *, name", "/, name"), "hello must take one argument from the host", 18),
     "twice": (

@@ -657,7 +657,7 @@ def _complete(parameters: Any) -> dict[str, Any]:
 def test_what_is_empty_stands_for_nothing_else(name: str, arguments: dict[str, Any], param: str) -> None:
     """An empty commit is not the newest one, and an empty list of names not all of them: neither leaves."""
     send = Canned()
-    with pytest.raises(BadArguments, match="with something in it") as refused:
+    with pytest.raises(BadArguments, match="of length at least 1") as refused:
         account(send)(name, **arguments)
 
     assert refused.value.param == param

@@ -36,6 +36,8 @@ def test_a_store_lives_from_its_creation_to_its_end(kind: str, settings: dict[st
     assert (status(), do("get")[kind]["plan"], do("get")[kind]["name"]) == ("available", "pro", settings["name"])
     assert do("suspend") == {f"{kind}_id": store["id"], "accepted": True}
     assert status() == "suspended"
+    do("update", name="renamed", plan="starter" if kind == "key_value" else "pro_4gb")
+    assert status() == "suspended"
     do("resume")
     assert status() == "available"
     assert do("delete") == {f"{kind}_id": store["id"], "deleted": True}

@@ -129,11 +129,11 @@ def test_lua_values_become_what_is_declared(annotation: object, given: object, m
         (Edits, {"text": None}, ".text must be a string, not nil"),
         (Edits, {"label": "A"}, ".label must be a string like 'abc', not \"A\" (a string)"),
         (Thread, {"text": "a", "replies": [{"text": 1, "replies": []}]}, ".replies[1].text must be a string, not 1"),
-        (Annotated[str, non_empty()], "", 'must be a string with something in it, not "" (a string)'),
+        (Annotated[str, non_empty()], "", 'must be a string of length at least 1, not "" (a string)'),
         (
             Annotated[str | list[str], non_empty()],
             {},
-            "must be a string with something in it or a list with something in it, not an empty table",
+            "must be a string of length at least 1 or a list of length at least 1, not an empty table",
         ),
         (Annotated[int | str, between(1, 3)], 4, "must be an integer in 1..3 or a string, not 4"),
         (

@@ -123,7 +123,7 @@ def shaped(issue: Thing) -> Issue:
         "number": number(issue, "number"),
         "title": text(issue, "title"),
         "body": text(issue, "body"),
-        "state": text(issue, "state"),
+        "state": text(issue, "state"),  # type: ignore[typeddict-item]  # what GitHub says is passed on
         "state_reason": text(issue, "state_reason"),
         "author": text(issue, "user", "login"),
         "assignees": texts(issue, "assignees", "login"),

@@ -205,7 +205,7 @@ def _shaped(pull: Thing) -> PullRequest:
         "number": number(pull, "number"),
         "title": text(pull, "title"),
         "body": text(pull, "body"),
-        "state": text(pull, "state"),
+        "state": text(pull, "state"),  # type: ignore[typeddict-item]  # what GitHub says is passed on
         "draft": bool(pull.get("draft")),
         "merged": bool(pull.get("merged") or pull.get("merged_at")),
         "mergeable": pull.get("mergeable"),

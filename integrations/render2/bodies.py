@@ -107,7 +107,7 @@ def value_of(value: Any) -> dict[str, Any]:
 def autoscaling_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the request body for autoscaling settings. Render requires an entry for CPU and memory, used or not."""
     off = {"enabled": False, "percentage": DEFAULT_PERCENTAGE}
-    wanted = wire(settings)
+    wanted: dict[str, Any] = wire(settings)
     given = wanted["criteria"]
     criteria = {name: {"enabled": True} | given[name] if name in given else off for name in ("cpu", "memory")}
     return {"enabled": True} | wanted | {"criteria": criteria}

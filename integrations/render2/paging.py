@@ -30,7 +30,7 @@ class Page:
     all: bool = False
 
     def of(
-        self, api: Api, template: str, key: str, filters: Mapping[str, Any] | None = None, **segments: str
+        self, api: Api, template: str, key: str, filters: Mapping[str, Any] | None = None, **segments: Any
     ) -> tuple[list[Thing], str | None]:
         """Fetch this part of the list at a path.
 

@@ -118,7 +118,7 @@ class Accounts:
         return names[0] if len(names) == 1 else None
 
     def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
-        """Return the permission that an account has for an effect, unless a rule names the function or fits it."""
+        """Return the permission that an account has for those functions with an effect that no other rule is about."""
         return self.rules(integration, account).of_effect(effect).permission
 
     def rules(self, integration: Integration, account: str) -> Rules:

@@ -261,7 +261,7 @@ def renewed(request: Request) -> Request | None:
 
 
 def _take(descriptor: int, ends: float) -> None:
-    """Lock an open file for this process, which must be possible before the time ``ends``.
+    """Lock an open file for this process, and wait for the lock at most until the time ``ends``.
 
     The system unlocks the file when its descriptor is closed.
 

@@ -48,7 +48,7 @@ class Answer:
 
 
 class Answers:
-    """The answers of a recording, in the order in which a script that runs again gets them.
+    """The answers of a recording, from which a script that runs again gets the answers to its requests.
 
     An answer is found by the request, by the branch of ``parallel`` that makes the request, and by how many times that
     branch made the same request before. If the script was changed, and the recording has no further answer for this

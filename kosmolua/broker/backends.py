@@ -135,7 +135,7 @@ def one_at_a_time(send: Send) -> Sender:
 
 
 class Canned:
-    """A backend for tests, which answers requests with functions. Its attribute ``requests`` lists every request.
+    """A backend for tests, in which functions answer the requests. Its attribute ``requests`` lists every request.
 
     Args:
         answers: Takes an account's name and returns the function that answers its requests.
@@ -353,7 +353,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, state: Mapping[str, Any]) -> None:
-    """Replace the state file in one step by one that only its owner can read."""
+    """Replace the state file in one step by a new file that only its owner can read."""
     import tempfile
 
     try:

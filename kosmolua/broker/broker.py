@@ -72,10 +72,10 @@ class Broker:
         earlier: The number of calls that the run has made already, in another process.
         plan: A planner, which notes writes instead of sending them, or the application of a plan, which allows only
             the writes of the plan.
-        decided: Returns what a person decided about a call beforehand, or None if nobody decided. If then nobody can
-            be asked, the call raises :class:`kosmolua.errors.Paused`. Without ``decided`` such a call is denied.
+        decided: Returns what a person decided about a call beforehand, or None if nobody decided. If nobody decided
+            and nobody can be asked, the call raises :class:`kosmolua.errors.Paused`. Without ``decided`` it is denied.
         catalog: Finds the function that a path such as ``render2.list_services`` names; by default the host's catalog.
-        contents: Keeps the binary results for which the script has handles; by default those of this run alone.
+        contents: Keeps the binary results for which the script has handles; None to keep only those of this run.
     """
 
     def __init__(

@@ -93,15 +93,15 @@ class Contents:
             try:
                 holder, key, name = handle_at(filled, entry)
             except LookupError:
-                raise BadArguments(f"{path}: bytes are marked where there is no argument") from None
+                raise BadArguments(f"{path}: the request names a place of bytes that its arguments lack") from None
             holder[key] = content = self.text(name)
             size += len(content)
             if size > MAX_PASSED:
-                raise BadArguments(
-                    f"{path}: the bytes in its arguments are more than {MAX_PASSED // MIB} MiB in base64"
-                )
+                what = f"{path}: the bytes in its arguments are more than {MAX_PASSED // MIB} MiB in base64"
+                raise BadArguments(what, hint="pass less in one call")
         if len(places) > MAX_PLACES:
-            raise BadArguments(f"{path}: there are bytes in more than {MAX_PLACES:,} places of its arguments")
+            what = f"{path}: there are bytes in more than {MAX_PLACES:,} places of its arguments"
+            raise BadArguments(what, hint="pass less in one call")
         return filled
 
     def _keep(self, name: str, content: Content) -> None:

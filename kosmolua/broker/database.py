@@ -91,7 +91,7 @@ KEYS = sql.Table(
 
 
 class Now(FunctionElement[float]):
-    """An SQL expression for the time by the database's clock, in seconds since 1970: hosts' clocks can differ."""
+    """An SQL expression for the time by the database's clock, in seconds since 1970. Hosts' own clocks can differ."""
 
     type = sql.Double()
     inherit_cache = True
@@ -128,7 +128,7 @@ class Database:
             self._engine = sql.create_engine(url, pool_pre_ping=True, connect_args=_SETTINGS[dialect])
         except ImportError as error:
             hint = "pip install 'kosmolua[postgres]'"
-            raise ConfigError(f"A database needs the package {error.name}", hint=hint) from None
+            raise ConfigError(f"Recordings in a database need the package {error.name}", hint=hint) from None
         except (SQLAlchemyError, ValueError):
             hint = "as in postgresql://user:password@host/name or sqlite:///path"
             raise ConfigError("The address of the database is not valid", hint=hint) from None
@@ -195,7 +195,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def _write_ahead(connection: Any, _: object) -> None:
-    """Let SQLite's readers continue during a write, and make every commit reach the disk."""
+    """Set up a new SQLite connection: readers continue during a write, and every commit reaches the disk."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
 

@@ -115,7 +115,7 @@ class RowSheet:
         database: The database.
         key: The name of the tenant and the id of the run, by the names of their columns.
         holder: The random name under which this run holds the lease.
-        count: How many lines the recording has.
+        count: How many lines the recording has already.
     """
 
     def __init__(self, database: Database, key: Mapping[str, str], holder: str, count: int) -> None:

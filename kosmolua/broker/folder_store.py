@@ -226,7 +226,7 @@ class Folder:
         return os.path.join(self._questions, name + suffix)
 
     def _names(self, beginning: str = "") -> list[str]:
-        """Return the ids of the recorded runs, of all or of those whose ids begin with ``beginning``."""
+        """Return the ids of those recorded runs whose ids begin with ``beginning``."""
         try:
             files = os.listdir(self.path)
         except OSError:

@@ -289,7 +289,7 @@ class Host:
                 part.close()
 
     def start_anew(self) -> None:
-        """Drop the connections and locks that this process got from its parent, after a fork."""
+        """Drop the connections and locks of the parent process. Called in the new process after a fork."""
         if servers := vars(self).get("servers"):
             servers.start_anew()
         live = () if self._given_backend or self._simulate else ("backend",)
@@ -303,7 +303,7 @@ class Host:
     def _check_sections(self) -> None:
         """Warn about each section of the accounts file whose integration is not installed.
 
-        This is not an error: a script may not call that integration at all.
+        This is not an error, since scripts need not call that integration.
         """
         plugins = self.plugins  # raises an error if a given file is missing, even without sections
         for name in self.accounts.sections():

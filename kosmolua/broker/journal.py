@@ -131,7 +131,7 @@ class Journal:
     def _flush(self) -> str | None:
         """Write the lines that are kept in memory.
 
-        Return a sentence for a warning if writing fails since now, or works again since now; else None.
+        Return a sentence for a warning if writing has just begun to fail, or has just begun to work again; else None.
         """
         if self._closed:
             return None

@@ -1,4 +1,4 @@
-"""The accounts that a run has opened. Calls use their clients, and lookups get the names of objects with them."""
+"""The accounts that a run has opened, lookups of names by ids, and errors in the code of integrations."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class Names:
 
 @dataclass(eq=False, repr=False)
 class _Name:
-    """The name of an object, None until it is looked up, and the lock that a thread holds while it does that."""
+    """The name of an object, None until a thread has looked it up, and the lock that the thread holds meanwhile."""
 
     text: str | None = None
     lock: Lock = field(default_factory=Lock)

@@ -32,7 +32,7 @@ class Pages:
         self._rests: dict[tuple[str, str], _Rest] = {}
 
     def note(self, path: str, function: Function, arguments: Mapping[str, object], value: object) -> None:
-        """Note whether a call returned an incomplete list, and which incomplete list the call continued.
+        """Note an incomplete list that a call returned, and forget an earlier one whose next page the call fetched.
 
         Args:
             path: The function, such as ``render2.list_services``.

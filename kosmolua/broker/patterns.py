@@ -26,7 +26,7 @@ class Patterns:
         catalog: Lists the functions and accounts that the patterns can fit.
 
     Raises:
-        ConfigError: A pattern fits no function. It is refused since a typo in ``--deny`` would deny nothing.
+        ConfigError: A pattern fits no function. It is probably a typo, and with ``--deny`` would deny nothing.
     """
 
     def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog) -> None:
@@ -70,6 +70,6 @@ def _names(path: str, catalog: Catalog) -> Iterator[str]:
 
 
 def _may_be_in(path: str, owner: str) -> bool:
-    """Return True if the pattern ``path`` can fit functions of the integration ``owner``, which need not be loaded."""
+    """Return True if the pattern ``path`` can fit functions of the integration ``owner``, judging by its name alone."""
     first = path[: len(owner) + 1]
     return is_pattern(first) or first == f"{owner}." or (is_pattern(path) and f"{owner}.".startswith(first))

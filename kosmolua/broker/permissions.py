@@ -71,11 +71,11 @@ class Permissions:
         """Raise :class:`Denied` if an option, a read-only run or the accounts file denies a call of ``target``."""
         for patterns in self._deny:
             if option := patterns.fitting(target):
-                raise Denied(f"{target.path} is denied by {option}", hint="it needs a run without that option")
+                raise Denied(f"{target.path} is denied by {option}", hint="run the script without that option")
         if self._read_only and target.function.effect != "read":
             raise Denied(
                 f"{target.path} {target.function.effect}s, and this run is read-only",
-                hint="writes need a run without --read-only",
+                hint="run the script without --read-only",
             )
         if target.rule.permission == "deny":
             rule = target.rule
@@ -161,7 +161,7 @@ class Permissions:
 
 
 class _Questions:
-    """Asks a person about calls, one question at a time. Calls that arrive during a question are asked about together.
+    """Asks a person about calls, one question at a time. The calls that arrive meanwhile become the next question.
 
     Each call waits in a thread of its own. The first thread to get the lock asks about all waiting calls.
     """

@@ -1,4 +1,6 @@
-"""Plans: the writes that a script would make. They are noted instead of sent, and can be made later.
+"""Plans: the writes that a script would make. They are noted instead of sent.
+
+To apply a plan is to run the script again with these writes allowed, and no others.
 
 As the result of a planned write, the script gets a placeholder of the type that the function declares. The strings in
 the placeholder are marks: ``<render2.create_service#2.id>`` stands for the ``id`` in the result of call 2. If a mark is
@@ -198,7 +200,7 @@ class Planner:
 
 
 class Application:
-    """Allows the writes of a plan, each once, and denies all others. Any thread may use it.
+    """Applies a plan to a run: allows each write of the plan once, and denies all others. Any thread may use it.
 
     Args:
         plan: The plan.

@@ -23,8 +23,8 @@ The events, each with its fields besides ``event`` and ``sum``::
 before it, so that a damaged, missing or misplaced line is noticed.
 
 A line is written before the script goes on. An intent and all lines before it are on the disk before the write is sent.
-A power cut therefore loses at most the events after the last intent. Its write then has no answer in the recording, and
-a person must find out whether it was done.
+A power cut therefore loses at most the events after the last intent. The recording then has no answer for this write,
+and a person must find out whether the write was done.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Recording:
 
     @property
     def script(self) -> Event:
-        """The script that ran last: ``name``, ``sha256`` and ``source``. For a session it is all chunks joined."""
+        """The script that ran last: ``name``, ``sha256`` and ``source``, which for a session joins all chunks."""
         if self.is_session:
             chunks = [event["source"] for event in self.events if event["event"] == "chunk"]
             return {**self.header["script"], "source": "\n".join(chunks)}
@@ -175,7 +175,7 @@ class Writer:
         after: The content of the recording to append to; None to create a new recording.
 
     Raises:
-        ConfigError: The recording cannot be written, a new one exists already, or another run is writing it.
+        ConfigError: The recording cannot be written, should be new and exists already, or is written by another run.
     """
 
     def __init__(

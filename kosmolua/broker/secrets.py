@@ -1,8 +1,8 @@
 """Opaque secrets: scripts pass them to functions and never see them.
 
-A script has handles that stand for secrets. If it passes a handle to a function, the frame to the host has ``***`` in
-place of the handle, and lists the handle's place in the arguments and its name. The host replaces the ``***`` by the
-text of the secret before it calls the function. A secret in a result becomes a handle in the same way.
+A script has handles that stand for secrets. If the script passes a handle to a function, the frame to the host has
+``***`` in place of the handle, and lists the handle's place in the arguments and its name. The host replaces the
+``***`` by the text of the secret before it calls the function. A secret in a result becomes a handle in the same way.
 """
 
 from __future__ import annotations
@@ -137,10 +137,11 @@ class Handles:
             try:
                 holder, key, name = handle_at(filled, entry)
             except LookupError:
-                raise BadArguments(f"{path}: a secret is marked where there is no argument") from None
+                raise BadArguments(f"{path}: the request names a place of a secret that its arguments lack") from None
             holder[key] = SecretText(self._secret(name, until).reveal())
         if len(places) > MAX_PLACES:
-            raise BadArguments(f"{path}: there are more than {MAX_PLACES:,} secrets in its arguments")
+            what = f"{path}: there are more than {MAX_PLACES:,} secrets in its arguments"
+            raise BadArguments(what, hint="pass less in one call")
         return filled
 
     def hide(self, kind: Type | None, value: Any) -> tuple[Any, list[tuple[Place, str]]]:

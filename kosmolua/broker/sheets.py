@@ -89,7 +89,7 @@ class Place(Protocol):
 
 
 class File:
-    """A recording in a file of its own, which is locked while a run writes it, also for hosts that share the folder.
+    """A recording in a file of its own. A run that writes it locks it, also for other hosts that share the folder.
 
     Args:
         path: The file.
@@ -112,7 +112,7 @@ class File:
         return FileSheet(self.name, file, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> FileSheet:
-        """Open the existing file for appending, and remove an incomplete line at its end, as :meth:`Place.go_on`."""
+        """Open the file, which exists, to append to it, and remove an incomplete line at its end."""
         file = self._open(os.O_RDWR | os.O_APPEND)
         try:
             found = os.fstat(file.fileno()).st_size

@@ -70,7 +70,8 @@ class Waiting:
         id: The id of the question in its store.
         run: The id of the run; None if the run is not recorded.
         script: The name of the script.
-        call: ``number`` (in its recording), ``path``, ``account``, ``effect``, ``arguments``, ``about`` and ``names``.
+        call: The call: ``number`` (in the recording), ``path``, ``account``, ``effect``, ``arguments``, ``about`` and
+            ``names``.
         since: When the question was first asked, in seconds since 1970.
         until: When the call stops waiting, in seconds since 1970.
         is_live: True if the run is still running, and goes on after :meth:`Store.decide`; False if the run is paused,

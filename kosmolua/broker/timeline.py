@@ -20,7 +20,7 @@ class Bar:
     Args:
         call: The recorded details of the call.
         ask: The script's request as it was recorded; empty if the request was not answered.
-        begins: Milliseconds from the first call of the run to the start of this one.
+        begins: Milliseconds from the start of the run's first call to the start of this call.
     """
 
     def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
@@ -63,8 +63,8 @@ class Bar:
 def bars_of(recording: Recording) -> list[Bar]:
     """Return the calls of a recording in the order in which they began.
 
-    The times at which they begin leave out the time for which the run was paused. Calls that waited for an approval and
-    were made later, under another number, are left out.
+    The time for which the run was paused does not count. Calls that waited for an approval and were made later, under
+    another number, are left out.
     """
     asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
     begins = _begins(recording)

@@ -249,7 +249,7 @@ class Options:
         is_repeatable=True,
         separator="\n",
         for_calls=False,
-        help="What scripts find in secrets, from env:VAR, file:PATH, command:PROGRAM, keyring:NAME or ask; repeatable.",
+        help="A secret that scripts use, from env:VAR, file:PATH, command:PROGRAM, keyring:NAME or ask; repeatable.",
     )
     input = Option[str | None](
         default=None,
@@ -297,7 +297,7 @@ class Options:
         read=path,
         for_calls=False,
         for_sessions=False,
-        help="Keep the plan in this file, for apply; short: --plan=FILE.",
+        help="Write the plan to this file, for kosmolua apply; short: --plan=FILE.",
     )
     require_isolation = Option(
         default=False,

@@ -34,8 +34,8 @@ Field: TypeAlias = "Scalar | Secret | File | Binary"
 Fields: TypeAlias = "Mapping[str, Field | Sequence[Field] | None] | Sequence[tuple[str, Field]]"
 """Names of a multipart form, each with a value, a file, or a list of these."""
 Body = bytes | str | Secret
-Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[Sendable] | Mapping[str, Sendable]"
-"""JSON, in which strings can be Secrets."""
+Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[object] | Mapping[str, object]"
+"""JSON, in which strings can be Secrets. Lists and objects can be typed more closely, as a TypedDict is."""
 
 
 class Api:

@@ -89,7 +89,9 @@ class UnixAddress:
 
     def __post_init__(self) -> None:
         if not self.path:
-            raise UsageError(f"{UNIX!r} names no file", hint=f"such as {UNIX}/run/user/1000/kosmolua.sock")
+            raise UsageError(
+                f"The address {UNIX!r} names no socket file", hint=f"name one, as in {UNIX}/run/user/1000/kosmolua.sock"
+            )
         if not hasattr(socket, "AF_UNIX"):
             raise UsageError("This system has no Unix sockets", hint="listen on HOST:PORT instead")
 
@@ -140,5 +142,6 @@ def _read(text: str) -> tuple[str, int]:
     except ValueError:
         pass
     raise UsageError(
-        f"{text!r} is not of the form HOST:PORT", hint="such as 127.0.0.1:8000, [::1]:8000 or unix:/path/of.sock"
+        f"The address {text!r} is not of the form HOST:PORT",
+        hint="such as 127.0.0.1:8000, [::1]:8000 or unix:/path/of.sock",
     )

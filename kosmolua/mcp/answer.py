@@ -232,7 +232,7 @@ def run_of(outcome: Outcome) -> str:
 
 
 def _plan(plan: Mapping[str, Any]) -> str:
-    """Return a plan as text: a line for each planned call, and a line for each place where a result is used."""
+    """Return a plan as text: a line for each planned call, and for each line of the script that reads its result."""
     lines = [
         f"- {call['number']}. {call['effect']} {call['path']} [{call['account']}] {_shown(call['arguments'])}"
         for call in plan.get("calls", ())

@@ -1,4 +1,4 @@
-"""Clients of the MCP server over HTTP: their token, which client sends a request, and which are still connected."""
+"""The clients of the MCP server over HTTP: which client sends a request, and whether that client is connected."""
 
 from __future__ import annotations
 
@@ -106,7 +106,12 @@ class Clients:
                     asyncio.get_running_loop().call_later(RECONNECT_TIMEOUT, self._end_unless_back, name)
 
     def _noting_session(self, scope: Scope, send: Send) -> Send:
-        """Wrap ``send``, so that a session that an answer opens is remembered with the address of its client."""
+        """Return a replacement for ``send`` that also remembers the session that an answer opens.
+
+        Args:
+            scope: The ASGI scope of the request, which has the client's address.
+            send: Sends the answer.
+        """
         address = str((scope.get("client") or [""])[0])
 
         async def send_and_note(message: Message) -> None:
@@ -138,7 +143,12 @@ class Clients:
         task.add_done_callback(self._ending.discard)
 
     async def _end_session(self, name: str, scope: Scope) -> None:
-        """End a session with the DELETE request with which a client ends its session."""
+        """End a session as its client would do it: with a DELETE request.
+
+        Args:
+            name: The id of the session.
+            scope: The ASGI scope of any request, on which the DELETE request is based.
+        """
         headers = [(SESSION.encode(), name.encode()), (b"host", b"localhost")]
         request = {**scope, "method": "DELETE", "headers": headers}
 
@@ -176,7 +186,10 @@ def is_exact(client: str | None) -> bool:
 
 @contextmanager
 def _within_trace(headers: Headers) -> Iterator[None]:
-    """Continue the trace that a request's headers name. A trace that is named in the MCP message takes precedence."""
+    """Continue the OpenTelemetry trace that the headers of a request name, within a ``with`` block.
+
+    A trace that the MCP message in the request names takes precedence.
+    """
     if "traceparent" not in headers:
         yield
         return
@@ -198,9 +211,10 @@ def _with_cookie(send: Send) -> Send:
 
 
 def find_token(environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the token that clients must send, and the file with the token, or None if the environment has the token.
+    """Return the token that clients must send, and the path of the file with it.
 
-    If the environment has no token, the token is read from the file. A missing file is created with a new token.
+    If an environment variable has the token, the path is None. Otherwise the token is read from the file; a missing
+    file is created with a new token.
 
     Raises:
         ConfigError: The environment variable is blank; or the file cannot be created or read, or is empty, or other

@@ -177,7 +177,7 @@ class Connection(H11Protocol):
 
 
 def _watch(connection: socket.socket | None) -> None:
-    """Make the system end the connection when the client has disappeared without closing the connection."""
+    """Let the operating system end a connection whose client has disappeared without closing it, by TCP keep-alive."""
     if connection is None or connection.family == _UNIX:
         return
     with suppress(OSError):

@@ -119,7 +119,7 @@ class Client:
 
 
 def put_off(question: Question) -> InputRequests:
-    """Return a question in the form for clients that do not accept requests: they answer in their next request."""
+    """Return a question as the content of an answer to a client, which replies to it in its next request."""
     form = ElicitRequestFormParams(message=question.message, requested_schema=question.schema)
     return {APPROVAL: ElicitRequest(params=form)}
 

@@ -33,9 +33,9 @@ MAX_SESSIONS = 500
 class Guard:
     """An ASGI layer that refuses requests without the token, and requests that a page of another website made.
 
-    A browser sends the website of such a page in the header Origin. A server without a token, as on a Unix socket, also
-    requires a loopback name in the header Host. If an attacker makes a foreign host name point to this server (DNS
-    rebinding), the browser sends that name in Host, so the request is refused.
+    The browser puts the website whose page made a request into the header Origin, and the host name of the URL into the
+    header Host. An attacker can make a foreign host name point to this server (DNS rebinding). So a server without a
+    token, as on a Unix socket, accepts only loopback names in Host.
 
     Args:
         app: The application that answers the allowed requests.

@@ -26,7 +26,7 @@ class Sentences(logging.Handler):
         self._written: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a log record as a sentence."""
+        """Write a log record as a sentence, unless the same sentence was written within the last minute."""
         message = record.getMessage().partition("\n")[0]
         if record.exc_info and record.exc_info[1]:
             message += f" ({_cause_of(record.exc_info[1])})"

@@ -112,7 +112,10 @@ def can_be_asked(client: ClientCapabilities | None) -> bool:
 
 
 def _pages(approvals: Sequence[Approval]) -> list[str]:
-    """Return the text of a question about calls, in parts of limited length. Each part begins with a line about it."""
+    """Return the text of a question about calls, in parts of limited length.
+
+    Each part begins with a line that says what the script wants to do.
+    """
     if len(approvals) == 1:
         subject, sentence = f"A script wants to {_deed(approvals[0])}", approvals[0].about
         lines, what = _arguments(approvals[0]), "arguments"
@@ -148,7 +151,7 @@ def _deed(approval: Approval) -> str:
 
 
 def _arguments(approval: Approval) -> list[str]:
-    """Return a line for each argument of a call. If an argument is an id, its line has the name that belongs to it."""
+    """Return a line for each argument of a call. If it is an id that has a name, the line has the name too."""
     named = {name: f" ({exposed(said)})" for name, said in approval.names.items()}
     return [f"{exposed(name)} = {_shown(value)}{named.get(name, '')}" for name, value in approval.arguments.items()]
 

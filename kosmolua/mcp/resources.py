@@ -41,7 +41,7 @@ def resources(runtime: Runtime) -> list[Resource]:
 
 
 def read(runtime: Runtime, uri: str) -> TextResourceContents:
-    """Return the page of the documentation with a URI.
+    """Return the documentation page that has the given URI.
 
     Raises:
         DocNotFound: No page has this URI. The hint of the error names the most similar page.

@@ -180,7 +180,7 @@ class Handlers:
         return CallToolResult(content=[TextContent(text=text)])
 
     async def list_resources(self, context: Context, params: Paging) -> ListResourcesResult:
-        """Return the list of the guides and of the pages of integrations, as MCP resources."""
+        """Return the documentation's guides and its pages about integrations, as a list of MCP resources."""
         return ListResourcesResult(resources=await in_thread(resources.resources, self._runtime))
 
     async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:

@@ -46,7 +46,7 @@ def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callab
 def _leave(number: int, frame: object) -> None:
     """Handle a signal: end the process, as the signal would do without a handler.
 
-    The first process of a container (with the process id 1) ignores signals without a handler, so it exits by itself.
+    In a container, signals without a handler do not end the first process (with the process id 1), so it calls exit.
     """
     flush_spans()
     if os.getpid() == 1:

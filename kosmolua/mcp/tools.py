@@ -52,11 +52,14 @@ def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]
 
 
 def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, Script]]:
-    """Return a tool for each script in the user's folder of scripts: by its name the tool, and the script that it runs.
+    """Return a tool for each script in the user's folder of scripts.
 
     Args:
         runtime: The runtime with the folder of scripts.
         taken: The names of the other tools. A script with the name of another tool becomes the tool ``script_NAME``.
+
+    Returns:
+        By the name of each tool, the tool and the script that it runs.
     """
     if not runtime.scripts.names():
         return {}
@@ -124,7 +127,7 @@ def _types_of(tool: Tool) -> dict[str, Type]:
 
 @lru_cache(MAX_READ)
 def _types_in(properties: str) -> dict[str, Type]:
-    """Return the types of a JSON Schema's properties, by name. The properties are JSON text, so they are hashable."""
+    """Return the types of a JSON Schema's properties, by name. The properties are given as JSON text, for the cache."""
     reader = Reader()
     return {name: reader.read(schema, name) for name, schema in json.loads(properties).items()}
 

@@ -36,7 +36,8 @@ class Decisions:
     Args:
         approve: The numbers of calls that wait for an approval and are approved; True for all that wait.
         deny: The numbers of calls that wait for an approval and are denied; True for all that wait.
-        done: The numbers of writes without an answer that count as done, each with the result that the script gets.
+        done: The results that the script gets for writes without an answer, by the numbers of the writes. These writes
+            count as done.
         again: The numbers of writes without an answer that are sent again.
     """
 
@@ -82,14 +83,14 @@ class Take:
     """One execution of a recorded script: the first execution, a replay, or an execution that resumes the run.
 
     Args:
-        run: The id of the run, which is the same for all takes of a recording.
+        run: The id of the run, which is the same for all executions that one recording has.
         seed: The seed of the random numbers, in hex.
         tape: Records and replays the answers that the script gets.
         path: The path of the recording.
-        recording: The content of the recording before this take; None for the first take.
+        recording: The content of the recording before this execution; None for the first execution.
         decided: The calls that a person has decided about in advance, each with True if it was approved.
-        earlier: The number of the last call before this take. It is ignored if there is a recording, which has the
-            number of its last call.
+        earlier: The number of the last call before this execution. It is ignored if there is a recording, which has
+            the number of its last call.
         can_pause: Whether the run pauses at a call that needs approval if nobody can be asked.
         tidy: Called after the end of a run that was recorded, to delete old recordings.
 
@@ -123,12 +124,12 @@ class Take:
 
     @property
     def secrets(self) -> Sequence[str] | None:
-        """The names of the secrets that the script could use when it was recorded, or None for the first take."""
+        """The names of the secrets that the script could use when its recording began; None if it begins only now."""
         return self._recording.header["secrets"] if self._recording else None
 
     @property
     def contents(self) -> Contents | None:
-        """A store with the binary data to which the script got handles in earlier takes; None if there is none."""
+        """A store with the recorded binary data to which the script got handles earlier; None if there is none."""
         recorded = self.tape.answers.contents
         return Contents(recorded) if recorded else None
 
@@ -151,7 +152,10 @@ class Take:
         return None
 
     def finish(self, outcome: Outcome) -> None:
-        """Add the calls of earlier takes to the outcome of this take, and record how this take ended."""
+        """Complete the outcome of this execution of a recorded script, and record how the execution ended.
+
+        The calls of earlier executions are added to the outcome. A replay only adds warnings and the recorded calls.
+        """
         recorded = calls_of(self._recording) if self._recording else {}
         if self.tape.is_live:
             fresh = outcome.calls
@@ -199,7 +203,7 @@ def begin(
     client: str | None = None,
     run: str | None = None,
 ) -> Take:
-    """Begin the recording of a run, and return the run's first take.
+    """Begin the recording of a run, and return the first :class:`Take`, which records the execution of the script.
 
     Args:
         host: Makes the calls of the run.
@@ -373,7 +377,7 @@ def _was_changed(recording: Recording) -> bool:
 
 
 def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the recording events for a person's decisions about doubtful writes of a run.
+    """Return the events with which a person's decisions about doubtful writes are added to the recording.
 
     A write is doubtful if it was sent and has no answer, or if its error ended the run and the service may have carried
     it out. If any other call ended the run with its error, there is an event to make this call again.
@@ -440,7 +444,7 @@ def _under_way(answers: Sequence[Answer]) -> UnderWay:
 
 
 def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the recording events for a person's decisions about calls that wait for an approval.
+    """Return the events with which a person's decisions about calls that wait are added to the recording.
 
     Args:
         recording: The recording of the paused run.

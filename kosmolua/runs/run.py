@@ -142,9 +142,9 @@ class Run:
                 return Outcome([], "", error, [], warnings=self._warnings)
 
     def _prepared_span(self) -> RunSpan | None:
-        """Return the OpenTelemetry span for the run; None if the program does not use OpenTelemetry.
+        """Return the OpenTelemetry span for the run.
 
-        In the latter case OpenTelemetry is not imported.
+        If the program does not use OpenTelemetry, return None, without importing it.
         """
         if "opentelemetry.trace" not in sys.modules:
             return None

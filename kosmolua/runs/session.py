@@ -32,7 +32,7 @@ State: TypeAlias = Literal["kept", "restored", "lost"]
 
 
 class Chunk:
-    """A session's process as the process of one run, which runs one chunk in it.
+    """Gives one run access to a session's process, to run one chunk of Lua in it.
 
     It has the methods of a process that runs a single script, so a run need not know about the session.
 
@@ -96,9 +96,9 @@ class Chunk:
         """Do nothing, since the next chunk of the session uses the process."""
 
     def settle(self) -> None:
-        """End the chunk and wait until the process is ready for the next chunk. Set ``state`` to what became of it.
+        """End the chunk, wait until the process is ready for the next chunk, and set ``state``.
 
-        If the process is not ready in time, it is killed.
+        ``state`` says whether the session's state is kept. If the process is not ready in time, it is killed.
         """
         self.kill()
         timer = Timer(STOP_TIMEOUT, self._process.kill)

@@ -30,10 +30,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def watching(watch: Watch | None) -> Watch | None:
-    """Return a callback for the events of calls that records a span for each call, below the current span.
+    """Return a callback that records a span for each call, below the current span, and then calls ``watch``.
 
-    The returned callback then calls ``watch``, unless it is None. If the program has no tracer provider, ``watch``
-    itself is returned.
+    The callback is called when a call starts and when it ends. If the program has no tracer provider, ``watch`` itself
+    is returned.
     """
     found = tracer()
     return CallSpans(found, contexts.get_current()).watching(watch) if found else watch
@@ -61,10 +61,10 @@ class CallSpans:
         self._open: dict[int, tuple[Span, object, int]] = {}
 
     def watching(self, watch: Watch | None) -> Watch:
-        """Return a callback for the events of calls that records the spans, and then calls ``watch`` unless it is None.
+        """Return a callback that records a span for each call, and then calls ``watch`` unless it is None.
 
-        Until a call has ended, its span is the current span of the thread that makes the call. So spans that an HTTP
-        library records are below the span of the call.
+        The callback is called when a call starts and when it ends. Until a call has ended, its span is the current span
+        of the thread that makes the call. So spans that an HTTP library records are below the span of the call.
         """
 
         def note(event: Event) -> None:

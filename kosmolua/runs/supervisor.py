@@ -147,7 +147,7 @@ class Broker(Protocol):
         """
 
     def script(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, through: tuple[str, ...]) -> str:
-        """Return the source and the checked arguments of another script, which the child then runs, as JSON text.
+        """Return, as JSON text, the source and the checked arguments of another script, which the sandbox then runs.
 
         Args:
             path: The path of the other script.
@@ -173,7 +173,7 @@ class Broker(Protocol):
 
         Args:
             clock: The clock: ``wall`` or ``cpu``.
-            own: The time of this clock in the child.
+            own: The time of this clock in the sandbox process.
         """
 
 
@@ -279,7 +279,7 @@ class Supervisor:
     # In the owner's thread
 
     def _do_mail(self) -> None:
-        """Do the work in the mailbox until the script and its calls have ended.
+        """Do the work that other threads put into the mailbox, until the script and its calls have ended.
 
         Calls get ``GRACE_TIMEOUT`` seconds to end after the script.
         """
@@ -473,9 +473,9 @@ class Supervisor:
             )
 
     def _keep_error(self, number: int, error: KosmoError) -> None:
-        """Keep the error with which a request was answered.
+        """Keep the error with which a request of the script was answered, in case it ends the script.
 
-        If the error ends the script, the child reports only the number of the request.
+        The sandbox process then reports only the number of the request.
         """
         self._call_errors[number] = error
         if len(self._call_errors) > MAX_KEPT_ERRORS:

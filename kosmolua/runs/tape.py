@@ -179,7 +179,7 @@ class Tape:
             self._advance()
 
     def begin(self, number: int) -> None:
-        """Take note of the number of the request that the current thread is going to pass to the broker."""
+        """Take note that the current thread now lets the broker answer the request with this number."""
         self._local.number = number
 
     def answer(self, number: int, value: str) -> None:
@@ -237,7 +237,7 @@ class Tape:
         return self._writer is not None
 
     def question_that_raised(self, error: KosmoError) -> Event | None:
-        """Return the branch and the content of the request that an error was the answer to; None if there is none."""
+        """Return which request was answered with an error: its branch of ``parallel`` and its content, or None."""
         return next((asked for raised, asked in self._raised if raised is error), None)
 
     def unanswered(self) -> list[Event]:
@@ -298,7 +298,7 @@ class Tape:
     def _note_clock(self, ask: list[Any], value: str | None, frame: Mapping[str, Any]) -> None:
         """If a request was for the time, take note of the difference between the recorded clock and the child's clock.
 
-        In a replay, the time for reads that were not recorded is computed from it.
+        In a replay, the time for reads that were not recorded is computed from this difference.
         """
         if ask[0] == "time" and value is not None:
             self._clocks[ask[1]] = json.loads(value) - frame["own"]

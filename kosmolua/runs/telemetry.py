@@ -93,7 +93,7 @@ def going_on(carrier: Mapping[str, str] | None) -> Iterator[None]:
     If this process has no tracer provider, the spans are sent to the collector that its environment variables name.
 
     Args:
-        carrier: The trace context that :func:`carried` returned in the other process. None does nothing.
+        carrier: The trace context that :func:`carried` returned in the other process; None if there is none.
     """
     if carrier is not None and asks_for_spans(os.environ):
         send_spans()

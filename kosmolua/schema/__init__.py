@@ -1,1 +1,1 @@
-"""Schemas of functions: types, which are read from Python signatures or JSON Schema, and how they are spelled."""
+"""Describes functions and their types, read from Python signatures, JSON Schema or LuaCATS, and writes them out."""

@@ -1,4 +1,4 @@
-"""Reading Python annotations as types."""
+"""Converts Python annotations to types of the schema."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ _LISTS = (list, Sequence, tuple)
 _MAPS = (dict, Mapping)
 _UNIONS = (typing.Union, types.UnionType)
 _Known: TypeAlias = dict[object, Record]
-"""The records that are being read. They are looked up here, since a record may contain itself."""
+"""The records that are being converted, by their TypedDict. They are looked up here if a record contains itself."""
 _records: WeakKeyDictionary[object, Record] = WeakKeyDictionary()
-"""The records that were read, by their TypedDict, since many functions take or return the same one."""
+"""The records that were converted, by their TypedDict, since many functions take or return the same one."""
 _Restriction: TypeAlias = Bound | Choice
 """A restriction inside ``Annotated``. A choice replaces the string type that it restricts."""
 
 
 class Uncarriable(TypeError):
-    """An annotation whose values Lua cannot carry, or that has a bound which restricts nothing.
+    """An annotation that no script can use: its values have no form in Lua, or it has a bound that restricts nothing.
 
     Args:
         problem: What is wrong with the annotation.
@@ -62,7 +62,7 @@ class Uncarriable(TypeError):
 
 
 def type_of(annotation: object) -> Type:
-    """Return the type of an annotation.
+    """Return the type of the schema that corresponds to a Python annotation.
 
     Args:
         annotation: ``int``, ``float``, ``str``, ``bool``, ``Literal``, ``list[T]``, ``tuple[T, ...]``,
@@ -70,7 +70,7 @@ def type_of(annotation: object) -> Type:
             with bounds.
 
     Raises:
-        Uncarriable: Lua cannot carry such values, or a bound restricts nothing.
+        Uncarriable: Such values have no form in Lua, or a bound restricts nothing.
     """
     known: _Known = {}
     kind = _read(annotation, known)
@@ -87,7 +87,7 @@ def optional(annotation: object) -> bool:
 
 
 def sentence(annotation: object) -> str:
-    """Return the first string inside an ``Annotated``, or an empty string."""
+    """Return the description in an annotation: the first string inside ``Annotated``, or an empty string."""
     if get_origin(annotation) is not Annotated:
         return ""
     return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, str)), "")
@@ -116,21 +116,29 @@ def _read(annotation: object, known: _Known) -> Type:
     if typing.is_typeddict(annotation):
         return known.get(annotation) or _records.get(annotation) or _record(annotation, known)
     hint = "write str, and pass the bytes as base64" if annotation in (bytes, bytearray) else None
-    raise Uncarriable(f"Lua cannot carry {getattr(annotation, '__name__', annotation)}", hint)
+    name = getattr(annotation, "__name__", annotation)
+    raise Uncarriable(f"values of type {name} cannot be passed between Lua and Python", hint)
 
 
 def _item(annotation: object) -> object:
     item, *rest = get_args(annotation) or (Any, ...)
     if get_origin(annotation) is tuple and rest != [...]:
-        raise Uncarriable("Lua cannot carry a tuple of a fixed length", "write list[T] or a TypedDict")
+        problem = "a tuple of a fixed length cannot be passed between Lua and Python"
+        raise Uncarriable(problem, "write list[T] or a TypedDict")
     return item
 
 
 def _union(members: Sequence[object], restrictions: Sequence[_Restriction], known: _Known) -> Type:
-    """Return the type of a union. Each restriction applies to the members that it can restrict.
+    """Return the type of a union, or of a single annotation with restrictions.
+
+    Args:
+        members: The annotations of the union.
+        restrictions: The bounds and choices in the ``Annotated`` around the union. Each applies to the members whose
+            values it can restrict.
+        known: The records that are being converted.
 
     Raises:
-        Uncarriable: A restriction suits no member.
+        Uncarriable: A restriction applies to no member.
     """
     parts = [_read(member, known) for member in members if member is not type(None)]
     for restriction in restrictions:
@@ -142,7 +150,7 @@ def _union(members: Sequence[object], restrictions: Sequence[_Restriction], know
 
 
 def _suits(restriction: _Restriction, kind: Type) -> bool:
-    """Return True if a bound or a choice can restrict values of a type."""
+    """Return True if a bound or a choice can restrict the values of a type."""
     word = "list" if isinstance(kind, List) else "string" if isinstance(kind, Choice) else ""
     if isinstance(kind, Scalar):
         word = "number" if kind.kind == "integer" else kind.kind
@@ -184,7 +192,7 @@ def _record(annotation: Any, known: _Known) -> Record:
 
 
 def _keys_of(annotation: Any) -> dict[str, tuple[object, bool]]:
-    """Return each key of a TypedDict with its annotation, and True if the key must be there."""
+    """Return the annotation of each key of a TypedDict, and whether the key is required."""
     keys = {}
     for key, hint in typing.get_type_hints(annotation, include_extras=True).items():
         mark = getattr(get_origin(hint), "_name", None)

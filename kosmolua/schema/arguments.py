@@ -1,4 +1,4 @@
-"""Binding a script's arguments to the parameters of a function, and the message if they do not fit."""
+"""Binds the arguments of a script's call to the parameters of a function, and says what is wrong if they do not fit."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from kosmolua.suggestions import as_hint, listed, parameters_meant
 REQUIRED = inspect.Parameter.empty
 
 MAX_FAULTS = 6
-"""The most faults in one message. There are several so that a model can correct them at once."""
+"""The most faults that one message lists. It lists several, so that a model can correct all of them at once."""
 MAX_NAME = 80
 """The most characters of an unknown name that a message quotes."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One named argument of a function.
+    """A parameter of a function that scripts can call.
 
     Args:
         name: The name in Lua.
-        type: The type of the values.
-        about: One sentence for the reference.
+        type: The type of the values, as the documentation shows it.
+        about: One sentence for the documentation.
         default: The function's default, or :data:`REQUIRED` if it has none.
-        unless: The parameter that may be given instead of this required one, or an empty string.
-        alias: Another name that calls may use, such as the service's own, or an empty string.
+        unless: The name of a parameter that calls can pass instead of this required one, or an empty string.
+        alias: Another name that calls can use, such as the service's name for the parameter, or an empty string.
         checked: The type that values are checked against, if it is less strict than ``type``.
-        null: True if ``json.null`` is passed to the function as None. Otherwise it counts as left out.
-        inside: The path in another argument that may hold the value instead, such as ``extra``, ``body``, ``name``.
+        null: True if ``json.null`` is passed to the function as None. Otherwise ``json.null`` counts as left out.
+        inside: The keys that lead to the same value inside another argument, such as ``extra``, ``body``, ``name``. A
+            call can pass the value there instead; empty if it cannot.
     """
 
     name: str
@@ -48,23 +49,26 @@ class Parameter:
 
     @property
     def accept(self) -> Callable[[object], object]:
-        """A function that converts a value for the function, and raises :class:`Mismatch` if it does not fit."""
+        """The method of the type that checks and converts an argument, and raises :class:`Mismatch` if it is wrong."""
         return (self.checked or self.type).accept
 
     @property
     def required(self) -> bool:
-        """True if a call must give this parameter, or the one that may be given instead."""
+        """True if a call has to pass this parameter or, if there is one, the parameter that replaces it."""
         return self.default is REQUIRED
 
     @property
     def may_be_absent(self) -> bool:
-        """True if a call may leave the parameter out."""
+        """True if a call can leave the parameter out."""
         return not self.required or bool(self.unless)
 
     def is_inside(self, given: Mapping[str, object]) -> bool:
-        """Return True if another argument may contain the value, by :attr:`inside`.
+        """Return True if a call passes the value inside another argument, at the keys of :attr:`inside`.
 
-        It also counts if a value on the path is not a table, since that is reported as another fault.
+        Also return True if a value on the way is not a table, since that is reported as a fault of its own.
+
+        Args:
+            given: The arguments of the call, by name.
         """
         around: object = given
         for depth, key in enumerate(self.inside):
@@ -82,8 +86,8 @@ class Fault:
 
     Args:
         param: The name of the parameter.
-        problem: The words after the subject, such as ``needs limit, an integer`` or ``must be an integer, not 1.5``.
-        subject: The value that does not fit, such as ``tags[2]``; an empty string if the subject is the function.
+        problem: The rest of the sentence after the subject, such as ``must be an integer, not 1.5``.
+        subject: The value that is wrong, such as ``tags[2]``; empty if the function is the subject of the sentence.
         hint: What to do about it, or an empty string.
     """
 
@@ -93,18 +97,22 @@ class Fault:
     hint: str = ""
 
     def clause(self, path: str = "") -> str:
-        """Return the fault as a clause that names the function or, without a path, as one that follows a semicolon."""
+        """Return the fault as a clause of a message.
+
+        Args:
+            path: The path of the function, for the first clause of a message; empty for later clauses.
+        """
         if path:
             return f"{path}: {self.subject} {self.problem}" if self.subject else f"{path} {self.problem}"
         return f"{self.subject or 'it'} {self.problem}"
 
 
 class Binder:
-    """Binds the arguments of calls to parameters.
+    """Assigns the arguments of a call to the parameters of a function, and checks and converts them.
 
     Args:
-        parameters: The parameters, in the order of positional arguments.
-        usage: The hint if arguments are missing or too many, such as ``call it as get({ id })``.
+        parameters: The parameters of the function, in the order of positional arguments.
+        usage: The hint for calls with missing or too many arguments, such as ``call it as get({ id })``.
     """
 
     def __init__(self, parameters: Sequence[Parameter], usage: str) -> None:
@@ -117,15 +125,15 @@ class Binder:
         self._left_out = dict.fromkeys(parameter.name for parameter in parameters if parameter.unless)
 
     def bind(self, path: str, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments by name, in declared order, checked and converted.
+        """Return the arguments of a call by name, in declared order, checked and converted.
 
         Args:
-            path: The function as the caller named it, for messages.
+            path: The path by which the script called the function, for messages.
             given: The arguments from Lua: none, one table of named arguments, or values in declared order.
 
         Raises:
-            BadArguments: Names are unknown, values do not fit, or required arguments are missing. The message lists
-                all of these faults, up to ``MAX_FAULTS``.
+            BadArguments: A name is unknown, a value does not fit, or a required argument is missing. The message lists
+                up to ``MAX_FAULTS`` such faults.
         """
         named = self._by_name(path, given) if given else {}
         try:
@@ -149,7 +157,7 @@ class Binder:
             problem = "takes one table of named arguments, or plain values in order, not both"
             raise BadArguments(f"{path} {problem}", hint=self._usage)
         if any(isinstance(value, list) for value in given):
-            raise BadArguments(f"{path} takes a list by its name only", hint=self._usage)
+            raise BadArguments(f"{path} takes a list only as a named argument", hint=self._usage)
         if len(given) > len(self._parameters):
             most = len(self._parameters)
             raise BadArguments(f"{path} takes at most {most} arguments, not {len(given)}", hint=self._usage)
@@ -157,7 +165,14 @@ class Binder:
         return {parameter.name: value for parameter, value in pairs if value is not None}
 
     def _refusal(self, path: str, named: Mapping[str, Json]) -> BadArguments:
-        """Return the error that lists the first faults, and each hint once."""
+        """Return the error for a call whose arguments do not fit.
+
+        Its message lists the first faults, and each hint once.
+
+        Args:
+            path: The path of the function.
+            named: The arguments of the call, by name.
+        """
         known = [parameter.name for parameter in self._parameters]
         unknown = [name for name in named if name not in known]
         likely = {name: parameters_meant(name, known) for name in unknown[:MAX_FAULTS]}
@@ -174,7 +189,12 @@ class Binder:
         return BadArguments("; ".join(clauses) + more, param=first.param, hint=self._usage)
 
     def _missing(self, named: Mapping[str, Json], likely: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
-        """Yield a fault for each missing required parameter, unless an unknown name is probably meant for it."""
+        """Yield a fault for each required parameter that is missing, unless it was probably passed by a wrong name.
+
+        Args:
+            named: The arguments of the call, by name.
+            likely: For each unknown name, the parameters that it could mean, the most likely first.
+        """
         there = named.keys() | {names[0] for names in likely.values() if names}
         for parameter in self._parameters:
             is_given = {parameter.name, parameter.unless} & there or parameter.is_inside(named)
@@ -200,11 +220,11 @@ class Binder:
 
 
 def unsendable(subject: str, fault: Mapping[str, str]) -> BadArguments:
-    """Return the error for arguments that could not be sent from the sandbox.
+    """Return the error for a call with an argument that cannot be sent as JSON, such as a function.
 
     Args:
         subject: The path of the function that was called.
-        fault: The place in the arguments as ``where``, and the ``problem``.
+        fault: The place in the arguments as ``where``, such as ``tags[2]``, and what is wrong as ``problem``.
     """
     where = fault["where"]
     param = where.partition(".")[0].partition("[")[0] or None

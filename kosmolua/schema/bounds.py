@@ -1,6 +1,6 @@
-"""Bounds: restrictions on the values of a type.
+"""Bounds: restrictions on the values of a type, such as a range of numbers.
 
-Plugins write bounds inside ``Annotated``; in a JSON Schema they are keywords.
+Plugins write bounds inside ``Annotated``. In a JSON Schema, bounds are keywords such as ``maximum``.
 """
 
 from __future__ import annotations
@@ -11,43 +11,43 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 MAX_MATCHED = 256
-"""The most characters of a string that is matched against a document's pattern. With more, a match may never end."""
+"""The most characters of a string that is matched against a document's pattern. Matching more could take too long."""
 
 
 class Bound:
-    """A restriction on a value."""
+    """A restriction on the values of a type, such as a range or a length."""
 
     of: ClassVar[str]
-    """The kinds of values that it restricts, for messages."""
+    """The kinds of values that the bound can restrict, for messages, such as ``string or list``."""
 
     @property
     def words(self) -> str:
-        """The words after the type in a message, such as ``in 1..100``."""
+        """The bound in words that follow the type in a message, such as ``in 1..100`` after ``an integer``."""
         raise NotImplementedError
 
     @property
     def example(self) -> object:
-        """A value that fits, or None if none is known."""
+        """A value that the bound allows, or None if none is known."""
         return None
 
     def holds(self, value: Any) -> bool:
-        """Return True if a value fits. The value must be of a kind that the bound restricts."""
+        """Return True if the bound allows a value. The value has to be of a kind in :attr:`of`."""
         raise NotImplementedError
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the keywords of JSON Schema that express the bound for values of a kind, such as ``string``."""
+        """Return the keywords of JSON Schema for the bound, for values of a JSON type such as ``string``."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Range(Bound):
-    """The range of a number.
+    """The range of numbers that a type allows.
 
     Args:
         minimum: The lower end, or None.
         maximum: The upper end, or None.
-        exclusive_minimum: True if the lower end itself does not fit.
-        exclusive_maximum: True if the upper end itself does not fit.
+        exclusive_minimum: True if the lower end itself is not in the range.
+        exclusive_maximum: True if the upper end itself is not in the range.
     """
 
     of = "number"
@@ -59,7 +59,7 @@ class Range(Bound):
 
     @property
     def words(self) -> str:
-        """The bound in words: both ends, as in ``in 1..100``, or only one, as in ``of at least 1``."""
+        """The range in words, such as ``in 1..100`` or ``of at least 1``."""
         if None not in (self.minimum, self.maximum) and not (self.exclusive_minimum or self.exclusive_maximum):
             return f"in {self.minimum}..{self.maximum}"
         low = "above" if self.exclusive_minimum else "of at least"
@@ -69,7 +69,7 @@ class Range(Bound):
 
     @property
     def example(self) -> object:
-        """The lower end if it fits, else the upper end if it fits, else None."""
+        """The lower end of the range or, if it is not in the range, the upper end; None if neither is."""
         return next((end for end in (self.minimum, self.maximum) if end is not None and self.holds(end)), None)
 
     def holds(self, value: float) -> bool:
@@ -81,7 +81,7 @@ class Range(Bound):
         return value < self.maximum or (value == self.maximum and not self.exclusive_maximum)
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return ``minimum`` and ``maximum``, or their exclusive forms."""
+        """Return the range as ``minimum`` and ``maximum``, or as ``exclusiveMinimum`` and ``exclusiveMaximum``."""
         low = "exclusiveMinimum" if self.exclusive_minimum else "minimum"
         high = "exclusiveMaximum" if self.exclusive_maximum else "maximum"
         return {name: end for name, end in ((low, self.minimum), (high, self.maximum)) if end is not None}
@@ -89,11 +89,11 @@ class Range(Bound):
 
 @dataclass(frozen=True)
 class Length(Bound):
-    """The length of a string, a list or a table.
+    """The length that a type allows for a string, a list or a table.
 
     Args:
         minimum: The smallest number of characters, items or keys.
-        maximum: The largest number, or None.
+        maximum: The largest number of characters, items or keys, or None.
     """
 
     of = "string or list"
@@ -103,17 +103,17 @@ class Length(Bound):
 
     @property
     def words(self) -> str:
-        """The bound in words, such as ``of length 1..5`` or ``with something in it``."""
+        """The length in words, such as ``of length 1..5`` or ``of length at least 1``."""
         if self.maximum is None:
-            return "with something in it" if self.minimum == 1 else f"of length at least {self.minimum}"
+            return f"of length at least {self.minimum}"
         return f"of length {self.minimum}..{self.maximum}" if self.minimum else f"of length at most {self.maximum}"
 
     def holds(self, value: Any) -> bool:
-        """Return True if the length of a value is in the bounds."""
+        """Return True if the length of a value is allowed."""
         return len(value) >= self.minimum and (self.maximum is None or len(value) <= self.maximum)
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return ``minLength`` and ``maxLength``, or the keywords for lists and tables, such as ``minItems``."""
+        """Return the length as ``minLength`` and ``maxLength``, or as ``minItems`` or ``minProperties`` and so on."""
         unit = {"array": "Items", "object": "Properties"}.get(kind, "Length")
         ends = {f"min{unit}": self.minimum or None, f"max{unit}": self.maximum}
         return {name: end for name, end in ends.items() if end is not None}
@@ -125,9 +125,9 @@ class Pattern(Bound):
 
     Args:
         pattern: The regular expression, in the syntax of Python's ``re``.
-        like: A string that matches, for messages and reference pages, or an empty string.
-        whole: True if the whole string has to match. Otherwise a match anywhere in it is enough, and a string of more
-            than :data:`MAX_MATCHED` characters always fits.
+        like: An example of a string that matches, for messages and the documentation, or an empty string.
+        whole: True if the whole string has to match. Otherwise a match anywhere in the string is enough, and strings of
+            more than :data:`MAX_MATCHED` characters are not checked.
     """
 
     of = "string"
@@ -142,55 +142,64 @@ class Pattern(Bound):
 
     @property
     def words(self) -> str:
-        """The bound in words: ``like`` and the example or, without an example, the pattern."""
+        """The pattern in words, such as ``like 'srv-123'`` or, without an example, ``that matches 'srv-.*'``."""
         return f"like {self.like!r}" if self.like else f"that matches {self.pattern!r}"
 
     @property
     def example(self) -> object:
-        """A string that matches."""
+        """A string that matches the pattern, or None if none is known."""
         return self.like or None
 
     def holds(self, value: str) -> bool:
-        """Return True if a string matches."""
+        """Return True if a string matches the pattern, or is too long to be checked."""
         if self.whole:
             return self._compiled.fullmatch(value) is not None
         return len(value) > MAX_MATCHED or self._compiled.search(value) is not None
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return ``pattern``."""
+        """Return the pattern as the keyword ``pattern``, which JSON Schema searches anywhere in a string."""
         return {"pattern": f"^(?:{self.pattern})$" if self.whole else self.pattern}
 
 
 @dataclass(frozen=True)
 class Unless:
-    """Inside ``Annotated``, the name of a parameter that may be given instead of this required one."""
+    """What :func:`unless` returns: a mark inside ``Annotated`` that names a parameter to pass instead of this one."""
 
     other: str
 
 
 def unless(other: str) -> Unless:
-    """Allow a call to leave out a required parameter, which is then None, if the parameter ``other`` is given."""
+    """Return a mark for a required parameter that calls can leave out, so that it is None, if they pass ``other``.
+
+    Write the mark inside ``Annotated``, as in ``id: Annotated[str | None, unless("name")]``.
+
+    Args:
+        other: The name of the parameter to pass instead.
+    """
     return Unless(other)
 
 
 def between(low: float, high: float) -> Range:
-    """Bound a number to a range that includes both ends."""
+    """Return a bound that restricts a number to a range with both ends. Write the bound inside ``Annotated``."""
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low <= high):
         raise TypeError(f"between takes two numbers, the lower one first, not {low!r} and {high!r}")
     return Range(low, high)
 
 
 def matching(pattern: str, example: str) -> Pattern:
-    """Bound a string to a regular expression that the whole string has to match.
+    """Return a bound for strings that match a regular expression as a whole. Write the bound inside ``Annotated``.
 
     Args:
         pattern: The regular expression, in the syntax of Python's ``re``.
-        example: A string that fits, for messages and reference pages.
+        example: A string that matches, for messages and the documentation.
     """
     re.compile(pattern)  # an invalid pattern fails at the place where it is written
     return Pattern(pattern, example)
 
 
 def non_empty() -> Length:
-    """Require a string or a list that is not empty. Use it for filters that match everything if they are empty."""
+    """Return a bound for strings or lists that are not empty. Write the bound inside ``Annotated``.
+
+    Use this for filters that would match everything if they were empty.
+    """
     return Length(minimum=1)

@@ -1,4 +1,4 @@
-"""A function of an integration, and reading it from a Python function's signature and docstring."""
+"""A function of an integration, and how it is made from the signature and docstring of a Python function."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Function:
     Args:
         name: The short name, such as ``list_services``.
         full_name: The name with the integration's prefix, such as ``render_list_services``.
-        effect: ``read`` if it changes nothing, ``destroy`` if its effect cannot be undone, else ``write``.
-        handler: The Python function. It takes the opened account first, then the arguments by name.
+        effect: ``read`` if the function changes nothing, ``destroy`` if its effect cannot be undone, or else ``write``.
+        handler: The Python function. It gets the opened account first, then the arguments by name.
         parameters: The parameters in the order of the signature, which is the order of positional arguments.
         doc: The whole docstring; its first line is the summary.
         returns: The type of the result, or None if the annotation is ``None`` or missing.
-        origin: The file and line of the handler.
-        is_foreign: True if a service's document describes it, such as an OpenAPI document. Such a document declares no
-            secrets.
+        origin: The file and line of the Python function.
+        is_foreign: True if the description is from a service's document, such as an OpenAPI document, which does not
+            declare which values are secrets.
     """
 
     name: str
@@ -56,23 +56,26 @@ class Function:
 
     @property
     def signature(self) -> str:
-        """The call in Lua's syntax. Optional parameters have a question mark."""
+        """How to call the function in Lua, such as ``get({ id, days? })``. Optional parameters have a question mark."""
         names = [parameter.name + ("" if parameter.required else "?") for parameter in self.parameters]
         return f"{self.name}({{ {', '.join(names)} }})" if names else f"{self.name}()"
 
     @cached_property
     def returns_secrets(self) -> bool:
-        """True if a result may hold secrets."""
+        """True if results can contain secrets, by their declared type."""
         return not self.is_foreign and has_secrets(self.returns)
 
     @cached_property
     def bind(self) -> Callable[[str, Sequence[Json]], dict[str, object]]:
-        """A function that binds arguments, see :meth:`kosmolua.schema.arguments.Binder.bind`."""
+        """The function that assigns the arguments of a call to the parameters, and checks and converts them.
+
+        See :meth:`kosmolua.schema.arguments.Binder.bind`.
+        """
         return Binder(self.parameters, f"call it as {self.signature}").bind
 
 
 def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> Function:
-    """Return the function that a handler's signature and docstring describe.
+    """Make a function for scripts from the signature and docstring of a Python function.
 
     Args:
         handler: The Python function.
@@ -80,8 +83,8 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
         prefix: The prefix of the full name, or an empty string.
 
     Raises:
-        PluginError: Lua cannot call a function of this name, the handler has no docstring, a parameter has no
-            annotation, Lua cannot carry values of an annotation, or the signature is not
+        PluginError: Lua cannot call a function of this name, the Python function has no docstring, a parameter has no
+            annotation, values of an annotation have no form in Lua, or the signature is not
             ``(opened, /, *, name: type, ...)``.
     """
     origin, name = origin_of(handler), handler.__name__
@@ -104,7 +107,7 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
     try:
         hints = {key: _as_written(hint) for key, hint in typing.get_type_hints(handler, include_extras=True).items()}
     except (NameError, TypeError) as error:
-        raise PluginError(f"{name} has an annotation that fails: {error}", origin=origin) from None
+        raise PluginError(f"an annotation of {name} cannot be evaluated: {error}", origin=origin) from None
     result = hints.get("return")
     read: list[Parameter] = []
     mistakes: list[PluginError] = []
@@ -128,7 +131,7 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
 
 
 def origin_of(handler: Callable[..., Any]) -> str:
-    """Return ``file:line`` of a Python function."""
+    """Return the file and first line of a Python function, as in ``plugin.py:12``."""
     code = inspect.unwrap(handler).__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
 
@@ -148,7 +151,7 @@ def _read_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], func
     extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     instead = next((extra.other for extra in extras if isinstance(extra, Unless)), "")
     if default is REQUIRED and optional(annotation) and not instead:
-        raise PluginError(f"{subject} may be None but has no default", origin=origin, hint="give it = None")
+        raise PluginError(f"{subject} allows None but has no default", origin=origin, hint="add = None")
     kind = _type(annotation, parameter.name, function, origin)
     if default is not REQUIRED and default is not None:
         try:

@@ -1,4 +1,4 @@
-"""The functions of an integration: registered functions, and functions of a document, which are read on first use."""
+"""The functions of an integration: those that its plugin registers, and those of a document, read on first use."""
 
 from __future__ import annotations
 
@@ -14,55 +14,58 @@ MAX_KEPT = 512
 
 
 class More(Protocol):
-    """Functions that are read on first use, such as those of an OpenAPI document.
+    """Functions of an integration that are read on first use, such as those of an OpenAPI document.
 
-    If a registered function has the same name, the registered one counts.
+    A function that the plugin itself registers takes precedence over one of the same name here.
     """
 
     def names(self) -> Sequence[str]:
         """Return the short names of all functions."""
 
     def has(self, name: str) -> bool:
-        """Return True if there is a function with this short name. It is called often, so it should read nothing."""
+        """Return True if there is a function with this short name.
+
+        The method is called often, so it should not read the function.
+        """
 
     def function(self, name: str) -> Function | None:
         """Return a function by its short name, or None if there is none."""
 
     def named(self, key: str) -> str | None:
-        """Return the name of the function for a key of the service, such as ``GET /pets``, or None.
+        """Return the short name of the function for an operation of the service, such as ``GET /pets``, or None.
 
-        It may be the name of a registered function that covers the service's operation.
+        If a function that the plugin registers does the same, its name is returned.
         """
 
     def sketches(self) -> Mapping[str, Any]:
-        """Return a short form of each function for lists and searches, by short name."""
+        """Return a short description of each function, by short name, for lists and searches."""
 
     def records(self) -> Mapping[str, Any]:
-        """Return the records that the functions take and return, by name. Each is read on first use."""
+        """Return the record types of arguments and results, by name. Each is read on first use."""
 
     @property
     def index(self) -> Any:
-        """The search index of the functions."""
+        """The index for searches in the documentation of the functions."""
 
     @property
     def document(self) -> Path:
-        """The document that the functions come from."""
+        """The path of the document that describes the functions."""
 
     @property
     def overlay(self) -> Path:
-        """The overlay: a file that adds to the document. It need not exist."""
+        """The path of the overlay, a file that changes the document. The file need not exist."""
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return the problems of the overlay, and the notes on the document."""
+        """Return the problems of the overlay, and notes on what the document contains but cannot be used."""
 
 
 class Functions(Mapping[str, Function]):
-    """The functions of an integration by short name, the registered ones first.
+    """The functions of an integration by short name: those that its plugin registers, then those read on first use.
 
     Args:
-        own: The registered functions.
+        own: The functions that the plugin registers.
         more: The functions that are read on first use, or None.
-        change: Applied to each function when it is looked up.
+        change: A function that is applied to each function when it is looked up, and whose result is used instead.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class Functions(Mapping[str, Function]):
         return name in self.own or (self.more is not None and isinstance(name, str) and self.more.has(name))
 
     def changed(self, change: Callable[[Function], Function]) -> Functions:
-        """Return the same functions, each as ``change`` returns it when it is looked up."""
+        """Return a copy in which ``change`` is applied to each function when it is looked up."""
         return Functions(self.own, self.more, change)
 
     def _looked_up(self, name: str) -> Function:

@@ -34,7 +34,10 @@ _collects_mistakes: ContextVar[bool] = ContextVar("collects_mistakes", default=F
 
 @contextmanager
 def collected_mistakes() -> Iterator[None]:
-    """Make integrations that are created in this thread collect their mistakes in ``mistakes``, not raise them."""
+    """During the ``with`` block, let integrations that this thread creates collect mistakes in ``mistakes``.
+
+    Otherwise an integration raises the first mistake.
+    """
     token = _collects_mistakes.set(True)
     try:
         yield
@@ -43,23 +46,27 @@ def collected_mistakes() -> Iterator[None]:
 
 
 class Account(Protocol):
-    """The method that every account class has, besides its fields."""
+    """The interface of a plugin's account class: besides fields for its settings, it has a method ``open``."""
 
     def open(self, send: Send) -> Any:
-        """Return the first argument of every function of the integration."""
+        """Return the opened account, such as a client: the first argument of every function of the integration.
+
+        Args:
+            send: The function with which the account's requests have to be sent.
+        """
 
 
 @dataclass(frozen=True)
 class AccountField:
-    """One key of an account's table in accounts.toml.
+    """A key that accounts of an integration have in accounts.toml.
 
     Args:
         name: The key.
         about: One sentence that describes the key.
-        secret: True if it holds a credential, which may come from a secret source.
+        secret: True if the value is a credential. It can then be read from a source such as an environment variable.
         type: The type of the value; a credential is a string.
         default: The default of the account class, or :data:`REQUIRED` if it has none.
-        many: True if it is a table of credentials by name, such as environment variables.
+        many: True if the value is a table of credentials by name, such as environment variables of an MCP server.
         login: The OAuth login that provides the value, or None.
     """
 
@@ -73,13 +80,13 @@ class AccountField:
 
     @property
     def required(self) -> bool:
-        """True if every account must have it."""
+        """True if every account has to have this key."""
         return self.default is REQUIRED
 
 
 @dataclass(frozen=True)
 class Extension:
-    """The OpenAPI document that extends an integration. See :meth:`Integration.extend`."""
+    """The OpenAPI document that extends an integration, with the parameters of :meth:`Integration.extend`."""
 
     file: str
     api: Callable[[Any], Any]
@@ -87,19 +94,19 @@ class Extension:
 
 
 class Integration:
-    """A set of functions that scripts find under ``app.integrations.NAME``, or under another root of ``app``.
+    """A service that scripts can use: its functions, which scripts find in ``app.integrations.NAME``, and its accounts.
 
     Args:
         name: The name in Lua and in accounts.toml, in lower case.
         account: A dataclass with a docstring, a field for each setting, and a method ``open(send)``.
         about: One sentence for the list of integrations.
-        prefix: What full names start with: ``render`` makes ``render_list_services``. The default is the name.
+        prefix: The beginning of full names: ``render`` makes ``render_list_services``. The default is the name.
         words: Synonyms for searches of the documentation, each with the word that the functions use, as in
             ``{"redis": "key_value"}``.
-        root: The name under ``app`` where scripts find it. Plugins do not pass it.
-        fields: The fields of an account if no class declares them. Then ``account`` is a function that takes them by
-            name.
-        more: Functions that are read on first use. Plugins do not pass it.
+        root: The table in ``app`` that has the integration, such as ``mcp``. Plugins do not pass this.
+        fields: The fields of an account if no class declares them. ``account`` is then a function that takes them by
+            name. Plugins do not pass this.
+        more: Functions that are read on first use. Plugins do not pass this.
 
     Raises:
         PluginError: The name is not a Lua name, or the account class lacks something.
@@ -138,51 +145,61 @@ class Integration:
         self.extension: Extension | None = None
         self.simulate: Callable[[str], Send] | None = None
         self.carrier: Callable[[str], Any] | None = None
-        """Takes an account's name, and returns the backend that sends its requests, if that is not HTTP."""
+        """The function that returns the backend for the requests of an account, given by name; None for HTTP."""
         self.identify: Callable[[Any], str] | None = None
         self.address: Callable[[Mapping[str, Any]], str] | None = None
-        """Takes an account's section, and returns the URL of its service, to which URLs of a login are relative."""
+        """The function that returns the base URL of an account's service, given the account's section of the accounts
+        file, or None. Addresses of a login can be relative to this URL."""
         self.naming: dict[str, Callable[[Any, str], str]] = {}
 
     def __repr__(self) -> str:
         return f"Integration({self.name!r}, {len(self.functions.own)} functions)"
 
     def reads(self, handler: _Handler) -> _Handler:
-        """Register a function that changes nothing."""
+        """Register a Python function that scripts can call and that changes nothing. Use this as a decorator."""
         return self._register(handler, "read")
 
     def writes(self, handler: _Handler) -> _Handler:
-        """Register a function that creates or changes something."""
+        """Register a Python function that scripts can call and that creates or changes something.
+
+        Use this as a decorator.
+        """
         return self._register(handler, "write")
 
     def destroys(self, handler: _Handler) -> _Handler:
-        """Register a function whose effect cannot be undone, because it deletes something or replaces all of it."""
+        """Register a Python function that scripts can call and whose effect cannot be undone.
+
+        Examples are functions that delete something, or replace all of it. Use this as a decorator.
+        """
         return self._register(handler, "destroy")
 
     def simulator(self, simulate: _Simulator) -> _Simulator:
-        """Register the simulator of the service, for ``--simulate``.
+        """Register the simulator of the service, which answers requests in place of the service with ``--simulate``.
 
-        It is called once for each account, with the account's name, and returns a ``send`` function.
+        The function is called once for each account, with the account's name. It returns a function that gets a
+        request and returns the response. Use this as a decorator.
         """
         self.simulate = simulate
         return simulate
 
     def identifies(self, identify: _Identifier) -> _Identifier:
-        """Register the function that ``accounts check`` calls. It makes one cheap request to find whose account it is.
+        """Register the function with which ``kosmolua accounts check`` finds out to whom an account belongs.
 
-        It takes the result of the account's ``open``, and returns a text such as ``ann@example.com (tea-...)``.
+        The function gets the opened account, makes one cheap request, and returns a text such as
+        ``ann@example.com (tea-...)``. Use this as a decorator.
         """
         self.identify = identify
         return identify
 
     def names(self, *parameters: str) -> Callable[[_Namer], _Namer]:
-        """Register the function that looks up the name that belongs to an id, for the person who approves a call.
+        """Register the function that looks up the name for an id, so that a person who approves a call sees the name.
 
-        It takes the result of the account's ``open`` and the id, and returns the name after one cheap read. It is
-        called only if a person is asked, once for each id in a run. If it fails, the person sees only the id.
+        The function gets the opened account and the id, makes one cheap request, and returns the name. It is called
+        only if a person is asked, once for each id in a run. If it fails, the person sees only the id. Use the result
+        of this method as a decorator.
 
         Args:
-            parameters: The names of the parameters that hold such ids, in any function, such as ``service_id``.
+            parameters: The names of the parameters that have such ids, in any function, such as ``service_id``.
         """
 
         def register(name_of: _Namer) -> _Namer:
@@ -194,34 +211,39 @@ class Integration:
     def extend(
         self, file: str, *, api: Callable[[Any], Any], supplies: Mapping[str, Callable[[Any], Any]] | None = None
     ) -> None:
-        """Add the operations of an OpenAPI document that no registered function covers.
+        """Add the operations of an OpenAPI document as functions, except those that a registered function covers.
 
-        They use the same accounts and permissions. A registered function covers the operation of the same name, and
-        the operations for which ``covered_by`` in the overlay names it.
+        The added functions use the same accounts and permissions. A registered function covers the operation of the
+        same name, and the operations for which the overlay ``openapi.toml`` names it in ``covered_by``.
 
         Args:
-            file: The plugin's ``__file__``: ``openapi.json`` and ``openapi.toml`` are in the same folder.
-            api: A function that takes the result of the account's ``open``, and returns the client that sends the
-                requests.
-            supplies: Arguments that calls may leave out although the document requires them. Each has a function that
-                takes the opened account and returns the value.
+            file: The plugin's ``__file__``. ``openapi.json`` and ``openapi.toml`` are in the same folder.
+            api: The function that gets the opened account, and returns the client that sends the requests.
+            supplies: Arguments that calls can leave out although the document requires them. Each has a function that
+                gets the opened account and returns the value.
         """
         self.extension = Extension(file, api, dict(supplies or {}))
 
     @property
     def aliases(self) -> dict[str, str]:
-        """The full names of the registered functions, each with the short name."""
+        """The short names of the registered functions, by full name."""
         return {function.full_name: name for name, function in self.functions.own.items() if function.full_name != name}
 
     def spellings(self) -> Iterator[str]:
-        """Yield the short and the full name of every function, without reading any function."""
+        """Yield the short and the full name of every function.
+
+        Functions of a document are not read for this.
+        """
         for name in self.functions:
             yield name
             if self.prefix:
                 yield f"{self.prefix}_{name}"
 
     def short(self, name: str) -> str | None:
-        """Return the short name of a function, given its short or its full name, or None. It reads no function."""
+        """Return the short name of a function, given its short or its full name, or None if there is none.
+
+        Functions of a document are not read for this.
+        """
         if name in self.functions:
             return name
         plain = name.removeprefix(f"{self.prefix}_") if self.prefix else name
@@ -249,7 +271,7 @@ class Integration:
         return handler
 
     def _object(self, mistake: PluginError) -> None:
-        """Raise a mistake. While a plugin is loaded, collect it instead, so that all mistakes are reported together."""
+        """Raise a mistake of the plugin. In :func:`collected_mistakes`, collect it instead, to report all together."""
         if not _collects_mistakes.get():
             raise mistake
         self.mistakes.append(mistake)
@@ -294,22 +316,22 @@ _ADDRESS = re.compile(r"(url|(^|_)uri|endpoint)$", re.IGNORECASE)
 
 
 def made_up(owner: str, field: AccountField) -> object:
-    """Return the value that a field has in a simulation or a test. A credential is returned as plain text.
+    """Return the value to use for an account's field in a simulation or a test. A credential is returned as plain text.
 
     Args:
-        owner: The integration's name.
+        owner: The name of the integration.
         field: The field.
     """
     return placeholder(owner, field, f"made-up-{field.name}")
 
 
 def placeholder(owner: str, field: AccountField, text: str = "...") -> object:
-    """Return an example of a valid value for a field.
+    """Return an example of a valid value for an account's field.
 
     Args:
-        owner: The integration's name, which becomes part of an address.
+        owner: The name of the integration, which becomes part of the example of a URL.
         field: The field.
-        text: The value of a string that is not an address.
+        text: The example for strings that are not URLs.
     """
     address = f"https://{owner.replace('_', '-')}.example"
     return _fitting(field.type, address if _ADDRESS.search(field.name) else text)

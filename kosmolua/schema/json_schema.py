@@ -1,8 +1,9 @@
-"""Reading JSON Schema as types: the schemas of OpenAPI 3.0 and 3.1, Swagger 2.0 and the tools of MCP servers.
+"""Converts JSON Schema to types: the schemas of OpenAPI 3.0 and 3.1, Swagger 2.0 and the tools of MCP servers.
 
-Many documents have mistakes, so schemas are read leniently. A schema that cannot be read becomes ``any`` and leaves a
-note. Some keywords are not checked (``not``, ``if``, ``uniqueItems``, ``multipleOf``...); the service checks them. A
-record reads its keys on first use, so unused parts of a document cost nothing, and a schema may contain itself.
+Many documents have mistakes, so schemas are read leniently. A schema that cannot be read becomes the type ``any``, with
+a note for the user. Keywords such as ``not``, ``if``, ``uniqueItems`` and ``multipleOf`` are ignored, since the service
+checks them. The keys of a record are read on first use, so unused parts of a document take no time, and a schema can
+contain itself.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from kosmolua.schema.merging import Schema, merged, normal
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
 
 MAX_DEPTH = 64
-"""The largest depth of schemas inside one another, counted from the enclosing record."""
+"""The largest depth of nested schemas, counted from the enclosing record."""
 MAX_FOLLOWED = 1000
 """The largest number of references that are merged into one schema."""
 MAX_SPREAD = 2
 """The largest depth of nested alternatives that are merged with the schema around them, which grows exponentially."""
 _STEP, _SPREAD = "", "+"
-"""Marks in a trail: a step inwards, and alternatives that were merged with the schema around them."""
+"""Marks in a trail, which lists the references on the way to a schema: a step inwards, and merged alternatives."""
 NOTHING = Choice(())
 """The type that no value fits."""
 
@@ -49,18 +50,18 @@ _SHAPES = {
 }
 """The keywords that describe a type; ``required`` alone does not."""
 _NESTED = re.compile(r"([*+?]|,\d*\}).*\)[*+{]")
-"""A repetition inside a repeated group, on which Python's ``re`` may take exponential time."""
+"""A repetition inside a repeated group, for which Python's ``re`` can take exponential time."""
 _UNCLEAR = re.compile(r"\[\[|--|&&|~~|\|\||\\[1-9]")
 """Syntax that Python's ``re`` warns of, and references to groups."""
 
 
 class Reader:
-    """Reads the schemas of one document. Any thread may use it.
+    """Converts the JSON Schemas of one document to types. Thread-safe.
 
     Args:
         document: The document that references such as ``#/components/schemas/Pet`` point into.
         without: The mark of properties to leave out: ``readOnly`` for arguments, ``writeOnly`` for results.
-        look_up: Returns the target of a reference, for a document that is read in parts.
+        look_up: The function that returns the target of a reference, for a document of which parts are read on demand.
     """
 
     def __init__(
@@ -75,15 +76,16 @@ class Reader:
 
     @property
     def notes(self) -> list[str]:
-        """Notes on unsupported schemas, each with the schema's name."""
+        """Notes for the user on schemas that are not supported or have mistakes, each with the schema's name."""
         return list(self._notes)
 
     def read(self, schema: Json, name: str = "value") -> Type:
-        """Return the type of a schema.
+        """Return the type that a schema describes.
 
         Args:
-            schema: An object or a boolean: true fits any value, false none.
-            name: The name of its record, for LuaCATS. Records inside have it as a prefix, as in ``Issue.user``.
+            schema: The schema: an object, or a boolean, which allows any value if true and no value if false.
+            name: The name to give the record that the schema describes. The names of records inside begin with this
+                name, as in ``Issue.user``.
         """
         try:
             return self._read(schema, name, ())
@@ -92,7 +94,10 @@ class Reader:
             return ANY
 
     def resolve(self, node: Json) -> Json:
-        """Return an object of the document, or the target if it is a reference; an empty object if that is missing."""
+        """Follow references from an object of the document, and return the object to which they lead.
+
+        Return an object without ``$ref`` itself, and an empty object if the target of a reference is missing.
+        """
         seen: set[str] = set()
         while isinstance(node, dict) and isinstance(pointer := node.get("$ref"), str):
             if pointer in seen:
@@ -120,16 +125,21 @@ class Reader:
         return node
 
     def note(self, name: str, problem: str) -> None:
-        """Record an unsupported schema."""
+        """Record a note that a schema is not supported or has a mistake.
+
+        Args:
+            name: The name of the schema.
+            problem: What is wrong.
+        """
         self._notes[f"{name[:200]}: {problem}"] = None
 
     def _read(self, schema: Json, name: str, trail: tuple[str, ...]) -> Type:
-        """Return the type of a schema.
+        """Return the type that a schema describes.
 
         Args:
             schema: The schema.
-            name: The name of its record.
-            trail: The references and steps from the enclosing record to this schema.
+            name: The name to give the record that the schema describes.
+            trail: The references and steps from the enclosing record to this schema, which show endless recursion.
         """
         if isinstance(schema, bool):
             return ANY if schema else NOTHING
@@ -197,7 +207,14 @@ class Reader:
         return _or_null(kind) if schema["nullable"] else kind
 
     def _any_of(self, schema: Schema, members: Sequence[Json], name: str, trail: tuple[str, ...]) -> Type:
-        """Return the union of the alternatives, each merged with the schema around them."""
+        """Return the union of the types in ``oneOf`` or ``anyOf``, each merged with the schema around them.
+
+        Args:
+            schema: The schema that has the alternatives.
+            members: The alternatives.
+            name: The name to give the record that the schema describes.
+            trail: The references and steps from the enclosing record to this schema.
+        """
         around = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf", "title", "nullable")}
         says_more = bool(_SHAPES & around.keys() - {"type", "format"})
         wholes: list[Json] = [{"allOf": [around, member]} if says_more else member for member in members]
@@ -253,7 +270,14 @@ class Reader:
         )
 
     def _unique(self, name: str, schema: Schema) -> str:
-        """Return a unique name for a record. A record inside another one gets its title if that is a valid name."""
+        """Return a unique name for a record.
+
+        A record inside another one is named by the ``title`` of its schema, if that is a valid name.
+
+        Args:
+            name: The name for a record without such a title. A number is added to a name that is used already.
+            schema: The schema of the record.
+        """
         title = _text(schema, "title")
         wanted = title if title.isidentifier() and title.isascii() and "." in name else name
         number, name = 1, wanted
@@ -273,7 +297,14 @@ class Reader:
         return (Range(low, high, low_excluded, high_excluded),)
 
     def _end(self, schema: Schema, plain: str, exclusive: str, name: str) -> tuple[float | None, bool]:
-        """Return an end of a range, and True if it is excluded. Older drafts use a boolean for that."""
+        """Return one end of a range of numbers, or None, and whether the end itself is excluded from the range.
+
+        Args:
+            schema: The schema of the number.
+            plain: The keyword of the end: ``minimum`` or ``maximum``.
+            exclusive: The keyword for an excluded end. It has the number, or, in older drafts, is a boolean.
+            name: The name of the schema, for notes.
+        """
         end, excluded = schema.get(plain), schema.get(exclusive)
         if excluded is not None and not isinstance(excluded, bool):
             end, excluded = excluded, True
@@ -303,7 +334,7 @@ class Reader:
 
 
 class _Fields(Mapping[str, Type]):
-    """The types of a record's keys, each read on first use."""
+    """The types of a record's keys. Each is read from its schema on first use."""
 
     def __init__(self, reader: Reader, name: str, properties: Mapping[str, Json]) -> None:
         self._reader = reader
@@ -330,7 +361,14 @@ class _Fields(Mapping[str, Type]):
 
 
 def _without_descendants(schema: Schema, followed: Mapping[str, None]) -> Schema:
-    """Return a parent's schema without the alternatives that list its children, if one of them is being read."""
+    """Return a schema without the alternatives that list its subtypes, if one of these subtypes is being read.
+
+    In some documents, a subtype contains its parent by ``allOf``, and the parent lists all subtypes as ``oneOf``.
+
+    Args:
+        schema: The schema of the parent.
+        followed: The references that were followed up to here.
+    """
     for word in ("oneOf", "anyOf"):
         pointers = [each.get("$ref") for each in schema.get(word, ()) if isinstance(each, dict)]
         if any(isinstance(pointer, str) and pointer in followed for pointer in pointers):
@@ -343,12 +381,12 @@ def _or_null(kind: Type) -> Type:
 
 
 def _says_more_than_required(member: Json) -> bool:
-    """Return False for an alternative such as ``{required: [a]}``, which describes no type of its own."""
+    """Return False if an alternative only says which keys are required, such as ``{required: [a]}``."""
     return not isinstance(member, dict) or not member or "$ref" in member or bool(_SHAPES & member.keys())
 
 
 def _inferred(schema: Schema) -> str:
-    """Return the type of a schema that does not name it."""
+    """Return the JSON type that a schema without ``type`` means, by its keywords, or ``any``."""
     return next((kind for kind, words in _INFERRED.items() if any(word in schema for word in words)), "any")
 
 
@@ -363,7 +401,10 @@ def _choice(schema: Schema) -> Type:
 
 
 def _union(kinds: Sequence[Type]) -> Type:
-    """Return the union of some types: without unions inside, each type once, and all choices joined into one."""
+    """Return the simplest type for the union of some types.
+
+    It has no union inside, each type once, and one choice in place of several.
+    """
     flat = [member for kind in kinds for member in (kind.members if isinstance(kind, Union) else (kind,))]
     nullable = any(kind.nullable for kind in [*kinds, *flat])
     members = [replace(member, nullable=False) if member.nullable else member for member in flat]
@@ -399,6 +440,6 @@ def _text(schema: Schema, word: str) -> str:
 
 
 def _cleaned(name: str) -> str:
-    """Return a name in a form that LuaCATS allows."""
+    """Replace the characters of a name that LuaCATS does not allow by underscores, and return the new name."""
     cleaned = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "value"
     return f"_{cleaned}" if cleaned[0].isdigit() else cleaned

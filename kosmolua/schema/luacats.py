@@ -1,6 +1,6 @@
-"""LuaCATS: the declarations of functions, arguments and results, for editors and for models.
+"""LuaCATS: writes declarations of functions, arguments and results in Lua, for editors and for models.
 
-The annotations are those of https://luals.github.io/wiki/annotations/.
+The annotations are described at https://luals.github.io/wiki/annotations/.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def description(parameter: Parameter, *, with_choices: bool = True, spelling: str = "") -> str:
-    """Return a parameter's sentence, and in parentheses the choices, bounds and default that it does not mention.
+    """Return the sentence that describes a parameter, with what it does not mention added in parentheses.
+
+    Added are the type's choices and bounds, the default, and the parameter that can be passed instead.
 
     Args:
         parameter: The parameter.
         with_choices: True to add the choices.
-        spelling: The LuaCATS spelling of its type, to be added too, or an empty string.
+        spelling: The type in LuaCATS, to be added as well, or an empty string.
     """
     sentence = _one_line(parameter.about)
     added = [f"`{spelling}`"] if spelling else []
@@ -43,7 +45,10 @@ def description(parameter: Parameter, *, with_choices: bool = True, spelling: st
 
 
 def _about_key(record: Record, key: str) -> str:
-    """Return the sentence of a record's key, and in parentheses the bounds and the default that it does not mention."""
+    """Return the sentence that describes a key of a record.
+
+    Bounds and the default are added in parentheses if the sentence does not mention them.
+    """
     sentence = _one_line(record.about.get(key, ""))
     has_default = key in record.defaults and "default" not in sentence.lower()
     default = [f"default: {literal(record.defaults[key])}"] if has_default else []
@@ -65,31 +70,31 @@ def _added(sentence: str, extras: Sequence[str]) -> str:
 
 
 def _unsaid_bounds(kind: Type, sentence: str) -> list[str]:
-    """Return the bounds whose last value is missing from a sentence."""
+    """Return those bounds of a type, in words, that a sentence does not mention: their last word is not in it."""
     return [bound for bound in bounds_in(kind) if [*filter(None, _BETWEEN_VALUES.split(bound))][-1] not in sentence]
 
 
 def prose(text: str) -> str:
-    """Return the text of a docstring as Markdown, where code has one backtick on each side instead of two."""
+    """Convert the text of a docstring to Markdown: code between double backticks gets single ones."""
     return text.replace("``", "`")
 
 
 def types_inside(kind: Type) -> tuple[Type, ...]:
-    """Return the types inside a list, a map or a union."""
+    """Return the types that a list, map or union type is made of; none for any other type."""
     if isinstance(kind, Union):
         return kind.members
     return (kind.item,) if isinstance(kind, List) else (kind.value,) if isinstance(kind, Map) else ()
 
 
 def choices_in(kind: Type) -> tuple[Json, ...]:
-    """Return the choices of a type, of its items or of one of its members; none if there is no choice."""
+    """Return the values of the first choice in a type, also inside a list, a map or a union; none if there is none."""
     if isinstance(kind, Choice):
         return kind.values
     return next(filter(None, map(choices_in, types_inside(kind))), ())
 
 
 def bounds_in(kind: Type) -> tuple[str, ...]:
-    """Return the bounds of a type and those of the types inside it, as in ``each in 1..9``."""
+    """Return the bounds of a type in words, such as ``of length 1..5``, also of its items, as in ``each in 1..9``."""
     own = [bound.words for bound in kind.bounds] if isinstance(kind, (Scalar, List, Map)) else []
     inside = [bound for part in types_inside(kind) for bound in bounds_in(part)]
     if isinstance(kind, (List, Map)):
@@ -98,12 +103,12 @@ def bounds_in(kind: Type) -> tuple[str, ...]:
 
 
 def is_compound(kind: Type) -> bool:
-    """Return True if a type is a list or a table, or may be one."""
+    """Return True if values of a type can be lists or tables."""
     return isinstance(kind, (List, Map, Record)) or any(map(is_compound, types_inside(kind)))
 
 
 def label(kind: Type) -> str:
-    """Return the word for a type in a reference table: ``integer``, or ``string or array`` if either fits."""
+    """Return the JSON type of a type in words, for tables of the documentation: ``integer``, or ``string or array``."""
     if isinstance(kind, Union):
         return " or ".join(dict.fromkeys(label(member) for member in kind.members))
     if isinstance(kind, Scalar):
@@ -136,10 +141,10 @@ def _braced(items: Iterator[str]) -> str:
 
 
 def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
-    """Yield the declarations of the functions' argument tables, and of the choices that these refer to.
+    """Yield the declarations of the tables of arguments that functions take, and of the choices that these refer to.
 
     Args:
-        functions: Functions of one integration.
+        functions: The functions, all of one integration.
         namespace: The prefix of the declared names, such as ``render2``.
     """
     for function in functions:
@@ -161,7 +166,12 @@ def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[st
 
 
 def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
-    """Yield the declarations of the records that functions take or return, each record once."""
+    """Yield the declarations of the records that functions take or return, each record once.
+
+    Args:
+        functions: The functions, all of one integration.
+        namespace: The prefix of the declared names, such as ``render2``.
+    """
     kinds: list[Type] = []
     for function in functions:
         kinds += [parameter.type for parameter in function.parameters]
@@ -170,11 +180,11 @@ def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]
 
 
 def record_class(record: Record, namespace: str) -> str:
-    """Return the declaration of a record.
+    """Return the declaration of a record as a LuaCATS class.
 
     Args:
         record: The record.
-        namespace: The prefix of the names of records, or an empty string.
+        namespace: The prefix of the names of records, such as ``render2``, or an empty string.
     """
     fields = [
         field(key, kind.spell(namespace), _about_key(record, key), may_be_absent=key not in record.required)
@@ -184,12 +194,12 @@ def record_class(record: Record, namespace: str) -> str:
 
 
 def function_stub(function: Function, namespace: str, holder: str) -> str:
-    """Return the documented, empty definition of a function.
+    """Return a definition of a function in Lua for editors, with documentation and types but without a body.
 
     Args:
         function: The function.
-        namespace: The prefix of the names of its types.
-        holder: The Lua variable whose field the function is.
+        namespace: The prefix of the names of the function's types, such as ``render2``.
+        holder: The Lua variable that the function is defined in.
     """
     lines = [f"---{line}".rstrip() for line in [*prose(function.doc).splitlines(), "", f"Effect: {function.effect}."]]
     if function.parameters:
@@ -202,15 +212,15 @@ def function_stub(function: Function, namespace: str, holder: str) -> str:
 
 
 def returned(function: Function, namespace: str) -> str:
-    """Return the spelling of a function's result."""
+    """Return the type of a function's result in LuaCATS, or ``any`` if it is not declared."""
     return function.returns.spell(namespace) if function.returns else "any"
 
 
 def class_of(name: str, about: str, fields: Iterable[str]) -> str:
-    """Return the declaration of a class.
+    """Return the declaration of a LuaCATS class.
 
     Args:
-        name: The name of the class, and after a colon its parents.
+        name: The name of the class, which can be followed by a colon and the names of its parents.
         about: A line that describes the class, or an empty string.
         fields: The annotations of the fields, as :func:`field` returns them.
     """
@@ -218,14 +228,24 @@ def class_of(name: str, about: str, fields: Iterable[str]) -> str:
 
 
 def field(name: str, kind: str, about: str = "", *, may_be_absent: bool = False) -> str:
-    """Return the annotation of one field of a class."""
+    """Return the annotation of one field of a LuaCATS class.
+
+    Args:
+        name: The name of the field.
+        kind: The type of the field in LuaCATS.
+        about: The sentence that describes the field, or an empty string.
+        may_be_absent: True if the field is optional.
+    """
     plain = name.isidentifier() and name.isascii() and name not in KEYWORDS
     key = name if plain else f"[{literal(name)}]"
     return f"---@field {key}{'?' if may_be_absent else ''} {kind} {about}".rstrip()
 
 
 def records_in(kinds: Iterable[Type]) -> list[Record]:
-    """Return the records in some types and in their parts, each record once. A record may contain itself."""
+    """Return all records in some types, also those inside other types, each record once.
+
+    Records can contain themselves.
+    """
     found: dict[str, Record] = {}
     left = [*kinds][::-1]
     while left:
@@ -239,9 +259,9 @@ def records_in(kinds: Iterable[Type]) -> list[Record]:
 
 
 def records_by_depth(kinds: Iterable[Type]) -> Iterator[Record]:
-    """Yield the records in some types and in their parts, each record once, the outer ones first.
+    """Yield all records in some types, also those inside other types, each record once, and the outer ones first.
 
-    The fields of a record are read only when the next record is asked for.
+    The fields of a record are read only when the caller needs the next record.
     """
     seen: set[str] = set()
     left = deque(kinds)
@@ -256,12 +276,12 @@ def records_by_depth(kinds: Iterable[Type]) -> Iterator[Record]:
 
 
 def _alias(function: Function, parameter: Parameter, namespace: str) -> str:
-    """Return the name of the choices of a parameter."""
+    """Return the name of the LuaCATS alias for the choices of a parameter."""
     return f"{namespace}.{function.name}.{parameter.name}"
 
 
 def _arguments(function: Function, namespace: str) -> str:
-    """Return the name of the class of a function's arguments."""
+    """Return the name of the LuaCATS class for the table of a function's arguments."""
     return f"{namespace}.{function.name}.args"
 
 
@@ -270,7 +290,10 @@ def _argument(function: Function, parameter: Parameter, namespace: str) -> str:
 
 
 def _overload(function: Function, namespace: str) -> list[str]:
-    """Return the annotation of a call with positional values. Return none if the function cannot be called so."""
+    """Return the LuaCATS annotation for calls with positional arguments, as a list of lines.
+
+    The list is empty if the function cannot be called with positional arguments only.
+    """
     plain = [*takewhile(lambda parameter: _is_plain(parameter.type), function.parameters)]
     if not plain or not all(parameter.may_be_absent for parameter in function.parameters[len(plain) :]):
         return []

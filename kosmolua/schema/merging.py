@@ -1,6 +1,6 @@
-"""Merging JSON Schemas into one, for ``allOf`` and for references with further keywords.
+"""Merges several JSON Schemas into one, for ``allOf`` and for references that stand beside other keywords.
 
-A value fits the merged schema if it fits all parts. If parts contradict each other, the first part counts.
+The merged schema allows the values that all parts allow. If parts contradict each other, the first part counts.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ _LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
 
 
 def normal(schema: Schema) -> Schema:
-    """Return a schema that allows null only by ``nullable``, and by none of the other four ways that documents use.
+    """Return an equivalent schema that says only by the keyword ``nullable`` whether it allows null.
 
-    Keywords with malformed values are dropped.
+    Documents have four other ways to allow null: ``x-nullable``, a ``null`` in ``type``, in alternatives, or in the
+    values. Keywords with malformed values are dropped.
     """
     plain = dict(schema)
     nullable = bool(schema.get("nullable") is True or schema.get("x-nullable") is True)
@@ -51,7 +52,10 @@ def _is_null(schema: Json) -> bool:
 
 
 def merged(one: Schema, other: Schema) -> Schema:
-    """Return a schema for values that fit both schemas. If they contradict each other, the first one counts."""
+    """Return a schema that allows the values that both schemas allow.
+
+    Where the schemas contradict each other, the first one counts.
+    """
     whole = other | one
     for word in one.keys() & other.keys():
         whole[word] = _merged_keyword(word, one[word], other[word])
@@ -59,7 +63,13 @@ def merged(one: Schema, other: Schema) -> Schema:
 
 
 def _merged_keyword(word: str, one: Any, other: Any) -> Any:
-    """Return the value of a keyword for the intersection of two schemas."""
+    """Return the value of a keyword in the merged schema, from its values in both schemas.
+
+    Args:
+        word: The keyword, such as ``maximum``.
+        one: The value in the first schema.
+        other: The value in the second schema.
+    """
     if one == other:
         return one
     if word == "properties" and isinstance(one, dict) and isinstance(other, dict):

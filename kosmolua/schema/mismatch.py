@@ -1,4 +1,4 @@
-"""Values that do not fit, and how messages show them."""
+"""The error for a value that does not fit its type, and how messages show values."""
 
 from __future__ import annotations
 
@@ -24,21 +24,26 @@ class Mismatch(Exception):
         self.where = where
 
     def inside(self, place: str) -> Mismatch:
-        """Return the same mismatch with its place relative to the enclosing value.
+        """Return a copy of this mismatch for the value that contains this one, with ``place`` put before ``where``.
 
         Args:
-            place: The place of this value in the enclosing one.
+            place: The place of this value in the containing one, such as ``.env`` or ``[2]``.
         """
         return Mismatch(self.problem, place + self.where)
 
 
 def must_be(words: str, value: object) -> Mismatch:
-    """Return the mismatch of a value that is not what ``words`` describe, such as ``an integer``."""
+    """Return the mismatch with the problem ``must be WORDS, not VALUE``.
+
+    Args:
+        words: What the value has to be, such as ``an integer``.
+        value: The value.
+    """
     return Mismatch(f"must be {words}, not {quoted(value)}")
 
 
 def quoted(value: object) -> str:
-    """Return a value as messages show it, truncated and with its kind, such as ``"5" (a string)``."""
+    """Return a value as messages show it, such as ``"5" (a string)`` or ``a table``. Long strings are cut."""
     if isinstance(value, Unshown):
         return f"{value.shown} (a secret)" if isinstance(value, SecretText) else value.shown
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Names: how paths are spelled and read, and which names an integration or a function cannot have."""
+"""Names of integrations and functions: writes and splits paths, and says which names are not allowed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import re
 from collections.abc import Collection, Sequence
 
 APP, ROOT = "app", "integrations"
-"""The first two names in the path of an installed integration. Other roots have another second name: ``app.mcp``."""
+"""The first two names in the path of an installed integration, ``app.integrations.NAME``.
+
+The second name is called the root. MCP servers and scripts have other roots: ``app.mcp`` and ``app.scripts``.
+"""
 SERVERS = "mcp"
-"""The root of MCP servers. A server has one account, which is its section of the accounts file."""
+"""The root of MCP servers. A server has only one account, whose settings are the server's in the accounts file."""
 SCRIPTS = "scripts"
-"""The root of the user's own scripts, which are functions directly under it: ``app.scripts.report``."""
+"""The root of the user's own scripts, which other scripts call as functions: ``app.scripts.report``."""
 
 
 def parts_of(path: str) -> list[str]:
-    """Return the names in a path below ``app.integrations``, as in ``["render2", "list_services"]``.
+    """Split a path into its names, such as ``["render2", "list_services"]``, without ``app`` and ``integrations``.
 
     Args:
-        path: A path such as ``render2.list_services``, which may begin with ``integrations.`` or
-            ``app.integrations.``. Any other root is kept: ``app.mcp.files.read`` is ``["mcp", "files", "read"]``.
+        path: A path such as ``render2.list_services``, ``integrations.render2.list_services`` or
+            ``app.integrations.render2.list_services``. Other roots than ``integrations`` are kept:
+            ``app.mcp.files.read`` becomes ``["mcp", "files", "read"]``.
     """
     parts = path.strip().split(".")
     for beginning in (APP, ROOT):
@@ -28,45 +32,60 @@ def parts_of(path: str) -> list[str]:
 
 
 def qualified(root: str, name: str) -> str:
-    """Return an integration's name in the catalog: ``render2``, or with another root ``mcp.files``."""
+    """Return the unique name of an integration: ``render2``, or ``mcp.files`` under another root than ``integrations``.
+
+    Args:
+        root: The table in ``app`` that has the integration, such as ``integrations`` or ``mcp``.
+        name: The name of the integration in that table.
+    """
     return name if root in (ROOT, name) else f"{root}.{name}"
 
 
 def root_and_name(integration: str) -> tuple[str, str]:
-    """Return the root and the short name of an integration, given its name in the catalog."""
+    """Return the two parts of the unique name of an integration: ``mcp`` and ``files`` for ``mcp.files``.
+
+    The first part is the root, the table in ``app`` that has the integration. For ``render2``, it is ``integrations``.
+    """
     root, _, name = integration.rpartition(".")
     return root or (SCRIPTS if name == SCRIPTS else ROOT), name
 
 
 def section_of(integration: str, account: str) -> str:
-    """Return the section of the accounts file that holds an account: ``render2.production``, or ``mcp.files``."""
+    """Return the name of an account's section in the accounts file: ``render2.production``, or ``mcp.files``.
+
+    An MCP server such as ``mcp.files`` has only one account, so the account's name is left out.
+    """
     return integration if root_and_name(integration)[0] == SERVERS else f"{integration}.{account}"
 
 
 def integration_in(parts: Sequence[str], names: Collection[str]) -> tuple[str, list[str]]:
-    """Return the name of the integration at the beginning of a path, and the names after it.
+    """Return the unique name of the integration at the beginning of a path, and the names after it.
 
     Args:
-        parts: The path, as :func:`parts_of` returns it.
-        names: The names of all integrations; under another root they have two parts.
+        parts: The names in the path, as :func:`parts_of` returns them.
+        names: The unique names of all integrations, such as ``render2`` and ``mcp.files``.
     """
     longer = ".".join(parts[:2])
     return (longer, [*parts[2:]]) if longer in names else (parts[0], [*parts[1:]])
 
 
 def page_of(*names: str) -> str:
-    """Return the name of a documentation page, such as ``integrations.render2``.
+    """Return the name of a page of the documentation, such as ``integrations.render2.list_services``.
 
     Args:
-        names: The name of an integration, and of a function of it, if the page is about them; none for the page of the
-            root. A name with a root of its own, such as ``mcp.files``, keeps that root.
+        names: The unique name of the integration that the page is about, and the name of the function if the page is
+            about a function. Without names, the page is that of all integrations.
     """
     is_rooted = bool(names) and ("." in names[0] or names[0] == SCRIPTS)
     return ".".join(names if is_rooted else (ROOT, *names))
 
 
 def lua_path(*names: str) -> str:
-    """Return the path of an integration, an account or a function in Lua, such as ``app.integrations.render2``."""
+    """Return the path of an integration, an account or a function in Lua, such as ``app.integrations.render2``.
+
+    Args:
+        names: The unique name of the integration, and the names after it.
+    """
     return f"{APP}.{page_of(*names)}"
 
 
@@ -81,7 +100,12 @@ _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def objection_to_integration(name: str, root: str = ROOT) -> str:
-    """Return a hint why an integration under a root cannot have a name, or an empty string if it can."""
+    """Return why an integration cannot have a name, as a hint for a message, or an empty string if it can.
+
+    Args:
+        name: The name.
+        root: The table in ``app`` that has the integration, such as ``mcp``.
+    """
     if not _INTEGRATION.fullmatch(name):
         return "use a-z, 0-9 and _, a letter first"
     if name in (APP, ROOT):
@@ -92,7 +116,7 @@ def objection_to_integration(name: str, root: str = ROOT) -> str:
 
 
 def objection_to_function(name: str) -> str:
-    """Return a hint why a function cannot have a name, or an empty string if it can."""
+    """Return why a function cannot have a name, as a hint for a message, or an empty string if it can."""
     if not _FUNCTION.fullmatch(name):
         return "use A-Z, a-z, 0-9 and _, a letter first"
     if name == "default":

@@ -1,4 +1,4 @@
-"""Checks of functions' results against the types that their annotations declare."""
+"""Checks the results of functions against the types that the functions declare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kosmolua.schema.types import List, Map, Record, Type, Union
 
 
 def check(kind: Type, result: object) -> None:
-    """Check a result against a type. Tables in the result may have more keys than the type names.
+    """Check that the result of a function fits its declared type. Tables in it can have keys beyond the declared ones.
 
     Raises:
         Mismatch: The result does not fit.
@@ -16,7 +16,7 @@ def check(kind: Type, result: object) -> None:
 
 
 def _without_more(kind: Type, value: object) -> object:
-    """Return a value without the keys that its type does not name."""
+    """Return a copy of a value without the keys that its type does not declare."""
     if isinstance(kind, Union):
         candidates = [(member, _without_more(member, value)) for member in kind.members]
         return next((left for member, left in candidates if _fits(member, left)), value)

@@ -1,4 +1,4 @@
-"""Reading LuaCATS types, which people write in the headers of scripts, as types of the schema."""
+"""Converts LuaCATS types, which people write in the headers of scripts, to types of the schema."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.types import ANY, BOOLEAN, INTEGER, NUMBER, STRING, Choice, List, Map, Record, Type, Union
 
 TABLE = Union((List(ANY), Map(ANY)))
-"""The type that ``table`` stands for."""
+"""The type for the LuaCATS type ``table``."""
 MAX_DEPTH = 20
 _NAMES: dict[str, Type] = {
     "any": ANY,
@@ -27,11 +27,11 @@ _LITERALS: dict[str, Json] = {"true": True, "false": False}
 
 
 class Spelled(NamedTuple):
-    """A type that was read.
+    """A type that :func:`read_type` has read, and the text after it.
 
     Args:
-        type: The type; ``any`` for a name that is not a basic type, such as that of a class.
-        is_optional: True if nil fits too.
+        type: The type; ``any`` for a name that is not a basic type, such as the name of a class.
+        is_optional: True if the value can also be nil.
         rest: The text after the type.
     """
 
@@ -41,7 +41,7 @@ class Spelled(NamedTuple):
 
 
 class NoType(Exception):
-    """A text does not begin with a type."""
+    """A text does not begin with a LuaCATS type. The message says why."""
 
 
 def read_type(text: str, name: str) -> Spelled:
@@ -49,7 +49,7 @@ def read_type(text: str, name: str) -> Spelled:
 
     Args:
         text: A text such as ``integer How many days``, ``"live"|"failed"``, or ``{ name: string, tags?: string[] }``.
-        name: The name that tables with named keys get in a JSON Schema.
+        name: The name for records, which are tables with named keys, in a JSON Schema.
 
     Raises:
         NoType: The text does not begin with a type.
@@ -60,7 +60,7 @@ def read_type(text: str, name: str) -> Spelled:
 
 
 class _Reader:
-    """Reads a type token by token. ``place`` is the position after the last token."""
+    """Reads a LuaCATS type token by token. ``place`` is the position in the text after the last token that was read."""
 
     def __init__(self, text: str, name: str) -> None:
         self.place = 0
@@ -69,7 +69,11 @@ class _Reader:
         self._depth = 0
 
     def union(self) -> tuple[Type, bool]:
-        """Read types that are separated by bars. Return their union, and True if nil fits."""
+        """Read one or more types separated by ``|``. Return their union, and whether the value can also be nil.
+
+        Raises:
+            NoType: The text has no type here, or it is nested too deeply.
+        """
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise NoType("it is nested too deeply")
@@ -143,7 +147,10 @@ class _Reader:
         return Record(self._name, fields, required=frozenset(required))
 
     def _take(self, sign: str) -> bool:
-        """Read a sign and return True if it comes next. No space may come before ``?`` and ``[]``."""
+        """Read a sign such as ``|`` if it comes next. Return True if it did.
+
+        Spaces before the sign are skipped, except before ``?`` and ``[]``.
+        """
         found = _TOKEN.match(self._text, self.place)
         if found is None or found["sign"] != sign:
             return False

@@ -1,4 +1,4 @@
-"""Types that Lua can carry: checking and converting values, and the names of types in Lua, messages and JSON Schema.
+"""The types of arguments and results. They check and convert values, and spell themselves in Lua and JSON Schema.
 
     Type            accept, lua, words, json_schema, read; nullable
     ├── Scalar      an integer, a number, a string, a boolean, or anything
@@ -32,39 +32,39 @@ from kosmolua.suggestions import did_you_mean, listed
 Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean", "secret"]
 
 _WIDE = re.compile(r"-?[1-9][0-9]{18,99}")
-"""The digits of an integer of more than 64 bits, which Lua has as a string."""
+"""Matches the digits of an integer of more than 64 bits, which scripts have as a string."""
 _found: ContextVar[dict[tuple[int, int], object] | None] = ContextVar("found", default=None)
-"""The results of unions for the tables of a value, converted or a mismatch, by the ids of union and table.
+"""The results of checking tables against unions, a converted value or a mismatch, by the ids of union and table.
 
-Without it, the time for unions inside unions would grow exponentially: each member of the outer union would try all
-members of the inner one again.
+Without this cache, the time for unions inside unions would grow exponentially: for each member of the outer union, all
+members of the inner one would be tried again.
 """
 _compared: ContextVar[frozenset[tuple[int, int]]] = ContextVar("compared", default=frozenset())
-"""The pairs of records that are being compared, by their ids, since a record may contain itself."""
+"""The pairs of records that are being compared, by their ids, since a record can contain itself."""
 
 
 @dataclass(frozen=True)
 class Type:
-    """A type that Lua can carry.
+    """A type of values that are passed between scripts and Python functions.
 
     Args:
-        nullable: True if None fits too. In Lua that is nil, or ``json.null`` inside a list.
+        nullable: True if the value can also be None. In Lua, None is nil, or ``json.null`` inside a list.
     """
 
     nullable: bool = field(default=False, kw_only=True)
 
     def accept(self, value: object) -> object:
-        """Return the value converted for a function.
+        """Check a value from Lua, and return it converted for a Python function.
 
         Raises:
-            Mismatch: The value does not fit.
+            Mismatch: The value does not fit this type.
         """
         return None if value is None and self.nullable else self._fit(value)
 
     def read(self, text: str) -> object:
-        """Return the value of a command-line argument. If a string fits, it is the text itself.
+        """Convert the text of a command-line argument to a value, which :meth:`accept` has to check.
 
-        Lists and tables are written as JSON. Text that is not JSON is returned as it is; :meth:`accept` may refuse it.
+        The text is decoded as JSON, unless the type allows strings. Text that is not JSON is returned as it is.
         """
         try:
             return json.loads(text)
@@ -73,25 +73,25 @@ class Type:
 
     @property
     def lua(self) -> str:
-        """The type in LuaCATS, such as ``table<string, string>``."""
+        """The type in LuaCATS, the annotations of Lua's language server, such as ``table<string, string>``."""
         return self.spell()
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the type in LuaCATS.
+        """Return the type in LuaCATS, the annotations of Lua's language server.
 
         Args:
-            namespace: The prefix of records' names, such as ``render2``.
-            choices: The name to write instead of the choices in the type, or an empty string to spell them out.
+            namespace: The prefix of the names of records, such as ``render2``.
+            choices: The name to write in place of the choices in the type, or an empty string to write the choices.
         """
         raise NotImplementedError
 
     @property
     def words(self) -> str:
-        """The type in words for messages and docs, such as ``an integer in 1..100``."""
+        """The type in words for messages and the documentation, such as ``an integer in 1..100``."""
         raise NotImplementedError
 
     def json_schema(self) -> dict[str, Any]:
-        """Return the type as a JSON Schema (draft 2020-12), with its records in ``$defs``."""
+        """Return the type as a JSON Schema (draft 2020-12), with the schemas of its records in ``$defs``."""
         definitions = _Definitions()
         schema = self._schema(definitions)
         defined = definitions.define()
@@ -115,13 +115,13 @@ class Type:
 
 
 class _Definitions:
-    """The records of a JSON Schema under construction, each with a unique name."""
+    """Collects the records that a JSON Schema refers to, and gives each a unique name."""
 
     def __init__(self) -> None:
         self._names: dict[Record, str] = {}
 
     def reference(self, record: Record) -> dict[str, Any]:
-        """Return a JSON Schema that refers to a record, and note the record."""
+        """Return a JSON Schema that refers to a record by ``$ref``, and remember the record for :meth:`define`."""
         record = replace(record, nullable=False) if record.nullable else record
         if record not in self._names:
             same = sum(other.name == record.name for other in self._names)
@@ -129,7 +129,7 @@ class _Definitions:
         return {"$ref": f"#/$defs/{self._names[record]}"}
 
     def define(self) -> dict[str, dict[str, Any]]:
-        """Return the schemas of all noted records, and of the records inside them, by name."""
+        """Return the schemas of all records that were referred to, and of the records inside them, by name."""
         schemas: dict[str, dict[str, Any]] = {}
         while left := [(record, name) for record, name in self._names.items() if name not in schemas]:
             for record, name in left:
@@ -192,19 +192,19 @@ _KINDS: dict[Kind, tuple[str, Callable[[object], object]]] = {
     "boolean": ("a boolean", _boolean),
     "secret": ("a secret", _secret),
 }
-"""Each kind with its words, and a function that converts a value or returns :data:`_UNFIT`."""
+"""For each kind of scalar, its description in words, and a function that converts a value or returns :data:`_UNFIT`."""
 
 
 @dataclass(frozen=True)
 class Scalar(Type):
-    """A single value, or any value at all.
+    """A type of single values, such as integers or strings; or, with the kind ``any``, the type of all values.
 
-    An integer may also be given as a float without a fraction, or as a string of digits if it has more than 64 bits.
+    As an integer, also a float without a fraction is accepted, and a string of digits if it has more than 64 bits.
 
     Args:
-        kind: The kind of value.
-        bounds: The restrictions, such as ``in 1..100``.
-        format: The ``format`` in JSON Schema, such as ``date-time``. It is not checked.
+        kind: The kind of the values.
+        bounds: The restrictions on the values, such as ``in 1..100``.
+        format: The ``format`` in JSON Schema, such as ``date-time``. Values are not checked against it.
     """
 
     kind: Kind
@@ -212,11 +212,11 @@ class Scalar(Type):
     format: str = ""
 
     def read(self, text: str) -> object:
-        """Return the text if this is a string, else the JSON value."""
+        """Return the text of a command-line argument as it is if this is a string type, or else decoded as JSON."""
         return text if self.kind in ("string", "secret") else super().read(text)
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the kind. LuaCATS uses the same words, except for secrets."""
+        """Return the type in LuaCATS, such as ``integer``. Its word is the kind, or ``Secret`` for secrets."""
         return "Secret" if self.kind == "secret" else self.kind
 
     @cached_property
@@ -225,7 +225,7 @@ class Scalar(Type):
 
     @property
     def words(self) -> str:
-        """The kind and the bounds."""
+        """The type in words, such as ``an integer in 1..100``."""
         return " ".join([_KINDS[self.kind][0], *(bound.words for bound in self.bounds)])
 
     def _fit(self, value: Any) -> object:
@@ -254,7 +254,7 @@ NUMBER = Scalar("number")
 STRING = Scalar("string")
 BOOLEAN = Scalar("boolean")
 SECRET = Scalar("secret")
-"""A secret. Scripts have a handle for it, which they can pass to functions but not read."""
+"""The type of secrets. A script has a handle for a secret, which it can pass to functions but not read."""
 
 
 def is_secret(kind: Type) -> bool:
@@ -264,10 +264,10 @@ def is_secret(kind: Type) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Choice(Type):
-    """One of some values.
+    """A type that allows only certain values.
 
     Args:
-        values: JSON values, mostly strings. If there are none, no value fits.
+        values: The allowed values, mostly strings. If there are none, the type allows no value.
     """
 
     values: tuple[Json, ...]
@@ -280,7 +280,7 @@ class Choice(Type):
 
     @cached_property
     def _key(self) -> tuple[bool, str]:
-        """The key for comparisons. The values are not used: 1 equals True in Python, and lists have no hash."""
+        """What represents this type in comparisons: JSON, since 1 equals True in Python, and lists have no hash."""
         return self.nullable, json.dumps(self.values, sort_keys=True)
 
     @cached_property
@@ -288,11 +288,14 @@ class Choice(Type):
         return frozenset(value for value in self.values if isinstance(value, str))
 
     def read(self, text: str) -> object:
-        """Return the text if all choices are strings or it is one of them, else the JSON value."""
+        """Return the text of a command-line argument as it is, or decoded as JSON.
+
+        The text is decoded unless it is one of the choices, or all choices are strings.
+        """
         return text if text in self._strings or len(self._strings) == len(self.values) else super().read(text)
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the choices as literals."""
+        """Return the choices as a type in LuaCATS, such as ``"live"|"failed"``, or their name if one is passed."""
         if choices or not self.values:
             return choices or "nil"
         plain = all(isinstance(value, (str, int, float)) for value in self.values)
@@ -300,7 +303,7 @@ class Choice(Type):
 
     @property
     def words(self) -> str:
-        """The first choices, and how many more there are."""
+        """The type in words, such as ``one of 'live', 'failed'``. Of many choices, only the first are listed."""
         if not self.values:
             return "nothing"
         return "one of " + listed(
@@ -321,7 +324,10 @@ class Choice(Type):
 
 
 def _is_same(choice: Json, value: object) -> bool:
-    """Return True if a value from Lua equals a choice. 5.0 equals 5, {} equals an empty list, true does not equal 1."""
+    """Return True if a value from Lua equals a choice.
+
+    A float such as 5.0 equals 5, and an empty table equals an empty list. A boolean does not equal a number.
+    """
     if isinstance(choice, bool) or isinstance(value, bool):
         return choice is value
     if isinstance(choice, (dict, list)) and value in ([], {}):
@@ -331,24 +337,24 @@ def _is_same(choice: Json, value: object) -> bool:
 
 @dataclass(frozen=True)
 class List(Type):
-    """A list.
+    """A type of lists.
 
     Args:
         item: The type of each item.
-        bounds: The restrictions of its length.
+        bounds: The restrictions on the number of items.
     """
 
     item: Type
     bounds: tuple[Bound, ...] = ()
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the item's type and brackets."""
+        """Return the type in LuaCATS: the type of the items, followed by ``[]``."""
         item = self.item.spell(namespace, choices)
         return f"({item})[]" if "|" in item else f"{item}[]"
 
     @property
     def words(self) -> str:
-        """``a list`` and the bounds."""
+        """The type in words: ``a list``, and the bounds, as in ``a list of length 1..5``."""
         return " ".join(["a list", *(bound.words for bound in self.bounds)])
 
     def _fit(self, value: Any) -> object:
@@ -374,23 +380,23 @@ class List(Type):
 
 @dataclass(frozen=True)
 class Map(Type):
-    """A table with string keys.
+    """A type of tables with any string keys, and values of one type.
 
     Args:
         value: The type of each value.
-        bounds: The restrictions of the number of keys.
+        bounds: The restrictions on the number of keys.
     """
 
     value: Type
     bounds: tuple[Bound, ...] = ()
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return ``table<string, T>`` with the type of the values."""
+        """Return the type in LuaCATS: ``table<string, T>``, where ``T`` is the type of the values."""
         return f"table<string, {self.value.spell(namespace, choices)}>"
 
     @property
     def words(self) -> str:
-        """``a table with string keys`` and the bounds."""
+        """The type in words: ``a table with string keys``, and the bounds."""
         return " ".join(["a table with string keys", *(bound.words for bound in self.bounds)])
 
     def _fit(self, value: Any) -> object:
@@ -410,16 +416,17 @@ class Map(Type):
 
 @dataclass(frozen=True, eq=False)
 class Record(Type):
-    """A table with named keys. Two records are equal if all of their keys are.
+    """A type of tables with named keys, each with its own type. Records that declare the same are equal.
 
     Args:
-        name: The name of its class.
-        fields: The type of each key, in order. The types may be read on first use.
-        about: The sentences that describe keys, for each key that has one.
-        required: The keys that must be present. A key that may be None is not among them, since nil in Lua is absent.
-        filled: The keys that get the value None if Lua leaves them out.
-        extra: The type of all other keys, or None if other keys are not allowed.
-        defaults: The service's defaults for keys that are left out, for the docs only.
+        name: The name of the record, which becomes a class in LuaCATS.
+        fields: The type of each key, in order. The mapping can read a type when it is first looked up.
+        about: The sentences that describe keys, by key. A key need not have one.
+        required: The keys that must be present. A key whose value can be None is not among them, since a key that is
+            nil does not exist in Lua.
+        filled: The keys that get the value None if the script leaves them out.
+        extra: The type of the values of all other keys, or None if other keys are not allowed.
+        defaults: The defaults of the service for keys that are left out. They are only documented, not filled in.
     """
 
     name: str
@@ -453,12 +460,12 @@ class Record(Type):
         return self.name, tuple(self.fields), *keys, self.extra, tuple(self.fields.values())
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the name of the record."""
+        """Return the name of the record in LuaCATS, with the namespace before it."""
         return f"{namespace}.{self.name}" if namespace else self.name
 
     @property
     def words(self) -> str:
-        """``a table``."""
+        """The type in words: ``a table``."""
         return "a table"
 
     def _fit(self, value: Any) -> object:
@@ -487,7 +494,11 @@ class Record(Type):
         return definitions.reference(self)
 
     def definition(self, definitions: _Definitions) -> dict[str, Any]:
-        """Return the JSON Schema of this record, to which references point."""
+        """Return the JSON Schema of this record for ``$defs``, where references find it.
+
+        Args:
+            definitions: Collects the records inside this one.
+        """
         properties = {key: kind._schema(definitions) for key, kind in self.fields.items()}
         for key, about in self.about.items():
             properties[key] = properties[key] | {"description": about}
@@ -510,17 +521,20 @@ def _accepted(kind: Type, value: object, key: str) -> object:
 
 @dataclass(frozen=True)
 class Union(Type):
-    """Any of several types. The first member that accepts a value converts it.
+    """A type that allows the values of several types. A value is converted by the first member that accepts it.
 
     Args:
-        members: Two or more types.
+        members: The types, of which there are at least two.
     """
 
     members: tuple[Type, ...]
 
     @cached_property
     def _for_text(self) -> tuple[Type, ...]:
-        """The members to try for a string, with integers last: digits stay a string if a string fits too."""
+        """The members in the order in which to try them for a string.
+
+        Integers come last, so that a string of digits stays a string if the union has a string type.
+        """
         return tuple(sorted(self.members, key=lambda member: isinstance(member, Scalar) and member.kind == "integer"))
 
     @cached_property
@@ -528,17 +542,20 @@ class Union(Type):
         return any(member.read("0") == "0" for member in self.members)
 
     def read(self, text: str) -> object:
-        """Return the JSON value. If a string fits and the JSON is no list or table, return the text instead."""
+        """Return the text of a command-line argument, decoded as JSON.
+
+        If the union allows strings, only a list or a table is decoded, and any other text is returned as it is.
+        """
         value = super().read(text)
         return text if self._takes_text and not isinstance(value, (dict, list)) else value
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the members with bars between them, each once."""
+        """Return the type in LuaCATS: the members, separated by ``|``, each once."""
         return "|".join(dict.fromkeys(member.spell(namespace, choices) for member in self.members))
 
     @property
     def words(self) -> str:
-        """The members in words, joined by ``or``. In a union of more than three, equal words occur once."""
+        """The type in words: the members, joined by ``or``. If there are more than three, equal words occur once."""
         words = [member.words for member in self.members]
         return " or ".join(words if len(words) <= 3 else dict.fromkeys(words))
 
@@ -564,7 +581,11 @@ class Union(Type):
         return outcome
 
     def _tried(self, value: Any) -> object:
-        """Return a value as converted by the first member that accepts it."""
+        """Return a value as the first member that accepts it converts it.
+
+        Raises:
+            Mismatch: No member accepts the value.
+        """
         for member in self._for_text if isinstance(value, str) else self.members:
             try:
                 return member.accept(value)
@@ -575,7 +596,11 @@ class Union(Type):
         raise must_be(self.words, value)
 
     def _meant(self, value: object) -> Type | None:
-        """Return the only member that a list or a table can be meant for, by its kind or its tag, or None."""
+        """Return the member that a list or a table is meant for, so that the mismatch with it can be shown, or None.
+
+        It is the only list type or table type of the union, or the only record that the table identifies by a key such
+        as ``type = "card"``.
+        """
         if not isinstance(value, (dict, list)) or not value:
             return None
         kinds = List if isinstance(value, list) else (Map, Record)
@@ -588,14 +613,14 @@ class Union(Type):
 
 
 def _has_tag(record: Record, value: Any) -> bool:
-    """Return True if a table has a string that identifies this record, such as ``type = "card"``."""
+    """Return True if a table identifies a record type by the value of a key, such as ``type = "card"``."""
     tags = [key for key, item in value.items() if isinstance(item, str) and key in record.fields]
     kinds = {key: record.fields[key] for key in tags}
     return any(isinstance(kind, Choice) and value[key] in kind.values for key, kind in kinds.items())
 
 
 def has_secrets(kind: Type | None) -> bool:
-    """Return True if a value of this type may hold a secret. Types may contain themselves and share their parts."""
+    """Return True if values of a type can contain secrets. The type can contain itself."""
     seen: dict[int, Type] = {}
     waiting = [kind] if kind else []
     while waiting:
@@ -619,7 +644,7 @@ def _parts(kind: Type) -> Sequence[Type]:
 
 
 def one_of(*choices: str) -> Choice:
-    """Bound a string to a list of choices."""
+    """Return a type that restricts a string to one of some choices. Write it inside ``Annotated``."""
     if not choices or not all(isinstance(choice, str) for choice in choices):
         raise TypeError(f"one_of takes strings, not {', '.join(map(repr, choices)) or 'nothing'}")
     return Choice(choices)

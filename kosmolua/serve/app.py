@@ -47,7 +47,7 @@ class House:
         self._hosts = hosts
 
     def hosts(self) -> tuple[str, ...]:
-        """Return the host names under which clients may address the server."""
+        """Return the host names that clients can use for the server."""
         return (*self._hosts, *self.tenants.settings.hosts)
 
     def note_request(self, scope: Scope, status: int, size: int, seconds: float) -> None:

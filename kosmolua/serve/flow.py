@@ -34,9 +34,9 @@ _STREAM = [
 class Gate:
     """An ASGI layer that refuses requests from pages of other websites, and requests for a foreign host name.
 
-    A browser sends the website of the page that made a request in the header ``Origin``, and the host name in the URL
-    in the header ``Host``. The host name is foreign if an attacker has made a name point to this server (DNS
-    rebinding). IP addresses are accepted.
+    The browser puts the website whose page made a request into the header ``Origin``, and the host name of the URL into
+    the header ``Host``. An attacker can make a foreign host name point to this server (DNS rebinding). So only the
+    server's host names and IP addresses are accepted.
 
     Args:
         app: The application that answers the accepted requests.
@@ -159,7 +159,10 @@ class _Answer:
         self._json: bytearray | None = None
 
     async def send(self, message: Message) -> None:
-        """Send an ASGI message of the application to the client."""
+        """Pass an ASGI message from the application to the client.
+
+        If the stream of events has begun and the application answers in JSON, convert the JSON to an event.
+        """
         async with self._writing:
             self._latest = monotonic()
             if message["type"] == "http.response.start":

@@ -79,7 +79,7 @@ class Grants:
         """Return the last result of :meth:`patterns` without reading the store, or None if it is outdated.
 
         The result is outdated after ``FRESHNESS`` seconds, after a change of the grants in this process, and for
-        another catalog. A change by another process is not noticed before that.
+        another catalog. Until then, a change by another process goes unnoticed.
         """
         read = self._read
         if read is None or read.catalog is not catalog or read.time <= self._changed:

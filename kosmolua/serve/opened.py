@@ -34,7 +34,7 @@ class Common:
         limits: The limits of scripts by name. The section of a tenant can have other values.
         require_isolation: Run no script if the system lacks an isolation layer.
         check: Refuse scripts that are certain to fail.
-        environ: The environment that secrets may come from.
+        environ: The environment variables that secrets can come from.
         warn: Called with a sentence about a setting that is unwise but works.
     """
 

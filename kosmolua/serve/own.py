@@ -19,11 +19,11 @@ from kosmolua.serve.settings import Given, Settings
 class Own:
     """Opens the stores and reads the secrets that ``[serve]`` of the accounts file names.
 
-    Every method raises a ConfigError if the source of a secret, such as an environment variable, does not have it.
+    Every method raises a ConfigError if a secret is missing at its source, such as an environment variable.
 
     Args:
         settings: The settings of the server.
-        environ: The environment that secrets may come from.
+        environ: The environment variables that secrets can come from.
         warn: Called with a sentence about a setting that is unwise but works.
     """
 
@@ -63,7 +63,7 @@ class Own:
         return None if given is None else self.secret("serve.oidc.client_secret", given)
 
     def secret(self, where: str, given: Given) -> Secret:
-        """Return a secret of the accounts file, which is read from its source.
+        """Read a secret of the accounts file from its source, and return it.
 
         Args:
             where: The key of the secret in the accounts file, for messages.

@@ -244,7 +244,9 @@ def _start(work: Callable[[int], None], number: int) -> int:
 
 
 def _for_one_request(read: bytes) -> bytes:
-    """Add the header ``Connection: close`` to a request that came through a proxy, and return the changed data.
+    """Return the data of a request, with the header ``Connection: close`` added if it came through a proxy.
+
+    The connection then ends after one request.
 
     Args:
         read: The data that was read from the connection, which begins with the head of the request.

@@ -1,4 +1,4 @@
-"""The active runs of a server, and the interface of observers, which are called when a run starts, calls and ends."""
+"""The active runs of a server, and the interface of observers, whose methods are called for each run and call."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ class Server(uvicorn.Server):
 
 
 def _names_in(listen: str) -> tuple[str, ...]:
-    """Return the host in an address that a user typed, such as ``localhost:8000``; an empty tuple without a host."""
+    """Return a tuple with the host in an address that a user typed, such as ``localhost:8000``; or an empty tuple."""
     try:
         host = urlsplit(f"//{listen}").hostname
     except ValueError:

@@ -81,7 +81,7 @@ class TenantSettings:
         accounts: The tenant's accounts file; None for the accounts in the server's accounts file.
         plugins: The files or folders of integrations that only this tenant has.
         scripts: The folder of the tenant's scripts; None for a folder in the server's state folder.
-        permissions: The permissions that the tenant has at most. Its accounts can have fewer.
+        permissions: The upper bound of the tenant's permissions. The permissions of its accounts can be stricter.
         limits: The limits of the tenant's scripts that differ from the server's limits.
         workers: How many scripts of the tenant run at once; None for an equal share of the server's workers.
     """
@@ -291,7 +291,7 @@ def _limits(value: object) -> dict[str, float]:
         raise Mismatch('must be a table, such as { timeout = "60s" }')
     for name, given in value.items():
         if name not in NAMES:
-            raise Mismatch(f"has no key {name[:80]!r} ({did_you_mean(name, NAMES) or 'its keys are those of limits'})")
+            raise Mismatch(f"has no key {name[:80]!r} ({did_you_mean(name, NAMES) or 'its keys are names of limits'})")
         try:
             read = LIMITS[name].unit.parse(given) if isinstance(given, str) and name in (*BYTES, *SECONDS) else given
             Limits(**{name: read})
@@ -307,7 +307,8 @@ def _issuer(value: object) -> Issuer:
     known = ("issuer", "audience", "jwks", "claims")
     for key in value:
         if key not in known:
-            raise Mismatch(f"has no key {key[:80]!r} ({did_you_mean(key, known) or f'its keys are {known}'})")
+            hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+            raise Mismatch(f"has no key {key[:80]!r} ({hint})")
     for key in known[:3]:
         if not isinstance(value.get(key), str) or not value[key]:
             raise must_be("a string", value.get(key)).inside(f".{key}")
@@ -322,7 +323,8 @@ def _provider(value: object) -> Provider:
     known: dict[str, Check] = {"issuer": _text, "client_id": _text, "client_secret": _secret, "scopes": _texts}
     for key in value:
         if key not in known:
-            raise Mismatch(f"has no key {key[:80]!r} ({did_you_mean(key, known) or f'its keys are {[*known]}'})")
+            hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+            raise Mismatch(f"has no key {key[:80]!r} ({hint})")
     for key in ("issuer", "client_id"):
         if key not in value:
             raise Mismatch(f"must have the key {key}")

@@ -47,7 +47,7 @@ class Tenant:
     Args:
         opened: The runtime and the tokens that were made from the tenant's settings.
         common: The options from the command line that apply to all tenants.
-        observers: The objects that are called when a run of the tenant starts, makes a call and ends.
+        observers: Objects whose methods are called when a run of the tenant starts, makes a call and ends.
 
     ``name`` is the tenant's name. ``approvals`` has the calls of the tenant's running scripts that wait for a person.
     ``grants`` has the functions that people of the tenant have permanently allowed.
@@ -301,7 +301,7 @@ class Tenants:
     Args:
         settings: The settings in the accounts file.
         common: The options from the command line that apply to all tenants.
-        observers: The objects that are called when a run of any tenant starts, makes a call and ends.
+        observers: Objects whose methods are called when a run of any tenant starts, makes a call and ends.
         key: The key that signs the website's cookies; None for the key in the settings, else the key in the stores,
             which all replicas share, else a random key.
 
@@ -329,7 +329,7 @@ class Tenants:
         return iter(list(self._by_name.values()))
 
     def get(self, name: str) -> Tenant | None:
-        """Return the tenant with a name, or None if there is none."""
+        """Return the tenant with the given name, or None if there is none."""
         return self._by_name.get(name)
 
     @property
@@ -365,7 +365,7 @@ class Tenants:
         return found[0] if len(found) == 1 else self.open_tenant
 
     def observe(self, *observers: Observer) -> None:
-        """Add objects that are called when a run of any tenant starts, makes a call and ends."""
+        """Add objects whose methods are called when a run of any tenant starts, makes a call and ends."""
         self._observers.extend(observers)
 
     async def start(self) -> None:

@@ -43,7 +43,9 @@ class Tokens:
         self._digests = [sha256(token.reveal().encode()).digest() for token in tokens]
 
     def accept(self, given: bytes) -> bool:
-        """Return True if a request's token is one of the tenant's tokens. The time of the comparison tells nothing.
+        """Return True if a request's token is one of the tenant's tokens.
+
+        The comparison takes the same time for every token, so it reveals nothing about the tenant's tokens.
 
         Args:
             given: The token of the request.
@@ -76,7 +78,7 @@ class SignedTokens:
 
     Args:
         issuer: The issuer, and the claims that a token must have.
-        folder: The folder that a relative path of the key file is relative to.
+        folder: The folder to which a relative path of the key file refers.
         warn: Called with a sentence if the keys cannot be read.
 
     Raises:

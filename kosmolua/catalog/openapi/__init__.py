@@ -1,1 +1,1 @@
-"""OpenAPI: integrations made from documents that describe a web service."""
+"""Makes integrations from OpenAPI documents, which describe the operations of a web service."""

@@ -1,4 +1,4 @@
-"""Accounts of a document's integration: their fields, and the client that each opens."""
+"""Accounts of integrations made from OpenAPI documents: what fields an account has, and how its requests are sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kosmolua.secret import Secret
 from kosmolua.suggestions import listed
 
 RENEW_BEFORE = 30.0
-"""How many seconds before its end a token is renewed."""
+"""How many seconds before a token expires a new one is fetched."""
 _ABOUT = {
     "bearer": "The token that requests carry.",
     "basic": "The user's name for basic authentication.",
@@ -36,7 +36,7 @@ _ABOUT = {
 
 
 def fields_of(access: Access) -> list[AccountField]:
-    """Return the fields of an account, the credentials first."""
+    """Return the fields that an account of a service has: credentials first, then other settings, then ``base_url``."""
     found: dict[str, AccountField] = {}
     for each in _fields(access):
         found.setdefault(each.name, each)
@@ -76,12 +76,12 @@ def _fields(access: Access) -> Iterator[AccountField]:
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a service reports an error in an answer with the status 200.
+    """How a service reports errors in answers whose status is 200.
 
     Args:
-        place: The key in the answer, such as ``ok``.
-        value: The value at that key if there is an error.
-        message: The key of the error's message.
+        place: The key in the answer's JSON that tells whether there is an error, such as ``ok``.
+        value: The value at that key which means that there is an error, such as false.
+        message: The key at which the answer has the error message; empty if not known.
     """
 
     place: str
@@ -90,13 +90,13 @@ class Refusal:
 
 
 class DocumentAccount:
-    """One account of a document's integration.
+    """One account of an integration that was made from an OpenAPI document.
 
     Args:
-        access: The addresses and credentials of the service.
-        refusal: How the service reports errors with the status 200, or None.
-        tokens: The tokens that clients have fetched.
-        settings: The fields of the account.
+        access: The addresses of the service, and the credentials and headers that its requests need.
+        refusal: How the service reports errors in answers whose status is 200; None if it does not.
+        tokens: The store of access tokens that were fetched with client ids and secrets.
+        settings: The values of the account's fields, by name.
     """
 
     def __init__(self, access: Access, refusal: Refusal | None, tokens: ClientTokens, **settings: Any) -> None:
@@ -106,23 +106,24 @@ class DocumentAccount:
         self._settings = settings
 
     def open(self, send: Send) -> DocumentClient:
-        """Return the account's client.
+        """Return the client that sends the account's requests.
 
         Raises:
-            NotConfigured: No alternative of credentials is complete, or another setting is missing.
+            NotConfigured: The account lacks a credential that the service requires, or the service requires signed
+                requests.
         """
         return DocumentClient(self._access, self._refusal, self._tokens, self._settings, send)
 
 
 class DocumentClient:
-    """The client of one account.
+    """Sends the requests of one account, with the account's credentials.
 
     Args:
-        access: The addresses and credentials of the service.
-        refusal: How the service reports errors with the status 200, or None.
-        tokens: The tokens that clients have fetched.
-        settings: The fields of the account.
-        send: Sends requests.
+        access: The addresses of the service, and the credentials and headers that its requests need.
+        refusal: How the service reports errors in answers whose status is 200; None if it does not.
+        tokens: The store of access tokens that were fetched with client ids and secrets.
+        settings: The values of the account's fields, by name.
+        send: Sends a request and returns the response.
     """
 
     def __init__(
@@ -141,17 +142,24 @@ class DocumentClient:
         self._apis: dict[str, Api] = {}
 
     def api(self, server: str) -> Api:
-        """Return the client for an address, or for the usual one if it is empty or the account has a base URL.
+        """Return the HTTP client for a base URL.
+
+        Args:
+            server: The base URL of an operation that has its own; empty for the service's base URL. If the account
+                sets another base URL, the account's is used for all operations.
 
         Raises:
-            NotConfigured: The origin of the address was not named by the document when it was imported.
+            NotConfigured: Credentials must not be sent to ``server``, because its origin is not one of those that the
+                document named when it was imported.
         """
         own = self._settings.get("base_url")
         is_usual = not server or own not in (None, self._access.base_url)
         url = self._access.address(self._settings) if is_usual else server
         if url not in self._apis:
             if not is_usual and self._access.origins and origin(url) not in self._access.origins:
-                raise NotConfigured(f"{origin(url) or url} is not among the origins of the document")
+                what = f"{origin(url) or url} is not among the origins of the OpenAPI document"
+                hint = "add it to the key origins of openapi.toml if credentials may be sent there"
+                raise NotConfigured(what, hint=hint)
             secrets = {each.wire: self._settings[each.field] for each in self._access.variables if each.secret}
             self._apis[url] = Api(
                 self._send, url, auth=self._signer, headers=dict(self._headers()), url_secrets=secrets
@@ -159,7 +167,11 @@ class DocumentClient:
         return self._apis[url]
 
     def checked(self, response: Response) -> Response:
-        """Return an answer, or raise the error that it reports with a status of success."""
+        """Return a response unchanged, or raise the error that its body reports although its status is 200.
+
+        Raises:
+            ApiError: The body reports an error.
+        """
         if self._refusal is None or not response.body:
             return response
         try:
@@ -174,7 +186,7 @@ class DocumentClient:
         raise ApiError(f"{asked} was refused: {words}", status=response.status, body=body_of(response))
 
     def _auth_of(self, credential: Credential, tokens: ClientTokens) -> Auth:
-        """Return what adds a credential to each request. A client's token is fetched when it is needed."""
+        """Return the object that adds a credential of the account to each request."""
         settings = self._settings
         if credential.kind != "client" or settings.get("token"):
             return _auth(credential, settings)
@@ -190,25 +202,27 @@ class DocumentClient:
 
 
 def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
-    """Return the first alternative of credentials whose fields the account has.
+    """Return the credentials to send: of the alternatives that a service accepts, the first that the account has.
 
     Raises:
-        NotConfigured: There is none, or the service requires signed requests.
+        NotConfigured: The account has none of the alternatives completely, or the service requires signed requests.
     """
     for credentials in access.alternatives:
         if all(settings.get(name) for each in credentials for name in each.fields):
             if any(each.kind == "signature" for each in credentials):
-                raise NotConfigured("the service requires signed requests, which only a plugin can make")
+                hint = "write a plugin whose account signs them"
+                raise NotConfigured("the service requires signed requests, which only a plugin can send", hint=hint)
             return credentials
     if not access.alternatives:
         return []
     nearest = max(access.alternatives, key=lambda each: sum(name in settings for one in each for name in one.fields))
     missing = [name for each in nearest for name in each.fields if not settings.get(name)]
-    raise NotConfigured(f"it has no {' and no '.join(missing)}", hint=f"add {', '.join(missing)} to the accounts file")
+    hint = f"add {', '.join(missing)} to the accounts file"
+    raise NotConfigured(f"the account has no {' and no '.join(missing)}", hint=hint)
 
 
 def _auth(credential: Credential, settings: Mapping[str, Any]) -> Auth:
-    """Return what adds a credential to each request."""
+    """Return the object that adds a credential to each request, such as a bearer token or a header with a key."""
     values = [settings[name] for name in credential.fields]
     secret = settings["token"] if credential.kind == "client" else values[-1] if values else Secret("")
     if credential.kind in ("bearer", "client"):
@@ -221,27 +235,34 @@ def _auth(credential: Credential, settings: Mapping[str, Any]) -> Auth:
 
 
 def _as_user(key: Secret) -> Secret:
-    """Return the header of basic authentication for a service that takes the key as the user's name."""
+    """Return the value of the header ``Authorization`` for basic authentication with a key as user and no password."""
     from base64 import b64encode
 
     return Secret("Basic " + b64encode(f"{key.reveal()}:".encode()).decode(), holding=[key])
 
 
 class ClientTokens:
-    """The tokens that clients of an integration have fetched (RFC 6749, 4.4). Each is kept until it expires."""
+    """Keeps the access tokens that were fetched with a client id and secret (RFC 6749, 4.4) until they expire."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._tokens: dict[tuple[str, str, str, str], _Token] = {}
 
     def of(self, url: str, client: str, secret: Secret, scope: str) -> _Token:
-        """Return the token of a client, which is fetched on first use."""
+        """Return the token for a client id and secret. Nothing is fetched until the token is used.
+
+        Args:
+            url: The address that issues tokens.
+            client: The client id.
+            secret: The client secret.
+            scope: The scopes to ask for, separated by spaces; or empty.
+        """
         with self._lock:
             return self._tokens.setdefault((url, client, secret.reveal(), scope), _Token(url, client, secret, scope))
 
 
 class _Token:
-    """A token that is fetched with a client's credentials, and again before it expires."""
+    """An access token that is fetched with a client id and secret on first use, and again before it expires."""
 
     def __init__(self, url: str, client: str, secret: Secret, scope: str) -> None:
         self._url = url
@@ -252,13 +273,18 @@ class _Token:
         self._ends = 0.0
 
     def get(self, send: Send) -> Secret:
-        """Return a valid token."""
+        """Return a valid token, fetching one if necessary.
+
+        Raises:
+            NotConfigured: The service answered without a token.
+        """
         with self._lock:
             if self._token is None or time.monotonic() >= self._ends:
                 answer = Api(send, self._url, headers=self._headers).post("", form=self._form, safe=True)
                 given = answer if isinstance(answer, dict) else {}
                 if not isinstance(given.get("access_token"), str):
-                    raise NotConfigured("the service gave no access_token for the client")
+                    hint = "check client_id, client_secret and scopes in the accounts file"
+                    raise NotConfigured("the service answered without an access_token for the client_id", hint=hint)
                 seconds = given.get("expires_in")
                 lasts = float(seconds) if isinstance(seconds, (int, float)) else 300.0
                 self._token, self._ends = Secret(given["access_token"]), time.monotonic() + lasts - RENEW_BEFORE
@@ -267,18 +293,22 @@ class _Token:
 
 @dataclass(frozen=True)
 class _ClientAuth:
-    """The token of a client in each request."""
+    """Adds an access token that was fetched with a client id and secret to each request."""
 
     token: _Token
     send: Send
 
     def sign(self, request: Request) -> Request:
-        """Return the request with a valid token, which is fetched if there is none."""
+        """Return the request with a valid token in its header ``Authorization``. The token is fetched if necessary."""
         return Bearer(self.token.get(self.send)).sign(request)
 
 
 def refusal_of(told: Mapping[str, Any]) -> Refusal | None:
-    """Return how a service reports errors, from ``failed = "ok == false"`` and ``message = "error"`` of the overlay."""
+    """Return how a service reports errors in answers whose status is 200; None if the overlay does not say.
+
+    Args:
+        told: The table ``errors`` of the overlay, such as ``failed = "ok == false"`` and ``message = "error"``.
+    """
     import json
 
     if "failed" not in told:

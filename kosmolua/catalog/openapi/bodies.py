@@ -1,4 +1,4 @@
-"""Bodies of requests: encodes a call's arguments as a form, or as bytes of a media type."""
+"""Encodes the arguments of a call as the body of a request: as JSON, a form, multipart, or plain bytes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NOTHING: Any = object()
 
 
 class Content(NamedTuple):
-    """The body of a request.
+    """The body of a request: either a form or bytes; no body if both are None.
 
     Args:
-        form: The names and values, if it is a form.
-        body: Its bytes, if it is not a form.
-        media: Its media type; empty for a form, whose media type the request sets itself.
+        form: The names and values of a form.
+        body: The bytes of any other body.
+        media: The media type of the bytes; empty for a form, whose media type is set where the request is sent.
     """
 
     form: list[tuple[str, str]] | None = None
@@ -35,12 +35,12 @@ class Content(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A key of a body.
+    """One key of a body that is an object.
 
     Args:
-        name: The name that the service uses.
-        value: The value that the call gives.
-        style: How a form writes a list or a table: a style of :func:`pairs_of`.
+        name: The key, as the service names it.
+        value: The value that the call passes.
+        style: How a form writes the value if it is a list or a table: a style of :func:`pairs_of`.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Member(NamedTuple):
 
 
 def object_of(members: Sequence[Member], media: str, encode: str = "") -> Content:
-    """Return a body that is an object. If two members have the same name, the later one counts, except in a form.
+    """Encode a body that is an object. If two members have the same name, JSON has only the later one.
 
     Args:
-        members: Its keys.
-        media: Its media type.
-        encode: The encoding that the overlay sets instead, ``form`` or ``multipart``; or empty.
+        members: The keys of the object, with their values.
+        media: The media type that the document gives: JSON, a form or multipart.
+        encode: ``form`` or ``multipart`` if the overlay prescribes this encoding instead; or empty.
     """
     media = {"form": FORM, "multipart": MULTIPART}.get(encode, media)
     if media.startswith(FORM):
@@ -66,12 +66,12 @@ def object_of(members: Sequence[Member], media: str, encode: str = "") -> Conten
 
 
 def content_of(value: Any, media: str, encode: str = "") -> Content:
-    """Return a body that is one value.
+    """Encode a body that is one value.
 
     Args:
-        value: The value that the call gives: any value for JSON, else text or a table with base64.
-        media: Its media type.
-        encode: The encoding that the overlay sets instead, ``ndjson``; or empty.
+        value: The value that the call passes: any value for JSON, else text, or a table with the key ``base64``.
+        media: The media type that the document gives.
+        encode: ``ndjson`` if the overlay prescribes this encoding instead; or empty.
 
     Raises:
         BadArguments: The value cannot be sent as this media type.
@@ -82,22 +82,25 @@ def content_of(value: Any, media: str, encode: str = "") -> Content:
     if is_json(media):
         return Content(body=encoded(value), media=media)
     if isinstance(value, list) or (isinstance(value, Mapping) and "base64" not in value):
-        raise BadArguments(f"the body is {media}: give text, or a table with its base64", param="body")
+        raise BadArguments(f"the body is {media}: pass a string, or a table with the key base64", param="body")
     content, kind, _ = file_of(value, "body")
     return Content(body=content, media=kind or media)
 
 
 def joined(given: Any, added: Any, name: str, media: str) -> Any:
-    """Return a body that is one argument, with what ``extra.body`` adds to it.
+    """Combine the argument that is the whole body with the body in the argument ``extra``.
 
     Args:
-        given: The argument, or :data:`NOTHING`.
-        added: The value of ``extra.body``, or :data:`NOTHING`.
+        given: The value of the argument, or :data:`NOTHING` if the call does not pass it.
+        added: The value of ``extra.body``, or :data:`NOTHING` if the call does not pass it.
         name: The name of the argument.
         media: The media type of the body.
 
+    Returns:
+        The one that is passed; :data:`NOTHING` if none is; or one table with the keys of both, for JSON.
+
     Raises:
-        BadArguments: Both are given, and they are not both tables.
+        BadArguments: Both are passed, but the body is not JSON or they are not both tables.
     """
     if given is NOTHING or added is NOTHING:
         return added if given is NOTHING else given
@@ -107,29 +110,36 @@ def joined(given: Any, added: Any, name: str, media: str) -> Any:
 
 
 def whole_beside(names: Iterable[str]) -> BadArguments:
-    """Return the error for arguments of a body if ``extra.body`` is the whole body."""
-    return BadArguments("extra.body is the whole body here", param="extra", hint=f"leave out {', '.join(names)}")
+    """Return the error for a call that passes the whole body as ``extra.body`` and also passes parts of the body.
+
+    Args:
+        names: The names of the arguments that are parts of the body.
+    """
+    what = "extra.body is the whole body here, so no other argument can be part of the body"
+    return BadArguments(what, param="extra", hint=f"leave out {', '.join(names)}")
 
 
 def word_of(value: Any) -> str:
-    """Return a value as text for a form or an address."""
+    """Return a value as text for a form or a URL: ``true`` for True, JSON for tables and lists."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return encoded(value).decode() if isinstance(value, (dict, list)) else str(value)
 
 
 def repeated(given: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the pairs of name and value for a table, with one pair for each item of a list."""
+    """Return a table as pairs of name and value for a query or a form. Each item of a list becomes a pair."""
     return [pair for key, value in given.items() for pair in pairs_of(key, value, "repeated")]
 
 
 def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of name and value for an argument in a query or a form.
+    """Yield the pairs of name and value that an argument becomes in a query or a form.
 
     Args:
         name: The name that the service uses.
-        value: The value that the call gives.
-        style: ``repeated``, ``joined``, ``pipes``, ``spaces``, ``deep``, ``deep[]`` or ``json``.
+        value: The value that the call passes.
+        style: How lists and tables are written: ``repeated`` (a pair for each item), ``joined``, ``pipes`` or
+            ``spaces`` (one text with ``,``, ``|`` or a space between the items), ``deep`` (keys in brackets),
+            ``deep[]`` (also ``[]`` for list items) or ``json``.
     """
     if style == "json":
         yield name, value if isinstance(value, str) else word_of(value)
@@ -153,22 +163,26 @@ def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
 
 
 def encoded(value: Any) -> bytes:
-    """Return a value as JSON."""
+    """Return a value as JSON, in UTF-8 and without spaces."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
     """Return the bytes, the media type and the file name of a file that a script passes.
 
+    Args:
+        value: A string, or a table with ``base64`` and optionally ``content_type`` and ``filename``.
+        name: The name of the argument, for messages.
+
     Raises:
-        BadArguments: Its base64 or its media type is not valid.
+        BadArguments: ``base64`` or ``content_type`` is not valid.
     """
     if not isinstance(value, Mapping) or "base64" not in value:
         return (value if isinstance(value, str) else word_of(value)).encode(), "", ""
     try:
         content = b64decode("".join(str(value["base64"]).split()), validate=True)
     except (NotBase64, ValueError):
-        raise BadArguments(f"{name}.base64 is not base64", param=name) from None
+        raise BadArguments(f"{name}.base64 is not valid base64", param=name) from None
     kind = str(value.get("content_type") or "")
     if not kind.isprintable():
         raise BadArguments(f"{name}.content_type is not a media type", param=name)
@@ -176,12 +190,12 @@ def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
 
 
 def multipart(parts: Sequence[tuple[str, Any]]) -> Multipart:
-    """Return a multipart form of the values that a script passes."""
+    """Return a multipart form with the values that a script passes, given as pairs of name and value."""
     return Multipart(tuple(part for name, value in parts for part in _parts(name, value)))
 
 
 def _parts(name: str, value: Any) -> Iterator[Part]:
-    """Yield the parts of a multipart form for an argument."""
+    """Yield the parts that an argument becomes in a multipart form: one for each file or other item of a list."""
     is_list = isinstance(value, (list, tuple))
     if is_list and not all(isinstance(each, (dict, list)) and "base64" not in each for each in value):
         for each in value:

@@ -1,4 +1,4 @@
-"""Calls: turns the arguments of a function into a request, and the answer into a value."""
+"""Sends the request of an operation with the arguments of a call, and converts the answer to a value for the script."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from kosmolua.protocol import Json
 
 
 class Client(Protocol):
-    """An opened account."""
+    """The client of an opened account, which sends requests with the account's credentials."""
 
     def api(self, server: str) -> Api:
-        """Return the client for an address; if that is empty, for the usual address."""
+        """Return the HTTP client for a base URL; for the service's usual base URL if ``server`` is empty."""
 
     def checked(self, response: Response) -> Response:
-        """Return an answer, or raise the error that it reports with a status of success."""
+        """Return a response unchanged, or raise an ApiError if its body reports an error although its status is 200."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """The description of an operation's request, and the code that sends it.
+    """Sends the request of one operation of an OpenAPI document, as the document describes it.
 
     Args:
         method: The HTTP method, in capitals.
-        path: The path's template, with a fixed query if it has one.
-        fields: The arguments.
-        body: The body, or None.
-        media: The media types of the answer.
-        server: The address of the operation, if it differs from that of the others.
-        recipe: How its list is paged, or None.
-        encode: The encoding of the body, if the overlay sets one.
-        safe: True if it changes nothing, although its method could.
+        path: The template of the path, such as ``/pets/{id}``, and the query in it, if any.
+        fields: The arguments that a call can pass: parameters, and keys of the body.
+        body: The body of the request; None if there is none.
+        media: The media types that the answer can have.
+        server: The base URL of the operation, if it differs from that of the service; or empty.
+        recipe: How the list that the operation returns is paged; None if it is not.
+        encode: The encoding of the body that the overlay prescribes; or empty.
+        safe: True if the overlay says that the request changes nothing, although its method suggests so.
     """
 
     method: str
@@ -65,20 +65,31 @@ class Call:
     safe: bool = False
 
     def spelled(self, name: str) -> str:
-        """Return the name of an added argument: with ``_`` appended if the document has an argument of that name."""
+        """Return the name of an argument that KosmoLua adds, such as ``all``.
+
+        ``_`` is appended if the operation itself has an argument of that name.
+        """
         taken = {each.name for each in self.fields} | ({self.body.name} if self.body else set())
         while name in taken:
             name += "_"
         return name
 
     def inside_extra(self, each: Field | None = None) -> tuple[str, ...]:
-        """Return the place in ``extra`` where a parameter of the body, or the whole body, may stand; empty if none."""
+        """Return where in the argument ``extra`` a call can pass a part of the body instead.
+
+        Args:
+            each: The argument for a part of the body; None for the whole body.
+
+        Returns:
+            The keys that lead to the place, such as ``("extra", "body", "name")``; empty if the argument is not a part
+            of the body.
+        """
         if each is None:
             return self.spelled("extra"), "body"
         return (self.spelled("extra"), "body", each.wire) if each.place == "body" else ()
 
     def make(self, client: Client, arguments: Mapping[str, Any]) -> Json:
-        """Send the request, or the requests of all pages, and return the value."""
+        """Send the request, or the requests for all pages if the argument ``all`` is true, and return the value."""
         given = dict(arguments)
         wants_all = given.pop(self.spelled("all"), False) if self.recipe else False
         most = given.pop(self.spelled("max_items"), 1000) if self.recipe else 0
@@ -100,7 +111,12 @@ class Call:
         return walk(self.recipe, wires, fetch, follow, most)
 
     def _content(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> Content:
-        """Return the body of the request."""
+        """Encode the body of the request.
+
+        Args:
+            given: The arguments of the call, by name.
+            extra: The argument ``extra``, whose key ``body`` adds to the body.
+        """
         added = extra.get("body", NOTHING)
         body = self.body
         if body is None:
@@ -169,16 +185,16 @@ def _segment(each: Field, value: Any) -> str:
 
 
 def _accepted(media: Sequence[str]) -> str:
-    """Return the ``Accept`` header of a request, which prefers JSON."""
+    """Return the value of the header ``Accept``: of the answer's possible media types, JSON or else the first."""
     known = [each for each in media if is_json(each) and each != "*/*"]
     return (known or [each for each in media if "/" in each] or ["application/json"])[0]
 
 
 def value_of(response: Response, method: str) -> Json:
-    """Return the value of an answer for a script.
+    """Convert the answer to a request of the given HTTP method to the value that a script gets.
 
-    JSON is decoded, text is a string, an empty answer is ``{ status }``, anything else is
-    ``{ content_type, base64, bytes }``.
+    JSON is decoded, and text becomes a string. An answer without content becomes ``{ status }``, and any other content
+    becomes ``{ content_type, base64, bytes }``.
     """
     if method == "HEAD" or not response.body:
         return {"status": response.status}
@@ -193,7 +209,7 @@ def value_of(response: Response, method: str) -> Json:
 
 
 def _unnamed(response: Response) -> Json:
-    """Return the value of an answer without a media type."""
+    """Return the value of an answer without a media type: decoded if it is JSON, else a string, else a binary table."""
     try:
         return response.json()
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Compiling: turns a document, its overlay and its names into the file that functions are read from."""
+"""Compiles an OpenAPI document and its overlay, in which users correct it, into a database of ready functions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.function import Effect
 
 MANY = 70
-"""With more operations than this, sections are made from paths unless there are several tags."""
+"""Functions of documents with more operations than this are grouped by path if there are fewer than two tags."""
 READS = ("GET", "HEAD", "OPTIONS", "TRACE")
 _READING = "search|query|list|get|find|count|check|validate|preview|export|lookup|fetch"
 _LOOKS_LIKE_READ = re.compile(rf"^({_READING})(_|$)|_search$|_query$")
@@ -47,16 +47,16 @@ create table schemas(pointer text primary key, value text);
 
 @dataclass
 class Built:
-    """An operation and the function made from it.
+    """An operation of an OpenAPI document, and the function that is made from the operation.
 
     Args:
         operation: The operation as the document describes it.
         name: The name of the function.
-        effect: The effect of the function.
-        section: Its section in the docs.
-        summary: One sentence about it.
-        told: What the overlay says about the operation.
-        recipe: How its list is paged, or None.
+        effect: The effect of the function: ``read``, ``write`` or ``destroy``.
+        section: The section of the documentation that lists the function.
+        summary: One sentence about the function.
+        told: The entry of the overlay for the operation; empty if there is none.
+        recipe: How the list that the operation returns is paged; None if it is not.
     """
 
     operation: Operation
@@ -69,7 +69,7 @@ class Built:
 
     @property
     def doc(self) -> str:
-        """The text of its page: the summary, the route, and the service's own description as a quotation."""
+        """The function's documentation: summary, the service's description as a quotation, route, paging and errors."""
         route = f"Sends ``{self.operation.key}``."
         deprecated = "Deprecated: the service may remove it." if self.operation.deprecated else ""
         said = "" if summary_of("", self.operation.about) == self.summary else self.operation.about
@@ -81,13 +81,13 @@ class Built:
 
 @dataclass(frozen=True)
 class Covered:
-    """An operation that a registered function covers.
+    """An operation that gets no function, because a function written in Python does the same.
 
     Args:
-        key: Its method and path.
-        id: Its operationId, or empty.
-        name: The name that its own function would have.
-        by: The function that covers it.
+        key: The HTTP method and path of the operation, as in ``GET /pets``.
+        id: The operationId, or empty.
+        name: The name that the operation's function would have.
+        by: The name of the function written in Python.
     """
 
     key: str
@@ -101,14 +101,14 @@ class Compiled:
     """The result of compiling a document.
 
     Args:
-        title: The document's title, or the sentence that the overlay sets.
-        access: The addresses and credentials of the service.
-        functions: The functions, in the document's order.
-        covered: The operations that have no function of their own, since a registered function covers them.
-        names: Every name, by method and path, including those of operations that no longer exist.
-        notes: Sentences about parts of the document that were skipped or widened.
+        title: The title of the document, or the sentence that the overlay sets instead.
+        access: The addresses of the service, and the credentials and headers that its requests need.
+        functions: The functions, in the order of the document.
+        covered: The operations that get no function, because a function written in Python does the same.
+        names: The names of all functions, by method and path, including those of operations that no longer exist.
+        notes: Sentences about parts of the document that were left out or could not be read exactly.
         total: The number of operations in the document.
-        errors: How the service reports errors with the status 200, as set in the overlay.
+        errors: The overlay's table ``errors``: how the service reports errors in answers whose status is 200.
     """
 
     title: str
@@ -122,15 +122,15 @@ class Compiled:
 
 
 def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | None = None) -> Compiled:
-    """Compile a document and its overlay.
+    """Compile an OpenAPI document and its overlay.
 
     Args:
         root: The document.
-        overlay: Its overlay.
-        kept: Names given earlier, by method and path.
+        overlay: The overlay, in which users correct the document.
+        kept: The names that functions had after an earlier import, by method and path. Functions keep these names.
 
     Raises:
-        ConfigError: The overlay does not fit the document.
+        ConfigError: The overlay gives two functions one name, or names an argument that does not exist.
     """
     document = Document(root)
     every = list(read_operations(document))
@@ -174,7 +174,7 @@ def _returns_list(document: Document, operation: Operation) -> bool:
 
 
 def _sections(operations: Sequence[Operation]) -> list[str]:
-    """Return the section of each operation: its tag, or the first meaningful segment of its path."""
+    """Return the section of the documentation for each operation: its tag, or the first meaningful part of its path."""
     tags = {each.tag for each in operations if each.tag}
     by_path = not tags or (len(tags) < 2 and len(operations) > MANY)
     return [_section(each, by_path=by_path) for each in operations]
@@ -206,7 +206,11 @@ def _access(document: Document, overlay: Overlay, operations: Sequence[Operation
 
 
 def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
-    """Return the variables that an account may set, and the address with the values of the others put in."""
+    """Replace each variable in a base URL that has only one possible value.
+
+    Returns:
+        The other variables, which accounts set, and the base URL.
+    """
     left = []
     for each in variables:
         if not each.secret and len(each.choices) == 1 and each.choices[0] == each.default:
@@ -217,7 +221,7 @@ def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
 
 
 def _rename(settings: list[Any], variables: list[Any], alternatives: list[list[Any]]) -> None:
-    """Give another name to each setting that would have the name of another field."""
+    """Rename each field for a header whose name is that of another field of the account, so that all names differ."""
     taken = {"base_url", *(each.field for each in variables)}
     taken |= {name for credentials in alternatives for each in credentials for name in each.fields}
     for each in settings:
@@ -239,7 +243,7 @@ def _servers(document: Document) -> list[dict[str, Any]]:
 
 
 def _origins(base_url: str, operations: Iterable[Operation]) -> list[str]:
-    """Return all origins that requests may be sent to, the usual one first."""
+    """Return all origins (scheme, host and port) to which requests are sent, that of the base URL first."""
     found = {_origin(base_url): None}
     found |= {origin(str(_server(each) or "")): None for each in operations}
     return [each for each in found if each]
@@ -272,7 +276,7 @@ def _built(document: Document, operation: Operation, name: str, section: str, ov
 
 
 def _sentence(operation: Operation) -> str:
-    """Return a sentence for an operation without a description: its id in words, else its method and path."""
+    """Make a summary for an operation that has no description: its operationId in words, else its method and path."""
     if not operation.id:
         return f"{operation.method} {operation.path}."
     group, slash, rest = operation.id.partition("/")
@@ -307,7 +311,7 @@ def _name_arguments(operation: Operation, told: Mapping[str, Any], overlay: Over
 
 
 def plain(value: object) -> Any:
-    """Return dataclasses as JSON values, without fields that have their default."""
+    """Convert dataclasses, also in lists, to JSON objects. Fields that have their default value are left out."""
     if is_dataclass(value) and not isinstance(value, type):
         found = {}
         for each in fields(value):
@@ -320,12 +324,12 @@ def plain(value: object) -> Any:
 
 
 def write(result: Compiled, root: dict[str, Any], file: Path) -> None:
-    """Write the compiled file, completely or not at all.
+    """Write a compiled document as an SQLite database, completely or not at all.
 
     Args:
         result: The result of :func:`compiled`.
-        root: The document, for the schemas that functions refer to.
-        file: The file to write. Its folder is created if necessary.
+        root: The document, from which the schemas that functions refer to are copied.
+        file: The file to write. The folder of the file is created if necessary.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -392,7 +396,7 @@ def _row(place: int, each: Built) -> tuple[object, ...]:
 
 
 def _server(operation: Operation) -> Json:
-    """Return the address of an operation that has its own, with the defaults of its variables put in; else None."""
+    """Return the base URL of an operation that has its own, with default values for variables; else None."""
     for each in operation.servers[:1]:
         if isinstance(each, dict):
             url = text(each.get("url"))
@@ -410,7 +414,7 @@ def _entry(each: Built) -> Entry:
 
 
 def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[str, str]]:
-    """Yield each schema that functions refer to, directly or through other schemas, with its reference."""
+    """Yield each schema to which functions refer, also through other schemas: its reference, and the schema as JSON."""
     done: set[str] = set()
     left: list[str] = []
     for each in functions:
@@ -428,10 +432,10 @@ def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[s
 
 
 def candidates(result: Compiled) -> list[str]:
-    """Return the functions that write according to the document, but have names like functions that read."""
+    """Return the names of functions that write according to their HTTP method, but whose names suggest reading."""
     return [each.name for each in result.functions if each.effect == "write" and _LOOKS_LIKE_READ.search(each.name)]
 
 
 def fields_of(given: Sequence[Mapping[str, Any]]) -> list[Field]:
-    """Return the fields restored from the values that :func:`plain` returned."""
+    """Return the arguments of an operation from the JSON objects into which :func:`plain` converted them."""
     return [Field(**each) for each in given]

@@ -1,4 +1,4 @@
-"""Documents: reads JSON or YAML within limits, and resolves the references in it."""
+"""Reads OpenAPI documents from JSON or YAML, within limits, and resolves the references in them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from kosmolua.protocol import Json
 MAX_BYTES = 64 * MIB
 """The most bytes of a document."""
 MAX_VALUES = 5_000_000
-"""The most values of a document. Those behind YAML aliases count each time they are used."""
+"""The most values of a document. The values in a YAML anchor count again for each alias that refers to the anchor."""
 MAX_DEPTH = 200
 """The most levels of nested values."""
 MAX_FOLLOWED = 50
-"""The most references in a chain, where each leads to the next."""
+"""The most references that are followed one after the other, if each leads to the next."""
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -28,21 +28,21 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
 def read(data: bytes, name: str) -> dict[str, Any]:
-    """Return the object in a document.
+    """Parse an OpenAPI document, and return the object that it contains.
 
     Args:
         data: JSON or YAML 1.2, in UTF-8 with or without a byte order mark.
-        name: The document's file or address, for messages.
+        name: The file or address of the document, for messages.
 
     Raises:
-        ConfigError: It is neither JSON nor YAML, too large, nested too deeply, or not an OpenAPI document.
+        ConfigError: The data is neither JSON nor YAML, too large, nested too deeply, or not an OpenAPI document.
     """
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{name} is larger than {MAX_BYTES // MIB} MiB", hint="remove the parts that you do not need")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ConfigError(f"{name} is not UTF-8 text") from None
+        raise ConfigError(f"{name} is not UTF-8 text, as an OpenAPI document must be") from None
     root = _json(text, name) if text.lstrip()[:1] in ("{", "[") else None
     root = _yaml(text, name) if root is None else root
     if not isinstance(root, dict) or not isinstance(root.get("paths", {}), dict) or not _version(root):
@@ -55,7 +55,11 @@ def _version(root: dict[str, Any]) -> bool:
 
 
 def _json(text: str, name: str) -> Json:
-    """Return the value of a JSON text, or None if the text may be YAML."""
+    """Parse a text as JSON, and return its value; None if the text is not JSON but may be YAML.
+
+    Raises:
+        ConfigError: The text is invalid JSON, or has too many values or too many levels.
+    """
     if sum(map(text.count, ",{[")) > MAX_VALUES:
         _refuse(name, f"it has more than {MAX_VALUES:,} values")
     try:
@@ -89,7 +93,8 @@ def _yaml(text: str, name: str) -> Json:
     try:
         import yaml
     except ImportError:
-        raise ConfigError(f"{name} is YAML, and that needs PyYAML", hint="pip install 'kosmolua[openapi]'") from None
+        hint = "run: pip install 'kosmolua[openapi]'"
+        raise ConfigError(f"{name} is YAML, which can be read only if PyYAML is installed", hint=hint) from None
     parser = (yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)(text)
     try:
         return _Builder(parser, yaml).build()
@@ -102,10 +107,10 @@ def _yaml(text: str, name: str) -> Json:
 
 
 class _Builder:
-    """Builds plain values from the events of a YAML parser, with scalars as in the core schema of YAML 1.2.
+    """Builds Python values from the events of a YAML parser, with scalars as in the core schema of YAML 1.2.
 
-    An alias becomes the same object as its anchor, so that aliases of aliases take no memory. Their values are counted
-    as if they were written out.
+    An alias becomes the same Python object as its anchor, so that aliases of aliases take no memory. The values in the
+    object are counted again for each alias, so that such a document is refused if it is too large.
     """
 
     def __init__(self, parser: Any, yaml: Any) -> None:
@@ -115,7 +120,7 @@ class _Builder:
         self._open: set[str] = set()
 
     def build(self) -> Json:
-        """Return the value of the first document."""
+        """Return the value of the first YAML document in the text; None if there is none."""
         event = self._parser.get_event()
         while not isinstance(event, self._yaml.NodeEvent):
             if isinstance(event, self._yaml.StreamEndEvent):
@@ -124,7 +129,14 @@ class _Builder:
         return self._value(event, 0)[0]
 
     def _value(self, event: Any, depth: int) -> tuple[Json, int]:
-        """Return the value that begins with an event, and the number of values in it."""
+        """Read the value that begins with an event of the parser.
+
+        Returns:
+            The value, and how many values it contains, including itself.
+
+        Raises:
+            ValueError: The value is nested too deeply or too large, or has an invalid alias or key.
+        """
         yaml = self._yaml
         if depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
@@ -141,7 +153,7 @@ class _Builder:
         else:
             built = self._mapping(depth)
         if built[1] > MAX_VALUES:
-            raise ValueError(f"it has more than {MAX_VALUES:,} values, those behind aliases counted each time")
+            raise ValueError(f"it has more than {MAX_VALUES:,} values, counting those of an anchor for each alias")
         if event.anchor:
             self._open.discard(event.anchor)
             self._anchors[event.anchor] = built
@@ -162,7 +174,7 @@ class _Builder:
         while not isinstance(event := self._parser.get_event(), self._yaml.MappingEndEvent):
             key = event.value if isinstance(event, self._yaml.ScalarEvent) else None
             if key is None:
-                raise ValueError("a key is not a plain word")
+                raise ValueError("it has a key that is a list or a table, but all keys must be strings")
             value, size = self._value(self._parser.get_event(), depth + 1)
             count += size
             if key == "<<" and event.implicit[0]:
@@ -186,7 +198,7 @@ def _scalar(text: str) -> Json:
 
 
 class Document:
-    """A document and the references in it. References to other documents are never followed.
+    """An OpenAPI document whose references can be resolved. References to other documents are never followed.
 
     Args:
         root: The object that :func:`read` returned.
@@ -198,20 +210,23 @@ class Document:
 
     @property
     def is_old(self) -> bool:
-        """True for Swagger 2.0."""
+        """True if the document is Swagger 2.0, and not OpenAPI 3."""
         return "openapi" not in self.root
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about references that could not be followed."""
+        """The sentences about parts of the document that were left out or could not be read exactly."""
         return list(self._notes)
 
     def note(self, sentence: str) -> None:
-        """Note, once, a sentence about a part that was left out or widened."""
+        """Record a sentence about a part of the document that was left out or could not be read exactly."""
         self._notes[sentence[:300]] = None
 
     def look_up(self, pointer: str) -> Json:
-        """Return the value that a reference such as ``#/components/schemas/Pet`` leads to, or an empty object."""
+        """Return the value to which a reference such as ``#/components/schemas/Pet`` leads.
+
+        If the reference leads nowhere or to another document, record this as a note, and return an empty object.
+        """
         if not (pointer == "#" or pointer.startswith("#/")):
             self.note(f"the reference {pointer} leads out of the document and was not followed")
             return {}
@@ -228,7 +243,7 @@ class Document:
         return node
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Return an object, or the object that it refers to; an empty one if there is none."""
+        """Follow ``$ref`` from an object of the document, and return the object at its end; empty if there is none."""
         for _ in range(MAX_FOLLOWED):
             if not isinstance(node, dict):
                 return {}
@@ -239,7 +254,7 @@ class Document:
         return {}
 
     def references(self, node: Json) -> Iterator[str]:
-        """Yield the references in a schema, from all places where a schema contains other schemas."""
+        """Yield each ``$ref`` inside a schema, except in examples, defaults and other values that are not schemas."""
         unseen = [node]
         while unseen:
             each = unseen.pop()

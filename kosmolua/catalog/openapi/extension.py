@@ -1,4 +1,4 @@
-"""Extensions: a plugin's integration with the operations of a document, which is read on first use."""
+"""Adds the operations of an OpenAPI document to the integration of a plugin. The document is read when needed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 class ExtensionFunctions:
-    """The functions that a document adds to a plugin; a :class:`kosmolua.schema.functions.More`.
+    """The functions that an OpenAPI document adds to a plugin; a :class:`kosmolua.schema.functions.More`.
 
     Args:
-        extension: The document.
-        integration: The plugin's own integration.
+        extension: Which document is added, and how its operations get their HTTP client from the plugin's account.
+        integration: The integration that the plugin defines.
     """
 
     def __init__(self, extension: Extension, integration: Integration) -> None:
@@ -40,14 +40,14 @@ class ExtensionFunctions:
 
     @lazy
     def read(self) -> DocumentFunctions:
-        """The functions, read from the compiled file, which is made if it is missing."""
+        """The functions from the compiled document. The document is compiled first if necessary."""
         from kosmolua.catalog.openapi.integration import functions_of
 
         return functions_of(self._extension, self._integration)
 
     @lazy
     def _names(self) -> str:
-        """The file that keeps the names of functions, or an empty string if there is none."""
+        """The text of the file that lists the names of the functions; empty if there is no such file."""
         lock = Path(self._extension.file).parent / "names.lock"
         return lock.read_text(encoding="utf-8") if lock.is_file() else ""
 
@@ -56,23 +56,26 @@ class ExtensionFunctions:
         return self.read.names()
 
     def has(self, name: str) -> bool:
-        """Return True if there is a function of this short name. The document is read only if its names have it."""
+        """Return True if the document adds a function of this short name.
+
+        For most other names the list of names is enough, and the document is not read.
+        """
         return (not self._names or f"\n{name} " in self._names) and self.read.has(name)
 
     def function(self, name: str) -> Function | None:
-        """Return a function by its short name, or None."""
+        """Return the function of this short name, or None if there is no such function."""
         return self.read.function(name)
 
     def named(self, key: str) -> str | None:
-        """Return the function of an operation, as :meth:`DocumentFunctions.named` does."""
+        """Return the name of the function for an operation such as ``GET /pets``, or None if there is no function."""
         return self.read.named(key)
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return the entries of the functions for lists and searches."""
+        """Return what lists and searches show of each function, by the function's short name."""
         return self.read.sketches()
 
     def records(self) -> Mapping[str, Record]:
-        """Return the types of tables that have names in the document."""
+        """Return the types that have names in the document and are tables with fixed keys, by name."""
         return self.read.records()
 
     @property
@@ -82,37 +85,41 @@ class ExtensionFunctions:
 
     @property
     def document(self) -> Path:
-        """The file of the document."""
+        """The path of the document."""
         return self.read.document
 
     @property
     def overlay(self) -> Path:
-        """The overlay's file, which need not exist."""
+        """The path of the overlay, in which users correct the document. The file need not exist."""
         return self.read.overlay
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return sentences about mistakes in the overlay, and notes about the document."""
+        """Return two lists of sentences: mistakes in the overlay, and notes about the document."""
         return self.read.findings()
 
 
 def api_of(opened: Any) -> Api:
-    """Return the HTTP client of a plugin's account: the object that its ``open`` returned, or that object's ``api``.
+    """Return the HTTP client of a plugin's account, for the operations of a document.
+
+    Args:
+        opened: What the account's ``open`` returned: the HTTP client, or an object whose attribute ``api`` is it.
 
     Raises:
-        NotConfigured: Neither is an HTTP client.
+        NotConfigured: Neither ``opened`` nor its attribute ``api`` is an HTTP client.
     """
     api = getattr(opened, "api", opened)
     if not isinstance(api, Api):
-        raise NotConfigured("its account has no client for a document's functions", hint="it needs an attribute api")
+        what = "the account opens an object without the HTTP client that functions of an OpenAPI document need"
+        raise NotConfigured(what, hint="give the object an attribute api that is an Api")
     return api
 
 
 def extended(integration: Integration, onto: Path | None = None) -> Integration:
-    """Return a plugin's integration with the operations of a document.
+    """Return a copy of a plugin's integration that also has the operations of an OpenAPI document as functions.
 
     Args:
-        integration: The plugin's own integration, which is not changed.
-        onto: The folder of a document that the user imported onto it, which replaces the plugin's own document.
+        integration: The integration that the plugin defines, which is not changed.
+        onto: The folder of a document that the user added to the integration; None for the document of the plugin.
     """
     extension = integration.extension
     if onto:
@@ -127,7 +134,7 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
 
 
 def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Callable[..., Send]:
-    """Return a simulator that answers the document's operations, and passes other requests to the plugin's."""
+    """Return a function that makes the simulator of an account, which combines the plugin's with the document's."""
 
     def simulate(account: str, **options: Any) -> Send:
         return Beside(curated, more, account, options)
@@ -136,13 +143,13 @@ def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Ca
 
 
 class Beside:
-    """A plugin's own simulator, combined with that of the document that extends the plugin.
+    """A simulator that answers operations of the document itself and passes other requests to the plugin's simulator.
 
     Args:
-        curated: Makes the plugin's own simulator; None if it has none.
-        functions: The functions of the document.
+        curated: Makes the simulator that the plugin defines; None if the plugin has none.
+        functions: The functions that the document adds.
         account: The name of the account.
-        options: The options of the plugin's own simulator: ``clock``, ``failures`` and ``state``.
+        options: The options of simulators: ``clock``, ``failures`` and ``state``.
     """
 
     def __init__(
@@ -171,12 +178,12 @@ class Beside:
         return Simulator(self._functions.read, self._account, self._state)
 
     def dump(self) -> dict[str, Any]:
-        """Return the state of both simulators, as JSON."""
+        """Return the state of both simulators as a JSON value, from which a later process can continue."""
         dump = getattr(self.own, "dump", None)
         own = dump() if dump else None
         return {"own": own, "document": self._document.dump() if "_document" in vars(self) else self._state}
 
     def __call__(self, request: Request) -> Response:
-        """Answer a request: the document's simulator answers its operations, the plugin's all others."""
+        """Return the simulated response to a request."""
         answer: Send = self._document if self.own is None or isinstance(request.route, Route) else self.own
         return answer(request)

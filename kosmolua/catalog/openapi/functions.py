@@ -1,4 +1,4 @@
-"""The functions of a document. Each is read from the compiled file when it is needed."""
+"""The functions of an OpenAPI document. Each is read from the compiled document when it is needed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ BINARY = Record(
 
 @dataclass(frozen=True)
 class InText(Scalar):
-    """A string or a number that becomes part of an address: digits as a string fit a number, and the reverse."""
+    """The type of a value that becomes text in a URL: numbers and strings of digits are accepted for each other."""
 
     def _fit(self, value: Any) -> object:
         if self.kind == "string" and isinstance(value, int) and not isinstance(value, bool):
@@ -70,15 +70,15 @@ class InText(Scalar):
 
 
 class DocumentFunctions:
-    """The functions of a document; a :class:`kosmolua.schema.functions.More`.
+    """The functions that are made from an OpenAPI document; a :class:`kosmolua.schema.functions.More`.
 
     Args:
-        store: The compiled file.
-        owner: The integration's name.
-        prefix: The prefix of full names, or empty.
-        bind: Returns the handler of a call, which takes an account's client and the arguments.
-        without: The registered functions. They replace functions of the same names in the document.
-        supplied: Arguments that a call may leave out although the document requires them.
+        store: The compiled document.
+        owner: The name of the integration.
+        prefix: The prefix of the functions' full names, or empty.
+        bind: Returns the function that makes a call, which takes the opened account and the arguments.
+        without: The names of the functions that the plugin defines in Python. They replace the document's functions.
+        supplied: The names of arguments that the account supplies, so that calls can leave them out.
     """
 
     def __init__(
@@ -103,35 +103,36 @@ class DocumentFunctions:
         return [name for name in self._store.names() if name not in self._without]
 
     def has(self, name: str) -> bool:
-        """Return True if there is a function of this short name."""
+        """Return True if the document has a function of this short name that the plugin does not replace."""
         return name not in self._without and self._store.has(name)
 
     def named(self, key: str) -> str | None:
-        """Return the function of an operation, by ``GET /path`` or its operationId, or None.
+        """Return the name of the function for an operation; None if there is no such function.
 
-        It may be a registered function that covers the operation. The operation is then also found by the name that its
-        own function would have.
+        Args:
+            key: The operation as ``GET /path`` or by its operationId. An operation that a Python function of the plugin
+                covers is also found by the name that its own function would have.
         """
         found = self._store.named(key) or self._store.covering(key)
         return found if found in self._without or (found and self._store.has(found)) else None
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return the entries of the functions for lists and searches."""
+        """Return what lists and searches show of each function, by the function's short name."""
         rows = (row for row in self._store.rows() if row.name not in self._without)
         return {row.name: self._sketch(row) for row in rows}
 
     def function(self, name: str) -> Function | None:
-        """Return a function by its short name, or None."""
+        """Return the function of this short name, or None if there is no such function."""
         found = self._store.detail(name) if name not in self._without else None
         return self._read(*found) if found else None
 
     def call(self, name: str) -> Call | None:
-        """Return the call of a function, or None if there is no function of this name."""
+        """Return the object that sends a function's requests, or None if there is no function of this name."""
         found = self._store.detail(name)
         return call_of(found[1]) if found else None
 
     def records(self) -> Mapping[str, Record]:
-        """Return the types of tables that have names in the document."""
+        """Return the types that have names in the document and are tables with fixed keys, by name."""
         return _Records(self._store)
 
     @lazy
@@ -143,23 +144,23 @@ class DocumentFunctions:
 
     @property
     def document(self) -> Path:
-        """The file of the document."""
+        """The path of the document."""
         return self._store.home.document
 
     @property
     def overlay(self) -> Path:
-        """The overlay's file, which need not exist."""
+        """The path of the overlay, in which users correct the document. The file need not exist."""
         return self._store.home.overlay or self.document.with_suffix(".toml")
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return sentences about mistakes in the overlay, and notes about the document."""
+        """Return two lists of sentences: mistakes in the overlay, and notes about the document."""
         from kosmolua.catalog.openapi.importing import findings
 
         return findings(*load(self._store.home), self._without)
 
     @property
     def store(self) -> Store:
-        """The compiled file."""
+        """The compiled document."""
         return self._store
 
     def _full_name(self, name: str) -> str:
@@ -204,7 +205,7 @@ class DocumentFunctions:
 
 
 class _Records(Mapping[str, Record]):
-    """The named types of the document, read on access."""
+    """The types that have names in the document and are tables with fixed keys, each read when it is accessed."""
 
     def __init__(self, store: Store) -> None:
         self._reader = Reader(look_up=store.schema)
@@ -226,7 +227,7 @@ class _Records(Mapping[str, Record]):
 
 
 def call_of(detail: Mapping[str, Any]) -> Call:
-    """Return the call of an operation, from its entry in the compiled file."""
+    """Return the object that sends an operation's requests, made from the operation's details in the compiled file."""
     body = detail["body"]
     return Call(
         method=detail["method"],
@@ -242,7 +243,13 @@ def call_of(detail: Mapping[str, Any]) -> Call:
 
 
 def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Parameter]:
-    """Yield the parameters of a call: first those of the document, then those that all calls have."""
+    """Yield the parameters of a function: first those of the document, then those that KosmoLua adds.
+
+    Args:
+        call: Sends the requests of the function.
+        reader: Converts JSON Schemas to types.
+        function: The name of the function, from which names of nested types are made.
+    """
     names = {each.name for each in call.fields}
     for each in call.fields:
         if each.required:
@@ -308,7 +315,7 @@ def _whole_body(body: Body, reader: Reader, function: str, inside: tuple[str, ..
 
 
 def _with_files(kind: Type) -> Type:
-    """Return a type in which bytes can be passed as text, or as a table with base64 and a file name."""
+    """Return a type with each binary string widened to a string or a table with base64 and a file name."""
     if isinstance(kind, List):
         return replace(kind, item=_with_files(kind.item))
     if isinstance(kind, Scalar) and kind.format == "binary":
@@ -317,11 +324,11 @@ def _with_files(kind: Type) -> Type:
 
 
 def shallow(kind: Type, *, as_text: bool = False) -> Type:
-    """Return the type that a call's value is checked against: the content of lists and tables is not checked.
+    """Return the type against which an argument is checked before it is sent: lists and tables with any content.
 
     Args:
-        kind: The type in the document.
-        as_text: True if the value becomes text, so that a number may be given in place of a string.
+        kind: The type that the document declares.
+        as_text: True if the argument becomes text in a URL, so that a number is accepted where a string is declared.
     """
     if isinstance(kind, Union):
         members = tuple(dict.fromkeys(shallow(member, as_text=as_text) for member in kind.members))

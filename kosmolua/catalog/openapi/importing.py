@@ -1,4 +1,4 @@
-"""Importing: fetches a document, writes it into the user's folder of integrations, and updates it later."""
+"""Imports OpenAPI documents: fetches a document, writes it to the user's integrations, and updates it later."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ _HEAD = "# Additions to this document. `kosmolua docs openapi` lists the keys.\n
 
 @dataclass(frozen=True)
 class Fetched:
-    """A document as it was fetched.
+    """An OpenAPI document as it was fetched, before it is parsed.
 
     Args:
-        data: Its bytes.
-        source: The address or the file, or ``-`` for standard input.
+        data: The bytes of the document.
+        source: Where the document was fetched from: an address, a file, or ``-`` for standard input.
     """
 
     data: bytes
@@ -59,25 +59,29 @@ class Fetched:
 
     @property
     def url(self) -> str:
-        """The address; empty if the document does not come from one."""
+        """The address from which the document was fetched; empty for a file or standard input."""
         return self.source if "://" in self.source else ""
 
     @property
     def stem(self) -> str:
-        """The name that the address or the file suggests, or empty."""
+        """The name for the integration that the address or file suggests; empty for a word such as ``api``."""
         path = urlsplit(self.source).path if self.url else self.source
         stem = snake(Path(path).name.partition(".")[0])
         return "" if stem in _DULL_NAMES else stem
 
 
 def fetch(source: str, read_stdin: Callable[[], bytes]) -> Fetched:
-    """Return a document from an address, from a file, or from standard input for ``-``.
+    """Fetch an OpenAPI document.
 
-    An address is fetched by https, or by http if it is on this machine, without any credential and within
-    :data:`FETCH_TIMEOUT`; redirects are followed to other https addresses.
+    An address must use https, or http if it is on this machine. No credential is sent. Redirects are followed if they
+    lead to such addresses, and everything must be done within :data:`FETCH_TIMEOUT`.
+
+    Args:
+        source: The address or the file of the document, or ``-`` for standard input.
+        read_stdin: Reads standard input.
 
     Raises:
-        ConfigError: It cannot be fetched or read, or is too large.
+        ConfigError: The document cannot be fetched or read, or is too large.
     """
     if source == "-":
         return Fetched(read_stdin(), source)
@@ -86,7 +90,8 @@ def fetch(source: str, read_stdin: Callable[[], bytes]) -> Fetched:
     path = Path(source)
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{source} is larger than {MAX_BYTES // MIB} MiB")
+            hint = "remove the parts that you do not need"
+            raise ConfigError(f"{source} is larger than {MAX_BYTES // MIB} MiB", hint=hint)
         return Fetched(path.read_bytes(), str(path.absolute()))
     except OSError as error:
         raise ConfigError(f"{source} cannot be read: {error.strerror}") from None
@@ -111,7 +116,8 @@ def _download(url: str) -> bytes:
         raise ConfigError(f"{url} cannot be fetched: {error.what}") from None
     finally:
         transport.close()
-    raise ConfigError(f"{url} was redirected more than {MAX_REDIRECTS} times")
+    hint = "download the document, and pass the file"
+    raise ConfigError(f"{url} was redirected more than {MAX_REDIRECTS} times", hint=hint)
 
 
 _ACCEPT = {"Accept": "application/json, application/yaml, */*"}
@@ -119,21 +125,22 @@ _ACCEPT = {"Accept": "application/json, application/yaml, */*"}
 
 def _content(url: str, response: Response) -> bytes:
     if not response.is_success:
-        raise ConfigError(f"{url} was answered {response.status}", hint="it must be readable without a login")
+        hint = "the document must be readable without a login; or download it, and pass the file"
+        raise ConfigError(f"{url} cannot be fetched: the server answered {response.status}", hint=hint)
     return response.body
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """The options of an import.
+    """The options that a user sets for an import.
 
     Args:
-        name: The integration's name, or empty.
-        onto: The integration that the document extends, or empty.
-        auth: How requests carry a credential, or empty.
-        base_url: The beginning of every address, or empty.
-        only: Patterns of the operations to import; a plain word is a tag.
-        base: The text of an overlay to start from.
+        name: The name of the integration; empty to derive the name from the document.
+        onto: The installed integration to which the document adds functions; empty for an integration of its own.
+        auth: How requests authenticate, one of :data:`AUTH`; empty to do what the document says.
+        base_url: The base URL of the service; empty to use the document's.
+        only: Patterns for the operations to import, such as ``/pets/*``; a word without punctuation is a tag.
+        base: The text of an overlay with which the new overlay begins.
     """
 
     name: str = ""
@@ -146,16 +153,16 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Import:
-    """An imported document that is ready to be written.
+    """An OpenAPI document that was read and compiled, and is ready to be written as an integration.
 
     Args:
         name: The name of the integration.
-        folder: The name of its folder.
+        folder: The name of the integration's folder; ``NAME.onto`` if the document adds to an installed integration.
         root: The document.
-        overlay: The text of its overlay.
+        overlay: The text of the overlay, in which users correct the document.
         result: The compiled document.
         size: The size of the document, in bytes.
-        seconds: How many seconds it took to read it.
+        seconds: How many seconds of processor time it took to read and compile the document.
     """
 
     name: str
@@ -167,10 +174,13 @@ class Import:
     seconds: float
 
     def write(self, parent: Path) -> list[Path]:
-        """Write the files into a folder below ``parent``, and return them.
+        """Write the files of the integration, and return their paths.
+
+        Args:
+            parent: The folder of integrations, in which the integration's folder is created if necessary.
 
         Raises:
-            ConfigError: They cannot be written.
+            ConfigError: The files cannot be written.
         """
         folder = parent / self.folder
         texts = self.texts()
@@ -185,7 +195,7 @@ class Import:
             raise ConfigError(f"{folder} cannot be written: {error.strerror}") from None
 
     def texts(self) -> dict[str, str]:
-        """Return the texts of the document, its overlay and the names of its functions, by file name."""
+        """Return the texts of the document, of its overlay, and of the list of function names, by file name."""
         return {
             DOCUMENT: json.dumps(self.root, ensure_ascii=False),
             OVERLAY: self.overlay,
@@ -193,7 +203,7 @@ class Import:
         }
 
     def lines(self) -> list[str]:
-        """Return the lines that tell the user what the import found."""
+        """Return the lines that tell the user what was found in the document, and where credentials will be sent."""
         result = self.result
         effects = Counter(each.effect for each in result.functions)
         counts = ", ".join(f"{effects[effect]:,} {effect}" for effect in EFFECTS if effects[effect])
@@ -215,7 +225,7 @@ class Import:
         return lines
 
     def _origins(self) -> list[str]:
-        """Return the origins that the credential is sent to. The usual origin includes the variables of its address."""
+        """Return the origins to which credentials are sent, with ``{name}`` for each variable of the base URL."""
         access = self.result.access
         if not access.variables or not access.origins:
             return access.origins
@@ -258,16 +268,17 @@ def _replace(file: Path, text: str) -> Path:
 
 
 def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Import:
-    """Compile a fetched document, ready to be written.
+    """Read and compile a fetched OpenAPI document. Nothing is written.
 
     Args:
-        fetched: The document.
-        wishes: The options of the import.
-        taken: The names of other integrations.
+        fetched: The document as it was fetched.
+        wishes: The options that the user sets for the import.
+        taken: The names of installed integrations, which the new integration cannot have.
 
     Raises:
-        ConfigError: The document cannot be read, or the options do not fit it.
-        UsageError: A required option is missing: a name, ``--auth`` or ``--base-url``.
+        ConfigError: The document cannot be read, or an option does not fit the document.
+        UsageError: The integration cannot have the name; or the document gives no base URL or no credential, and the
+            options do not set one.
     """
     started = time.process_time()
     root = read(fetched.data, fetched.source)
@@ -293,18 +304,18 @@ def _check_name(name: str, taken: Sequence[str]) -> None:
         raise UsageError(f"The integration cannot be called {name!r}", hint=f"{objection}; choose one with --name")
     if name in taken:
         hint = f"choose another with --name, or extend that one with --onto {name}"
-        raise UsageError(f"There is an integration called {name} already", hint=hint)
+        raise UsageError(f"There is already an integration called {name}", hint=hint)
 
 
 def _check_access(result: Compiled, wishes: Wishes, name: str) -> None:
     access = result.access
     if not access.base_url:
-        hint = "say where the service is with --base-url, such as --base-url https://api.example.com/v1"
-        raise UsageError(f"The document of {name} names no address", hint=hint)
+        hint = "give the address with --base-url, such as --base-url https://api.example.com/v1"
+        raise UsageError(f"The OpenAPI document of {name} gives no address of the service", hint=hint)
     secrets = any(each.secret for each in access.variables) or any(each.secret for each in access.settings)
     if not access.alternatives and not secrets and not wishes.auth:
-        hint = f"say how requests carry a credential with --auth {'|'.join(AUTH)}"
-        raise UsageError(f"The document of {name} declares no credential", hint=hint)
+        hint = f"choose how requests authenticate with --auth {'|'.join(AUTH)}"
+        raise UsageError(f"The OpenAPI document of {name} does not say how requests authenticate", hint=hint)
 
 
 def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], origins: Sequence[str] | None) -> str:
@@ -324,7 +335,12 @@ def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], ori
 
 
 def relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
-    """Return the service's address if the document has it relative to its own address; else an empty string."""
+    """Return the base URL of the service if the document gives one relative to the document's address; else empty.
+
+    Args:
+        fetched: The document as it was fetched.
+        root: The parsed document.
+    """
     servers = root.get("servers")
     first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}
     url = first.get("url")
@@ -338,15 +354,15 @@ def _overlay_of(text: str) -> Overlay:
 
 @dataclass(frozen=True)
 class Changes:
-    """The changes that an update of a document makes.
+    """What changes if an imported document is replaced by its newest version.
 
     Args:
-        added: New functions.
-        gone: Functions that no longer exist.
-        changed: Functions with changed arguments, each with the differences.
-        origins: Origins that the credential was not sent to before.
-        logins: Origins where accounts did not log in before.
-        update: The update, ready to be written.
+        added: The names of new functions.
+        gone: The names of functions that no longer exist.
+        changed: For each function whose arguments changed, its name and the differences.
+        origins: The origins to which credentials are sent from now on, but were not sent before.
+        logins: The origins where accounts log in from now on, but did not log in before.
+        update: The new version of the document, ready to be written.
     """
 
     added: list[str]
@@ -360,7 +376,7 @@ class Changes:
         return bool(self.added or self.gone or self.changed or self.origins or self.logins)
 
     def lines(self) -> list[str]:
-        """Return the changes for the user: ``+`` new, ``-`` gone, ``~`` changed arguments."""
+        """Return lines that tell the user what changes: new functions after ``+``, gone ones after ``-``, and so on."""
         counts = f"{len(self.added)} new, {len(self.gone)} gone, {len(self.changed)} with other arguments, none renamed"
         lines = [f"{self.update.name}: {counts}"]
         for sign, names in (("+", self.added), ("-", self.gone)):
@@ -377,20 +393,22 @@ def _more(names: Sequence[str]) -> list[str]:
 
 
 def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> Changes:
-    """Fetch an imported document again and return the changes. Nothing is written.
+    """Fetch an imported document again, and return what has changed. Nothing is written.
 
     Args:
-        folder: The folder of the import.
-        read_stdin: Reads standard input, for ``-``.
-        source: The address or file to fetch it from, if not the original one.
+        folder: The folder of the imported integration.
+        read_stdin: Reads standard input, for the source ``-``.
+        source: The address or file of the new version; empty for where the document came from.
 
     Raises:
-        ConfigError: The document or its overlay cannot be read.
+        ConfigError: The document cannot be fetched, the document or its overlay cannot be read, or the source of a
+            document that came from standard input is missing.
     """
     overlay = read_overlay(str(folder / OVERLAY))
     came = str(overlay.document.get("url", overlay.document.get("file", "")))
     if not (source or came):
-        raise ConfigError(f"{folder.name} came from standard input", hint="name a file or an address after its name")
+        what = f"The document of {folder.name} came from standard input, so it cannot be fetched again"
+        raise ConfigError(what, hint="add the file or address of the new version to the command")
     before = read((folder / DOCUMENT).read_bytes(), str(folder / DOCUMENT))
     kept = read_lock((folder / LOCK).read_text(encoding="utf-8"))
     old = compiled(before, overlay, kept)
@@ -423,7 +441,7 @@ def _changes(old: Compiled, new: Compiled, ready: Import, overlay: Overlay) -> C
 
 
 def _difference(old: Built, new: Built) -> str:
-    """Return the differences between the arguments of two versions of a function, or an empty string."""
+    """Return a phrase about the arguments that were added, removed or are now required; empty if there are none."""
     before = {each.name: each.required for each in old.operation.fields}
     after = {each.name: each.required for each in new.operation.fields}
     parts = [f"+{name}" for name in after if name not in before] + [f"-{name}" for name in before if name not in after]
@@ -432,7 +450,7 @@ def _difference(old: Built, new: Built) -> str:
 
 
 def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> str:
-    """Return the text of an overlay with the hash, date and origins of an update, and nothing else changed."""
+    """Return the text of an overlay with only the document's hash, date and origins replaced by those of an update."""
     found = [origin(str(overlay.account["base_url"]))] if overlay.account.get("base_url") else new.access.origins
     fresh = {"sha256": sha256(fetched.data).hexdigest(), "imported": date.today().isoformat(), "origins": found}
     for key, value in fresh.items():
@@ -444,13 +462,19 @@ def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> st
 def findings(
     root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str], registered: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Return sentences about mistakes in an overlay, and notes about a document.
+    """Check whether an overlay fits its OpenAPI document.
 
     Args:
         root: The document.
-        overlay: Its overlay.
-        kept: Names given earlier, by method and path.
-        registered: The registered functions, which may cover operations.
+        overlay: The overlay, in which users correct the document.
+        kept: The names of the functions, by method and path, as an import wrote them.
+        registered: The names of the functions that the plugin defines in Python, which entries of the overlay can name.
+
+    Returns:
+        Sentences about mistakes in the overlay, and notes about parts of the document that deserve attention.
+
+    Raises:
+        ConfigError: The overlay does not fit the document at all.
     """
     from kosmolua.catalog.openapi.document import Document
     from kosmolua.catalog.openapi.operations import read_operations

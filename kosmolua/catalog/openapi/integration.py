@@ -1,4 +1,4 @@
-"""Integrations made from documents: imported ones, those given with ``--plugin``, and those that extend a plugin."""
+"""Makes integrations from OpenAPI documents that were imported, passed with ``--plugin``, or belong to a plugin."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from kosmolua.schema.integration import Extension, Integration
 
 
 def imported(file: str) -> Integration:
-    """Return the integration of an imported document.
+    """Return the integration for an imported OpenAPI document. The module that an import writes calls this.
 
     Args:
-        file: The ``__file__`` of the module beside ``openapi.json``.
+        file: The ``__file__`` of that module, in whose folder ``openapi.json`` is.
 
     Raises:
         PluginError: The document or its overlay cannot be read.
@@ -32,9 +32,10 @@ def imported(file: str) -> Integration:
 
 
 def home_of(document: Path) -> Home:
-    """Return the files of a document that is not imported. Its overlay and names may lie beside it.
+    """Return the files that belong to an OpenAPI document which was not imported, but is used where it is.
 
-    The overlay of ``pets.openapi.json`` is ``pets.openapi.toml``, its names are in ``pets.names.lock``.
+    Beside ``pets.openapi.json`` these can be ``pets.openapi.toml`` (the overlay) and ``pets.names.lock`` (the names of
+    functions).
     """
     overlay = document.with_suffix(".toml")
     lock = document.with_name(document.name.partition(".")[0] + ".names.lock")
@@ -42,12 +43,12 @@ def home_of(document: Path) -> Home:
 
 
 def of_home(home: Home, name: str, origin: str) -> Integration:
-    """Return the integration of a document.
+    """Return the integration that is made from an OpenAPI document.
 
     Args:
-        home: The files of the document.
-        name: The integration's name.
-        origin: The file's name in messages.
+        home: The document, its overlay and its list of names.
+        name: The name of the integration.
+        origin: The file that messages name as the origin of the integration.
 
     Raises:
         PluginError: The document or its overlay cannot be read.
@@ -74,7 +75,12 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
 
 
 def functions_of(extension: Extension, integration: Integration) -> DocumentFunctions:
-    """Return the functions that a document adds to a plugin's integration."""
+    """Return the functions that an OpenAPI document adds to the integration of a plugin.
+
+    Args:
+        extension: Which document is added, and how its operations get their HTTP client and arguments.
+        integration: The integration that the plugin defines.
+    """
     store = Store(Home.of_folder(Path(extension.file).parent))
     return DocumentFunctions(
         store,
@@ -105,24 +111,34 @@ def _extending(extension: Extension, store: Store, call: Call) -> Callable[..., 
 
 
 class _Extended:
-    """The client of a plugin's account, for the calls of a document."""
+    """Lets the operations of a document send their requests with the HTTP client of a plugin's account.
+
+    Args:
+        api: The HTTP client of the account.
+        access: The addresses of the service according to the document.
+    """
 
     def __init__(self, api: Api, access: Access) -> None:
         self._api = api
         self._access = access
 
     def api(self, server: str) -> Api:
-        """Return the plugin's client. An account with the document's address can call the others too."""
+        """Return the HTTP client for a base URL: the account's, or one for an operation's own base URL.
+
+        Args:
+            server: The base URL of an operation that has its own; or empty. It is used only if the account's base URL
+                is the document's, and the document named this origin when it was imported.
+        """
         is_usual = self._api.base_url == self._access.base_url and origin(server) in self._access.origins
         return self._api.at(server) if server and is_usual else self._api
 
     def checked(self, response: Response) -> Response:
-        """Return the answer unchanged: the plugin's client has raised an error if necessary."""
+        """Return the response unchanged: the plugin's client has already raised an error if necessary."""
         return response
 
 
 def _simulator(more: DocumentFunctions) -> Callable[..., Send]:
-    """Return a function that makes the document's simulator for an account."""
+    """Return a function that makes the simulator of an account, which answers as the document describes."""
 
     def simulate(account: str, *, state: Mapping[str, Any] | None = None) -> Send:
         from kosmolua.catalog.openapi.simulator import Simulator

@@ -1,7 +1,7 @@
-"""Names: the names of a document's functions and arguments, and the file that keeps names once they are given.
+"""Chooses the names of functions and arguments for an OpenAPI document, and keeps the functions' names in a file.
 
-A name is the operation's own id in snake_case. Without an id, the name is made from method and path, as in
-``list_pets``. Equal names are made different by adding more of their paths, never by a number.
+The name of a function is the operationId in snake_case. Without an operationId, the name is made from the HTTP method
+and the path, as in ``list_pets``. Equal names are made different by adding more of the path, never by a number.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import NamedTuple
 from kosmolua.schema.names import KEYWORDS
 
 VERBS = {"get": "get", "head": "check", "put": "replace", "patch": "update", "delete": "delete", "post": "create"}
-"""The verb for each method, for operations without an id. A GET that returns many is ``list``."""
+"""The verb for each HTTP method, for operations without operationId. The verb for a GET of a list is ``list``."""
 _SIGNS = {"<=": "_lte", ">=": "_gte", "<": "_lt", ">": "_gt", "!": "_not", "+": "_plus"}
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _HUMPS = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
 _SLOT = re.compile(r"\{[^{}]*\}")
 _DULL = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d{4}-\d\d-\d\d|\d+(\.\d+)+|api|rest|latest", re.IGNORECASE)
-"""Meaningless segments of a path: versions, ``api``."""
+"""Matches path segments that say nothing about an operation, such as ``v1`` and ``api``."""
 _ACTING = """
 accept activate add apply approve archive assign attach authorize block build cancel check clear clone close
 complete confirm connect convert copy create deactivate delete deny deploy detach disable disconnect download
@@ -35,19 +35,22 @@ _ACTS = frozenset(_ACTING.split())
 
 
 class Route(str):
-    """The template of an operation's path, by which a simulator recognizes requests of the document."""
+    """The path template of a request that was made from an OpenAPI document.
+
+    By this class a simulator tells these requests from those of a plugin's functions.
+    """
 
     __slots__ = ()
 
 
 class Named(NamedTuple):
-    """The parts of an operation that its name depends on.
+    """The parts of an operation from which the name of its function is made.
 
     Args:
         id: The operationId, or empty.
         method: The HTTP method, in lower case.
-        path: The path's template.
-        lists: True if it returns many.
+        path: The template of the path, such as ``/pets/{id}``.
+        lists: True if the operation returns a list.
     """
 
     id: str
@@ -57,29 +60,32 @@ class Named(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The key of the operation in the file of names, such as ``GET /pets/{id}``."""
+        """The operation as the file of names writes it, such as ``GET /pets/{id}``."""
         return f"{self.method.upper()} {self.path}"
 
 
 def snake(name: str) -> str:
-    """Return a name in snake_case: ``repos/get-content`` is ``repos_get_content``, ``StartTime<`` ``start_time_lt``."""
+    """Return a name in snake_case: ``repos/getContent`` as ``repos_get_content``, ``Start<`` as ``start_lt``."""
     words = _HUMPS.sub("_", _SIGN.sub(lambda sign: _SIGNS[sign[0]], name))
     return re.sub(r"[^a-zA-Z0-9]+", "_", words).strip("_").lower()
 
 
 def usable(name: str, beginning: str = "_") -> str:
-    """Return a name that Lua can write after a dot: not a keyword, and not beginning with a digit."""
+    """Return a name in a form that Lua can write after a dot.
+
+    ``_`` is appended to a keyword of Lua. ``beginning`` is put before a name that begins with a digit.
+    """
     if name in KEYWORDS:
         return f"{name}_"
     return f"{beginning}{name}" if name[:1].isdigit() else name
 
 
 def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None = None) -> list[str]:
-    """Return the name of each operation, all different.
+    """Return a name for the function of each operation. All names are different.
 
     Args:
         operations: The operations, in the order of the document.
-        kept: Names given earlier, by :attr:`Named.key`. They are kept, and no other operation gets one of them.
+        kept: Names that functions already have, by :attr:`Named.key`. These are kept, and no other operation gets one.
     """
     kept = kept or {}
     taken = set(kept.values())
@@ -94,9 +100,14 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
 
 
 def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, str]) -> list[str]:
-    """Return names made unique. Where even method and path give equal names, their characters are written out.
+    """Make the last equal names different by appending the codes of their paths' last characters.
 
-    Two templates may differ only in punctuation, such as ``/a-b`` and ``/a_b``.
+    This is for paths that differ only in punctuation, such as ``/a-b`` and ``/a_b``.
+
+    Args:
+        names: A name for each operation, which is changed in place.
+        operations: The operations.
+        kept: Names that functions already have, by :attr:`Named.key`, which are not changed.
     """
     taken = set(kept.values())
     for place, each in enumerate(operations):
@@ -117,14 +128,14 @@ def _usual(operation: Named) -> str:
 
 
 def fixed_segments(path: str) -> list[str]:
-    """Return the fixed segments of a path that have a meaning."""
+    """Return the segments of a path in snake_case, without parameters and meaningless segments such as ``v1``."""
     segments = [_SLOT.sub("", each) for each in re.split(r"[?#]", path)[0].split("/")]
     kept = [snake(each) for each in segments if each and not _DULL.fullmatch(each)]
     return [each for each in kept if each]
 
 
 def _made(operation: Named) -> str:
-    """Return a name made from method and path: ``list_pets``, ``get_pet``, ``send_message``, ``reboot_server``."""
+    """Make a name from the HTTP method and path of an operation, such as ``list_pets`` or ``reboot_server``."""
     fixed = fixed_segments(operation.path)
     if not fixed:
         return VERBS.get(operation.method, operation.method) + "_root"
@@ -143,7 +154,7 @@ def _made(operation: Named) -> str:
 
 
 def singular(word: str) -> str:
-    """Return the singular of a noun."""
+    """Return the singular of an English noun, by simple rules: ``pets`` becomes ``pet``, ``boxes`` becomes ``box``."""
     if word.endswith("ies") and len(word) > 4:
         return f"{word[:-3]}y"
     if word.endswith(("sses", "xes", "ches", "shes")):
@@ -152,7 +163,10 @@ def singular(word: str) -> str:
 
 
 def _with_parents(operation: Named, name: str) -> str:
-    """Return a name with the path segment before the last one added."""
+    """Insert the path segment before the last one into a made-up name: ``get_key`` becomes ``get_user_key``.
+
+    A name that is an operationId is returned unchanged.
+    """
     fixed = fixed_segments(operation.path)
     if operation.id or len(fixed) < 2:
         return name
@@ -172,11 +186,11 @@ def _with_method(operation: Named, name: str) -> str:
 
 
 def argument_names(wires: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the name of each argument of a function, all different.
+    """Return a name in snake_case for each argument of a function. All names are different.
 
     Args:
-        wires: For each argument its place (``path``, ``query``, ``header``, ``cookie``, ``body``) and its name on the
-            wire. If two names clash, the earlier argument keeps its name.
+        wires: For each argument where it is sent (``path``, ``query``, ``header``, ``cookie`` or ``body``) and the name
+            that the service uses. Of two arguments whose names would be equal, the later one is renamed.
     """
     taken: set[str] = set()
     names = []
@@ -192,12 +206,12 @@ def argument_names(wires: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def read_lock(text: str) -> dict[str, str]:
-    """Return the names that a ``names.lock`` keeps, by operation."""
+    """Parse a ``names.lock``, and return the name of each function by its operation, such as ``GET /pets``."""
     lines = (line.partition(" ") for line in text.splitlines() if line[:1].isalpha() or line[:1] == "_")
     return {operation: name for name, _, operation in lines}
 
 
 def write_lock(names: Mapping[str, str]) -> str:
-    """Return the text of a ``names.lock``: a sorted line for each name and its operation."""
+    """Return the text of a ``names.lock``: a line for each function, sorted, with its name and operation."""
     head = "# The names of functions, kept when the document changes. Change a name in openapi.toml, not here.\n"
     return head + "".join(sorted(f"{name} {operation}\n" for operation, name in names.items()))

@@ -1,4 +1,4 @@
-"""Operations: reads the operations of Swagger 2.0, OpenAPI 3.0 and 3.1 into one common form."""
+"""Reads the operations of Swagger 2.0, OpenAPI 3.0 and OpenAPI 3.1 documents into one common form."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Style: TypeAlias = Literal["repeated", "joined", "pipes", "spaces", "deep", "jso
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 MAX_PARTS = 400
-"""The most nested schemas that are merged into one body."""
+"""The most references that are followed, one inside the other, while the keys of an object are collected."""
 MAX_MEMBERS = 4000
-"""The most members of ``allOf`` and of unions, nested ones included, that are read as one object."""
+"""The most schemas, nested members of ``allOf`` and unions included, whose keys are collected as one object."""
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
 _OLD_STYLES: dict[str, Style] = {"multi": "repeated", "ssv": "spaces", "tsv": "spaces", "pipes": "pipes"}
 _JSON = re.compile(r"application/json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
@@ -32,19 +32,19 @@ _SCHEMA_KEYS = frozenset(_OF_SCHEMAS.split())
 
 @dataclass
 class Field:
-    """A parameter, or a key of a body that is an object.
+    """One argument of an operation: a parameter, or a key of a body that is an object.
 
     Args:
         wire: The name that the service uses.
-        place: Its place in the request.
-        schema: The schema of its values.
-        required: True if a call must give it.
-        about: The service's description.
-        style: How a list or a table is written.
-        slashes: True if the value may be several segments of a path.
-        only: If only one of several media types of the body has the key, that media type; else empty.
-        fills: A key of the body that gets the same value, or empty.
-        name: Its name in Lua, which is set later.
+        place: Where the argument is sent: ``path``, ``query``, ``header``, ``cookie`` or ``body``.
+        schema: The JSON Schema of the argument.
+        required: True if a call must pass the argument.
+        about: The description in the document.
+        style: How a list or a table is written as text; see :func:`pairs_of`.
+        slashes: True if the value can contain slashes and so be several segments of the path.
+        only: The media type of the body that has this key, if the body's other media types do not have it; or empty.
+        fills: For a path parameter: the key of the body that gets the same value; or empty.
+        name: The name that scripts use, which is set when the document is compiled.
     """
 
     wire: str
@@ -61,16 +61,16 @@ class Field:
 
 @dataclass
 class Body:
-    """The body of a request.
+    """The body of an operation's request.
 
     Args:
-        media: Its media types. The first one is sent by default.
-        choose: True if a call may choose the media type.
-        whole: True if the body is one argument; if False, its keys are arguments.
-        required: True if a call must have a body.
-        schema: Its schema, if it is one argument.
-        about: The service's description.
-        name: The name of the argument, if it is one.
+        media: The possible media types. The first one is used by default.
+        choose: True if a call can choose the media type.
+        whole: True if the whole body is one argument; False if each key of the body is an argument.
+        required: True if a call must send a body.
+        schema: The JSON Schema of the body, if it is one argument.
+        about: The description in the document, if the body is one argument.
+        name: The name of the argument, if the body is one; it is set when the document is compiled.
     """
 
     media: list[str]
@@ -84,12 +84,12 @@ class Body:
 
 @dataclass
 class Result:
-    """The result of an operation.
+    """What an operation returns.
 
     Args:
-        schema: The schema of the JSON that it returns; None if it returns no JSON.
-        media: The media types that it may have.
-        links: True if a ``Link`` header is documented.
+        schema: The JSON Schema of the answer; None if the answer is not JSON.
+        media: The media types that the answer can have.
+        links: True if the document says that the answer has a header ``Link``.
     """
 
     schema: Json = None
@@ -99,22 +99,22 @@ class Result:
 
 @dataclass
 class Operation:
-    """An operation.
+    """One operation of an OpenAPI document: an HTTP method of a path.
 
     Args:
         id: The operationId, or empty.
         method: The HTTP method, in capitals.
-        path: The path's template, with a fixed query if it has one.
+        path: The template of the path, such as ``/pets/{id}``, and the query in it, if any.
         tag: The first tag, or empty.
-        summary: One sentence, by the service.
-        about: The description, by the service.
-        deprecated: True if the document marks it as deprecated.
-        fields: Its parameters, and the keys of its body.
-        body: Its body, or None.
-        result: Its result.
-        statuses: The descriptions of other answers, by status.
-        servers: Its own servers, if they differ from those of the document.
-        hints: Extensions (``x-...``) that describe the operation.
+        summary: The summary in the document.
+        about: The description in the document.
+        deprecated: True if the document marks the operation as deprecated.
+        fields: The arguments of a call: the parameters, and the keys of the body.
+        body: The body of the request; None if there is none.
+        result: What the operation returns if it succeeds.
+        statuses: The descriptions of the other answers, by status.
+        servers: The ``servers`` of the operation or of its path; empty if it has those of the document.
+        hints: The extensions of OpenAPI (``x-...``) that are used, such as ``x-pagination``.
     """
 
     id: str
@@ -133,17 +133,17 @@ class Operation:
 
     @property
     def key(self) -> str:
-        """Its method and path."""
+        """The HTTP method and path of the operation, such as ``GET /pets/{id}``."""
         return f"{self.method} {self.path}"
 
 
 def is_json(media: str) -> bool:
-    """Return True if a media type is JSON."""
+    """Return True if a media type is JSON, such as ``application/problem+json``, or any type (``*/*``)."""
     return bool(_JSON.match(media))
 
 
 def is_file(document: Document, schema: Json) -> bool:
-    """Return True if a schema describes bytes."""
+    """Return True if a schema describes binary content, such as an uploaded file."""
     schema = document.resolve(schema)
     kinds = schema.get("type")
     if kinds == "file" or schema.get("format") == "binary" or schema.get("contentEncoding") == "binary":
@@ -153,7 +153,7 @@ def is_file(document: Document, schema: Json) -> bool:
 
 
 def read_operations(document: Document) -> Iterator[Operation]:
-    """Yield the operations of a document. For one that cannot be read, a note is added to the document."""
+    """Yield the operations of an OpenAPI document. If a part cannot be read, a note is added to the document."""
     for path, given in document.root.get("paths", {}).items():
         item = document.resolve(given)
         if not item or not path.startswith(("/", "{")):
@@ -171,12 +171,20 @@ def read_operations(document: Document) -> Iterator[Operation]:
 
 
 def text(value: object) -> str:
-    """Return a value if it is a string, else an empty string."""
+    """Return ``value`` if it is a string, else an empty string."""
     return value if isinstance(value, str) else ""
 
 
 class _Reading:
-    """Reads one operation."""
+    """Reads one operation of an OpenAPI document.
+
+    Args:
+        document: The document.
+        path: The template of the operation's path.
+        method: The HTTP method, in lower case.
+        item: The object in the document that describes the path.
+        operation: The object in the document that describes the operation.
+    """
 
     def __init__(
         self, document: Document, path: str, method: str, item: Mapping[str, Any], operation: Mapping[str, Any]
@@ -188,7 +196,7 @@ class _Reading:
         self._given = operation
 
     def operation(self) -> Operation:
-        """Return the operation."""
+        """Return the operation in the common form."""
         given = self._given
         tags = given.get("tags")
         parameters = [*self._parameters()]
@@ -203,7 +211,7 @@ class _Reading:
             summary=text(given.get("summary")),
             about=text(given.get("description")),
             deprecated=given.get("deprecated") is True,
-            fields=_once([*fields, *self._undeclared(fields), *keys]),
+            fields=_ordered([*fields, *self._undeclared(fields), *keys]),
             body=body,
             result=self._result(),
             statuses=self._statuses(),
@@ -212,7 +220,7 @@ class _Reading:
         )
 
     def _parameters(self) -> Iterator[dict[str, Any]]:
-        """Yield the parameters of the path and the operation; those of the operation replace equal ones of the path."""
+        """Yield the parameters of the path and of the operation, which replace those of the path with the same name."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for parameters in (self._item.get("parameters"), self._given.get("parameters")):
             for each in parameters if isinstance(parameters, list) else ():
@@ -251,7 +259,7 @@ class _Reading:
         return "repeated" if explodes and given["in"] in ("query", "cookie") else "joined"
 
     def _undeclared(self, fields: list[Field]) -> Iterator[Field]:
-        """Yield fields for placeholders in the path that have no declared parameter."""
+        """Yield an argument for each placeholder in the path that the document does not declare as a parameter."""
         declared = {each.wire for each in fields if each.place == "path"}
         for slot in re.findall(r"\{\+?([^{}]*)\}", self._path):
             if slot not in declared:
@@ -294,9 +302,15 @@ class _Reading:
     def _body(
         self, contents: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
     ) -> tuple[Body | None, list[Field]]:
-        """Return the default body of a call, and its keys as fields.
+        """Choose how a body is sent if the document gives several media types.
 
-        Required keys stay required if the body is required, or if the document does not say whether it is.
+        Args:
+            contents: The description of the body for each media type.
+            given: The object in the document that describes the body. If its ``required`` is false, all keys of the
+                body are optional.
+
+        Returns:
+            The body, and its keys as arguments; None if nothing is known about the body.
         """
         chosen = min(contents, key=_preference)
         same = [each for each in contents if _preference(each) == _preference(chosen)]
@@ -329,7 +343,7 @@ class _Reading:
         return self._document.resolve(schema).get("type") == "array"
 
     def _flat(self, media: str, content: Mapping[str, Any]) -> list[Field] | None:
-        """Return the keys of a body that is an object; None if it is no object, or declares no keys."""
+        """Return the keys of a body as arguments; None if the body is not an object or does not name its keys."""
         if not (is_json(media) or media.startswith(("application/x-www-form-urlencoded", "multipart/"))):
             return None
         found = flat_object(self._document, content.get("schema"))
@@ -357,7 +371,7 @@ class _Reading:
         return fields
 
     def _with_files(self, schema: Json) -> Json:
-        """Return a schema with bytes always written in the same way."""
+        """Return a schema in which binary content is always ``type: string`` with ``format: binary``."""
         items = self._document.resolve(schema).get("items")
         if items is not None and is_file(self._document, items):
             return {"type": "array", "items": {"type": "string", "format": "binary"}}
@@ -396,7 +410,7 @@ class _Reading:
 
 
 def _preference(media: str) -> int:
-    """Return the sort key of a media type: JSON first, then forms, multipart, and others."""
+    """Return a number by which media types are sorted: JSON first, then forms, then multipart, then all others."""
     if is_json(media):
         return 0
     return 1 if media.startswith("application/x-www-form-urlencoded") else 2 if media.startswith("multipart/") else 3
@@ -406,8 +420,11 @@ def _is_read_only(schema: Json) -> bool:
     return isinstance(schema, dict) and schema.get("readOnly") is True
 
 
-def _once(fields: list[Field]) -> list[Field]:
-    """Return the fields: the path's, then required ones. A path parameter and a required key of one name are joined."""
+def _ordered(fields: list[Field]) -> list[Field]:
+    """Sort arguments: those of the path first, then required ones, then the others.
+
+    A required key of the body that has the name and type of a path parameter is left out; the parameter fills the key.
+    """
     slots = {each.wire: each for each in fields if each.place == "path"}
     kept = []
     for each in fields:
@@ -428,20 +445,24 @@ def _type_of(each: Field) -> object:
 
 
 class Resolves(Protocol):
-    """Resolves references."""
+    """An object that resolves references of an OpenAPI document, such as :class:`Document`."""
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Return an object, or the object that it refers to; an empty one if there is none."""
+        """Follow ``$ref`` from an object of the document, and return the object at its end; empty if there is none."""
 
 
 _Flat = tuple[dict[str, Json], set[str], bool]
 
 
 def flat_object(document: Resolves, schema: Json) -> _Flat | None:
-    """Return the properties of an object schema, the required ones, and True if other properties are allowed.
+    """Collect the properties of a JSON Schema for objects, including those behind references and in ``allOf``.
 
-    The members of ``allOf`` are merged. A union of objects has the keys of all its members; those that every member
-    requires are required. The result is None for other schemas, and for more than :data:`MAX_MEMBERS` members.
+    If the schema is a union of objects, the result has the properties of all members; those are required which all
+    members require.
+
+    Returns:
+        The schemas of the properties by name, the names of the required ones, and True if other properties are
+        allowed. None if the schema is not one for objects, or has more than :data:`MAX_MEMBERS` members.
     """
     return _flattened(document, schema, (), iter(range(MAX_MEMBERS)))
 
@@ -492,7 +513,12 @@ def _says_required_only(member: Json) -> bool:
 
 
 def _united(members: list[dict[str, Json]], around: dict[str, Json]) -> dict[str, Json]:
-    """Return the keys of all members of a union, each with a union of its schemas."""
+    """Merge the properties of all members of a union. A property with several schemas gets a union of these.
+
+    Args:
+        members: The properties of each member.
+        around: The properties beside the union, which take precedence.
+    """
     schemas: dict[str, list[Json]] = {}
     for member in members:
         for key, schema in member.items():

@@ -1,4 +1,4 @@
-"""Overlays: ``openapi.toml``, in which a person adds to a document what it lacks."""
+"""The overlay of an OpenAPI document: the file ``openapi.toml``, in which users correct and complete the document."""
 
 from __future__ import annotations
 
@@ -39,11 +39,14 @@ ENCODINGS = ("json", "form", "multipart", "ndjson", "text")
 
 @dataclass
 class Overlay:
-    """The content of ``openapi.toml``, checked as far as possible without the document.
+    """The content of ``openapi.toml``, in which users correct and complete an OpenAPI document.
 
     Args:
-        file: The file, for messages.
-        tables: Its content.
+        file: The path of the file, for messages.
+        tables: The parsed content.
+
+    Raises:
+        ConfigError: The content has an unknown key or an invalid value. Whether it fits the document is not checked.
     """
 
     file: str = "openapi.toml"
@@ -72,46 +75,55 @@ class Overlay:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """The table ``document``: where the document came from."""
+        """The table ``document``: where the document came from, and to which origins credentials may be sent."""
         return self.table("document")
 
     @property
     def account(self) -> Mapping[str, Any]:
-        """The table ``account``: settings of accounts."""
+        """The table ``account``: the service's base URL, and how its requests authenticate."""
         return self.table("account")
 
     @property
     def functions(self) -> Mapping[str, Mapping[str, Any]]:
-        """The entries for single operations, by operationId, ``GET /path`` or name."""
+        """The table ``functions``: an entry for an operation, by its operationId, ``GET /path`` or function name."""
         return self.table("functions")
 
     @property
     def default_paging(self) -> Mapping[str, Any]:
-        """The paging of every list without an entry of its own."""
+        """How lists are paged whose entries do not say so; empty if the file does not say."""
         found: Mapping[str, Any] = self.table("paging").get("default", {})
         return found
 
     def table(self, key: str) -> Mapping[str, Any]:
-        """Return a table of the file, or an empty one."""
+        """Return a table at the top level of the file; an empty table if there is none."""
         found: object = self.tables.get(key, {})
         if not isinstance(found, Mapping):
             self._wrong(key, "this is not a table")
         return found
 
     def entry(self, operation: Operation, name: str = "") -> Mapping[str, Any]:
-        """Return the entry for an operation; empty if there is none."""
+        """Return what the file says about an operation; empty if nothing.
+
+        Args:
+            operation: The operation.
+            name: The name of the operation's function; or empty.
+        """
         entries = [self.functions[key] for key in (name, operation.key, operation.id) if key and key in self.functions]
         return {key: value for entry in entries for key, value in entry.items()}
 
     def takes(self, operation: Operation) -> bool:
-        """Return True if an operation becomes a function, according to ``only`` and ``skip``."""
+        """Return True if an operation shall become a function, according to the keys ``only`` and ``skip``."""
         only, skip = self._patterns("only"), self._patterns("skip")
         return (not only or any(_fits(each, operation) for each in only)) and not any(
             _fits(each, operation) for each in skip
         )
 
     def unmatched(self, operations: Iterable[tuple[Operation, str]]) -> list[str]:
-        """Return a sentence for each entry that fits none of these operations, given with their functions' names."""
+        """Return a sentence for each entry and pattern of the file that matches no operation of the document.
+
+        Args:
+            operations: The operations of the document, each with the name of its function.
+        """
         known = [(operation, name) for operation, name in operations]
         keys = {key for operation, name in known for key in (operation.key, operation.id, name) if key}
         sentences = []
@@ -137,7 +149,7 @@ class Overlay:
         for key in table:
             if key not in keys:
                 hint = did_you_mean(key, keys) or f"its keys are {', '.join(keys)}"
-                raise ConfigError(f"{self.file}: {f'[{where}]' if where else 'it'} has no key {key!r}", hint=hint)
+                raise ConfigError(f"{self.file}: {f'[{where}]' if where else 'the file'} has no key {key!r}", hint=hint)
 
     def _check_paging(self, recipe: object, where: str) -> None:
         if not isinstance(recipe, Mapping):
@@ -155,7 +167,7 @@ class Overlay:
 
 
 def _fits(pattern: str, operation: Operation) -> bool:
-    """Return True if a pattern such as ``tag:Pets``, ``/pets/*``, ``GET /pets`` or ``deprecated`` fits an operation."""
+    """Return True if an operation matches a pattern: ``tag:Pets``, ``/pets/*``, ``GET /pets`` or ``deprecated``."""
     kind, _, rest = pattern.partition(":")
     if kind == "tag" and rest:
         return fnmatchcase(operation.tag, rest)
@@ -170,9 +182,9 @@ def _unmatched(sentence: str, key: str, keys: Iterable[str]) -> str:
 
 
 def read_overlay(file: str) -> Overlay:
-    """Return the overlay in a file.
+    """Read an overlay from a file.
 
     Raises:
-        ConfigError: It cannot be read, or has an unknown key or an invalid value.
+        ConfigError: The file cannot be read, or has an unknown key or an invalid value.
     """
     return Overlay(file, parse(file))

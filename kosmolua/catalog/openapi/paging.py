@@ -1,4 +1,4 @@
-"""Paging: finds how a list is paged from its parameters and its result, and fetches all pages in a call."""
+"""Finds out how an operation splits its list into pages, and fetches all pages in one call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kosmolua.http.paging import next_link
 from kosmolua.protocol import Json, Truncated
 
 MAX_PAGES = 10_000
-"""The most pages of one call, whatever they contain."""
+"""The most pages that one call fetches, whatever they contain."""
 _NAMES = """
 sizes: per_page page_size limit count max_results maxresults size pagesize perpage page_limit results_per_page
 sizes: first take num top max page[size] page[limit] itemsperpage maxitems max_items
@@ -36,7 +36,7 @@ lists: data items results records values list entries members value
 
 
 def _named(what: str) -> list[str]:
-    """Return the names that services use for something, the likeliest first."""
+    """Return the names that services use for one kind of parameter or key, such as ``sizes``, the likeliest first."""
     lines = (line.partition(": ") for line in _NAMES.splitlines())
     return [name for kind, _, names in lines if kind == what for name in names.split()]
 
@@ -49,11 +49,11 @@ _LINK = re.compile(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
 
 
 class Page(NamedTuple):
-    """One page of a list: the value of an answer, and the answer itself.
+    """One page of a list.
 
     Args:
-        value: The decoded body.
-        response: The answer, for its headers; None if there was none.
+        value: The decoded body of the answer.
+        response: The answer, whose headers may lead to the next page.
     """
 
     value: Json
@@ -62,19 +62,21 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a list is paged.
+    """How an operation splits its list into pages.
+
+    A place is the dotted path of a value in an answer, such as ``links.next``.
 
     Args:
-        kind: ``token``, ``link``, ``url``, ``page``, ``offset``, ``last_id`` or ``item_cursor``.
-        parameter: The parameter that sets where a page starts, by its name on the wire.
-        field: The place of the value that leads to the next page, such as ``links.next``; for the last two kinds a
-            place in an item.
-        items: The place of the list in a page; empty if the page is the list.
-        size: The parameter that sets how many items a page has, or empty.
-        maximum: The most items of a page; 0 if not known.
-        usual: The default number of items of a page; 0 if not known.
-        more: The place of a value that is true while there are more pages, or empty.
-        first: The number of the first page.
+        kind: What leads to the next page: a ``token`` or a ``url`` in the answer, the header ``Link`` (``link``), a
+            ``page`` number, an ``offset``, or a value of the last item (``last_id``, ``item_cursor``).
+        parameter: The parameter that sets where a page starts, as the service names it; or empty.
+        field: The place of the token or URL in the answer; for ``last_id`` and ``item_cursor``, a key of an item.
+        items: The place of the list in the answer; empty if the answer is the list.
+        size: The parameter that sets how many items a page has; or empty.
+        maximum: The most items that a page can have; 0 if not known.
+        usual: The number of items of a page by default; 0 if not known.
+        more: The place of a value that is true while there are more pages; or empty.
+        first: The number of the first page, for the kind ``page``.
     """
 
     kind: str
@@ -88,12 +90,12 @@ class Recipe:
     first: int = 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the recipe as JSON, without empty fields."""
+        """Return the recipe as a JSON object, without empty fields."""
         return {key: value for key, value in asdict(self).items() if value or key == "kind"}
 
     @property
     def words(self) -> str:
-        """A phrase that explains it, for the page of a function."""
+        """A phrase for the documentation of a function that explains how its list is paged."""
         ways = {
             "token": f"`{self.parameter}` takes `{self.field}` of the page before",
             "link": "the `Link` header leads to the next",
@@ -107,12 +109,13 @@ class Recipe:
 
 
 def recipe_of(document: Document, operation: Operation, told: Mapping[str, Any]) -> Recipe | None:
-    """Return how an operation is paged, or None if it is not paged or the way is not known.
+    """Return how an operation splits its list into pages; None if it does not, or if this is not known.
 
     Args:
-        document: The document.
+        document: The OpenAPI document.
         operation: The operation.
-        told: What the overlay says about it; ``kind = "none"`` means that it is not paged.
+        told: What the overlay says about the operation's paging; empty if nothing. ``kind = "none"`` means that the
+            operation has no pages.
     """
     if operation.method not in ("GET", "POST"):
         return None
@@ -200,7 +203,12 @@ def _sizes(size: Field | None) -> tuple[int, int]:
 
 
 class _Shape:
-    """The parameters of an operation, and the keys of its result."""
+    """The parameters of an operation and the keys of its result, from which the kind of paging is guessed.
+
+    Args:
+        document: The OpenAPI document.
+        operation: The operation.
+    """
 
     def __init__(self, document: Document, operation: Operation) -> None:
         self._document = document
@@ -213,28 +221,28 @@ class _Shape:
         self._keys = flat[0] if flat else {}
 
     def parameter(self, names: list[str]) -> Field | None:
-        """Return the first parameter that has one of these names, trying the likeliest name first."""
+        """Return the parameter with the first of these names that a parameter has; None if no parameter has one."""
         plain = {re.sub(r"^\$", "", wire): each for wire, each in self._parameters.items()}
         return next((plain[name] for name in names if name in plain), None)
 
     def has(self, wire: str) -> bool:
-        """Return True if there is a parameter of this name."""
+        """Return True if the operation has a parameter that the service calls ``wire``."""
         return wire.lower() in self._parameters
 
     def is_number(self, each: Field) -> bool:
-        """Return True if a parameter is a number, or may be one."""
+        """Return True if a parameter can be a number: its type is number, string or not declared."""
         return self._document.resolve(each.schema).get("type", "integer") in ("integer", "number", "string")
 
     def is_text(self, each: Field) -> bool:
-        """Return True if a parameter is a string."""
+        """Return True if the type of a parameter is string."""
         return self._document.resolve(each.schema).get("type") == "string"
 
     def key(self, name: str) -> bool:
-        """Return True if the result has this key."""
+        """Return True if the result of the operation has this key."""
         return name in self._keys
 
     def items(self) -> str | None:
-        """Return the place of the list in the result; None if there is no list, or several that could be meant."""
+        """Return the key of the list in the result; empty if the result is the list, None if no list is found."""
         if self._is_list:
             return ""
         lists = [key for key, schema in self._keys.items() if self._lists(schema)]
@@ -249,12 +257,17 @@ class _Shape:
         return self._document.resolve(schema).get("type") in ("array", ["array", "null"], ["null", "array"])
 
     def item_has(self, key: str) -> bool:
-        """Return True if an item of the list has this key."""
+        """Return True if the items of the list that :meth:`items` found have this key."""
         flat = flat_object(self._document, self._item)
         return bool(flat and key in flat[0])
 
     def next(self, names: list[str], *, of_url: bool = False) -> str:
-        """Return the place of the value that leads to the next page, in the result or one level below, or empty."""
+        """Return the place in the result of the value that leads to the next page, such as ``links.next``; or empty.
+
+        Args:
+            names: The names that the value may have, the likeliest first.
+            of_url: True to look for a URL, False to look for a token.
+        """
         for place, keys in self._levels():
             known = {key.lower(): key for key in keys}
             for name in names:
@@ -290,18 +303,18 @@ Follow = Callable[[str], Page]
 
 
 def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow, most: int) -> Json:
-    """Return the first page with the items of all pages, or with the first ``most`` items.
+    """Fetch all pages of a list, and return the first page with the items of all pages in it.
 
     Args:
-        recipe: How the list is paged.
-        given: The arguments of the call, by their names on the wire.
-        fetch: Sends the request with some arguments changed.
-        follow: Fetches an address that the service gave.
-        most: The most items to return. If there are more, a result that is a table gets ``truncated = true``, and one
-            that is a list becomes a :class:`kosmolua.protocol.Truncated`.
+        recipe: How the list is split into pages.
+        given: The arguments of the call, by the names that the service uses.
+        fetch: Sends the request of the call, with some of its arguments replaced.
+        follow: Fetches the page at an address that the service gave.
+        most: The most items to return. If there are more, a result that is a table gets ``truncated = true``, and a
+            result that is a list becomes a :class:`kosmolua.protocol.Truncated`.
 
     Raises:
-        NetworkError: A page has no list at its place.
+        NetworkError: A page has something else than a list at the place of the list.
     """
     sized = dict(given)
     if recipe.size and recipe.size not in given and recipe.maximum:
@@ -333,12 +346,21 @@ def _items(page: Page, recipe: Recipe) -> list[Json]:
         return []
     if not isinstance(found, list):
         where = f"{recipe.items!r} of a page" if recipe.items else "A page"
-        raise NetworkError(f"{where} is not a list, so the pages cannot be joined", retryable=False)
+        hint = "call the function without all = true"
+        raise NetworkError(f"{where} is not a list, so the pages cannot be joined", retryable=False, hint=hint)
     return found
 
 
 def _next(recipe: Recipe, page: Page, sized: Mapping[str, Json], number: int, count: int) -> Any:
-    """Return the value that leads to the next page: a token, an address or a number; None after the last page."""
+    """Return the value that leads to the next page: a token, an address or a number; None after the last page.
+
+    Args:
+        recipe: How the list is split into pages.
+        page: The page that was fetched last.
+        sized: The arguments of the call, with the size of a page.
+        number: How many pages were fetched before this page.
+        count: How many items were fetched, including those of this page.
+    """
     items = _items(page, recipe)
     if recipe.kind == "link":
         return next_link(page.response)
@@ -360,7 +382,7 @@ def _next(recipe: Recipe, page: Page, sized: Mapping[str, Json], number: int, co
 
 
 def at(value: Json, place: str) -> Any:
-    """Return the value at a place such as ``links.next`` of a value, or None."""
+    """Return what is at a place such as ``links.next`` in a JSON value, or None if nothing is there."""
     if not place:
         return value
     if isinstance(value, dict) and place in value:
@@ -371,7 +393,14 @@ def at(value: Json, place: str) -> Any:
 
 
 def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) -> Json:
-    """Return the first page with all items in it, and without the value that led to the next page."""
+    """Put the items of all pages into the first page, and remove the value that led to the next page.
+
+    Args:
+        first: The first page.
+        recipe: How the list is split into pages.
+        items: The items to return.
+        truncated: True if there are more items than are returned.
+    """
     if not recipe.items or not isinstance(first, dict):
         return Truncated(items) if truncated else items
     whole = _without(first, recipe.field) if recipe.kind in ("url", "token") else dict(first)
@@ -387,7 +416,7 @@ def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) 
 
 
 def _without(value: Mapping[str, Json], place: str) -> dict[str, Any]:
-    """Return a table without the value at a place."""
+    """Return a table without the value at a place such as ``links.next``."""
     first, _, rest = place.partition(".")
     if place in value or not rest:
         return {key: each for key, each in value.items() if key != place}

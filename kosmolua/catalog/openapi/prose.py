@@ -1,4 +1,4 @@
-"""Prose of documents: cut, cleaned and marked as a quotation, since a model reads it and nobody has checked it."""
+"""Cleans the descriptions in OpenAPI documents and marks them as quotations: models read them, nobody checked them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 
 
 def cleaned(text: str, most: int = MAX_PROSE) -> str:
-    """Return a text on one line, without HTML, images, addresses of links and the Markdown marks of blocks.
+    """Return a description as one line of plain text, without HTML, images, link addresses and most Markdown marks.
 
     Args:
-        text: Markdown or HTML of a document.
-        most: The most characters. A longer text is cut after a word.
+        text: The description, in Markdown or HTML.
+        most: The most characters to return. A longer text is cut after a word.
     """
     text = text[: most * 20]
     plain = _LINK.sub(r"\1", _IMAGE.sub(" ", _HIDDEN.sub(" ", text)))
@@ -34,12 +34,17 @@ def cleaned(text: str, most: int = MAX_PROSE) -> str:
 
 
 def summary_of(summary: str, about: str) -> str:
-    """Return the summary, else the first sentence of the description; an empty string if there is neither."""
+    """Return an operation's summary, else the first sentence of its description; empty if both are empty.
+
+    Args:
+        summary: The summary in the document; or empty.
+        about: The description in the document; or empty.
+    """
     line = cleaned(summary, MAX_SUMMARY) or cleaned(_SENTENCE.split(cleaned(about), maxsplit=1)[0], MAX_SUMMARY)
     return line if not line or line[-1] in ".!?" else f"{line}."
 
 
 def quoted(text: str) -> str:
-    """Return a text as a quotation in Markdown that names its source; an empty string if there is no text."""
+    """Return a description as a Markdown quotation that says where the text is from; empty if there is no text."""
     line = cleaned(text)
     return f"> The service's documentation says: {line}" if line else ""

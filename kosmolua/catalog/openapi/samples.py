@@ -1,4 +1,4 @@
-"""Samples: values that fit a schema, from its examples or made up. The same seed gives the same values."""
+"""Makes sample values that fit a JSON Schema, from its examples or made up. The same seed gives the same values."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TIME = "2026-01-{day:02d}T{hour:02d}:15:00Z"
 
 
 class Samples:
-    """Makes values that fit the schemas of one document.
+    """Makes sample values that fit the JSON Schemas of one OpenAPI document.
 
     Args:
-        look_up: Returns the value that a reference leads to.
-        account: The name of the account; each account gets different values.
+        look_up: Returns the value in the document to which a reference leads.
+        account: The name of the account. The samples of different accounts differ.
     """
 
     def __init__(self, look_up: Callable[[str], Json], account: str) -> None:
@@ -42,17 +42,24 @@ class Samples:
         self._types: dict[str, Type] = {}
 
     def of(self, schema: Json, seed: str) -> Json:
-        """Return a value for a schema: its own example if that fits, else a made-up one."""
+        """Return a sample for a schema: the schema's first example that fits, else a value made from the seed."""
         return _Making(self, f"{self._account} {seed}").value(schema, 0)
 
     def items(self, schema: Json, place: str, seed: str, count: int) -> list[Json]:
-        """Return items for the list at a place of a schema, all different if the schema allows that."""
+        """Return samples for the items of a list, each made from another seed.
+
+        Args:
+            schema: The schema that contains the list.
+            place: The dotted path of the list in a value of the schema; empty if the value is the list.
+            seed: The seed from which the items' seeds are made.
+            count: How many items to return.
+        """
         item = self._item_schema(schema, place)
         seeds = (f"{self._account} {seed} {number}" for number in range(1, count + 1))
         return [_Making(self, each, MAX_MADE_OF_ITEM).value(item, 0) for each in seeds]
 
     def fits(self, schema: Json, value: Json) -> bool:
-        """Return True if a value fits a schema; additional keys are allowed."""
+        """Return True if a value fits a schema. Keys that the schema does not name are allowed."""
         from kosmolua.schema.results import check
 
         key = json.dumps(schema, sort_keys=True)
@@ -65,7 +72,7 @@ class Samples:
         return True
 
     def resolve(self, schema: Json) -> dict[str, Any]:
-        """Return a schema, or the schema that it refers to."""
+        """Follow ``$ref`` from a schema, and return the schema at its end; an empty one if there is none."""
         for _ in range(50):
             if not isinstance(schema, dict):
                 return {}
@@ -84,7 +91,13 @@ class Samples:
 
 
 class _Making:
-    """Makes one value."""
+    """Makes one sample value, with all values inside it.
+
+    Args:
+        samples: Resolves references and checks examples.
+        seed: The text on which the made-up values depend.
+        most: After this number of values only required keys are made.
+    """
 
     def __init__(self, samples: Samples, seed: str, most: int = MAX_MADE) -> None:
         self._samples = samples
@@ -94,7 +107,7 @@ class _Making:
         self._open: list[str] = []
 
     def value(self, schema: Json, depth: int) -> Json:
-        """Return a value for a schema."""
+        """Return a sample for a schema that is ``depth`` levels below the outermost one."""
         self._made += 1
         if depth > MAX_NESTED:
             return {}  # the schema of a table that must contain itself
@@ -138,9 +151,9 @@ class _Making:
         return self._string(schema) if kind in ("string", None) else "sample"
 
     def _one_of(self, members: list[Json], depth: int) -> Json:
-        """Return a value for the first member that is not being made already, so that recursion ends."""
-        closed = [each for each in members if not (isinstance(each, dict) and each.get("$ref") in self._open)]
-        return self.value((closed or members)[0], depth)
+        """Return a sample for a union: for its first member that does not lead back to a value being made."""
+        others = [each for each in members if not self._leads_back(each)]
+        return self.value((others or members)[0], depth)
 
     def _object(self, schema: dict[str, Any], depth: int) -> Json:
         flat = flat_object(self._samples, schema)
@@ -155,16 +168,18 @@ class _Making:
             if not (isinstance(each, dict) and each.get("writeOnly") is True)
         }
         made = {
-            key: self._field(key, each, depth) for key, each in wanted.items() if key in required or self._ends(each)
+            key: self._field(key, each, depth)
+            for key, each in wanted.items()
+            if key in required or not self._leads_back(each)
         }
         others = schema.get("additionalProperties")
         if not made and isinstance(others, dict) and others and not self._is_deep(depth):
             made["sample"] = self.value(others, depth + 1)
         return made
 
-    def _ends(self, schema: Json) -> bool:
-        """Return False if a schema leads back to a table that is being made, so that an optional key is left out."""
-        return not (isinstance(schema, dict) and schema.get("$ref") in self._open)
+    def _leads_back(self, schema: Json) -> bool:
+        """Return True if a schema refers to a value that is being made, so that recursion would not end."""
+        return isinstance(schema, dict) and schema.get("$ref") in self._open
 
     def _field(self, key: str, schema: Json, depth: int) -> Json:
         value = self.value(schema, depth + 1)
@@ -179,8 +194,7 @@ class _Making:
         items = items[0] if isinstance(items, list) and items else items
         if isinstance(schema.get("prefixItems"), list):
             return [self.value(each, depth + 1) for each in schema["prefixItems"]]
-        leads_back = isinstance(items, dict) and items.get("$ref") in self._open
-        count = least if self._is_deep(depth) or leads_back else max(least, 2 if depth < 2 else 1)
+        count = least if self._is_deep(depth) or self._leads_back(items) else max(least, 2 if depth < 2 else 1)
         made = [self.value(items, depth + 1) for _ in range(count if most is None else min(count, most))]
         return [each for place, each in enumerate(made) if each not in made[:place]] if _is_set(schema) else made
 
@@ -226,13 +240,13 @@ class _Making:
 
 
 def _is_set(schema: Mapping[str, Any]) -> bool:
-    """Return True if the items of a list must be unique, unless the list must be long."""
+    """Return True if equal items shall be removed from a sample list: they must be unique, and one item is enough."""
     least = schema.get("minItems")
     return schema.get("uniqueItems") is True and not (isinstance(least, int) and least > 1)
 
 
 def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the smallest and the largest number that a schema allows. A missing bound gets a default."""
+    """Return the smallest and the largest number that a schema allows. A bound that is not declared gets a default."""
     low, high = (end if isinstance(end := schema.get(word), (int, float)) else None for word in ("minimum", "maximum"))
     for word, step in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
         end = schema.get(word)
@@ -245,7 +259,7 @@ def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _numbers(seed: str) -> Iterator[int]:
-    """Yield numbers that depend only on the seed."""
+    """Yield endlessly many pseudorandom numbers that depend only on the seed."""
     state = sha256(seed.encode()).digest()
     while True:
         yield int.from_bytes(state[:6], "big")
@@ -253,7 +267,7 @@ def _numbers(seed: str) -> Iterator[int]:
 
 
 def _examples(schema: Mapping[str, Any]) -> Iterator[Json]:
-    """Yield the examples of a schema."""
+    """Yield the examples that a schema itself declares, as ``example`` or ``examples``."""
     if "example" in schema:
         yield schema["example"]
     examples = schema.get("examples")
@@ -261,7 +275,13 @@ def _examples(schema: Mapping[str, Any]) -> Iterator[Json]:
 
 
 def _matching(pattern: str, text: str, digit: int) -> str:
-    """Return a text that matches a pattern, if the pattern is simple enough; else the given text."""
+    """Return a text that matches a regular expression.
+
+    Args:
+        pattern: The regular expression.
+        text: The text to return if it matches, or if the expression is too difficult to make a match.
+        digit: A number on which the characters of a made-up text depend.
+    """
     import re
 
     try:
@@ -279,7 +299,12 @@ def _matching(pattern: str, text: str, digit: int) -> str:
 
 
 def _of(parsed: Any, digit: int) -> Iterator[str]:
-    """Yield the pieces of a text that matches a parsed pattern."""
+    """Yield the pieces of a text that matches a parsed regular expression.
+
+    Args:
+        parsed: The parsed expression, as Python's parser for regular expressions returns it.
+        digit: A number on which the characters depend.
+    """
     for operator, value in parsed:
         name = str(operator)
         if name == "LITERAL":

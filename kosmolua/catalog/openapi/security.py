@@ -1,4 +1,4 @@
-"""Security: turns the credentials that a document requires into fields of accounts."""
+"""Reads from an OpenAPI document which credentials requests need, and makes fields of accounts from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "clien
 AUTH = ("bearer", "basic", "header:NAME", "query:NAME", "none")
 """The values of ``--auth``, for a document that declares no credential."""
 CREDENTIALS = re.compile(r"(.*[-_])?(api[-_]?key|access[-_]?token|auth[-_]?token|token|secret|password)", re.IGNORECASE)
-"""Matches the names of headers, parameters and server variables that contain a credential."""
+"""Matches the names of headers, parameters and variables of base URLs whose values are credentials."""
 _PREFIX = re.compile(r"prefix(?:ed)?(?: with| by| of)?\s+[\"'`](\w+)[\"'`]", re.IGNORECASE)
 _SHOWN = re.compile(r"(?:^|Authorization:\s*)`?(\w+) +[{<\[]", re.IGNORECASE)
 """Matches the word before a key in a description that shows the whole header: ``Authorization: SSWS {API Token}``."""
@@ -31,20 +31,21 @@ MIN_OPERATIONS = 3
 DROPPED = frozenset(
     {"accept", "content-type", "authorization", "user-agent", "traceparent", "tracestate", "x-request-id"}
 )
-"""Headers that calls never give."""
+"""Headers that never become arguments or fields, since KosmoLua sets them or nobody needs to."""
 
 
 @dataclass
 class Credential:
-    """One credential of an account.
+    """A credential that a service requires in requests.
 
     Args:
-        kind: How a request carries it.
-        fields: The fields of the account that it needs.
-        name: The name of the header, the parameter or the cookie, if it is not fixed by the kind.
-        prefix: A word before the value, or empty.
-        about: The service's description.
-        login: The addresses where a person or a client can log in for it, by the names of
+        kind: How requests carry the credential. ``client`` is a bearer token fetched with a client id and secret, and
+            ``signature`` a signed request, which is not supported.
+        fields: The names of the account's fields with the credential's values, such as ``username`` and ``password``.
+        name: The name of the header, query parameter or cookie, if the kind does not fix the name; or empty.
+        prefix: The word before the value in the header, such as ``Bot``; or empty.
+        about: The description in the document.
+        login: The addresses where a user can log in to get the credential, as the arguments of
             :class:`kosmolua.http.auth.OAuth2`; empty if there is no login.
         scopes: The scopes that a login can ask for.
     """
@@ -60,15 +61,15 @@ class Credential:
 
 @dataclass
 class Setting:
-    """A header that every request has, as a field of the account.
+    """A header that every request has and whose value is a field of the account.
 
     Args:
-        header: Its name on the wire.
-        field: The name of the field.
-        default: The value in the document; None if an account must set it.
-        required: True if it must be sent.
-        secret: True if it is a credential.
-        about: The service's description.
+        header: The name of the header.
+        field: The name of the account's field.
+        default: The default value of the field; None if there is none.
+        required: True if the service requires the header.
+        secret: True if the value is a credential.
+        about: The description in the document.
     """
 
     header: str
@@ -81,15 +82,15 @@ class Setting:
 
 @dataclass
 class Variable:
-    """A variable of a server's address.
+    """A variable in the base URL of a service, whose value is a field of the account.
 
     Args:
-        wire: Its name in the address.
-        field: The field of the account.
-        default: The value in the document, or empty.
+        wire: The name of the variable in the base URL.
+        field: The name of the account's field.
+        default: The default value; empty if there is none.
         choices: The allowed values; empty if any value is allowed.
-        secret: True if it is a credential.
-        about: The service's description.
+        secret: True if the value is a credential.
+        about: The description in the document.
     """
 
     wire: str
@@ -102,14 +103,14 @@ class Variable:
 
 @dataclass
 class Access:
-    """The addresses and credentials of a service.
+    """The addresses of a service, and the credentials and headers that its requests need.
 
     Args:
-        base_url: The beginning of every address, with ``{name}`` for each variable; empty if an account must set it.
-        variables: The variables of the address.
-        alternatives: Lists of credentials; a request needs those of any one list.
-        settings: The headers of every request.
-        origins: The origins that credentials may be sent to.
+        base_url: The base URL, with ``{name}`` for each variable; empty if each account must set one.
+        variables: The variables in the base URL.
+        alternatives: Lists of credentials. A request must carry all credentials of any one list.
+        settings: The headers that every request has, as fields of the account.
+        origins: The origins (scheme, host and port) to which credentials may be sent.
     """
 
     base_url: str = ""
@@ -119,14 +120,16 @@ class Access:
     origins: list[str] = made_by(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the access as a JSON value."""
+        """Return the object as a JSON value, from which :func:`access_of` restores it."""
         return asdict(self)
 
     def address(self, settings: Mapping[str, Any]) -> str:
-        """Return the address of an account's service. A variable that is a credential is not replaced.
+        """Return the base URL that an account uses, with its variables replaced by the account's values.
+
+        A variable that is a credential is not replaced, so that the result can be shown.
 
         Args:
-            settings: The fields of the account.
+            settings: The values of the account's fields, by name.
         """
         url = str(settings.get("base_url") or self.base_url)
         for each in self.variables:
@@ -136,14 +139,14 @@ class Access:
 
     @property
     def logins(self) -> list[str]:
-        """The origins where accounts log in; ``base_url`` stands for the service's own origin."""
+        """The origins where accounts log in, sorted. ``base_url`` among them stands for the service's own origin."""
         every = [each for credentials in self.alternatives for each in credentials]
         addresses = [url for each in every for url in each.login.values()]
         return sorted({"base_url" if url.startswith("/") else origin(url) for url in addresses})
 
 
 def access_of(given: Mapping[str, Any]) -> Access:
-    """Return the access restored from the values that :meth:`Access.as_dict` returned."""
+    """Restore an :class:`Access` from the JSON value that :meth:`Access.as_dict` returned."""
     return Access(
         given["base_url"],
         [Variable(**each) for each in given["variables"]],
@@ -154,12 +157,18 @@ def access_of(given: Mapping[str, Any]) -> Access:
 
 
 def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> list[list[Credential]]:
-    """Return the alternative lists of credentials, of which a request needs one. There are none if nothing is declared.
+    """Return the credentials that requests need according to an OpenAPI document.
 
     Args:
         document: The document.
-        auth: The kind that the user sets instead, one of :data:`AUTH`; or empty.
-        prefix: The word before a key in a header, if the overlay sets one.
+        auth: How requests authenticate if the user says so instead, one of :data:`AUTH`; or empty.
+        prefix: The word before a key in a header, if the overlay sets one; or empty.
+
+    Returns:
+        Lists of credentials. A request must carry all credentials of any one list. Empty if the document declares none.
+
+    Raises:
+        ConfigError: ``auth`` is not one of :data:`AUTH`.
     """
     if auth:
         return [[_asked(auth)]] if auth != "none" else []
@@ -188,11 +197,16 @@ def _asked(auth: str) -> Credential:
         return Credential("basic", ["username", "password"])
     if kind in ("header", "query") and name:
         return Credential(kind, [usable(snake(name))], name)  # type: ignore[arg-type]
-    raise ConfigError(f"There is no --auth {auth}", hint=f"choose {', '.join(AUTH)}")
+    raise ConfigError(f"{auth!r} is not a way to authenticate", hint=f"choose one of {', '.join(AUTH)} for --auth")
 
 
 def _requirements(root: Mapping[str, Any], schemes: Mapping[str, Any]) -> list[list[str]]:
-    """Return for each alternative the names of the schemes that are needed together."""
+    """Return the names of the security schemes that a request needs together, for each of the alternatives.
+
+    Args:
+        root: The document.
+        schemes: The security schemes that the document declares, by name.
+    """
     of_all = _names_in(root.get("security"))
     if of_all:
         return of_all
@@ -212,7 +226,13 @@ def _names_in(security: object) -> list[list[str]]:
 
 
 def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential | None:
-    """Return the credential of a scheme, or None if the document does not describe it."""
+    """Return the credential that a security scheme of a document requires; None if the scheme is not known.
+
+    Args:
+        name: The name of the scheme in the document.
+        scheme: The description of the scheme.
+        prefix: The word before a key in a header, if the overlay sets one; or empty.
+    """
     kind, about = text(scheme.get("type")), text(scheme.get("description"))
     plain = usable(snake(name).removesuffix("_auth") or "api_key")
     placeholder = _PLACEHOLDER.search(about)
@@ -239,7 +259,13 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
 
 
 def _prefix(scheme: str, header: str, about: str) -> str:
-    """Return the word before a key in a header, guessed from the document's descriptions; empty if there is none."""
+    """Guess the word that a header has before its key, such as ``Bot`` in ``Authorization: Bot KEY``; or empty.
+
+    Args:
+        scheme: The name of the security scheme.
+        header: The name of the header.
+        about: The description of the scheme, which may show or mention the word.
+    """
     is_usual = header.lower() == "authorization"
     if said := _PREFIX.search(about) or (_SHOWN.search(about) if is_usual else None):
         return said[1]
@@ -249,7 +275,7 @@ def _prefix(scheme: str, header: str, about: str) -> str:
 
 
 def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
-    """Return the addresses where a person logs in, by browser or device code; empty if there is no such flow."""
+    """Return the addresses where a user logs in by browser or device code; empty if a scheme has no such login."""
     flows = scheme.get("flows")
     if not isinstance(flows, dict):
         flows = {"authorizationCode": scheme} if scheme.get("flow") == "accessCode" else {}
@@ -263,7 +289,7 @@ def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
-    """Return the address where a client's credentials give a token, if that is the only flow; else empty."""
+    """Return the address that issues tokens for a client id and secret, if a scheme has only this login; else empty."""
     flows = scheme.get("flows")
     if not isinstance(flows, dict):
         flows = {"clientCredentials": scheme} if scheme.get("flow") == "application" else {}
@@ -273,13 +299,13 @@ def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _may_log_in_at(url: str) -> bool:
-    """Return True if an address uses TLS, is on this machine, or is relative to the service's address."""
+    """Return True if credentials may be sent to an address: it uses TLS, is on this machine, or is relative."""
     is_own = url.startswith("/") and not url.startswith("//")
     return is_own or url.startswith("https://") or bool(LOOPBACK.match(url))
 
 
 def _scopes(scheme: Mapping[str, Any]) -> list[str]:
-    """Return the scopes that a login can ask for, in the document's order."""
+    """Return the scopes that a login by a security scheme can ask for, in the order of the document."""
     flows = scheme.get("flows")
     given = flows.values() if isinstance(flows, dict) else [scheme]
     named = (flow.get("scopes") for flow in given if isinstance(flow, dict))
@@ -287,13 +313,17 @@ def _scopes(scheme: Mapping[str, Any]) -> list[str]:
 
 
 def settings_of(operations: Sequence[Operation], *, has_credential: bool) -> list[Setting]:
-    """Return the headers that most operations have, as settings, and remove them from the operations.
+    """Find the headers that most operations have, and make them fields of the account instead of arguments of calls.
 
-    Headers that calls never give are removed too, and so is a parameter that repeats the account's credential.
+    They are removed from the arguments of all operations. The headers in :data:`DROPPED` are also removed, and so is a
+    parameter for the credential if the account already has a field for it.
 
     Args:
-        operations: All operations of a document.
+        operations: All operations of a document, which are changed.
         has_credential: True if the document declares a credential.
+
+    Returns:
+        The headers that become fields.
     """
     counts: dict[tuple[str, str], int] = {}
     for each in operations:
@@ -334,7 +364,7 @@ def _setting(given: Field, *, has_credential: bool) -> Setting:
 
 
 def variables_in(server: Mapping[str, Any]) -> Iterator[Variable]:
-    """Yield the variables of a server's address."""
+    """Yield the variables in the URL of one of a document's ``servers``."""
     declared = server.get("variables")
     declared = declared if isinstance(declared, dict) else {}
     for wire in dict.fromkeys(re.findall(r"\{([^{}]*)\}", text(server.get("url")))):

@@ -1,8 +1,8 @@
-"""A simulator made from a document: it replies from examples and schemas, and keeps changes to collections.
+"""Simulates a service from its OpenAPI document: replies fit the document's examples and schemas.
 
-The same request is answered in the same way each time. Created items can be listed, fetched, changed and deleted while
-the simulator lives; a deleted item gives 404. Nothing else of a service is simulated: no relations between items, no
-changes over time, no totals.
+The same request gets the same reply each time. Created items can be listed, fetched, changed and deleted as long as the
+simulator exists; a deleted item gives status 404. Nothing else is simulated: no relations between items, no changes
+over time, no totals.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -29,17 +28,17 @@ PAGE = 10
 _SLOT = re.compile(r"\{\+?([^{}]+)\}")
 _ENDS_IN_SLOT = re.compile(r"/\{\+?([^{}/]+)\}$")
 _SUFFIX = re.compile(r"\.(json|xml)$")
-"""The end of templates such as ``/calls/{id}.json``."""
+"""Matches the suffix of path templates such as ``/calls/{id}.json``."""
 _IDS = ("id", "uuid", "sid", "gid", "number", "slug", "key", "name", "login")
 
 
 class Simulator:
-    """Simulates a service as its document describes it.
+    """Simulates a service as its OpenAPI document describes it.
 
     Args:
-        functions: The functions of the document.
-        account: The name of the account; each account has its own data.
-        state: What :meth:`dump` returned earlier, or None.
+        functions: The functions that are made from the document.
+        account: The name of the account. Each account has its own data.
+        state: What :meth:`dump` returned earlier, to continue with the same data; None to begin anew.
     """
 
     def __init__(self, functions: DocumentFunctions, account: str, state: Mapping[str, Any] | None = None) -> None:
@@ -50,11 +49,11 @@ class Simulator:
         self._made = int((state or {}).get("made", 0))
 
     def dump(self) -> dict[str, Any]:
-        """Return the state, as JSON."""
+        """Return what requests have created, changed and deleted so far, as a JSON value."""
         return {"collections": self._collections, "deleted": sorted(self._deleted), "made": self._made}
 
     def __call__(self, request: Request) -> Response:
-        """Answer a request."""
+        """Return the simulated response to a request."""
         name = self._functions.named(self._key(request))
         found = self._functions.store.detail(name) if name else None
         if found is None:
@@ -98,7 +97,17 @@ class Simulator:
         return _answer(200, reply)
 
     def _store(self, request: Request, detail: Mapping[str, Any], body: Json, reply: Json) -> Json:
-        """Keep the change that a request makes to a collection, and return the reply."""
+        """Record that a request created, changed or deleted an item.
+
+        Args:
+            request: The request.
+            detail: The description of its operation.
+            body: The decoded body of the request.
+            reply: The reply to the request, which shows the item.
+
+        Returns:
+            The reply, with an id if the item is new.
+        """
         path = _path_of(request, detail)
         is_item = _item_slot(detail) is not None
         if request.method == "DELETE" and is_item:
@@ -112,7 +121,16 @@ class Simulator:
         return reply
 
     def _create(self, path: str, item: str, reply: dict[str, Json]) -> Json:
-        """Give a created item an id of its own, and add it to its collection."""
+        """Add a new item to a collection, with a new id.
+
+        Args:
+            path: The path of the collection.
+            item: The path parameter for an item's id, such as ``petId``.
+            reply: The reply that shows the item.
+
+        Returns:
+            The reply with the id; unchanged and not added if it has no key for an id.
+        """
         key = _id_key(reply, item)
         if key is None:
             return reply
@@ -127,7 +145,13 @@ class Simulator:
         return reply
 
     def _item_below(self, detail: Mapping[str, Any]) -> str | None:
-        """Return the path parameter of an item in a collection, or None if the document has no path of items."""
+        """Return the path parameter that names one item of a collection, such as ``petId`` in ``/pets/{petId}``.
+
+        None is returned if the document has no operation that gets a single item.
+
+        Args:
+            detail: The description of an operation on the collection, such as ``POST /pets``.
+        """
         beginning = _template(detail) + "/{"
         for row in self._functions.store.rows():
             method, _, other = row.key.partition(" ")
@@ -139,7 +163,13 @@ class Simulator:
         return self._collections.get(path.rpartition("/")[0], {}).get(unquote(path.rpartition("/")[2]))
 
     def _listed(self, path: str, detail: Mapping[str, Any], reply: Json) -> Json:
-        """Return a list with created items in front, and without deleted ones."""
+        """Return the reply to a request for a list with created items added in front and deleted items removed.
+
+        Args:
+            path: The path of the collection.
+            detail: The description of the operation.
+            reply: The reply without these changes: the list, or a table that contains the list.
+        """
         made = [*self._collections.get(path, {}).values()]
         place = _place_of_list(reply)
         if place is None:
@@ -149,7 +179,12 @@ class Simulator:
         return whole if place == "" else {**reply, place: whole}  # type: ignore[dict-item]
 
     def _own_items(self, made: list[Json], items: list[Json]) -> list[Json]:
-        """Return created items in the form of the list, which may wrap each item under a key."""
+        """Return created items in the form that a list has, which may wrap each item in a table with one key.
+
+        Args:
+            made: The created items.
+            items: The items of the list, which show its form.
+        """
         like = items[0] if items else None
         if isinstance(like, dict):
             wrapper = next((key for key, value in like.items() if isinstance(value, dict) and len(like) <= 2), None)
@@ -164,7 +199,7 @@ class Simulator:
         ]
 
     def _page(self, request: Request, detail: Mapping[str, Any]) -> Response:
-        """Answer with one page of a list of :data:`ITEMS` items, and the value that leads to the next page."""
+        """Return the response to a request for one page of a list, including what leads to the next page."""
         recipe = Recipe(**detail["paging"])
         path = _path_of(request, detail)
         schema = detail["result"]["schema"]
@@ -192,7 +227,14 @@ class Simulator:
         return Response(200, headers, json.dumps(reply).encode())
 
     def _start(self, recipe: Recipe, asked: Mapping[str, str], items: list[Json], size: int) -> int:
-        """Return the index in the list at which the requested page begins."""
+        """Return the index of the item with which a requested page begins.
+
+        Args:
+            recipe: How the list is split into pages.
+            asked: The query of the request.
+            items: All items of the list.
+            size: The number of items of a page.
+        """
         if "simulated_start" in asked:
             return _number(asked["simulated_start"], 0)
         given = asked.get(recipe.parameter, "") if recipe.parameter else ""
@@ -211,7 +253,7 @@ class Simulator:
 
 
 def _counted_on(text: str, more: int) -> str:
-    """Return an id with its last number raised, so that it looks like the others: ``evt-12`` becomes ``evt-13``."""
+    """Add ``more`` to the last number in an id, so that it looks like other ids: ``evt-12`` becomes ``evt-13``."""
     found = re.search(r"(\d+)(\D*)$", text)
     if found is None:
         return f"{text}-{more}"
@@ -228,24 +270,24 @@ def _number(text: str, otherwise: int) -> int:
 
 
 def _template(detail: Mapping[str, Any]) -> str:
-    """Return the path template of an operation, cut after its last parameter."""
+    """Return the path template of an operation without query, and without a suffix such as ``.json``."""
     return _SUFFIX.sub("", str(detail["path"]).partition("?")[0].rstrip("/"))
 
 
 def _path_of(request: Request, detail: Mapping[str, Any]) -> str:
-    """Return the path of a request, cut after its last parameter in the template."""
+    """Return the path of a request, without a suffix such as ``.json`` if the operation's template ends in it."""
     path = urlsplit(request.url).path.rstrip("/")
     return _SUFFIX.sub("", path) if _SUFFIX.search(detail["path"]) else path
 
 
 def _item_slot(detail: Mapping[str, Any]) -> str | None:
-    """Return the path parameter of the item that an operation is about; None if it is not about one item."""
+    """Return the parameter at the end of an operation's path, which names one item; None if the path ends otherwise."""
     found = _ENDS_IN_SLOT.search(_template(detail))
     return found[1] if found else None
 
 
 def _slots(request: Request, path: str) -> dict[str, str]:
-    """Return the values of the path parameters."""
+    """Return the values that a request has for the parameters in a path template, by name."""
     names = _SLOT.findall(path.partition("?")[0])
     pattern = re.escape(path.partition("?")[0])
     for name in names:
@@ -263,12 +305,12 @@ def _body_of(request: Request) -> Json:
 
 
 def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) -> Json:
-    """Return a reply with the ids of the path in it: for ``/pets/{petId}``, its ``id`` is that id.
+    """Put the values from a request's path into the reply: for ``/pets/7``, the reply gets the ``id`` 7.
 
     Args:
         reply: The reply.
-        slots: The values of the path parameters.
-        item: The path parameter of the item that the reply shows, or None.
+        slots: The values of the path parameters, by name.
+        item: The path parameter that names the item which the reply shows; None if it shows no single item.
     """
     if not isinstance(reply, dict) or not slots:
         return reply
@@ -284,14 +326,21 @@ def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) 
 
 
 def _id_key(reply: Mapping[str, Json], slot: str) -> str | None:
-    """Return the key of an item that contains the value of its path parameter, or None."""
+    """Return the key of a reply that most likely has the value of a path parameter: for ``petId``, ``id``; or None."""
     plain = slot.lower().replace("-", "_")
     candidates = [slot, *(each for each in _IDS if plain.endswith(each) or each in ("id", "uuid"))]
     return next((key for key in candidates if key in reply and isinstance(reply[key], (str, int))), None)
 
 
 def _echoed(reply: Json, body: Json, fits: Callable[[Json, Json], bool], schema: Json) -> Json:
-    """Return a reply with the request's values for the same keys, as long as it fits the schema."""
+    """Put the values in a request's body into the reply, for keys that the reply has, if the reply still fits.
+
+    Args:
+        reply: The reply.
+        body: The decoded body of the request.
+        fits: Returns True if a value fits a schema.
+        schema: The schema of the reply.
+    """
     if not isinstance(reply, dict) or not isinstance(body, dict):
         return reply
     known = dict(reply)
@@ -309,7 +358,7 @@ def _place_of_list(reply: Json) -> str | None:
 
 
 def _put(value: Json, place: str, what: Any) -> Any:
-    """Return a value with the value at a place such as ``links.next`` replaced."""
+    """Return a copy of a JSON value in which ``what`` is at a place such as ``links.next``."""
     if not place:
         return what
     whole: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
@@ -319,8 +368,3 @@ def _put(value: Json, place: str, what: Any) -> Any:
     first, _, rest = place.partition(".")
     whole[first] = _put(whole.get(first), rest, what)
     return whole
-
-
-def seed_of(text: str) -> int:
-    """Return a number that depends only on the text."""
-    return int.from_bytes(sha256(text.encode()).digest()[:6], "big")

@@ -1,4 +1,4 @@
-"""The compiled file of a document: kept in the cache folder, made if it is missing, opened for reading."""
+"""Keeps compiled OpenAPI documents in the cache folder, and compiles a document when it is first needed."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from kosmolua.folders import cache_folder
 from kosmolua.protocol import Json
 
 VERSION = f"{__version__}.6"
-"""The version of the compiler. A file of another version is not used."""
+"""The version of the compiler. A compiled document of another version is not used."""
 MAX_KEPT = 512
-"""The most schemas that are kept in memory after reading."""
+"""The most schemas of a document that are kept in memory after they were read."""
 DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 """The names of the files of an imported document."""
 
 
 class Row(NamedTuple):
-    """The entry of a function for lists and searches."""
+    """What lists and searches show of a function."""
 
     name: str
     key: str
@@ -43,12 +43,12 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Home:
-    """The files of a document: the document, its overlay and its names.
+    """The files that belong to an OpenAPI document.
 
     Args:
-        document: The document.
-        overlay: The overlay; None if there is none.
-        lock: The file of names; None if there is none.
+        document: The path of the document.
+        overlay: The path of the overlay, in which users correct the document; None if there is none.
+        lock: The path of the file that keeps the names of functions; None if there is none.
     """
 
     document: Path
@@ -57,16 +57,19 @@ class Home:
 
     @classmethod
     def of_folder(cls, folder: Path) -> Home:
-        """Return the files of an imported document in a folder, of which only the document must exist."""
+        """Return the files of the imported document in a folder. Only the document must exist."""
         folder = _unpacked(folder)
         overlay, lock = folder / OVERLAY, folder / LOCK
         return cls(folder / DOCUMENT, overlay if overlay.is_file() else None, lock if lock.is_file() else None)
 
     def compiled(self) -> Path:
-        """Return the path of the compiled file, which need not exist. It changes with the files and with the compiler.
+        """Return the path of the compiled document, which need not exist.
 
-        A change of a file is noticed by its size and time, since a document may have 20 MB and this is needed at every
-        start.
+        The path depends on the version of the compiler, and on the size and modification time of each file: reading
+        documents of 20 MB at every start would take too long.
+
+        Raises:
+            OSError: A file cannot be accessed.
         """
         digest = sha256(f"{VERSION}\0{self.document.resolve()}".encode())
         for file in filter(None, (self.document, self.overlay, self.lock)):
@@ -76,21 +79,21 @@ class Home:
 
 
 class Store:
-    """The compiled file of one document, opened on first use. Any thread may use it.
+    """Reads one compiled OpenAPI document, which is compiled and opened on first use. Any thread may use this.
 
     Args:
-        home: The files of the document.
+        home: The files that belong to the document.
     """
 
     def __init__(self, home: Home) -> None:
         self.home = home
         self._lock = Lock()
         self.schema = lru_cache(MAX_KEPT)(self._schema)
-        """Returns the value that a reference leads to, which must not be changed; an empty object if there is none."""
+        """Returns the value to which a reference leads, or an empty object. Callers must not change the value."""
 
     @lazy
     def database(self) -> sqlite3.Connection:
-        """The connection to the compiled file, which is made if it is missing.
+        """The connection to the compiled document, which is compiled first if necessary.
 
         Raises:
             ConfigError: The document or its overlay cannot be read.
@@ -104,45 +107,45 @@ class Store:
         return sqlite3.connect(f"file:{_escaped(file)}?mode=ro", uri=True, check_same_thread=False)
 
     def meta(self, key: str) -> Any:
-        """Return one of ``title``, ``access``, ``total`` and ``notes``."""
+        """Return what is stored about the whole document: ``title``, ``access``, ``errors``, ``total`` or ``notes``."""
         (value,) = self._one("select value from meta where key = ?", key) or ("null",)
         return json.loads(value)
 
     def detail(self, name: str) -> tuple[Row, dict[str, Any]] | None:
-        """Return the entry and the details of a function, or None if there is no function of this name."""
+        """Return the row and the details of a function; None if there is no function of this name."""
         found = self._one(
             "select name, key, effect, section, summary, words, parameters, detail from functions where name = ?", name
         )
         return (Row(*found[:-1]), json.loads(found[-1])) if found else None
 
     def named(self, key: str) -> str | None:
-        """Return the name of an operation's function, by method and path or by its id, or None."""
+        """Return the name of the function for an operation, given as ``GET /path`` or by its operationId; or None."""
         found = self._one("select name from functions where key = ?1 or id = ?1 order by key <> ?1", key)
         return str(found[0]) if found else None
 
     def covering(self, key: str) -> str | None:
-        """Return the registered function that covers an operation, or None.
+        """Return the name of the Python function that the overlay declares to cover an operation, or None.
 
         Args:
-            key: The operation's method and path, its id, or the name that its own function would have.
+            key: The operation: as ``GET /path``, by its operationId, or by the name that its own function would have.
         """
         statement = "select by_ from covered where key = ?1 or id = ?1 or name = ?1 order by key <> ?1, id <> ?1"
         found = self._one(statement, key)
         return str(found[0]) if found else None
 
     def has(self, name: str) -> bool:
-        """Return True if there is a function of this name."""
+        """Return True if the document has a function of this name."""
         return self._one("select 1 from functions where name = ?", name) is not None
 
     def rows(self) -> Iterator[Row]:
-        """Yield the entry of each function, in the document's order."""
+        """Yield the row of each function, in the order of the document."""
         statement = "select name, key, effect, section, summary, words, parameters from functions order by place"
         with self._lock:
             found = self.database.execute(statement).fetchall()
         return (Row(*each) for each in found)
 
     def names(self) -> list[str]:
-        """Return the names of the functions in the document's order."""
+        """Return the names of all functions, in the order of the document."""
         with self._lock:
             return [name for (name,) in self.database.execute("select name from functions order by place")]
 
@@ -152,7 +155,7 @@ class Store:
         return value
 
     def pointers(self) -> list[str]:
-        """Return every reference that a function uses."""
+        """Return all references that schemas of functions contain, such as ``#/components/schemas/Pet``."""
         with self._lock:
             return [pointer for (pointer,) in self.database.execute("select pointer from schemas")]
 
@@ -163,7 +166,7 @@ class Store:
 
 
 def _unpacked(folder: Path) -> Path:
-    """Return the folder itself; if it is inside a zipped wheel, return a copy of it in the cache."""
+    """Return a folder of an imported document; for a folder inside a zipped wheel, return a copy in the cache."""
     archive = next((each for each in folder.parents if each.is_file()), None)
     if archive is None:
         return folder
@@ -184,7 +187,11 @@ def _unpacked(folder: Path) -> Path:
 
 
 def compile_to(home: Home, file: Path) -> None:
-    """Compile a document and write the result to a file."""
+    """Compile an OpenAPI document, and write the result to a file.
+
+    Raises:
+        ConfigError: The document or its overlay cannot be read, or the file cannot be written.
+    """
     from kosmolua.catalog.openapi.compiling import compiled, write
 
     root, overlay, kept = load(home)
@@ -192,10 +199,13 @@ def compile_to(home: Home, file: Path) -> None:
 
 
 def load(home: Home) -> tuple[dict[str, Any], Any, Mapping[str, str]]:
-    """Return a document, its overlay and the names that it keeps.
+    """Read the files that belong to an OpenAPI document.
+
+    Returns:
+        The parsed document, its overlay, and the names that its functions have, by method and path.
 
     Raises:
-        ConfigError: One of them cannot be read.
+        ConfigError: A file cannot be read, or is invalid.
     """
     from kosmolua.catalog.openapi.document import read
     from kosmolua.catalog.openapi.overlay import Overlay, read_overlay

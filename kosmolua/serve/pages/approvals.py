@@ -22,7 +22,7 @@ def waiting(visit: Visit) -> Response:
 
 
 def count(visit: Visit) -> Response:
-    """Return the HTML that shows the number of calls that wait for a person in the navigation."""
+    """Return the HTML with the number of calls that wait for a person, which the navigation shows."""
     return render("count.html", {"count": len(visit.own.waiting())})
 
 

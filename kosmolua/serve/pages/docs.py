@@ -54,10 +54,10 @@ def _page(visit: Visit, name: str | None, **shown: Any) -> Response:
 
 
 def _resolver(visit: Visit, name: str) -> Resolve:
-    """Return a function with which code in a page becomes links: it returns the URL for a name, or None.
+    """Return a function that finds links for the code in a page: given a name, it returns the URL of a page, or None.
 
-    The names are those of pages, paths such as ``app.integrations.render2``, and the functions of the integration that
-    the page is about.
+    The function knows the names of pages, paths such as ``app.integrations.render2``, and the functions of the
+    integration that the page is about.
 
     Args:
         visit: The request for the page.

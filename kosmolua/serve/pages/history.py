@@ -100,7 +100,7 @@ class Run:
 
     @property
     def writes(self) -> int:
-        """The number of calls that wrote or destroyed something, or may have done so without an answer."""
+        """The number of calls that wrote or destroyed something, including those whose result is unknown."""
         return sum(call.effect in ("write", "destroy") and call.status != "refused" for call in self.calls)
 
     @property
@@ -134,7 +134,7 @@ class History:
         self._lock = Lock()
 
     def runs(self, store: Store) -> list[Run]:
-        """Return the latest runs in a store, the latest first."""
+        """Return the runs in a store, at most ``MAX_RUNS``, the latest first."""
         return [self._run(summary, store) for summary in store.runs(limit=MAX_RUNS)]
 
     def run(self, name: str, store: Store) -> Run | None:

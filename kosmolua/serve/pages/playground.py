@@ -20,7 +20,7 @@ return { answer = 6 * 7 }
 
 
 def opened(visit: Visit) -> Response:
-    """Return the playground page. Its editor has an example, or the script or run that the URL's query gives."""
+    """Return the playground page. Its editor has the code or the run's script that the URL names, or an example."""
     source = visit.request.query_params.get("source", "") or START
     if name := visit.asked("run"):
         if visit.own.find(name) is None:

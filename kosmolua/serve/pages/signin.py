@@ -1,4 +1,4 @@
-"""Signing in with a tenant's token or at a provider, signing out, and the cookies for it."""
+"""Signing in with a tenant's token or at an OpenID Connect provider, signing out, and the cookies for these."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class SignIn:
         return answer
 
     async def _leave(self, request: Request) -> Response:
-        """Begin a sign-in at the provider: redirect the person there."""
+        """Begin a sign-in at the OpenID Connect provider: redirect the person there."""
         login = self._provider()
         if login is None:
             return self._page(request, "This server has no provider to sign in with.", status=404)

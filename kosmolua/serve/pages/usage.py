@@ -23,7 +23,7 @@ class Count:
         name: The name of the group, such as the name of the account.
         calls: The number of calls.
         errors: The number of calls that failed, were refused, or have an unknown result.
-        writes: The number of calls that wrote or destroyed something, or may have done so.
+        writes: The number of calls that wrote or destroyed something, including those whose result is unknown.
     """
 
     name: str

@@ -98,7 +98,8 @@ def update_postgres(world: World, call: Call) -> Reply:
     if changes.get("diskSizeGB", database["diskSizeGB"]) < database["diskSizeGB"]:
         raise Refusal(400, "the disk of a database cannot shrink")
     _change_postgres(world, database, changes)
-    if {"plan", "diskSizeGB"} & changes.keys():
+    database["updatedAt"] = world.now
+    if {"plan", "diskSizeGB"} & changes.keys() and database["suspended"] != "suspended":
         world.set_status(database, "updating_instance", then="available")
     return Reply(200, database)
 
@@ -173,7 +174,9 @@ def update_key_value(world: World, call: Call) -> Reply:
     """Simulate Render's endpoint ``PATCH /key-value/{key_value_id}``."""
     cache, changes = _cache(world, call), demanded(_CHANGED_KEY_VALUE, call.body)
     _change_key_value(cache, changes)
-    world.set_status(cache, "updating_instance" if "plan" in changes else cache["status"], then="available")
+    cache["updatedAt"] = world.now
+    if "plan" in changes and cache["status"] != "suspended":
+        world.set_status(cache, "updating_instance", then="available")
     return Reply(200, cache)
 
 
