@@ -36,7 +36,7 @@ def find(named: str) -> str:
     """Return the path of a plan that the user named.
 
     Args:
-        named: A path, or the name of a plan in the user's plans folder. If there is no such plan, it is returned as is.
+        named: A path, or the name of a plan in the user's plans folder. A name that no plan has is returned unchanged.
     """
     if os.path.exists(named) or os.path.dirname(named):
         return named
@@ -45,7 +45,7 @@ def find(named: str) -> str:
 
 
 def show(plan: Plan) -> None:
-    """Write a plan to standard error: its calls, grouped by integration and account, and results that matter."""
+    """Write a plan to standard error: its calls, by integration and account, and the results that the script reads."""
     count = len(plan.writes)
     lines = [f"the plan has {count or 'no'} {'write' if count == 1 else 'writes'}"]
     last = ""

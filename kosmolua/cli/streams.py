@@ -124,7 +124,7 @@ class Standard:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Let libraries use the user's input and output in the ``with`` block, although :meth:`set_apart` was called."""
+        """Let libraries use the user's input and output in the ``with`` block, in spite of :meth:`set_apart`."""
         _redirect(self.input, self.output)
         try:
             yield
