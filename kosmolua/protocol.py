@@ -297,14 +297,16 @@ def read_exit_notice(line: bytes) -> int | None:
         return None
 
 
-SPIN_TIME = 50e-6
-"""Seconds to poll for a frame before sleeping. Waking up an idle processor takes half of that."""
+SPIN_TIME = 100e-6
+"""Seconds to poll for a frame before sleeping. Waking up an idle processor takes a quarter of that."""
 WAITS_WITHOUT_SPIN = 15
-"""How many waits begin without polling after one in which polling was in vain."""
+"""How many waits begin without polling, at first and after one in which polling was in vain."""
 
 
 class Spin:
     """Polls a pipe for a moment before its reader sleeps, which saves the time of waking up if frames come quickly.
+
+    A script with few calls, or with calls that take long, hardly ever polls.
 
     Args:
         descriptor: The end of the pipe to read from.
@@ -316,10 +318,10 @@ class Spin:
         poller = poll()
         poller.register(descriptor, POLLIN)
         self._poll = poller.poll
-        self._waits_without = 0
+        self._waits_without = WAITS_WITHOUT_SPIN
 
     def wait(self) -> None:
-        """Poll until something can be read, at most for :data:`SPIN_TIME`. Do nothing if that was in vain lately."""
+        """Poll until something can be read, at most for :data:`SPIN_TIME`, or do nothing in this wait."""
         if self._waits_without:
             self._waits_without -= 1
             return
