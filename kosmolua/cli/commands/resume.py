@@ -36,7 +36,7 @@ def _with_numbers(words: Sequence[str]) -> Iterator[str]:
     """Yield a command line with the word ``all`` after each ``--approve`` and ``--deny`` that names no calls.
 
     ``--deny`` is also replaced by ``--deny-calls``, unless a pattern of functions follows: that is the other option
-    ``--deny``, which all commands share.
+    ``--deny``, which this command shares with ``kosmolua run``.
     """
     following = [*words[1:], "--"]
     for word, after in zip(words, following, strict=False):
