@@ -1,4 +1,4 @@
-"""KosmoLua runs Lua scripts that a language model wrote. Safe in a sandbox, they call web APIs with a user's accounts.
+"""KosmoLua runs Lua scripts of a language model in a sandbox. The scripts can call web APIs with a user's accounts.
 
 Each public name is imported when it is first used: the sandboxed process imports this file too, and must not import
 the modules of the host process.

@@ -27,7 +27,7 @@
     └── Busy                        too many scripts wait; the same one may run later
 
 A message is one line and says what happened, where, and what to do. An error keeps these parts apart and joins them
-when it is read, so that a part can be added or replaced at any time.
+when the message is read, so that a part can be added or replaced at any time.
 """
 
 from __future__ import annotations

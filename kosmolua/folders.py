@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 ACCOUNTS_VARIABLE = "KOSMOLUA_ACCOUNTS"
 JOURNAL = "journal.jsonl"
-"""The journal in a state folder."""
+"""The name of the journal's file in the state folder."""
 
 
 def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[str, bool]:

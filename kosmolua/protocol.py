@@ -162,13 +162,13 @@ bytes that Lua may hold, and the number of jobs.
 STATUS = struct.Struct("<Qi")
 """The answer of a zygote: the number of a worker that ended, and its status, negative for a signal."""
 NO_ROOM = 256
-"""Stands in place of a status if the system allowed no further process. Every status is smaller."""
+"""Used in place of a status if the system allowed no further process. Every status is smaller."""
 MAX_PATH = 1000
 """The most characters that a path may have."""
 MAX_DEPTH = 320
 """How deeply a frame may be nested: deeper than any ``max_depth``, not too deep for a JSON encoder of the host."""
 BYTES_PER_MARK = 64
-"""Bytes of memory that Python takes for each value of a frame beyond its text, on average in the worst frames.
+"""How many bytes of memory Python takes for each value of a frame beside its text, on average in the worst frames.
 
 Values are counted by the punctuation before them.
 """

@@ -20,12 +20,12 @@ MIN_SECRET = 8
 MIN_REDACTED = 6
 """The fewest characters of a secret that is masked: masking ``1234`` would hide parts of every reply."""
 MAX_PER_OWNER = 16
-"""Secrets that an account may obtain at run time, such as fresh tokens, before the oldest is forgotten."""
+"""How many of the secrets that an account obtains at run time, such as fresh tokens, are remembered: the newest."""
 MAX_SEARCHED = 256
-"""The most spellings that are searched for one by one. More are found by their ends, at a cost that does not grow."""
+"""The most spellings that are searched for one by one. More are found by their ends, which takes no longer for more."""
 _WINDOW = 3 << 15
 _GRAM = 6
-"""The number of bytes at the end of a spelling by which it is found."""
+"""How many bytes at the end of a spelling are compared with a text to find the spelling."""
 _STRIDE = 3
 """The search looks at every third position of a text, so it knows the end of each spelling at three alignments."""
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
@@ -281,7 +281,7 @@ def _quoted(text: str) -> set[str]:
 
 
 def _within_base64(value: bytes) -> Iterator[str]:
-    """Yield the characters that stand for a value inside a longer base64 text, for each position where it may start."""
+    """Yield how a value looks inside a longer base64 text: a string for each alignment with which it can start."""
     for before in range(3):
         encoded = b64encode(bytes(before) + value).decode()
         within = encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
@@ -289,7 +289,7 @@ def _within_base64(value: bytes) -> Iterator[str]:
 
 
 def _within_base32(value: bytes) -> Iterator[str]:
-    """Yield the characters that stand for a value inside a longer base32 text, for each position where it may start."""
+    """Yield how a value looks inside a longer base32 text: a string for each alignment with which it can start."""
     for before in range(5):
         encoded = b32encode(bytes(before) + value).decode()
         yield encoded[-(-before * 8 // 5) : (before + len(value)) * 8 // 5]

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 MAX_LISTED = 12
-"""Names that a hint lists if all of them fit."""
+"""The most names that a hint lists. If there are more, it lists none."""
 MAX_WORD = 120
-"""Characters of a word that may resemble a name."""
+"""The most characters of a word that is compared with names."""
 MAX_COMPARED = 200
-"""Names that are compared closely with a word."""
+"""The most names that are compared closely with a word."""
 _WORDS = {
     "limit": "per_page page_size max_results results count size max top first num n",
     "query": "q search term keyword keywords",

@@ -464,7 +464,7 @@ def test_request_id() -> None:
     [
         (400, "GET", "api_error", False, None),
         (401, "GET", "api_error", False, "accounts check"),
-        (403, "GET", "api_error", False, "may not do this"),
+        (403, "GET", "api_error", False, "does not permit this"),
         (404, "GET", "api_error", False, None),
         (429, "POST", "rate_limited", True, None),
         (500, "GET", "api_error", True, None),

@@ -83,7 +83,7 @@ FAULTS = [
     refused(400, {"message": "name is too long"}, says="name is too long"),
     refused(401, {"message": "Unauthorized"}, says="accounts check"),
     refused(402, {"message": "payment information is required"}, says="payment information"),
-    refused(403, {"message": "forbidden"}, says="may not do this"),
+    refused(403, {"message": "forbidden"}, says="does not permit this"),
     refused(404, {"message": "not found: srv-1"}, says="not found: srv-1 [request abc]", Render_Request_Id="abc"),
     refused(409, {"id": "x", "message": "name is taken"}, says="name is taken"),
     refused(410, b"", says="no reason given"),

@@ -234,7 +234,7 @@ def test_a_required_journal_refuses_writes_while_it_cannot_be_written(tmp_path: 
 
 def test_a_required_journal_needs_a_file(redactor: Redactor) -> None:
     """Where none is named the configuration is wrong, and that is said before anything runs."""
-    with pytest.raises(ConfigError, match=r"A journal is required, and there is none \(name its file with --journal"):
+    with pytest.raises(ConfigError, match=r"requires a journal, and there is none \(name its file with --journal"):
         Journal(None, redactor, pytest.fail, required=True)
 
 

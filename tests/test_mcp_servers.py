@@ -439,5 +439,5 @@ def test_simulated_runs_reach_no_server(tmp_path: Path) -> None:
     with Runtime(accounts, simulate=True) as runtime:
         assert (
             failed(runtime, "tools.greet('x')")["message"]
-            == "mcp.tools has no simulator (run it without --simulate). Nothing was sent."
+            == "mcp.tools has no simulator (leave out --simulate). Nothing was sent."
         )

@@ -216,7 +216,8 @@ def test_a_base_url_cannot_leave_its_string(tmp_path: Path) -> None:
         ),
         (
             "json",
-            "There is already a Python module json, which the plugin's test would import (choose another name, such as",
+            "There is already a Python module json, which the plugin's test would import instead "
+            "(choose another name, such as json_api)",
         ),
         ("click", "There is already a Python module click"),
         ("github", "There is already an integration called github (choose another name, such as github_api)"),

@@ -1,1 +1,1 @@
-"""Tools for plugin authors: scaffold, lint, and definitions for editors."""
+"""Tools for authors of plugins: a generator of new plugins, a linter, and type definitions for editors."""

@@ -94,7 +94,7 @@ class Curated:
         self._refuse_what_is_not_plain(base_url)
         self._returns = self._kind_of_result()
         self._parameters = [*self._read_parameters()]
-        self._refuse({f"{each.name} is a table": self._is_odd_table(each) for each in self._parameters})
+        self._refuse({f"{each.name} is a table": self._is_unsendable_table(each) for each in self._parameters})
 
     @property
     def key(self) -> str:
@@ -173,8 +173,8 @@ class Curated:
             odd[f"{each.wire} is not a plain value"] = each.style == "json" and each.place != "body"
         self._refuse(odd)
 
-    def _is_odd_table(self, parameter: _Parameter) -> bool:
-        """Return True if a parameter is a table that a plain function cannot send: not in JSON, nor in brackets."""
+    def _is_unsendable_table(self, parameter: _Parameter) -> bool:
+        """Return True if a parameter is a table that can be sent neither in a JSON body nor in bracket notation."""
         body = self.operation.body
         in_json = parameter.field.place == "body" and body is not None and is_json(body.media[0])
         return isinstance(parameter.kind, (Record, Map)) and not in_json and not parameter.is_nested
@@ -261,7 +261,7 @@ class Start:
     """What a new plugin starts with: an OpenAPI document, and Python functions for some of its operations.
 
     Args:
-        ready: The document, ready to be written. Its overlay says which operations these functions cover.
+        ready: The document, ready to be written. Its ``openapi.toml`` says which operations the functions cover.
         functions: The functions to write into the plugin's module.
     """
 
@@ -278,11 +278,11 @@ def curate(ready: Import, wanted: Sequence[str]) -> Start:
     """Write plain Python functions for some operations of a document, as the start of a new plugin.
 
     Args:
-        ready: The document, as :func:`prepare` returns it for an import.
+        ready: The document, as :func:`kosmolua.catalog.openapi.importing.prepare` returns it.
         wanted: The operations, each named by its function's name, its operationId or ``GET /path``.
 
     Returns:
-        The functions, and the document with an overlay which says that they cover these operations.
+        The functions, and the document, whose ``openapi.toml`` now says that they cover these operations.
 
     Raises:
         UsageError: The document has no such operation, or a plain function cannot send the operation.
@@ -302,7 +302,7 @@ def curate(ready: Import, wanted: Sequence[str]) -> Start:
 
 
 def annotation(kind: Type) -> str:
-    """Return a type as a Python annotation, such as ``list[str] | None``; a table with fixed keys allows any key."""
+    """Return a type as a Python annotation, such as ``list[str] | None``. Every table with fixed keys is a dict."""
     if isinstance(kind, Choice):
         words = _literal(kind)
     elif isinstance(kind, List):
@@ -331,7 +331,7 @@ def lua(value: Json) -> str:
 
 
 def _literal(choice: Choice) -> str:
-    """Return the annotation for a choice: a ``Literal`` of its strings, else ``int`` or ``Json``."""
+    """Return the Python annotation for a fixed set of values: a ``Literal`` of strings, else ``int`` or ``Json``."""
     if all(isinstance(each, str) for each in choice.values):
         return f"Literal[{', '.join(json.dumps(each, ensure_ascii=False) for each in choice.values)}]"
     are_whole = all(isinstance(each, int) and not isinstance(each, bool) for each in choice.values)
@@ -362,7 +362,7 @@ def _entry(parameter: _Parameter, value: str) -> tuple[str, str]:
 
 
 def _in_query(parameter: _Parameter) -> str:
-    """Return Python source for a parameter's value in a query: its name, or an expression that joins the list."""
+    """Return Python source for a parameter's value in a query: its name, or an expression that joins its items."""
     separator = _SEPARATORS.get(parameter.field.style)
     if separator is None or not isinstance(parameter.kind, List):
         return parameter.name
@@ -376,7 +376,7 @@ def _in_path(parameter: _Parameter) -> str:
 
 
 def _result(kind: Type) -> str:
-    """Return the annotation of a function's result, which tells only a dict, a list and a list of dicts apart."""
+    """Return the annotation of a function's result: a dict, a list of dicts, a list, or ``Any`` for anything else."""
     if isinstance(kind, (Record, Map)) and not kind.nullable:
         return "dict[str, Any]"
     if isinstance(kind, List) and not kind.nullable:

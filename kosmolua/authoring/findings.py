@@ -1,4 +1,4 @@
-"""Findings of the linter for plugins, and access to the source of the functions that it checks."""
+"""Findings of the linter for plugins, and access to the source of the functions that the linter checks."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ return messages
 
 
 def check_page(integration: Integration, prose: str | None, file: str) -> Iterator[Finding]:
-    """Yield a finding if the hand-written page is missing, lacks a title or a section, or has a wrong section.
+    """Yield the findings about the hand-written page: that it is missing, or which title or sections it lacks.
 
     Args:
         integration: The integration that the page is about.
@@ -143,7 +143,7 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Find
 
 
 def check_calls(example: Example, integration: Integration) -> Iterator[Finding]:
-    """Yield a finding for each call in an example whose function does not exist or does not take an argument."""
+    """Yield a finding for each call in an example whose function does not exist or lacks a parameter of that name."""
     for use in uses_in(example.text, integration.name):
         place = example.place_of(use.line)
         function = integration.function(use.function)

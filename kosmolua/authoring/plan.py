@@ -83,7 +83,8 @@ def check_name(name: str, taken: Container[str] = ()) -> str:
     if name in taken:
         raise UsageError(f"There is already an integration called {name}", hint=better)
     if _is_importable(name):
-        raise UsageError(f"There is already a Python module {name}, which the plugin's test would import", hint=better)
+        what = f"There is already a Python module {name}, which the plugin's test would import instead"
+        raise UsageError(what, hint=better)
     return name
 
 

@@ -1,4 +1,4 @@
-"""Writes the files of a new plugin, which can be loaded and called, and passes its test, without changes."""
+"""Writes the files of a new plugin. Without further changes it can be loaded and called, and its test passes."""
 
 from __future__ import annotations
 

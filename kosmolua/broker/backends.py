@@ -227,7 +227,7 @@ class Simulated:
             NotConfigured: The integration has no simulator.
         """
         if integration.simulate is None:
-            raise NotConfigured(f"{integration.name} has no simulator", hint="run it without --simulate")
+            raise NotConfigured(f"{integration.name} has no simulator", hint="leave out --simulate")
         with self._lock:
             key = f"{integration.name}.{account}"
             if key not in self._senders:

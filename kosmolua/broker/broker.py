@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from kosmolua.schema.integration import Integration
 
 SMALL, COPIES = 256 * 1024, 4
-"""The most characters of a result that reserves no memory, and how many copies of a larger result are in memory."""
+"""A result of more than ``SMALL`` characters reserves memory, as much as ``COPIES`` copies of its text take."""
 CLOSE_TIMEOUT = 1.0
-"""Seconds to wait, when a run is over, for records that are being written."""
+"""Seconds to wait, when a run is over, for threads that still write the records of their calls."""
 MAX_NAMED_CALLS = 3
 MAX_SCRIPTS = 16
 """How deeply scripts may call each other."""

@@ -28,7 +28,7 @@ PATIENCE = 20.0
 MAX_ROWS = 32
 """How many lines are read at once in the search for secrets."""
 MAX_PENDING, MAX_DELAY = 64, 0.5
-"""The most lines that are held back if they can be obtained again, and for how many seconds while others follow."""
+"""Collected lines are written when there are so many, or when another line follows so many seconds after the first."""
 TAKEN_OVER = "another run has taken it over", "wait until that run ends"
 """What happened to the recording of a run that lost its lease, and what to do."""
 

@@ -36,7 +36,7 @@ from kosmolua.broker.store import (
 from kosmolua.errors import ConfigError
 
 ASK_PATIENCE = 5.0
-"""Seconds to keep trying to store a question. A person at the script's client may be asked anyway."""
+"""Seconds to keep trying to store a question. After that, only a person at the script's client can be asked."""
 KEY, KEY_PATIENCE = "pages", 5.0
 """The name of the key, and seconds to wait for a database that starts at the same time as the server."""
 PRUNED = "pruned"

@@ -60,7 +60,7 @@ class Journal:
     ) -> None:
         if required and path is None:
             hint = "name its file with --journal, or remove journal_required from the accounts file"
-            raise ConfigError("A journal is required, and there is none", hint=hint)
+            raise ConfigError("The accounts file requires a journal, and there is none", hint=hint)
         self._path = path
         self._redactor = redactor
         self._warn = warn

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kosmolua.schema.function import Function
 
 POINTERS = {"cursor": "cursor", "next_page": "page"}
-"""Keys of a result that lead to the next page, each with the parameter that takes its value."""
+"""The keys of a result whose value leads to the next page, each with the parameter that takes this value."""
 MAX_REMEMBERED = 10_000
 MAX_NOTES = 3
 

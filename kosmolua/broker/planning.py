@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 MAX_DECISIONS = 1000
 MAX_KEY = 100
-"""The most characters of a key that a plan says the script reads."""
+"""The most characters of a field's name that a plan keeps if the script reads the field of a planned result."""
 MAX_NESTING = 5
-"""The most levels of a placeholder; the type of a record may contain itself."""
+"""The most levels of nesting in a placeholder: a type may contain itself, and have no innermost level."""
 PLANNED = "the plan"
 _MARK = re.compile(r"<[\w.]+#(\d+)((?:\.[^.<>\[\]]+|\[\d+\])*)>")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")

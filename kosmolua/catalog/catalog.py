@@ -250,8 +250,8 @@ class Catalog:
             For ``app`` and for a table directly under it: ``names``. For an integration: ``functions`` (those written
             in Python), ``aliases`` and ``accounts``; ``others`` is true if an OpenAPI document adds functions, and
             ``more`` is true if only the first :data:`MAX_DESCRIBED_ACCOUNTS` accounts are named. For an account:
-            ``account`` is true. For a function: ``function``, its short name. For ``INTEGRATION.*``: all
-            ``functions`` and ``accounts``.
+            ``account`` is true. For a function: ``function``, its name without the integration's prefix. For
+            ``INTEGRATION.*``: all ``functions`` and ``accounts``.
 
         Raises:
             PluginError: The integration cannot be loaded.
@@ -338,7 +338,7 @@ class Catalog:
         return target
 
     def _is_current(self, integration: Integration) -> bool:
-        """Return False if an integration was replaced since, because its MCP server now offers other tools."""
+        """Return False if another object took an integration's place because its MCP server now offers other tools."""
         return integration.root == ROOT or self._load(*root_and_name(integration.name)).integration is integration
 
     def _provider(self, root: str) -> Provider:
@@ -347,7 +347,10 @@ class Catalog:
         return self._providers[root]
 
     def _load(self, root: str, name: str) -> Plugin:
-        """Load the integration of this name under a root. An error mentions it if the accounts file has the name."""
+        """Load the integration of this name under a root.
+
+        If there is none, but the accounts file has a section of this name, the error says how to load the plugin.
+        """
         try:
             return self._provider(root).load(name)
         except UnknownPath as error:
@@ -403,7 +406,7 @@ class Catalog:
         )
 
     def _refuse_name_of_service(self, root: str, parts: Sequence[str]) -> None:
-        """Raise an error that names the function if a path names it as the service does: ``hub GET /issues``."""
+        """Raise an error with the function's name if a path has the service's name for it: ``hub GET /issues``."""
         name, _, rest = ".".join(parts).replace(" ", ".", 1).partition(".")
         if rest and name in self._providers[root].names():
             integration = self._load(root, name).integration

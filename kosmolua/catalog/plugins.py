@@ -71,7 +71,7 @@ class Place:
         return self._spec(name) if _is_usable(name) else None
 
     def misnamed(self, name: str) -> str | None:
-        """Return the file of the module of this name if scripts cannot write the name; None for any other name."""
+        """Return the file of a module that exists but whose name no integration can have; None for other names."""
         spec = self._spec(name) if not _is_usable(name) and name in self.names() else None
         return spec.origin if spec else None
 
@@ -304,7 +304,7 @@ def _compile_document(folder: Path, label: str) -> None:
 
 
 def _extended(plugin: Plugin, places: Sequence[Place]) -> Plugin:
-    """Return a plugin with functions added from an OpenAPI document: one that the user imported, else the plugin's.
+    """Add the functions of an OpenAPI document to a plugin: of one that the user imported, else of the plugin's own.
 
     A plugin without a document is returned unchanged.
     """

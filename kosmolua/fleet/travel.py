@@ -11,10 +11,12 @@ from kosmolua.folders import expanded
 from kosmolua.limits import Limits
 
 _STAY = {
-    "environ": "the runtime's environ may contain credentials: set the variables where it is opened",
-    "backend": "the runtime's backend belongs to its process",
-    "servers": "MCP servers that are given as a table may contain credentials: put them into the accounts file",
+    "environ": "environ could contain credentials, so it stays in this process: set the variables in the other process",
+    "backend": "a backend works only in this process: open the runtime without one",
+    "servers": "MCP servers that are given as a table could contain credentials, so they stay in this process: "
+    "put them into the accounts file",
 }
+"""The options of a runtime that are never sent to another process, each with the message for a runtime that has one."""
 _PATHS = ("accounts", "simulate", "journal", "scripts")
 
 
@@ -28,11 +30,14 @@ def packed(settings: Mapping[str, Any], limits: Limits) -> bytes:
     Raises:
         TypeError: An option could contain a credential or a connection.
     """
-    for name, reason in _STAY.items():
+    for name, problem in _STAY.items():
         if settings[name] is not None and (name, settings[name]) != ("servers", {}):
-            raise TypeError(f"{reason}, and cannot be sent to another process")
+            raise TypeError(problem)
     if isinstance(settings["accounts"], Mapping):
-        raise TypeError("accounts that are given as a table may contain credentials: name their file instead")
+        raise TypeError(
+            "accounts that are given as a table could contain credentials, so they stay in this process: "
+            "pass the path of a file"
+        )
     kept = {name: settings[name] for name in sorted(settings.keys() - _STAY.keys())}
     kept |= {name: _absolute(kept[name]) for name in _PATHS}
     kept["plugins"] = _plugins(kept["plugins"])
@@ -50,7 +55,8 @@ def _plugins(given: Any) -> tuple[str, ...]:
     named: Sequence[Any] = [given] if isinstance(given, (str, os.PathLike)) else given
     if not isinstance(named, (list, tuple)) or not all(isinstance(each, (str, os.PathLike)) for each in named):
         raise TypeError(
-            "an integration that is passed as an object cannot go to another process: pass its file in plugins"
+            "an integration that is passed as an object cannot be sent to another process: "
+            "pass the path of its file in plugins"
         )
     return tuple(_absolute(each) for each in named)
 

@@ -19,7 +19,7 @@ class Content(Unshown):
 
     @property
     def size(self) -> int:
-        """The number of bytes."""
+        """How many bytes the content has once it is decoded."""
         return len(self) // 4 * 3 - self[-2:].count("=")
 
     @property

@@ -478,7 +478,7 @@ def fill(template: str, segments: Mapping[str, str | int], slashes: Collection[s
     """
     if unmatched := set(_SLOT.findall(template)) ^ segments.keys():
         names = ", ".join(sorted(unmatched))
-        raise TypeError(f"the names in {template} and the arguments must be the same, unlike {names}")
+        raise TypeError(f"{template} and its arguments must have the same names; only one of them has {names}")
 
     def segment(slot: re.Match[str]) -> str:
         name = slot[1]

@@ -140,7 +140,7 @@ class _BoundedResponse(HTTPResponse):
         """
         version, status, reason = super()._read_status()  # type: ignore[misc]
         if status == SWITCHING_PROTOCOLS:
-            raise BadStatusLine("101, which was not requested")
+            raise BadStatusLine("101, a switch to another protocol, which was not requested")
         if not 100 <= status < 200:
             return version, status, reason
         self._interim += 1

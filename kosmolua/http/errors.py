@@ -16,7 +16,7 @@ MAX_QUOTED = 300
 MAX_BODY = 16 * 1024
 """The most bytes of a service's response in an error's ``body``."""
 LOOK_FIRST = "the request may have succeeded: check before you retry"
-"""The hint for a write that failed after the service may have received it."""
+"""The hint for a write that failed although the service might have received it."""
 _MESSAGES = (
     *("message", "error", "error_description", "detail", "title", "errors"),
     *("invalid-params", "invalid_params", "violations", "fieldViolations", "details"),
@@ -117,7 +117,7 @@ def _hint(request: Request, response: Response, wait: float | None) -> str | Non
     if response.status == 401:
         return "the account's credential is missing, wrong or expired; see kosmolua accounts check"
     if response.status == 403:
-        return "the account's credential may not do this"
+        return "the account's credential does not permit this"
     if response.status >= 500 and not request.safe:
         return LOOK_FIRST
     return None

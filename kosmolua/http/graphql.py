@@ -15,7 +15,7 @@ from kosmolua.http.rate_limit import retry_after
 from kosmolua.protocol import Json
 
 Variables = Mapping[str, Sendable]
-"""The values of an operation's variables, which may contain Secrets."""
+"""The values of an operation's variables, which can contain Secrets."""
 
 _THROTTLED = ("RATE_LIMITED", "THROTTLED")
 """The types of errors by which GitHub and Shopify report that a rate limit was hit."""

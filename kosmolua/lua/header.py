@@ -89,7 +89,7 @@ class Header:
             BadArguments: Something else was passed.
         """
         if len(passed) > 1 or not all(isinstance(each, Mapping) or each == [] for each in passed):
-            raise BadArguments(f"{name} takes one table of named arguments, since its header declares none")
+            raise BadArguments(f"{name} takes one table of named arguments, since its header declares no parameters")
         return dict(passed[0]) if passed and passed[0] else {}
 
 

@@ -91,7 +91,7 @@ class Reading(Expressions):
 
     @property
     def is_read_only(self) -> bool:
-        """True if the script certainly changes nothing: all functions of ``app`` that it uses are known, and read."""
+        """True if the script certainly changes nothing: each function that it uses of ``app`` is known to only read."""
         if any(charge.effect != "read" for charge in self.fields.bill):
             return False
         return leads_to_known_functions(self._root, self._scopes, self._known_of)

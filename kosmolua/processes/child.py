@@ -101,7 +101,8 @@ class Pipes:
 class PolledPipes(Pipes):
     """Sends and reads frames as :class:`Pipes` does, with a timeout for reading if one is wanted.
 
-    The owner of the child process sets ``is_clean`` when the last script ended by itself and left no work unfinished.
+    ``is_clean`` is for the code that runs scripts in the child. That code sets it to True if the last script ended by
+    itself and left no work unfinished.
 
     Args:
         incoming: The descriptor to read the child's frames from.

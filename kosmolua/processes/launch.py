@@ -1,4 +1,4 @@
-"""Starts processes of the sandbox. This module imports little, so that a process can start before the other imports."""
+"""Starts processes of the sandbox. It imports little, so that a process can start while the program still imports."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Process:
         return status
 
     def _reap_orphans(self) -> None:
-        """Reap the forks that the process left behind. The system leaves that to the first process of a container."""
+        """Reap the forks that the process left behind, which only the first process of a container has to do."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)
@@ -130,7 +130,7 @@ def _await_end(pid: int) -> None:
 
 
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
-    """Start a sandbox process. It gets no environment variables of this process, and cannot read its memory.
+    """Start a sandbox process that has none of this process's environment variables, and cannot read its memory.
 
     Args:
         role: The module of ``kosmolua.sandbox`` that the process runs: ``worker``, ``zygote`` or ``session``.

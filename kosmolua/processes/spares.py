@@ -190,7 +190,7 @@ class Spares:
 
 
 def _look_after(spares: weakref.ref[Spares], over: Event) -> None:
-    """Call :meth:`Spares.look` at intervals until it returns False, ``over`` is set or the spares are collected."""
+    """Call :meth:`Spares.look` at intervals until it returns False, ``over`` is set or ``spares`` no longer exists."""
     while not over.wait(LOOK_INTERVAL):
         there = spares()
         if there is None or not there.look():

@@ -33,7 +33,7 @@ class Terms(NamedTuple):
 
 
 class Zygote:
-    """Starts a zygote: a process that has a Lua VM but runs no script, and forks workers, which can run one at once.
+    """Starts a zygote: a process that has a Lua VM but runs no script, and forks workers that are ready for scripts.
 
     The zygote is a new program without this process's environment variables and memory. So neither the zygote nor its
     forks can contain a secret. The zygote ends when this object is closed or garbage-collected.

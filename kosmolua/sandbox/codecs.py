@@ -24,7 +24,8 @@ _INNER, _OUTER = (bytes(code ^ mask for code in range(256)) for mask in (0x36, 0
 def _hash(name: str, *modules: str) -> Any:
     """Return the hash function ``name`` from the first of ``modules`` that this Python has.
 
-    They are built into Python. Only without them ``hashlib`` is imported, which loads OpenSSL and takes longer.
+    These modules are built into Python. Only if all are missing, ``hashlib`` is imported, which loads OpenSSL and takes
+    longer.
     """
     for module in modules:
         try:
@@ -52,7 +53,7 @@ def _encode_for_url(text: bytes) -> bytes:
 def _decode(text: bytes) -> bytes | None:
     """Return the decoded bytes of a base64 text, or None if it is not base64.
 
-    Both alphabets are accepted, white space is skipped, and padding may be absent.
+    Both alphabets of RFC 4648 are accepted, white space is skipped, and padding can be absent.
     """
     digits = text.translate(_FROM_URL, b" \t\r\n")
     if not _BASE64.fullmatch(digits):

@@ -34,7 +34,7 @@ STANDARD_DESCRIPTORS = 3
 """The number of standard descriptors: input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
 MAX_FORKS = 256
-"""How many more threads a session's user may have. A session needs two, but the kernel counts all of the user."""
+"""How many threads a session's user can add. A session needs two, but the kernel counts all threads of the user."""
 MAX_THREADS = 2**22
 """The largest number of threads that Linux allows."""
 NOBODY = 65534

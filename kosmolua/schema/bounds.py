@@ -180,7 +180,7 @@ def unless(other: str) -> Unless:
 
 
 def between(low: float, high: float) -> Range:
-    """Return a bound that restricts a number to a range with both ends. Write the bound inside ``Annotated``."""
+    """Return a bound that restricts a number to a range, including its ends. Write the bound inside ``Annotated``."""
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low <= high):
         raise TypeError(f"between takes two numbers, the lower one first, not {low!r} and {high!r}")
     return Range(low, high)

@@ -255,7 +255,7 @@ class Integration:
         return self.functions.get(short) if short else None
 
     def variable(self, field: AccountField) -> str:
-        """Return the environment variable that can fill an account's field, such as ``RENDER_API_KEY``."""
+        """Return the environment variable that can have the value of an account's field, such as ``RENDER_API_KEY``."""
         return f"{self.prefix or self.name}_{field.name}".replace(".", "_").upper()
 
     def _register(self, handler: _Handler, effect: Effect) -> _Handler:

@@ -5,7 +5,7 @@
     ├── Choice      one of some values
     ├── List        a list of values of one type
     ├── Map         a table with string keys and values of one type
-    ├── Record      a table with named keys, each with its own type; a record may contain itself
+    ├── Record      a table with named keys, each with its own type; a record can contain itself
     └── Union       any of several types
 
 Types are immutable and can be compared and pickled. A value that does not fit raises

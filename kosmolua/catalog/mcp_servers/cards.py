@@ -1,4 +1,4 @@
-"""Keeps a card of each MCP server: what the server offered at the last connection. Docs need not start servers."""
+"""Keeps a record of what each MCP server offered (its card), so that documentation needs no running server."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ class Connections:
             params: The parameters of the method.
             until: Returns the deadline, which can move while the request is under way.
             safe: True if the request can be sent again after the connection was lost.
-            tag: For a call of a tool: the digest of the tool as the caller knows it. The request is not sent if the
-                server's tool has another digest. Empty for no check.
+            tag: For a call of a tool: the hash of the tool as the caller knows it (see :func:`digest`). The request is
+                not sent if the server's tool has another hash. Empty for no check.
             confirm: Asks the user a question that the server sends; None if no user can be asked.
             sent: Called each time just before the request is sent.
 

@@ -27,7 +27,7 @@ _OF_ONE_REQUEST = {"progressToken", "traceparent", "tracestate", "baggage"}
 
 
 class DirectCalls:
-    """The direct calls over one connection to a server. All methods must be called in the event loop's thread."""
+    """Calls tools over one connection without the SDK's session. Use it only in the event loop's thread."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}

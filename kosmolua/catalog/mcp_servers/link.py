@@ -213,9 +213,16 @@ class Link:
         return result
 
     async def _respond(self, requests: Mapping[str, Any]) -> dict[str, ElicitResult]:
-        """Answer the first questions of a call. The SDK's session answers those that follow."""
+        """Answer the questions that a server sends in place of a tool's result, before the tool is called again.
+
+        Args:
+            requests: The questions. The keys are those that the answers must have.
+
+        Raises:
+            MCPError: One of the requests is not a question to the user.
+        """
         if not all(isinstance(each, ElicitRequest) for each in requests.values()):
-            raise MCPError(INVALID_REQUEST, "Only questions to the user are answered")
+            raise MCPError(INVALID_REQUEST, "The server asked for something else than an answer of the user")
         return {key: await self._elicit(None, each.params) for key, each in requests.items()}
 
     async def _connect(self, stack: AsyncExitStack) -> None:
@@ -301,7 +308,7 @@ class Link:
         self._around.learned(self._name, self.card)
 
     async def _listen(self) -> None:
-        """Read the tools again each time the server announces changed tools, in the way of the newer protocol."""
+        """Read the tools again each time a server of the newer protocol announces that its tools changed."""
         with suppress(MCPError, RuntimeError, OSError):
             async with self._client.listen(tools_list_changed=True) as changes:
                 async for _ in changes:
@@ -400,7 +407,7 @@ def _plain(result: Any) -> dict[str, Json]:
 
 
 def no_trace(name: str, line: str) -> None:
-    """Do nothing: the trace of runs whose user does not want to see what servers print."""
+    """Ignore a line of a server. Used as the trace when the user does not want to see what servers print."""
 
 
 ExceptionGroupType: type[BaseException] = getattr(builtins, "BaseExceptionGroup", OSError)  # since Python 3.11
@@ -440,7 +447,7 @@ def _agreed(schema: Any) -> dict[str, Any] | None:
 
     Args:
         schema: The JSON Schema of the answer: a form with fields. The answer has the default of each field, and true
-            for a boolean without a default. A required field of another type makes a yes insufficient.
+            for a boolean without a default. Yes is not enough if a required field of another type has no default.
     """
     schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
     answer: dict[str, Any] = {}

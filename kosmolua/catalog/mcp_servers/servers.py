@@ -81,7 +81,7 @@ class Servers:
         return self._accounts.servers()
 
     def load(self, name: str) -> Plugin:
-        """Return a server as an integration. A server without a card is started to ask what it offers.
+        """Return a server as an integration. The server is started only if no card says what it offers.
 
         Raises:
             ConfigError: The section of the server lacks a key, or has an invalid key or value.
@@ -101,7 +101,7 @@ class Servers:
         return self._loaded[name][1]
 
     def listed(self, name: str) -> Plugin:
-        """Return a server as an integration, from its card and without starting the server.
+        """Return a server as an integration, without starting it: its card says what it offered at the last connection.
 
         Raises:
             PluginError: The server has no card.
@@ -163,7 +163,7 @@ class Servers:
             return self._settings[name]
 
     def declared(self, name: str) -> Integration:
-        """Return a server as an integration without functions, which shows what settings a server has."""
+        """Return a server as an integration without functions, for reading and checking the server's settings."""
         self.section(name)
         return _integration(name, "", None)
 

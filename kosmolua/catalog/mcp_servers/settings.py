@@ -66,7 +66,7 @@ class Server:
             found = shutil.which(named, path=_search_path(environ))
         if found is None:
             what = f"the program {self.command} was not found"
-            raise NetworkError(what, retryable=False, hint="install it, or add its folder to the PATH")
+            raise NetworkError(what, retryable=False, hint="install the program, or add its folder to the PATH")
         return [found, *self.args]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:

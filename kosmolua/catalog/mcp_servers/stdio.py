@@ -52,7 +52,7 @@ async def process_streams(
         command: The program and its arguments.
         environment: All environment variables of the server.
         folder: The folder in which the server is started.
-        calls: The direct calls, which use the same pipes as the SDK's session.
+        calls: Calls tools over the same pipes beside the SDK's session, and gets the answers to these calls.
         said: Called with each line that the server prints and that is not a message.
         ended: Called with the reason when the server reads or sends no more messages.
 
@@ -115,7 +115,7 @@ class _Requests(_Stream):
 
     Args:
         process: The server's process.
-        calls: The direct calls, which use the same pipes as the SDK's session.
+        calls: Calls tools over the same pipes beside the SDK's session, and gets the answers to these calls.
         ended: Called with the reason if the server no longer reads messages.
     """
 
@@ -157,7 +157,7 @@ class _Messages(_Stream):
 
     Args:
         process: The server's process.
-        calls: The direct calls, which use the same pipes as the SDK's session.
+        calls: Calls tools over the same pipes beside the SDK's session, and gets the answers to these calls.
         said: Called with each line on the server's stdout that is not a message.
         ended: Called with the reason when the server has sent its last message.
     """
@@ -237,7 +237,7 @@ def _shown(line: bytes) -> str:
 
 
 async def _stop(process: Process) -> None:
-    """Stop a server: close its stdin, send SIGTERM if it has not ended after a while, and at last kill it."""
+    """Stop a server: close its stdin, send SIGTERM if the server has not ended after a while, and finally kill it."""
     assert process.stdin
     process.stdin.close()
     for seconds, number in ((GRACE, signal.SIGTERM), (KILL_TIMEOUT, _kill_signal())):

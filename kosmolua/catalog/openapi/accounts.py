@@ -304,10 +304,10 @@ class _ClientAuth:
 
 
 def refusal_of(told: Mapping[str, Any]) -> Refusal | None:
-    """Return how a service reports errors in answers whose status is 200; None if the overlay does not say.
+    """Return how a service reports errors in answers whose status is 200; None if ``openapi.toml`` does not say.
 
     Args:
-        told: The table ``errors`` of the overlay, such as ``failed = "ok == false"`` and ``message = "error"``.
+        told: The table ``errors`` of ``openapi.toml``, such as ``failed = "ok == false"`` and ``message = "error"``.
     """
     import json
 

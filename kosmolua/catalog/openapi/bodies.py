@@ -54,7 +54,7 @@ def object_of(members: Sequence[Member], media: str, encode: str = "") -> Conten
     Args:
         members: The keys of the object, with their values.
         media: The media type that the document gives: JSON, a form or multipart.
-        encode: ``form`` or ``multipart`` if the overlay prescribes this encoding instead; or empty.
+        encode: ``form`` or ``multipart`` if ``openapi.toml`` prescribes this encoding instead; or empty.
     """
     media = {"form": FORM, "multipart": MULTIPART}.get(encode, media)
     if media.startswith(FORM):
@@ -71,7 +71,7 @@ def content_of(value: Any, media: str, encode: str = "") -> Content:
     Args:
         value: The value that the call passes: any value for JSON, else text, or a table with the key ``base64``.
         media: The media type that the document gives.
-        encode: ``ndjson`` if the overlay prescribes this encoding instead; or empty.
+        encode: ``ndjson`` if ``openapi.toml`` prescribes this encoding instead; or empty.
 
     Raises:
         BadArguments: The value cannot be sent as this media type.

@@ -50,8 +50,8 @@ class Call:
         media: The media types that the answer can have.
         server: The base URL of the operation, if it differs from that of the service; or empty.
         recipe: How the list that the operation returns is paged; None if it is not.
-        encode: The encoding of the body that the overlay prescribes; or empty.
-        safe: True if the overlay says that the request changes nothing, although its method suggests so.
+        encode: The encoding of the body that ``openapi.toml`` prescribes; or empty.
+        safe: True if ``openapi.toml`` says that the request changes nothing, although other requests of its method do.
     """
 
     method: str
@@ -75,7 +75,7 @@ class Call:
         return name
 
     def inside_extra(self, each: Field | None = None) -> tuple[str, ...]:
-        """Return where in the argument ``extra`` a call can pass a part of the body instead.
+        """Return where in the argument ``extra`` a call can pass a part of the body, instead of in its own argument.
 
         Args:
             each: The argument for a part of the body; None for the whole body.
@@ -89,7 +89,19 @@ class Call:
         return (self.spelled("extra"), "body", each.wire) if each.place == "body" else ()
 
     def make(self, client: Client, arguments: Mapping[str, Any]) -> Json:
-        """Send the request, or the requests for all pages if the argument ``all`` is true, and return the value."""
+        """Send the request, or the requests for all pages if the argument ``all`` is true.
+
+        Args:
+            client: The client of the account.
+            arguments: The arguments of the call, by name.
+
+        Returns:
+            The value for the script.
+
+        Raises:
+            BadArguments: The body cannot be sent.
+            CallError: A request failed, or the service answered with an error.
+        """
         given = dict(arguments)
         wants_all = given.pop(self.spelled("all"), False) if self.recipe else False
         most = given.pop(self.spelled("max_items"), 1000) if self.recipe else 0

@@ -1,4 +1,4 @@
-"""Compiles an OpenAPI document and its overlay, in which users correct it, into a database of ready functions."""
+"""Compiles an OpenAPI document, and the user's corrections in ``openapi.toml``, into a database of functions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Built:
         effect: The effect of the function: ``read``, ``write`` or ``destroy``.
         section: The section of the documentation that lists the function.
         summary: One sentence about the function.
-        told: The entry of the overlay for the operation; empty if there is none.
+        told: The entry of ``openapi.toml`` for the operation; empty if there is none.
         recipe: How the list that the operation returns is paged; None if it is not.
     """
 
@@ -98,17 +98,17 @@ class Covered:
 
 @dataclass
 class Compiled:
-    """The result of compiling a document.
+    """The result of compiling an OpenAPI document.
 
     Args:
-        title: The title of the document, or the sentence that the overlay sets instead.
+        title: The title of the document, or the sentence that ``openapi.toml`` sets instead.
         access: The addresses of the service, and the credentials and headers that its requests need.
         functions: The functions, in the order of the document.
         covered: The operations that get no function, because a function written in Python does the same.
         names: The names of all functions, by method and path, including those of operations that no longer exist.
         notes: Sentences about parts of the document that were left out or could not be read exactly.
         total: The number of operations in the document.
-        errors: The overlay's table ``errors``: how the service reports errors in answers whose status is 200.
+        errors: The table ``errors`` of ``openapi.toml``: how the service reports errors in answers whose status is 200.
     """
 
     title: str
@@ -126,7 +126,7 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
 
     Args:
         root: The document.
-        overlay: The overlay, in which users correct the document.
+        overlay: The content of ``openapi.toml``, in which users correct the document.
         kept: The names that functions had after an earlier import, by method and path. Functions keep these names.
 
     Raises:

@@ -153,7 +153,9 @@ class _Builder:
         else:
             built = self._mapping(depth)
         if built[1] > MAX_VALUES:
-            raise ValueError(f"it has more than {MAX_VALUES:,} values, counting those of an anchor for each alias")
+            raise ValueError(
+                f"the document has more than {MAX_VALUES:,} values, counting those of an anchor for each alias"
+            )
         if event.anchor:
             self._open.discard(event.anchor)
             self._anchors[event.anchor] = built
@@ -174,7 +176,7 @@ class _Builder:
         while not isinstance(event := self._parser.get_event(), self._yaml.MappingEndEvent):
             key = event.value if isinstance(event, self._yaml.ScalarEvent) else None
             if key is None:
-                raise ValueError("it has a key that is a list or a table, but all keys must be strings")
+                raise ValueError("the document has a key that is a list or a table, but all keys must be strings")
             value, size = self._value(self._parser.get_event(), depth + 1)
             count += size
             if key == "<<" and event.implicit[0]:
@@ -243,7 +245,7 @@ class Document:
         return node
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Follow ``$ref`` from an object of the document, and return the object at its end; empty if there is none."""
+        """Return the object to which the ``$ref`` in ``node`` leads, or ``node`` if it has none; empty if no object."""
         for _ in range(MAX_FOLLOWED):
             if not isinstance(node, dict):
                 return {}

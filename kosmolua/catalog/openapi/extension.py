@@ -52,18 +52,18 @@ class ExtensionFunctions:
         return lock.read_text(encoding="utf-8") if lock.is_file() else ""
 
     def names(self) -> Sequence[str]:
-        """Return the short names of the functions."""
+        """Return the names of the functions, without the integration's prefix."""
         return self.read.names()
 
     def has(self, name: str) -> bool:
-        """Return True if the document adds a function of this short name.
+        """Return True if the document adds a function of this name, which is written without the integration's prefix.
 
         For most other names the list of names is enough, and the document is not read.
         """
         return (not self._names or f"\n{name} " in self._names) and self.read.has(name)
 
     def function(self, name: str) -> Function | None:
-        """Return the function of this short name, or None if there is no such function."""
+        """Return the function of this name, without the integration's prefix; None if there is no such function."""
         return self.read.function(name)
 
     def named(self, key: str) -> str | None:
@@ -71,7 +71,7 @@ class ExtensionFunctions:
         return self.read.named(key)
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return what lists and searches show of each function, by the function's short name."""
+        """Return what lists and searches show of each function, by the function's name without the prefix."""
         return self.read.sketches()
 
     def records(self) -> Mapping[str, Record]:
@@ -85,16 +85,16 @@ class ExtensionFunctions:
 
     @property
     def document(self) -> Path:
-        """The path of the document."""
+        """The path of the OpenAPI document."""
         return self.read.document
 
     @property
     def overlay(self) -> Path:
-        """The path of the overlay, in which users correct the document. The file need not exist."""
+        """The path of ``openapi.toml``, in which users correct the document. The file need not exist."""
         return self.read.overlay
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return two lists of sentences: mistakes in the overlay, and notes about the document."""
+        """Return two lists of sentences: mistakes in ``openapi.toml``, and notes about the document."""
         return self.read.findings()
 
 
@@ -134,7 +134,7 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
 
 
 def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Callable[..., Send]:
-    """Return a function that makes the simulator of an account, which combines the plugin's with the document's."""
+    """Return a function that makes an account's simulator: the plugin's, combined with one made from the document."""
 
     def simulate(account: str, **options: Any) -> Send:
         return Beside(curated, more, account, options)
@@ -143,7 +143,7 @@ def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Ca
 
 
 class Beside:
-    """A simulator that answers operations of the document itself and passes other requests to the plugin's simulator.
+    """A simulator for a plugin with an OpenAPI document: it passes other requests than the document's to the plugin's.
 
     Args:
         curated: Makes the simulator that the plugin defines; None if the plugin has none.

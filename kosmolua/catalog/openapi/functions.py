@@ -59,7 +59,7 @@ BINARY = Record(
 
 @dataclass(frozen=True)
 class InText(Scalar):
-    """The type of a value that becomes text in a URL: numbers and strings of digits are accepted for each other."""
+    """The type of a value that becomes text in a URL: a number fits a string, and a string of digits a number."""
 
     def _fit(self, value: Any) -> object:
         if self.kind == "string" and isinstance(value, int) and not isinstance(value, bool):
@@ -99,11 +99,11 @@ class DocumentFunctions:
         self._supplied = supplied
 
     def names(self) -> Sequence[str]:
-        """Return the short names of the functions."""
+        """Return the names of the functions, without the integration's prefix."""
         return [name for name in self._store.names() if name not in self._without]
 
     def has(self, name: str) -> bool:
-        """Return True if the document has a function of this short name that the plugin does not replace."""
+        """Return True if the document has a function of this name (without prefix) that the plugin does not replace."""
         return name not in self._without and self._store.has(name)
 
     def named(self, key: str) -> str | None:
@@ -117,12 +117,12 @@ class DocumentFunctions:
         return found if found in self._without or (found and self._store.has(found)) else None
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return what lists and searches show of each function, by the function's short name."""
+        """Return what lists and searches show of each function, by the function's name without the prefix."""
         rows = (row for row in self._store.rows() if row.name not in self._without)
         return {row.name: self._sketch(row) for row in rows}
 
     def function(self, name: str) -> Function | None:
-        """Return the function of this short name, or None if there is no such function."""
+        """Return the function of this name, without the integration's prefix; None if there is no such function."""
         found = self._store.detail(name) if name not in self._without else None
         return self._read(*found) if found else None
 
@@ -144,23 +144,23 @@ class DocumentFunctions:
 
     @property
     def document(self) -> Path:
-        """The path of the document."""
+        """The path of the OpenAPI document."""
         return self._store.home.document
 
     @property
     def overlay(self) -> Path:
-        """The path of the overlay, in which users correct the document. The file need not exist."""
+        """The path of ``openapi.toml``, in which users correct the document. The file need not exist."""
         return self._store.home.overlay or self.document.with_suffix(".toml")
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return two lists of sentences: mistakes in the overlay, and notes about the document."""
+        """Return two lists of sentences: mistakes in ``openapi.toml``, and notes about the document."""
         from kosmolua.catalog.openapi.importing import findings
 
         return findings(*load(self._store.home), self._without)
 
     @property
     def store(self) -> Store:
-        """The compiled document."""
+        """The compiled OpenAPI document from which the functions are read."""
         return self._store
 
     def _full_name(self, name: str) -> str:
@@ -324,7 +324,9 @@ def _with_files(kind: Type) -> Type:
 
 
 def shallow(kind: Type, *, as_text: bool = False) -> Type:
-    """Return the type against which an argument is checked before it is sent: lists and tables with any content.
+    """Return a type like the declared one, but without the types inside lists and tables.
+
+    Arguments are checked against the result before they are sent, since documents are often wrong about the details.
 
     Args:
         kind: The type that the document declares.

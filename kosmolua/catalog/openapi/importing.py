@@ -64,7 +64,7 @@ class Fetched:
 
     @property
     def stem(self) -> str:
-        """The name for the integration that the address or file suggests; empty for a word such as ``api``."""
+        """The name for the integration that the address or file suggests; empty if this is a word such as ``api``."""
         path = urlsplit(self.source).path if self.url else self.source
         stem = snake(Path(path).name.partition(".")[0])
         return "" if stem in _DULL_NAMES else stem
@@ -140,7 +140,7 @@ class Wishes:
         auth: How requests authenticate, one of :data:`AUTH`; empty to do what the document says.
         base_url: The base URL of the service; empty to use the document's.
         only: Patterns for the operations to import, such as ``/pets/*``; a word without punctuation is a tag.
-        base: The text of an overlay with which the new overlay begins.
+        base: The text with which the new ``openapi.toml`` begins.
     """
 
     name: str = ""
@@ -159,7 +159,7 @@ class Import:
         name: The name of the integration.
         folder: The name of the integration's folder; ``NAME.onto`` if the document adds to an installed integration.
         root: The document.
-        overlay: The text of the overlay, in which users correct the document.
+        overlay: The text of ``openapi.toml``, in which users correct the document.
         result: The compiled document.
         size: The size of the document, in bytes.
         seconds: How many seconds of processor time it took to read and compile the document.
@@ -195,7 +195,7 @@ class Import:
             raise ConfigError(f"{folder} cannot be written: {error.strerror}") from None
 
     def texts(self) -> dict[str, str]:
-        """Return the texts of the document, of its overlay, and of the list of function names, by file name."""
+        """Return the texts of the document, of ``openapi.toml``, and of the list of function names, by file name."""
         return {
             DOCUMENT: json.dumps(self.root, ensure_ascii=False),
             OVERLAY: self.overlay,
@@ -376,7 +376,7 @@ class Changes:
         return bool(self.added or self.gone or self.changed or self.origins or self.logins)
 
     def lines(self) -> list[str]:
-        """Return lines that tell the user what changes: new functions after ``+``, gone ones after ``-``, and so on."""
+        """Return lines that show the user what changes: new (``+``), gone (``-``) and changed (``~``) functions."""
         counts = f"{len(self.added)} new, {len(self.gone)} gone, {len(self.changed)} with other arguments, none renamed"
         lines = [f"{self.update.name}: {counts}"]
         for sign, names in (("+", self.added), ("-", self.gone)):
@@ -401,8 +401,8 @@ def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> C
         source: The address or file of the new version; empty for where the document came from.
 
     Raises:
-        ConfigError: The document cannot be fetched, the document or its overlay cannot be read, or the source of a
-            document that came from standard input is missing.
+        ConfigError: The document cannot be fetched, a file cannot be read, or the document came from standard input
+            and ``source`` is empty.
     """
     overlay = read_overlay(str(folder / OVERLAY))
     came = str(overlay.document.get("url", overlay.document.get("file", "")))
@@ -450,7 +450,7 @@ def _difference(old: Built, new: Built) -> str:
 
 
 def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> str:
-    """Return the text of an overlay with only the document's hash, date and origins replaced by those of an update."""
+    """Return the text of ``openapi.toml`` with the document's hash, date and origins replaced by those of an update."""
     found = [origin(str(overlay.account["base_url"]))] if overlay.account.get("base_url") else new.access.origins
     fresh = {"sha256": sha256(fetched.data).hexdigest(), "imported": date.today().isoformat(), "origins": found}
     for key, value in fresh.items():
@@ -462,19 +462,19 @@ def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> st
 def findings(
     root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str], registered: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Check whether an overlay fits its OpenAPI document.
+    """Check whether the user's corrections in ``openapi.toml`` fit the OpenAPI document.
 
     Args:
         root: The document.
-        overlay: The overlay, in which users correct the document.
+        overlay: The content of ``openapi.toml``.
         kept: The names of the functions, by method and path, as an import wrote them.
-        registered: The names of the functions that the plugin defines in Python, which entries of the overlay can name.
+        registered: The names of the functions that the plugin defines in Python, which ``openapi.toml`` can name.
 
     Returns:
-        Sentences about mistakes in the overlay, and notes about parts of the document that deserve attention.
+        Sentences about mistakes in ``openapi.toml``, and notes about parts of the document that deserve attention.
 
     Raises:
-        ConfigError: The overlay does not fit the document at all.
+        ConfigError: ``openapi.toml`` gives two functions one name, or names an argument that does not exist.
     """
     from kosmolua.catalog.openapi.document import Document
     from kosmolua.catalog.openapi.operations import read_operations

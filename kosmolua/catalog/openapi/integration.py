@@ -25,7 +25,7 @@ def imported(file: str) -> Integration:
         file: The ``__file__`` of that module, in whose folder ``openapi.json`` is.
 
     Raises:
-        PluginError: The document or its overlay cannot be read.
+        PluginError: The document or ``openapi.toml`` cannot be read.
     """
     folder = Path(file).parent
     return of_home(Home.of_folder(folder), folder.name, file)
@@ -34,8 +34,8 @@ def imported(file: str) -> Integration:
 def home_of(document: Path) -> Home:
     """Return the files that belong to an OpenAPI document which was not imported, but is used where it is.
 
-    Beside ``pets.openapi.json`` these can be ``pets.openapi.toml`` (the overlay) and ``pets.names.lock`` (the names of
-    functions).
+    Beside ``pets.openapi.json`` these can be ``pets.openapi.toml`` (corrections of the document) and
+    ``pets.names.lock`` (the names of functions).
     """
     overlay = document.with_suffix(".toml")
     lock = document.with_name(document.name.partition(".")[0] + ".names.lock")
@@ -46,12 +46,12 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
     """Return the integration that is made from an OpenAPI document.
 
     Args:
-        home: The document, its overlay and its list of names.
+        home: The document, and the files with corrections and names that belong to the document.
         name: The name of the integration.
         origin: The file that messages name as the origin of the integration.
 
     Raises:
-        PluginError: The document or its overlay cannot be read.
+        PluginError: The document or ``openapi.toml`` cannot be read.
     """
     store = Store(home)
     try:
@@ -111,7 +111,7 @@ def _extending(extension: Extension, store: Store, call: Call) -> Callable[..., 
 
 
 class _Extended:
-    """Lets the operations of a document send their requests with the HTTP client of a plugin's account.
+    """Lets the operations of an OpenAPI document send their requests with the HTTP client of a plugin's account.
 
     Args:
         api: The HTTP client of the account.

@@ -100,7 +100,7 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
 
 
 def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, str]) -> list[str]:
-    """Make the last equal names different by appending the codes of their paths' last characters.
+    """Make names that are still equal different, by appending the codes of their paths' last characters in hex.
 
     This is for paths that differ only in punctuation, such as ``/a-b`` and ``/a_b``.
 

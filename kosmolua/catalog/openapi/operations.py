@@ -70,7 +70,7 @@ class Body:
         required: True if a call must send a body.
         schema: The JSON Schema of the body, if it is one argument.
         about: The description in the document, if the body is one argument.
-        name: The name of the argument, if the body is one; it is set when the document is compiled.
+        name: The name of the argument, if the body is one argument; set when the document is compiled.
     """
 
     media: list[str]
@@ -310,7 +310,7 @@ class _Reading:
                 body are optional.
 
         Returns:
-            The body, and its keys as arguments; None if nothing is known about the body.
+            The body, and its keys as arguments; None and no arguments if nothing is known about the body.
         """
         chosen = min(contents, key=_preference)
         same = [each for each in contents if _preference(each) == _preference(chosen)]
@@ -445,10 +445,10 @@ def _type_of(each: Field) -> object:
 
 
 class Resolves(Protocol):
-    """An object that resolves references of an OpenAPI document, such as :class:`Document`."""
+    """A class that resolves references of an OpenAPI document, such as :class:`Document`."""
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Follow ``$ref`` from an object of the document, and return the object at its end; empty if there is none."""
+        """Return the object to which the ``$ref`` in ``node`` leads, or ``node`` if it has none; empty if no object."""
 
 
 _Flat = tuple[dict[str, Json], set[str], bool]

@@ -90,7 +90,7 @@ class Overlay:
 
     @property
     def default_paging(self) -> Mapping[str, Any]:
-        """How lists are paged whose entries do not say so; empty if the file does not say."""
+        """How a list is paged if the entry of its operation does not say; empty if the file does not say."""
         found: Mapping[str, Any] = self.table("paging").get("default", {})
         return found
 
@@ -182,7 +182,7 @@ def _unmatched(sentence: str, key: str, keys: Iterable[str]) -> str:
 
 
 def read_overlay(file: str) -> Overlay:
-    """Read an overlay from a file.
+    """Read an ``openapi.toml``, in which users correct an OpenAPI document.
 
     Raises:
         ConfigError: The file cannot be read, or has an unknown key or an invalid value.

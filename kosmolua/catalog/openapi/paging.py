@@ -114,8 +114,8 @@ def recipe_of(document: Document, operation: Operation, told: Mapping[str, Any])
     Args:
         document: The OpenAPI document.
         operation: The operation.
-        told: What the overlay says about the operation's paging; empty if nothing. ``kind = "none"`` means that the
-            operation has no pages.
+        told: What ``openapi.toml`` says about the operation's paging; empty if nothing. ``kind = "none"`` means that
+            the operation has no pages.
     """
     if operation.method not in ("GET", "POST"):
         return None

@@ -72,7 +72,7 @@ class Samples:
         return True
 
     def resolve(self, schema: Json) -> dict[str, Any]:
-        """Follow ``$ref`` from a schema, and return the schema at its end; an empty one if there is none."""
+        """Return the schema to which the ``$ref`` in ``schema`` leads, or ``schema`` itself if it has none."""
         for _ in range(50):
             if not isinstance(schema, dict):
                 return {}
@@ -196,7 +196,11 @@ class _Making:
             return [self.value(each, depth + 1) for each in schema["prefixItems"]]
         count = least if self._is_deep(depth) or self._leads_back(items) else max(least, 2 if depth < 2 else 1)
         made = [self.value(items, depth + 1) for _ in range(count if most is None else min(count, most))]
-        return [each for place, each in enumerate(made) if each not in made[:place]] if _is_set(schema) else made
+        return (
+            [each for place, each in enumerate(made) if each not in made[:place]]
+            if _drops_equal_items(schema)
+            else made
+        )
 
     def _number(self, schema: Mapping[str, Any], kind: str) -> Json:
         least, most = _ends(schema)
@@ -239,8 +243,11 @@ class _Making:
         return depth >= MAX_DEPTH or self._made > self._most
 
 
-def _is_set(schema: Mapping[str, Any]) -> bool:
-    """Return True if equal items shall be removed from a sample list: they must be unique, and one item is enough."""
+def _drops_equal_items(schema: Mapping[str, Any]) -> bool:
+    """Return True if equal items shall be removed from a sample of a list, because the schema demands unique items.
+
+    A list that must have more than one item keeps them, so that it is not too short.
+    """
     least = schema.get("minItems")
     return schema.get("uniqueItems") is True and not (isinstance(least, int) and least > 1)
 

@@ -162,7 +162,7 @@ def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> lis
     Args:
         document: The document.
         auth: How requests authenticate if the user says so instead, one of :data:`AUTH`; or empty.
-        prefix: The word before a key in a header, if the overlay sets one; or empty.
+        prefix: The word before a key in a header, if ``openapi.toml`` sets one; or empty.
 
     Returns:
         Lists of credentials. A request must carry all credentials of any one list. Empty if the document declares none.
@@ -231,7 +231,7 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
     Args:
         name: The name of the scheme in the document.
         scheme: The description of the scheme.
-        prefix: The word before a key in a header, if the overlay sets one; or empty.
+        prefix: The word before a key in a header, if ``openapi.toml`` sets one; or empty.
     """
     kind, about = text(scheme.get("type")), text(scheme.get("description"))
     plain = usable(snake(name).removesuffix("_auth") or "api_key")
@@ -315,8 +315,8 @@ def _scopes(scheme: Mapping[str, Any]) -> list[str]:
 def settings_of(operations: Sequence[Operation], *, has_credential: bool) -> list[Setting]:
     """Find the headers that most operations have, and make them fields of the account instead of arguments of calls.
 
-    They are removed from the arguments of all operations. The headers in :data:`DROPPED` are also removed, and so is a
-    parameter for the credential if the account already has a field for it.
+    These headers are removed from the arguments of all operations. The headers in :data:`DROPPED` are removed too, and
+    so are parameters for a credential for which the account already has a field.
 
     Args:
         operations: All operations of a document, which are changed.

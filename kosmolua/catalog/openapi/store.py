@@ -30,7 +30,7 @@ DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 
 
 class Row(NamedTuple):
-    """What lists and searches show of a function."""
+    """One function, with what lists and searches show of it."""
 
     name: str
     key: str
@@ -47,7 +47,7 @@ class Home:
 
     Args:
         document: The path of the document.
-        overlay: The path of the overlay, in which users correct the document; None if there is none.
+        overlay: The path of ``openapi.toml``, in which users correct the document; None if there is none.
         lock: The path of the file that keeps the names of functions; None if there is none.
     """
 
@@ -96,7 +96,7 @@ class Store:
         """The connection to the compiled document, which is compiled first if necessary.
 
         Raises:
-            ConfigError: The document or its overlay cannot be read.
+            ConfigError: The document or ``openapi.toml`` cannot be read.
         """
         try:
             file = self.home.compiled()
@@ -107,7 +107,7 @@ class Store:
         return sqlite3.connect(f"file:{_escaped(file)}?mode=ro", uri=True, check_same_thread=False)
 
     def meta(self, key: str) -> Any:
-        """Return what is stored about the whole document: ``title``, ``access``, ``errors``, ``total`` or ``notes``."""
+        """Return what is stored about the document under ``title``, ``access``, ``errors``, ``total`` or ``notes``."""
         (value,) = self._one("select value from meta where key = ?", key) or ("null",)
         return json.loads(value)
 
@@ -124,7 +124,7 @@ class Store:
         return str(found[0]) if found else None
 
     def covering(self, key: str) -> str | None:
-        """Return the name of the Python function that the overlay declares to cover an operation, or None.
+        """Return the name of the Python function that covers an operation according to ``openapi.toml``, or None.
 
         Args:
             key: The operation: as ``GET /path``, by its operationId, or by the name that its own function would have.
@@ -190,7 +190,7 @@ def compile_to(home: Home, file: Path) -> None:
     """Compile an OpenAPI document, and write the result to a file.
 
     Raises:
-        ConfigError: The document or its overlay cannot be read, or the file cannot be written.
+        ConfigError: The document or ``openapi.toml`` cannot be read, or the file cannot be written.
     """
     from kosmolua.catalog.openapi.compiling import compiled, write
 
@@ -202,7 +202,7 @@ def load(home: Home) -> tuple[dict[str, Any], Any, Mapping[str, str]]:
     """Read the files that belong to an OpenAPI document.
 
     Returns:
-        The parsed document, its overlay, and the names that its functions have, by method and path.
+        The parsed document, the content of ``openapi.toml``, and the names of the functions, by method and path.
 
     Raises:
         ConfigError: A file cannot be read, or is invalid.
