@@ -327,6 +327,25 @@ def test_a_session_ends_with_its_token(tmp_path: Path) -> None:
         assert person.sign_in("another-token-of-acme").url.endswith("/approvals")
 
 
+def test_the_playground_has_the_accounts_after_a_reload(tmp_path: Path) -> None:
+    """It has what the accounts file says now, and the runtime from before is closed."""
+    script = {"source": "print(#app.integrations.render2.extra.list_owners({}).owners)", "simulate": "yes"}
+    with served(tmp_path, "acme") as pages:
+        person, tenant = Person(pages.url, "acme"), pages.tenants.get("acme")
+        assert tenant
+        assert "unknown_path" in person.send("/playground", deed="run", **script).text
+        former = tenant.simulated
+        file = tmp_path / "accounts.toml"
+        file.write_text(file.read_text(encoding="utf-8") + '\n[render2.extra]\napi_key = "rnd_extra"\n')
+        reload = pages.tenants.reload(settings.read(file))
+        asyncio.run_coroutine_threadsafe(reload, pages.loop).result(20)
+
+        assert 'class="output"' in person.send("/playground", deed="run", **script).text
+        assert tenant.simulated is not former
+    with pytest.raises(RuntimeError, match="closed"):
+        former.run("return 1")
+
+
 def test_a_server_that_only_simulates_needs_no_token(tmp_path: Path) -> None:
     """Without tenants the page is open to the one at the machine."""
     with served(tmp_path) as pages:

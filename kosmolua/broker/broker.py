@@ -175,7 +175,8 @@ class Broker:
             through: The chain of called scripts that the caller is in, the outermost first; empty in the main script.
 
         Raises:
-            CallError: There is no such script, the arguments do not fit, or scripts call each other without end.
+            CallError: There is no such script, its arguments do not fit, or scripts call each other in a circle or too
+                deeply.
             LimitExceeded: The run has made more lookups than it is allowed to.
         """
         self._count_lookup()
@@ -185,7 +186,8 @@ class Broker:
                 raise unsendable(path, fault)
             if name in through or len(through) >= MAX_SCRIPTS:
                 chain = " -> ".join([*through, name])
-                raise CallError("script_cycle", f"scripts call each other without end: {chain}")
+                what = f"scripts call each other in a circle, or more than {MAX_SCRIPTS} deep: {chain}"
+                raise CallError("script_cycle", what, hint="remove the last of these calls")
             script = self._host.scripts.script(name)
             params = script.header.bind(name, given)
         except KosmoError as error:

@@ -406,7 +406,10 @@ class Catalog:
         )
 
     def _refuse_name_of_service(self, root: str, parts: Sequence[str]) -> None:
-        """Raise an error with the function's name if a path has the service's name for it: ``hub GET /issues``."""
+        """Raise an error if a path names an operation instead of its function, as in ``hub GET /issues``.
+
+        The error names the function. For any other path, nothing happens.
+        """
         name, _, rest = ".".join(parts).replace(" ", ".", 1).partition(".")
         if rest and name in self._providers[root].names():
             integration = self._load(root, name).integration

@@ -202,7 +202,7 @@ def _text_of(file: str) -> str:
 
 
 def _read(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the value of each entry point of our group, from the text of an ``entry_points.txt``."""
+    """Yield the name and value of each entry point of :data:`GROUP` in the text of an ``entry_points.txt``."""
     for section in ("\n" + text).split("\n[")[1:] if GROUP in text else ():
         head, _, body = section.partition("]")
         if head.strip() == GROUP:

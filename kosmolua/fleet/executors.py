@@ -65,7 +65,7 @@ def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]
         with _dask(named, jobs) as (client, workers):
             yield client.get_executor(), jobs or workers * TASKS_PER_WORKER
     else:
-        executor = _made(named)
+        executor = _from_factory(named)
         try:
             yield executor, jobs or limit_of(executor)
         finally:
@@ -123,7 +123,7 @@ def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
         yield client, workers
 
 
-def _made(named: str) -> Executor:
+def _from_factory(named: str) -> Executor:
     """Import a function given as ``MODULE:FACTORY``, call it, and return the executor that it returns.
 
     Raises:

@@ -54,7 +54,7 @@ class Ledger:
         self.done: set[Place] = set()
         self._path = path
         if resume and os.path.exists(path):
-            self._go_on()
+            self._load()
         elif os.path.exists(path) and os.path.getsize(path):
             raise UsageError(f"{path} already exists", hint="pass --resume to continue it, or name another file")
         try:
@@ -79,7 +79,7 @@ class Ledger:
         """Close the file."""
         self._file.close()
 
-    def _go_on(self) -> None:
+    def _load(self) -> None:
         """Read the file, and keep only the lines of successful runs, whose inputs are done.
 
         Lines of failed runs and an incomplete last line are removed, so their inputs are run again.

@@ -148,10 +148,10 @@ def perform_apart(packed: bytes) -> bytes:
     """
     runtime, script, tasks, trace, _ = pickle.loads(packed)
     with going_on(trace):
-        return pickle.dumps([_carried(perform(runtime, script, task)) for task in tasks])
+        return pickle.dumps([_picklable(perform(runtime, script, task)) for task in tasks])
 
 
-def _carried(outcome: Outcome) -> Outcome:
+def _picklable(outcome: Outcome) -> Outcome:
     """Make an outcome picklable and return it: an error of a plugin that cannot be pickled becomes a KosmoError."""
     try:
         pickle.dumps(outcome.error)

@@ -26,7 +26,7 @@ class Bearer:
     scheme: str = "Bearer"
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the token. A request that has this header already is returned unchanged."""
+        """Return a copy of the request with the token. A request with an ``Authorization`` header is not changed."""
         return with_header(request, "Authorization", self.token.prefixed(self.scheme))
 
 
@@ -50,7 +50,7 @@ class HeaderKey:
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the key. A request that has this header already is returned unchanged."""
+        """Return a copy of the request with the key. A request that has a header of this name is not changed."""
         return with_header(request, self.name, self.key)
 
 

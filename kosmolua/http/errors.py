@@ -162,11 +162,11 @@ def _field_error(item: Json) -> str | None:
     if not isinstance(item, dict):
         return None
     message = next((item[key] for key in _FIELD_MESSAGES if isinstance(item.get(key), str) and item[key]), None)
-    field = next((place for key in _FIELDS if (place := _place(item.get(key)))), None)
+    field = next((place for key in _FIELDS if (place := _field_name(item.get(key)))), None)
     return f"{field}: {message}" if field and message else None
 
 
-def _place(value: Json) -> str:
+def _field_name(value: Json) -> str:
     """Return the name of the field that an error is about, such as ``user.age``, or an empty string.
 
     Args:

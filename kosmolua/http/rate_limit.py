@@ -187,7 +187,7 @@ class RateLimit:
                 for answer in answers:
                     if self._shared and is_throttled(answer):
                         self._shared.close(origin(request.url), max(retry_after(answer) or 0.0, MIN_PAUSE))
-                    self._filed(request, route, bucket, answer).learn(answer, route, self._clock())
+                    self._bucket_after(request, route, bucket, answer).learn(answer, route, self._clock())
                 self._turns.notify_all()
 
     def _pause(self, request: Request, route: Hashable, bucket: _Bucket, until: Until) -> float:
@@ -212,7 +212,7 @@ class RateLimit:
             retry_after=max(opens, 1),
         )
 
-    def _filed(self, request: Request, route: Hashable, bucket: _Bucket, answer: Response) -> _Bucket:
+    def _bucket_after(self, request: Request, route: Hashable, bucket: _Bucket, answer: Response) -> _Bucket:
         """Return the bucket whose numbers a response updates, and remember that the request's route belongs to it.
 
         Args:

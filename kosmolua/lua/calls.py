@@ -65,12 +65,12 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
     parameters = callee.function.parameters
     names = [parameter.name for parameter in parameters]
     spellings = {parameter.alias: parameter.name for parameter in parameters if parameter.alias}
-    given, is_complete = _given(call, names, evaluate)
+    given, is_complete = _arguments_by_name(call, names, evaluate)
     if given is None:
         usage = f"call it as {callee.function.signature}"
         yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments, but gets more", usage)
         return
-    if mixed := _mixed(call, names):
+    if mixed := _mixed_arguments(call, names):
         usage = f"call it as {callee.function.signature}"
         yield Misuse(mixed, f"{callee.path} takes all arguments in one table, or none", usage)
         return
@@ -95,7 +95,7 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
             yield Misuse(call, f"{callee.path} needs {parameter.name}, {parameter.type.words}{instead}", usage)
 
 
-def _mixed(call: Node, names: list[str]) -> Node | None:
+def _mixed_arguments(call: Node, names: list[str]) -> Node | None:
     """Return the table of named arguments if a call has one after positional arguments, or None.
 
     Args:
@@ -139,7 +139,9 @@ def _instead_of(parameter: Parameter) -> set[str]:
     return {parameter.name, parameter.unless, *parameter.inside[:1]}
 
 
-def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
+def _arguments_by_name(
+    call: Node, names: list[str], evaluate: Evaluate
+) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
     """Return the arguments of a call by name, and whether these are certainly all.
 
     Args:
@@ -196,7 +198,7 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
     except Mismatch as mismatch:
         yield Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
     except NotWritten:
-        yield from _unfit(callee, parameter, node, value)
+        yield from _type_misuses(callee, parameter, node, value)
         return
     example = _example(parameter)
     if not isinstance(value, Literal) or not isinstance(value.value, str):
@@ -209,7 +211,7 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
         yield Misuse(node, f"{value.value!r} does not look like an id for {name}", hint, is_likely=True)
 
 
-def _unfit(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[Misuse]:
+def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[Misuse]:
     """Yield the problems with an argument that is not a literal, so that at most its type is known."""
     if isinstance(value, Result) and value.is_vague:
         return

@@ -99,7 +99,7 @@ def syntax_hint(source: bytes, message: str) -> str:
     script = parse(source)
     if script is None or not script.problems:
         return ""
-    hint = _misspelt(script.problems[0], source.decode("utf-8", "replace").split("\n")).hint
+    hint = _syntax_finding(script.problems[0], source.decode("utf-8", "replace").split("\n")).hint
     if not hint and "'end' expected (to close" in message:
         return "each function, if, for and while needs an end of its own: one inside this one lacks it"
     return hint
@@ -132,7 +132,7 @@ class Checker:
             return Report([], [], is_read=False)
         if script.problems:
             lines = script.root.source.decode("utf-8", "replace").split("\n")
-            return Report([_misspelt(script.problems[0], lines)], [], is_lua=False)
+            return Report([_syntax_finding(script.problems[0], lines)], [], is_lua=False)
         try:
             header = read_header(script.root.source)
         except ScriptError as error:
@@ -153,7 +153,7 @@ class Checker:
         )
 
 
-def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
+def _syntax_finding(problem: SyntaxProblem, lines: list[str]) -> Finding:
     """Return the finding for a syntax error.
 
     If a line at the error has the syntax of another language, the finding is about that, and its hint says how Lua

@@ -205,7 +205,7 @@ class Expressions(ABC):
     def _value_bracket_index_expression(self, node: Node) -> Value:
         index = self.value(node.get("field"))
         if isinstance(index, Literal) and index.kind == "number":
-            self._peek(node.get("table"))
+            self._note_single_items(node.get("table"))
         value = self.value(node.get("table"))
         if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
             return self.fields.at(node, value, index.value)
@@ -269,7 +269,7 @@ class Expressions(ABC):
             return self._call_method(name, given)
         called = self.value(name)
         if isinstance(called, Builtin) and called.name in ("pcall", "xpcall"):
-            values = self._protect(given)
+            values = self._check_protected(given)
             self._note_use(node, values)
             if given and given[0].kind == "function_call" and isinstance(values[0], Result):
                 hint = f"pcall(f, arguments), as in {called.name}({(given[0].get('name') or given[0]).text}, ...)"
@@ -329,13 +329,13 @@ class Expressions(ABC):
         for value in arguments_of(node, self.value):
             if isinstance(value, Absent):
                 self.findings.fail_on_nil(name, value, "pass")
-        for misuse in misuses(callee, node, self._written):
+        for misuse in misuses(callee, node, self._argument):
             mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
             mode = Mode.POSSIBLE if callee.may_have_changed else mode
             self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
         return self.returned(callee)
 
-    def _written(self, node: Node | None) -> Value:
+    def _argument(self, node: Node | None) -> Value:
         """Return what is known about the value of an argument. A table in a variable is known if it never changes."""
         value = self.value(node)
         if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
@@ -382,7 +382,7 @@ class Expressions(ABC):
         if isinstance(function, Closure) and not returns_value(function.node):
             self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
-    def _peek(self, items: Node | None) -> None:
+    def _note_single_items(self, items: Node | None) -> None:
         """Record that the script only takes single items of a list, so that further pages of the list do not matter."""
         call = items.get("table") if items and items.kind == "dot_index_expression" else None
         if call and call.kind == "function_call":
@@ -398,7 +398,7 @@ class Expressions(ABC):
         uses = self.dropped if id(call) in self._statements or id(call) in self._peeked else self.kept
         uses.update(value.path for value in values if isinstance(value, Callee))
 
-    def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
+    def _check_protected(self, given: Sequence[Node]) -> Sequence[Value]:
         """Check the arguments of ``pcall``, and return what is known about them.
 
         The body of the function that is passed is checked as a part in which errors are caught.

@@ -164,7 +164,7 @@ class Fields:
             is_place = value.node is not None and value.node.kind == "identifier"
             hint = "for _, item in ipairs(list) do: the first of the two is the index" if is_place else ""
             self._findings.fail(node, f"a {value.kind} has no '{key}'", hint or idioms.FIELDS.get(key, ""))
-        elif isinstance(value, Literal) and value.kind == "table" and self._lacks(value.node, key):
+        elif isinstance(value, Literal) and value.kind == "table" and self._lacks_key(value.node, key):
             if key in idioms.FIELDS and value.node and len(value.node.children) > len(keys_of(value.node)):
                 self._findings.warn(node, f"a list has no '{key}'", idioms.FIELDS[key])
             return Missing(f"'{key}' of this table", idioms.FIELDS.get(key, ""))
@@ -185,7 +185,7 @@ class Fields:
         mode = None if secrets.is_complete else Mode.POSSIBLE
         self._findings.fail(node, f"there is no secret called '{key}'", hint, mode=mode)
 
-    def _lacks(self, table: Node | None, key: str) -> bool:
+    def _lacks_key(self, table: Node | None, key: str) -> bool:
         """Return True if a table constructor has no such key, and no code of the script can add the key."""
         if table is None or self._scopes.may_extend(table):
             return False

@@ -80,7 +80,7 @@ class Gathered:
         self._grown[variable] += grows or is_inside
         self._by_name[variable] += is_inside or key_of(target) is not None or kind_of(key) == "string"
         if is_inside:
-            self._need(table, "index")
+            self._note_item(table, "index")
 
     def measure(self, operand: Node) -> None:
         """Record that the script takes the length of an expression with ``#``."""
@@ -98,7 +98,7 @@ class Gathered:
         if not isinstance(called, Builtin) or not given:
             return
         if called.name in ("table.insert", "ipairs", "table.concat", "table.sort"):
-            self._need(given[0], "go through")
+            self._note_item(given[0], "go through")
         for node in given:
             variable = self._variable(node) if node.kind == "identifier" else None
             if variable and (called.name in _HARMLESS or (called.name in _OF_LISTS and node is given[0])):
@@ -155,7 +155,7 @@ class Gathered:
         """Return the local variable with which a name or a path such as ``a.b[1]`` begins, or None."""
         return self._scopes.variable(base_of(node))
 
-    def _need(self, node: Node, what: str) -> None:
+    def _note_item(self, node: Node, what: str) -> None:
         """Record that an item of a local table, such as ``groups[name]``, fails if it is still nil.
 
         Args:

@@ -149,11 +149,11 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
             findings.warn(node, f"{one.source} is never {other.value!r}", hint)
         elif (kind := kind_of(one, or_nil=True)) and kind != kind_of(other):
             findings.warn(
-                node, f"{one.source} is a {_NOUN[kind]}, so it never equals a {_NOUN[other.kind]}", _other_way(one)
+                node, f"{one.source} is a {_NOUN[kind]}, so it never equals a {_NOUN[other.kind]}", _hint_for_code(one)
             )
 
 
-def _other_way(value: Result) -> str:
+def _hint_for_code(value: Result) -> str:
     """Return a hint for a script that compares the code of an error with a number.
 
     The hint is empty if ``value`` is not the code of an error.

@@ -21,19 +21,19 @@ def check_pages(findings: Findings, body: Node | None, known: Callable[[Node], V
         known: The function that returns what is known about an expression, or None if the expression was not checked.
     """
     nodes = list(body.walk()) if body else []
-    kept = dict(_kept(nodes))
+    kept = dict(_cursors(nodes))
     calls = [node for node in nodes if node.kind == "function_call"]
     if not kept or any(name.text in kept for call in calls for name in _names_in(call.get("arguments"))):
         return
     for call in calls:
         for name, parameter in kept.items():
-            if _lacks(call, parameter, known):
+            if _passes_no_cursor(call, parameter, known):
                 message = f"each round gets the same page, since no call gets {name}"
                 findings.warn(call, message, f"{parameter} = {name}")
                 return
 
 
-def _kept(nodes: list[Node]) -> Iterator[tuple[str, str]]:
+def _cursors(nodes: list[Node]) -> Iterator[tuple[str, str]]:
     """Yield each variable that is assigned the cursor of the next page, and the parameter to pass the cursor for.
 
     Args:
@@ -51,7 +51,7 @@ def _names_in(arguments: Node | None) -> Iterator[Node]:
     return (node for node in (arguments.walk() if arguments else ()) if node.kind == "identifier")
 
 
-def _lacks(call: Node, parameter: str, known: Callable[[Node], Value | None]) -> bool:
+def _passes_no_cursor(call: Node, parameter: str, known: Callable[[Node], Value | None]) -> bool:
     """Return True if a call of an integration's function could pass a cursor, but does not.
 
     Args:

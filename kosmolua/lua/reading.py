@@ -262,12 +262,12 @@ class Reading(Expressions):
         if iterator and self.fields.is_plain_table(self.value(iterator)):
             hint = f"for _, item in ipairs({iterator.text}) do"
             self.findings.fail(iterator, f"{iterator.text} is a table, and a loop needs an iterator", hint)
-        item = self._item(iterator) if iterator and iterator.kind == "function_call" else UNKNOWN
+        item = self._second_variable(iterator) if iterator and iterator.kind == "function_call" else UNKNOWN
         for index, name in enumerate(names.all("name") if names else ()):
-            place = self._place(iterator, name) if index == 0 and iterator else UNKNOWN
+            place = self._first_variable(iterator, name) if index == 0 and iterator else UNKNOWN
             self._set(name, item if index == 1 else place)
 
-    def _place(self, iterator: Node, name: Node) -> Value:
+    def _first_variable(self, iterator: Node, name: Node) -> Value:
         """Return what is known about the first variable of a ``for ... in`` loop: over a list, it is a number.
 
         Args:
@@ -281,7 +281,7 @@ class Reading(Expressions):
             return Literal("number", None, name)
         return UNKNOWN
 
-    def _item(self, call: Node) -> Value:
+    def _second_variable(self, call: Node) -> Value:
         """Return what is known about the second variable of a loop over a call of ``ipairs`` or ``pairs``."""
         called, arguments = self.value(call.get("name")), call.get("arguments")
         if not isinstance(called, Builtin) or called.name not in ("ipairs", "pairs"):
@@ -299,10 +299,10 @@ class Reading(Expressions):
         nodes = given.children if given else []
         for name in names.all("name") if names else ():
             if (variable := self._scopes.variable(name)) and variable.is_only_picked_from:
-                self._peek(variable.value)
+                self._note_single_items(variable.value)
         values = self._values(nodes)
         for index, name in enumerate(names.all("name") if names else ()):
-            absent = self._beyond(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
+            absent = self._without_expression(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
             value = values[index] if index < len(values) else absent
             if not nodes:
                 self._gathered.declare(name)
@@ -316,7 +316,7 @@ class Reading(Expressions):
                     continue
                 self.findings.warn(place, f"there is no {value.what}: {name.text} is nil", value.hint)
 
-    def _beyond(self, node: Node, name: Node) -> Value:
+    def _without_expression(self, node: Node, name: Node) -> Value:
         """Return what is known about a variable in a declaration with more variables than expressions.
 
         It is certainly nil if the last expression is a call of a function that returns only one value.

@@ -137,7 +137,7 @@ class Confinement:
         self._settled["rlimits"] = resource is not None
         if resource:
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
-            self.take([_bounding("CORE", 0), _bounding("FSIZE", 0)])
+            self.take([_limiting("CORE", 0), _limiting("FSIZE", 0)])
         self._settled["unprivileged"] = _become_nobody()
         self._max_threads = _max_threads() if self._forking else 0
         if sys.platform == "linux":
@@ -168,10 +168,10 @@ class Confinement:
         if resource:
             steps += [
                 ("rlimits", _limit_time, (cpu,)),
-                _bounding("AS", memory + min(memory, MAX_COPIES) + INTERPRETER),
-                _bounding("CPU", min(jobs * (int(cpu) + 2), MAX_CPU)),
-                _bounding("NOFILE", DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS),
-                _bounding("NPROC", self._max_threads),
+                _limiting("AS", memory + min(memory, MAX_COPIES) + INTERPRETER),
+                _limiting("CPU", min(jobs * (int(cpu) + 2), MAX_CPU)),
+                _limiting("NOFILE", DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS),
+                _limiting("NPROC", self._max_threads),
             ]
         if sys.platform == "linux" and not self._is_filtered and (filtering := self._filter_for(jobs)):
             steps.append(filtering)
@@ -203,7 +203,7 @@ def _limit_time(cpu: float) -> None:
     signal.setitimer(signal.ITIMER_PROF, cpu)
 
 
-def _bounding(name: str, value: int) -> Step:
+def _limiting(name: str, value: int) -> Step:
     """Return a step that limits a resource of this process, to at most the limit that is in force already.
 
     Args:

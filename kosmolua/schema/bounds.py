@@ -163,7 +163,7 @@ class Pattern(Bound):
 
 @dataclass(frozen=True)
 class Unless:
-    """What :func:`unless` returns: a mark inside ``Annotated`` that names a parameter to pass instead of this one."""
+    """What :func:`unless` returns: a mark inside ``Annotated`` that names a parameter to pass instead."""
 
     other: str
 

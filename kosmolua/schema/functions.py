@@ -56,7 +56,7 @@ class More(Protocol):
         """The path of the overlay, a file that changes the document. The file need not exist."""
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return the problems of the overlay, and notes on what the document contains but cannot be used."""
+        """Return the problems of the overlay, and notes on parts of the document that cannot be used."""
 
 
 class Functions(Mapping[str, Function]):

@@ -128,7 +128,7 @@ class Integration:
         self.origin = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         self.mistakes: list[PluginError] = []
         if objection := objection_to_integration(name, root):
-            self._object(PluginError(f"an integration cannot be called {name!r}", origin=self.origin, hint=objection))
+            self._report(PluginError(f"an integration cannot be called {name!r}", origin=self.origin, hint=objection))
         self.root = root
         self.name = qualified(root, name)
         self.about = about
@@ -140,7 +140,7 @@ class Integration:
             if fields is None:
                 self.account_fields = _read_fields(account, self.origin)
         except PluginError as error:
-            self._object(error)
+            self._report(error)
         self.functions = Functions(more=more)
         self.extension: Extension | None = None
         self.simulate: Callable[[str], Send] | None = None
@@ -262,15 +262,15 @@ class Integration:
         try:
             function = read_function(handler, effect, self.prefix)
         except PluginError as error:
-            self._object(error)
+            self._report(error)
             return handler
         taken = {*self.functions.own, *self.aliases}
         if function.name in taken or function.full_name in taken:
-            self._object(PluginError(f"{self.name} has two functions named {function.name}", origin=function.origin))
+            self._report(PluginError(f"{self.name} has two functions named {function.name}", origin=function.origin))
         self.functions.own[function.name] = function
         return handler
 
-    def _object(self, mistake: PluginError) -> None:
+    def _report(self, mistake: PluginError) -> None:
         """Raise a mistake of the plugin. In :func:`collected_mistakes`, collect it instead, to report all together."""
         if not _collects_mistakes.get():
             raise mistake

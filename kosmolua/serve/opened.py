@@ -10,6 +10,7 @@ from typing import Any
 
 from kosmolua.broker.store import Store, Stores
 from kosmolua.broker.tenancy import Tenancy
+from kosmolua.concurrency import lazy
 from kosmolua.folders import tenant_folder
 from kosmolua.runtime import Runtime
 from kosmolua.serve.own import Own
@@ -72,14 +73,28 @@ class Opened:
         self.tokens = self._read_tokens()
         base = server.path.parent if server.path else Path()
         self.signed = SignedTokens(settings.jwt, base, self._warn) if settings.jwt else None
-        self.runtime = self.open_runtime(simulate=common.simulate)
+        self.runtime = self._open_runtime(simulate=common.simulate)
 
-    def open_runtime(self, *, simulate: bool) -> Runtime:
-        """Return a new runtime with the accounts and integrations of the tenant.
+    @lazy
+    def simulated(self) -> Runtime:
+        """The runtime of the playground, which answers calls from simulators. It is made on first use."""
+        return self._open_runtime(simulate=True)
 
-        Args:
-            simulate: Whether the runtime answers calls from simulators.
-        """
+    @property
+    def is_running(self) -> bool:
+        """True while a script of the tenant runs in one of the runtimes."""
+        return any(each.is_running for each in self._runtimes())
+
+    def close(self) -> None:
+        """Close the runtimes, which ends their scripts."""
+        for each in self._runtimes():
+            each.close()
+
+    def _runtimes(self) -> list[Runtime]:
+        simulated = vars(self).get("simulated")
+        return [self.runtime, simulated] if simulated else [self.runtime]
+
+    def _open_runtime(self, *, simulate: bool) -> Runtime:
         return open_runtime(self.settings, self._common, self.server, self._store, simulate=simulate)
 
     def _read_tokens(self) -> Tokens:

@@ -103,9 +103,10 @@ class Tenant:
         """The path of the folder for the tenant's files. The folder may not exist yet."""
         return self._opened.folder
 
+    @property
     def simulated(self) -> Runtime:
-        """Return a new runtime with the tenant's accounts and integrations, which answers calls from simulators."""
-        return self._opened.open_runtime(simulate=True)
+        """The runtime of the playground: it has the tenant's accounts, and answers calls from simulators."""
+        return self._opened.simulated
 
     def may_bear_signed(self, token: bytes) -> bool:
         """Return True if a token could be a signed token for this tenant. The signature is not verified.
@@ -242,7 +243,7 @@ class Tenant:
         """
         former, self._opened = self._opened, opened
         self._handlers.adopt(opened.runtime, read_only=self._common.read_only, simulated=self._common.simulate)
-        task = asyncio.create_task(_retire(former.runtime))
+        task = asyncio.create_task(_retire(former))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
@@ -261,7 +262,7 @@ class Tenant:
         self._is_draining = True
         if self.approvals.release():
             await self.drain(1.0)
-        await asyncio.to_thread(self.runtime.close)
+        await asyncio.to_thread(self._opened.close)
         for task in self._retiring:
             task.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
@@ -277,14 +278,14 @@ class Tenant:
             await self._stopping.wait()
 
 
-async def _retire(runtime: Runtime) -> None:
-    """Close a runtime that was replaced, once it has no active runs or when this task is cancelled."""
+async def _retire(opened: Opened) -> None:
+    """Close runtimes that were replaced, once they have no active runs or when this task is cancelled."""
     try:
         await asyncio.sleep(RETIREMENT)
-        while runtime.is_running:
+        while opened.is_running:
             await asyncio.sleep(1.0)
     finally:
-        await asyncio.to_thread(runtime.close)
+        await asyncio.to_thread(opened.close)
 
 
 async def _dismiss(tenant: Tenant) -> None:
@@ -439,7 +440,7 @@ class Tenants:
             _refuse_same_tokens(opened)
         except ConfigError:
             for each_opened in opened:
-                each_opened.runtime.close()
+                each_opened.close()
             raise
         _warn_of_shared_accounts(opened, self._common.warn)
         return settings, opened

@@ -37,11 +37,11 @@ class DirectCalls:
 
     @property
     def can_call(self) -> bool:
-        """True if a direct call is possible: the session has sent a request, and no OpenTelemetry trace is active."""
+        """True if :meth:`call` can be used: the session has sent a request, and no OpenTelemetry trace is active."""
         return self._write is not None and not get_current_span().get_span_context().is_valid
 
     def learn(self, message: object, write: Callable[[bytes], Awaitable[None]]) -> None:
-        """Keep what direct calls need from a message of the session: its metadata, and how to write to the server.
+        """Keep what later calls need from a message that the MCP SDK's session sends: its metadata and the writer.
 
         Args:
             message: A message that the session sends. The first request, ``initialize``, is ignored.
@@ -82,10 +82,10 @@ class DirectCalls:
             del self._waiting[number]
 
     def take(self, message: object) -> bool:
-        """Pass a message of the server to the direct call that it answers, if there is one.
+        """Pass a message of the server to the call that it answers, if :meth:`call` made that call.
 
         Returns:
-            True if the message answers a direct call, even one that no longer waits; False if the session needs it.
+            True if the message answers such a call, even one that no longer waits; False if the session needs it.
         """
         if not isinstance(message, dict) or "method" in message or not str(message.get("id")).startswith(PREFIX):
             return False

@@ -286,7 +286,7 @@ class Link:
         return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [note]})
 
     async def _learn(self) -> None:
-        """Ask the server what it offers, store the answers as ``card``, and report the card."""
+        """Ask the server what it offers, store the answer as ``card``, and pass it to the callback ``learned``."""
         client = self._client
         capabilities = client.server_capabilities
         tools: list[dict[str, Any]] = []

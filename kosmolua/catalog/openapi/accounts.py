@@ -94,7 +94,7 @@ class DocumentAccount:
 
     Args:
         access: The addresses of the service, and the credentials and headers that its requests need.
-        refusal: How the service reports errors in answers whose status is 200; None if it does not.
+        refusal: How the service reports errors in answers whose status is 200; None if it never does.
         tokens: The store of access tokens that were fetched with client ids and secrets.
         settings: The values of the account's fields, by name.
     """
@@ -120,7 +120,7 @@ class DocumentClient:
 
     Args:
         access: The addresses of the service, and the credentials and headers that its requests need.
-        refusal: How the service reports errors in answers whose status is 200; None if it does not.
+        refusal: How the service reports errors in answers whose status is 200; None if it never does.
         tokens: The store of access tokens that were fetched with client ids and secrets.
         settings: The values of the account's fields, by name.
         send: Sends a request and returns the response.

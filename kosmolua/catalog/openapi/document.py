@@ -28,7 +28,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
 def read(data: bytes, name: str) -> dict[str, Any]:
-    """Parse an OpenAPI document, and return the object that it contains.
+    """Parse an OpenAPI document, and return it as a dict.
 
     Args:
         data: JSON or YAML 1.2, in UTF-8 with or without a byte order mark.

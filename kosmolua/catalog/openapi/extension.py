@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ExtensionFunctions:
-    """The functions that an OpenAPI document adds to a plugin; a :class:`kosmolua.schema.functions.More`.
+    """The functions that an OpenAPI document adds to a plugin. Implements :class:`kosmolua.schema.functions.More`.
 
     Args:
         extension: Which document is added, and how its operations get their HTTP client from the plugin's account.

@@ -70,7 +70,7 @@ class InText(Scalar):
 
 
 class DocumentFunctions:
-    """The functions that are made from an OpenAPI document; a :class:`kosmolua.schema.functions.More`.
+    """The functions made from an OpenAPI document. Implements :class:`kosmolua.schema.functions.More`.
 
     Args:
         store: The compiled document.

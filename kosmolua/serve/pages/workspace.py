@@ -13,7 +13,6 @@ from typing import Any
 
 from kosmolua.broker.recording import Recording
 from kosmolua.broker.store import Waiting
-from kosmolua.concurrency import lazy
 from kosmolua.errors import Busy
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
@@ -78,10 +77,10 @@ class Workspace:
         """The tenant's runtime, which makes real calls unless the whole server simulates."""
         return self.tenant.runtime
 
-    @lazy
+    @property
     def simulated(self) -> Runtime:
-        """The runtime of the playground, which answers calls from simulators. It is made on first use."""
-        return self.tenant.simulated()
+        """The runtime of the playground, which answers calls from simulators."""
+        return self.tenant.simulated
 
     def runs(self) -> list[Run]:
         """Return the tenant's recorded runs, the latest first."""
@@ -155,11 +154,6 @@ class Workspace:
             ConfigError: The recording cannot be read.
         """
         return self.runtime.replay(self.recording(run), client=CLIENT)
-
-    def close(self) -> None:
-        """Close the runtime of the playground. The tenant's runtime stays open."""
-        if simulated := vars(self).get("simulated"):
-            simulated.close()
 
     def _start(self, run: str, work: Coroutine[Any, Any, Outcome]) -> None:
         """Start a run on the event loop, and wait at most ``GRACE`` seconds for its end.
