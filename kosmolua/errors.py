@@ -206,7 +206,6 @@ class CallError(KosmoError):
     ) -> None:
         super().__init__(message, hint=hint, detail=detail)
         self.code = code
-        self.body = body
         self.param = param
         self.status = status
         self.retryable = retryable

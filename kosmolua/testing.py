@@ -68,8 +68,8 @@ class Playground:
         integration: The integration to test.
         replies: What the service answers, by method and path: ``("GET", "/notes/n-1")``, or ``("GET", "/notes/{id}")``,
             where ``{id}`` matches any one part of a path. A reply is used if the requested path ends with the reply's
-            path, as sent or percent-decoded. If several replies match, the last part in which one has fixed text and
-            the others have braces decides: fixed text takes precedence.
+            path, as sent or percent-decoded. If several replies match, fixed text takes precedence over names in
+            braces, compared part by part from the end of the path.
         send: A function that answers requests, instead of ``replies``. Without ``send`` and ``replies``, the simulator
             of the integration answers.
         accounts: The settings of each account, by name; by default there is one account ``default``. Required settings
@@ -121,7 +121,7 @@ class Playground:
             options: Options of the run, as for :meth:`kosmolua.Runtime.run`.
 
         Raises:
-            KosmoError: The script failed. If a call in it failed, this is a :class:`kosmolua.CallError`.
+            KosmoError: The script failed. If it ended because of a failed call, this is a :class:`kosmolua.CallError`.
         """
         self.outcome = self._runtime.run(source, **options)
         return _value_of(self.outcome)
@@ -185,7 +185,7 @@ class Playback:
 
 
 def recordings_beside(file: str | os.PathLike[str]) -> Callable[[str], Playback]:
-    """Return a function that opens a recording by its name, in the folder in which a file (such as a test) is."""
+    """Return a function that opens a recording, given its file name, in the same folder as a file such as a test."""
     folder = Path(file).parent
     return lambda name: Playback(folder / name)
 
@@ -195,7 +195,7 @@ with suppress(ImportError):  # only tests that use the fixture need pytest
 
     @pytest.fixture
     def recording(request: pytest.FixtureRequest) -> Callable[[str], Playback]:
-        """A pytest fixture: a function that opens a recording in the folder of the test, by the file's name."""
+        """Give a test, as a pytest fixture, a function that opens a recording in the test's folder by its file name."""
         return recordings_beside(request.path)
 
 

@@ -116,7 +116,7 @@ def test_without_fts5_search_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: connect(*given, **named, factory=WithoutFullText))
-    with pytest.raises(DocNotFound, match="its SQLite has no FTS5") as refused:
+    with pytest.raises(DocNotFound, match="this Python's SQLite has no FTS5") as refused:
         Index(ENTRIES)
     assert "lua_list_docs()" in str(refused.value.hint)
 

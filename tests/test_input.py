@@ -118,7 +118,7 @@ def test_standard_input_is_json_or_text(kosmolua: Program, given: str, printed: 
         ("a.jsonl", "1\n{\n", "cannot be read: line 2: Expecting"),
         ("a.csv", "a,b\n1,2,3\n", "cannot be read: line 2 has 3 cells, but the first line 2"),
         ("a.csv", 'a\n"x\n', "cannot be read: line 2: "),
-        ("a.csv", "a,a\n", "cannot be read: two columns have the same name"),
+        ("a.csv", "a,a\n", "cannot be read: the first line gives two columns the same name"),
         ("a.toml", "=", "cannot be read: "),
         ("missing.json", None, "cannot be read: No such file or directory"),
     ],

@@ -485,7 +485,7 @@ def test_one_that_must_be_asked_for_needs_a_terminal(kosmolua: Program) -> None:
     """It is not read from standard input."""
     done = kosmolua("run", "--secret", "token=ask", "-e", "print(1)", input=f"{CANARY}\n", start_new_session=True)
     assert done.returncode == 2
-    assert "There is no terminal to ask for the secret token on" in done.stderr
+    assert "The secret token cannot be asked for, since there is no terminal" in done.stderr
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from support.processes import eventually
 from support.shelf import Shelf
 
 from kosmolua import ConfigError, KosmoError, Outcome, Runtime
+from kosmolua.broker.folder_store import Folder
 from kosmolua.broker.recording import Writer, read
 from kosmolua.broker.store import Decision, Grant, Store, Stores, Waiting
 from kosmolua.broker.stores import open_stores
@@ -493,3 +494,10 @@ def test_a_damaged_file_does_not_hide_the_others(tmp_path: Path) -> None:
             runtime.store.read(runs[0])
         assert read(cut).is_cut
         assert runtime.resume(runtime.store.read(runs[1])).result == [1]
+
+
+def test_a_folder_that_takes_no_question_says_so(tmp_path: Path) -> None:
+    """A question that cannot be written is an error with the folder's name, not a traceback."""
+    (tmp_path / "questions" / "q1.new").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"The questions in .*questions cannot be written: "):
+        Folder(tmp_path).ask(Waiting("q1", None, "x.lua", {}, 0.0, 1.0))

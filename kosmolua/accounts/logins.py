@@ -14,7 +14,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TextIO
 
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.folders import state_folder
@@ -208,10 +208,16 @@ class Login:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes from changing the login until the ``with`` block ends."""
-        self._lock_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(self._lock_file, "a", encoding="utf-8") as stream:
+        with self._opened_lock() as stream:
             _take(stream.fileno(), time.monotonic() + LOCK_TIMEOUT)
             yield
+
+    def _opened_lock(self) -> TextIO:
+        try:
+            self._lock_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return open(self._lock_file, "a", encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{self._lock_file} cannot be written: {error.strerror}") from None
 
 
 class LoginSecret(Secret):

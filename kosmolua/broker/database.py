@@ -16,7 +16,14 @@ from threading import Event, Lock
 from typing import Any, TypeVar
 
 import sqlalchemy as sql
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement, FunctionElement
 
@@ -28,6 +35,8 @@ LEASE = 60.0
 RENEWAL = 15.0
 """Seconds between two renewals of a lease."""
 RETRY_PAUSE = 0.25
+_LASTING = (DataError, NotSupportedError, ProgrammingError)
+"""Errors that the same statement would get again, such as a missing permission for a table."""
 CONNECT_TIMEOUT = 3
 _SCHEMA_LOCK = 0x4B6F736D  # an advisory lock of PostgreSQL, held while the tables are created
 _T = TypeVar("_T")
@@ -163,7 +172,7 @@ class Database:
             except IntegrityError:
                 raise
             except DBAPIError as error:
-                if time.monotonic() >= deadline:
+                if isinstance(error, _LASTING) or time.monotonic() >= deadline:
                     raise self._unreachable(error) from None
             time.sleep(RETRY_PAUSE)
 

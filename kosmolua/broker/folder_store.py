@@ -7,7 +7,8 @@ import os
 import re
 import secrets
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
@@ -143,21 +144,23 @@ class Folder:
 
     def ask(self, question: Waiting) -> None:
         """Store a question about a call, asked by a run that is still running, in a file of its own."""
-        _make(self._questions)
-        path = self._question(question.id)
-        with open(f"{path}.new", "w", encoding="utf-8") as file:
-            json.dump(asdict(question), file)
-        os.replace(f"{path}.new", path)
+        with _written("The questions", self._questions):
+            _make(self._questions)
+            path = self._question(question.id)
+            with open(f"{path}.new", "w", encoding="utf-8") as file:
+                json.dump(asdict(question), file)
+            os.replace(f"{path}.new", path)
 
     def decide(self, question: str, decision: Decision) -> bool:
         """Answer the question with the id ``question``, and return True; return False if it no longer waits."""
         if not any(each.id == question for each in self._asked()):
             return False
-        try:
-            with open(self._question(question, ".answer"), "x", encoding="utf-8") as file:
-                json.dump(asdict(decision), file)
-        except FileExistsError:
-            return False
+        with _written("The questions", self._questions):
+            try:
+                with open(self._question(question, ".answer"), "x", encoding="utf-8") as file:
+                    json.dump(asdict(decision), file)
+            except FileExistsError:
+                return False
         return True
 
     def decision(self, question: str) -> Decision | None:
@@ -187,19 +190,14 @@ class Folder:
 
     def grant(self, given: Grant) -> None:
         """Store a grant in a file of its own. It replaces an earlier grant for the same function and account."""
-        try:
+        with _written("The grants", self._grants):
             _make(self._grants)
             replace_file(self._grant(given.path, given.account), json.dumps(asdict(given)).encode())
-        except OSError as error:
-            raise ConfigError(f"The grants in {self._grants} cannot be written: {error.strerror}") from None
 
     def revoke(self, path: str, account: str) -> None:
         """Remove the grant for the function ``path`` with an account, if there is one."""
-        try:
-            with suppress(FileNotFoundError):
-                os.remove(self._grant(path, account))
-        except OSError as error:
-            raise ConfigError(f"The grants in {self._grants} cannot be written: {error.strerror}") from None
+        with _written("The grants", self._grants), suppress(FileNotFoundError):
+            os.remove(self._grant(path, account))
 
     def _grant(self, path: str, account: str) -> str:
         return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())
@@ -320,6 +318,20 @@ def _bytes_of(path: str) -> bytes:
             return file.read()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+
+
+@contextmanager
+def _written(what: str, folder: str) -> Iterator[None]:
+    """Raise a ConfigError if the system refuses to write a file of a folder in the ``with`` block.
+
+    Args:
+        what: What the files are, as the beginning of the message, such as ``The grants``.
+        folder: The folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{what} in {folder} cannot be written: {error.strerror}") from None
 
 
 def _make(folder: str) -> None:

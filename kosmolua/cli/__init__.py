@@ -1,4 +1,4 @@
-"""The command line: starts a sandbox first, then parses the command line and runs the command."""
+"""The command line program. For ``kosmolua run``, a sandbox boots while the command line is parsed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command of a command line and exit with its status.
+    """Run the command that a command line names, and end this process with the command's exit status.
 
     Args:
         arguments: The words after the program's name; by default the arguments of this process.

@@ -38,7 +38,8 @@ def add(runtime: Runtime, name: str) -> tuple[str, Path]:
     integration, account = runtime.catalog.integration(integration_name), rest[0] if rest else "default"
     section, file = f"{integration_name}.{account}", runtime.catalog.accounts_path
     if file.exists() and account in parse(file).get(integration_name, {}):
-        raise UsageError(f"{file} has [{section}] already")
+        hint = "edit that section, or give the new account another name"
+        raise UsageError(f"{file} has a section [{section}] already", hint=hint)
     if not console.can_ask():
         hint = f"'kosmolua accounts example {integration_name}' prints what to write into {file}"
         raise UsageError(f"'kosmolua accounts add' asks for each field, which needs a terminal ({hint})")
@@ -53,7 +54,10 @@ def add(runtime: Runtime, name: str) -> tuple[str, Path]:
 
 
 def _asked(field: AccountField) -> Any:
-    """Ask for the value of a field until it is valid, a secret without echo; return None if it is left empty."""
+    """Ask the person for the value of a field until it is valid, and return the value; None for an empty answer.
+
+    A secret is typed without echo.
+    """
     about = f" ({field.about})" if field.about else ""
     what = f"{field.name}{about}{'' if field.required else ', empty for none'}"
     while True:

@@ -33,7 +33,8 @@ class Approver:
     the run: its later calls raise KeyboardInterrupt without a question.
 
     Args:
-        is_single: Whether the person typed the only call, so that no question is about several calls.
+        is_single: Whether the person typed one call and nothing else is run, so that answers for more calls are not
+            offered.
     """
 
     def __init__(self, *, is_single: bool = False) -> None:

@@ -106,7 +106,10 @@ def accounts(catalog: Catalog, typed: str) -> Offers:
 
 
 def paths(catalog: Catalog, typed: str) -> Offers:
-    """Return the integrations that match a text, or the functions of the only one that matches, with their paths."""
+    """Return the paths that may complete a text, such as ``render2.list_services``.
+
+    These are the integrations that match the text; if only one matches, the functions of this integration.
+    """
     name, dot, rest = _BEFORE_NAMES.sub("", typed, count=1).partition(".")
     before = typed.removesuffix(f"{name}{dot}{rest}")
     matches = [each for each in catalog.names() if (each == name if dot else each.startswith(name))]

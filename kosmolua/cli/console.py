@@ -1,4 +1,4 @@
-"""Console output: text for people, JSON for programs, and errors on standard error. Also exit statuses of errors.
+"""Writes text for people, JSON for programs, and errors to the console, and maps errors to exit statuses.
 
 The module that escapes invisible characters is imported on first use, since most runs in a pipe do not need it.
 """
@@ -85,13 +85,18 @@ def _list_findings(error: CheckFailed, script: str) -> None:
 
 
 def line(text: str) -> None:
-    """Write a line to standard output; on a terminal, control characters are escaped."""
+    """Write a line of text to standard output. If that is a terminal, control characters are escaped."""
     text = _harmless(text) if standard.is_shown else text
     standard.write(text.encode("utf-8", "replace") + b"\n")
 
 
 def as_json(value: object, indent: int | None = 2) -> None:
-    """Write a value to standard output as JSON; on a terminal, invisible characters are escaped."""
+    """Write a value to standard output as JSON. If that is a terminal, invisible characters are escaped.
+
+    Args:
+        value: The value.
+        indent: How many spaces indent the JSON; None puts all on one line.
+    """
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     if standard.is_shown:
         from kosmolua.escaping import visible
@@ -103,7 +108,7 @@ def as_json(value: object, indent: int | None = 2) -> None:
 def _harmless(text: str) -> str:
     """Return text with terminal control characters escaped.
 
-    The escaping module is imported only if the text needs it, since no import is possible if no file can be opened.
+    The module for this is imported only if the text needs it: an import fails if the process cannot open more files.
     """
     if text.isprintable():
         return text
@@ -138,7 +143,7 @@ def on_terminal(stream: TextIO | None = None) -> bool:
 
 
 def draws_on(stream: TextIO) -> bool:
-    """Return True if a stream is a terminal whose lines can be overwritten."""
+    """Return True if a stream is a terminal that understands escape codes, so that a line can be drawn again."""
     return os.name != "nt" and on_terminal(stream)
 
 
@@ -155,7 +160,7 @@ def styled(text: str, style: str, stream: TextIO) -> str:
 
 
 def markdown(text: str, *, paged: bool = False) -> None:
-    """Write a page of Markdown to standard output: rendered on a terminal, unchanged in a pipe.
+    """Write a page of Markdown to standard output: formatted if that is a terminal, unchanged if it is a pipe.
 
     Args:
         text: The page.
@@ -212,7 +217,7 @@ def can_ask() -> bool:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Write a table: drawn by rich on a terminal, tab-separated in a pipe."""
+    """Write a table to standard output: with aligned columns on a terminal, as lines with tabs in a pipe."""
     from kosmolua.escaping import harmless, visible
 
     if not on_terminal():
@@ -225,7 +230,7 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 def status_of(error: KosmoError | None) -> int:
-    """Return the exit status for an error, or 0 if there is none."""
+    """Return the exit status of a command that ended with this error, or 0 if the error is None."""
     if error is None:
         return 0
     if isinstance(error, UsageError):

@@ -23,7 +23,9 @@ _BY_NAME = {option.attribute: option for option in OPTIONS if option.attribute !
 
 
 def user_defaults(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the user's defaults, by the attribute of :class:`kosmolua.cli.options.Options`.
+    """Return the default of each option for which the user has set one.
+
+    The keys are names of attributes of :class:`kosmolua.cli.options.Options`.
 
     Args:
         accounts: The accounts file that the command line names, or None.
@@ -87,7 +89,7 @@ def _value(option: Option[Any], given: object, where: str) -> Any:
         if option.is_repeatable:
             texts = given.split(option.separator) if isinstance(given, str) else given
             if not isinstance(texts, list):
-                raise ValueError("it must be a list of strings")
+                raise ValueError("the value must be a list of strings")
             return tuple(option.read(_text(each)) for each in texts)
         return option.read(_text(given))
     except ValueError as error:
@@ -99,11 +101,11 @@ def _switch(given: object) -> bool:
         return given
     switch = SWITCHES.get(given.lower()) if isinstance(given, str) else None
     if switch is None:
-        raise ValueError("it must be true or false")
+        raise ValueError("the value must be true or false")
     return switch
 
 
 def _text(given: object) -> str:
     if isinstance(given, bool) or not isinstance(given, (str, int, float)):
-        raise ValueError("it must be a string or a number")
+        raise ValueError("the value must be a string or a number")
     return str(given)

@@ -31,7 +31,7 @@ class HeaderCommand(Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the script's header, and then parse the command line with the options that it declares."""
+        """Read the script's header, and then parse the command line with the options that the header declares."""
         if file := self._file_in(ctx, args):
             ctx.meta[_FILE] = file
             ctx.meta[_HEADER] = _header_of(file)

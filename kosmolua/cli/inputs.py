@@ -79,7 +79,7 @@ def _asked(name: str) -> Secret:
             text = getpass.getpass(f"Secret {name}: ")
     except (getpass.GetPassWarning, EOFError, OSError):
         hint = f"pass --secret {name}=env:VARIABLE"
-        raise UsageError(f"There is no terminal to ask for the secret {name} on", hint=hint) from None
+        raise UsageError(f"The secret {name} cannot be asked for, since there is no terminal", hint=hint) from None
     if len(text) < MIN_SECRET:
         raise UsageError(f"The secret {name} has fewer than {MIN_SECRET} characters", hint="give a longer one")
     return Secret(text)
@@ -122,7 +122,7 @@ def _table(text: str) -> list[dict[str, str]]:
             if not names:
                 names = cells
                 if len(set(names)) < len(names):
-                    raise ValueError("two columns have the same name")
+                    raise ValueError("the first line gives two columns the same name")
                 continue
             if len(cells) > len(names):
                 raise ValueError(f"line {reader.line_num} has {len(cells)} cells, but the first line {len(names)}")

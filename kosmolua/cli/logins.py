@@ -57,7 +57,8 @@ def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> 
     if as_client or not service.login.needs_person:
         if not (service.client_id and service.client_secret):
             section = section_of(integration.name, account)
-            raise NotConfigured(f"{section} needs its client_id and client_secret to log in as a client")
+            problem = f"{section} needs its client_id and client_secret to log in as a client"
+            raise NotConfigured(problem, hint="add them to the accounts file")
         service, tokens = oauth.log_in_as_client(service)
     else:
         service, tokens = _tokens(service, by_device=by_device)

@@ -30,7 +30,7 @@ SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations
 def path(text: str) -> str:
     """Return a path unchanged; raise ValueError if it is empty, as when a shell variable in it is not set."""
     if not text:
-        raise ValueError("it is empty (is a variable not set?)")
+        raise ValueError("the value is empty (is a variable not set?)")
     return text
 
 
@@ -49,7 +49,7 @@ def failure(text: str) -> str:
     """
     function, equals, outcome = text.partition("=")
     if not (equals and outcome and "." in function):
-        raise ValueError(f"{text!r} must look like render2.trigger_deploy=build_failed")
+        raise ValueError(f"{text!r} is not FUNCTION=OUTCOME, such as render2.trigger_deploy=build_failed")
     return text
 
 
@@ -442,7 +442,7 @@ def _takes_value(word: str) -> bool:
 
 
 def _read_value(option: Option[Any], words: Iterator[str], values: dict[str, Any]) -> bool:
-    """Read the value of an option; return False if it is missing or not valid, so that click parses and reports it.
+    """Read the value of an option; return False if it is missing or not valid, an error that click then reports.
 
     Args:
         option: The option, whose name was the last word.

@@ -41,7 +41,7 @@ class Text(click.ParamType):  # type: ignore[type-arg]
 
 
 class Sectioned(click.Option):
-    """An option that the help lists under a heading."""
+    """An option that a command's help lists under the heading ``section``."""
 
     def __init__(self, *args: Any, section: str, **given: Any) -> None:
         super().__init__(*args, **given)
@@ -149,7 +149,7 @@ def calling_options(command: _Command) -> _Command:
 
 
 def serving_options(command: _Command) -> _Command:
-    """Decorate a command that runs scripts which clients send: it gets the options for that, as ``options``."""
+    """Decorate a command that runs scripts which clients send: it gets the options for such scripts, as ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_sessions and option.for_servers])
 
 

@@ -27,7 +27,8 @@ def default_file() -> str:
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"Plans cannot be kept in {folder}: {error.strerror}") from None
+        hint = "name another file with --plan=FILE"
+        raise ConfigError(f"The folder for plans, {folder}, cannot be created: {error.strerror}", hint=hint) from None
     return os.path.join(folder, f"{os.urandom(3).hex()}.json")
 
 
@@ -35,7 +36,7 @@ def find(named: str) -> str:
     """Return the path of a plan that the user named.
 
     Args:
-        named: A path, or the name of a plan in the user's plans folder. If there is no such plan, it is returned as is.
+        named: A path, or the name of a plan in the user's plans folder. A name that no plan has is returned unchanged.
     """
     if os.path.exists(named) or os.path.dirname(named):
         return named
@@ -44,7 +45,7 @@ def find(named: str) -> str:
 
 
 def show(plan: Plan) -> None:
-    """Write a plan to standard error: its calls, grouped by integration and account, and where their results matter."""
+    """Write a plan to standard error: its calls, by integration and account, and the results that the script reads."""
     count = len(plan.writes)
     lines = [f"the plan has {count or 'no'} {'write' if count == 1 else 'writes'}"]
     last = ""
@@ -70,10 +71,10 @@ def _row(call: PlannedCall, function: str) -> str:
 
 
 def _decisions(plan: Plan) -> list[str]:
-    """Return a sentence for each planned call whose result the script looks at before later calls.
+    """Return a sentence for each planned call whose result the script looks at.
 
-    The rest of the script may turn out differently with the real result. The sentence names the first line of the
-    script that looks at the result, and the fields.
+    A planned call has no real result yet, so the script may do something else when the plan is applied. The sentence
+    names the first line of the script that looks at the result, and the fields that it looks at.
     """
     lines = []
     for number in dict.fromkeys(seen["number"] for seen in plan.decisions):

@@ -64,7 +64,7 @@ class Program(Group):
         return [name for group in COMMANDS.values() for name in group]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; return None if no command has this name."""
+        """Import the module of a command, and return the command; None if no command has this name."""
         if cmd_name not in self.list_commands(ctx):
             return None
         command: click.Command = importlib.import_module(f"kosmolua.cli.commands.{cmd_name}").command

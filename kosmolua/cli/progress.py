@@ -222,7 +222,7 @@ class Trace:
         _write(f"sandbox: {used}; isolation: {layers}", "bold")
 
     def sum_up(self) -> None:
-        """Write how many calls ended with each status."""
+        """Write how many calls of the run ended with each status, such as ``ok`` or ``failed``."""
         _write("calls: " + ", ".join(f"{count} {status}" for status, count in self._totals.items()), "bold")
 
 

@@ -33,8 +33,9 @@ def find(named: str, store: Store) -> Recording:
     if len(found) == 1:
         return store.read(found[0])
     if found:
-        raise UsageError(f"Several recordings begin with {named!r}, name one of them: {', '.join(found)}")
-    raise UsageError(f"There is no recording {named!r}, neither a file of this name nor a run that was recorded")
+        raise UsageError(f"The ids of several recorded runs begin with {named!r}: {', '.join(found)}", hint="name one")
+    problem = f"There is no recording {named!r}, neither a file of this name nor a run that was recorded"
+    raise UsageError(problem, hint="kosmolua runs lists the runs")
 
 
 def changed_script(file: str | None) -> tuple[str, bytes] | None:

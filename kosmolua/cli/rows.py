@@ -40,7 +40,8 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
     for found, _ in keyed:
         said = json.dumps(found, sort_keys=True)
         if said in seen:
-            raise UsageError(f"{path} has two inputs with the key {said}", hint="--key names a field that differs")
+            hint = "choose with --key a field that is different in each input"
+            raise UsageError(f"{path} has two inputs with the key {said}", hint=hint)
         seen.add(said)
     return keyed
 

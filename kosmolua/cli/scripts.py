@@ -104,7 +104,7 @@ def _open(options: Options, **given: Any) -> Runtime:
 
 
 def _servers(options: Options) -> dict[str, Any]:
-    """Return the sections of the MCP servers that ``--server`` names, as the accounts file would have them, by name."""
+    """Return the settings of the MCP servers that ``--server`` names, by name and in the form of the accounts file."""
     if not options.server:
         return {}
     from kosmolua.catalog.mcp_servers.imports import read_given
@@ -144,7 +144,7 @@ def name_of(path: str | Path) -> str:
 
 
 def read_file(path: str | Path, limit: int) -> bytes:
-    """Return the script in a file. Of a script that is too long, return a few bytes more than the limit.
+    """Return the script in a file. Of a script that is too long, return only a few bytes more than the limit.
 
     Args:
         path: The file.
@@ -154,7 +154,7 @@ def read_file(path: str | Path, limit: int) -> bytes:
         UsageError: The file cannot be read, or is not text.
     """
     if path == "":
-        raise UsageError("No script is named (is a variable not set?)")
+        raise UsageError("The name of the script is empty (is a variable not set?)")
     try:
         with open(path, "rb") as stream:
             return _read(stream, f"The script {path}", limit)
@@ -165,7 +165,7 @@ def read_file(path: str | Path, limit: int) -> bytes:
 
 
 def read_input(limit: int) -> bytes:
-    """Return the script on standard input. Of a script that is too long, return a few bytes more than the limit.
+    """Return the script on standard input. Of a script that is too long, return only a few bytes more than the limit.
 
     Args:
         limit: The most bytes that a script may have.
@@ -252,7 +252,7 @@ def _list_calls(error: KosmoError) -> None:
 
 
 def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
-    """Run a script and return its outcome. In the meantime show its output and calls, and ask for approvals.
+    """Run a script and return its outcome. While the script runs, show its output and calls, and ask for approvals.
 
     Args:
         run: Runs the script with the callbacks that it gets as keyword arguments, see
@@ -294,7 +294,7 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
 
 
 def _planned(plan: Plan, options: Options) -> Outcome:
-    """Save and show the plan that a script's run gave, and return the outcome of the run."""
+    """Save and show the plan of a script, and return the outcome of the run that made the plan."""
     from kosmolua.cli import plans
 
     file = options.plan_file or plans.default_file()

@@ -42,12 +42,12 @@ class Standard:
 
     @property
     def is_shown(self) -> bool:
-        """True if the output is a terminal."""
+        """True if standard output is a terminal."""
         return os.isatty(self.output)
 
     @property
     def is_typed(self) -> bool:
-        """True if the input is a terminal."""
+        """True if standard input is a terminal."""
         return os.isatty(self.input)
 
     @property
@@ -115,7 +115,7 @@ class Standard:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Call :meth:`set_apart`, and undo it when the ``with`` block ends."""
+        """Keep integrations from using the user's input and output (see :meth:`set_apart`) in the ``with`` block."""
         self.set_apart()
         try:
             yield
@@ -124,7 +124,7 @@ class Standard:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Undo :meth:`set_apart` until the ``with`` block ends, for a library that uses the standard streams itself."""
+        """Let libraries use the user's input and output in the ``with`` block, in spite of :meth:`set_apart`."""
         _redirect(self.input, self.output)
         try:
             yield
@@ -187,7 +187,7 @@ def _wait_for(descriptor: int) -> None:
 
 
 def _redirect(stdin: int, stdout: int) -> None:
-    """Make the descriptors 0 and 1 duplicates of two other descriptors."""
+    """Make the file descriptors 0 and 1 duplicates of the two given file descriptors."""
     sys.stdout.flush()
     os.dup2(stdin, 0)
     os.dup2(stdout, 1)

@@ -115,7 +115,7 @@ class Kept:
         for library in ("mcp", "jwt"):
             if not find_spec(library):
                 hint = "pip install 'kosmolua[serve]'"
-                raise ConfigError(f"A tenant's runs need the package {library}", hint=hint)
+                raise ConfigError(f"The runs of a tenant need the Python package {library}", hint=hint)
         from kosmolua.serve.settings import read
 
         path, exists = accounts_file(accounts, os.environ)

@@ -31,6 +31,6 @@ def value_of(name: str, kind: Type, texts: Sequence[str]) -> object:
 
 
 def _item_of(kind: Type) -> Type | None:
-    """Return the type of the items if a type is a list, or a union that contains a list; else None."""
+    """Return the type of the items of a list type, or of the list type in a union; None if there is no list type."""
     allowed = kind.members if isinstance(kind, Union) else (kind,)
     return next((each.item for each in allowed if isinstance(each, List)), None)

@@ -62,7 +62,7 @@ class Directory:
         return self._whole(page, first, integration, rest)
 
     def _whole(self, page: str, name: str, integration: Integration, rest: Sequence[str]) -> Address:
-        """Return the address of an integration, or of a section or a record of it.
+        """Return the address of an integration, or of one of its sections or records (types of tables).
 
         Args:
             page: The name of the page as it was requested, for messages.

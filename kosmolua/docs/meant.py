@@ -46,8 +46,9 @@ class Guess:
         """Return True if an existing function may be suggested in place of the wrong name.
 
         One of the objects in the two names must match. If the function changes something, the verbs must match too. If
-        it destroys something, all objects of the wrong name must match, and one of them must match the last word of
-        the function's name, which says what is destroyed.
+        the function destroys something, all objects of the wrong name must match, and one of them must match the last
+        word of the function's name, which says what is destroyed. Words match if they have the same meaning, or if one
+        is a misspelling of the other.
 
         Args:
             name: The short name of the function.

@@ -26,7 +26,7 @@ class Integrations(Protocol):
         """Return the name of every installed integration."""
 
     def integration(self, name: str) -> Integration:
-        """Return an integration. Load its plugin, or start its MCP server, if necessary.
+        """Return the integration with this name. Load its plugin, or start its MCP server, if necessary.
 
         Raises:
             PluginError: The integration cannot be loaded.
@@ -34,10 +34,10 @@ class Integrations(Protocol):
         """
 
     def listed(self, name: str) -> Integration:
-        """Return an integration for a list or a search. Load its plugin if necessary, but start no MCP server.
+        """Return the integration with this name, for a list or a search. Load its plugin if necessary.
 
         Raises:
-            PluginError: The integration cannot be loaded, or is an MCP server that would have to be started.
+            PluginError: The integration cannot be loaded, or is an MCP server that would have to be started for this.
         """
 
     def accounts(self, name: str) -> Sequence[str]:
@@ -104,7 +104,7 @@ class Outline:
 
     @property
     def counts(self) -> str:
-        """The number of functions, and of those with each effect, in words: ``7 functions: 6 read, 1 write``."""
+        """A text with the number of functions and how many have each effect: ``7 functions: 6 read, 1 write``."""
         effects = [sketch.effect for sketch in self.functions.values()]
         noun = "function" if len(effects) == 1 else "functions"
         parts = [f"{effects.count(effect)} {effect}" for effect in _EFFECTS if effect in effects]

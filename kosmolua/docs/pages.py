@@ -47,7 +47,7 @@ class Address:
 
 
 class Page(ABC):
-    """A page of the documentation."""
+    """A page of the documentation, which can be written in several degrees of detail."""
 
     poorer: tuple[str, ...] = DETAILS[1:]
     """The shorter forms among which a budget chooses if the full page is too long, the fullest first."""
@@ -59,7 +59,7 @@ class Page(ABC):
 
     @property
     def smaller(self) -> str:
-        """How the names of pages about parts of this page look, such as ``integrations.render2.FUNCTION``; or empty."""
+        """A pattern for the names of pages about parts of this page, ``integrations.render2.FUNCTION``; or empty."""
         return ""
 
     @abstractmethod
@@ -133,7 +133,7 @@ class SeveralPages(Page):
 
     @property
     def smaller(self) -> str:
-        """The name of the first page."""
+        """The name of the first page, as an example of a page to read alone if all together are too long."""
         return self.pages[0].name
 
     def full(self) -> str:
@@ -149,7 +149,7 @@ class SeveralPages(Page):
         return "\n\n".join(page.signatures() for page in self.pages)
 
     def brief(self) -> str:
-        """Return the brief form of all pages."""
+        """Return the brief forms of all pages, one after another."""
         return "\n\n".join(page.brief() for page in self.pages)
 
 

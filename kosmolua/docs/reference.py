@@ -58,7 +58,7 @@ class IntegrationPage(Page):
 
     @property
     def smaller(self) -> str:
-        """How the names of the functions' pages look, such as ``integrations.render2.FUNCTION``."""
+        """The pattern of the names that the functions' pages have, such as ``integrations.render2.FUNCTION``."""
         return f"{self.name}.FUNCTION"
 
     def full(self) -> str:
@@ -192,7 +192,7 @@ class FunctionsPage(Page):
         return f"# {self._path(function)}\n\n{markdown.raised(body)}"
 
     def _within(self, function: Function) -> str:
-        """Return the page of a function from an OpenAPI document, in the largest of the sizes that fits."""
+        """Return the page of a function from an OpenAPI document, with as many details as fit on a page."""
         for parameters, words, records in _DEGREES:
             body = _body(self.integration, function, self.document, _Room(parameters, words))
             records_shown = _first_records(function, self.integration.name, records)

@@ -102,7 +102,7 @@ class Index:
 
     Args:
         entries: The entries. Equally good hits are returned in this order.
-        meanings: Words in the entries, each with the words of queries that can mean it, separated by spaces.
+        meanings: Pairs: a word in the entries, and its synonyms in queries, separated by spaces.
 
     Raises:
         DocNotFound: This Python has no SQLite, or one without FTS5.
@@ -356,7 +356,8 @@ def _connect() -> Connection:
     try:
         import sqlite3
     except ImportError:
-        raise DocNotFound("This Python cannot search: it has no sqlite3", hint=_HOW_TO_LIST) from None
+        problem = "The documentation cannot be searched, since this Python has no module sqlite3"
+        raise DocNotFound(problem, hint=_HOW_TO_LIST) from None
     database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
     make_tables(database)
     return database
@@ -373,7 +374,8 @@ def make_tables(database: Connection) -> None:
     try:
         database.executescript(_TABLES)
     except OperationalError as error:
-        raise DocNotFound(f"This Python cannot search: its SQLite has no FTS5 ({error})", hint=_HOW_TO_LIST) from None
+        problem = f"The documentation cannot be searched, since this Python's SQLite has no FTS5 ({error})"
+        raise DocNotFound(problem, hint=_HOW_TO_LIST) from None
 
 
 def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
@@ -382,7 +384,7 @@ def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tupl
     Args:
         database: The database that has the tables.
         entries: The entries.
-        meanings: Words in the entries, each with the words of queries that can mean it, separated by spaces.
+        meanings: Pairs: a word in the entries, and its synonyms in queries, separated by spaces.
     """
     database.executemany("insert into entries values (?, ?, ?, ?, ?, ?, ?)", map(_row, entries))
     database.executemany("insert into meanings values (?, ?)", meanings)
@@ -409,7 +411,7 @@ def _numbers(rows: Iterable[int]) -> str:
 
 
 def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[str, float]:
-    """Return the weight of entries by their effect.
+    """Return the factor by which the scores of entries are multiplied, by the effect of their functions.
 
     A query that asks for no change seldom means a function that changes something, and a query that begins with a verb
     of change seldom means a function that reads.

@@ -75,11 +75,11 @@ class SectionsPage(Page):
 
     @property
     def smaller(self) -> str:
-        """How the names of the sections' pages look, such as ``integrations.hub.SECTION``."""
+        """The pattern of the names that the sections' pages have, such as ``integrations.hub.SECTION``."""
         return f"{self.name}.SECTION"
 
     def full(self) -> str:
-        """Return the page with the author's introduction; without, if the page would be too long."""
+        """Return the page with the author's introduction; without it if the page would be too long."""
         whole = self._listed(self.introduction)
         return whole if len(whole) <= MAX_PAGE else self.brief()
 
@@ -139,7 +139,7 @@ class SectionPage(Page):
 
     @property
     def smaller(self) -> str:
-        """How the names of the functions' pages look, such as ``integrations.hub.FUNCTION``."""
+        """The pattern of the names that the functions' pages have, such as ``integrations.hub.FUNCTION``."""
         return f"{page_of(self.integration.name)}.FUNCTION"
 
     @property

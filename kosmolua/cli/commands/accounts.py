@@ -154,7 +154,7 @@ def login(
 ) -> None:
     """Log an account in to its service, in the browser or with a code, and keep the token that the service returns.
 
-    The token goes into the keyring if there is one, else into a file that only you can read. It is renewed
+    The token goes into the keyring if there is one, else into a file that only you can read. The token is renewed
     automatically.
     """
     from kosmolua.cli import logins

@@ -1,4 +1,4 @@
-"""``kosmolua call``: call one function, without Lua."""
+"""``kosmolua call``: call one function of an integration from the shell, without Lua."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
 
 
 class _Call(Command):
-    """The command ``call``. Its option ``--help`` has no callback, since the help of a function depends on PATH."""
+    """The command ``call``. The command itself handles ``--help``, since the help is different for each PATH."""
 
     _help_wanted = click.Option(
         ["-h", "--help", "wants_help"], is_flag=True, help="Show this message, or the parameters of PATH, and exit."
@@ -193,7 +193,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         name = next(name for name in found if [key for key, _ in pairs].count(name) > 1)
-        raise click.UsageError(f"--args has the key {name!r} twice.")
+        raise click.UsageError(f"--args has the key {name!r} twice. Write it once.")
     return found
 
 

@@ -134,7 +134,7 @@ def _extra(extra: str, modules: Sequence[str]) -> Finding:
 
 
 def _collector() -> Finding:
-    """Check whether the packages are installed that send spans to the OpenTelemetry collector in the environment."""
+    """Check whether the packages that send spans to the OpenTelemetry collector in the environment are installed."""
     if missing := _missing(EXPORTER):
         words = f"the environment names a collector, and {', '.join(missing)} is missing to send spans to it"
         command = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
@@ -154,7 +154,7 @@ def _is_there(module: str) -> bool:
 
 
 def _sandbox() -> Finding:
-    """Check whether the sandbox runs a script, with all isolation layers or, if the system lacks one, without it."""
+    """Check whether the sandbox runs a script: with all isolation layers, or else with those that the system has."""
     try:
         with Runtime({}, require_isolation=True) as strict, Runtime({}) as plain:
             outcome = strict.run("return 1")

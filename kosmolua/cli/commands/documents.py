@@ -63,7 +63,7 @@ def import_(
 
 
 def _overlay_to_start_from(onto: str, taken: list[str], options: Options) -> str:
-    """Return the overlay (openapi.toml) with which an integration already extends a document; empty if there is none.
+    """Return the text of openapi.toml in the plugin of an integration; empty if there is no such file.
 
     Raises:
         UsageError: No integration has this name.

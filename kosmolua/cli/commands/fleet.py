@@ -93,7 +93,7 @@ class _Report:
     Args:
         script: The script.
         runtime: The runtime that runs the script.
-        given: The values of the command's options, without the shared ones but ``no_check``.
+        given: The values of the options that only this command has, and of the shared option ``no_check``.
     """
 
     def __init__(self, script: Script, runtime: Runtime, given: dict[str, Any]) -> None:
@@ -136,7 +136,7 @@ class _Report:
         """Run the tasks, write the outcome of each, and return the exit status.
 
         Args:
-            fleet: Runs tasks at the same time.
+            fleet: Runs the tasks, several at the same time.
             tasks: The runs to make, one for each input and account.
             ledger: The file ``--out``, to which outcomes are written; None for standard output.
         """
@@ -163,7 +163,10 @@ class _Report:
         return not report.is_read_only
 
     def _left(self, tasks: Iterator[Task], ledger: Ledger | None) -> Iterator[Task]:
-        """Yield the tasks that the ledger does not list as done, each with what ``--done`` or ``--again`` decides."""
+        """Yield the tasks that the ledger does not list as done.
+
+        A task whose key ``--done`` or ``--again`` names gets that decision about a write that was under way.
+        """
         settled = {**dict.fromkeys(self._given["done"], "done"), **dict.fromkeys(self._given["again"], "again")}
         for task in tasks:
             if ledger and place_of(task.key, task.account) in ledger.done:

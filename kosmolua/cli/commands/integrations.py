@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @listing_options
 @click.pass_context
 def command(context: click.Context, options: Options) -> None:
-    """List the integrations: where each comes from, its functions and accounts, and errors."""
+    """List the integrations: where each comes from, how many functions it has, its accounts, and errors."""
     context.obj = options
     if context.invoked_subcommand:
         return
@@ -145,7 +145,8 @@ def new(
         _say_what_was_written(plan, write(plan, parent, start), start.functions[0].example(name), options)
         return
     if functions:
-        raise UsageError("--functions names operations of an OpenAPI document", hint="name the document with --from")
+        problem = "--functions names operations of an OpenAPI document, so it needs --from"
+        raise UsageError(problem, hint="name the document: --from FILE")
     base_url = _ask("Base URL of the service", base_url, EXAMPLE_URL, check_url)
     auth = auth or ("header" if header else "query" if parameter else None)
     auth = _ask(f"How requests carry a credential ({', '.join(AUTH)})", auth, "none", check_auth)

@@ -1,4 +1,4 @@
-"""``kosmolua journal``: show the calls in a journal."""
+"""``kosmolua journal``: show the calls in a journal, a file that has a line for each call."""
 
 from __future__ import annotations
 
@@ -135,11 +135,11 @@ def _fits(entry: Entry, option: str, value: str) -> bool:
 
 
 def _names(entry: Entry, option: str) -> list[str]:
-    """Return all values of an option with which the option selects a call.
+    """Return the values of a filter option for which a call is shown.
 
     Args:
         entry: The record of the call.
-        option: The option: ``path``, ``account``, ``effect`` or ``status``.
+        option: The filter: ``path``, ``account``, ``effect`` or ``status``.
     """
     integration, _, function = entry["path"].partition(".")
     account = _cell(entry.get("account"))

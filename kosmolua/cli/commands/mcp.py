@@ -1,4 +1,4 @@
-"""``kosmolua mcp``: serve agents over the Model Context Protocol."""
+"""``kosmolua mcp``: run a server of the Model Context Protocol, with which agents run scripts."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def command(address: str | None, workers: int, options: Options) -> None:
     """Serve agents over the Model Context Protocol.
 
     If a call needs an approval, the user is asked through the client, if the client supports that. Over HTTP, clients
-    send a bearer token: that of the variable KOSMOLUA_MCP_TOKEN if it is set, else that in a file which the server
-    names when it starts. A Unix socket needs no token.
+    send a bearer token: the value of the variable KOSMOLUA_MCP_TOKEN, or, if that is not set, the token in a file that
+    the server names when it starts. A Unix socket needs no token.
     """
     if not find_spec("mcp"):
-        raise ConfigError("The MCP server needs the package mcp", hint="pip install 'kosmolua[mcp]'")
+        raise ConfigError("The MCP server needs the Python package mcp", hint="pip install 'kosmolua[mcp]'")
     from kosmolua.cli.progress import tracer
 
     with open_runtime(options, workers=workers) as runtime, tracer(options.trace) as watch:

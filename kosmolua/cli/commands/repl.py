@@ -1,4 +1,4 @@
-"""``kosmolua repl``: try Lua line by line."""
+"""``kosmolua repl``: run Lua line by line, as the user types it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GREETING = "KosmoLua {version}, Lua 5.4{mode}. :help explains, Ctrl-D leaves."
 def command(options: Options) -> int:
     """Try Lua line by line.
 
-    A chunk is a piece of Lua that is run at once; it sees the globals that earlier chunks have set. An expression
+    A chunk is a piece of Lua that is run as a whole; it sees the globals that earlier chunks have set. An expression
     shows its values. An unfinished chunk continues on the next line. Ctrl-C ends a running chunk; if the operating
     system can fork, the globals are then as they were before the chunk. Limits apply to each chunk. Lines that begin
     with a colon are commands; :help lists them.

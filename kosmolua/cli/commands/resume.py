@@ -28,15 +28,15 @@ class Resume(Command):
     """The command ``resume``. ``--approve`` and ``--deny`` without numbers apply to all calls that wait."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line, after the numbers of calls that it leaves out were added."""
+        """Add ``all`` where ``--approve`` or ``--deny`` has no numbers of calls, and parse the command line."""
         return super().parse_args(ctx, list(_with_numbers(args)))
 
 
 def _with_numbers(words: Sequence[str]) -> Iterator[str]:
-    """Yield the words of a command line in which ``--approve`` and ``--deny`` for calls always have a value.
+    """Yield a command line with the word ``all`` after each ``--approve`` and ``--deny`` that names no calls.
 
-    A missing value is ``all``. ``--deny`` becomes ``--deny-calls``, unless its value is a pattern of functions: that is
-    the shared option ``--deny``.
+    ``--deny`` is also replaced by ``--deny-calls``, unless a pattern of functions follows: that is the other option
+    ``--deny``, which this command shares with ``kosmolua run``.
     """
     following = [*words[1:], "--"]
     for word, after in zip(words, following, strict=False):
@@ -154,7 +154,7 @@ def _resume(
 
 
 def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, asks: Approve | None) -> Runtime:
-    """Return the runtime that continues a recorded run: for a tenant's run that of the tenant, else the user's."""
+    """Return a runtime that continues a recorded run, with the settings of the run's tenant, or else of the user."""
     if kept.tenant is None:
         return open_runtime(options, approve=asks)
     simulate = bool(options.simulate or recording.header["host"]["simulate"])

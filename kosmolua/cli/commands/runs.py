@@ -27,7 +27,7 @@ class Runs(Group):
     """The command ``runs``. Without a subcommand it means ``runs list``, as in ``kosmolua runs calls.jsonl``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line, after ``list`` was added if no subcommand is named."""
+        """Add ``list`` if the command line names no subcommand, and parse the command line."""
         is_own = args and (args[0] in self.commands or args[0] in ("--help", "-h"))
         return super().parse_args(ctx, args if is_own else ["list", *args])
 
@@ -130,7 +130,7 @@ def prune(keep: str | None, kept: Kept, options: Options) -> None:
     try:
         seconds = parse_duration(keep) if keep else None
     except ValueError as error:
-        raise UsageError(f"--keep: {error}") from None
+        raise UsageError(f"The value of --keep is wrong: {error}") from None
     with kept.opened(options.accounts) as store:
         if seconds is None:
             with kept.runtime(options, store) if kept.tenant else open_to_list(options) as runtime:

@@ -64,12 +64,12 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 def command(address: str, drain: float, processes: int, options: Options) -> None:
     """Serve several tenants over HTTP: agents at /mcp, people on web pages.
 
-    Each section [tenants.NAME] of the accounts file describes a tenant: its token, its accounts, and the most it may
-    do.
+    A tenant is a user or a team with accounts of its own. Each section [tenants.NAME] of the accounts file describes
+    one: its token, its accounts, and what its scripts may do.
     """
     for library in ("mcp", "prometheus_client", "jwt", "jinja2", "authlib"):
         if not find_spec(library):
-            raise ConfigError(f"The server needs the package {library}", hint="pip install 'kosmolua[serve]'")
+            raise ConfigError(f"The server needs the Python package {library}", hint="pip install 'kosmolua[serve]'")
     if processes > 1 and not hasattr(os, "fork"):
         raise UsageError("On this system, several processes cannot serve one address", hint="leave out --processes")
     standard.set_apart()

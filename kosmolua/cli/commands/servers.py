@@ -97,7 +97,7 @@ def add(
     yes: bool,  # noqa: FBT001 - the value of an option
     options: Options,
 ) -> None:
-    """Start a server, show its tools with their effects, and write it into the accounts file."""
+    """Start an MCP server, show its tools with their effects, and write its settings into the accounts file."""
     options = options.over(earlier)
     if objection := objection_to_integration(name):
         raise UsageError(f"A server cannot be called {name!r} ({objection})")
@@ -125,7 +125,7 @@ def add(
 @listing_options
 @click.pass_obj
 def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
-    """Start each server, or those with a NAME, and show their current tools."""
+    """Start the servers with the given NAMEs, or else all servers, and show their current tools."""
     options = options.over(earlier)
     status = 0
     entries = []
@@ -153,7 +153,7 @@ def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
 @listing_options
 @click.pass_obj
 def remove(earlier: Options, name: str, options: Options) -> None:
-    """Remove a server from the accounts file."""
+    """Remove the MCP server with this NAME from the accounts file."""
     options = options.over(earlier)
     from kosmolua.accounts.editing import remove_section
 
@@ -214,7 +214,7 @@ def import_(
 
 def _card(runtime: Runtime, name: str) -> dict[str, Any]:
     if not find_spec("mcp"):
-        raise ConfigError("MCP servers need the package mcp", hint="pip install 'kosmolua[mcp]'")
+        raise ConfigError("MCP servers need the Python package mcp", hint="pip install 'kosmolua[mcp]'")
     return runtime.servers.refresh(name)
 
 

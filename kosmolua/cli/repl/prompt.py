@@ -59,7 +59,7 @@ class Prompt:
         )
 
     def read(self) -> str | None:
-        """Return the next chunk, None at Ctrl-D, or an empty chunk at Ctrl-C."""
+        """Return the chunk that the person types, an empty chunk at Ctrl-C, or None at Ctrl-D."""
         try:
             return self._session.prompt()
         except KeyboardInterrupt:
@@ -88,7 +88,7 @@ class Prompt:
             self._go_on(buffer)
 
     def _go_on(self, buffer: Buffer) -> None:
-        """Accept the chunk if it is complete; otherwise begin its next line."""
+        """After Enter, accept the typed chunk if it is complete; otherwise begin an indented further line."""
         surplus = surplus_indent(buffer.document.lines)
         if surplus:
             buffer.transform_current_line(lambda line: line[surplus:])
