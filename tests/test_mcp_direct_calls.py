@@ -59,7 +59,7 @@ def test_a_call_is_a_plain_request(raw: Runtime, notes: Path) -> None:
         ("nothing", "api_error", "mcp.tools: the server sent neither a result nor an error"),
         ("not an error", "api_error", "mcp.tools: the server sent neither a result nor an error"),
         ("misshapen", "network", "mcp.tools sent an answer that cannot be read"),
-        ("sampling", "api_error", "mcp.tools: Only questions to the user are answered"),
+        ("sampling", "api_error", "mcp.tools: The server asked for something else than an answer of the user"),
         ("exit", "network", "mcp.tools was lost: it ended with status 7"),
     ],
 )
