@@ -149,6 +149,17 @@ class Standard:
         finally:
             self.set_apart()
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Let libraries ask the person at the terminal in the ``with`` block, even if standard input is a pipe."""
+        self.set_apart()
+        answers = self.answers
+        _redirect(self.input if answers is None else answers, self.output)
+        try:
+            yield
+        finally:
+            self.set_apart()
+
 
 standard = Standard()
 
