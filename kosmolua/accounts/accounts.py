@@ -123,7 +123,7 @@ class Accounts:
         return self.rules(integration, account).of_effect(effect).permission
 
     def rules(self, integration: Integration, account: str) -> Rules:
-        """Return the permission rules of an account, completed with rules of its integration for keys that it lacks."""
+        """Return the permission rules of an account: its own, and its integration's for keys that the account lacks."""
         rules = self._rules.get((integration.name, account))
         if rules is None:
             own = self.option(integration, account, "permissions") or {}
@@ -247,7 +247,7 @@ class Accounts:
         return f"logged in until {until}{how}"
 
     def place(self, integration: Integration, account: str) -> str:
-        """Return where an account is defined: ``PATH:LINE``, ``PATH`` without a known line, or ``the environment``."""
+        """Return where an account is defined: ``PATH:LINE``, ``PATH`` if the line is unknown, or ``the environment``."""
         in_file = self._table(integration, account).keys() - {"permissions"}
         return self._sections.place(integration.name, account) if in_file else "the environment"
 

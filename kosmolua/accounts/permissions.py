@@ -79,7 +79,7 @@ class Ceiling:
 
 
 class Rules:
-    """The permission rules of one account, completed with rules of its integration for keys that the account lacks.
+    """The permission rules of one account: its own, and its integration's for keys that the account lacks.
 
     A rule for an exact name takes precedence over rules for patterns, and those over a rule for an effect. If several
     patterns match, the strictest rule applies. If the rule found here differs from the ceiling's, the stricter one

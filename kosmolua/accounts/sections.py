@@ -43,7 +43,7 @@ class Recordings(NamedTuple):
 
 
 class Section(NamedTuple):
-    """The section of one integration, after a check.
+    """The section of one integration. Its keys and values have been checked.
 
     Args:
         accounts: The accounts' tables, keyed and sorted by the name of the account.
