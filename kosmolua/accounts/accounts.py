@@ -247,7 +247,7 @@ class Accounts:
         return f"logged in until {until}{how}"
 
     def place(self, integration: Integration, account: str) -> str:
-        """Return where an account is defined: ``PATH:LINE``, ``PATH`` if the line is unknown, or ``the environment``."""
+        """Return where an account is defined: ``PATH:LINE``, ``PATH`` if no line is known, or ``the environment``."""
         in_file = self._table(integration, account).keys() - {"permissions"}
         return self._sections.place(integration.name, account) if in_file else "the environment"
 
