@@ -74,7 +74,7 @@ class Playground:
             ``replies``, the simulator of the integration answers.
         accounts: The settings of each account, by the account's name. By default there is one account, ``default``.
             Required settings that are missing are made up from their types: ``api_key`` is ``made-up-api_key``,
-            ``base_url`` is ``https://NAME.example``, and a setting of type Literal is the first choice.
+            ``base_url`` is ``https://NAME.example``, and a setting of type Literal is its first choice.
     """
 
     outcome: Outcome

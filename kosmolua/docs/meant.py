@@ -31,8 +31,8 @@ _VERBS = {"trigger": {"create", "new", "make", "deploy"}, "list": {"count"}}
 class Guess:
     """Compares a wrong name, which no function has, with the names of existing functions.
 
-    The first word of a name is taken as its verb, and the others as its objects: ``list_services`` has the verb ``list``
-    and the object ``services``. Words match if they have the same meaning, or if one is a misspelling of the other.
+    The first word of a name is its verb, and the others are its objects: ``list_services`` has the verb ``list`` and
+    the object ``services``. Words match if they have the same meaning, or if one is a misspelling of the other.
 
     Args:
         name: The wrong name.

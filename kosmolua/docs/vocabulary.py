@@ -310,7 +310,7 @@ def words_in(text: str) -> list[str]:
 
 
 def singular(word: str) -> str:
-    """Return an English noun without its plural ending. The result is good enough to compare words, such as ``statu``."""
+    """Return an English noun without its plural ending, to compare words: ``status`` gives ``statu``."""
     return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
 
 
