@@ -222,6 +222,15 @@ def test_its_own_test_passes_at_once(kosmolua: Program, environment: dict[str, s
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
 
 
+@pytest.mark.slow
+def test_a_document_comes_through_a_pipe(kosmolua: Program, home: Path) -> None:
+    """``--from -`` reads it from standard input."""
+    text = document_in(home).read_text(encoding="utf-8")
+    made = kosmolua("integrations", "new", "shop", "--from", "-", "--functions", WANTED[0], input=text)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert (home / "shop" / "openapi.json").is_file()
+
+
 def test_each_function_sends_what_the_document_would(tmp_path: Path) -> None:
     """Method, path, query, media type and body are those of the operation; only the order of keys may be another."""
     document = document_in(tmp_path)

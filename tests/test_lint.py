@@ -6,6 +6,7 @@ import json
 import re
 import textwrap
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from conftest import Program, Write
 
 from kosmolua.authoring.lint import check
+from kosmolua.authoring.lint_functions import check_effect
 from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
 from kosmolua.lua.syntax import Use, uses_in
 
@@ -99,6 +101,11 @@ def line_of(piece: str, text: str) -> int:
 def added(source: str) -> str:
     """Return the good plugin with more in it, which begins on line 41."""
     return GOOD + "\n\n" + textwrap.dedent(source).strip() + "\n"
+
+
+def module_of(file: str) -> str:
+    """Return the name of the module in a file."""
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def test_a_good_plugin_has_nothing_to_mend(lint: Lint) -> None:
@@ -210,6 +217,27 @@ def test_a_read_that_sends_a_write(lint: Lint, body: str, method: str, line: int
     (found,) = lint(source, PAGE + "\n## peek\n")
 
     assert found.startswith(f"notes.py:{line}: peek reads, but sends a {method} (register it with .writes, or give")
+
+
+@pytest.mark.parametrize(
+    ("file", "helper", "found"),
+    [
+        ("lint_alone.py", "lint_other.py", []),
+        ("lint_whole/__init__.py", "lint_whole/api.py", ["peek reads, but sends a POST"]),
+        ("lint_part/notes.py", "lint_part/api.py", ["peek reads, but sends a POST"]),
+    ],
+)
+def test_only_functions_of_the_same_package_are_searched(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, helper: str, found: list[str]
+) -> None:
+    """A module that is in no package stands alone. A package's ``__init__.py`` is in the package."""
+    reads = '@integration.reads\ndef peek(api, /) -> dict:\n    """Peek."""\n    return helped(api)\n'
+    write(helper, "def helped(api):\n    return api.post('/notes')\n")
+    write(file, f"from {module_of(helper)} import helped\n{GOOD}\n\n{reads}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    peek = import_module(module_of(file)).integration.functions["peek"]
+
+    assert [finding.problem for finding in check_effect(peek)] == found
 
 
 def test_a_search_by_post_is_a_read_that_says_so(lint: Lint) -> None:

@@ -17,6 +17,8 @@ from support.servers import section, stdio, wait_for
 
 from kosmolua import Limits, Runtime
 from kosmolua.broker.approvals import Approval
+from kosmolua.catalog.mcp_servers.cards import Card
+from kosmolua.catalog.mcp_servers.tools import functions_of
 from kosmolua.errors import ConfigError, PluginError
 
 pytestmark = pytest.mark.slow
@@ -126,6 +128,22 @@ def test_mistakes_are_refused_with_what_to_do(tools: Runtime, call: str, code: s
     error = failed(tools, call)
     assert error["code"] == code
     assert message in error["message"]
+
+
+def test_every_function_of_a_server_has_a_name_of_its_own() -> None:
+    """Tools keep their names. The functions for resources give way, also to tools that have the other name."""
+    named = ["list_resources", "read_resource", "mcp_read_resource", "read-resource"]
+    card: Card = {"tools": [{"name": name} for name in named], "resources": True}
+
+    assert [(function.name, function.full_name) for function in functions_of("mcp.tools", card)] == [
+        ("list_resources", "list_resources"),
+        ("read_resource", "read_resource"),
+        ("mcp_read_resource", "mcp_read_resource"),
+        ("read_resource_2", "read-resource"),
+        ("mcp_read_resource_2", "mcp_read_resource_2"),
+        ("mcp_list_resources", "mcp_list_resources"),
+        ("list_resource_templates", "list_resource_templates"),
+    ]
 
 
 def test_calls_run_in_parallel(tools: Runtime) -> None:

@@ -183,5 +183,11 @@ def _may_be_path(node: ast.expr, known: dict[str, Any]) -> bool:
 
 
 def _is_neighbour(called: FunctionType, caller: Callable[..., Any]) -> bool:
-    """Return True if two functions are defined in the same package."""
-    return called.__module__.rpartition(".")[0] == caller.__module__.rpartition(".")[0]
+    """Return True if two functions are defined in the same package, or in the same module if it is in no package."""
+    return _package_of(called) == _package_of(caller)
+
+
+def _package_of(function: Callable[..., Any]) -> str:
+    """Return the name of the package that a function is defined in, or of its module if that is in no package."""
+    module = sys.modules.get(function.__module__)
+    return getattr(module, "__package__", None) or function.__module__

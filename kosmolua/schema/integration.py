@@ -142,6 +142,8 @@ class Integration:
         except PluginError as error:
             self._report(error)
         self.functions = Functions(more=more)
+        self.broken: dict[str, PluginError] = {}
+        """The functions that cannot be called, by name, each with the reason. Only the user's own scripts have some."""
         self.extension: Extension | None = None
         self.simulate: Callable[[str], Send] | None = None
         self.carrier: Callable[[str], Any] | None = None
