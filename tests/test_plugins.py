@@ -328,7 +328,11 @@ BROKEN = {
         "the account class Account is not a dataclass",
         13,
     ),
-    "noopen": (without("noopen", "def open", "def close"), "the account class Account has no method open(self, send)", 14),
+    "noopen": (
+        without("noopen", "def open", "def close"),
+        "the account class Account has no method open(self, send)",
+        14,
+    ),
 }
 
 
