@@ -15,6 +15,7 @@ from mcp_types import CallToolResult
 from support.agents import HANDSHAKE, Agent
 
 from kosmolua import Runtime
+from kosmolua.catalog.scripts import MAX_SOURCE
 from kosmolua.errors import BadArguments, CallError
 from kosmolua.lua.check import Checker
 
@@ -120,6 +121,46 @@ def test_errors_name_the_script_and_its_line(runtime: Runtime, folder: Path) -> 
     (folder / "here.lua").write_text("return = 1")
     assert "twice.lua:2: oops" in str(runtime.run("app.scripts.twice()").error)
     assert "here.lua:1: unexpected symbol" in str(runtime.run("app.scripts.here()").error)
+
+
+def expect_refused(folder: Path, name: str, outcome: str) -> None:
+    """Expect of a broken script that a call, a check and the list say why, and that the other scripts work."""
+    with Runtime(os.devnull, simulate=True, environ={}, scripts=folder) as runtime:
+        error = runtime.run(f"return app.scripts.{name}()").error
+        assert isinstance(error, CallError)
+        assert (error.code, error.message) == ("plugin_error", outcome)
+        (finding,) = Checker(runtime.catalog).check(f"return app.scripts.{name}()").findings
+        assert f"{finding.message} ({finding.hint})" == outcome
+        scripts = runtime.catalog.integration("scripts")
+        assert [mistake.message for mistake in scripts.broken.values()] == [outcome]
+        assert name not in scripts.functions
+        assert runtime.run("return app.scripts.count()").result == [2]
+
+
+def test_a_script_that_is_too_large_is_refused(folder: Path) -> None:
+    """It is not cut, which could run half of it."""
+    lines = "-- more\n" * (MAX_SOURCE // 8)
+    (folder / "large.lua").write_text(lines)
+    (folder / "larger.lua").write_text(f"{lines}\n")
+    outcome = "The script larger is not read: larger.lua is larger than 1 MiB (split it into several scripts)"
+    expect_refused(folder, "larger", outcome)
+
+
+def test_two_scripts_of_one_name_are_refused(folder: Path) -> None:
+    """Neither is taken for the other."""
+    (folder / "re_start.lua").write_text("return 1")
+    outcome = "Several scripts are called re_start: re-start.lua and re_start.lua (rename all but one of these files)"
+    expect_refused(folder, "re_start", outcome)
+
+
+@pytest.mark.slow
+def test_the_list_names_broken_scripts(kosmolua: Program, folder: Path) -> None:
+    """After those that can be called, and with the file."""
+    (folder / "re_start.lua").write_text("return 1")
+    done = kosmolua("scripts", "--scripts", folder, "--simulate")
+    assert done.returncode == 1
+    assert "count(" in done.stdout and "re_start" not in done.stdout
+    assert f"{folder / 're-start.lua'}: Several scripts are called re_start" in done.stderr
 
 
 def test_a_check_knows_scripts(runtime: Runtime) -> None:

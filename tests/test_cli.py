@@ -275,7 +275,7 @@ def test_a_section_of_an_integration_that_is_not_installed(kosmolua: Program, wr
         ("[render2\n", "this is not TOML: Expected ']' at the end of a table declaration (at line 1, column 9)"),
         (
             "[render2.production]\napi_kee = 'x'\n",
-            "[render2.production] has no key 'api_kee' (did you mean 'api_key'?)",
+            "unknown key 'api_kee' in [render2.production] (did you mean 'api_key'?)",
         ),
         ("[render2.list_services]\napi_key = 'x'\n", "an account cannot be named like a function"),
         (
@@ -396,7 +396,12 @@ def test_standard_input_that_is_closed(environment: dict[str, str]) -> None:
     """A sentence where it was to be read, and no matter where not."""
     reads = {
         "run -": "Standard input is closed, so there is no script to read",
+        "run -e 'print(1)' --input -": "Standard input is closed, so there is no input to read",
+        "fleet <(echo) --inputs -": "Standard input is closed, so there are no inputs to read",
         "call render2.list_owners --args -": "Standard input is closed, so there are no arguments to read",
+        "call --simulate render2.list_services limit=@-": "Standard input is closed, so there is no value to read",
+        "integrations import -": "Standard input is closed, so there is no document to read",
+        "journal -": "Standard input is closed, so there is no journal to read",
         "repl": "Standard input is closed, so there is nothing to read chunks from",
     }
     for command, sentence in reads.items():
@@ -404,6 +409,28 @@ def test_standard_input_that_is_closed(environment: dict[str, str]) -> None:
         assert done.returncode == 2
         assert sentence in done.stderr
     assert shell(environment, "kosmolua run -e 'print(1)' <&-").stdout == "1\n"
+
+
+@pytest.mark.slow
+@posix_only
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run -",
+        "run -e 'print(1)' --input -",
+        "fleet <(echo) --inputs -",
+        "call render2.list_owners --args -",
+        "call --simulate render2.list_services limit=@-",
+        "check -",
+        "integrations import -",
+        "integrations new shop --functions list_pets --from -",
+        "journal -",
+    ],
+)
+def test_standard_input_that_cannot_be_read(environment: dict[str, str], command: str, tmp_path: Path) -> None:
+    """Wrong usage, in every command that reads it: here it is a file that is only open for writing."""
+    done = shell(environment, f"kosmolua {command} 0>{tmp_path / 'file'}")
+    said(done, status=2, error="kosmolua: Standard input cannot be read: Bad file descriptor")
 
 
 @pytest.mark.slow

@@ -222,6 +222,15 @@ def test_its_own_test_passes_at_once(kosmolua: Program, environment: dict[str, s
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
 
 
+@pytest.mark.slow
+def test_a_document_comes_through_a_pipe(kosmolua: Program, home: Path) -> None:
+    """``--from -`` reads it from standard input."""
+    text = document_in(home).read_text(encoding="utf-8")
+    made = kosmolua("integrations", "new", "shop", "--from", "-", "--functions", WANTED[0], input=text)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert (home / "shop" / "openapi.json").is_file()
+
+
 def test_each_function_sends_what_the_document_would(tmp_path: Path) -> None:
     """Method, path, query, media type and body are those of the operation; only the order of keys may be another."""
     document = document_in(tmp_path)
@@ -301,8 +310,8 @@ def test_the_credential_is_the_documents(tmp_path: Path, scheme: dict[str, Any],
     ("wanted", "said"),
     [
         ("list_pest", "has no operation 'list_pest' (did you mean 'list_pets'"),
-        ("cookies", "GET /odd cannot be written as a plain function: it takes cookies"),
-        ("elsewhere", "PUT /odd cannot be written as a plain function: it is at another address"),
+        ("cookies", "GET /odd cannot be written as a plain function: it has a cookie parameter"),
+        ("elsewhere", "PUT /odd cannot be written as a plain function: it has a different base URL"),
         ("upload", "POST /odd cannot be written as a plain function: its body is application/octet-stream"),
     ],
 )

@@ -237,6 +237,59 @@ def test_the_command_writes_lines_and_a_summary(
 
 
 @pytest.mark.slow
+def test_inputs_come_through_a_pipe(kosmolua: Program, write: Write) -> None:
+    """``--inputs -`` reads JSON lines; a line that is none is wrong usage, and nothing is run."""
+    job = write("job.lua", "return input.team")
+    done = kosmolua("fleet", job, "--inputs", "-", "--key", "team", input='{"team": "a"}\n\n{"team": "b"}\n')
+    lines = {line["key"]: line["result"] for line in map(json.loads, done.stdout.splitlines())}
+    assert (done.returncode, lines) == (0, {"a": ["a"], "b": ["b"]}), done.stderr
+    for second in ("{", "[" * 100_000):
+        wrong = kosmolua("fleet", job, "--inputs", "-", input=f'{{"team": "a"}}\n{second}\n')
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert "Standard input is not JSON lines: line 2: " in wrong.stderr
+
+
+TITLE = "\x1b]0;owned\x07"
+"""An escape sequence that changes the title of a terminal."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX terminal")
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_progress_is_shown_where_a_line_can_be_drawn_again(
+    write: Write, environment: dict[str, str], tmp_path: Path, term: str
+) -> None:
+    """Without control characters that a key contains; and a terminal without escape codes gets none."""
+    from support.terminal import Terminal
+
+    inputs = write("inputs.csv", f"team\na{TITLE}b\n")
+    words = ["fleet", str(write("job.lua", "sleep(0.3)")), "--inputs", str(inputs), "--key", "team"]
+    command = [sys.executable, "-m", "kosmolua", *words]
+    with Terminal([*command, "--out", str(tmp_path / "out")], {**environment, "TERM": term}) as terminal:
+        assert terminal.wait() == 0
+    assert TITLE.encode() not in terminal.raw
+    if term == "dumb":
+        assert b"\x1b" not in terminal.raw
+    else:
+        assert b"1/1" in terminal.raw and rb"(a\u001b]0;owned\u0007b)" in terminal.raw
+    assert terminal.screen()[-1].startswith("kosmolua: 1 done, 0 failed")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX terminal")
+def test_results_on_a_terminal_stand_on_lines_of_their_own(write: Write, environment: dict[str, str]) -> None:
+    """The progress line is erased first."""
+    from support.terminal import Terminal
+
+    inputs = write("inputs.jsonl", "1\n2\n")
+    words = ["fleet", str(write("job.lua", "sleep(0.3)")), "--inputs", str(inputs), "--jobs", "1"]
+    with Terminal([sys.executable, "-m", "kosmolua", *words], environment, columns=1000) as terminal:
+        assert terminal.wait() == 0
+    assert b"1/2" in terminal.raw
+    assert [json.loads(line)["key"] for line in terminal.screen()[:-1]] == [1, 2]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_killed_fleet_repeats_no_write(
     write: Write, accounts: Path, environment: dict[str, str], tmp_path: Path, seed: int, shelf: tuple[Shelf, str]

@@ -6,6 +6,7 @@ import json
 import re
 import textwrap
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from conftest import Program, Write
 
 from kosmolua.authoring.lint import check
+from kosmolua.authoring.lint_functions import check_effect
 from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
 from kosmolua.lua.syntax import Use, uses_in
 
@@ -101,6 +103,11 @@ def added(source: str) -> str:
     return GOOD + "\n\n" + textwrap.dedent(source).strip() + "\n"
 
 
+def module_of(file: str) -> str:
+    """Return the name of the module in a file."""
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def test_a_good_plugin_has_nothing_to_mend(lint: Lint) -> None:
     """Neither a finding nor a note."""
     assert lint() == []
@@ -129,13 +136,13 @@ def test_the_bundled_integrations_have_nothing_to_mend(name: str) -> None:
         ('"""Get a note."""', '"""Get a note"""', '"""Get', "the first line of get_note's docstring is not a sentence"),
         ('"""Get a note."""', f'"""Get {"very " * 30}long."""', '"""Get', "docstring has 159 characters"),
         (') -> dict:\n    """Get', '):\n    """Get', "@integration.reads", "get_note does not say what it returns"),
-        ('Annotated[bool, "Whether to pin it."]', "bool", "pinned:", "parameter pinned of add_note has no sentence"),
-        ("Annotated[bool,", "Annotated[Any,", "pinned:", "parameter pinned of add_note takes anything"),
+        ('Annotated[bool, "Whether to pin it."]', "bool", "pinned:", "parameter pinned of add_note has no description"),
+        ("Annotated[bool,", "Annotated[Any,", "pinned:", "parameter pinned of add_note accepts any value"),
         (
             'Annotated[bool, "Whether to pin it."] = False',
             'Annotated[list[dict], "Pins."] = None',
             "pinned:",
-            "parameter pinned of add_note takes anything",
+            "parameter pinned of add_note accepts any value",
         ),
     ],
 )
@@ -210,6 +217,27 @@ def test_a_read_that_sends_a_write(lint: Lint, body: str, method: str, line: int
     (found,) = lint(source, PAGE + "\n## peek\n")
 
     assert found.startswith(f"notes.py:{line}: peek reads, but sends a {method} (register it with .writes, or give")
+
+
+@pytest.mark.parametrize(
+    ("file", "helper", "found"),
+    [
+        ("lint_alone.py", "lint_other.py", []),
+        ("lint_whole/__init__.py", "lint_whole/api.py", ["peek reads, but sends a POST"]),
+        ("lint_part/notes.py", "lint_part/api.py", ["peek reads, but sends a POST"]),
+    ],
+)
+def test_only_functions_of_the_same_package_are_searched(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, helper: str, found: list[str]
+) -> None:
+    """A module that is in no package stands alone. A package's ``__init__.py`` is in the package."""
+    reads = '@integration.reads\ndef peek(api, /) -> dict:\n    """Peek."""\n    return helped(api)\n'
+    write(helper, "def helped(api):\n    return api.post('/notes')\n")
+    write(file, f"from {module_of(helper)} import helped\n{GOOD}\n\n{reads}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    peek = import_module(module_of(file)).integration.functions["peek"]
+
+    assert [finding.problem for finding in check_effect(peek)] == found
 
 
 def test_a_search_by_post_is_a_read_that_says_so(lint: Lint) -> None:
@@ -301,7 +329,8 @@ def test_a_plugin_without_a_page(lint: Lint) -> None:
     """A note only, since the signatures alone make a page."""
     (found,) = lint(page=None)
     assert (
-        found == "notes.py:19: note: there is no page (write notes.md beside it, with what the signatures do not say)"
+        found
+        == "notes.py:19: note: there is no page (write notes.md beside this file, with what the signatures do not say)"
     )
 
 
@@ -341,7 +370,11 @@ def example(lua: str) -> str:
         ("print(1)\nif true then", 16, "the example is not Lua: 'end' expected (to close 'if' at line 2)"),
         ("app.integrations.notes.get_nte()", 15, "notes has no function get_nte (did you mean 'get_note'?)"),
         ("\n\napp.integrations.notes.work.get_nots()", 17, "notes has no function get_nots"),
-        ("local n = app.integrations.notes\nn.zzz()", 16, "notes has no function zzz (it has get_note, add_note)"),
+        (
+            "local n = app.integrations.notes\nn.zzz()",
+            16,
+            "notes has no function zzz (its functions are get_note, add_note)",
+        ),
         ("pcall(app.integrations.notes.nope, {})", 15, "notes has no function nope"),
         (
             "app.integrations.notes.add_note({ txt = 'x' })",

@@ -17,6 +17,8 @@ from support.servers import section, stdio, wait_for
 
 from kosmolua import Limits, Runtime
 from kosmolua.broker.approvals import Approval
+from kosmolua.catalog.mcp_servers.cards import Card
+from kosmolua.catalog.mcp_servers.tools import functions_of
 from kosmolua.errors import ConfigError, PluginError
 
 pytestmark = pytest.mark.slow
@@ -128,6 +130,22 @@ def test_mistakes_are_refused_with_what_to_do(tools: Runtime, call: str, code: s
     assert message in error["message"]
 
 
+def test_every_function_of_a_server_has_a_name_of_its_own() -> None:
+    """Tools keep their names. The functions for resources give way, also to tools that have the other name."""
+    named = ["list_resources", "read_resource", "mcp_read_resource", "read-resource"]
+    card: Card = {"tools": [{"name": name} for name in named], "resources": True}
+
+    assert [(function.name, function.full_name) for function in functions_of("mcp.tools", card)] == [
+        ("list_resources", "list_resources"),
+        ("read_resource", "read_resource"),
+        ("mcp_read_resource", "mcp_read_resource"),
+        ("read_resource_2", "read-resource"),
+        ("mcp_read_resource_2", "mcp_read_resource_2"),
+        ("mcp_list_resources", "mcp_list_resources"),
+        ("list_resource_templates", "list_resource_templates"),
+    ]
+
+
 def test_calls_run_in_parallel(tools: Runtime) -> None:
     """Branches of `parallel` do not wait for each other."""
     source = "local t = {} for i = 1, 8 do t[i] = function() return tools.hang(0.5) end end parallel.all(t) return 1"
@@ -177,7 +195,7 @@ def test_a_permission_for_what_is_no_tool_is_refused() -> None:
     """A typo must not widen what a script may do."""
     with Runtime(section(stdio() | {"permissions": {"erasse": "deny"}})) as runtime:
         outcome = runtime.run("app.mcp.tools.greet('x')")
-    assert "[mcp.tools] permissions has no key 'erasse' (did you mean 'erase'?)" in str(outcome.error)
+    assert "unknown key 'erasse' in [mcp.tools] permissions (did you mean 'erase'?)" in str(outcome.error)
 
 
 def test_an_approval_is_asked_with_the_arguments(tmp_path: Path) -> None:
@@ -339,7 +357,7 @@ def test_a_server_that_does_not_start_is_a_network_error(
     [
         ({}, "[mcp.tools] needs a command or a url"),
         ({"command": "x", "url": "http://x"}, "[mcp.tools] has both a command and a url"),
-        ({"comand": "x"}, "[mcp.tools] has no key 'comand' (did you mean 'command'?)"),
+        ({"comand": "x"}, "unknown key 'comand' in [mcp.tools] (did you mean 'command'?)"),
         ({"command": "x", "env": {"A": 1}}, "[mcp.tools] env.A must be a string or one secret source"),
         ({"command": "x", "args": "y"}, "[mcp.tools] args must be a list"),
     ],

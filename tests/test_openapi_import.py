@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,35 @@ def test_an_update_shows_where_a_credential_would_go_now(tmp_path: Path) -> None
     changes = importing.update(tmp_path / "pets", lambda: b"")
     assert changes.origins == ["https://evil.example"]
     assert any("evil.example" in line for line in changes.lines())
+
+
+@pytest.mark.slow
+def test_a_document_comes_through_a_pipe(kosmolua: Program, tmp_path: Path) -> None:
+    """``import -`` and ``update NAME -`` read it from standard input."""
+    done = kosmolua("integrations", "import", "-", "--name", "pets", input=json.dumps(pets(*FIRST)))
+    assert done.stdout.startswith("pets: 3 functions in 1 sections"), done.stderr
+    more = json.dumps(pets(*FIRST, ("get", "/owners", "")))
+    updated = kosmolua("integrations", "update", "pets", "-", "--yes", input=more)
+    assert (updated.returncode, "  + list_owners" in updated.stdout) == (0, True), updated.stderr
+    assert "pets\tuser\t3 reads" in kosmolua("integrations").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX terminal")
+def test_a_person_is_asked_although_the_document_comes_through_a_pipe(
+    kosmolua: Program, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The answer is what is typed at the terminal, not what follows the document."""
+    from support.terminal import Terminal
+
+    kosmolua("integrations", "import", "-", "--name", "pets", input=json.dumps(pets(*FIRST)))
+    file = write_document(tmp_path, pets(*FIRST, ("get", "/owners", "")))
+    pipe = 'cat "$1" | "$0" -m kosmolua integrations update pets -'
+    with Terminal(["sh", "-c", pipe, sys.executable, str(file)], environment) as terminal:
+        terminal.until_asked("Write it? [y/N]:")
+        terminal.send("y\n")
+        assert terminal.wait() == 0
+    assert "pets\tuser\t3 reads" in kosmolua("integrations").stdout
 
 
 @pytest.mark.slow

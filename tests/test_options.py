@@ -112,6 +112,21 @@ def test_an_option_given_later_goes_before_one_given_earlier() -> None:
     assert (merged.accounts, merged.simulate, merged.plugin) == ("b", True, ())
 
 
+@pytest.mark.parametrize("words", [("--accounts", "FILE", "example"), ("example", "--accounts", "FILE")], ids=" ".join)
+@pytest.mark.parametrize("default", ["json = true", "jsno = true"])
+def test_the_named_accounts_file_alone_counts(
+    kosmolua: Program, config: Path, write: Write, words: tuple[str, ...], default: str
+) -> None:
+    """Named before or after the subcommand, it takes the place of the default file, which is not even read."""
+    (config / "accounts.toml").write_text(f"[kosmolua.options]\n{default}\n")
+    named = write("named.toml", "")
+    done = kosmolua("accounts", *[named if word == "FILE" else word for word in words])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("#")
+    write("named.toml", "[kosmolua.options]\njson = true\n")
+    assert kosmolua("accounts", *[named if word == "FILE" else word for word in words]).stdout.startswith("{")
+
+
 IN_FILE = {
     "NAME=SOURCE": '["db=env:DB_URL", "key=ask"]',
     "NAME=COMMAND|URL": '"files=npx files"',

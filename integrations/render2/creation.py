@@ -92,7 +92,7 @@ def create_service(
     ] = None,
     disk: Annotated[
         Disk | None,
-        'A persistent disk, not for cron jobs or static sites: { name = "data", mount_path = "/var/data", size_gb = 10 }.',
+        'A persistent disk, not for cron jobs or static sites: { name = "data", mount_path = "/data", size_gb = 10 }.',
     ] = None,
     max_shutdown_delay: MaxShutdownDelay = None,
     maintenance_mode: MaintenanceModeOf = None,

@@ -10,7 +10,7 @@ Thing: TypeAlias = dict[str, Any]
 """One object of the API, such as a service, with every field that Render sent."""
 
 _PERHAPS_BARE = frozenset({"envGroup"})
-"""The keys of items that lists hold without a cursor by Render's OpenAPI document. Both forms are accepted."""
+"""The keys of items that Render's OpenAPI document lists without a cursor around them. Both forms are accepted."""
 
 
 def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:

@@ -14,7 +14,7 @@ from kosmolua.accounts.accounts import Accounts
 from kosmolua.accounts.permissions import Rule
 from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.plugins import Plugin
-from kosmolua.errors import ConfigError, NotConfigured, PluginError, UnknownPath
+from kosmolua.errors import CallError, ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
 from kosmolua.schema.function import EFFECTS, Function
 from kosmolua.schema.integration import Integration
@@ -295,12 +295,13 @@ class Catalog:
         return {"function": short}
 
     def _describe_scripts(self, name: str) -> Json:
-        scripts = self._load(SCRIPTS, SCRIPTS).integration.functions if self._providers[SCRIPTS].names() else {}
+        if not name and not self._providers[SCRIPTS].names():
+            return {"names": [], "scripts": True}
+        scripts = self._load(SCRIPTS, SCRIPTS).integration
         if not name:
-            return {"names": sorted(scripts), "scripts": True}
-        if name not in scripts:
-            hint = did_you_mean(name, scripts) or list_of("there are", sorted(scripts))
-            raise UnknownPath(f"{APP}.{SCRIPTS} has no '{name[:80]}'", hint=hint)
+            return {"names": sorted(scripts.functions), "scripts": True}
+        if name not in scripts.functions:
+            _refuse_script(scripts, name)
         return {"script": True}
 
     def find(self, path: str) -> Function:
@@ -420,6 +421,8 @@ class Catalog:
         """Raise the error for a path inside an integration that names nothing; the hint suggests what was meant."""
         from kosmolua.docs.meant import functions_meant
 
+        if integration.name == SCRIPTS:
+            _refuse_script(integration, rest)
         accounts = self._accounts.names(integration)
         first, _, second = rest.partition(".")
         where = lua_path(integration.name)
@@ -440,6 +443,14 @@ class Catalog:
             hint = as_hint(meant) or list_of("neither a function nor one of the accounts", accounts)
         hint = hint or _function_meant(integration, first)
         raise UnknownPath(f"{where} has no '{first[:80]}'", hint=hint)
+
+
+def _refuse_script(scripts: Integration, name: str) -> NoReturn:
+    """Raise the error for a script that cannot be called: why the script is broken, or that there is none."""
+    if mistake := scripts.broken.get(name):
+        raise CallError(mistake.code, mistake.what, hint=mistake.hint)
+    hint = did_you_mean(name, scripts.functions) or list_of("there are", sorted(scripts.functions))
+    raise UnknownPath(f"{APP}.{SCRIPTS} has no '{name[:80]}'", hint=hint)
 
 
 def _function_meant(integration: Integration, name: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.concurrency import lazy
 from kosmolua.errors import CallError, KosmoError, PluginError, UnknownPath
+from kosmolua.limits import spell_size
 from kosmolua.lua.check import Checker
 from kosmolua.lua.header import Header, read_header
 from kosmolua.schema.function import Effect, Function
@@ -67,7 +68,8 @@ class Scripts:
     """The provider of ``app.scripts``: the Lua scripts in one folder, all as functions of one integration.
 
     Args:
-        folder: The folder of scripts. A file whose name cannot become the name of a function is left out.
+        folder: The folder of scripts. A file whose name cannot become the name of a function is left out. Files whose
+            names become the same name, such as ``a-b.lua`` and ``a_b.lua``, cannot be called.
         catalog: Returns the catalog, by which a script's calls are looked up to find the script's effect.
     """
 
@@ -88,18 +90,20 @@ class Scripts:
 
         Raises:
             UnknownPath: There is no script of this name.
-            CallError: The file cannot be read, or the comment at its beginning is invalid.
+            CallError: Several files have this name, the file cannot be read or is larger than :data:`MAX_SOURCE`, or
+                the comment at its beginning is invalid.
         """
         if name not in self._files:
             hint = did_you_mean(name, self._files) or list_of("there are", sorted(self._files))
             raise UnknownPath(f"app.scripts has no '{name[:80]}'", hint=hint)
-        path = self._files[name]
+        path, *others = self._files[name]
+        if others:
+            files = " and ".join(map(os.path.basename, self._files[name]))
+            what = f"Several scripts are called {name}: {files}"
+            raise CallError("plugin_error", what, hint="rename all but one of these files")
+        source = _read(name, path)
         try:
-            with open(path, "rb") as file:
-                source = file.read(MAX_SOURCE)
             return Script(name, path, source, read_header(source, os.path.basename(path)))
-        except OSError as error:
-            raise CallError("plugin_error", f"The script {name} cannot be read: {error.strerror}") from None
         except KosmoError as error:
             raise CallError("plugin_error", error.what) from error
 
@@ -110,7 +114,8 @@ class Scripts:
             UnknownPath: There are no scripts, or ``name`` is not ``scripts``.
         """
         if name != SCRIPTS or not self._files:
-            raise UnknownPath(f"app.scripts has no '{name[:80]}'", hint=f"put scripts into {self.folder}")
+            what = f"app.scripts has no '{name[:80]}'" if self._files else "app.scripts is empty"
+            raise UnknownPath(what, hint=f"put scripts into {self.folder}")
         with self._lock:
             if self._plugin is None:
                 integration = Integration(SCRIPTS, _NoAccount, about="Your own scripts.", prefix="", root=SCRIPTS)
@@ -129,30 +134,32 @@ class Scripts:
         return []
 
     @lazy
-    def _files(self) -> dict[str, str]:
-        """The path of each script's file, by the name of the script's function."""
+    def _files(self) -> dict[str, list[str]]:
+        """The path of each script's file, by the name of the script's function; several paths for an ambiguous name."""
         try:
             found = sorted(os.listdir(self.folder))
         except OSError:
             return {}
-        named = {re.sub(r"\W", "_", file.removesuffix(SUFFIX)): file for file in found if file.endswith(SUFFIX)}
-        return {
-            name: os.path.join(self.folder, file) for name, file in named.items() if not objection_to_function(name)
-        }
+        files: dict[str, list[str]] = {}
+        for file in found:
+            name = re.sub(r"\W", "_", file.removesuffix(SUFFIX))
+            if file.endswith(SUFFIX) and not objection_to_function(name):
+                files.setdefault(name, []).append(os.path.join(self.folder, file))
+        return files
 
     def _fill(self, integration: Integration) -> None:
         """Register each script as a function of the integration, with the effect that the checker finds.
 
         The effect is ``read`` only if the checker proves that all calls of the script read. Since scripts can call
-        scripts, the check is repeated until no effect changes. A script that cannot be read becomes a mistake of the
-        integration.
+        scripts, the check is repeated until no effect changes. A script that cannot be read becomes one of the
+        integration's broken functions.
         """
         scripts = {}
         for name in self._files:
             try:
                 scripts[name] = self.script(name)
             except CallError as error:
-                integration.mistakes.append(PluginError(error.what, origin=self._files[name]))
+                integration.broken[name] = PluginError(error.what, origin=self._files[name][0], hint=error.hint)
         integration.functions.own.update({name: _function(script, "write") for name, script in scripts.items()})
         checker, left = Checker(self._catalog()), dict(scripts)
         while left:
@@ -161,6 +168,23 @@ class Scripts:
             for name in changed:
                 integration.functions.own[name] = replace(integration.functions.own[name], effect=effects[name])
             left = {name: script for name, script in left.items() if name not in changed} if changed else {}
+
+
+def _read(name: str, path: str) -> bytes:
+    """Return the text of a script.
+
+    Raises:
+        CallError: The file cannot be read, or is larger than :data:`MAX_SOURCE`.
+    """
+    try:
+        with open(path, "rb") as file:
+            source = file.read(MAX_SOURCE + 1)
+    except OSError as error:
+        raise CallError("plugin_error", f"The script {name} cannot be read: {error.strerror}") from None
+    if len(source) > MAX_SOURCE:
+        what = f"The script {name} is not read: {os.path.basename(path)} is larger than {spell_size(MAX_SOURCE)}"
+        raise CallError("plugin_error", what, hint="split it into several scripts")
+    return source
 
 
 def _effect(checker: Checker, script: Script) -> Effect:

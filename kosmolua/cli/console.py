@@ -191,7 +191,7 @@ def ask(question: str, **options: Any) -> str:
     """
     import click
 
-    with standard.given_back():
+    with standard.asking():
         return str(click.prompt(question, err=True, **options))
 
 
@@ -207,7 +207,7 @@ def agrees(question: str) -> bool:
     """Ask the person at the terminal a question, and return True if the answer is yes."""
     import click
 
-    with standard.given_back():
+    with standard.asking():
         return bool(click.confirm(question, err=True))
 
 

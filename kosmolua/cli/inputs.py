@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +25,12 @@ def read_input(path: str, limit: int) -> object:
         limit: The most bytes that the input may have.
 
     Raises:
-        UsageError: The file cannot be read, is too large, or does not have the format that its name promises.
+        UsageError: The file or standard input cannot be read, is too large, or does not have the format that the
+            file's name promises.
     """
     if path == "-":
-        text = _text("Standard input", _standard_input(), limit)
+        with standard.reading("there is no input to read") as stream:
+            text = _text("Standard input", stream, limit)
         try:
             return protocol.decode(text)
         except (ValueError, RecursionError):
@@ -47,6 +48,23 @@ def read_input(path: str, limit: int) -> object:
         return decode(text) if decode else text
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{subject} cannot be read: {error}") from None
+
+
+def read_lines(limit: int) -> list[Any]:
+    """Return the values of the JSON lines on standard input. Empty lines are left out.
+
+    Args:
+        limit: The most bytes that standard input may have.
+
+    Raises:
+        UsageError: Standard input cannot be read, is too large, or is not JSON lines.
+    """
+    with standard.reading("there are no inputs to read") as stream:
+        text = _text("Standard input", stream, limit)
+    try:
+        return _lines(text)
+    except ValueError as error:
+        raise UsageError(f"Standard input is not JSON lines: {error}") from None
 
 
 def read_secrets(given: Sequence[str]) -> dict[str, Secret | str]:
@@ -83,12 +101,6 @@ def _asked(name: str) -> Secret:
     if len(text) < MIN_SECRET:
         raise UsageError(f"The secret {name} has fewer than {MIN_SECRET} characters", hint="give a longer one")
     return Secret(text)
-
-
-def _standard_input() -> BinaryIO:
-    if sys.stdin is None:
-        raise UsageError("Standard input is closed, so there is no input to read")
-    return standard.reader
 
 
 def _text(subject: str, stream: BinaryIO, limit: int) -> str:

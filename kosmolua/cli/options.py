@@ -363,10 +363,12 @@ class Options:
     def over(self, others: Options) -> Options:
         """Combine these options with others, over which they take precedence, and return the result.
 
+        The defaults are those of these options.
+
         Args:
             others: The options that were typed earlier on the same command line, or those of an earlier run.
         """
-        return Options(self.defaults | others.defaults, **others.given | self.given)
+        return Options(self.defaults, **others.given | self.given)
 
 
 def _option_for(name: str) -> Option[Any]:

@@ -180,12 +180,26 @@ def _with_options(command: _Command, options: Sequence[Option[Any]]) -> _Command
     @wraps(command)
     def gather(*args: Any, **given: Any) -> Any:
         typed = {name: given.pop(name) for name in names}
-        return command(*args, options=Options(user_defaults(typed["accounts"], os.environ), **typed), **given)
+        return command(*args, options=Options(_defaults(typed["accounts"]), **typed), **given)
 
     decorated: Any = gather
     for option in reversed(options):
         decorated = _declare(option)(decorated)
     return decorated  # type: ignore[no-any-return]
+
+
+def _defaults(accounts: str | None) -> dict[str, Any]:
+    """Return the user's defaults for the current command; none for a group, since its subcommand reads them.
+
+    Args:
+        accounts: The accounts file that is named after the command, or None. It takes precedence over one that is named
+            before a subcommand.
+    """
+    context = click.get_current_context()
+    if context.invoked_subcommand:
+        return {}
+    earlier = context.obj.accounts if isinstance(context.obj, Options) else None
+    return user_defaults(accounts or earlier, os.environ)
 
 
 def _declare(option: Option[Any]) -> Callable[[Any], Any]:

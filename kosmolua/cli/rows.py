@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kosmolua.cli.inputs import read_input
+from kosmolua.cli.inputs import read_input, read_lines
 from kosmolua.errors import UsageError
 from kosmolua.lua.header import Header
 
@@ -28,7 +27,7 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
     Raises:
         UsageError: The file cannot be read, has no list of rows, a row has no key, or two rows have the same key.
     """
-    rows = _standard_input() if path == "-" else read_input(path, MAX_INPUTS)
+    rows = read_lines(MAX_INPUTS) if path == "-" else read_input(path, MAX_INPUTS)
     if not isinstance(rows, list):
         raise UsageError(
             f"{path} does not contain a list of inputs", hint="name a .jsonl, a .csv, or a .json with a list"
@@ -44,19 +43,6 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
             raise UsageError(f"{path} has two inputs with the key {said}", hint=hint)
         seen.add(said)
     return keyed
-
-
-def _standard_input() -> list[Any]:
-    if sys.stdin is None:
-        raise UsageError("Standard input is closed, so there are no inputs to read")
-    rows = []
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            if line.strip():
-                rows.append(json.loads(line))
-        except ValueError as error:
-            raise UsageError(f"Standard input is not JSON lines: line {number}: {error}") from None
-    return rows
 
 
 def _typed(row: Mapping[str, str], header: Header) -> dict[str, object]:

@@ -173,12 +173,8 @@ def read_input(limit: int) -> bytes:
     Raises:
         UsageError: Standard input is closed, cannot be read, or is not text.
     """
-    if sys.stdin is None:
-        raise UsageError("Standard input is closed, so there is no script to read")
-    try:
-        return _read(standard.reader, "Standard input", limit)
-    except OSError as error:
-        raise UsageError(f"Standard input cannot be read: {error.strerror}") from None
+    with standard.reading("there is no script to read") as stream:
+        return _read(stream, "Standard input", limit)
 
 
 def _read(stream: BinaryIO, subject: str, limit: int) -> bytes:

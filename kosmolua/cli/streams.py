@@ -11,6 +11,7 @@ import stat
 import sys
 from contextlib import contextmanager
 
+from kosmolua.errors import UsageError
 from kosmolua.processes.launch import STANDARD_DESCRIPTORS
 
 TYPE_CHECKING = False
@@ -89,6 +90,23 @@ class Standard:
         self._reader = self._reader or os.fdopen(self.input, "rb", closefd=False)
         return self._reader
 
+    @contextmanager
+    def reading(self, if_closed: str) -> Iterator[BinaryIO]:
+        """Return standard input as a binary stream, for a ``with`` block that reads it.
+
+        Args:
+            if_closed: What it means if standard input is closed, such as "there is no script to read".
+
+        Raises:
+            UsageError: Standard input is closed, or cannot be read.
+        """
+        if sys.stdin is None:
+            raise UsageError(f"Standard input is closed, so {if_closed}")
+        try:
+            yield self.reader
+        except OSError as error:
+            raise UsageError(f"Standard input cannot be read: {error.strerror}") from None
+
     def read_line(self) -> bytes:
         """Return the next line of standard input, or empty bytes at the end of input."""
         if self.is_typed:
@@ -126,6 +144,17 @@ class Standard:
     def given_back(self) -> Iterator[None]:
         """Let libraries use the user's input and output in the ``with`` block, in spite of :meth:`set_apart`."""
         _redirect(self.input, self.output)
+        try:
+            yield
+        finally:
+            self.set_apart()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Let libraries ask the person at the terminal in the ``with`` block, even if standard input is a pipe."""
+        self.set_apart()
+        answers = self.answers
+        _redirect(self.input if answers is None else answers, self.output)
         try:
             yield
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -62,7 +62,7 @@ def functions_of(server: str, card: Card) -> Iterator[Function]:
         name = _free(lua_name(tool["name"]), taken)
         yield _Tool(server, name, tool).function()
     for function in _own_functions(server, card):
-        yield function if function.name not in taken else _renamed(function)
+        yield function if function.name not in taken else _renamed(function, taken)
 
 
 def lua_name(name: str) -> str:
@@ -212,14 +212,19 @@ def _own_functions(server: str, card: Card) -> Iterator[Function]:
         )
 
 
-def _renamed(function: Function) -> Function:
-    """Return a function for resources or prompts with ``mcp_`` before its name, because a tool has that name."""
-    from dataclasses import replace
+def _renamed(function: Function, taken: set[str]) -> Function:
+    """Return a function for resources or prompts with ``mcp_`` before its name, because a tool has that name.
 
-    return replace(function, name=f"mcp_{function.name}", full_name=f"mcp_{function.name}")
+    Args:
+        function: The function.
+        taken: The names of the tools' functions. The new name is none of these, and is added to them.
+    """
+    name = _free(f"mcp_{function.name}", taken)
+    return replace(function, name=name, full_name=name)
 
 
 def _free(name: str, taken: set[str]) -> str:
+    """Return the name, with a number after it if it is taken, and add what is returned to the names taken."""
     wanted, number = name, 1
     while name in taken:
         number += 1

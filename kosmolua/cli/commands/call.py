@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -172,16 +171,19 @@ def _outcome(value: Any, error: KosmoError | None, records: list[Record]) -> Out
 def _parse(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
-    if text == "-" and sys.stdin is None:
-        raise click.UsageError("Standard input is closed, so there are no arguments to read.")
     try:
-        raw = sys.stdin.buffer.read() if text == "-" else _as_utf_8(text)
+        raw = _standard_input("there are no arguments to read") if text == "-" else _as_utf_8(text)
         arguments = json.loads(raw, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise click.UsageError(f"--args is not JSON: {error}.") from None
     if not isinstance(arguments, dict):
         raise click.UsageError('--args must be a JSON object, such as {"limit": 5}.')
     return arguments
+
+
+def _standard_input(if_closed: str) -> bytes:
+    with standard.reading(if_closed) as stream:
+        return stream.read()
 
 
 def _as_utf_8(argument: str) -> str:
@@ -246,10 +248,8 @@ def _content(text: str) -> str:
     if not text.startswith("@") or text.startswith("@@"):
         return text.removeprefix("@")
     name = text[1:]
-    if name == "-" and sys.stdin is None:
-        raise UsageError("Standard input is closed, so there is no value to read")
     try:
-        content = standard.reader.read() if name == "-" else Path(expanded(name)).read_bytes()
+        content = _standard_input("there is no value to read") if name == "-" else Path(expanded(name)).read_bytes()
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         reason = "it is not UTF-8 text"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from kosmolua.catalog.openapi import importing
+from kosmolua.catalog.openapi.document import MAX_BYTES
 from kosmolua.catalog.openapi.importing import Import, Wishes
 from kosmolua.catalog.openapi.store import DOCUMENT, OVERLAY
 from kosmolua.catalog.plugins import onto_folder
@@ -15,6 +15,7 @@ from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import listing_options
 from kosmolua.cli.scripts import open_to_list
+from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.folders import config_folder
 
@@ -50,7 +51,7 @@ def import_(
     taken = runtime.catalog.names()
     base = _overlay_to_start_from(onto, taken, options) if onto else ""
     wishes = Wishes(name, onto, auth, base_url, only, base)
-    fetched = importing.fetch(source, _stdin)
+    fetched = importing.fetch(source, standard_document)
     try:
         ready = importing.prepare(fetched, wishes, taken)
     except UsageError:
@@ -106,7 +107,7 @@ def update(earlier: Options, name: str, source: str, yes: bool, options: Options
     A function keeps its name, even if the new document gives its operation another name.
     """
     options = options.over(earlier)
-    changes = importing.update(_folder_of(name), _stdin, source)
+    changes = importing.update(_folder_of(name), standard_document, source)
     if options.json:
         console.as_json({"added": changes.added, "gone": changes.gone, "changed": changes.changed})
     else:
@@ -137,5 +138,11 @@ def integrations_folder() -> Path:
     return Path(config_folder()) / "integrations"
 
 
-def _stdin() -> bytes:
-    return sys.stdin.buffer.read()
+def standard_document() -> bytes:
+    """Return the OpenAPI document on standard input; of one that is too large, only a byte more than the limit.
+
+    Raises:
+        UsageError: Standard input is closed, or cannot be read.
+    """
+    with standard.reading("there is no document to read") as stream:
+        return stream.read(MAX_BYTES + 1)

@@ -17,7 +17,9 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, fleet_options
 from kosmolua.cli.rows import read_rows
 from kosmolua.cli.scripts import name_of, open_runtime, read_file, taken_as_interrupts
+from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
+from kosmolua.escaping import visible
 from kosmolua.fleet.executors import opened
 from kosmolua.fleet.fleet import Fleet
 from kosmolua.fleet.ledger import Ledger, line_of, place_of
@@ -181,6 +183,8 @@ class _Report:
                 with suppress(OSError):
                     os.unlink(outcome.recording)
         else:
+            if standard.is_shown:
+                self._end_progress()
             console.as_json(line_of(outcome), None)
         self._counts[outcome.ok] += 1
         if outcome.error:
@@ -194,12 +198,13 @@ class _Report:
 
     def _show_progress(self) -> None:
         now = monotonic()
-        if not sys.stderr.isatty() or now - self._shown < INTERVAL:
+        if not console.draws_on(sys.stderr) or now - self._shown < INTERVAL:
             return
         self._shown = now
         count = self._counts.total()
         rate = count / (now - self._started)
-        slowest, key = self._slowest
+        slowest = self._slowest[0]
+        key = " ".join(visible(str(self._slowest[1])).split())
         line = (
             f"{count:,}/{self._total:,}  {rate:.0f}/s  {self._counts[False]:,} failed  slowest {slowest:.1f} s ({key})"
         )
@@ -207,7 +212,7 @@ class _Report:
         sys.stderr.flush()
 
     def _end_progress(self) -> None:
-        if sys.stderr.isatty():
+        if console.draws_on(sys.stderr):
             sys.stderr.write("\r\x1b[K")
 
     def _summarize(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
@@ -111,7 +110,7 @@ def _origin(entry: dict[str, object]) -> str:
 @click.option("--auth", type=click.Choice(AUTH), help="How requests carry a credential [none].")
 @click.option("--header", metavar="NAME", help="The header that carries the key, with --auth header [X-Api-Key].")
 @click.option("--parameter", metavar="NAME", help="The query parameter for the key, with --auth query [api_key].")
-@click.option("--from", "source", metavar="FILE|URL", help="Extend this OpenAPI document.")
+@click.option("--from", "source", metavar="FILE|URL|-", help="Extend this OpenAPI document.")
 @click.option(
     "--functions",
     multiple=True,
@@ -187,7 +186,7 @@ def _from_document(
     wanted = [word for given in functions for word in map(str.strip, given.split(",")) if word]
     if not wanted:
         raise UsageError("--from needs --functions", hint="name operations of the document: --functions a,b,c")
-    fetched = importing.fetch(source, sys.stdin.buffer.read)
+    fetched = importing.fetch(source, documents.standard_document)
     ready = importing.prepare(fetched, importing.Wishes(onto=name, base_url=base_url or ""))
     auth = auth or ("header" if header else "query" if parameter else "none")
     base_url = base_url or importing.relative_server(fetched, ready.root) or EXAMPLE_URL

@@ -10,6 +10,7 @@ import click
 
 from kosmolua.cli import console
 from kosmolua.cli.parsing import Command, examples
+from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.escaping import harmless
 from kosmolua.folders import journal_file
@@ -96,9 +97,12 @@ def read_journal(file: str | None) -> list[Entry]:
     Raises:
         UsageError: The journal cannot be read, or does not exist yet.
     """
+    if file == "-":
+        with standard.reading("there is no journal to read") as lines:
+            return [*_read(lines)]
     path = journal_file() if file is None else file
     try:
-        with click.open_file(path, "rb") as lines:
+        with open(path, "rb") as lines:
             return [*_read(lines)]
     except OSError as error:
         if file is None and isinstance(error, FileNotFoundError):

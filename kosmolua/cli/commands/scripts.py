@@ -18,13 +18,13 @@ def command(options: Options) -> int:
 
     They are the .lua files in the folder that --scripts names, or else in the folder scripts beside accounts.toml. The
     effect of a script is write, unless the check proves that the script only reads. The exit status is 1 if one of the
-    files cannot be read.
+    files cannot be read, or if several have the same name in app.scripts.
     """
     with open_to_list(options) as runtime:
         scripts = runtime.scripts
         found = runtime.catalog.integration(SCRIPTS) if scripts.names() else None
         functions = list(found.functions.values()) if found else []
-        mistakes = found.mistakes if found else []
+        mistakes = list(found.broken.values()) if found else []
     if options.json:
         names = {"name": "name", "signature": "signature", "effect": "effect", "summary": "about", "origin": "file"}
         console.as_json([{said: getattr(each, name) for name, said in names.items()} for each in functions])

@@ -77,7 +77,9 @@ class Commands:
             "calls": Command("", "List the calls of this session.", self._list_calls),
             "limits": Command("", "List the limits of each chunk.", self._limits),
             "load": Command("FILE", "Run a file in this session.", self._load_file, shows=False),
-            "record": Command("[FILE]", "Begin to record the session, or end it.", self._record_in, shows=False),
+            "record": Command(
+                "[FILE]", "Start recording the session, or stop recording it.", self._record_in, shows=False
+            ),
             "reset": Command("", "Forget all state.", lambda _: self._reset(), shows=False),
             "help": Command("", "Show this help.", self._help),
             "quit": Command("", "Leave, as Ctrl-D does.", _leave, shows=False),
