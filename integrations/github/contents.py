@@ -33,7 +33,7 @@ class File(TypedDict):
 
 
 class Written(TypedDict):
-    """A file that a call wrote or deleted, and the commit that did so."""
+    """A file that was written or deleted, and the commit of that change."""
 
     path: str
     sha: Annotated[str, "The sha of the file; empty if it was deleted."]

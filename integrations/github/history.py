@@ -20,7 +20,7 @@ class Commit(TypedDict):
     sha: str
     title: Annotated[str, "The first line of its message."]
     message: str
-    author: Annotated[str, "The author's login, or the name in the commit if the author has no GitHub account."]
+    author: Annotated[str, "The author's login, or the name in the commit if GitHub does not know its email address."]
     date: Annotated[str, "The time when the commit was written, in ISO 8601."]
     url: Annotated[str, "The URL of its page."]
 

@@ -63,7 +63,7 @@ class Page:
 
         Args:
             api: The client that sends the requests.
-            template: The path of the list, with ``segments`` by name in braces.
+            template: The path of the list, with the names of ``segments`` in braces.
             filters: The other parameters of the query.
             segments: The values to put into the path.
 

@@ -72,7 +72,7 @@ def update_service(
     ip_allow_list: IpAllowList = None,
     render_subdomain_policy: RenderSubdomainPolicy = None,
     cache: Annotated[
-        Cache | None, 'What the edge caches for a web service: { profile = "no-cache" } or "origin-controlled".'
+        Cache | None, 'What Render caches for a web service: { profile = "no-cache" } or "origin-controlled".'
     ] = None,
 ) -> OneService:
     """Change settings of a service; settings that are not given stay as they are.
@@ -109,7 +109,9 @@ def update_service(
         "cache": cache,
     }
     if all(value is None for value in settings.values()):
-        raise BadArguments("update_service got nothing to change", hint=f"give at least one of {', '.join(settings)}")
+        raise BadArguments(
+            "update_service was given nothing to change", hint=f"give at least one of {', '.join(settings)}"
+        )
     return {"service": shaped(_changed(render, service_id, settings))}
 
 

@@ -147,7 +147,7 @@ def update_disk(
     """Change a persistent disk; settings that are not given stay as they are."""
     body = renamed({"name": name, "mount_path": mount_path, "size_gb": size_gb}, _FIELDS)
     if not body:
-        raise BadArguments("update_disk got nothing to change", hint="give a setting, such as size_gb = 20")
+        raise BadArguments("update_disk was given nothing to change", hint="give a setting, such as size_gb = 20")
     return {"disk": _shaped(render.api.patch(_DISK, json=body, disk_id=disk_id))}
 
 

@@ -126,7 +126,9 @@ def update_key_value(
         "ip_allow_list": ip_allow_list,
     }
     if not (body := _body(settings)):
-        raise BadArguments("update_key_value got nothing to change", hint="give a setting, such as plan = 'standard'")
+        raise BadArguments(
+            "update_key_value was given nothing to change", hint="give a setting, such as plan = 'standard'"
+        )
     return _one(render.api.patch(_INSTANCE, json=body, key_value_id=key_value_id))
 
 

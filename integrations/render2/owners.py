@@ -42,7 +42,7 @@ class OwnerPage(TypedDict):
 def get_current_user(render: Render, /) -> User:
     """Get the current authenticated account information: email, name and id.
 
-    The account uses this user's API key.
+    Use it to see whose API key the account uses.
 
     ``id_source`` is ``user`` if ``id`` is the user's own id. Before autumn 2026 Render did not return that id. Then
     ``id`` is the id of the workspace with the user's email address, or of the only workspace, and ``id_source`` is

@@ -169,7 +169,9 @@ def update_postgres(
         "datadog_site": datadog_site,
     }
     if not (body := _body(settings)):
-        raise BadArguments("update_postgres got nothing to change", hint="give a setting, such as plan = 'pro_4gb'")
+        raise BadArguments(
+            "update_postgres was given nothing to change", hint="give a setting, such as plan = 'pro_4gb'"
+        )
     return _one(render.api.patch(_DATABASE, json=body, postgres_id=postgres_id))
 
 

@@ -11,7 +11,7 @@ class Render:
     """The first argument of every function of the integration: one account during one run of a script.
 
     Args:
-        api: The client that sends requests for the account. It joins lists in a query by commas, as most of Render's
+        api: The client that sends requests for the account. It joins lists in a query with commas, as most of Render's
             paths require.
         repeating: A client that repeats the name of the parameter for each value of a list. Some paths require that:
             in Render's OpenAPI document, their parameters lack ``explode: false``.

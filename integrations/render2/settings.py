@@ -14,7 +14,7 @@ class Generated(TypedDict):
 
 
 class BuildFilter(TypedDict):
-    """Globs for the files whose changes start a build. A file that also matches ignored_paths starts none."""
+    """Globs for the files whose changes start a build. Changes to files that also match ignored_paths start none."""
 
     paths: list[str] | None
     ignored_paths: list[str] | None
@@ -29,7 +29,7 @@ class Disk(TypedDict):
 
 
 class Criterion(TypedDict):
-    """The average use of a resource in percent that autoscaling aims at. It is enabled by default."""
+    """The average use of a resource in percent that autoscaling aims at. The criterion is enabled by default."""
 
     enabled: bool | None
     percentage: int

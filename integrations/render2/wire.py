@@ -10,7 +10,10 @@ Thing: TypeAlias = dict[str, Any]
 """One object of the API, such as a service, with every field that Render sent."""
 
 _PERHAPS_BARE = frozenset({"envGroup"})
-"""The keys of items that Render's OpenAPI document lists without a cursor around them. Both forms are accepted."""
+"""The keys of items that, in Render's OpenAPI document, are the rows of the list themselves, without a cursor.
+
+Both forms are accepted.
+"""
 
 
 def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:

@@ -51,7 +51,7 @@ class Listed:
 
     Args:
         items: The items of all pages.
-        path: The path that links to other pages have.
+        path: The path to use in the links to other pages.
         most: The largest number of items that a search returns; infinity for other lists.
         key: If a page is an object with the items and their total number, the key of the items, else None.
     """

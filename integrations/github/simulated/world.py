@@ -29,7 +29,7 @@ def stamp(hours: float) -> str:
 
 
 class World:
-    """All data that one account can access. Every world starts with the same data, and keeps what requests change.
+    """All data that one account can access. Every world starts with the same data, and keeps the changes to it.
 
     Args:
         account: The name of the account, which determines the login of its user.
@@ -53,7 +53,7 @@ class World:
         return deepcopy(self._state)
 
     def visible(self, full_name: str, *, signed_in: bool) -> Thing | None:
-        """Return a repository by name, ignoring case, or None if none has that name or reading it needs a token."""
+        """Return the repository with this name, ignoring case, or None if the request cannot read such a repository."""
         wanted = full_name.lower()
         repo = next((each for name, each in self.repos.items() if name.lower() == wanted), None)
         return repo if repo and (signed_in or not repo["private"]) else None
@@ -227,7 +227,7 @@ def _issue(repo: Thing, number: int) -> Thing:
 
 
 def label(name: str) -> Thing:
-    """Return a label as repositories have it."""
+    """Return the label with this name, as issues contain it."""
     return {"id": _number(name), "name": name, "color": "d73a4a"}
 
 

@@ -2,7 +2,7 @@
 
 The checks follow https://api-docs.render.com/reference/create-service and update-service, and refuse unknown fields.
 In recordings, Render also accepts ``env`` instead of ``runtime``, ``autoDeployTrigger``, and null instead of a missing
-field. So do the checks. The functions here are demands, as :mod:`.demands` describes them.
+field. So do the checks. Most functions here are demands, as :mod:`.demands` describes them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RUNTIMES = ("docker", "elixir", "go", "node", "python", "ruby", "rust", "image")
 
 
 def a_paid_plan(value: object, where: str) -> str | None:
-    """Return what is wrong with a plan that must be paid for, or None. Plans change often: any but free is fine."""
+    """Return what is wrong with a plan that must be a paid one, or None. Any name but free is fine, as names change."""
     return f"{where} must not be free" if value == "free" else TEXT(value, where)
 
 
@@ -140,6 +140,6 @@ def _of_runtime(details: dict[str, Any], where: str) -> str | None:
 
 
 def _of_plan(details: dict[str, Any], where: str) -> str | None:
-    """Return what is wrong if the free plan is combined with a maintenance mode, even a disabled one, or None."""
+    """Return what is wrong with the plan, or None. The free plan allows no maintenance mode, even a disabled one."""
     free = details.get("plan") == "free" and details.get("maintenanceMode") is not None
     return f"{where}.maintenanceMode must not be given on the free plan" if free else None

@@ -80,7 +80,7 @@ class Progress:
             yield self._due.pop(0)
 
     def start_waiting(self, service_id: str, deploys: list[Thing], now: float) -> None:
-        """Start the longest waiting deploy of a service, unless another deploy of the service is active."""
+        """Start the longest-waiting deploy of a service, unless another deploy of the service is active."""
         if any(due["service"] == service_id and due["kind"] == "deploy" for due in self._due):
             return
         if waiting := self._waiting.get(service_id):

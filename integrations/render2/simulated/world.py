@@ -133,7 +133,7 @@ class World:
         return identifier(prefix, self.profile.account, "new", self._state["requests"], *parts)
 
     def set_status(self, store: Thing, status: str, then: str | None = None) -> None:
-        """Set the status of a data store. Unless ``then`` is None, plan that it is the status a minute later."""
+        """Set the status of a data store. Unless ``then`` is None, it becomes the status a minute later."""
         self._progress.forget(store["id"])
         store |= {"status": status, "updatedAt": self.now}
         if then is not None:

@@ -34,9 +34,9 @@ def add_disk(world: World, call: Call) -> Reply:
     body = demanded(_NEW, call.body)
     service = among(world.services, body.pop("serviceId"))
     if "numInstances" not in service["serviceDetails"]:
-        raise Refusal(400, f"a {service['type']} has no disk")
+        raise Refusal(400, f"a {service['type']} cannot have a disk")
     if "disk" in service["serviceDetails"]:
-        raise Refusal(409, f"{service['id']} has a disk already")
+        raise Refusal(409, f"{service['id']} already has a disk")
     service["serviceDetails"]["disk"] = {"id": world.new_id("dsk")} | body
     service["updatedAt"] = world.now
     return Reply(201, _disk_of(service))
