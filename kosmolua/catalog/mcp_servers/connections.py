@@ -15,7 +15,8 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from kosmolua.catalog.mcp_servers.cards import Card
-from kosmolua.catalog.mcp_servers.link import CLOSE_TIMEOUT, Confirm, Gone, Link, Surroundings
+from kosmolua.catalog.mcp_servers.link import CLOSE_TIMEOUT, Gone, Link, Surroundings
+from kosmolua.catalog.mcp_servers.questions import Confirm
 from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.clock import Until
 from kosmolua.concurrency import start_thread
@@ -109,7 +110,7 @@ class Connections:
                 except Gone as error:
                     if not safe or link.is_restart:
                         lost = NetworkError(f"{name} was lost: {error}", retryable=safe)
-                        lost.detail = link.printed
+                        lost.detail = link.log.last
                         raise lost from None
 
         return self._wait(name, send(), until)
