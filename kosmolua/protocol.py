@@ -303,10 +303,11 @@ WAITS_WITHOUT_SPIN = 15
 """How many waits begin without polling, at first and after one in which polling was in vain."""
 
 
-class Spin:
-    """Polls a pipe for a moment before its reader sleeps, which saves the time of waking up if frames come quickly.
+class Arrivals:
+    """Waits until a pipe can be read. It polls the pipe for a moment before it sleeps, if frames come quickly.
 
-    A script with few calls, or with calls that take long, hardly ever polls.
+    Polling saves the time in which a sleeping process wakes up. A script with few calls, or with calls that take long,
+    causes hardly any polling.
 
     Args:
         descriptor: The end of the pipe to read from.
@@ -320,16 +321,21 @@ class Spin:
         self._poll = poller.poll
         self._waits_without = WAITS_WITHOUT_SPIN
 
-    def wait(self) -> None:
-        """Poll until something can be read, at most for :data:`SPIN_TIME`, or do nothing in this wait."""
+    def wait(self, seconds: float = 0.0) -> bool:
+        """Wait until something can be read or the other side has closed the pipe, and return True.
+
+        Return False if neither has happened after this many seconds of sleep, which can be ``math.inf``. By default, do
+        not sleep, only poll.
+        """
         if self._waits_without:
             self._waits_without -= 1
-            return
-        ends = monotonic() + SPIN_TIME
-        while not self._poll(0):
-            if monotonic() > ends:
-                self._waits_without = WAITS_WITHOUT_SPIN
-                return
+        else:
+            ends = monotonic() + SPIN_TIME
+            while monotonic() < ends:
+                if self._poll(0):
+                    return True
+            self._waits_without = WAITS_WITHOUT_SPIN
+        return bool(self._poll(None if seconds == math.inf else seconds * 1000))
 
 
 def read_line(stream: BinaryIO, limit: int) -> bytes | None:

@@ -249,16 +249,16 @@ def test_a_reader_polls_as_long_as_that_helps(pipe: tuple[int, int], monkeypatch
     looks: list[float] = []
 
     def clock() -> float:
-        looks.append(len(looks) * protocol.SPIN_TIME)
+        looks.append(len(looks) * protocol.SPIN_TIME / 2)
         return looks[-1]
 
     def polls() -> bool:
         looks.clear()
-        spin.wait()
+        arrivals.wait()
         return bool(looks)
 
     monkeypatch.setattr(protocol, "monotonic", clock)
-    spin = protocol.Spin(pipe[0])
+    arrivals = protocol.Arrivals(pipe[0])
     assert [polls() for _ in range(32)] == (15 * [False] + [True]) * 2
     os.write(pipe[1], b"x")
     assert [polls() for _ in range(32)] == 15 * [False] + 17 * [True]

@@ -115,7 +115,7 @@ class PolledPipes(Pipes):
         self._reading, self._writing = Lock(), Lock()
         self._read = bytearray()
         self._searched = 0
-        self._spin = protocol.Spin(incoming)
+        self._arrivals = protocol.Arrivals(incoming)
         self._is_open = True
         self.is_clean = False
 
@@ -151,9 +151,7 @@ class PolledPipes(Pipes):
                 self._searched = len(self._read)
                 if self._searched > limit:
                     raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
-                if self._is_open and seconds:
-                    self._spin.wait()
-                if self._is_open and ends < inf and not is_readable(self.incoming, max(ends - monotonic(), 0.0)):
+                if self._is_open and not self._arrivals.wait(max(ends - monotonic(), 0.0)):
                     raise TimeoutError
                 piece = os.read(self.incoming, PIECE) if self._is_open else b""
                 if not piece:
@@ -182,18 +180,6 @@ class PolledPipes(Pipes):
         self._is_open = False
         os.close(self.incoming)
         os.close(self.outgoing)
-
-
-def is_readable(descriptor: int, seconds: float) -> bool:
-    """Wait until a pipe or socket has something to read, or the other side has closed it.
-
-    Return False if neither has happened after this many seconds.
-    """
-    from select import POLLIN, poll  # imported here, since a cold start does not need it
-
-    poller = poll()
-    poller.register(descriptor, POLLIN)
-    return bool(poller.poll(seconds * 1000))
 
 
 class ColdChild(Pipes):

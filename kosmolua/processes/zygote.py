@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from kosmolua.errors import WorkerLost
 from kosmolua.processes import launch
-from kosmolua.processes.child import PolledPipes, is_readable
+from kosmolua.processes.child import PolledPipes
 from kosmolua.protocol import ASK, FORK, KILL, STATUS, WORKER_ORDER
 
 STATUS_TIMEOUT = 5.0
@@ -95,7 +95,9 @@ class Zygote:
         with self._asking:
             self.order(WORKER_ORDER.pack(ASK, number, 0, 0, 0))
             with suppress(OSError, ValueError):  # ValueError: the socket was closed meanwhile
-                if is_readable(self._control.fileno(), STATUS_TIMEOUT):
+                poll = select.poll()
+                poll.register(self._control, select.POLLIN)
+                if poll.poll(STATUS_TIMEOUT * 1000):
                     answer = self._control.recv(STATUS.size, socket.MSG_WAITALL)
                     if len(answer) == STATUS.size:
                         return int(STATUS.unpack(answer)[1])

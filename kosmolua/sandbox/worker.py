@@ -80,7 +80,7 @@ class Worker:
             b"convert": self._convert,
             b"exit": self._exit,
         }
-        self._spin: protocol.Spin | None = None
+        self._arrivals: protocol.Arrivals | None = None
         self._ready = self._seed = b""
         self._terms: tuple[float, int, int] | None = None
         self._steps: list[Step] = []
@@ -94,7 +94,7 @@ class Worker:
     def warm(self) -> None:
         """Load the Lua modules that most scripts need, and prepare the first frame, before this process forks."""
         self._vm.preload(COMMON)
-        self._spin = protocol.Spin(self._incoming.fileno())
+        self._arrivals = protocol.Arrivals(self._incoming.fileno())
         self._ready = self._ready_frame()
 
     def foresee(self, cpu: float, memory: int, jobs: int) -> list[Step]:
@@ -200,8 +200,8 @@ class Worker:
     def _exchange(self, line: bytes) -> bytes:
         """Send a frame to the host, and return the next frame that the host sends."""
         self._write(line + b"\n")
-        if self._spin:
-            self._spin.wait()
+        if self._arrivals:
+            self._arrivals.wait()
         return self._receive()
 
     def _write(self, data: bytes) -> None:
