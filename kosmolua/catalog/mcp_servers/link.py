@@ -1,13 +1,12 @@
-"""One connection to an MCP server. All code here runs in the event loop of :mod:`.connections`."""
+"""One connection to an MCP server. The code runs in the event loop of :mod:`.connections`, unless it says otherwise."""
 
 from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,18 @@ from mcp_types import (
     InputRequiredResult,
     ToolListChangedNotification,
 )
-from pydantic import ValidationError
 
 from kosmolua import __version__
 from kosmolua.catalog.mcp_servers.cards import Card
-from kosmolua.catalog.mcp_servers.direct import DirectCalls
+from kosmolua.catalog.mcp_servers.direct import DirectCall, DirectCalls
 from kosmolua.catalog.mcp_servers.http_client import UNAUTHORIZED, http_client
 from kosmolua.catalog.mcp_servers.log import ServerLog, Trace
+from kosmolua.catalog.mcp_servers.outputs import Outputs
+from kosmolua.catalog.mcp_servers.pending import InLoop
 from kosmolua.catalog.mcp_servers.questions import Confirm, Questions
 from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.catalog.mcp_servers.tools import digest
+from kosmolua.clock import Until
 from kosmolua.errors import ApiError, CallError, NetworkError, NotConfigured
 from kosmolua.protocol import Json
 
@@ -86,6 +87,8 @@ class Link:
         self._over = asyncio.Event()
         self._client: Any = None
         self._calls = DirectCalls()
+        self._outputs = Outputs()
+        self._loop = asyncio.get_running_loop()
         self._status = 0
         self._questions = Questions(name, self.log.write)
 
@@ -146,20 +149,15 @@ class Link:
         """
         self._status = 0
         try:
-            with self._questions.put_to(confirm):
-                result = await self._send(method, params)
-        except MCPError as error:
-            await self._settle()
-            if self.is_over:
-                raise Gone(self.reason) from None
-            raise self._refusal(error) from None
-        except (ValidationError, RuntimeError) as error:
-            what = f"The server {self._name} sent an answer that cannot be read: {_words(error)}"
-            raise NetworkError(what) from None
+            with self._reported(), self._questions.put_to(confirm):
+                try:
+                    return _plain(await self._send(method, params))
+                except MCPError:
+                    await self._settle()
+                    raise
         except (OSError, ExceptionGroupType) as error:
             self._end(_words(error))
             raise Gone(self.reason) from None
-        return _plain(result)
 
     async def _settle(self) -> None:
         """Give the event loop time to notice that the server's process ended, if that is why a request failed."""
@@ -171,7 +169,8 @@ class Link:
     async def _send(self, method: str, params: Mapping[str, Any]) -> Any:
         client = self._client
         if method == "tools/call":
-            return await self._call_tool(params["name"], params["arguments"])
+            progress = self.log.write_progress if self.log.is_shown else None
+            return await client.call_tool(params["name"], params["arguments"], progress_callback=progress)
         if method == "resources/read":
             return await client.read_resource(params["uri"])
         if method == "prompts/get":
@@ -183,20 +182,60 @@ class Link:
         }
         return await lists[method]()
 
-    async def _call_tool(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        progress = self.log.write_progress if self.log.is_shown else None
-        call = partial(self._client.call_tool, name, arguments, progress_callback=progress)
-        if progress or not self._calls.can_call:
-            return await call()
-        raw = await self._calls.call({"name": name, "arguments": arguments})
-        if raw.get("resultType") == "input_required":
-            asked = InputRequiredResult.model_validate(raw, by_name=False)
-            responses = await self._questions.answer_all(asked.input_requests or {})
-            return await call(input_responses=responses or None, request_state=asked.request_state)
-        result = CallToolResult.model_validate(raw, by_name=False)
-        if not result.is_error:
-            await self._client.session.validate_tool_result(name, result)
-        return result
+    # In the thread of a call
+
+    def start_call(self, params: Mapping[str, Any], tag: str) -> DirectCall | None:
+        """Call a tool without the event loop. Return the call; None if :meth:`ask` has to make it.
+
+        Args:
+            params: The name and the arguments of the tool.
+            tag: The hash of the tool as the caller knows it.
+        """
+        if self.is_over or self.log.is_shown or self.tags.get(params["name"]) != tag:
+            return None
+        return self._calls.start(params)
+
+    def finish_call(
+        self, call: DirectCall, params: Mapping[str, Any], confirm: Confirm | None, until: Until
+    ) -> dict[str, Json]:
+        """Wait for the result of a call, and return the result as :meth:`ask` does. It also raises the same errors.
+
+        Args:
+            call: The call.
+            params: The name and the arguments of the tool.
+            confirm: Asks the user a question that the server sends meanwhile; None if no user can be asked.
+            until: Returns the deadline, which can move meanwhile.
+
+        Raises:
+            TimeoutError: The result did not come before the deadline.
+        """
+        with self._reported(), self._questions.put_to(confirm):
+            raw = call.get(until)
+            if raw.get("resultType") == "input_required":
+                return InLoop(self._loop, self._continue_call(params, raw)).get(until)
+            return _plain(self._outputs.read(params["name"], raw))
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Raise the errors that :meth:`ask` describes for those of the SDK in the ``with`` block."""
+        try:
+            yield
+        except MCPError as error:
+            if self.is_over:
+                raise Gone(self.reason) from None
+            raise self._refusal(error) from None
+        except (ValueError, RuntimeError) as error:
+            what = f"The server {self._name} sent an answer that cannot be read: {_words(error)}"
+            raise NetworkError(what) from None
+
+    # In the loop's thread
+
+    async def _continue_call(self, params: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Json]:
+        """Answer the questions that a server sent in place of a result, and let the SDK's session finish the call."""
+        asked = InputRequiredResult.model_validate(raw, by_name=False)
+        responses = await self._questions.answer_all(asked.input_requests or {}) or None
+        further = {"input_responses": responses, "request_state": asked.request_state}
+        return _plain(await self._client.call_tool(params["name"], params["arguments"], **further))
 
     async def _connect(self, stack: AsyncExitStack) -> None:
         self.log.take_warnings()
@@ -255,6 +294,7 @@ class Link:
             "resources": bool(capabilities.resources),
             "prompts": bool(capabilities.prompts),
         }
+        self._outputs.learn(tools)
         self.tags = {tool["name"]: digest(tool) for tool in tools}
         self._around.learned(self._name, self.card)
 
