@@ -94,7 +94,7 @@ def _disk_of(service: Thing) -> Thing:
 
 
 def _snapshots(world: World, disk: Thing) -> list[Thing]:
-    """Return the snapshots of a disk: one at each of the last midnights."""
+    """Return the snapshots of a disk: one from each of the last few midnights."""
     day = moment(world.now).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [stamp(day - timedelta(days=number)) for number in range(_SNAPSHOTS)]
     return [{"createdAt": each, "snapshotKey": identifier("snap", disk["id"], each)} for each in days]

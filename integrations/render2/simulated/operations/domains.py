@@ -21,7 +21,10 @@ def list_custom_domains(world: World, call: Call) -> Reply:
 
 
 def create_custom_domain(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/custom-domains``, which adds www to an apex domain."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/custom-domains``.
+
+    For an apex domain the endpoint also adds the domain with www.
+    """
     service = service_of(world, call)
     name = demanded(_DOMAIN, call.body)["name"]
     domains = world.domains_of(service)
