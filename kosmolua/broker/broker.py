@@ -147,7 +147,7 @@ class Broker:
             fault: Why the caller's arguments could not be encoded, if so: ``where`` and ``problem``.
 
         Raises:
-            CallError: No page has this name, or the arguments do not fit.
+            CallError: No page has this name, the arguments do not fit, or the integration cannot be loaded.
             LimitExceeded: The run has made more lookups than it is allowed to.
         """
         from kosmolua.docs.library import NAMES, answer
@@ -157,6 +157,8 @@ class Broker:
             raise unsendable(NAMES.get(verb, verb), fault)
         try:
             return protocol.encode(answer(self._host.docs, verb, given))
+        except PluginError as error:
+            raise PluginFault.unloadable("of this page", error) from error
         except KosmoError as error:
             self.redact_error(error)
             raise
