@@ -442,7 +442,7 @@ def test_the_command_line_says_why_a_run_cannot_go_on(kosmolua: Program, write: 
     (home / "bad.jsonl").write_bytes((home / "run.jsonl").read_bytes().replace(b"slow.py", b"fast.py", 1))
     for words, told, status in (
         (("resume", "run.jsonl"), f"There is no plugin at {plugin} (name a .py file, or a folder", 3),
-        (("resume", "bad.jsonl"), "The recording bad.jsonl is damaged: line 1 is not as it was written", 3),
+        (("resume", "bad.jsonl"), "The recording bad.jsonl is damaged: line 1 was changed", 3),
         (("replay", "nothing"), "There is no recording 'nothing', neither a file of this name nor a run", 2),
     ):
         done = kosmolua(*words)
