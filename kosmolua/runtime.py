@@ -1,4 +1,4 @@
-"""The runtime, with which Python programs run scripts, make calls, and read the documentation."""
+"""The runtime: Python programs use it to run scripts, make calls, and read the documentation."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 DEFAULT_WORKERS = 32
 CLOSE_TIMEOUT = 2.0
-"""Seconds that :meth:`Runtime.close` waits until other threads have written their calls to the journal."""
+"""The most seconds that :meth:`Runtime.close` waits for other threads to write their calls to the journal."""
 NEEDED_BY_RUNS = (
     "kosmolua.broker.approvals",
     "kosmolua.broker.broker",
@@ -62,7 +62,7 @@ NEEDED_BY_RUNS = (
     "kosmolua.lua.header",
     "kosmolua.processes.spares",
 )
-"""Modules that a run needs. They are imported late, since many uses of a runtime run no script."""
+"""Modules that a run needs. They are imported late, since many programs with a runtime run no script."""
 
 
 def _ignore(_: object) -> None:
@@ -72,51 +72,57 @@ def _ignore(_: object) -> None:
 class Runtime:
     """Runs Lua scripts in a sandbox, with a user's accounts. Any number of threads may use one runtime.
 
-    A runtime can also be used after a fork, as by the processes of a web server, if no thread used it during the fork.
-    The new process gets separate workers and connections.
+    A runtime can also be used in a process that was forked after the runtime was created, such as a process of a web
+    server. No thread may use the runtime during the fork. The new process gets its own workers and connections.
 
     On Linux the first run makes this process undumpable, so that other processes of the same user cannot read its
-    memory. Only root can then attach a debugger or profiler, and the process leaves no core dump.
+    memory. From then on, only root can attach a debugger or profiler, and a crash leaves no core dump.
 
     Args:
-        accounts: The accounts file, or a mapping with the content of one. By default the file that the environment
-            variable ``KOSMOLUA_ACCOUNTS`` names, or else the file in the user's configuration folder, if there is one.
-        simulate: Answer calls from the integrations' simulators, without network and credentials. A path instead of
-            True names the file that keeps the state of the simulators: it is read at the start, and written when the
-            runtime is closed.
-        failures: How simulated functions fail, such as ``{"render2.trigger_deploy": "build_failed"}``.
-        plugins: Integrations in addition to the installed ones, one or several: a file, a package folder or the
-            integration itself. A :class:`kosmolua.catalog.plugins.Plugins` also replaces the installed ones.
-        backend: Answers calls instead of the services and the simulators.
+        accounts: The accounts file, or a mapping with the content of such a file. By default this is the file that the
+            environment variable ``KOSMOLUA_ACCOUNTS`` names. Without this variable, it is the file in the user's
+            configuration folder, if there is one.
+        simulate: Answer calls with the integrations' simulators, without network and credentials. If this is a path
+            instead of True, the file there keeps the state of the simulators: it is read at the start, and written when
+            the runtime is closed.
+        failures: For each simulated function that should fail, how it fails, such as ``{"render2.trigger_deploy":
+            "build_failed"}``.
+        plugins: One or more integrations in addition to the installed ones. Each is a file, a package folder or the
+            integration itself. If this is a :class:`kosmolua.catalog.plugins.Plugins`, only its integrations are used,
+            and not the installed ones.
+        backend: An object that answers the calls, instead of the services and the simulators.
         read_only: Deny every call that writes or destroys something.
         yes: Allow calls for which the permissions require approval, except those that destroy something.
         allow: Patterns of functions that need no approval, such as ``render2.delete_service`` or ``render2.*_env_var``.
-        deny: Patterns of functions that are denied, whatever the permissions and other options say.
+        deny: Patterns of functions that are denied, no matter what the permissions and other options say.
         approve: A function that asks a person to approve a call. Without it, calls that need approval are refused.
         limits: The limits of each run; by default the limits in ``[kosmolua.limits]`` of the accounts file.
-        journal: The file to which a line is appended for each call. True stands for the journal of the command line, in
-            the user's state folder; this journal is off if calls are simulated or the accounts file turns it off.
-        workers: How many scripts run at once; further scripts wait. A callback that runs another script needs one more
-            worker. A script that waits for ``approve`` needs none.
+        journal: The file to which a line is appended for each call. With True, this is the journal of the command line
+            in the user's state folder. That journal is not written if calls are simulated, or if the accounts file
+            turns it off. By default there is no journal.
+        workers: How many scripts run at once; further scripts wait. If a callback of a script runs another script, both
+            need a worker. A script needs no worker while it waits for ``approve``.
         reuse: How many scripts one process runs one after another, each in a new Lua VM with separate limits. The
             process ends early if a script crashes, reaches a limit or does not end normally. With 1, each script gets a
             new process. Use a higher number only if you trust all scripts: see "Many scripts in one process" in the
-            guide ``sandbox``. It is always 1 where the system cannot fork.
+            guide ``sandbox``. On systems without ``fork``, each script gets a new process in any case.
         require_isolation: Run no script if the system lacks an isolation layer of the sandbox, such as ``seccomp``. If
             False, scripts run with the layers that the system has; ``Outcome.usage["isolation"]`` lists them.
         warn: Called with a sentence about each setting that works but is unwise.
-        environ: The environment variables that secrets can come from; by default those of the process.
-        secrets: Secrets for the variable ``secrets`` of scripts, by name, in addition to ``[kosmolua.secrets]``. Each
-            is a :class:`kosmolua.plugin.Secret`, or a source of it, such as ``env:NAME`` or ``{"env": "NAME"}``.
+        environ: The environment variables from which secrets can be read; by default those of the process.
+        secrets: Secrets for the variable ``secrets`` of scripts, by name, in addition to ``[kosmolua.secrets]`` in the
+            accounts file. Each is a :class:`kosmolua.plugin.Secret`, or says where the secret is read from, such as
+            ``env:NAME`` or ``{"env": "NAME"}``.
         servers: MCP servers in addition to those in the accounts file: a mapping of each server's name to its settings.
-        trace: Called, from another thread, with each line that an MCP server printed or logged.
+        trace: A function that is called with each line that an MCP server printed or logged. It is called in another
+            thread.
         scripts: The folder of the scripts that other scripts can call in ``app.scripts``; by default the folder of
             scripts in the user's configuration folder.
         share_limits: Tell other processes on this machine when the rate limit of a service is used up, with files in
             the user's state folder. The command line and the processes of :meth:`map` do this.
-        store: The store of recordings for which no file is named; by default the user's state folder. It stays open
-            when the runtime is closed. See :func:`kosmolua.broker.stores.open_stores`.
-        tenancy: The tenant that uses the runtime, on a server with several tenants.
+        store: The place for recordings made without a file name; by default the user's state folder. It stays open when
+            the runtime is closed. :func:`kosmolua.broker.stores.open_stores` opens stores.
+        tenancy: The tenant that the runtime belongs to, on a server with several tenants.
 
     Raises:
         NotConfigured: A secret is not found at its source.
@@ -210,10 +216,10 @@ class Runtime:
         self.close()
 
     def __reduce__(self) -> tuple[Callable[[bytes], Runtime], tuple[bytes]]:
-        """Pickle the options of the runtime, so that another process can open a runtime with the same options.
+        """Pickle the options of the runtime, so that another process can create a runtime with the same options.
 
-        If a process unpickles several runtimes with equal options, it gets the same runtime each time. That process
-        reads the credentials from their sources. The options ``approve`` and ``warn`` are not pickled.
+        A process that unpickles several runtimes with equal options gets only one runtime. This process reads the
+        credentials from their sources itself. The options ``approve`` and ``warn`` are not pickled.
 
         Raises:
             TypeError: An option could contain a credential or a connection, which cannot be pickled.
@@ -233,7 +239,7 @@ class Runtime:
         The checker knows the integrations, accounts and secrets of this runtime.
 
         Args:
-            is_complete: True if scripts have no secrets besides those of this runtime. If False and there is no
+            is_complete: Whether scripts have no secrets besides those of this runtime. If this is False and there is no
                 accounts file, the names of secrets are not checked.
         """
         return self._host.checker(is_complete=is_complete)
@@ -260,12 +266,12 @@ class Runtime:
 
     @property
     def store(self) -> Store:
-        """The store of recordings for which no file is named, and of calls that wait for a person's approval."""
+        """The store, which keeps recordings made without a file name, and calls that wait for approval."""
         return self._host.store
 
     @property
     def recordings_folder(self) -> str:
-        """The path of the folder for recordings for which no file is named. The folder may not exist yet."""
+        """The path of the folder for recordings made without a file name. The folder need not exist yet."""
         return self._host.recordings_folder
 
     @property
@@ -290,13 +296,13 @@ class Runtime:
         return self._host.docs
 
     def warm(self) -> None:
-        """Start a sandbox process in the background, so that the first script need not wait for one."""
+        """Start a sandbox process in the background, so that the first script need not wait for its start."""
         self._pool.warm()
 
     def run(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
-        """Run a script in a separate process, and wait for its end.
+        """Run a script in a separate process, and wait until it has ended.
 
-        If the option ``reuse`` of the runtime allows it, the process may have run other scripts before.
+        The process is a new one, unless the runtime's option ``reuse`` is greater than 1.
 
         Args:
             source: The text of the script.
@@ -318,13 +324,13 @@ class Runtime:
         script: str | bytes | None = None,
         **options: Unpack[RunOptions],
     ) -> Outcome:
-        """Run a recorded script again with all answers from its recording: without network, accounts and waiting.
+        """Run a recorded script again, with all answers from its recording. No network, accounts or waiting are needed.
 
         Args:
             path: The file of the recording, or a recording that was read already, for instance from the store.
             script: The text of a script to run instead of the recorded script.
-            options: The options of the run, as for :meth:`run`. For a missing option, the recorded name, arguments or
-                limit applies.
+            options: The options of the run, as for :meth:`run`. By default the script's name, arguments, ``input``,
+                ``params``, account and limits are those in the recording.
 
         Returns:
             The outcome, with the recorded calls. If the script makes a request that was not recorded, the error of the
@@ -373,11 +379,11 @@ class Runtime:
         return session.recorder.path
 
     def plan(self, source: str | bytes, **options: Unpack[RunOptions]) -> Plan:
-        """Run a script with its writes only listed in a plan, not sent. Reads are sent to the services.
+        """Run a script, but only list its writes in a plan instead of sending them. Reads are sent to the services.
 
         As the result of a write the script gets a placeholder of the declared type. If the script passes a placeholder
-        to a later call, the plan says that the later call depends on the write. If the script reads a field of a
-        placeholder, the plan has the line of the script.
+        to a later call, the plan says that this call depends on the write. If the script reads a field of a
+        placeholder, the plan names the line in which it does so.
 
         Args:
             source: The text of the script.
@@ -403,22 +409,22 @@ class Runtime:
         return plan
 
     def apply(self, plan: Plan, *, again: bool = False, **options: Unpack[RunOptions]) -> Outcome:
-        """Run the script of a plan, with its writes allowed. Exactly the planned writes are allowed, each once.
+        """Run the script of a plan, and allow exactly the planned writes, each of them once.
 
         A write that is not in the plan is denied before it is sent. Calls that the permissions deny stay denied.
 
         Args:
-            plan: The plan. This marks it as applied; save the plan afterwards to keep the mark.
+            plan: The plan. It is marked as applied. Save the plan afterwards to keep the mark.
             again: Apply the plan even if it was applied before.
-            options: The options of the run, as for :meth:`run`. For a missing option, the planned name, arguments,
-                ``input`` or ``params`` apply.
+            options: The options of the run, as for :meth:`run`. A missing ``name``, ``args``, ``input`` or ``params``
+                is taken from the plan.
 
         Returns:
             The outcome of the script. Its warnings list the planned writes that the script did not make.
 
         Raises:
-            ConfigError: The plan was applied before; or it was made with simulators and this runtime uses the real
-                services, or the reverse.
+            ConfigError: The plan was applied before. Or only one of the two uses simulators: the run that made the plan
+                or this runtime.
             RuntimeError: The runtime is closed.
         """
         from kosmolua.runs.recorded import applying, source_of
@@ -441,27 +447,28 @@ class Runtime:
         again: Sequence[int] = (),
         **options: Any,
     ) -> Outcome:
-        """Continue a recorded run that ended early: at a limit, an interrupt, an error, a pause, or a killed process.
+        """Continue a recorded run that ended early, for instance at a limit, with an error, or when its process died.
 
-        The script runs again from its start. Recorded calls are answered from the recording; all further calls are made
-        and appended to the recording. A write that is recorded as done is never sent again. A call whose error ended
-        the script is made again, unless the service may have carried it out.
+        The script runs again from its start. Recorded calls are answered from the recording. All further calls are
+        made, and are appended to the recording. A write that is recorded as done is never sent again. A call whose
+        error ended the script is made again, unless it is a write that the service may have carried out.
 
         Args:
             path: The file of the recording, or a recording that was read already, for instance from the store.
             script: The text of a corrected script; by default the script that ran last.
-            approve: The numbers of the paused calls that are approved, or True for all; or a function that asks a
-                person to approve further calls, as the option of :meth:`run`.
-            deny: The numbers of the paused calls that are denied, or True for all; or patterns of functions that are
-                denied, as the option of :meth:`run`.
-            done: The results that the script gets for writes without an answer, by the numbers of the writes. These
-                writes count as done.
-            again: The numbers of writes without an answer that are sent again.
-            options: The options of the run, as for :meth:`run`. For a missing option, the recorded name, arguments or
-                limit applies. A run that was read-only stays read-only.
+            approve: The numbers of the waiting calls that are approved, or True for all of them. Or a function that
+                asks a person to approve calls, like the option ``approve`` of :meth:`run`.
+            deny: The numbers of the waiting calls that are denied, or True for all of them. Or patterns of functions
+                that are denied, like the option ``deny`` of :meth:`run`.
+            done: For each write that has no answer but was done: its number, and the result that the script gets for
+                it.
+            again: The numbers of the writes without an answer that are sent again.
+            options: The options of the run, as for :meth:`run`. By default the script's name, arguments, ``input``,
+                ``params``, account and limits are those in the recording. A run that was read-only stays
+                read-only.
 
         Returns:
-            The outcome of the whole run, including earlier calls. If the run was finished already, it is only replayed.
+            The outcome of the whole run, including the earlier calls. A run that is already finished is only replayed.
 
         Raises:
             ConfigError: The recording cannot be read, is damaged, or another run is writing to it.
@@ -482,9 +489,9 @@ class Runtime:
         again: Sequence[int] = (),
         **options: Any,
     ) -> Outcome:
-        """Continue a recorded run like :meth:`resume`, without blocking the event loop.
+        """Continue a recorded run like :meth:`resume`, but without blocking the event loop.
 
-        Cancelling the task ends the script. The parameters are those of :meth:`resume`.
+        If the task is cancelled, the script ends. The parameters are those of :meth:`resume`, except ``script``.
         """
         decided = {"approve": approve, "deny": deny, "done": done, "again": again}
         run = self._prepare_resumed(path, None, decided, options)
@@ -507,22 +514,24 @@ class Runtime:
 
         Args:
             source: The text of the script.
-            inputs: The value of the script's variable ``input`` for each run, and of ``params`` if the script declares
-                its parameters in a header. An iterable is read only as far as needed. The key of an input is its key in
-                a mapping, or its index.
+            inputs: The inputs, in a list or another iterable, or in a mapping. Each is the value of the script's
+                variable ``input`` in one run, and of ``params`` if the script declares its parameters in a header. In a
+                mapping each input has a key; otherwise its key is its index. An iterable is read only as its inputs are
+                needed.
             accounts: Names of accounts. Each input is run once with each of them as the default account.
-            executor: Runs the scripts: any executor of :mod:`concurrent.futures`, such as that of a dask cluster. By
-                default scripts run in threads of this process. In another process, a runtime with the same options is
-                opened.
-            limit: How many runs are submitted to the executor at once, at most.
+            executor: An executor that runs the scripts, with the interface of :mod:`concurrent.futures`, such as that
+                of a dask cluster. By default scripts run in threads of this process. If the executor uses other
+                processes, each of them creates a runtime with the same options.
+            limit: The most runs that are submitted to the executor at once; by default a few for each of its workers.
             ordered: Yield the outcomes in the order of the inputs.
-            retries: How many times a run is repeated that failed for a temporary reason and has written nothing.
-            recordings: A folder in which each run is recorded. A run whose recording already exists is resumed from it.
-                So no write is repeated if an executor repeats the tasks of a lost process, as dask does.
+            retries: How many times a run is repeated if it failed for a temporary reason and has written nothing.
+            recordings: A folder in which each run is recorded. If the recording of a run already exists, the run is
+                resumed. So no write is repeated, even if an executor such as dask repeats the tasks of a process that
+                died.
             options: The options of each run, which :class:`kosmolua.runs.RunOptions` describes.
 
         Yields:
-            For each input, or each input and account, the outcome with its ``key`` and ``account``.
+            The outcome of each run. Its attributes ``key`` and ``account`` say which input and account the run had.
 
         Raises:
             ConfigError: A name in ``accounts`` is not the name of an account.
@@ -544,9 +553,9 @@ class Runtime:
             yield from fleet.run(tasks)
 
     async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
-        """Run a script like :meth:`run`, without blocking the event loop. Cancelling the task ends the script.
+        """Run a script like :meth:`run`, without blocking the event loop. If the task is cancelled, the script ends.
 
-        The callbacks ``on_output``, ``watch`` and ``approve`` are called in another thread than that of the event loop.
+        The callbacks ``on_output``, ``watch`` and ``approve`` are not called in the thread of the event loop.
         """
         return await self._execute_async(self._prepare(source, options), options.get("client"))
 
@@ -593,16 +602,16 @@ class Runtime:
         *,
         watch: Watch | None = None,
     ) -> Any:
-        """Call a function of an integration from Python, without a script, and return its result.
+        """Call a function of an integration directly from Python, and return its result.
 
         A secret in the result is a :class:`kosmolua.plugin.Secret`. A list that was cut at the limit ``max_items`` is a
         :class:`kosmolua.protocol.Truncated`.
 
         Args:
-            path: The function: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, with the name of the integration.
-            args: The arguments by name, or in the order in which the function declares them. Secrets can be anywhere in
-                them.
-            watch: Called when the call starts and when it ends.
+            path: The function, as ``INTEGRATION.FUNCTION`` or ``INTEGRATION.ACCOUNT.FUNCTION``.
+            args: A mapping with the arguments by name, or a list with the arguments in the order of the function's
+                parameters. Both can contain secrets, as :class:`kosmolua.plugin.Secret`.
+            watch: A function that is called when the call starts and when it ends.
 
         Raises:
             CallError: The call was refused, or it failed.
@@ -632,11 +641,11 @@ class Runtime:
             raise limit from error
 
     def redact(self, text: str) -> str:
-        """Return a text in which each secret that the runtime uses is replaced by a mask."""
+        """Return a copy of a text in which each secret that the runtime uses is replaced by a mask."""
         return self._host.redactor.text(text)
 
     def identify(self, integration: str, account: str) -> str:
-        """Find out whose account this is: make one cheap call, and return the service's name for the account.
+        """Ask the service whose account this is, with one cheap call. Return the answer, such as a user's name.
 
         Args:
             integration: The name of the integration.
@@ -658,8 +667,8 @@ class Runtime:
     def close(self) -> None:
         """End all scripts and workers, and close the connections and the journal.
 
-        The runtime cannot be used afterwards. This waits up to :data:`CLOSE_TIMEOUT` seconds until other threads have
-        written their calls to the journal.
+        The runtime cannot be used afterwards. This waits up to :data:`CLOSE_TIMEOUT` seconds for other threads to write
+        their calls to the journal.
         """
         with self._lock:
             self._is_closed, runs = True, list(self._runs)
@@ -699,8 +708,8 @@ class Runtime:
         """Prepare the run with which :meth:`resume` continues a recorded run, or replays it if it is finished.
 
         Args:
-            path: The file of the recording, or the recording.
-            script: The text of a corrected script, or None.
+            path: The file of the recording, or the recording itself.
+            script: The text of a corrected script; None for the script that ran last.
             decided: The arguments ``approve``, ``deny``, ``done`` and ``again`` of :meth:`resume`.
             options: The options of the run.
         """
@@ -718,7 +727,7 @@ class Runtime:
         recording = path if isinstance(path, Recording) else read(path)
         header = recording.header
         if recording.is_session:
-            what = f"The recording {recording.path} is of a session, which cannot be resumed"
+            what = f"The recording {recording.path} contains a session, which cannot be resumed"
             raise ConfigError(what, hint="to repeat it, run kosmolua replay")
         limits = Limits(**header["limits"])
         given: dict[str, Any] = {**options_of(recording), **options}
@@ -754,7 +763,7 @@ class Runtime:
             self._runs.discard(run)
 
     def _broker(self, clock: Clock, watch: Watch | None = None) -> Broker:
-        """Return a broker, which makes calls, for a call that comes from Python and not from a script."""
+        """Return a broker, which carries out a call that comes from Python and not from a script."""
         from kosmolua.broker.broker import Broker
 
         self._check_open()
@@ -777,7 +786,7 @@ class Runtime:
         return ThreadPoolExecutor(self._pool.max_runs, thread_name_prefix="kosmolua-run")
 
     def _start_anew(self) -> None:
-        """Drop locks, workers and connections in the child process after a fork.
+        """Replace locks, workers and connections in the child process after a fork.
 
         They belong to the parent process, whose threads do not exist in the child.
         """
@@ -792,7 +801,7 @@ class Runtime:
 
 @cache
 def _import_what_runs_need() -> None:
-    """Import the modules for runs in advance, since many scripts at once may use up the file descriptors."""
+    """Import the modules for runs now. Later an import could fail if many scripts have used up the file descriptors."""
     from importlib import import_module
 
     for name in NEEDED_BY_RUNS:
@@ -800,10 +809,10 @@ def _import_what_runs_need() -> None:
 
 
 def _opened(options: bytes) -> Runtime:
-    """Return the runtime of this process with the given options, which is opened on first use.
+    """Return the runtime of this process that has these options. The first call with the options creates it.
 
     Args:
-        options: The options that :meth:`Runtime.__reduce__` has pickled.
+        options: The options, as pickled by :meth:`Runtime.__reduce__`.
     """
     from kosmolua.fleet.travel import unpacked
 

@@ -308,7 +308,7 @@ class Colour:
         ({"multipart": {"filter": {"x": 1}}}, "filter must be .* not a Python dict"),
         ({"multipart": {"scan": ("a.png", b"")}}, "the file scan must be a tuple of its name, its content and its"),
         ({"multipart": {"scan": [("a.png", 7, "image/png")]}}, "the file scan must be a tuple of its name, its"),
-        ({"json": {"when": Colour()}}, "JSON cannot hold a Python Colour"),
+        ({"json": {"when": Colour()}}, "JSON body cannot contain a Python Colour"),
         ({"headers": {"X-Try": 1}}, "X-Try in the header must be a string or a Secret, not a Python int"),
         ({"headers": {"If-Match": None}}, "If-Match in the header must be a string or a Secret, not None"),
     ],

@@ -134,7 +134,9 @@ def test_a_write_that_may_have_been_done_is_not_made_again(runtime: Runtime, she
     with pytest.raises(UnderWay, match=r"call 1, library\.lend with default was sent and has no answer") as refused:
         runtime.resume(file)
     assert refused.value.calls[0]["arguments"] == {"book": "b-1"}
-    with pytest.raises(ConfigError, match=r"Call 2 is not a write that may have been done \(such calls are: 1\)"):
+    with pytest.raises(
+        ConfigError, match=r"Call 2 is not a write that may have been done \(writes that may have been done: 1\)"
+    ):
         runtime.resume(file, again=[2])
     assert shelf.lent == {}
 
@@ -198,7 +200,7 @@ def test_two_cannot_go_on_at_once(
 def test_a_simulated_run_does_not_go_on_for_real(simulated: Runtime, runtime: Runtime, file: Path) -> None:
     """Nor the other way round."""
     simulated.run("sleep(1) error('no')", record=file)
-    with pytest.raises(ConfigError, match=r"The run in the recording .* is simulated \(pass --simulate\)"):
+    with pytest.raises(ConfigError, match=r"The run in the recording .* is simulated, .*live run \(pass --simulate\)"):
         runtime.resume(file)
 
 
@@ -343,7 +345,7 @@ def test_a_pause_is_approved_in_part(open_runtime: Callable[..., Runtime], shelf
     number = {call["arguments"]["book"]: call["number"] for call in calls}
 
     later = open_runtime(write="ask")
-    with pytest.raises(ConfigError, match=r"Call 9 does not wait for an approval \(such calls are: 1, 2, 3\)"):
+    with pytest.raises(ConfigError, match=r"Call 9 does not wait for an approval \(calls that wait: 1, 2, 3\)"):
         later.resume(file, approve=[9])
     outcome = later.resume(file, approve=[number["b-1"]], deny=[number["b-2"]])
     assert isinstance(outcome.error, Paused)

@@ -164,7 +164,7 @@ def test_a_recorded_session_is_shown_and_does_not_go_on(runtime: Runtime, sessio
     assert sorted(bar.number for bar in bars_of(recording)) == [1, 2, 3, 4]
     shown = unescape(page(recording))
     assert all(chunk in shown for chunk in CHUNKS[1:])
-    with pytest.raises(ConfigError, match=r"is of a session, which cannot be resumed \(to repeat it, run"):
+    with pytest.raises(ConfigError, match=r"contains a session, which cannot be resumed \(to repeat it, run"):
         runtime.resume(recording)
     with pytest.raises(ConfigError, match="already exists"):
         runtime.record_session(session, tmp_path / "session.jsonl")
@@ -207,7 +207,7 @@ def test_the_repl_records(kosmolua: Program, home: Path, write: Write) -> None:
     assert kosmolua("replay", "named.jsonl").stdout == "2\n3\n"
     assert "render2.list_services" in kosmolua("runs", "show", first).stdout
     refused = kosmolua("resume", first)
-    assert (refused.returncode, "is of a session" in refused.stderr) == (3, True)
+    assert (refused.returncode, "contains a session" in refused.stderr) == (3, True)
 
     again = kosmolua("repl", "--json", input=":record again.jsonl\nreturn 7\n")
     answers = [json.loads(line) for line in again.stdout.splitlines()]

@@ -12,21 +12,21 @@ from kosmolua.secret import Secret
 
 
 class Auth(Protocol):
-    """Adds an account's credential to each request of a client."""
+    """Adds an account's credential to each request that a client sends."""
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of a request that has the credential. Called right before a request is sent, in any thread."""
+        """Return a copy of a request with the credential. This is called right before sending, in any thread."""
 
 
 @dataclass(frozen=True)
 class Bearer:
-    """Sends a token as ``Authorization: Bearer ...`` (RFC 6750), or with another word before it, such as ``Token``."""
+    """Sends a token as ``Authorization: Bearer ...`` (RFC 6750), or with a ``scheme`` other than ``Bearer``."""
 
     token: Secret
     scheme: str = "Bearer"
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the token. A request with an ``Authorization`` header is not changed."""
+        """Return a copy of the request with the token, unless it has an ``Authorization`` header already."""
         return with_header(request, "Authorization", self.token.prefixed(self.scheme))
 
 
@@ -38,7 +38,7 @@ class Basic:
     password: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the password. A request with an ``Authorization`` header is not changed."""
+        """Return a copy of the request with the password, unless it has an ``Authorization`` header already."""
         return with_header(request, "Authorization", self.password.as_password_of(self.user))
 
 
@@ -50,19 +50,19 @@ class HeaderKey:
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the key. A request that has a header of this name is not changed."""
+        """Return a copy of the request with the key, unless it has a header of this name already."""
         return with_header(request, self.name, self.key)
 
 
 @dataclass(frozen=True)
 class CookieKey:
-    """Sends a key in a cookie (RFC 6265). Other cookies of a request are kept."""
+    """Sends a key in a cookie (RFC 6265). The request's other cookies are kept."""
 
     name: str
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the key as a further cookie."""
+        """Return a copy of the request with the key as an additional cookie."""
         others, cookie = request.headers.get("Cookie"), f"{self.name}={self.key.reveal()}"
         held = [self.key, *(others.roots if isinstance(others, Secret) else ())]
         others = others.reveal() if isinstance(others, Secret) else others
@@ -98,23 +98,25 @@ class Several:
 
 @dataclass(frozen=True)
 class OAuth2:
-    """How an account logs in by OAuth 2, as an annotation of the account's field for the token.
+    """Says how an account logs in with OAuth 2. Use this to annotate the account's field for the token.
 
     An example is ``token: Annotated[Secret | None, OAuth2(authorize="https://...", token="https://...")] = None``. The
-    program logs in with the ``client_id`` and ``client_secret`` of the account, or else with ``client_id`` below.
+    program logs in with the account's ``client_id`` and ``client_secret``. If the account has none, the program uses
+    the ``client_id`` below.
 
-    If the integration knows the base URL of an account's service, addresses can be paths that begin with a slash.
+    If the integration defines the base URL of an account's service, an address here can also be a path, such as
+    ``/oauth/token``.
 
     Args:
         token: The address where codes and refresh tokens are exchanged for tokens.
         authorize: The page where a person logs in. Without it, there is no login by browser.
         device: The address where a device asks for its code (RFC 8628). Without it, there is no login by device code.
-        revoke: The address where a token is revoked (RFC 7009); by default the one in the service's metadata (RFC
+        revoke: The address where a token is revoked (RFC 7009). By default, it is read from the service's metadata (RFC
             8414).
         refresh: The address where refresh tokens are exchanged, if it differs from ``token``.
         scopes: The scopes to ask for, which decide what the token permits.
-        client_id: The public id of the program at the service, for accounts that have no ``client_id``.
-        parameters: Further parameters of the login page.
+        client_id: The program's public id at the service, for accounts that have no ``client_id`` of their own.
+        parameters: Additional query parameters for the address of the login page.
     """
 
     token: str = ""
@@ -128,7 +130,7 @@ class OAuth2:
 
     @property
     def needs_person(self) -> bool:
-        """True if a person has to log in; False if the ``client_id`` and ``client_secret`` are enough for a login."""
+        """True if a person has to log in. False if the ``client_id`` and ``client_secret`` are enough."""
         return bool(self.authorize or self.device or not self.token)
 
     @property
@@ -138,14 +140,14 @@ class OAuth2:
         return {name: url for name, url in found.items() if url}
 
     def at(self, base_url: str) -> OAuth2:
-        """Return a copy with absolute addresses: those that are paths are resolved against ``base_url``."""
+        """Return a copy with absolute addresses. Addresses that are paths are resolved against ``base_url``."""
         return replace(self, **{name: urljoin(base_url, url) for name, url in self.addresses.items()})  # type: ignore[arg-type]
 
 
 def with_header(request: Request, name: str, value: Secret) -> Request:
     """Return a copy of a request with a header added.
 
-    The request is returned unchanged if it has a header of this name already. Names are compared case-insensitively.
+    A request that already has a header of this name is returned unchanged. Names are compared case-insensitively.
     """
     if name.lower() in {each.lower() for each in request.headers}:
         return request

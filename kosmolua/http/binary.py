@@ -1,4 +1,4 @@
-"""Binary content for scripts: a table with media type and size. The base64 is fetched when a script reads it."""
+"""Binary content for scripts: a table with media type, size, and base64, which is fetched when a script reads it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kosmolua.secret import Unshown
 
 
 class Content(Unshown):
-    """Bytes in base64. A script gets a handle in place of the text, and messages and records show only the size."""
+    """Bytes in base64. A script first gets a stand-in for this text; messages and records show only the size."""
 
     __slots__ = ()
 
@@ -24,7 +24,7 @@ class Content(Unshown):
 
     @property
     def shown(self) -> str:
-        """The text shown in place of the bytes: their number, as in ``(120 bytes)``."""
+        """The text to show in place of the content: its size, as in ``(120 bytes)``."""
         return f"({self.size:,} bytes)"
 
 
@@ -35,13 +35,13 @@ class _Bytes(TypedDict):
 
 
 class Binary(_Bytes, total=False):
-    """Binary content: the answer of a service that is neither JSON nor text, or a file that is passed to a function."""
+    """Binary content: an answer that is neither JSON nor text, or a file that a script passes to a function."""
 
     filename: Annotated[str, "The name of the file."]
 
 
 def media_type(response: Response) -> str:
-    """Return the media type of a response in lower case and without parameters; empty if the response names none."""
+    """Return a response's media type in lower case, without parameters; an empty string if the response has none."""
     return (response.header("Content-Type") or "").partition(";")[0].strip().lower()
 
 

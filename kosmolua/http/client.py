@@ -21,21 +21,21 @@ from kosmolua.protocol import MAX_MEMORY_PER_BYTE, Json, memory_of
 from kosmolua.secret import Secret
 
 MAX_DECODED = 128 * 1024 * 1024
-"""The largest number of bytes of memory for the values of an answer in Python."""
+"""The most bytes of memory that the decoded values of an answer can take."""
 _SLOT = re.compile(r"\{([^{}]+)\}")
 _NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 Scalar = str | int | float | bool
 Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"] | Sequence[tuple[str, str]]
-"""Names and values of a query or a form. Pairs are sent in their order."""
+"""Names and values of a query or a form. Pairs are sent in the order of the sequence."""
 File = tuple[str, "bytes | str | Secret", str]
 """A file of a multipart form: its name, its content, and its media type."""
 Field: TypeAlias = "Scalar | Secret | File | Binary"
 Fields: TypeAlias = "Mapping[str, Field | Sequence[Field] | None] | Sequence[tuple[str, Field]]"
-"""Names of a multipart form, each with a value, a file, or a list of these."""
+"""The fields of a multipart form by name: a value, a file, or a list of values and files."""
 Body = bytes | str | Secret
 Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[object] | Mapping[str, object]"
-"""JSON, in which strings can be Secrets. Lists and objects can be typed more closely, as a TypedDict is."""
+"""A value that can be sent as JSON, with Secrets in place of strings. A TypedDict can be passed as well."""
 
 
 class Api:
@@ -43,8 +43,8 @@ class Api:
 
     A template such as ``/services/{service_id}/deploys`` is filled from keyword arguments. Their values are quoted, so
     that no value can leave its path segment. None and empty lists are left out of a query or a form. If a service
-    answers a write with 303 and an address at the same origin, the write was done, and the client fetches that address
-    as its answer (RFC 9110, 15.4.4).
+    answers a write with status 303 and an address at the same origin, the write has succeeded. The client then fetches
+    that address, and returns what it finds there as the answer to the write (RFC 9110, 15.4.4).
 
     Args:
         send: The function that sends a request and returns the response.
@@ -53,11 +53,13 @@ class Api:
         auth: Adds the credential to every request; see :mod:`kosmolua.http.auth`.
         headers: Headers to send with every request.
         query: Query parameters to send with every request, for services that expect their key there.
-        lists: How to write a list in a query: ``joined`` by commas, as for Render, or with its name ``repeated``.
-        url_secrets: Credentials that are part of the base URL. A credential called ``name`` replaces ``{name}`` in it.
+        lists: How to write a list in a query. ``joined`` writes all items with commas between them, as Render expects.
+            ``repeated`` repeats the parameter's name for each item.
+        url_secrets: Credentials that are part of the base URL, by name. The credential ``name`` replaces ``{name}`` in
+            the URL.
 
     Raises:
-        NotConfigured: ``base_url`` is not an http or https address, or contains a user or a query.
+        NotConfigured: ``base_url`` is not an http or https address, or it contains a user name or a query.
         TypeError: Both ``bearer`` and ``auth`` are given.
     """
 
@@ -80,7 +82,7 @@ class Api:
         if not re.match(r"https?://", base_url) or not host or re.search(r"[@?#\s\\]", base_url):
             raise NotConfigured(
                 "base_url is not an address such as https://api.example.com/v1",
-                hint="it must have no user, query or space in it",
+                hint="it must not contain a user name, a query, a fragment, a backslash or a space",
             )
         self._base_url = base_url.rstrip("/")
         self._url_secrets = dict(url_secrets or {})
@@ -99,7 +101,7 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """Send a GET request and return the JSON of the answer, or None if the answer is empty.
+        """Send a GET request and return the decoded JSON of the answer, or None if the answer is empty.
 
         The parameters and errors are those of :meth:`request`.
         """
@@ -120,9 +122,9 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
-        """Send a POST request and return the JSON of the answer, or None if the answer is empty.
+        """Send a POST request and return the decoded JSON of the answer, or None if the answer is empty.
 
-        The body is JSON, a form, any other body, or none. The parameters and errors are those of :meth:`request`.
+        The body can be JSON, a form, other content, or absent. The parameters and errors are those of :meth:`request`.
         """
         return decode(
             self.fetch(
@@ -154,9 +156,9 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """Send a PUT request and return the JSON of the answer, or None if the answer is empty.
+        """Send a PUT request and return the decoded JSON of the answer, or None if the answer is empty.
 
-        The body is JSON, a form, any other body, or none. The parameters and errors are those of :meth:`request`.
+        The body can be JSON, a form, other content, or absent. The parameters and errors are those of :meth:`request`.
         """
         return decode(
             self.fetch(
@@ -187,9 +189,9 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """Send a PATCH request and return the JSON of the answer, or None if the answer is empty.
+        """Send a PATCH request and return the decoded JSON of the answer, or None if the answer is empty.
 
-        The body is JSON, a form, any other body, or none. The parameters and errors are those of :meth:`request`.
+        The body can be JSON, a form, other content, or absent. The parameters and errors are those of :meth:`request`.
         """
         return decode(
             self.fetch(
@@ -216,9 +218,9 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """Send a DELETE request and return the JSON of the answer, or None if the answer is empty.
+        """Send a DELETE request and return the decoded JSON of the answer, or None if the answer is empty.
 
-        The parameters and errors are those of :meth:`request`, which can also send a body with a DELETE.
+        The parameters and errors are those of :meth:`request`. To send a body with a DELETE, use that method.
         """
         return decode(self.fetch("DELETE", template, segments, query=query, headers=headers, timeout=timeout))
 
@@ -238,18 +240,18 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
-        """Send one request and return the JSON of the answer, or None if the answer is empty.
+        """Send one request and return the decoded JSON of the answer, or None if the answer is empty.
 
         Args:
             method: The HTTP method, in capitals.
             template: A path below the base URL, with ``{name}`` for each segment to fill.
             query: The names and values of the query.
             headers: Headers of this request. They replace headers of the same name that the client always sends.
-            json: The body, to be encoded as JSON; None for another body or none. Strings in it can be Secrets.
+            json: The value to send as a JSON body. None sends no JSON. A Secret can stand in place of any string in it.
             form: The names and values of a form to send as the body.
             multipart: The fields and files of a form to send as ``multipart/form-data``. A file is a ``Binary``, or a
-                tuple of its name, its content and its media type; a list stands for several fields of that name.
-            body: Any other body. Pass its ``Content-Type`` in the headers. Text is sent as UTF-8.
+                tuple of its name, its content and its media type. A list is sent as several fields of the same name.
+            body: A body of any other media type. Pass its ``Content-Type`` in ``headers``. Text is sent as UTF-8.
             timeout: Seconds that the request can take, including retries and waits. The time limit of the script's call
                 applies too.
             safe: True if the request changes nothing, although its method could, such as a query by POST. The request
@@ -260,7 +262,7 @@ class Api:
             BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character.
             ApiError: The service answered with an error, or with a redirect that was not followed.
             NetworkError: The service could not be reached, or its answer is not JSON.
-            TypeError: A value has a type that no request can carry, or more than one body was passed.
+            TypeError: A value has a type that cannot be sent, or more than one body was passed.
             ValueError: The timeout is not more than 0.
         """
         return decode(
@@ -289,7 +291,7 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Binary:
-        """Send a GET request and return the bytes of the answer, whatever they are.
+        """Send a GET request and return the bytes of the answer, whatever its media type.
 
         The result has the media type as ``content_type``, the bytes as ``base64``, and their number as ``bytes``. The
         parameters and errors are those of :meth:`request`.
@@ -313,7 +315,7 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Response:
-        """Send one request like :meth:`request`, but return the whole response, with its status, headers and bytes."""
+        """Send one request like :meth:`request`, but return the whole response: status, headers and bytes."""
         return self.fetch(
             method,
             template,
@@ -346,11 +348,11 @@ class Api:
         mutates: bool = False,
         slashes: Collection[str] = (),
     ) -> Response:
-        """Send one request like :meth:`exchange`, with the values of the template's names in a mapping.
+        """Send one request like :meth:`exchange`. The values of the template's names are in the mapping ``segments``.
 
-        The names in ``slashes`` can have values of several path segments, separated by slashes. ``mutates`` is True if
-        the request certainly changes something. A function of an integration that is declared to only read cannot send
-        such a request. The other parameters and the errors are those of :meth:`request`.
+        ``slashes`` contains the names whose values can have several path segments, separated by slashes. ``mutates`` is
+        True if the request certainly changes something. Functions with the effect ``read`` cannot send such a request.
+        The other parameters and the errors are those of :meth:`request`.
         """
         if sum(given is not None for given in (json, form, multipart, body)) > 1:
             raise TypeError("json, form, multipart and body exclude each other: pass only one of them")
@@ -383,7 +385,7 @@ class Api:
 
     @property
     def base_url(self) -> str:
-        """The beginning of every URL, without a slash at the end."""
+        """The beginning of every URL that this client requests, without a slash at the end."""
         return self._base_url
 
     def at(self, base_url: str) -> Api:
@@ -393,11 +395,11 @@ class Api:
         return other
 
     def url(self, template: str, /, **segments: str | int) -> str:
-        """Return the absolute URL of a path, given as in :meth:`request`. The URL has no query."""
+        """Fill a template as :meth:`request` does, and return the absolute URL, without a query."""
         return self._base_url + fill(template, segments)
 
     def follow(self, url: str, *, timeout: float | None = None) -> Response:
-        """Send a GET request to a URL that the service sent, such as that of the next page, and return the response.
+        """Send a GET request to a URL that the service named, such as the URL of the next page. Return the response.
 
         Args:
             url: The absolute URL.
@@ -435,7 +437,7 @@ class Api:
         raise error_of(request, response)
 
     def _see_other(self, write: Request, url: str) -> Response:
-        """Fetch the answer of a write that was answered 303. If that fails, the error does not suggest a retry."""
+        """Fetch the address in the 303 that answered a write. If this fails, the error does not suggest a retry."""
         try:
             return self.follow(url, timeout=write.timeout)
         except CallError as error:
@@ -468,13 +470,13 @@ def fill(template: str, segments: Mapping[str, str | int], slashes: Collection[s
 
     Args:
         template: A path with ``{name}`` for each segment to fill.
-        segments: The values by name.
+        segments: The values to fill in, by the names in the template.
         slashes: The names whose values can be several segments, separated by slashes.
 
     Raises:
         BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character.
-        TypeError: A name in the template has no value, a value has no name in the template, or a value is neither text
-            nor a number.
+        TypeError: A name in the template has no value, the template does not contain the name of a value, or a value is
+            neither text, a number nor a boolean.
     """
     if unmatched := set(_SLOT.findall(template)) ^ segments.keys():
         names = ", ".join(sorted(unmatched))
@@ -521,7 +523,7 @@ def _file(name: str, file: Sequence[object]) -> Part:
 
 
 def _merged(usual: Headers, own: Headers) -> Headers:
-    """Return the headers of both mappings. A header in ``own`` replaces the usual one of the same name in any case."""
+    """Return all headers. Those in ``own`` take precedence; names are compared case-insensitively."""
     names = {name.lower() for name in own}
     return {**{name: value for name, value in usual.items() if name.lower() not in names}, **own}
 
@@ -531,7 +533,7 @@ def _encode(body: Sendable) -> bytes | Secret:
 
     def reveal(value: object) -> str:
         if not isinstance(value, Secret):
-            raise TypeError(f"a body of JSON cannot hold {kind(value)}")
+            raise TypeError(f"a JSON body cannot contain {kind(value)}")
         held.append(value)
         return value.reveal()
 

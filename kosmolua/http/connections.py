@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 SILENCE_TIMEOUT = 60.0
 """Seconds without a byte after which a server counts as dead, even if there is time left."""
 MIN_TIMEOUT = 0.001
-"""The timeout of a socket, in seconds, if no time is left. A timeout of 0 would make the socket non-blocking."""
+"""The timeout to set on a socket, in seconds, if no time is left. A timeout of 0 would make the socket non-blocking."""
 MAX_LINE = 64 * 1024
-"""The most bytes of a line of HTTP: a header, a trailer, or the size of a chunk with its extensions."""
+"""The most bytes in one line of HTTP: a header, a trailer, or a chunk's size with its extensions."""
 MAX_INTERIM = 16
-"""The most interim responses, such as 103, before the response itself."""
+"""The most interim responses, such as 103, that are accepted before the response itself."""
 _FRAMING = 8
 """How many times larger than its body a response can be on the wire. Chunks of one byte make it six times as large."""
 ACCEPTED = "gzip, deflate"
@@ -61,7 +61,7 @@ class AnswerTooLong(HTTPException):
 
 
 class _BoundedStream(io.RawIOBase):
-    """Reads one response from a socket: at most ``max_bytes``, and all of it within the socket's timeout from now on.
+    """Reads one response from a socket: at most ``max_bytes``. The socket's timeout applies to the whole response.
 
     The time that the call spends waiting for memory does not count.
     """
@@ -80,7 +80,7 @@ class _BoundedStream(io.RawIOBase):
         return _BoundedReader(self)
 
     def readable(self) -> bool:
-        """Return True, as :class:`io.RawIOBase` requires of a stream that can be read."""
+        """Return True, as :class:`io.RawIOBase` requires of a readable stream."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
@@ -109,7 +109,7 @@ class _BoundedStream(io.RawIOBase):
 
 
 class _BoundedReader(io.BufferedReader):
-    """Limits the length of each line. Some versions of urllib3 read trailers and sizes of chunks without a limit."""
+    """Limits the length of each line, since some versions of urllib3 read trailers and chunk sizes without a limit."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Return the next line, of at most ``size`` bytes if ``size`` is not negative.
@@ -151,7 +151,7 @@ class _BoundedResponse(HTTPResponse):
 
 class _PlainConnection(HTTPConnection):
     has_connected_to_proxy = True
-    """Always true for urllib3, which would otherwise clear it and then attribute faults to the proxy."""
+    """Always True. Otherwise urllib3 would set it to False, and blame the proxy for faults of the server."""
 
     def __init__(self, *args: Any, max_bytes: int, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -257,7 +257,7 @@ class Adapter(HTTPAdapter):
 
 
 class UnknownCoding(Exception):
-    """A response is compressed in a way that the request did not accept, or more than once."""
+    """A response is compressed more than once, or in a way that the request did not accept."""
 
 
 def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
@@ -269,7 +269,7 @@ def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
     Raises:
         UnknownCoding: The encoding is not one of :data:`ACCEPTED`.
-        zlib.error: The body does not have this encoding.
+        zlib.error: The body is not valid data of this encoding.
     """
     coding = encoding.strip().lower()
     if coding in ("", "identity"):
@@ -305,7 +305,7 @@ def _unpacked(inflate: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
 
 
 def _window_bits(coding: str, body: bytes) -> int:
-    """Return the parameter ``wbits`` of zlib that decompresses a body.
+    """Return the value of zlib's parameter ``wbits`` that is needed to decompress a body.
 
     For the coding ``deflate``, the beginning of the body tells whether the server sends the zlib header (RFC 9110) or,
     as some servers do, leaves it out.

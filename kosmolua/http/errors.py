@@ -12,20 +12,20 @@ from kosmolua.protocol import Json
 from kosmolua.secret import Redactor
 
 MAX_QUOTED = 300
-"""The most characters that a message quotes of a service's text."""
+"""The most characters of a service's text that a message quotes."""
 MAX_BODY = 16 * 1024
-"""The most bytes of a service's response in an error's ``body``."""
+"""The most bytes of a service's response that are kept in an error's ``body``."""
 LOOK_FIRST = "the request may have succeeded: check before you retry"
 """The hint for a write that failed although the service might have received it."""
 _MESSAGES = (
     *("message", "error", "error_description", "detail", "title", "errors"),
     *("invalid-params", "invalid_params", "violations", "fieldViolations", "details"),
 )
-"""The keys of an error in JSON that say what is wrong, the most useful first."""
+"""The keys in a JSON error that can say what is wrong, the most useful first."""
 _FIELDS = ("field", "loc", "pointer", "parameter", "param", "attribute", "property", "source", "name", "path")
-"""The keys that name the wrong field, in an error that is one of several."""
+"""The keys that can name the wrong field, in one entry of a list of errors."""
 _FIELD_MESSAGES = ("message", "msg", "detail", "description", "reason", "defaultMessage", "title")
-"""The keys that say what is wrong with the field, in an error that is one of several."""
+"""The keys that can say what is wrong with the field, in one entry of a list of errors."""
 _MAX_DEPTH = 5
 _MAX_BODY_DEPTH = 32
 _MAX_READ = 20_000
@@ -54,10 +54,10 @@ def error_of(request: Request, response: Response) -> ApiError:
 def message_of(response: Response) -> str:
     """Return the error message in a response, on one line.
 
-    In JSON the message is taken from keys such as ``message``, ``error`` and ``detail`` (RFC 9457), and from the
-    entries of ``errors``, with the field that each is about. In HTML it is the title, or else the text. Any other text
-    is the message itself. Secrets of the request are masked before a long message is cut, so that not even the
-    beginning of a secret is shown.
+    In JSON, the message is taken from keys such as ``message``, ``error`` and ``detail`` (RFC 9457), and from the
+    entries of ``errors``, each with the name of the field that it is about. In HTML, the message is the title or,
+    without a title, the text. Any other text is itself the message. Secrets of the request are masked before a long
+    message is cut, so that not even the beginning of a secret is shown.
     """
     redactor = _redactor_of(response)
     try:
@@ -88,7 +88,7 @@ def body_of(response: Response) -> Json:
 
 
 def id_suffix(response: Response) -> str:
-    """Return the id that the service gave the request, for the end of a message; an empty string if there is none."""
+    """Return text to append to a message: the id that the service gave the request, or an empty string without one."""
     return f" [request {response.request_id}]" if response.request_id else ""
 
 
@@ -154,7 +154,7 @@ def _words(body: Json, depth: int) -> str:
 
 
 def _field_error(item: Json) -> str | None:
-    """Return an error from a list of errors as ``field: message``, or None if it has no field or no message.
+    """Return one entry of a list of errors as ``field: message``, or None if it has no field or no message.
 
     The function understands the errors of FastAPI (``loc``, ``msg``), RFC 9457 (``pointer``, ``detail``), JSON:API
     (``source``), GitHub (``field``, ``message``) and similar ones.
@@ -167,7 +167,7 @@ def _field_error(item: Json) -> str | None:
 
 
 def _field_name(value: Json) -> str:
-    """Return the name of the field that an error is about, such as ``user.age``, or an empty string.
+    """Return the name of the field that an error is about, such as ``user.age``; an empty string if it names none.
 
     Args:
         value: How the service names the field: a name, a JSON pointer, a list of keys, or JSON:API's ``source``.

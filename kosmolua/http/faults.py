@@ -32,7 +32,7 @@ class Fault:
 
     Args:
         text: What happened, as a clause for a message. It quotes neither the service nor a library.
-        hint: What a person can do, or None.
+        hint: What a person can do about it, or None.
         sent: True if the service might have received the request.
         passing: True if another attempt could succeed.
     """
@@ -55,7 +55,7 @@ class Fault:
 def fault_of(error: BaseException) -> Fault:
     """Return the fault that explains an exception of the HTTP library.
 
-    The exception and its causes are looked up in ``_FAULTS``, whose first matching entry counts.
+    The exception and its causes are looked up in ``_FAULTS``. The first matching entry is used.
     """
     causes = list(_causes(error))
     for kind, fault in _FAULTS:

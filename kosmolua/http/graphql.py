@@ -46,8 +46,8 @@ def graphql(
 ) -> dict[str, Json]:
     """Send a GraphQL query or mutation and return the ``data`` of the response.
 
-    A query is retried after a fault, like a GET. A mutation is never retried, and cannot be sent by a function of an
-    integration that is declared to only read.
+    A query is retried after a fault, like a GET. A mutation is never retried, and functions with the effect ``read``
+    cannot send one.
 
     Args:
         api: The client of the service.
@@ -58,7 +58,7 @@ def graphql(
         timeout: Seconds that the request can take, including retries and waits.
 
     Raises:
-        ApiError: The response has ``errors``, even if it has data too. The ``body`` of the ApiError has both.
+        ApiError: The response has ``errors``, even if it also has data. The ``body`` of the ApiError contains both.
         NetworkError: The service could not be reached, or its response has neither data nor errors.
         ValueError: The document has no such operation, or the operation is a subscription, which has no single
             response.
@@ -93,7 +93,7 @@ def by_connection(
     Args:
         api: The client of the service.
         query: The GraphQL document.
-        variables: The values of the document's variables, except the cursor.
+        variables: The values of the document's variables, except for the cursor.
         at: The keys that lead to the connection in the data, such as ``repository.issues``.
         cursor: The name of the variable for the cursor, which is null for the first page.
         path: The path of the service's GraphQL endpoint, below the client's base URL.
@@ -137,7 +137,7 @@ def operations(query: str) -> list[Operation]:
 
 
 def _operation(head: list[str]) -> Operation | None:
-    """Return the operation that a definition declares, or None if the definition is a fragment.
+    """Return the operation that a definition in a document declares, or None if the definition is a fragment.
 
     Args:
         head: The words before the braces of the definition, such as ``query`` and a name.
@@ -199,7 +199,7 @@ def _asked(response: Response) -> str:
 
 
 def _page_of(data: Json, at: str) -> tuple[list[Json], str | None]:
-    """Return the nodes of one page of a connection, and the cursor of the next page, or None if it is the last page.
+    """Return the nodes of one page of a connection, and the cursor of the next page (None after the last page).
 
     Args:
         data: The ``data`` of the response.

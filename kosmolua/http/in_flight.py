@@ -21,13 +21,13 @@ from kosmolua.protocol import memory_of
 MAX_IN_FLIGHT = 24 * MIB
 """Bytes for the responses of all calls together. One call at a time can go beyond that."""
 SMALL = 256 * 1024
-"""The largest number of bytes of a response for which a call does not wait."""
+"""A call does not wait for memory if its response has at most this many bytes."""
 COPIES = 4
-"""How often the text of a response is in memory at most: as text, as a value, and as text for the sandbox."""
+"""The most copies of a response's text in memory: as text, as a value, and as text for the sandbox."""
 TRIM_AFTER = 16 * MIB
-"""After so many freed bytes, free memory goes back to the system. Each thread would otherwise keep a few MiB."""
+"""After this many freed bytes, free memory is given back to the system. Otherwise each thread would keep a few MiB."""
 _POLL_INTERVAL = 0.1
-"""Seconds between two checks whether the run has ended, which can be earlier than its deadline was."""
+"""Seconds between two checks whether the run has ended. It can end before its deadline."""
 
 
 class InFlight:
@@ -35,10 +35,10 @@ class InFlight:
 
     The call that has used memory for the longest time never waits, so at least one call always continues. Of the calls
     that wait, those that use some memory already come first, so that they can end. Then come the calls of the run that
-    uses least. Among equals, the one that has waited longest is first.
+    uses the least memory. Among equal calls, the one that has waited longest is first.
 
     Args:
-        total: The bytes that all calls together can use.
+        total: The number of bytes that all calls together can use.
     """
 
     def __init__(self, total: int = MAX_IN_FLIGHT) -> None:
@@ -52,10 +52,10 @@ class InFlight:
         self._waiting: list[_Wait] = []
 
     def take(self, passage: Passage, size: int) -> None:
-        """Wait until enough memory is free, and count it as used by a call.
+        """Wait until enough memory is free for a call, then count it as used by that call.
 
         Args:
-            passage: The call.
+            passage: The call that needs memory.
             size: The bytes that the call needs in addition to those that it uses already.
 
         Raises:
@@ -76,11 +76,11 @@ class InFlight:
             raise TimeoutError("timed out")
 
     def give_back(self, passage: Passage, size: int) -> None:
-        """Count memory of a call as free again.
+        """Count memory that a call used as free again.
 
         Args:
-            passage: The call.
-            size: The bytes that the call no longer uses: all that it had, or a part.
+            passage: The call that used the memory.
+            size: The bytes that the call no longer uses: all of its memory, or a part.
         """
         if self._frees_much(size):
             _give_back_to_system()
@@ -103,7 +103,7 @@ class InFlight:
             return True
 
     def _admit(self) -> None:
-        """Let waiting calls continue, in the order of :meth:`_rank`, as far as enough memory is free."""
+        """Let waiting calls continue, in the order of :meth:`_rank`, until too little memory is left for the next."""
         while self._waiting:
             first = min(self._waiting, key=self._rank)
             passage = first.passage
@@ -133,7 +133,7 @@ class _Wait:
 
 @cache
 def _trim() -> Callable[[int], object] | None:
-    """Return the function of glibc that returns free memory to the system, or None if the C library has none."""
+    """Return glibc's function that gives free memory back to the system, or None if the C library lacks it."""
     if sys.platform != "linux":
         return None
     import ctypes
@@ -151,7 +151,7 @@ class Reservation:
     """Reserves memory for one response, on behalf of the current call.
 
     Args:
-        before: A function to call once, before the call might have to wait for memory.
+        before: A function to call once, before the first step that might have to wait for memory.
     """
 
     def __init__(self, before: Callable[[], object]) -> None:
@@ -160,7 +160,7 @@ class Reservation:
         self._taken = 0
 
     def grow(self, size: int) -> None:
-        """Reserve memory for a body of ``size`` bytes, before or while it is received.
+        """Reserve memory for ``size`` bytes of the body. Call this again if the body turns out to be longer.
 
         Raises:
             TimeoutError: The run ended before enough memory was free.
@@ -169,7 +169,7 @@ class Reservation:
             self._take(2 * size if self._taken else size)
 
     def settle(self, body: bytes | bytearray) -> None:
-        """Reserve memory for all that will be made of a whole body: values, and text for the sandbox.
+        """Reserve memory for everything that will be made from a complete body: values, and text for the sandbox.
 
         Raises:
             TimeoutError: The run ended before enough memory was free.

@@ -16,11 +16,11 @@ from kosmolua.protocol import Json, decode
 from kosmolua.secret import Secret
 
 SAFE_METHODS = ("GET", "HEAD")
-"""Methods that change nothing, so that a request can safely be sent twice (RFC 9110, 9.2.1)."""
+"""Methods that change nothing, so that their requests can safely be sent twice (RFC 9110, 9.2.1)."""
 REQUEST_ID_HEADERS = ("Render-Request-Id", "X-GitHub-Request-Id", "X-Request-Id", "Request-Id", "X-Correlation-Id")
-"""The headers in which services return the id that they gave a request, the most useful first."""
+"""The headers in which services return the id of a request, the most useful first."""
 MAX_REQUEST_ID = 200
-"""The most characters of the id that a service gave a request. A longer id is left out of messages."""
+"""The most characters in a request's id. A longer id is ignored."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _PERCENT = re.compile("%([0-9A-Fa-f]{2})?")
 
@@ -39,15 +39,15 @@ class Request:
         query: Names and values in order, not yet encoded.
         headers: Names and values, including the credential.
         body: The encoded body, or None.
-        form: Names and values to send as the body, encoded as HTML forms are.
+        form: Names and values to send as the body, URL-encoded like an HTML form.
         route: The template of the path, such as ``/services/{service_id}``; empty if it is not known.
         declared_safe: True if the request changes nothing, although its method could, such as a query by POST.
-        url_secrets: Credentials that are part of the path. A credential called ``name`` replaces ``{name}`` in it.
+        url_secrets: Credentials that are part of the path, by name. The credential ``name`` replaces ``{name}`` in the
+            path.
         timeout: Seconds that the request can take, including retries and waits. The time limit of the script's call
             applies as well.
         multipart: A form with files to send as the body. The headers name its boundary.
-        mutates: True if the request certainly changes something. A function of an integration that is declared to only
-            read cannot send it.
+        mutates: True if the request certainly changes something. Functions with the effect ``read`` cannot send it.
 
     Raises:
         TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
@@ -114,7 +114,7 @@ class Request:
 
     @property
     def line(self) -> str:
-        """The method and URL for messages, without the user, the query and other parts that could be credentials."""
+        """The method and URL for messages, without the user name, the query and other possible credentials."""
         parts = urlsplit(self.url)
         return f"{self.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -125,7 +125,7 @@ class Response:
 
     Args:
         status: The HTTP status.
-        headers: The headers, with names as the service wrote them. :meth:`header` finds a header case-insensitively.
+        headers: The headers, with their names as the service wrote them. :meth:`header` ignores upper and lower case.
         body: The decompressed body.
         request: The request that the service responded to. The client sets it.
     """
@@ -141,7 +141,7 @@ class Response:
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str | None:
-        """Return the value of a header, or None. The name is case-insensitive."""
+        """Return the value of a header, or None if the response does not have it. The name is case-insensitive."""
         return self._by_name.get(name.lower())
 
     @cached_property
@@ -150,7 +150,7 @@ class Response:
 
     @property
     def request_id(self) -> str | None:
-        """The id that the service gave the request; None if there is none, or if it does not fit into a message."""
+        """The id that the service gave the request. None if there is none, or it is too long or not printable."""
         headers = self._by_name
         for name in REQUEST_ID_HEADERS:
             given = headers.get(name.lower())
@@ -159,7 +159,7 @@ class Response:
         return None
 
     def text(self) -> str:
-        """Return the body as text; bytes that are not UTF-8 become U+FFFD."""
+        """Return the body as text. Bytes that are not UTF-8 become U+FFFD."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Json:
@@ -205,8 +205,8 @@ LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re
 def origin(url: str) -> str:
     """Return the normalized origin of an absolute URL: scheme, host and port (RFC 6454).
 
-    The result is an empty string if the URL is not absolute. Compare origins before a credential is sent to an address,
-    since it must never reach another origin.
+    The result is an empty string if the URL is not absolute. Compare origins before you send a credential to an
+    address: a credential must never reach another origin.
     """
     try:
         parts = urlsplit(url)
@@ -245,4 +245,4 @@ def _encoded(pairs: Pairs) -> str:
 
 
 Send: TypeAlias = Callable[[Request], Response]
-"""A function that sends a request and returns the response: of a transport, of a simulator, or in a test."""
+"""A function that sends a request and returns the response. It belongs to a transport, a simulator or a test."""

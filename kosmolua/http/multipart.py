@@ -10,7 +10,7 @@ from hashlib import sha256
 from kosmolua.secret import Secret
 
 OCTETS = "application/octet-stream"
-"""The media type of bytes of an unknown type."""
+"""The media type for bytes whose type is not known."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Multipart:
 
     @cached_property
     def boundary(self) -> str:
-        """The line that separates the parts. It is the same for equal forms, and depends on no secret."""
+        """The line that separates the parts. It is the same for equal forms, and does not depend on secrets."""
         digest = sha256()
         for part in self.parts:
             digest.update(part.head)
@@ -73,7 +73,7 @@ class Multipart:
 
     @property
     def secrets(self) -> Iterator[Secret]:
-        """The contents of parts that are Secrets."""
+        """Yield the contents that are Secrets."""
         return (part.content for part in self.parts if isinstance(part.content, Secret))
 
     def encode(self) -> bytes:

@@ -30,9 +30,9 @@ from kosmolua.http.oauth_services import (
 )
 
 LOGIN_TIMEOUT = 300.0
-"""Seconds within which a person has to log in."""
+"""How many seconds a person has to log in."""
 EARLY = 30.0
-"""How many seconds before its end a token is renewed."""
+"""How many seconds before it expires a token is renewed."""
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 DEFAULT_INTERVAL = 5
 """Seconds between two polls for the login of a device, if the service sets none (RFC 8628)."""
@@ -64,9 +64,9 @@ class Tokens:
 def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> tuple[Service, Tokens]:
     """Let a person log in on the service's page, and return the service and the tokens.
 
-    After the login, the service redirects the browser to a port of this machine, with a code that is exchanged for the
-    tokens. The code is useless without a secret verifier (PKCE, RFC 7636), and redirects without the right ``state``
-    are ignored.
+    After the login, the service redirects the browser to a port of this machine. The redirect contains a code, which
+    this function exchanges for the tokens. The code is useless without a secret verifier (PKCE, RFC 7636), and
+    redirects without the right ``state`` are ignored.
 
     Args:
         service: The service to log in at. If it has no ``client_id``, this program is registered there, and the
@@ -128,9 +128,9 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
 
 
 def log_in_as_client(service: Service) -> tuple[Service, Tokens]:
-    """Log this program in by its ``client_id`` and ``client_secret``, without a person.
+    """Log this program in with its ``client_id`` and ``client_secret``, without a person.
 
-    Return the tokens, and the service without the addresses where a person could log in.
+    Return the service, without the addresses where a person could log in, and the tokens.
 
     Raises:
         NetworkError: The service cannot be reached.
@@ -162,7 +162,7 @@ def renew(service: Service, tokens: Tokens) -> Tokens:
 
 
 def revoke(service: Service, tokens: Tokens) -> bool:
-    """Revoke the tokens of a login (RFC 7009). Return False if the service has no address for that.
+    """Revoke the tokens of a login (RFC 7009). Return True, or False if the service cannot revoke tokens.
 
     Raises:
         NetworkError: The service cannot be reached, or it refuses to revoke a token.
@@ -240,9 +240,9 @@ def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
 
 @contextmanager
 def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
-    """Serve on a port of this machine the address to which a service redirects the browser after a login.
+    """Listen on a port of this machine for the redirects with which a service ends a login.
 
-    Yield this address, and a queue that receives the query parameters of each such redirect.
+    Yield the address to redirect the browser to, and a queue that receives the query parameters of each redirect.
     """
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -277,7 +277,7 @@ def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
 
 
 def _answer_with(state: str, answers: Queue[dict[str, str]], service: Service) -> str:
-    """Wait for the redirect after a login that has the right ``state``, and return its code.
+    """Wait for the redirect that ends a login and has the right ``state``. Return the code in it.
 
     Args:
         state: The random text that was sent with the login. Redirects with another state are ignored.
@@ -285,7 +285,7 @@ def _answer_with(state: str, answers: Queue[dict[str, str]], service: Service) -
         service: The service of the login.
 
     Raises:
-        NetworkError: Nobody logged in in time.
+        NetworkError: Nobody logged in within :data:`LOGIN_TIMEOUT` seconds.
         NotConfigured: The service or the person refused the login, or another service redirected the browser.
     """
     ends = time.monotonic() + LOGIN_TIMEOUT

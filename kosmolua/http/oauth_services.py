@@ -17,15 +17,15 @@ REQUEST_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Service:
-    """An OAuth 2 service, and the identity of this program, the client, at that service.
+    """An OAuth 2 service, and the identity that this program has there as a client.
 
     Args:
         login: The addresses of the service, and the scopes to ask for.
         client_id: The id of this program at the service; empty if it is not registered yet.
-        client_secret: The secret that belongs to the id, or empty.
-        register: The address where this program can register itself to get an id (RFC 7591), or empty.
-        resource: The resource that the tokens are for (RFC 8707), or empty.
-        issuer: The issuer that redirects after a login have to name (RFC 9207), or empty.
+        client_secret: The secret that belongs to the id, or an empty string.
+        register: The address where this program can register itself to get an id (RFC 7591), or an empty string.
+        resource: The resource that the tokens are for (RFC 8707), or an empty string.
+        issuer: The name of the service, which a redirect after a login must repeat if it names an issuer (RFC 9207).
     """
 
     login: OAuth2
@@ -41,7 +41,7 @@ class Service:
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> Service:
-        """Return the service whose :meth:`as_json` returned these values."""
+        """Return a service from the values that :meth:`as_json` returned."""
         login = values["login"]
         return cls(**{**values, "login": OAuth2(**{**login, "scopes": tuple(login["scopes"])})})
 
@@ -55,11 +55,11 @@ class Refused(NotConfigured):
 
 
 def discover(url: str) -> Service:
-    """Find the OAuth 2 service that issues tokens for an address, by the address's metadata (RFC 9728 and 8414).
+    """Find, from the metadata of an address (RFC 9728 and 8414), the OAuth 2 service that issues tokens for it.
 
     Raises:
         NetworkError: The address or the service cannot be reached.
-        NotConfigured: The metadata are missing or contradictory, or the service does not support safe logins.
+        NotConfigured: The metadata is missing or contradictory, or the service does not support safe logins.
     """
     resource = _protected_resource(url)
     issuers = resource.get("authorization_servers") or [origin_of(url)]
@@ -70,7 +70,7 @@ def discover(url: str) -> Service:
             f"{origin_of(url)} does not say how to log in", hint="set token in its section of the accounts file"
         )
     if str(metadata.get("issuer", issuer)).rstrip("/") != issuer:
-        raise NotConfigured(f"The metadata of {issuer} are those of {metadata['issuer']}, so no login is sent there")
+        raise NotConfigured(f"The metadata at {issuer} belongs to {metadata['issuer']}, so no login is sent there")
     if "S256" not in metadata.get("code_challenge_methods_supported", ["S256"]):
         raise NotConfigured(f"{issuer} does not support PKCE with S256, which protects a login")
     login = OAuth2(
@@ -136,7 +136,7 @@ def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[
 
     Args:
         url: The address. It has to use TLS or be on this machine.
-        values: The names and values to send.
+        values: The parameters to send, by name.
         in_json: Send the values as JSON; by default they are sent as a form.
 
     Raises:
@@ -165,7 +165,7 @@ def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[
 
 @contextmanager
 def reaching(url: str) -> Iterator[None]:
-    """Turn an exception of the requests library in the ``with`` block into a NetworkError that shows no secret."""
+    """Turn an exception of the requests library in the ``with`` block into a NetworkError without secrets."""
     import requests
 
     try:
@@ -191,17 +191,17 @@ def check_address(url: str) -> None:
 
 
 def origin_of(url: str) -> str:
-    """Return the beginning of a URL: scheme, host and port, as in ``https://example.com:8443``, without a user."""
+    """Return the scheme, host and port of a URL, without a user name, as in ``https://example.com:8443``."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _protected_resource(url: str) -> dict[str, Any]:
-    """Return what the server of an address says about its OAuth 2 service (RFC 9728); an empty dict if it says nothing.
+    """Return the metadata in which an address names its OAuth 2 service (RFC 9728); an empty dict if there is none.
 
     Raises:
         NetworkError: The server cannot be reached.
-        NotConfigured: The metadata are about another address.
+        NotConfigured: The metadata describes another address.
     """
     import re
 
@@ -220,7 +220,7 @@ def _protected_resource(url: str) -> dict[str, Any]:
     resource = str(found.get("resource", ""))
     if resource and not (origin_of(resource) == origin_of(url) and url.startswith(resource.rstrip("/"))):
         raise NotConfigured(
-            f"The metadata of {origin_of(url)} are about {resource}, which is another address: no token is requested"
+            f"The metadata at {origin_of(url)} describes another address, {resource}, so no token is requested"
         )
     return found
 

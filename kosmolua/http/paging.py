@@ -25,10 +25,10 @@ _PARAMETER = re.compile(r';\s*([^\s;,="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s
 def by_cursor(fetch: Callable[[str | None], tuple[Sequence[T], str | None]]) -> Iterator[T]:
     """Yield the items of all pages of a list that is paged by cursors.
 
-    The list ends with a page that names no next cursor, or a cursor that was used before.
+    The list ends with a page that names no next cursor, or repeats an earlier cursor.
 
     Args:
-        fetch: The function that fetches a page. It gets the cursor of the page, or None for the first page, and returns
+        fetch: The function that fetches a page. It gets the cursor of the page, or None for the first page. It returns
             the page's items, and the cursor of the next page or None.
     """
     cursor: str | None = None
@@ -65,7 +65,7 @@ def by_link(
     Args:
         api: The client of the service.
         template: The path of the first page, with ``{name}`` for each segment to fill, as in :meth:`Api.get`.
-        query: The query of the first page. The links to later pages contain their queries.
+        query: The query of the first page. The links to later pages already contain a query.
         items: The key of the list, if a page is an object that contains the list.
         segments: The values of the names in the template.
 
@@ -93,9 +93,9 @@ def by_link(
 
 
 def next_link(response: Response) -> str | None:
-    """Return the address of the next page, which is the ``Link`` of a response with ``rel="next"`` (RFC 8288), or None.
+    """Return the link with ``rel="next"`` in the ``Link`` header of a response (RFC 8288), or None without one.
 
-    The address is returned as it is in the header, and can be relative.
+    This is the address of the next page, as it is written in the header. It can be relative.
     """
     for target, rest in _LINK.findall(response.header("Link") or ""):
         parameters = {name.lower(): quoted or bare for name, quoted, bare in reversed(_PARAMETER.findall(rest))}

@@ -16,26 +16,26 @@ from kosmolua.http.messages import Request, Response, origin
 from kosmolua.http.shared_limit import SharedLimit
 
 MIN_EPOCH = 1e9
-"""A Ratelimit-Reset above this is a point in time, as sent by GitHub; a smaller one is the number of seconds left, as
-sent by Render.
+"""A ``Ratelimit-Reset`` above this is a point in time, as GitHub sends it. A smaller value is the number
+of seconds left, as Render sends it.
 
-Render's page on rate limiting calls it a point in time too, but its answers and its OpenAPI document do not.
+Render's page on rate limiting also calls the value a point in time, but Render's answers and OpenAPI document do not.
 """
 ROUNDING = 1.5
-"""Seconds by which two responses can differ about the end of the same window, since they give whole seconds."""
+"""How many seconds two responses can differ about the end of the same time window, since they name whole seconds."""
 _NUMBER = re.compile(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
 POLL_INTERVAL = 1.0
 """The most seconds to wait at a time, since the deadline of the call can change in the meantime."""
 MIN_PAUSE = 0.1
 """Seconds that other processes wait if a service refuses a request and does not say for how long."""
 MAX_KNOWN = 1000
-"""How many buckets and routes are remembered before those that limit nothing are removed."""
+"""If more buckets and routes than this are remembered, those that limit nothing are removed."""
 
 
 def is_throttled(response: Response) -> bool:
     """Return True if the service refused a request because of a rate limit.
 
-    The status is then 429, or 403 as GitHub sends it: with ``Retry-After``, or with no requests left and a text that
+    The status is then 429. GitHub also sends 403, with ``Retry-After``, or with no requests left and a text that
     mentions the rate limit. Without that text, the last allowed request could have failed for another reason.
     """
     if response.status != 403:
@@ -47,8 +47,8 @@ def is_throttled(response: Response) -> bool:
 def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
     """Return how many seconds the service asks to wait before a retry, or None if it does not say.
 
-    The header ``Retry-After`` has the seconds or a date (RFC 9110, 10.2.3). Without it, ``Ratelimit-Reset`` is used if
-    a rate limit was reached.
+    The header ``Retry-After`` contains a number of seconds or a date (RFC 9110, 10.2.3). Without this header,
+    ``Ratelimit-Reset`` is used if a rate limit was reached.
 
     Args:
         response: The response.
@@ -64,7 +64,7 @@ def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -
 
 
 def resets_in(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
-    """Return in how many seconds the service starts to count requests anew, or None if the response does not say.
+    """Return how many seconds are left until the service resets its count of requests; None if unknown.
 
     Args:
         response: The response, with the header ``Ratelimit-Reset``.
@@ -82,7 +82,7 @@ def _numeric(response: Response, what: str) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    """Return the number in a header's value, or None. If the header was sent twice, this is the first number."""
+    """Return the number in a header's value, or None. If the header was sent twice, the first number is returned."""
     found = _NUMBER.match(text)
     return float(found[1]) if found else None
 
@@ -104,8 +104,8 @@ def _date(text: str) -> float | None:
 class _Bucket:
     """What is known about one rate limit, from the latest response to the requests that share it.
 
-    ``left`` is how many requests are left, ``resets`` when the service starts to count anew, on the monotonic scale,
-    and ``under_way`` how many requests have no response yet. ``learned_from`` is the route of the latest response.
+    ``left`` is how many requests are left, and ``under_way`` how many requests have no response yet. ``resets`` is the
+    monotonic time when the service resets its count. ``learned_from`` is the route of the latest response.
     """
 
     left: float = math.inf
@@ -119,7 +119,7 @@ class _Bucket:
         Args:
             response: The response.
             route: The route of its request.
-            now: The time on the monotonic scale.
+            now: The monotonic time.
         """
         refused = is_throttled(response)
         left = 0 if refused else _numeric(response, "Remaining")
@@ -139,13 +139,13 @@ class _Bucket:
 class RateLimit:
     """Delays the requests of one account to the rate that the service allows. Thread-safe.
 
-    A service counts groups of requests, here called buckets, and says in each response how many requests are left.
-    Reads at one origin are taken to share a bucket if the service names the same limit for them. A write shares a
+    A service counts requests in groups, here called buckets, and says in each response how many requests are left.
+    Reads at one origin are assumed to share a bucket if the service names the same limit for them. A write shares a
     bucket with writes of the same method and address. Requests that have no response yet count as used, so that a
     hundred threads do not all send the last request that is allowed.
 
     Args:
-        clock: The function that returns the time in monotonic seconds.
+        clock: The function that returns the monotonic time in seconds.
         shared: Tells other processes of this machine that a limit is used up; None if they need not know.
     """
 
@@ -162,13 +162,14 @@ class RateLimit:
 
         Args:
             request: The request.
-            until: The function that returns the deadline of the call, in the seconds of the clock.
+            until: The function that returns the deadline of the call, in seconds of ``clock``.
 
         Yields:
-            A function to call with the response, so that the rate limits in its headers are known afterwards.
+            A function to call with the response. When the block ends, the headers of the response update the rate
+            limits.
 
         Raises:
-            CallError: With the code ``rate_limited``: the limits do not allow the request before the deadline.
+            CallError: The limits do not allow the request before the deadline. The error's code is ``rate_limited``.
         """
         answers: list[Response] = []
         route = _route(request)
@@ -219,7 +220,7 @@ class RateLimit:
             request: The request.
             route: The route of the request.
             bucket: The bucket that counted the request so far.
-            answer: The response. For a read, the limit that it names decides the bucket.
+            answer: The response. For a read, the limit in its headers determines the bucket.
         """
         limit = _numeric(answer, "Limit")
         if not request.safe or limit is None:

@@ -1,4 +1,4 @@
-"""A rate limit of an account that several processes share: a small file says until when they send no requests."""
+"""An account's rate limit, shared by several processes: a small file says until when they must not send requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 
 
 class SharedLimit:
-    """Remembers in a file, for one account and each origin, until when all processes of this machine send no requests.
+    """Remembers in a file until when processes of this machine must not send requests of an account to an origin.
 
     If the file cannot be read or written, nothing is delayed, and each process learns the rate limits for itself.
 
@@ -27,7 +27,7 @@ class SharedLimit:
         self._changed = 0
 
     def left(self, place: str) -> float:
-        """Return for how many more seconds no request can be sent to an origin; 0 if there is no delay.
+        """Return how many seconds to wait before the next request to an origin; 0 if there is no delay.
 
         Args:
             place: The origin, such as ``https://api.example.com``.
@@ -43,11 +43,11 @@ class SharedLimit:
         return max(self._known.get(place, 0.0) - self._clock(), 0.0)
 
     def close(self, place: str, seconds: float) -> None:
-        """Make all processes send no requests to an origin for some seconds.
+        """Stop all processes from sending requests to an origin for some seconds.
 
         Args:
             place: The origin, such as ``https://api.example.com``.
-            seconds: How long to send no requests. A longer delay that is in force already is kept.
+            seconds: How long to stop. If a longer delay is already in force, it is kept.
         """
         until = self._clock() + seconds
         try:

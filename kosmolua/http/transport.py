@@ -48,9 +48,9 @@ _QUERY = re.compile(r"\?.*")
 
 
 def jittered(retry: int) -> float:
-    """Return how many seconds to wait before a retry: about half a second for number 0, and twice as long for the next.
+    """Return how many seconds to wait before a retry: about 0.5 before retry 0, and double for each further retry.
 
-    The result is at most 20. A random part is subtracted, so that programs that failed together do not retry together.
+    The result is at most 20. A random part is subtracted, so that programs that fail together do not retry together.
     """
     return random.uniform(0.5, 1.0) * min(math.ldexp(0.5, retry), 20.0)
 
@@ -79,12 +79,12 @@ class Transport:
     after 429, which means that nothing was done, or if no connection was made.
 
     Args:
-        size: How many connections are kept. This should be the number of calls at the same time.
+        size: How many connections are kept open. This should be the number of simultaneous calls.
         max_bytes: The most bytes of a decompressed response. A larger response is an error.
-        rate_limit: Delays requests according to the service's rate limits; by default a new one.
+        rate_limit: Delays requests according to the service's rate limits; by default a new object.
         proxy: The URL of a proxy for all requests.
-        backoff: The function that returns how many seconds to wait before a retry, if the service does not say. It gets
-            the number of the retry, from 0.
+        backoff: The function that returns how many seconds to wait before a retry if the service does not say. It gets
+            the number of the retry, counted from 0.
         sleep: The function that waits for a number of seconds.
     """
 
@@ -129,7 +129,8 @@ class Transport:
 
         Raises:
             NetworkError: No complete response was received.
-            CallError: With the code ``rate_limited``: a rate limit lasts beyond the deadline, and nothing was sent.
+            CallError: A rate limit lasts beyond the deadline, so nothing was sent. The error's code is
+                ``rate_limited``.
         """
         call = _Call(request, _limited(request, until), observe)
         for retry in count():
@@ -147,8 +148,8 @@ class Transport:
 
         Args:
             request: The request.
-            outcome: The response of the latest attempt, or why there was none.
-            retry: How many retries there were before.
+            outcome: The response to the latest attempt, or the reason why there was none.
+            retry: How many retries there have been so far.
         """
         if isinstance(outcome, Fault):
             again = outcome.passing and (request.safe or not outcome.sent)
@@ -173,7 +174,7 @@ class Transport:
         return Fault(f"it was redirected more than {MAX_REDIRECTS} times", passing=False)
 
     def _exchange(self, request: Request, call: _Call) -> Response | Fault:
-        """Wait until the rate limits allow a request, send it, and tell the call's observer about the attempt."""
+        """Wait until the rate limits allow a request, send it, and call the call's ``observe`` with the attempt."""
         with ExitStack() as turn:
             learn = turn.enter_context(self._rate_limit.turn(request, call.until))
 
@@ -197,7 +198,7 @@ class Transport:
         return outcome
 
     def _perform(self, request: Request, seconds: float, end_turn: Callable[[Response], None]) -> Response | Fault:
-        """Send one request and read the response. Return the response, or why there was none.
+        """Send one request and read the response. Return the response, or the reason why there was none.
 
         Args:
             request: The request.
@@ -266,10 +267,10 @@ class _Call:
 
 
 def _limited(request: Request, until: Until | None) -> Until:
-    """Return a function that returns the deadline of a request: its call's deadline or its own, whichever is earlier.
+    """Return a function that returns the deadline of a request: that of its call or its own, whichever is earlier.
 
     Args:
-        request: The request, whose own deadline is its timeout from now, if it has one.
+        request: The request. If it has a timeout, its own deadline is that many seconds from now.
         until: The function that returns the deadline of the call; by default it is :data:`DEFAULT_TIMEOUT` from now.
     """
     now = time.monotonic()

@@ -24,74 +24,76 @@ Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused"]
 
 
 class Recorder(Protocol):
-    """Records the chunks of a session. See :class:`kosmolua.runs.session_recording.SessionRecorder`."""
+    """Records the chunks of a session, as :class:`kosmolua.runs.session_recording.SessionRecorder` does."""
 
     path: str
 
     def take(self, source: bytes, name: str, verb: str) -> Take:
-        """Return the :class:`Take` that records the execution of the session's next chunk.
+        """Record that the next chunk begins, and return the :class:`Take` that records the chunk's execution.
 
         Args:
             source: The text of the chunk.
             name: The chunk's name in messages.
-            verb: What the session does with the chunk: ``evaluate`` or ``value``.
+            verb: How the session returns the chunk's values: as text (``evaluate``) or as they are (``value``).
         """
 
     def reset(self) -> None:
-        """Record that the session loses its state, so that a replay does the same."""
+        """Record that the session loses its state, so that a replay also loses it."""
 
     def close(self) -> None:
         """End the recording and close its file."""
 
 
 class RunOptions(LimitOptions, total=False):
-    """The options of one run, including its limits. If an option is missing, the setting of the runtime applies."""
+    """The options of one run, including its limits. A missing option has the value of the runtime, or a default."""
 
     name: str
     """The script's name in messages and tracebacks."""
     args: Sequence[str]
-    """The arguments of the script, which are the values of its variables ``arg`` and ``...``."""
+    """The arguments of the script. The script finds them in its variables ``arg`` and ``...``."""
     input: object
     """The value of the script's variable ``input``: a JSON value, bytes for a Lua string, or None for nil."""
     params: Mapping[str, object]
-    """The value of the script's variable ``params``. If the script declares its parameters in a header, the values are
+    """The value of the script's variable ``params``. If a header in the script declares its parameters, the values are
     checked against the header, and defaults are added."""
     read_only: bool
     """Deny every write of this run."""
     account: str
-    """The name of the default account in this run, for each integration that has an account with this name."""
+    """The name of an account. In this run it is the default account of each integration that has an account with this
+    name."""
     allow: Sequence[str]
     """Patterns of functions that need no approval in this run, such as ``render2.delete_service``."""
     deny: Sequence[str]
     """Patterns of functions that are denied in this run. They take precedence over all other permissions."""
     check: bool
-    """Check the script first, and refuse to run it if it is certain to fail. The command line and the MCP server turn
-    this on. In Python it is off by default, since it takes some milliseconds."""
+    """Whether to check the script first, and refuse to run it if it is certain to fail. The command line and the MCP
+    server turn this on. In Python it is off by default, since the check takes some milliseconds."""
     planning: Planner | Application | None
     """A Planner, which lists writes in a plan instead of sending them; or an Application, which allows only the writes
-    of a plan. See :meth:`kosmolua.Runtime.plan`."""
+    of a plan. :meth:`kosmolua.Runtime.plan` and :meth:`kosmolua.Runtime.apply` set this option."""
     record: str | os.PathLike[str] | bool
-    """The file in which the run is recorded. The file must not exist yet. True stands for a file in the user's state
-    folder. The outcome has the path of the recording."""
+    """The file in which the run is recorded, which must not exist yet. With True, the recording is kept in the store of
+    the runtime, by default in the user's state folder. The outcome has the path of the recording."""
     recorder: Recorder
-    """The recorder of a session. The script is one chunk of the session, and is appended to the session's recording."""
+    """The recorder of a session. The script is a chunk of this session, and is appended to the session's recording."""
     approve: Approve | None
-    """A function that asks a person to approve a call of this run. The thread that executes the run calls ``approve``,
-    ``on_output`` and ``watch``, one at a time."""
+    """A function that asks a person to approve a call of this run. The functions ``approve``, ``on_output`` and
+    ``watch`` are called in the thread that executes the run, so never at the same time."""
     on_output: Callable[[bytes], None]
-    """Called with each piece of output as the script prints it."""
+    """A function that is called with each piece of output as soon as the script has printed it."""
     watch: Watch
     """A function that is called with a :class:`kosmolua.broker.records.CallStarted` when a call starts, with a
     ``CallEnded`` when a call ends, and with a ``Waiting`` when the script waits."""
     contents: Contents | None
-    """The store of the binary data to which the chunks of a session have handles."""
+    """The store of the binary data to which the chunks of a session have handles.
+    :class:`kosmolua.runs.session.Session` sets this option."""
     child: Child | None
-    """A child process that was started earlier, for this script only."""
+    """A child process that was started for this script. By default the runtime provides one."""
     run: str
-    """The id of the run: twelve hexadecimal digits; by default a new one."""
+    """The id of the run, which has twelve hexadecimal digits; by default a new one."""
     client: str | None
-    """The name of the client that the run belongs to, in a server with several clients. Workers are shared out among
-    clients."""
+    """The name of the client that the run belongs to, in a server with several clients. The workers are shared fairly
+    among the clients."""
 
 
 class Outcome:
@@ -100,13 +102,13 @@ class Outcome:
     Args:
         result: The values that the script returned.
         output: The text that the script printed, with U+FFFD in place of bytes that are not UTF-8.
-        error: The error that ended the script, or None.
+        error: The error that ended the script; None if it ended without one.
         calls: A dict for each call of the script, with ``path``, ``account``, ``effect``, ``status``, ``duration_ms``
             and ``error``.
         usage: What the run used: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in
-            ``isolation`` the names of the isolation layers that were in force. Unknown values are left out.
-        warnings: Sentences about likely mistakes in the script, if it was checked, and about the run.
-        exit: The exit status that the script requested, or None.
+            ``isolation`` the names of the isolation layers that were in force. Values that are not known are missing.
+        warnings: Sentences about the run, and about likely mistakes in the script if it was checked.
+        exit: The exit status that the script requested; None if it requested none.
 
     ``recording`` is the path of the recording, or None if the run was not recorded. ``run`` is the id of the run in the
     journal, or None if the run made no calls and was not recorded. ``plan`` is the plan as JSON values, or None if no

@@ -1,6 +1,7 @@
 """Jobs and endings: what a sandbox process is told to run, and how the script ended.
 
-How a script ended is known from the last message (frame) of its process, or from the exit status of the process.
+The last message (frame) of the process says how the script ended. If there is none, the exit status of the process
+does.
 """
 
 from __future__ import annotations
@@ -26,22 +27,23 @@ MAX_TEXT = 16 * 1024
 OUT_OF_MEMORY = "the system may be out of memory: run the script again, or run fewer scripts at once"
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
 Refused = Callable[[int], "KosmoError | None"]
-"""A function that returns the error with which a request was answered, given the number of the request, or None."""
+"""A function from the number of a request to the error that was its answer; None if the answer was no error."""
 
 
 class Job(NamedTuple):
-    """What a sandbox process is told to run: a script, and the values of the script's variables at its start.
+    """What a sandbox process has to run: a script, and the values that the script's variables have at the start.
 
     Args:
         source: The text of the script.
         name: The script's name in messages.
         arguments: The values of the script's variables ``arg`` and ``...``.
-        input: The value of ``input``, as a JSON value with bytes that are not UTF-8 as lone surrogates; None for nil.
+        input: The value of the script's variable ``input`` as a JSON value; None for nil. Bytes that are not UTF-8 are
+            lone surrogates in it.
         params: The value of the script's variable ``params``.
-        secrets: The names of the secrets that the script finds in its variable ``secrets``.
+        secrets: The names of the secrets in the script's variable ``secrets``.
         asks_time: Whether the sandbox process asks the host for the time whenever the script reads a clock.
-        seed: The seed of the random numbers, in hex; None for random numbers that cannot be repeated.
-        is_planned: Whether writes are listed in a plan instead of being sent.
+        seed: The seed of the random numbers, in hex; None for numbers that differ in each run.
+        is_planned: Whether writes are only listed in a plan and not sent.
     """
 
     source: bytes
@@ -55,11 +57,11 @@ class Job(NamedTuple):
     is_planned: bool = False
 
     def frame(self, limits: Limits, *, isolated: bool) -> bytes:
-        """Return the message (frame) that tells a sandbox process to run the script.
+        """Return the message (frame) with which a sandbox process is told to run the script.
 
         Args:
             limits: The limits of the run.
-            isolated: Whether the process has to exit if an isolation layer of the sandbox is missing.
+            isolated: Whether the script must not run if an isolation layer of the sandbox is missing.
         """
         chunk = self.name if self.name.startswith("=") else f"@{self.name}"
         name, *arguments = (each.encode("utf-8", "surrogateescape") for each in (chunk, *self.arguments))
@@ -80,15 +82,15 @@ class Job(NamedTuple):
 
 
 def as_bytes(source: str | bytes) -> bytes:
-    """Return a script as bytes. Text is encoded as UTF-8, and lone surrogates become the bytes that they stand for."""
+    """Return a script as bytes. Text is encoded as UTF-8, with the option ``surrogateescape``."""
     return source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
 
 
 def chunk_of(source: bytes) -> bytes:
     """Return a script in a form that Lua's ``load`` accepts. Every line keeps its number.
 
-    A byte order mark is dropped, and so are the lines with ``` around a script that was copied from Markdown. A first
-    line that begins with ``#`` is a comment, as it is for ``lua``.
+    A byte order mark is removed, and so are the lines with ``` around a script that was copied from Markdown. A first
+    line that begins with ``#`` becomes a comment, as in the program ``lua``.
     """
     source = source.removeprefix(b"\xef\xbb\xbf")
     if fenced := _FENCED.fullmatch(source):
@@ -100,10 +102,11 @@ class Ending:
     """How a script ended.
 
     Args:
-        result: The values that the script returned.
-        error: The error that ended the script, or None.
-        usage: What the script used: ``cpu_ms``, ``memory_bytes`` and ``isolation``, as far as they are known.
-        exit: The exit status that the script requested, or None.
+        result: The values that the script returned; None for no values.
+        error: The error that ended the script; None if it ended without one.
+        usage: What the script used: ``cpu_ms``, ``memory_bytes`` and ``isolation``. Values that are not known are
+            missing.
+        exit: The exit status that the script requested; None if it requested none.
     """
 
     def __init__(
@@ -120,13 +123,13 @@ class Ending:
 
 
 def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:
-    """Return how a script ended, from the last message of its process: with a result, an error, or at a limit.
+    """Return how a script ended, according to the last message of its process.
 
     Args:
         frame: The last message (frame) of the sandbox process.
         limits: The limits of the run.
-        refused: Returns the error of a request by its number. The message has only the number of the request whose
-            error ended the script.
+        refused: A function that returns the error of the request with a number. If the error of a request ended the
+            script, the message has only the number of this request.
     """
     usage = {name: frame["usage"].get(name) for name in ("cpu_ms", "memory_bytes")}
     usage = {name: value for name, value in usage.items() if _is_number(value)}
@@ -142,11 +145,11 @@ def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending
 
 
 def ending_of_process(status: int, limits: Limits) -> Ending:
-    """Return how a script ended whose process died without a last message.
+    """Return how a script ended, for a process that died before it sent a last message.
 
     Args:
-        status: The exit status of the process; if a signal ended the process, its negative number.
-        limits: The limits of the run; the kernel enforces the limit of CPU time.
+        status: The exit status of the process. If a signal ended the process, the negative of the signal's number.
+        limits: The limits of the run. The kernel ends the process at the limit of CPU time.
     """
     if -status in _CPU_SIGNALS:
         return Ending(error=limits.exceeded("cpu"))
@@ -157,7 +160,7 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
 
 
 def broken_protocol(problem: object) -> WorkerLost:
-    """Return the error for a run whose sandbox process sent an invalid message.
+    """Return the error that ends a run when its sandbox process has sent an invalid message.
 
     Args:
         problem: What is wrong with the message.
@@ -190,17 +193,17 @@ def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
 
 
 def _script_code(code: object) -> str | None:
-    """Return the error code that a script chose, or None if the code is not a single word or is a code of KosmoLua."""
+    """Return the error code that a script chose. Return None if it is not a single word or is reserved for KosmoLua."""
     is_word = isinstance(code, str) and _WORD.fullmatch(code) is not None
     return str(code) if is_word and code not in RESERVED_CODES else None
 
 
 def _tells_more(trace: str, line: int | None) -> bool:
-    """Return True if a traceback has more than the line in which the error was raised.
+    """Return True if a traceback shows more than the line in which the error was raised.
 
     Args:
         trace: The traceback.
-        line: The line of the error.
+        line: The line in which the error was raised; None if it is not known.
     """
     frames = [frame for frame in trace.split("\n\t")[1:] if not frame.startswith("[C]:")]
     return len(frames) != 1 or f":{line}: " not in frames[0]

@@ -1,4 +1,4 @@
-"""Recorded runs: recording a run, and replaying or resuming it. Each execution of a recorded script is a take."""
+"""Recorded runs: records a run, and replays or resumes it. Each execution of a recorded script is a take."""
 
 from __future__ import annotations
 
@@ -34,11 +34,10 @@ class Decisions:
     """What a person decided about calls of a recorded run, before the run is resumed.
 
     Args:
-        approve: The numbers of calls that wait for an approval and are approved; True for all that wait.
-        deny: The numbers of calls that wait for an approval and are denied; True for all that wait.
-        done: The results that the script gets for writes without an answer, by the numbers of the writes. These writes
-            count as done.
-        again: The numbers of writes without an answer that are sent again.
+        approve: The numbers of the waiting calls that are approved; True for all calls that wait for an approval.
+        deny: The numbers of the waiting calls that are denied; True for all calls that wait for an approval.
+        done: For each write that has no answer but was done: its number, and the result that the script gets for it.
+        again: The numbers of the writes without an answer that are sent again.
     """
 
     approve: Sequence[int] | bool = ()
@@ -54,15 +53,16 @@ class Decisions:
         done: Mapping[int, Any] | None = None,
         again: Sequence[int] = (),
     ) -> Decisions:
-        """Return the decisions in the arguments of :meth:`kosmolua.Runtime.resume`.
+        """Return the decisions that are among the arguments of :meth:`kosmolua.Runtime.resume`.
 
-        A function as ``approve``, and patterns in ``deny``, are ignored: they are options of the run.
+        If ``approve`` is a function, it is ignored, and so are patterns in ``deny``. They are options of the run
+        instead.
         """
         return cls(_numbers_among(approve), _numbers_among(deny), done or {}, again)
 
 
 class Outcome(Protocol):
-    """The outcome of a take, which is one execution of a recorded script. See :class:`kosmolua.runs.Outcome`."""
+    """The outcome of a take, an execution of a recorded script. See :class:`kosmolua.runs.Outcome`."""
 
     error: KosmoError | None
     calls: list[dict[str, object]]
@@ -80,19 +80,21 @@ class Outcome(Protocol):
 
 
 class Take:
-    """One execution of a recorded script: the first execution, a replay, or an execution that resumes the run.
+    """One execution of a recorded script: the first one, a replay, or one that resumes the run.
 
     Args:
-        run: The id of the run, which is the same for all executions that one recording has.
+        run: The id of the run. All executions in one recording have the same id.
         seed: The seed of the random numbers, in hex.
         tape: Records and replays the answers that the script gets.
         path: The path of the recording.
         recording: The content of the recording before this execution; None for the first execution.
-        decided: The calls that a person has decided about in advance, each with True if it was approved.
-        earlier: The number of the last call before this execution. It is ignored if there is a recording, which has
-            the number of its last call.
-        can_pause: Whether the run pauses at a call that needs approval if nobody can be asked.
-        tidy: Called after the end of a run that was recorded, to delete old recordings.
+        decided: What a person decided before this execution: pairs of a call and True if it is approved, or False if it
+            is denied.
+        earlier: The number of the last call before this execution. It is ignored if ``recording`` is not None, since
+            the recording says how many calls it has.
+        can_pause: Whether the run pauses if a call needs approval and nobody can be asked. If False, the call is
+            denied.
+        tidy: Called after the end of an execution that was recorded. It deletes old recordings.
 
     ``remark`` is a sentence that is added to the warnings of the outcome of a replay, or None.
     """
@@ -124,22 +126,22 @@ class Take:
 
     @property
     def secrets(self) -> Sequence[str] | None:
-        """The names of the secrets that the script could use when its recording began; None if it begins only now."""
+        """The names of the secrets that the script could use when its recording began; None if it has just begun."""
         return self._recording.header["secrets"] if self._recording else None
 
     @property
     def contents(self) -> Contents | None:
-        """A store with the recorded binary data to which the script got handles earlier; None if there is none."""
+        """A store of the recorded binary data, to which the script has handles; None if nothing was recorded."""
         recorded = self.tape.answers.contents
         return Contents(recorded) if recorded else None
 
     def decided(self, approval: Approval) -> bool | None:
-        """Return what a person has decided in advance about a call, or None without such a decision.
+        """Return what a person decided about a call before this execution, or None if nobody decided about it.
 
-        Each decision applies to one call only, so it is removed when it is returned.
+        Each decision applies to one call only, so it is forgotten once it has been returned.
 
         Args:
-            approval: The call that needs approval.
+            approval: The call, which needs approval.
 
         Returns:
             True if the call was approved, False if it was denied.
@@ -152,9 +154,10 @@ class Take:
         return None
 
     def finish(self, outcome: Outcome) -> None:
-        """Complete the outcome of this execution of a recorded script, and record how the execution ended.
+        """Complete the outcome of this execution, and record how the execution ended.
 
-        The calls of earlier executions are added to the outcome. A replay only adds warnings and the recorded calls.
+        The calls of earlier executions are added to the outcome. A replay records nothing: only warnings and the
+        recorded calls are added to its outcome.
         """
         recorded = calls_of(self._recording) if self._recording else {}
         if self.tape.is_live:
@@ -203,16 +206,16 @@ def begin(
     client: str | None = None,
     run: str | None = None,
 ) -> Take:
-    """Begin the recording of a run, and return the first :class:`Take`, which records the execution of the script.
+    """Begin the recording of a run. Return the :class:`Take` that records the first execution of the script.
 
     Args:
         host: Makes the calls of the run.
         path: The path of the recording, which must not exist yet; None to keep the recording in the store.
         source: The text of the script, unchanged.
-        job: What the script's process is told to run.
+        job: What the script's process has to run.
         limits: The limits of the run.
-        read_only: Whether every write is denied, also when the run is resumed.
-        deny: Patterns of functions that are denied, also when the run is resumed.
+        read_only: Whether every write is denied, even after the run is resumed.
+        deny: Patterns of functions that are denied, even after the run is resumed.
         account: The name of the run's default account; None for the default account in the accounts file.
         client: The name of the client that the run belongs to, in a server with several clients.
         run: The id of the run; by default a new one.
@@ -226,7 +229,7 @@ def begin(
 
 
 class New(NamedTuple):
-    """A recording that has begun: the id of the run, its path, the seed of the random numbers, and the writer."""
+    """A recording that has begun: its run's id, its path, the seed of its random numbers, and its writer."""
 
     run: str
     path: str
@@ -250,10 +253,10 @@ def begun(
         host: Makes the calls of the run.
         path: The path of the recording, which must not exist yet; None to keep the recording in the store.
         source: The text of the script, unchanged; empty for a session.
-        job: What the script's process is told to run.
+        job: What the script's process has to run.
         limits: The limits of the run, or of each chunk of a session.
         run: The id of the run; by default a new one.
-        more: Further fields of the first line.
+        more: Further fields of the first line of the recording.
 
     Raises:
         ConfigError: The recording cannot be written.
@@ -289,7 +292,7 @@ def replaying(recording: Recording, *, is_changed: bool) -> Take:
 
     Args:
         recording: The recording.
-        is_changed: Whether a script other than the recorded one is run.
+        is_changed: Whether the script that is run differs from the recorded one.
     """
     cut = None if is_changed else _what_cut(recording)
     tape = Tape(Answers(recording, is_changed=is_changed), None, cut=cut)
@@ -297,7 +300,7 @@ def replaying(recording: Recording, *, is_changed: bool) -> Take:
 
 
 def resuming(host: Host, recording: Recording, decisions: Decisions, script: Event | None) -> Take:
-    """Return the :class:`Take` that resumes a recorded run, after the decisions have been added to the recording.
+    """Add the decisions to the recording of a run, and return the :class:`Take` that resumes the run.
 
     Args:
         host: Makes the calls of the run.
@@ -306,14 +309,15 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         script: A changed script, as :func:`script_fields` returns it; None for the script that ran last.
 
     Raises:
-        ConfigError: The recording cannot be written, or another run is writing to it; or the recorded run was
-            simulated and this one is not, or the reverse; or a decision is about a call that needs no decision.
-        UnderWay: A write may have been done, and there is no decision about it.
+        ConfigError: The recording cannot be written, or another run is writing to it. Or only one of the two runs is
+            simulated: the recorded run or this one. Or a decision is about a call that needs no decision.
+        UnderWay: A write has no answer and may have been done, and there is no decision about it.
         Paused: The run paused so long ago that its calls can no longer be approved.
     """
     if recording.header["mode"] != host.mode:
         hint = "pass --simulate" if recording.header["mode"] == "simulated" else "resume it without --simulate"
-        raise ConfigError(f"The run in the recording {recording.path} is {recording.header['mode']}", hint=hint)
+        what = f"The run in the recording {recording.path} is {recording.header['mode']}"
+        raise ConfigError(f"{what}, so it cannot be resumed as a {host.mode} run", hint=hint)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
     writer = Writer(recording.place, host.redactor, recording)
     try:
@@ -334,7 +338,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
 
 
 def plan_of(host: Host, source: bytes, job: Job) -> Plan:
-    """Return an empty plan for a script. Executing the script adds its writes to the plan.
+    """Return a plan for a script, which lists no calls yet.
 
     Args:
         host: Makes the calls of the run.
@@ -347,22 +351,23 @@ def plan_of(host: Host, source: bytes, job: Job) -> Plan:
 
 
 def applying(plan: Plan, host: Host, *, again: bool) -> Application:
-    """Mark a plan as applied, and return the Application, which allows exactly the writes of the plan in a run.
+    """Mark a plan as applied, and return the :class:`Application` that allows exactly the writes of the plan in a run.
 
     Args:
         plan: The plan.
         host: Makes the calls of the run.
-        again: True to apply a plan that was already applied before.
+        again: True to apply the plan even if it was applied before.
 
     Raises:
-        ConfigError: The plan was applied before; or the plan was made by a simulated run and this run is not simulated,
-            or the reverse.
+        ConfigError: The plan was applied before. Or only one of the two runs is simulated: the one that made the plan
+            or this one.
     """
     if plan.applied and not again:
         raise ConfigError(f"The plan was already applied at {plan.applied}", hint="pass --again to apply it once more")
     if plan.run["mode"] != host.mode:
         hint = "pass --simulate" if plan.run["mode"] == "simulated" else "apply it without --simulate"
-        raise ConfigError(f"The plan was made by a {plan.run['mode']} run", hint=hint)
+        what = f"The plan was made by a {plan.run['mode']} run"
+        raise ConfigError(f"{what}, so it cannot be applied in a {host.mode} run", hint=hint)
     plan.applied = moment()
     return Application(plan)
 
@@ -370,25 +375,26 @@ def applying(plan: Plan, host: Host, *, again: bool) -> Application:
 def _was_changed(recording: Recording) -> bool:
     """Return True if the script or the version of KosmoLua has changed since the recording began.
 
-    The script may then make other requests than the recorded ones.
+    The script can then make requests that differ from the recorded ones.
     """
     header, script = recording.header, recording.script
     return bool(header["kosmolua"] != __version__ or script["sha256"] != header["script"]["sha256"])
 
 
 def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the events with which a person's decisions about doubtful writes are added to the recording.
+    """Return the events that record a person's decisions about writes in doubt, which may have been done.
 
-    A write is doubtful if it was sent and has no answer, or if its error ended the run and the service may have carried
-    it out. If any other call ended the run with its error, there is an event to make this call again.
+    A write is in doubt if it was sent and has no answer. It is also in doubt if its error ended the run and the service
+    may have carried it out in spite of the error. If the error of any other call ended the run, one of the events says
+    that this call is made again.
 
     Args:
         recording: The recording of the run.
         decisions: What the person decided.
 
     Raises:
-        ConfigError: A decision is about a call that is not a doubtful write.
-        UnderWay: There is no decision about a doubtful write.
+        ConfigError: A decision is about a call that is not a write in doubt.
+        UnderWay: There is no decision about a write in doubt.
     """
     answers = Answers(recording)
     doubtful = {number_of(answer): answer for answer in answers.under_way}
@@ -401,7 +407,8 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
             events.append(_decision(last, "again"))
     for number in {*decisions.done, *decisions.again}:
         if number not in doubtful:
-            raise ConfigError(f"Call {number} is not a write that may have been done", hint=_numbers_of(doubtful))
+            what = f"Call {number} is not a write that may have been done"
+            raise ConfigError(what, hint=f"writes that may have been done: {_numbers_of(doubtful)}")
     open_ones = [doubtful[number] for number in doubtful if number not in {*decisions.done, *decisions.again}]
     if open_ones:
         raise _under_way(open_ones)
@@ -411,7 +418,7 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
 
 
 def _answer_that_ended(recording: Recording, answers: Answers) -> Answer | None:
-    """Return the recorded answer whose error ended the script, or None if no error of a request did."""
+    """Return the recorded answer whose error ended the script, or None if the script ended for a different reason."""
     by = (recording.end or {}).get("by")
     if not by:
         return None
@@ -437,14 +444,15 @@ def _under_way(answers: Sequence[Answer]) -> UnderWay:
     has, them = ("was sent and has", "it") if len(calls) == 1 else ("were sent and have", "each")
     number = calls[0]["number"]
     return UnderWay(
-        f"The run cannot go on by itself: {', '.join(named)}{more} {has} no answer, so {them} may have been done",
+        f"The run cannot continue without a decision: {', '.join(named)}{more} {has} no answer, "
+        f"so {them} may have been done",
         calls=[{name: call.get(name) for name in shown} for call in calls],
         hint=f"check, then resume with --done {number} if it was done, or --again {number} to send it again",
     )
 
 
 def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the events with which a person's decisions about calls that wait are added to the recording.
+    """Return the events that record a person's decisions about calls that wait for an approval.
 
     Args:
         recording: The recording of the paused run.
@@ -462,7 +470,9 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
         listed = list(waiting) if numbers is True else list(numbers or ())
         for number in listed:
             if number not in waiting:
-                raise ConfigError(f"Call {number} does not wait for an approval", hint=_numbers_of(waiting))
+                raise ConfigError(
+                    f"Call {number} does not wait for an approval", hint=f"calls that wait: {_numbers_of(waiting)}"
+                )
             events.append({"event": "decision", "decision": decision, "number": number, "call": waiting[number]})
     age = datetime.now(timezone.utc) - datetime.fromisoformat(end["time"]) if events else timedelta()
     if age > timedelta(days=APPROVAL_DAYS):
@@ -476,9 +486,9 @@ def _paused_calls(recording: Recording) -> list[Event]:
 
 
 def _left_approvals(recording: Recording) -> list[tuple[Event, bool]]:
-    """Return the calls that a person has decided about and that have not been made yet.
+    """Return the decisions of a person that have not been used. The script uses one when it makes the call again.
 
-    Each call has True if it was approved, and False if it was denied.
+    Each decision is a pair of the call and True if it was approved, or False if it was denied.
     """
     left: list[tuple[Event, bool]] = []
     for event in recording.events:
@@ -494,11 +504,11 @@ def _left_approvals(recording: Recording) -> list[tuple[Event, bool]]:
 
 
 def _numbers_of(calls: Mapping[int, object]) -> str:
-    return f"such calls are: {', '.join(map(str, sorted(calls)))}" if calls else "there is no such call"
+    return ", ".join(map(str, sorted(calls))) or "none"
 
 
 def _what_cut(recording: Recording) -> KosmoError | None:
-    """Return the error that ended a run from outside, such as a limit; None if the script ended by itself."""
+    """Return the error that stopped a recorded script from outside, such as a limit; None if it ended by itself."""
     if recording.end is None:
         hint = f"to continue the run: kosmolua resume {recording.path}"
         return Interrupted("The recording ends here, since the process of the run was killed", hint=hint)
@@ -508,7 +518,7 @@ def _what_cut(recording: Recording) -> KosmoError | None:
 
 
 def options_of(recording: Recording) -> dict[str, Any]:
-    """Return the recorded options of a run, with which its script is run again: name, arguments and account."""
+    """Return the recorded options with which the script of a run is run again: its name, values and default account."""
     header = recording.header
     account = {"account": header["account"]} if header["account"] else {}
     kept = {name: header[name] for name in ("args", "input", "params")}
@@ -516,12 +526,16 @@ def options_of(recording: Recording) -> dict[str, Any]:
 
 
 def script_fields(name: str, source: bytes) -> Event:
-    """Return the fields with which a script is stored in a recording: ``name``, ``sha256`` and ``source``."""
+    """Return the fields that a recording stores of a script: ``name``, ``sha256`` and ``source``."""
     return {"name": name, "sha256": sha256(source).hexdigest(), "source": protocol.to_text(source)}
 
 
 def source_of(script: Mapping[str, Any]) -> bytes:
-    """Return the text of a script that is stored in a recording, given the fields of :func:`script_fields`."""
+    """Return the text of a script that is stored in a recording.
+
+    Args:
+        script: The fields that :func:`script_fields` returned.
+    """
     return protocol.to_bytes(script["source"])
 
 
@@ -540,9 +554,9 @@ def _words(answer: Answer) -> str:
 
 
 def patterns_among(deny: object) -> list[str]:
-    """Return the patterns of functions in the argument ``deny`` of :meth:`kosmolua.Runtime.resume`.
+    """Return the patterns of functions that are in the argument ``deny`` of :meth:`kosmolua.Runtime.resume`.
 
-    The argument can also have the numbers of calls, or be True for all calls that wait; these are ignored.
+    The argument can also contain numbers of calls, or be True for all calls that wait. Both are ignored here.
     """
     if isinstance(deny, str):
         return [deny]

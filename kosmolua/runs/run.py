@@ -54,15 +54,16 @@ class Run:
     """A script with its options, which can be executed once.
 
     Args:
-        host: Has the accounts and integrations with which the script's calls are made.
+        host: The object that holds the accounts and integrations for the script's calls.
         source: The text of the script.
         options: The options of the run.
         limits: The limits that apply where the options have no value.
-        memory: The memory budget for calls that wait for an answer, which all runs of a runtime share.
-        in_flight: Returns the memory budget for large answers of services, which all runs of a runtime share.
-        isolated: Refuse to run if an isolation layer of the sandbox is missing.
-        take: If a recorded run is replayed or resumed, its recording and the decisions about its calls. A run that
-            begins a recording makes this object when it is executed.
+        memory: The memory budget for calls that wait for an answer, shared by all runs of a runtime.
+        in_flight: A function that returns the memory budget for large answers of services, shared by all runs of a
+            runtime.
+        isolated: Whether the script must not run if an isolation layer of the sandbox is missing.
+        take: For a recorded run that is replayed or resumed: the :class:`Take` that does this. Otherwise None. If the
+            option ``record`` is set, :meth:`execute` begins a recording.
 
     Raises:
         ConfigError: A limit is out of bounds, or a pattern matches no function.
@@ -114,8 +115,8 @@ class Run:
 
         Args:
             pool: Provides the sandbox process, unless the options have one.
-            turn: A place in the pool's queue that was taken earlier; by default a new one. It is given up at the end of
-                the run.
+            turn: The run's place in the pool's queue, if the run was queued earlier; by default it is queued now. The
+                place is given up at the end of the run.
         """
         if self._is_stopped:
             if turn:
@@ -144,7 +145,7 @@ class Run:
     def _prepared_span(self) -> RunSpan | None:
         """Return the OpenTelemetry span for the run.
 
-        If the program does not use OpenTelemetry, return None, without importing it.
+        If the program does not use OpenTelemetry, return None, and do not import it.
         """
         if "opentelemetry.trace" not in sys.modules:
             return None
@@ -154,7 +155,7 @@ class Run:
         return spans.RunSpan(tracer, self._name.removeprefix("="), self._host.mode) if tracer else None
 
     def _checked_input(self, given: object) -> object:
-        """Return the option ``input`` as a JSON value for the script.
+        """Return the option ``input`` as a JSON value. Bytes that are not UTF-8 become lone surrogates.
 
         Raises:
             TypeError: The value cannot be represented in JSON.
@@ -173,7 +174,7 @@ class Run:
         return text
 
     def _bound_params(self) -> dict[str, object]:
-        """Return the option ``params``, checked against the script's header and completed with the header's defaults.
+        """Check the option ``params`` against the script's header, and return it with the defaults of the header added.
 
         The header is the comment in which a script declares its parameters.
 
@@ -187,7 +188,7 @@ class Run:
         return header.bind(script_name(self._name), self._params)
 
     def stop(self) -> None:
-        """End the script, or prevent its start if it has not started yet. Any thread may call this."""
+        """End the script. If it has not started yet, prevent its start. Any thread may call this."""
         with self._lock:
             self._is_stopped = True
             if self._supervisor:
@@ -196,12 +197,12 @@ class Run:
                 self._turn.cancel()
 
     def _check(self) -> None:
-        """Check the script before it runs, and keep the findings for the warnings of the outcome.
+        """Check the script before it runs, and keep what was found for the warnings of the outcome.
 
         Raises:
             CheckFailed: The script is certain to fail.
-            NotConfigured: The script is certain to fail, since an account is not configured.
-            PluginFault: The script is certain to fail, since an integration cannot be loaded.
+            NotConfigured: The script is certain to fail, since it uses an account that is not configured.
+            PluginFault: The script is certain to fail, since it uses an integration that cannot be loaded.
         """
         try:
             report = self._host.checker(self._options.get("account"), self.job.secrets).check(self._source)
@@ -250,7 +251,7 @@ class Run:
                 self._supervisor = None  # avoids a reference cycle
 
     def _open_broker(self) -> Broker:
-        """Return the broker, which answers the script's requests. It is made for the script's first request."""
+        """Return the broker, which answers the script's requests. The first call of this method creates it."""
         if self._broker:
             return self._broker
         with self._opening:
@@ -285,7 +286,7 @@ class Run:
 
     @property
     def job(self) -> Job:
-        """What the script's process is told to run: the script, and the values of its variables."""
+        """What the script's process has to run: the script, and the values of its variables."""
         return Job(
             self._source,
             self._name,
@@ -323,7 +324,7 @@ class Run:
             self._tell(event)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
-        """Call a function that asks a person, and let another run use this run's worker until the answer is there.
+        """Call a function that asks a person. Until the person answers, another run can use this run's worker.
 
         Raises:
             Interrupted: The run is over.
@@ -367,7 +368,7 @@ class Run:
             raise
 
     def _explain(self, error: ScriptError) -> None:
-        """Extend the message of a syntax error if the script uses the syntax of another language.
+        """If the script uses the syntax of another language, extend the message of its syntax error.
 
         The message then says what to write in Lua instead.
         """
@@ -428,9 +429,10 @@ def _validate(options: RunOptions) -> None:
 
 
 def _line_of_only_return(source: bytes) -> int | None:
-    """Return the number of the only line with ``return`` in a script, or None if there is none or more than one.
+    """Return the number of the line with ``return`` if a script has exactly one such line, or else None.
 
-    This line is taken for the line of an error that has none: when a script has returned, Lua no longer knows the line.
+    An error without a line is reported for this line: after a script has returned, Lua no longer knows where the error
+    is.
     """
     lines = [number for number, line in enumerate(source.split(b"\n"), start=1) if _RETURN.search(line)]
     return lines[0] if len(lines) == 1 else None

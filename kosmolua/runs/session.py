@@ -1,4 +1,4 @@
-"""Sessions, such as an interactive prompt: one process runs chunks of Lua one after another, with a common state."""
+"""Sessions, such as an interactive prompt: one process runs chunks of Lua one after another, and keeps their state."""
 
 from __future__ import annotations
 
@@ -23,22 +23,26 @@ if TYPE_CHECKING:
 
 
 DRAIN_SIZE = 64 * 1024
-"""The maximum size of a message, in bytes, when the messages that a chunk left unread are read and dropped."""
+"""The maximum size of a message, in bytes, when the unread messages of an ended chunk are read and dropped."""
 STOP_TIMEOUT = 5.0
-"""Seconds within which a session's process must report that a chunk has ended. After that the process is killed."""
+"""Seconds that a session's process has to report the end of a chunk. If it does not, the process is killed."""
 
 State: TypeAlias = Literal["kept", "restored", "lost"]
-"""The session's state after a chunk: the chunk's changes are kept, or undone, or all state is lost with the process."""
+"""What became of the session's state after a chunk.
+
+``kept``: the changes of the chunk are kept. ``restored``: they are undone. ``lost``: the process has ended, and all
+variables of the session with it.
+"""
 
 
 class Chunk:
     """Gives one run access to a session's process, to run one chunk of Lua in it.
 
-    It has the methods of a process that runs a single script, so a run need not know about the session.
+    It has the methods of a process for a single script, so the code of a run need not know about the session.
 
     Args:
         process: The session's process.
-        number: The chunk's number in the session, counted from 1.
+        number: The number of the chunk in the session, which begins with 1.
     """
 
     def __init__(self, process: SessionProcess, number: int) -> None:
@@ -54,15 +58,15 @@ class Chunk:
         self._lock = RLock()
 
     def send(self, line: bytes) -> None:
-        """Send a message to the process, unless the chunk was ended before it began."""
+        """Send a message to the process. Do nothing if the chunk was ended before it began."""
         with self._sending:
             if self._begin():
                 self._process.send(line)
 
     def read(self, limit: int) -> bytes | None:
-        """Return the line with the next message of the process, or None if the chunk or the process has ended.
+        """Wait for the next message of the process and return its line; None if the chunk or the process has ended.
 
-        After the chunk has ended, its run reads nothing more, since further messages belong to the next chunk.
+        After the end of the chunk nothing more is read, since further messages belong to the next chunk.
 
         Args:
             limit: The maximum length of a line, in bytes.
@@ -78,27 +82,27 @@ class Chunk:
             return line if self._status is None else None
 
     def kill(self) -> None:
-        """End the chunk if it runs, or prevent its start if it has not begun."""
+        """End the chunk if it is running. If it has not begun, prevent its start."""
         with self._lock:
             self._is_over = self._is_over or not self.has_begun
         if self.has_begun and not self._has_ended:
             self._process.stop(self._number)
 
     def insist(self) -> None:
-        """Kill all processes of the session, since the process that should end this chunk does not respond."""
+        """Kill all processes of the session. This is for a chunk that :meth:`kill` did not end."""
         self._process.kill()
 
     def status(self) -> int:
-        """Return the exit status of the chunk's process, which is negative for a signal."""
+        """Return the exit status of the chunk's process, or the negative number of the signal that ended it."""
         return -launch.SIGKILL if self._status is None else self._status
 
     def close(self) -> None:
-        """Do nothing, since the next chunk of the session uses the process."""
+        """Do nothing, since the session's next chunk uses the process again."""
 
     def settle(self) -> None:
-        """End the chunk, wait until the process is ready for the next chunk, and set ``state``.
+        """End the chunk, wait until the process is ready for the next chunk, and set the attribute ``state``.
 
-        ``state`` says whether the session's state is kept. If the process is not ready in time, it is killed.
+        ``state`` says what became of the session's state. If the process is not ready in time, it is killed.
         """
         self.kill()
         timer = Timer(STOP_TIMEOUT, self._process.kill)
@@ -113,7 +117,7 @@ class Chunk:
         self.state = state
 
     def _begin(self) -> bool:
-        """Record that the chunk has begun, and return True. Return False if the chunk was ended before it began."""
+        """Record that the chunk has begun, and return True. If the chunk was ended before it began, return False."""
         with self._lock:
             self.has_begun = self.has_begun or not self._is_over
             return not self._is_over
@@ -127,14 +131,14 @@ class Chunk:
 
 
 class Answer:
-    """What a session returns for a chunk.
+    """What :meth:`Session.evaluate` and :meth:`Session.value` return for a chunk.
 
     Args:
         outcome: The outcome of the chunk.
-        state: What became of the session's state: the chunk's changes are kept or undone, or all state is lost.
+        state: What became of the session's state: ``kept``, ``restored`` or ``lost``.
 
-    ``text`` is a text that shows the chunk's values, or None if the chunk has no values. Bytes that are not UTF-8 are
-    lone surrogates in it, as with Python's ``surrogateescape``. ``size`` is the length of the text in bytes before it
+    ``text`` shows the values of the chunk; it is None if there are no values. Bytes that are not UTF-8 are lone
+    surrogates in it, as with Python's ``surrogateescape``. ``size`` is the length in bytes that the text had before it
     was truncated. ``is_page`` is True if the text is a page of the documentation.
     """
 
@@ -148,11 +152,12 @@ class Answer:
 
 
 class Names:
-    """The names in a Lua table of a session, for completion.
+    """The names in a Lua table of a session, which a prompt can offer for completion.
 
     Args:
-        types: The Lua type of each value in the table, by its name.
-        path: The path of the table if it is below ``app``, where the catalog knows all names; None for other tables.
+        types: For each name in the table, the Lua type of its value.
+        path: The path of the table if the table belongs to ``app``, since all names there are in the catalog; None for
+            any other table.
     """
 
     def __init__(self, types: dict[str, str], path: str | None) -> None:
@@ -168,14 +173,14 @@ def _text_of(shown: dict[str, Any]) -> str | None:
 
 
 def first_of(outcome: Outcome, kind: type) -> Any:
-    """Return the first value that a script returned, or None if there is none or it does not have the type ``kind``."""
+    """Return the first value that a script returned. Return None if there is none, or if it is not of type ``kind``."""
     first = outcome.result[0] if outcome.result else None
     return first if isinstance(first, kind) else None
 
 
 CHUNK = "=repl"
 EVALUATE, VALUE = "evaluate", "value"
-"""What a session does with a chunk: return its values as text, or as they are."""
+"""How a session returns the values of a chunk: as text, or as they are."""
 
 
 class Runs(Protocol):
@@ -186,17 +191,17 @@ class Runs(Protocol):
 
 
 class Session:
-    """Runs chunks of Lua in one process, so that each chunk finds the variables that earlier chunks have set.
+    """Runs chunks of Lua in one process, so that each chunk can use the variables of earlier chunks.
 
-    The process starts with the first chunk. The limits apply to each chunk, except that the memory limit applies to the
-    whole session. Only one thread at a time can use a session.
+    The first chunk starts the process. The limits apply to each chunk, but the memory limit applies to the whole
+    session. Only one thread at a time can use a session.
 
     Args:
-        run: Runs each chunk as a script.
-        start: Starts the session's process.
+        run: A function that runs a script. It is called for each chunk.
+        start: A function that starts the session's process and returns it.
         input: The value of the variable ``input``, until a chunk assigns to it.
 
-    While ``recorder`` is not None, it records the chunks.
+    The attribute ``recorder`` is the :class:`kosmolua.runs.Recorder` that records the chunks, or None.
     """
 
     def __init__(
@@ -222,11 +227,11 @@ class Session:
     def evaluate(self, source: str, **options: Unpack[RunOptions]) -> Answer:
         """Run a chunk, which can also be a single expression, and return its values as text.
 
-        Afterwards the Lua variable ``_`` has the first of the values.
+        The chunk's first value is then in the Lua variable ``_``.
 
         Args:
             source: The text of the chunk.
-            options: The options of a run. A chunk with the option ``name`` is read like the file of a script: its
+            options: The options of a run. With the option ``name``, the chunk is run like the file of a script: its
                 local variables are not kept for the next chunk.
         """
         return Answer(*self._work(EVALUATE, source, options))
@@ -236,7 +241,7 @@ class Session:
         return Answer(*self._work(VALUE, source, options))
 
     def is_whole(self, source: str) -> bool:
-        """Return False if the text of a chunk is incomplete, so that a prompt has to read another line of it."""
+        """Return False if the text of a chunk is incomplete, so that a prompt has to read another line."""
         return first_of(self._ask("check", source), bool) is not False
 
     def names(self, path: str = "") -> Names:
@@ -251,7 +256,7 @@ class Session:
         return Names(types, under_app if isinstance(under_app, str) else None)
 
     def reset(self) -> None:
-        """Forget all state of the session: end its process. The next chunk starts a new process."""
+        """Discard the state of the session by ending its process. The next chunk starts a new process."""
         process, self._process, self._chunks = self._process, None, 0
         self._contents = None
         self._has_input = False
@@ -309,21 +314,21 @@ class Session:
 
 
 def _contents() -> Contents:
-    """Return a new store for the binary data to which the chunks of a session get handles."""
+    """Return a new store for binary data. The chunks of a session get handles of this data."""
     from kosmolua.broker.contents import Contents
 
     return Contents()
 
 
 def _typed(source: str, verb: str) -> str:
-    """Return the source with which a chunk that a person typed is run.
+    """Return the source to run for a chunk that a person has typed.
 
-    It is changed so that local variables at the top level are kept for the next chunk, and so that a leading ``#`` is
-    Lua's operator and not the start of a comment.
+    It differs from the text in two ways: local variables at the top level are kept for the next chunk, and a ``#`` at
+    the start is Lua's operator instead of the start of a comment.
 
     Args:
         source: The text that the person typed.
-        verb: What the session does with the chunk.
+        verb: What the session does with the chunk, such as ``evaluate`` or ``names``.
     """
     if verb in (EVALUATE, VALUE) and "local" in source:
         from kosmolua.lua.session import with_session_variables

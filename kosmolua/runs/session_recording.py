@@ -46,12 +46,12 @@ class SessionRecorder:
         self._writer = new.writer
 
     def take(self, source: bytes, name: str, verb: str) -> Take:
-        """Record that the next chunk begins, and return the :class:`Take` that records its execution.
+        """Record that the next chunk begins, and return the :class:`Take` that records the chunk's execution.
 
         Args:
             source: The text of the chunk.
             name: The chunk's name in messages.
-            verb: What the session does with the chunk: ``evaluate`` or ``value``.
+            verb: How the session returns the chunk's values: as text (``evaluate``) or as they are (``value``).
         """
         seed = os.urandom(16).hex()
         self._pen.write({"event": "chunk", **script_fields(name, source), "verb": verb, "seed": seed})
@@ -59,7 +59,7 @@ class SessionRecorder:
         return Take(self._run, seed, tape, self.path, earlier=self._pen.calls, can_pause=False)
 
     def reset(self) -> None:
-        """Record that the session loses its state, so that a replay does the same."""
+        """Record that the session loses its state, so that a replay also loses it."""
         self._pen.write({"event": "reset"})
 
     def close(self) -> None:
@@ -72,12 +72,12 @@ class SessionRecorder:
 
 
 class _Pen:
-    """Writes the events of a session's chunks to the session's recording, which stays open from chunk to chunk.
+    """Writes the events of a session's chunks to the recording, which stays open until the session's end.
 
     Args:
         writer: The writer of the recording.
 
-    ``calls`` is the number of the last call so far.
+    ``calls`` is the highest number of a call so far.
     """
 
     def __init__(self, writer: Writer) -> None:
@@ -89,7 +89,7 @@ class _Pen:
 
         Args:
             event: The fields of the event.
-            value: The JSON text of the field ``value``, or None without this field.
+            value: The JSON text of the event's field ``value``; None if the event has no such field.
         """
         known = [event, event.get("call") or {}, *event.get("calls", ())]
         self.calls = max(self.calls, *(int(each.get("number", 0)) for each in known))
@@ -105,14 +105,16 @@ class _Pen:
 
 
 class Chapter(NamedTuple):
-    """A chunk of a recorded session: what the session did with it, and the chunk's events as a separate recording."""
+    """A chunk of a recorded session."""
 
     verb: str
+    """How the session returned the chunk's values: as text (``evaluate``) or as they were (``value``)."""
     recording: Recording
+    """The events of the chunk, as a separate recording."""
 
 
 def chapters(recording: Recording) -> Iterator[Chapter | None]:
-    """Yield the chunks of a recorded session in their order, and None where the session lost its state."""
+    """Yield the chunks of a recorded session in order. Where the session lost its state, yield None."""
     chapter: Chapter | None = None
     for event in recording.events[1:]:
         if event["event"] == "chunk" or event["event"] == "reset":
@@ -132,16 +134,17 @@ def chapters(recording: Recording) -> Iterator[Chapter | None]:
 
 
 def repeat(recording: Recording, run: Callable[[str, Any, Take], Outcome], options: Mapping[str, Any]) -> Outcome:
-    """Replay a recorded session, and return one outcome for all of its chunks.
+    """Replay a recorded session chunk by chunk, and return one outcome for all chunks.
 
-    The output of the outcome also has the values of each chunk, as the session showed them. The result is the result of
-    the last chunk, and the error is the error of the last chunk that failed. The replay ends early at a chunk that
-    makes a request that was not recorded.
+    The output of this outcome contains what the chunks printed, and their values as text. The result is the result of
+    the last chunk. The error is that of the last chunk that failed. If a chunk makes a request that was not recorded,
+    the replay ends with this chunk.
 
     Args:
         recording: The recording.
-        run: Runs a chunk, given its source, its options, and the Take that replays its events.
-        options: Further options of each chunk.
+        run: A function that runs a chunk. Its arguments are the text of the chunk, the options, and the :class:`Take`
+            that replays the chunk's events.
+        options: The options of the run for each chunk.
     """
     chapter: Chapter | None = None
     outcomes: list[Outcome] = []

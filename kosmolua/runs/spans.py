@@ -1,8 +1,8 @@
 """OpenTelemetry spans: one for each run, and below it one for each call of the run.
 
-This module is imported only if the program has imported OpenTelemetry. The attributes follow the semantic conventions
-for the execution of tools (``gen_ai.*``) and for HTTP clients. Attributes for which the conventions have no name begin
-with ``kosmolua.``. No attribute holds arguments, results or output.
+This module is imported only if the program has imported OpenTelemetry. The attributes follow OpenTelemetry's semantic
+conventions for the execution of tools (``gen_ai.*``) and for HTTP clients. Attributes that the conventions do not name
+begin with ``kosmolua.``. No attribute contains arguments, results or output.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 MAX_DESCRIPTION = 300
-"""The length to which an error's message is cut in the status of a run's span, in characters."""
+"""The length to which the error's message in the status of a run's span is cut, in characters."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def watching(watch: Watch | None) -> Watch | None:
-    """Return a callback that records a span for each call, below the current span, and then calls ``watch``.
+    """Return a callback that records a span for each call, as a child of the current span, and then calls ``watch``.
 
-    The callback is called when a call starts and when it ends. If the program has no tracer provider, ``watch`` itself
-    is returned.
+    The callback has to be called when a call starts and when it ends. If the program has no tracer provider, return
+    ``watch`` itself, which can be None.
     """
     found = tracer()
     return CallSpans(found, contexts.get_current()).watching(watch) if found else watch
@@ -48,11 +48,11 @@ def tracer() -> Tracer | None:
 
 
 class CallSpans:
-    """Records a span for each call. Any thread may use it.
+    """Records a span for each call of a function. Any thread may use this object.
 
     Args:
         tracer: Makes the spans.
-        parent: The context whose current span is the parent of the spans.
+        parent: The OpenTelemetry context whose current span is the parent of the new spans.
     """
 
     def __init__(self, tracer: Tracer, parent: Context) -> None:
@@ -63,8 +63,9 @@ class CallSpans:
     def watching(self, watch: Watch | None) -> Watch:
         """Return a callback that records a span for each call, and then calls ``watch`` unless it is None.
 
-        The callback is called when a call starts and when it ends. Until a call has ended, its span is the current span
-        of the thread that makes the call. So spans that an HTTP library records are below the span of the call.
+        The callback has to be called when a call starts and when it ends. Until a call has ended, its span is the
+        current span of the thread that makes the call. So spans that an HTTP library records become children of the
+        call's span.
         """
 
         def note(event: Event) -> None:
@@ -83,7 +84,7 @@ class CallSpans:
         self._open[event.number] = span, token, get_ident()
 
     def _end(self, record: Record) -> None:
-        """End the span of a call that has ended. If the call was refused, its span is started here too."""
+        """End the span of a call that has ended. A call that was refused has no span yet, so start it first."""
         started = int(record.started.timestamp() * 1e9)
         span, token, thread = self._open.pop(record.number, (None, None, 0))
         if span is None:
@@ -116,7 +117,7 @@ class RunSpan:
         self._parent = contexts.get_current()
 
     def around(self, run: Callable[[], Outcome]) -> Outcome:
-        """Call ``run``, which executes the run, within a new span. Return the outcome."""
+        """Call ``run``, which executes the run, within a new span. Return the outcome of the run."""
         given = {"kosmolua.script": self._script, "kosmolua.mode": self._mode}
         span = self._tracer.start_span(f"run {self._script}", self._parent, SpanKind.INTERNAL, given)
         within = trace.set_span_in_context(span, self._parent)

@@ -1,11 +1,11 @@
 """The supervisor of one run: reads the messages of the sandbox process, answers them, and decides how the run ends.
 
-The sandbox process is called the child here, and a message between the child and the host a frame. A frame is a line of
-JSON. The thread that calls :meth:`Supervisor.run` is the owner of the run: only the owner changes the run's state and
-calls the callbacks in the options. The other threads put work for the owner into a mailbox, and the owner does this
-work in order::
+Here the sandbox process is called the child. A message between the child and the host is called a frame, and is one
+line of JSON. The thread that calls :meth:`Supervisor.run` is the owner of the run: only the owner changes the run's
+state and calls the callbacks in the options. The other threads put work for the owner into a mailbox. The owner does
+this work in order::
 
-    child ══ frames ══> reader thread ── calls of branches ──> call threads, at most 64
+        child ══ frames ══> reader thread ── calls in parallel ──> call threads, at most 64
       ^                  │        │                             │        │
       ╚═════ replies ════╧════════│═════════════════════════════╛        │
                                   │                                      │
@@ -14,19 +14,21 @@ work in order::
                                                   │
          interrupt(), from any thread ──────> owner's thread ──> on_output, watch, approve
 
-Until the script's first request, the owner reads the frames itself if it can read with a timeout. So a script that
-makes no call needs no further thread. The reader thread starts with the first request.
+Until the script's first request, the owner reads the frames itself. So a script that makes no call needs no further
+thread. The reader thread starts with the first request. It starts at once if the job is large, or if the child's
+messages cannot be read with a timeout.
 
 The reader answers a request itself if the whole script waits for the answer, since the child sends nothing else until
-then. The branches of ``parallel`` continue while one of them waits for a call, so call threads answer their calls. The
-owner waits for mail at most until the limit of wall-clock time, so a run ends in time even if a call hangs.
+then. A script can also make several calls at once, in the branches of ``parallel``. Call threads answer these calls,
+because the other branches continue while one of them waits. The owner waits for mail only until the limit of wall-clock
+time is reached, so a run ends in time even if a call hangs.
 
 Which thread changes what:
 
-- the owner: how the run ended, the errors of its calls, the isolation layers of the child, the requests to sleep;
+- the owner: how the run ended, the errors of its calls, the isolation layers of the child, the sleeps of the script;
 - the reader: how much was printed, and whether it is answering a request;
-- all threads, under the lock: the output that was not emitted yet, and the count and the size of calls without an
-  answer;
+- all threads, under the lock: the output that was not emitted yet, and the number and total size of the calls that have
+  no answer yet;
 - a call thread: the call that it answers, and nothing else.
 """
 
@@ -64,49 +66,57 @@ if TYPE_CHECKING:
     from kosmolua.runs.tape import Tape
 
 GRACE_TIMEOUT = 0.5
-"""Seconds that unfinished calls get to finish once the script has ended."""
+"""Seconds that unfinished calls have to finish after the script has ended."""
 KILL_TIMEOUT = 5.0
-"""Seconds that a killed child gets to end. After that the zygote is killed too: the process that forks the children."""
+"""Seconds that a killed child has to end. After that the zygote, the process that forks the children, is killed too."""
 POLL_INTERVAL = 0.02
 MAX_WAIT = 0.1 if sys.platform == "win32" else 3600.0
-"""The longest single wait for mail, in seconds. Windows delivers Ctrl-C only between waits."""
+"""The longest single wait for work in the mailbox, in seconds. Windows delivers Ctrl-C only between waits."""
 MAX_CALL_THREADS = 64
 MAX_CALLS_OF_RUN = 64 * MIB
-"""Bytes that the unanswered calls of one run can hold; if they hold more, the run ends.
+"""Bytes of memory that the unanswered calls of one run can use. If they need more, the run ends.
 
-Blocking the child instead would be a deadlock: the child reads no replies while it writes, so call threads could not
+Blocking the child instead would cause a deadlock: the child reads no replies while it writes, so call threads could not
 send their replies.
 """
 MAX_CALLS = 256 * MIB
-"""Bytes that the unanswered calls of all runs together can hold, in addition to ``FREE_CALLS`` of each run."""
+"""Bytes of memory that the unanswered calls of all runs can use together.
+
+Even if they are used up, each run can use ``FREE_CALLS`` bytes.
+"""
 FREE_CALLS = 8 * MIB
 MAX_RESULT = 128 * MIB
 """Bytes of memory that a script's result can take as Python values."""
 MAX_SENT_HERE = 32 * 1024
 """Bytes that fit into an empty pipe. A larger job is sent by the reader thread, since writing it could block."""
 MAX_READ_WAIT = 0.2
-"""Seconds that the owner reads before it looks into the mailbox. An interrupt kills the child, so reading ends."""
+"""Seconds that the owner waits for a frame before it looks into the mailbox.
+
+An interrupt need not wait for this: it kills the child, which ends the wait.
+"""
 MAX_READ_AT_ONCE = 256
-"""How many frames the owner reads before it looks into the mailbox. Their output is emitted in one larger piece."""
+"""How many frames the owner reads before it looks into the mailbox. Their output is emitted in one piece."""
 MAX_OUTPUT = MIB
-"""Bytes of output to buffer before the script has to wait."""
+"""Bytes of output that are buffered before the script has to wait."""
 MAX_SLEEP = 365 * 86400.0
-"""The longest sleep that a script can request, in seconds. A longer sleep is cut to this."""
+"""The longest sleep of a script, in seconds. If the script requests a longer one, it sleeps for this long."""
 MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
-"""Bytes of a frame besides the value in it: the other fields, or a piece of output in which every byte is escaped."""
+"""Bytes that a frame can have in addition to its value, for the other fields and for escaped characters.
+"""
 MORE_OF_CALL = {"line": int, "secrets": list, "contents": list, "through": list}
 """The optional fields of a request frame, with their types."""
 SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another script finds in secrets by its name"}
 _T = TypeVar("_T")
 Request: TypeAlias = "tuple[dict[str, Any], int]"
-"""A frame with a request of the script, and the bytes of memory that the frame takes."""
+"""A frame with a request of the script, and the number of bytes that the frame takes in memory."""
 
 
 class Broker(Protocol):
-    """Answers the requests of a script, with JSON text.
+    """Answers the requests of a script.
 
-    If a method raises a CallError, the script gets the error. Any other KosmoError ends the run.
+    Most answers are JSON text. If a method raises a CallError, the script gets the error. Any other KosmoError ends the
+    run.
     """
 
     def describe(self, path: str) -> str:
@@ -127,58 +137,67 @@ class Broker(Protocol):
         Args:
             path: The path of the function, such as ``integrations.render2.list_services``.
             given: The arguments that the script passed.
-            fault: If the arguments could not be encoded, ``where`` in them and the ``problem``; else None.
+            fault: A dict with ``where`` and ``problem``, which say what in the arguments could not be encoded as JSON;
+                None if all could.
             line: The line of the script that makes the call; 0 if unknown.
-            through: The names of the scripts that called each other and then made the call, the outermost first.
-            secrets: The secrets among the arguments: for each its position and its name.
-            contents: The handles of binary data among the arguments: for each its position and its name.
+            through: If a script that was called by another script makes the call: the names of the called scripts, the
+                outermost first. Otherwise empty.
+            secrets: For each secret among the arguments, its position and its name.
+            contents: For each handle of binary data among the arguments, its position and its name.
         """
 
     def content(self, name: str) -> str:
-        """Return binary data as base64 in JSON text, given the name of the handle that the script has."""
+        """Return binary data as a JSON string in base64.
+
+        Args:
+            name: The name of the script's handle of the data.
+        """
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Record that the script reads a field of a planned call's result, which does not exist yet.
+        """Record that the script reads a field of a placeholder, which stands for the result of a planned call.
 
         Args:
             number: The number of the planned call.
             key: The name of the field.
-            line: The line of the script.
+            line: The line of the script that reads the field.
         """
 
     def script(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, through: tuple[str, ...]) -> str:
-        """Return, as JSON text, the source and the checked arguments of another script, which the sandbox then runs.
+        """Return the source of another script and its checked arguments as JSON text. The sandbox then runs it.
 
         Args:
             path: The path of the other script.
             given: The arguments for the other script.
-            fault: If the arguments could not be encoded, ``where`` in them and the ``problem``; else None.
-            through: The names of the scripts that have called each other so far, the outermost first.
+            fault: A dict with ``where`` and ``problem``, which say what in the arguments could not be encoded as JSON;
+                None if all could.
+            through: If a script that was called by another script calls this one: the names of the called scripts, the
+                outermost first. Otherwise empty.
         """
 
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Answer a request for documentation with JSON text.
 
         Args:
-            verb: What the script called: ``list``, ``search`` or ``read``.
+            verb: Which function the script called: ``list``, ``search`` or ``read``.
             given: The arguments that the script passed.
-            fault: If the arguments could not be encoded, ``where`` in them and the ``problem``; else None.
+            fault: A dict with ``where`` and ``problem``, which say what in the arguments could not be encoded as JSON;
+                None if all could.
         """
 
     def sleep(self, seconds: float) -> float:
-        """Start a sleep of the script. Return how long it takes in real seconds, which is 0 if time is simulated."""
+        """Start a sleep of the script. Return how many real seconds it takes, which is 0 if time is simulated."""
 
     def time(self, clock: str, own: float) -> float:
-        """Return the time that the script sees when it reads a clock.
+        """Return the time that the script gets when it reads a clock.
 
         Args:
-            clock: The clock: ``wall`` or ``cpu``.
-            own: The time of this clock in the sandbox process.
+            clock: The name of the clock: ``wall`` or ``cpu``.
+            own: The time that this clock shows in the sandbox process, in seconds.
         """
 
 
 class Supervisor:
-    """Supervises one run: reads and answers what the sandbox process (the child) sends, and decides how the run ends.
+    """Supervises one run: answers the messages of the sandbox process (the child), and decides how the run ends.
 
     Create it in the thread that calls :meth:`run`. This thread is called the owner.
 
@@ -186,12 +205,13 @@ class Supervisor:
         child: A new sandbox process, which has not run the script yet.
         limits: The limits of the run.
         clock: Counts down to the limit of wall-clock time.
-        broker: Returns the broker, which answers the script's requests. It is called for the first request.
+        broker: A function that returns the broker, which answers the script's requests. It is called for each request.
         output: Called in the owner's thread with each piece of output.
-        memory: The memory budget for calls that wait for an answer, which all runs of a runtime share.
-        in_flight: Returns the memory budget for large answers of services, which all runs of a runtime share.
-        isolated: Refuse to run if an isolation layer of the sandbox is missing.
-        tape: Records or replays the answers that the script gets; None if the run is not recorded.
+        memory: The memory budget for calls that wait for an answer, shared by all runs of a runtime.
+        in_flight: A function that returns the memory budget for large answers of services, shared by all runs of a
+            runtime.
+        isolated: Whether the run ends with an error if an isolation layer of the sandbox is missing.
+        tape: Records or replays the answers that the script gets. None if the run is neither recorded nor replayed.
     """
 
     def __init__(
@@ -241,7 +261,7 @@ class Supervisor:
         self._call_errors: dict[int, KosmoError] = {}
 
     def run(self, job: Job) -> Ending:
-        """Run a script to its end, and return how it ended. An exception of a callback is raised at the end."""
+        """Run a script to its end, and return how it ended. If a callback raised an exception, raise it at the end."""
         if len(job.source) > self._limits.max_source:
             self._stop(self._limits.exceeded("source"))
         try:
@@ -269,7 +289,7 @@ class Supervisor:
         self._mail.put(partial(self._stop, Interrupted("The script was interrupted")))
 
     def ask(self, work: Callable[[], _T]) -> _T:
-        """Call a function in the owner's thread, wait for it, and return its result or raise its error.
+        """Call a function in the thread that called :meth:`run`, wait for it, and return its result or raise its error.
 
         Raises:
             Interrupted: The run is over.
@@ -279,9 +299,9 @@ class Supervisor:
     # In the owner's thread
 
     def _do_mail(self) -> None:
-        """Do the work that other threads put into the mailbox, until the script and its calls have ended.
+        """Do the work that other threads put into the mailbox, until the script and all of its calls have ended.
 
-        Calls get ``GRACE_TIMEOUT`` seconds to end after the script.
+        After the end of the script, unfinished calls have ``GRACE_TIMEOUT`` seconds to end.
         """
         while True:
             try:
@@ -297,7 +317,7 @@ class Supervisor:
                 self._fail(error)
 
     def _read_here(self, pipes: PolledPipes, seconds: float) -> None:
-        """Read the child's frames in the owner's thread, for at most ``seconds``.
+        """Read the child's frames in the owner's thread. Wait at most ``seconds`` for the first of them.
 
         When the script makes its first request, start the reader thread, which reads the frames from then on.
         """
@@ -324,9 +344,9 @@ class Supervisor:
             self._mail.put(partial(self._end, taken))
 
     def _start_reader(self, request: Request) -> Callable[[], Ending] | None:
-        """Start the reader thread, which answers a request and then reads the child's frames.
+        """Start the reader thread, which answers ``request`` and then reads the child's frames.
 
-        Return None. If no thread can be started, end the run and return a function that makes an empty ending.
+        Return None if the thread was started. Otherwise end the run, and return a function that makes an empty ending.
         """
         self._pipes = None
         try:
@@ -337,12 +357,12 @@ class Supervisor:
         return None
 
     def _sleep(self, number: int, seconds: float, size: int) -> None:
-        """Begin a sleep of the script: record when the request has to be answered.
+        """Begin a sleep of the script: record when it ends, which is when its request has to be answered.
 
         Args:
             number: The number of the request.
             seconds: The length of the sleep.
-            size: The bytes of memory that the request takes.
+            size: How many bytes of memory the request takes.
         """
         try:
             real = self._broker().sleep(min(max(seconds, 0.0), MAX_SLEEP))
@@ -351,7 +371,7 @@ class Supervisor:
             self._stop(error)
 
     def _wake(self) -> None:
-        """Pass the sleeps that are over to call threads, which answer them.
+        """Pass the requests of sleeps that are over to call threads, which answer them.
 
         The owner does not answer them itself, since sending an answer blocks if the child does not read.
         """
@@ -365,7 +385,7 @@ class Supervisor:
 
     @property
     def _has_ended_well(self) -> bool:
-        """True if the script ended by itself in a way after which its process can run another script."""
+        """True if the script ended in such a way that its process can run another script."""
         if self._error or self._crash or self._tape or not self._ending or self._ending.exit is not None:
             return False
         return self._ending.error is None or isinstance(self._ending.error, (CallError, ScriptError))
@@ -375,10 +395,10 @@ class Supervisor:
         return bool(self._ending or self._error or self._crash)
 
     def _next_wait(self) -> float:
-        """Return how many seconds the owner waits for new work in the mailbox.
+        """Return how many seconds the owner can wait for new work in the mailbox.
 
-        If the limit of wall-clock time is reached, do the work that is already in the mailbox, and then end the run
-        unless this work has ended it.
+        If the limit of wall-clock time is reached, first do the work that is already in the mailbox. If this work does
+        not end the run, end the run with the error of the limit.
         """
         left = self._clock.left
         if not self._is_ending and not left:
@@ -394,9 +414,9 @@ class Supervisor:
         return max(self._grace_ends - monotonic(), POLL_INTERVAL)
 
     def _is_late(self) -> bool:
-        """Return True if the time that unfinished calls get after the end of the script is over.
+        """Return True if the run has to end without waiting any longer for unfinished calls.
 
-        If the child was killed long ago and still runs, also kill the zygote, which forked it.
+        If the child was killed ``KILL_TIMEOUT`` seconds ago and still runs, also kill the zygote, which forked it.
         """
         if not self._grace_ends or monotonic() < self._grace_ends:
             return False
@@ -428,7 +448,10 @@ class Supervisor:
         self._halt()
 
     def _fail(self, error: BaseException) -> None:
-        """End the run with an unexpected exception, which :meth:`run` then raises. Ctrl-C only interrupts the run."""
+        """End the run with an unexpected exception, which :meth:`run` then raises.
+
+        A KeyboardInterrupt is not raised: the run ends with the error Interrupted instead.
+        """
         if isinstance(error, KeyboardInterrupt):
             self._stop(Interrupted("The script was interrupted"))
         else:
@@ -438,10 +461,10 @@ class Supervisor:
     def _end(self, read: Callable[[], Ending]) -> None:
         """Record how the script ended.
 
-        This is the last work in the mailbox, so the errors of the script's calls are already known.
+        When this is called, the errors of all calls have been recorded, since it is the last work in the mailbox.
 
         Args:
-            read: Returns how the script ended, read from the child's last frame or its exit status.
+            read: A function that returns how the script ended, according to the child's last frame or its exit status.
         """
         try:
             self._ending = read()
@@ -457,7 +480,7 @@ class Supervisor:
             self._emit(piece)
 
     def _ready(self, frame: dict[str, Any]) -> None:
-        """Record which isolation layers are in force, which the child reports before it runs the script.
+        """Record which isolation layers are in force. The child reports them before it runs the script.
 
         End the run if layers are missing and the run requires them.
         """
@@ -473,9 +496,9 @@ class Supervisor:
             )
 
     def _keep_error(self, number: int, error: KosmoError) -> None:
-        """Keep the error with which a request of the script was answered, in case it ends the script.
+        """Keep the error with which a request of the script was answered, in case this error ends the script.
 
-        The sandbox process then reports only the number of the request.
+        The child then reports only the number of the request.
         """
         self._call_errors[number] = error
         if len(self._call_errors) > MAX_KEPT_ERRORS:
@@ -484,11 +507,11 @@ class Supervisor:
     # In the reader's thread
 
     def _read(self, job: bytes = b"", request: Request | None = None) -> None:
-        """Read and serve the child's frames until the script has ended. This is the work of the reader thread.
+        """Read and handle the child's frames until the script has ended. This is the work of the reader thread.
 
         Args:
-            job: The frame with the job, to be sent to the child first; empty if it was sent already.
-            request: A request that was read already, to be served first; None if there is none.
+            job: The frame with the job, which is sent to the child first; empty if it was sent already.
+            request: A request that was read already and is answered first; None if there is none.
         """
         taken: Request | Callable[[], Ending] | None = request
         try:
@@ -507,14 +530,14 @@ class Supervisor:
         self._clock.run_out()
 
     def _take(self, line: bytes | None) -> Request | Callable[[], Ending] | None:
-        """Handle a frame of the child.
+        """Handle a frame of the child, unless it is a request.
 
         Args:
             line: The line with the frame; None if the child has ended.
 
         Returns:
-            The request in the frame; or, if this is the last frame, a function that returns how the script ended. None
-            if the frame was handled completely.
+            The request in the frame, with its size. If this is the last frame, a function that returns how the script
+            ended. Otherwise None.
 
         Raises:
             BadFrame: The frame is not valid.
@@ -550,7 +573,7 @@ class Supervisor:
 
         Args:
             frame: The frame with the request.
-            size: The bytes of memory that the frame takes.
+            size: How many bytes of memory the frame takes.
         """
         kind = frame["kind"]
         if kind == "wait":
@@ -568,7 +591,7 @@ class Supervisor:
             self._answer_here(frame, size)
 
     def _answer_here(self, frame: dict[str, Any], size: int) -> None:
-        """Answer a request in the reader thread. The script waits for the answer, so there is nothing else to read."""
+        """Answer a request in the reader thread. Until then there is nothing else to read, since the script waits."""
         if not self._memory.take(size, self._pending_bytes):
             self._mail.put(partial(self._stop, _too_many_pending()))
             return
@@ -591,7 +614,7 @@ class Supervisor:
         self._mail.put(partial(self._sleep, frame["id"], frame["seconds"], size))
 
     def _answer_in_call_thread(self, frame: dict[str, Any], size: int) -> None:
-        """Pass a request to a call thread, which answers it: a call in ``parallel``, or a sleep that is over."""
+        """Pass a request to a call thread, which answers it. It is a call in ``parallel``, or a sleep that is over."""
         with self._lock:
             if self._is_closed:
                 return
@@ -649,7 +672,7 @@ class Supervisor:
     def _answer(self, frame: dict[str, Any]) -> None:
         """Answer one request of the script, unless the run is over, and send the answer to the child.
 
-        A large answer counts against the memory budget until it has been sent.
+        A large answer takes part of the memory budget until it has been sent.
         """
         if self._is_ending or self._is_closed:
             return
@@ -706,7 +729,7 @@ class Supervisor:
 
 
 def call_memory() -> Budget:
-    """Return a new memory budget for the calls that wait for an answer, which all runs of a runtime share."""
+    """Return a new memory budget for calls that wait for an answer. All runs of a runtime share one budget."""
     return Budget(MAX_CALLS, MAX_CALLS_OF_RUN, FREE_CALLS)
 
 
@@ -717,7 +740,7 @@ def _own_in_flight() -> InFlight:
 
 
 def _drop_frames(error: BaseException) -> None:
-    """Remove the tracebacks from an error and its causes, since they keep the call's arguments in memory."""
+    """Remove the tracebacks from an error and its causes, since tracebacks keep the call's arguments in memory."""
     errors: list[BaseException | None] = [error]
     while errors:
         if each := errors.pop():
@@ -737,8 +760,8 @@ def _too_many_pending() -> LimitExceeded:
 def _more_of(call: dict[str, Any]) -> dict[str, Any]:
     """Return the optional fields of a request frame that are present and have the right type.
 
-    They are the line of the script, the scripts that called each other, and the positions of secrets and of handles of
-    binary data in the arguments.
+    These fields are the line of the script, the scripts that called each other, and which arguments are secrets or
+    handles of binary data.
     """
     if MORE_OF_CALL.keys().isdisjoint(call):
         return {}
@@ -750,5 +773,8 @@ def _more_of(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:
-    """Return why a script's arguments could not be encoded: the fields ``where`` and ``problem``, cut to a maximum."""
+    """Return the fields ``where`` and ``problem`` of a frame's field ``fault``, as text of limited length.
+
+    They say why the arguments of the script could not be encoded.
+    """
     return {key: str(fault.get(key, ""))[: protocol.MAX_PATH] for key in ("where", "problem")}

@@ -1,13 +1,14 @@
-"""The tape of a recorded run: it records the answers that a script gets, and replays them.
+"""The tape of a recorded run: records the answers that a script gets, and replays them.
 
 The supervisor passes each request of the script to the tape. If the recording has the answer, the tape replays it.
-Otherwise the broker answers the request, and the tape records the answer and sends it to the script. The process of a
-recorded script reports each time when all branches of the script wait, and then gets one reply: first the recorded
-replies in their recorded order, then those of the broker. So the branches of ``parallel`` continue in the same order in
-every replay.
+Otherwise the broker answers the request, and the tape records the answer and sends it to the script.
 
-Any thread may use a tape. A reply is sent while the lock is held. This does not block for long, since the script waits
-for the reply and reads it.
+Whenever all branches of ``parallel`` in the script wait, the script's process reports this and gets exactly one reply.
+The recorded replies come first, in their recorded order, and then those of the broker. So the branches continue in the
+same order in every replay.
+
+Any thread may use a tape. Replies are sent while the lock is held. This does not block for long, since the script is
+waiting for the reply and reads it.
 """
 
 from __future__ import annotations
@@ -31,26 +32,26 @@ from kosmolua.runs.job import broken_protocol
 
 RECORDED, NEW = 0, 1
 MAX_HELD = 64 * MIB
-"""Bytes of replies that can wait for the script. Beyond that, call threads block until some replies have been sent."""
+"""Bytes of replies that can be kept until the script waits. With more, call threads block until some were sent."""
 MAX_REPLIES = 200_000
-"""How many replies can wait for the script."""
+"""How many replies can be kept until the script waits. If there are more, the run ends."""
 POLL_INTERVAL = 0.2
 MAX_NAMED = 3
 MAX_RAISED = 1000
-"""How many of the latest request errors are remembered, since one of them may end the script."""
+"""How many of the latest errors of requests are kept. One of them may end the script."""
 MAX_ARGUMENTS = 200
 """The length to which the arguments of a call are cut in a message, in characters."""
 
 
 class Pen(Protocol):
-    """Writes a recording. See :class:`kosmolua.broker.recording.Writer`."""
+    """Appends events to a recording. :class:`kosmolua.broker.recording.Writer` is one such class."""
 
     def write(self, event: Event, value: str | None = None) -> None:
         """Append an event to the recording.
 
         Args:
             event: The fields of the event.
-            value: The JSON text of the field ``value``, or None without this field.
+            value: The JSON text of the event's field ``value``; None if the event has no such field.
         """
 
     def sync(self) -> None:
@@ -66,7 +67,7 @@ class _Request(NamedTuple):
     branch: str
     """The branch of ``parallel`` that makes the request; empty outside of ``parallel``."""
     ask: list[Any]
-    """The request as it is recorded: its kind, its subject and its arguments."""
+    """The request as it is recorded: a list of its kind, its subject and its arguments."""
     line: int
     """The line of the script that makes the request; 0 if unknown."""
     is_in_call_thread: bool
@@ -74,9 +75,9 @@ class _Request(NamedTuple):
 
 
 class _Reply(NamedTuple):
-    """A reply that is sent when the script waits for one.
+    """A reply that is kept until the script waits, and is then sent to the script.
 
-    Replies compare in the order in which they are sent: recorded replies first, in their recorded order.
+    Replies sort in the order in which they are sent: first the recorded replies, in their recorded order.
     """
 
     rank: int
@@ -89,7 +90,7 @@ class _Reply(NamedTuple):
 
     @property
     def line(self) -> bytes:
-        """The line with the reply that is sent to the script's process."""
+        """The reply as the line that is sent to the script's process."""
         if self.error:
             return protocol.refusal(self.number, protocol.encode(self.error.fields()))
         return protocol.reply(self.number, self.value)
@@ -100,9 +101,10 @@ class Tape:
 
     Args:
         answers: The answers in the recording so far.
-        writer: Records new answers of the broker; None in a replay, in which the broker answers nothing.
-        cut: In a replay, the error that ended the recorded run before the end of its script, such as a limit; or None.
-        redact: Returns a JSON value in which the secrets in use are masked.
+        writer: Records the new answers of the broker; None in a replay, in which the broker answers no requests.
+        cut: In a replay, the error that stopped the recorded script from outside, such as a limit. None if the script
+            ended by itself.
+        redact: A function that returns a copy of a JSON value in which the secrets in use are masked.
     """
 
     def __init__(
@@ -142,7 +144,8 @@ class Tape:
 
         Args:
             send: Sends a line to the script's process.
-            fail: Called with the number of a request and its error, before the error is sent to the script.
+            fail: Called with the number of a request and the error that is its answer, before the error is sent to the
+                script.
             stop: Ends the run with an error.
         """
         self._send, self._fail, self._stop = send, fail, stop
@@ -150,7 +153,7 @@ class Tape:
     # Called by the supervisor
 
     def ask(self, frame: Mapping[str, Any]) -> bool:
-        """Take note of a request. Return True if the tape deals with it, or False if the broker has to answer it.
+        """Accept a request of the script. Return True if the tape handles it, or False if the broker has to answer it.
 
         Args:
             frame: The message of the script's process with the request.
@@ -173,17 +176,20 @@ class Tape:
         return is_known
 
     def wait(self) -> None:
-        """Take note that the script waits for a reply, and send the next reply if there is one."""
+        """Record that the script waits for a reply, and send the next reply if there is one."""
         with self._lock:
             self._waits = True
             self._advance()
 
     def begin(self, number: int) -> None:
-        """Take note that the current thread now lets the broker answer the request with this number."""
+        """Record that the current thread now answers the request with this number.
+
+        Calls that this thread then reports to :meth:`watch` belong to this request.
+        """
         self._local.number = number
 
     def answer(self, number: int, value: str) -> None:
-        """Record the broker's answer to a request, and send it as soon as the script waits.
+        """Record the broker's answer to a request, and send the answer as soon as the script waits for a reply.
 
         Args:
             number: The number of the request.
@@ -192,7 +198,7 @@ class Tape:
         self._note(number, value)
 
     def refuse(self, number: int, error: CallError) -> None:
-        """Record the error that the broker raised for a request, and send it as soon as the script waits.
+        """Record the error that the broker raised for a request, and send it as soon as the script waits for a reply.
 
         Args:
             number: The number of the request.
@@ -201,27 +207,27 @@ class Tape:
         self._note(number, "null", error)
 
     def pause(self, number: int, error: Paused) -> None:
-        """Take note that a call needs the approval of a person who cannot be asked now.
+        """Record that a call needs the approval of a person, and that nobody can be asked now.
 
         The run pauses as soon as no other request of the script can be answered.
 
         Args:
             number: The number of the request.
-            error: The error with the call, which ends the run when it pauses.
+            error: The error that describes the call. When the run pauses, it ends with such an error.
         """
         with self._lock:
             self._stuck[number] = error
             self._advance()
 
     def watch(self, event: CallEvent) -> None:
-        """Record the start of a write before the write is sent, and take note of a call that ends.
+        """Record that a call starts or ends. The start of a write is in the recording before the write is sent.
 
         Args:
             event: The start or the end of a call.
 
         Raises:
-            Diverged: A write was already done according to the recording, and the changed script would send it again,
-                since its request differs from the recorded one.
+            Diverged: According to the recording, a write was already done. The changed script would send it again,
+                since it passes the same arguments in a different form.
             KosmoError: The recording cannot be written.
         """
         if isinstance(event, CallStarted):
@@ -237,11 +243,14 @@ class Tape:
         return self._writer is not None
 
     def question_that_raised(self, error: KosmoError) -> Event | None:
-        """Return which request was answered with an error: its branch of ``parallel`` and its content, or None."""
+        """Return the request whose answer was this error, or None if there is no such request.
+
+        The dict has the request's branch of ``parallel`` as ``branch``, and the request itself as ``ask``.
+        """
         return next((asked for raised, asked in self._raised if raised is error), None)
 
     def unanswered(self) -> list[Event]:
-        """Return the calls that have ended and for which no answer to the script was recorded."""
+        """Return the calls that have ended but whose answers to the script have not been recorded."""
         with self._lock:
             return list(self._calls.values())
 
@@ -249,7 +258,7 @@ class Tape:
         """Close the recording of the run.
 
         Args:
-            end: The event with which the recording says how the run ended; None to leave it out.
+            end: The event that says how the run ended. It is appended to the recording. None to append nothing.
         """
         if self._writer is None:
             return
@@ -269,8 +278,8 @@ class Tape:
         Args:
             number: The number of the request.
             request: The request.
-            answer: The recorded answer to the request, or None.
-            frame: The message of the script's process with the request.
+            answer: The recorded answer to the request; None if there is none.
+            frame: The message with the request, which the script's process sent.
         """
         if answer and answer.is_under_way:
             self._stuck[number] = None
@@ -296,9 +305,10 @@ class Tape:
         return True
 
     def _note_clock(self, ask: list[Any], value: str | None, frame: Mapping[str, Any]) -> None:
-        """If a request was for the time, take note of the difference between the recorded clock and the child's clock.
+        """If a request was for the time, keep by how much the recorded time differs from that in the script's process.
 
-        In a replay, the time for reads that were not recorded is computed from this difference.
+        If a replayed script reads the clock more often than the recording says, its time is computed from this
+        difference.
         """
         if ask[0] == "time" and value is not None:
             self._clocks[ask[1]] = json.loads(value) - frame["own"]
@@ -314,7 +324,7 @@ class Tape:
         return self._latest
 
     def _advance(self) -> None:
-        """If the script waits, send the next reply. End the run if none of the open requests can be answered."""
+        """If the script waits, send the next reply, or end the run if no reply can come anymore."""
         if not self._waits:
             return
         if self._replies:
@@ -337,14 +347,14 @@ class Tape:
         self._send(reply.line)
 
     def _note(self, number: int, value: str, error: CallError | None = None) -> None:
-        """Queue the broker's answer to a request, and have it recorded.
+        """Queue the broker's answer to a request, which is sent and recorded when the script waits.
 
-        The answer to a write is recorded at once. Any other answer is recorded when it is sent to the script.
+        The answer to a write is recorded at once.
 
         Args:
             number: The number of the request.
-            value: The answer as JSON text.
-            error: The error that is the answer, or None.
+            value: The answer as JSON text; ``null`` if there is an error.
+            error: The error that the script gets instead of a value, or None.
         """
         with self._lock:
             request = self._open.get(number)
@@ -368,7 +378,7 @@ class Tape:
             self._advance()
 
     def _write(self, event: Event, value: str | None = None) -> bool:
-        """Write an event to the recording and return True. If this fails, end the run and return False."""
+        """Write an event to the recording and return True. If it cannot be written, end the run and return False."""
         if self._writer is None:
             return False
         try:
@@ -379,7 +389,7 @@ class Tape:
         return True
 
     def _reason(self) -> KosmoError:
-        """Return the error that ends the run, when no open request can be answered."""
+        """Return the error that ends a run in which none of the requests without a reply can be answered."""
         if error := next((each for each in self._stuck.values() if isinstance(each, Diverged)), None):
             return error
         pauses = [error for error in self._stuck.values() if isinstance(error, Paused)]
@@ -420,7 +430,7 @@ class Tape:
         if done and self.answers.is_changed:
             raise Diverged(
                 f"{event.path} was already done with these arguments, by call {number_of(done)} of the recording, "
-                "but the changed script makes this call in another way",
+                "but the changed script passes them in a different form",
                 hint=f"make the call as in the recording: {_words(done.ask)}",
             )
         writer.write(
@@ -446,14 +456,14 @@ class Tape:
 
 
 def _call_of(record: Record) -> Event:
-    """Return the fields with which a call that has ended is stored in a recording."""
+    """Return the fields that a recording stores of a call that has ended."""
     known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
     known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
     return known | ({"arguments": record.arguments} if record.effect != "read" else {})
 
 
 def _recalled(number: int, answer: Answer) -> _Reply:
-    """Return the reply with which a recorded answer is sent to the script again.
+    """Return the reply that sends a recorded answer to the script again.
 
     Args:
         number: The number of the request in this run.
@@ -467,7 +477,7 @@ def _recalled(number: int, answer: Answer) -> _Reply:
 
 
 def _words(ask: list[Any]) -> str:
-    """Return a recorded request as text for a message, such as a function with its arguments."""
+    """Return a request as text for a message, such as the function and the arguments of a call."""
     kind, subject = ask[0], ask[1]
     if kind == "describe":
         return f"app.{subject}"

@@ -1,6 +1,6 @@
-"""OpenTelemetry across processes: sends spans to a collector, and continues a trace in another process.
+"""OpenTelemetry across processes: sends spans to a collector, and continues the trace of another process.
 
-OpenTelemetry is not imported unless spans are requested.
+OpenTelemetry is imported only if spans are requested.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-"""The environment variables that name a collector. The exporter reads them, and the others of its specification."""
+"""The environment variables that name a collector. The exporter also reads further variables of its specification."""
 SERVICE = "kosmolua"
 FLUSH_TIMEOUT = 3.0
-"""Seconds after which the process ends even if not all spans were sent."""
+"""How many seconds the process waits at its end for the remaining spans to be sent."""
 
 
 def _ignore(_: str) -> None:
@@ -25,20 +25,21 @@ def _ignore(_: str) -> None:
 
 
 def asks_for_spans(environ: Mapping[str, str]) -> bool:
-    """Return True if the environment variables name a collector for spans and do not turn the export off."""
+    """Return True if the environment variables name a collector for spans and do not turn off sending."""
     is_off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none"
     return not is_off and any(environ.get(name) for name in ENDPOINTS)
 
 
 def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str] = os.environ) -> None:
-    """Set up OpenTelemetry to send spans to a collector by OTLP over HTTP.
+    """Set up OpenTelemetry to send spans to a collector, with the protocol OTLP over HTTP.
 
-    This does nothing if the program has set a tracer provider already. The exporter reads the collector's address from
-    the environment variables of the process.
+    This does nothing if the program has already set a tracer provider. The collector's address is read from the
+    environment variables of the process.
 
     Args:
         warn: Called with a sentence if a Python package that sends spans is missing.
-        environ: The environment variables, which can have a name for this service.
+        environ: The environment variables. ``OTEL_SERVICE_NAME`` among them names this service; by default its name is
+            ``kosmolua``.
     """
     if _has_provider():
         return  # set up by opentelemetry-instrument, or by the process that this one was forked from
@@ -63,7 +64,7 @@ def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str]
 def flush_spans() -> None:
     """Send the remaining spans before the process ends.
 
-    If the collector does not answer, this gives up after ``FLUSH_TIMEOUT`` seconds.
+    If the collector does not answer, stop waiting after ``FLUSH_TIMEOUT`` seconds.
     """
     api = sys.modules.get("opentelemetry.trace")
     flush = getattr(api.get_tracer_provider(), "force_flush", None) if api else None
@@ -76,7 +77,7 @@ def flush_spans() -> None:
 
 
 def carried() -> dict[str, str] | None:
-    """Return the trace context of this thread, to be sent to another process; None if the program records no spans."""
+    """Return the trace context of this thread, to send it to another process; None if the program records no spans."""
     if not _has_provider():
         return None
     from opentelemetry import propagate
@@ -90,10 +91,10 @@ def carried() -> dict[str, str] | None:
 def going_on(carrier: Mapping[str, str] | None) -> Iterator[None]:
     """Continue the trace of another process in a ``with`` block, and send the block's spans when it ends.
 
-    If this process has no tracer provider, the spans are sent to the collector that its environment variables name.
+    If this process has no tracer provider, the spans are sent to the collector in the process's environment variables.
 
     Args:
-        carrier: The trace context that :func:`carried` returned in the other process; None if there is none.
+        carrier: What :func:`carried` returned in the other process. If it is None, only the block is run.
     """
     if carrier is not None and asks_for_spans(os.environ):
         send_spans()
