@@ -185,7 +185,7 @@ class Expressions(ABC):
         return Undefined(name, self._meant_by(node) or "")
 
     def _meant_by(self, name: Node) -> str | None:
-        """Return a hint for a name that nothing defines, such as a similar existing name, or None if there is no hint."""
+        """Return a hint for a name that nothing defines, such as a similar known name, or None if there is none."""
         word, declared = name.text, self._scopes.locals
         if word in declared:
             place = "further down" if declared[word] >= name.line else "in another block"
