@@ -422,7 +422,9 @@ def test_what_is_no_whole_recording_cannot_go_on(runtime: Runtime, shelf: Shelf,
     }
     for number, line in enumerate(lines):
         damaged = [*lines[:number], line.replace(b'":', b'";', 1), *lines[number + 1 :]]
-        cases[b"".join(damaged)] = f"damaged: line {number + 1} is" if number else "is not a recording|damaged: line 1"
+        cases[b"".join(damaged)] = (
+            f"damaged: line {number + 1} was changed" if number else "is not a recording|damaged: line 1"
+        )
     bad = file.with_name("bad.jsonl")
     for data, told in cases.items():
         bad.write_bytes(data)
