@@ -121,12 +121,12 @@ def command(
     """Continue a recorded run where it ended.
 
     FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. The results of
-    recorded calls come from the recording; all other calls are made now, and appended to it. A write that is recorded
-    as done is never sent again. If the run ended during a write, nobody knows whether the write was done: its call is
-    shown, and --done or --again decides about it.
+    recorded calls come from the recording; all other calls are made now, and appended to the recording. A write that is
+    recorded as done is never sent again. If the run ended during a write, nobody knows whether the write was done: its
+    call is shown, and --done or --again decides about it.
 
-    A paused run goes on with --approve or --deny, followed by numbers of calls; without numbers, all waiting calls are
-    meant. Limits are the recorded ones, unless options raise them. A tenant's run has the accounts and permissions that
+    A paused run goes on with --approve or --deny, followed by numbers of calls; without numbers, they mean all waiting
+    calls. Limits are the recorded ones, unless options raise them. A tenant's run has the accounts and permissions that
     the accounts file gives to the tenant.
     """
     decided: dict[str, Any] = {"approve": _numbers(approve), "deny": _numbers(deny_calls), "again": _numbers(again)}
