@@ -136,7 +136,7 @@ def _extra(extra: str, modules: Sequence[str]) -> Finding:
 def _collector() -> Finding:
     """Check whether the packages that send spans to the OpenTelemetry collector in the environment are installed."""
     if missing := _missing(EXPORTER):
-        words = f"the environment names a collector, but {', '.join(missing)}, to send spans to it, is not installed"
+        words = f"the environment names a collector, but {', '.join(missing)} is missing, which sends spans to it"
         command = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
         return Finding("spans", "note", words, command)
     return Finding("spans", "ok", "sent to the collector that the environment names")
