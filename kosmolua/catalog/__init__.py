@@ -1,1 +1,1 @@
-"""The catalog: finds and loads integrations, and finds what the paths in scripts, such as ``app.integrations.x``, name."""
+"""The catalog: finds and loads integrations, and resolves paths in scripts, such as ``app.integrations.github``."""

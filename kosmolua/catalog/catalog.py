@@ -22,7 +22,7 @@ from kosmolua.schema.names import APP, ROOT, SCRIPTS, lua_path, parts_of, qualif
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
-"""The maximum number of accounts in the description of an integration. Others are described when a script names them."""
+"""The maximum number of accounts in an integration's description. Others are described when a script names them."""
 ALL = "*"
 MAX_TARGETS = 512
 
@@ -65,7 +65,7 @@ class Target:
 
     Args:
         integration: The integration.
-        account: The name of the account. For a path with ``default`` or without an account, this is the default account.
+        account: The name of the account. For a path without an account or with ``default``, it is the default account.
         function: The function.
         rule: The permission rule that decides whether scripts can call the function with the account.
     """
@@ -110,7 +110,7 @@ class Catalog:
         self._descriptions: dict[str, Json] = {}
 
     def preferring(self, account: str | None) -> Catalog:
-        """Return a catalog in which the account of this name is the default of each integration that has such an account.
+        """Return a catalog in which an account of this name is the default of each integration that has one.
 
         If ``account`` is None, the result is this catalog.
         """
@@ -247,9 +247,9 @@ class Catalog:
             path: The path without ``app``, such as ``integrations.github``; empty for ``app`` itself.
 
         Returns:
-            For ``app`` and for a table directly under it: ``names``, and ``scripts`` is true for ``app.scripts``. For an
-            integration: ``functions`` (those written in Python), ``aliases`` and ``accounts``; ``others`` is true if an
-            OpenAPI document adds functions, and ``more`` is true if ``accounts`` has only the first
+            For ``app`` and for a table directly under it: ``names``; for ``app.scripts``, ``scripts`` is true. For an
+            integration: ``functions`` (those written in Python), ``aliases`` and ``accounts``; ``others`` is true if
+            an OpenAPI document adds functions, and ``more`` is true if ``accounts`` has only the first
             :data:`MAX_DESCRIBED_ACCOUNTS` accounts. For an account: ``account`` is true. For a script: ``script`` is
             true. For a function: ``function``, its name without the integration's prefix. For ``INTEGRATION.*``: all
             ``functions`` and ``accounts``.
@@ -388,7 +388,7 @@ class Catalog:
         return self._accounts.default(integration)
 
     def _usable(self, integration: Integration) -> list[str]:
-        """Return the account names that scripts can use, sorted. They include ``default`` if there is a default account."""
+        """Return the account names that scripts can use, sorted, with ``default`` if there is a default account."""
         names = self._accounts.names(integration)
         if self._default(integration) is None or self._accounts.has(integration, "default"):
             return names
@@ -409,7 +409,7 @@ class Catalog:
         )
 
     def _refuse_name_of_service(self, root: str, parts: Sequence[str]) -> None:
-        """Raise an error with the name of the function if a path names its operation instead, as in ``hub GET /issues``.
+        """Raise an error that names the function if a path names its operation instead, as in ``hub GET /issues``.
 
         For any other path, nothing happens.
         """
