@@ -133,7 +133,7 @@ class EntryPoint:
 
 
 def installed_entry_points() -> dict[str, list[EntryPoint]]:
-    """Return the entry points of the group ``kosmolua.integrations`` by name. Several packages can use the same name."""
+    """Return the entry points of the group ``kosmolua.integrations`` by name. Two packages can use the same name."""
     found: dict[str, list[EntryPoint]] = {}
     for text in _texts():
         for name, value in _read(text):
