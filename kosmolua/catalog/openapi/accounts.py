@@ -285,7 +285,7 @@ class _Token:
                 given = answer if isinstance(answer, dict) else {}
                 if not isinstance(given.get("access_token"), str):
                     hint = "check client_id, client_secret and scopes in the accounts file"
-                    raise NotConfigured("the service answered without an access_token for the client_id", hint=hint)
+                    raise NotConfigured("the service returned no access_token for the client_id", hint=hint)
                 seconds = given.get("expires_in")
                 lasts = float(seconds) if isinstance(seconds, (int, float)) else 300.0
                 self._token, self._ends = Secret(given["access_token"]), time.monotonic() + lasts - RENEW_BEFORE

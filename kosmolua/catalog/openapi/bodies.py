@@ -26,7 +26,7 @@ class Content(NamedTuple):
     Args:
         form: The names and values of a form.
         body: The bytes of any other body.
-        media: The media type of the bytes; empty for a form, since the code that sends the request adds a form's.
+        media: The media type of the bytes; empty for a form, since the HTTP client sets that of a form.
     """
 
     form: list[tuple[str, str]] | None = None

@@ -75,7 +75,7 @@ class Call:
         return name
 
     def inside_extra(self, each: Field | None = None) -> tuple[str, ...]:
-        """Return the place in the argument ``extra`` where a call can pass a part of the body instead.
+        """Return the place in the argument ``extra`` where a call can also pass a part of the body, or the whole body.
 
         Args:
             each: The argument for a part of the body; None for the whole body.

@@ -128,7 +128,7 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
     Args:
         root: The document.
         overlay: The content of ``openapi.toml``, in which users correct the document.
-        kept: The names that functions got in an earlier import, keyed by method and path. They keep these names.
+        kept: The names that functions got in an earlier import, keyed by method and path. The names do not change.
 
     Raises:
         ConfigError: The overlay gives two functions the same name, or names an argument that does not exist.

@@ -75,7 +75,7 @@ class ExtensionFunctions:
         return self.read.sketches()
 
     def records(self) -> Mapping[str, Record]:
-        """Return the document's named types that are tables with fixed keys, keyed by name."""
+        """Return by name those named types of the document that are tables with fixed keys."""
         return self.read.records()
 
     @property
@@ -153,7 +153,7 @@ class Beside:
         curated: The plugin's function that makes its own simulator; None if the plugin has none.
         functions: The functions that the document adds.
         account: The name of the account.
-        options: The keyword arguments for the plugin's function: ``clock``, ``failures`` and ``state``.
+        options: The options of simulators, as keyword arguments: ``clock``, ``failures`` and ``state``.
     """
 
     def __init__(

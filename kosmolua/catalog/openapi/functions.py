@@ -61,7 +61,7 @@ BINARY = Record(
 
 @dataclass(frozen=True)
 class InText(Scalar):
-    """The type of a value that becomes text in a URL. A string accepts a number, and a number a string of digits."""
+    """The type of a value that becomes text in a URL. Strings accept numbers, and numbers accept strings of digits."""
 
     def _fit(self, value: Any) -> object:
         if self.kind == "string" and isinstance(value, int) and not isinstance(value, bool):
@@ -135,7 +135,7 @@ class DocumentFunctions:
         return call_of(found[1]) if found else None
 
     def records(self) -> Mapping[str, Record]:
-        """Return the document's named types that are tables with fixed keys, keyed by name."""
+        """Return by name those named types of the document that are tables with fixed keys."""
         return _Records(self._store)
 
     @lazy
@@ -208,7 +208,7 @@ class DocumentFunctions:
 
 
 class _Records(Mapping[str, Record]):
-    """The document's named types that are tables with fixed keys. Each type is read when it is accessed."""
+    """By name, those named types of the document that are tables with fixed keys. A type is read when accessed."""
 
     def __init__(self, store: Store) -> None:
         self._reader = Reader(look_up=store.schema)

@@ -157,7 +157,7 @@ class Import:
 
     Args:
         name: The name of the integration.
-        folder: The name of the integration's folder; ``NAME.onto`` if the document adds to an installed integration.
+        folder: The name of the integration's folder; ``NAME.onto`` if the document extends an installed integration.
         root: The document.
         overlay: The text of ``openapi.toml``, in which users correct the document.
         result: The compiled document.
@@ -301,7 +301,7 @@ def _title(root: Mapping[str, Any]) -> str:
 
 def _check_name(name: str, taken: Sequence[str]) -> None:
     if objection := objection_to_integration(name):
-        raise UsageError(f"The integration cannot be called {name!r}", hint=f"{objection}; choose one with --name")
+        raise UsageError(f"The integration cannot be called {name!r}", hint=f"{objection}; choose a name with --name")
     if name in taken:
         hint = (
             f"choose another name with --name, or add the document's functions to that integration with --onto {name}"
@@ -337,7 +337,7 @@ def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], ori
 
 
 def relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
-    """Return the service's base URL if the document gives it relative to its own address; otherwise empty.
+    """Return the service's base URL if the document gives it relative to the document's address; otherwise empty.
 
     Args:
         fetched: The document as it was fetched.

@@ -90,7 +90,7 @@ class Overlay:
 
     @property
     def default_paging(self) -> Mapping[str, Any]:
-        """The paging of lists without paging in their operation's entry; empty if the file has no such default."""
+        """The default paging, for operations without paging of their own; empty if the file sets none."""
         found: Mapping[str, Any] = self.table("paging").get("default", {})
         return found
 

@@ -53,7 +53,7 @@ class Page(NamedTuple):
 
     Args:
         value: The decoded body of the response.
-        response: The response. A header of it may lead to the next page.
+        response: The response. Its headers may lead to the next page.
     """
 
     value: Json
@@ -226,7 +226,7 @@ class _Shape:
         return next((plain[name] for name in names if name in plain), None)
 
     def has(self, wire: str) -> bool:
-        """Return True if the operation has a parameter with this name of the service."""
+        """Return True if the operation has a parameter that the service calls ``wire``."""
         return wire.lower() in self._parameters
 
     def is_number(self, each: Field) -> bool:

@@ -107,7 +107,7 @@ class _Making:
         self._open: list[str] = []
 
     def value(self, schema: Json, depth: int) -> Json:
-        """Return a sample for a schema at a depth, which is 0 for the outermost schema."""
+        """Return a sample for a schema. ``depth`` is 0 for the outermost schema."""
         self._made += 1
         if depth > MAX_NESTED:
             return {}  # the schema of a table that must contain itself
@@ -151,7 +151,7 @@ class _Making:
         return self._string(schema) if kind in ("string", None) else "sample"
 
     def _one_of(self, members: list[Json], depth: int) -> Json:
-        """Return a sample for the first member of a union that does not contain a value that is being made."""
+        """Return a sample for the first member of a union, avoiding members that refer to a value being made."""
         others = [each for each in members if not self._leads_back(each)]
         return self.value((others or members)[0], depth)
 
@@ -178,7 +178,7 @@ class _Making:
         return made
 
     def _leads_back(self, schema: Json) -> bool:
-        """Return True if a schema is the reference of a value that is being made, so that recursion would not end."""
+        """Return True if a schema refers to a value that is still being made, so that recursion would not end."""
         return isinstance(schema, dict) and schema.get("$ref") in self._open
 
     def _field(self, key: str, schema: Json, depth: int) -> Json:

@@ -201,7 +201,7 @@ def _asked(auth: str) -> Credential:
 
 
 def _requirements(root: Mapping[str, Any], schemes: Mapping[str, Any]) -> list[list[str]]:
-    """Return the alternative ways to authenticate, each as the names of the security schemes that it needs together.
+    """Return the alternative ways to authenticate, each as a list of the security schemes that it combines.
 
     Args:
         root: The document.

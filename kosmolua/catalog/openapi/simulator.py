@@ -333,7 +333,9 @@ def _id_key(reply: Mapping[str, Json], slot: str) -> str | None:
 
 
 def _echoed(reply: Json, body: Json, fits: Callable[[Json, Json], bool], schema: Json) -> Json:
-    """Return the reply with values from the request's body, for keys in both, unless the reply would not fit then.
+    """Return the reply with the request's values for the keys that the reply and the request's body have in common.
+
+    A value is left out if the reply would not fit the schema with it.
 
     Args:
         reply: The reply.
