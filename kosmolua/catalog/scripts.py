@@ -114,7 +114,7 @@ class Scripts:
             UnknownPath: There are no scripts, or ``name`` is not ``scripts``.
         """
         if name != SCRIPTS or not self._files:
-            what = f"app.scripts has no '{name[:80]}'" if self._files else "app.scripts is empty"
+            what = f"app.scripts has no '{name[:80]}'" if self._files else "app.scripts has no scripts"
             raise UnknownPath(what, hint=f"put scripts into {self.folder}")
         with self._lock:
             if self._plugin is None:
