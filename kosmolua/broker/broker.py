@@ -148,7 +148,7 @@ class Broker:
             fault: Why the arguments could not be encoded, as ``where`` and ``problem``; None if they could.
 
         Raises:
-            CallError: There is no such page, or the arguments are wrong.
+            CallError: There is no such page, the arguments are wrong, or the integration cannot be loaded.
             LimitExceeded: The run has made too many lookups.
         """
         from kosmolua.docs.library import NAMES, answer
@@ -158,6 +158,8 @@ class Broker:
             raise unsendable(NAMES.get(verb, verb), fault)
         try:
             return protocol.encode(answer(self._host.docs, verb, given))
+        except PluginError as error:
+            raise PluginFault.unloadable("of this page", error) from error
         except KosmoError as error:
             self.redact_error(error)
             raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kosmolua.concurrency import forget, lazy
 from kosmolua.errors import ConfigError
 from kosmolua.folders import JOURNAL, accounts_file, recordings_folder, scripts_folder, state_folder
+from kosmolua.limits import Limits
 
 # Only a call needs most of these modules. They are imported on first use, so that a script without calls starts sooner.
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
-    from kosmolua.limits import Limits
     from kosmolua.lua.check import Checker
     from kosmolua.secret import Redactor
 
@@ -59,6 +59,7 @@ class Host:
         servers: Mapping[str, Mapping[str, Any]] | None = None,
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
+        limits: Limits | None = None,
         share_limits: bool = False,
         store: Store | None = None,
         tenancy: Tenancy | None = None,
@@ -94,8 +95,13 @@ class Host:
             self.secrets  # noqa: B018 - fetches the secrets, so that a missing one is an error here
         if self._simulator_state is not None:
             self.backend  # noqa: B018 - reads the file, so that an unreadable file is an error here
+        self.limits = limits or self._limits_in_file()
         if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
             self.journal  # noqa: B018 - opens the file, so that a failure to open it is an error here
+
+    def _limits_in_file(self) -> Limits:
+        """Return the default limits, with those replaced that the accounts file sets."""
+        return Limits() if self._accounts_source is None else self.accounts.limits(Limits())
 
     @lazy
     def plugins(self) -> Plugins:
@@ -186,7 +192,7 @@ class Host:
         from kosmolua.catalog.scripts import Scripts
 
         own = os.path.join(self._tenancy.folder, "scripts") if self._tenancy else scripts_folder()
-        return Scripts(self._scripts_folder or own, lambda: self.catalog)
+        return Scripts(self._scripts_folder or own, lambda: self.catalog, lambda: self.limits.max_source)
 
     @lazy
     def docs(self) -> Library:
@@ -276,10 +282,6 @@ class Host:
             "simulate_state": self._simulator_state and os.path.abspath(self._simulator_state),
             "simulate_fail": dict(self._failures),
         }
-
-    def limits(self, base: Limits) -> Limits:
-        """Return ``base``, changed by the limits that the accounts file sets."""
-        return base if self._accounts_source is None else self.accounts.limits(base)
 
     def close(self) -> None:
         """Close the connections and the journal."""
