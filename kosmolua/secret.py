@@ -1,6 +1,6 @@
 """Secrets: credentials that are never shown, and the redactor, which masks them in all text that leaves the host.
 
-A secret is revealed only where a request is encoded or signed.
+A secret is revealed only where it is used, such as where a request is encoded or signed.
 """
 
 from __future__ import annotations
@@ -303,8 +303,8 @@ def _within_base32(value: bytes) -> Iterator[str]:
 def looks_like_key(text: str) -> bool:
     """Return True if a text that should be a name looks like a credential. No message should show such a text.
 
-    Such a text begins like the keys of well-known services, or has 16 letters and digits in a row, with at least one of
-    each.
+    Such a text begins like the keys of well-known services, or has 16 letters and digits in a row, among them at least
+    one letter and one digit.
     """
     runs = _LONG_RUN.findall(text)
     return bool(_KEY_PREFIX.match(text)) or any(not run.isalpha() and not run.isdigit() for run in runs)
