@@ -24,7 +24,7 @@ BOOT = (
     "import gc, sys; gc.disable(); sys.path += sys.argv[1:]; "
     "from kosmolua.sandbox.{role} import main; gc.enable(); main()"
 )
-"""The Python program of a sandbox process. It imports modules without garbage collection, to save a tenth of the time."""
+"""The Python program of a sandbox process. It imports modules without garbage collection, a tenth faster."""
 _PR_SET_DUMPABLE = 4
 STANDARD_DESCRIPTORS = 3
 """The number of standard descriptors: input, output and error."""
@@ -38,7 +38,7 @@ BLOCKED = {"session": (_signal.SIGTERM, _signal.SIGPROF)} if hasattr(os, "posix_
 """The signals that a process blocks from its start, by its role. In a session, they are meant for the running chunk."""
 
 ENVIRONMENTS = {"zygote": {"LD_BIND_NOW": "1"}}
-"""The environment variables of a process, by its role; other roles have none. A zygote resolves symbols at its start."""
+"""The environment variables of a process by its role. Other roles have none. A zygote resolves symbols at its start."""
 
 
 class Process:
@@ -96,7 +96,7 @@ class Process:
         return status
 
     def _reap_orphans(self) -> None:
-        """Collect the exit statuses of forks that the process left behind, as the first process of a container has to."""
+        """Collect the exit statuses of forks that the process left behind: the first process of a container must."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)

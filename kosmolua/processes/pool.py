@@ -143,7 +143,7 @@ class WorkerPool:
             turn.end()
 
     def warm(self) -> None:
-        """Start the zygote, the process that forks workers, before a run needs it. Do nothing on systems without forks."""
+        """Start the process that forks workers before a run needs it. Do nothing if the system cannot fork."""
         with self._lock:
             if CAN_FORK and not self._closed:
                 self._spares.warm()
