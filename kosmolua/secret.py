@@ -20,10 +20,10 @@ MIN_SECRET = 8
 MIN_REDACTED = 6
 """The smallest length of a secret that is masked. Masking ``1234`` would hide parts of every reply."""
 MAX_PER_OWNER = 16
-"""How many secrets that an account obtained at run time, such as fresh tokens, are remembered. The oldest go first."""
+"""How many secrets are remembered of those that an account obtains at run time, such as fresh tokens: the newest."""
 MAX_SEARCHED = 256
-"""Up to this many spellings are searched for one by one. More are found by their ends, which takes no longer for many
-spellings than for a few."""
+"""Up to this many spellings are searched for one by one. If there are more, they are found by their ends. The time for
+this does not grow with their number."""
 _WINDOW = 3 << 15
 _GRAM = 6
 """How many bytes at the end of a spelling are compared with a text to find the spelling."""
