@@ -43,8 +43,8 @@ def import_(
 ) -> None:
     """Make an integration from an OpenAPI document: 3.0, 3.1 or Swagger 2.0, in JSON or YAML.
 
-    The integration is written into your folder of integrations, with a file openapi.toml in which you can correct and
-    add to the document.
+    The integration is written into your folder of integrations. In its file openapi.toml, you can correct the document
+    and add to it.
     """
     options = options.over(earlier)
     runtime = open_to_list(options)
@@ -64,7 +64,7 @@ def import_(
 
 
 def _overlay_to_start_from(onto: str, taken: list[str], options: Options) -> str:
-    """Return the text of openapi.toml in the plugin of an integration; empty if there is no such file.
+    """Return the text of the file openapi.toml in the plugin of an integration; empty if there is no such file.
 
     Raises:
         UsageError: No integration has this name.

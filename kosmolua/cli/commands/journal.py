@@ -68,7 +68,7 @@ def command(
 
     FILE is a journal written with --journal, or - for standard input; by default the journal in your state folder.
 
-    A journal also has the calls that were refused, for which nothing was sent. Incomplete lines are left out.
+    A journal also lists calls that were refused, for which nothing was sent. Incomplete lines are left out.
     """
     wanted = {"path": path, "account": account, "effect": effect, "status": status, "run": run}
     given = {option: value for option, value in wanted.items() if value is not None}
@@ -95,7 +95,7 @@ def read_journal(file: str | None) -> list[Entry]:
         file: The path of the journal, ``-`` for standard input, or None for the journal in the user's state folder.
 
     Raises:
-        UsageError: The journal cannot be read, or does not exist yet.
+        UsageError: The journal does not exist yet or cannot be read.
     """
     if file == "-":
         with standard.reading("there is no journal to read") as lines:
@@ -106,7 +106,7 @@ def read_journal(file: str | None) -> list[Entry]:
             return [*_read(lines)]
     except OSError as error:
         if file is None and isinstance(error, FileNotFoundError):
-            raise UsageError(f"No call was recorded yet: there is no journal {path}") from None
+            raise UsageError(f"No call has been recorded yet: there is no journal {path}") from None
         raise UsageError(f"The journal {path} cannot be read: {error.strerror}") from None
 
 
