@@ -96,7 +96,7 @@ class Process:
         return status
 
     def _reap_orphans(self) -> None:
-        """Collect exit statuses of forks that the process left behind. Only the first process of a container gets any."""
+        """Collect exit statuses of forks that the process left behind. Only a container's first process gets any."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)
