@@ -247,6 +247,9 @@ def test_inputs_come_through_a_pipe(kosmolua: Program, write: Write) -> None:
         wrong = kosmolua("fleet", job, "--inputs", "-", input=f'{{"team": "a"}}\n{second}\n')
         assert (wrong.returncode, wrong.stdout) == (2, "")
         assert "Standard input is not JSON lines: line 2: " in wrong.stderr
+    twice = kosmolua("fleet", job, "--inputs", "-", "--key", "team", input='{"team": "a"}\n{"team": "a"}\n')
+    assert (twice.returncode, twice.stdout) == (2, "")
+    assert 'kosmolua: Standard input has two inputs with the key "a"' in twice.stderr
 
 
 TITLE = "\x1b]0;owned\x07"
