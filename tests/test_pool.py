@@ -277,7 +277,9 @@ def test_a_full_queue_refuses() -> None:
     with pool_of(2) as pool:
         for _ in range(25):
             pool.queue("a")
-        with pytest.raises(Busy, match=r"24 scripts of this client and 0 of others are waiting \(nothing was run") as refused:
+        with pytest.raises(
+            Busy, match=r"24 scripts of this client and 0 of others are waiting \(nothing was run"
+        ) as refused:
             pool.queue("a")
         assert refused.value.fields()["retryable"] is True
         assert pool.queue("b").holds
