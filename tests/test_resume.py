@@ -213,6 +213,20 @@ def test_a_read_only_run_stays_so(runtime: Runtime, shelf: Shelf, file: Path) ->
     assert shelf.lent == {}
 
 
+@pytest.mark.parametrize("place", ["run", "runtime"])
+def test_what_a_run_may_not_call_stays_denied(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path, place: str
+) -> None:
+    """Also if the program that resumes it denies nothing, and allows everything."""
+    source = 'print(pcall(app.integrations.library.lend, { book = "b-1" })) error("no")'
+    denied = {"deny": ["library.lend"]}
+    first = open_runtime(**denied) if place == "runtime" else open_runtime()
+    first.run(source, record=file, **(denied if place == "run" else {}))
+    outcome = open_runtime(allow=["*"]).resume(file, script=source.replace("b-1", "b-2"))
+    assert "--deny library.lend" in outcome.output
+    assert shelf.lent == {}
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_says_what_was_under_way(
     open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path

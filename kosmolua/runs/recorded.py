@@ -223,7 +223,8 @@ def begin(
     Raises:
         ConfigError: The recording cannot be written.
     """
-    options = {"read_only": read_only or host.read_only, "deny": _list(deny)}
+    denied = [pattern for given in host.deny for pattern in given.written]
+    options = {"read_only": read_only or host.read_only, "deny": [*denied, *_list(deny)]}
     new = begun(host, path, source, job, limits, run=run, options=options, account=account, client=client)
     return Take(new.run, new.seed, Tape(Answers(), new.writer, redact=host.redactor.value), new.path, tidy=host.tidy)
 
