@@ -1,4 +1,4 @@
-"""What an MCP server prints and logs: lines for the trace, and the last ones for errors."""
+"""What an MCP server prints and logs. All lines go to the trace, and the last ones into error messages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 Trace: TypeAlias = Callable[[str, str], None]
-"""Shows the user a line, given the name of the server and the line."""
+"""A function that shows the user a line. It is called with the name of the server and the line."""
 
 MAX_KEPT_LINES = 5
-"""How many of the last lines that a server printed are shown to the user when it ends with an error."""
+"""If a server ends with an error, the user is shown this number of the lines that the server printed last."""
 MAX_TOLD = 1_000
-"""The most lines of a server that are passed to the trace per minute. Further lines are dropped."""
+"""The maximum number of a server's lines that are passed to the trace per minute. Further lines are dropped."""
 
 
 class ServerLog:
@@ -22,7 +22,7 @@ class ServerLog:
 
     Args:
         name: The name of the server.
-        trace: Shows the user a line; None if the user does not want to see what servers print.
+        trace: A function that shows the user a line; None if the user does not want to see what servers print.
     """
 
     def __init__(self, name: str, trace: Trace | None) -> None:
@@ -42,7 +42,7 @@ class ServerLog:
         return " / ".join(self._printed) or None
 
     def write(self, line: str) -> None:
-        """Pass a line to the trace, unless the server had too many in this minute."""
+        """Pass a line to the trace, unless too many of the server's lines were passed in this minute."""
         if self._trace is None:
             return
         now = monotonic()
@@ -52,7 +52,7 @@ class ServerLog:
         if self._told <= MAX_TOLD:
             self._trace(self._name, line)
         elif self._told == MAX_TOLD + 1:
-            self._trace(self._name, "(more than can be shown)")
+            self._trace(self._name, "(too many lines: further ones are not shown for up to a minute)")
 
     def write_printed(self, line: str) -> None:
         """Keep a line that the server's process printed, and pass the line to the trace."""
@@ -60,16 +60,16 @@ class ServerLog:
         self.write(line)
 
     async def write_message(self, params: Any) -> None:
-        """Pass on a log message that the server sent, given the parameters of the notification."""
+        """Pass a log message of the server to the trace. ``params`` are the parameters of its notification."""
         self.write(f"{params.level}: {params.data}")
 
     async def write_progress(self, progress: float, total: float | None, message: str | None) -> None:
-        """Pass on how far a request has come, as the server reports it."""
+        """Pass the progress of a request, as the server reports it, to the trace."""
         share = f"{progress:g}/{total:g}" if total else f"{progress:g}"
         self.write(f"progress {share}{f': {message}' if message else ''}")
 
     def take_warnings(self) -> None:
-        """Take over the warnings of the MCP SDK, which would otherwise be written to standard error."""
+        """Pass the warnings of the MCP SDK to the trace. Otherwise they would be written to standard error."""
         for name in ("mcp.client", "mcp.shared"):
             logger = logging.getLogger(name)
             logger.handlers, logger.propagate = [_FirstLines(self.write)], False
