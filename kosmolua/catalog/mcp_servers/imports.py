@@ -110,7 +110,7 @@ def _section(server: Mapping[str, Any]) -> Table | str:
 
 
 def _value(text: str) -> str | Table:
-    """Return a value as the accounts file writes it: ``${NAME}`` becomes ``{ env = "NAME" }``, other text is unchanged."""
+    """Return a value as the accounts file writes it: ``${NAME}`` becomes ``{ env = "NAME" }``, other text stays."""
     variable = _VARIABLE.fullmatch(text)
     return {"env": variable[1]} if variable else text
 

@@ -1,4 +1,4 @@
-"""One connection to an MCP server. The code runs in the event loop of :mod:`.connections` unless a comment differs."""
+"""One connection to an MCP server. Its code runs in the event loop of :mod:`.connections`, with marked exceptions."""
 
 from __future__ import annotations
 
