@@ -68,8 +68,8 @@ class Scripts:
     """The provider of ``app.scripts``: the Lua scripts in one folder, all as functions of one integration.
 
     Args:
-        folder: The folder of scripts. Each file name is made into a function name. Files for which this is impossible are
-            left out. Files with the same function name, such as ``a-b.lua`` and ``a_b.lua``, cannot be called.
+        folder: The folder of scripts. Files are left out if no function name can be made from their names. Files with
+            the same function name, such as ``a-b.lua`` and ``a_b.lua``, cannot be called.
         catalog: A function that returns the catalog. The effect of a script is found from the calls in it.
         max_source: A function that returns the maximum size of a script, in bytes.
     """

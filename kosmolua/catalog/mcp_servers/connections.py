@@ -137,7 +137,7 @@ class Connections:
             self._wait(name, end(), lambda: monotonic() + CLOSE_TIMEOUT)
 
     def close(self) -> None:
-        """Close all connections, and stop the servers that were started for them. None can be made afterwards."""
+        """Close all connections, and stop the servers started for them. No connection can be made afterwards."""
         with self._lock:
             self._is_closed = True
             loop, self._loop = self._loop, None

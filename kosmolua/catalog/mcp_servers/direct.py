@@ -77,7 +77,7 @@ class DirectCalls:
             self._write = write
 
     def take(self, message: object) -> bool:
-        """Pass a message of the server to the direct call that it is the response to, if there is one.
+        """If a message of the server is the response to a direct call, pass the message to this call.
 
         Returns:
             True if the message is the response to a direct call, even to a forgotten one; False if it is for the

@@ -1,4 +1,7 @@
-"""One connection to an MCP server. Its code runs in the event loop of :mod:`.connections`, with marked exceptions."""
+"""One connection to an MCP server.
+
+The code runs in the event loop of :mod:`.connections`, unless a comment says that it runs in a different thread.
+"""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def _agreed(schema: Any) -> dict[str, Any] | None:
 
     Args:
         schema: The JSON Schema of the answer, a form with fields. The answer gets each field's default, and true for a
-            boolean without a default. It is None if a required field of a different type has no default.
+            boolean without a default. There is no such answer if a required field of a different type has no default.
     """
     schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
     answer: dict[str, Any] = {}

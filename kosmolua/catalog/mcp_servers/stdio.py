@@ -57,7 +57,7 @@ async def process_streams(
         command: The program and its arguments.
         environment: All environment variables of the server.
         folder: The folder in which the server is started.
-        calls: The object that calls tools over the pipes that the SDK's session uses too. It gets their responses.
+        calls: The object that calls tools over the same pipes as the SDK's session. It gets the responses to its calls.
         said: Called with each line of the server's output that is not a message.
         ended: Called with the reason when the server reads or sends no more messages.
 
@@ -121,7 +121,7 @@ class _Requests(_Stream):
 
     Args:
         process: The server's process.
-        calls: The object that calls tools over the pipes that the SDK's session uses too. It gets their responses.
+        calls: The object that calls tools over the same pipes as the SDK's session. It gets the responses to its calls.
         ended: Called with the reason if the server no longer reads messages.
     """
 
@@ -179,7 +179,7 @@ class _Messages(_Stream):
 
     Args:
         process: The server's process.
-        calls: The object that calls tools over the pipes that the SDK's session uses too. It gets their responses.
+        calls: The object that calls tools over the same pipes as the SDK's session. It gets the responses to its calls.
         said: Called with each line on the server's stdout that is not a message.
         ended: Called with the reason when the server has sent its last message.
     """
