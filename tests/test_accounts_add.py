@@ -73,7 +73,7 @@ def test_an_account_is_asked_for_tried_and_written(
         terminal.expect("added \\[notes.work\\]")
         shown += terminal.before
         terminal.expect(pexpect.EOF)
-    assert "it is ann" in shown
+    assert "the account belongs to ann" in shown
     assert key not in shown
     text = accounts.read_text()
     assert text.startswith(FILE)

@@ -32,7 +32,7 @@ def add(runtime: Runtime, name: str) -> tuple[str, Path]:
         The name of the account's section, such as ``render2.default``, and the accounts file.
 
     Raises:
-        UsageError: The account exists already, or there is no terminal to ask on.
+        UsageError: The account already exists, or there is no terminal to ask on.
     """
     integration_name, *rest = parts_of(name)
     integration, account = runtime.catalog.integration(integration_name), rest[0] if rest else "default"
@@ -78,12 +78,12 @@ def _try(integration: Integration, account: str, table: Table) -> None:
     try:
         alone = Plugins(integration, places=(), entry_points=dict)
         with Runtime({integration.name: {account: table}}, plugins=alone, environ={}) as runtime:
-            console.complain(f"it is {runtime.identify(integration.name, account)}")
+            console.complain(f"the account belongs to {runtime.identify(integration.name, account)}")
     except NotConfigured as error:
         console.complain(error.message)
     except KosmoError as error:
         console.complain_of(error)
-        console.confirm("Keep it anyway?")
+        console.confirm("Keep the account anyway?")
 
 
 def _store_secret(integration: Integration, account: str, field: AccountField, secret: str) -> dict[str, str]:

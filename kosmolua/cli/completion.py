@@ -108,7 +108,7 @@ def accounts(catalog: Catalog, typed: str) -> Offers:
 def paths(catalog: Catalog, typed: str) -> Offers:
     """Return the paths that may complete a text, such as ``render2.list_services``.
 
-    These are the integrations that match the text. If only one matches, they are the functions of this integration.
+    These are the integrations that match the text, or, if only one matches, the functions of this integration.
     """
     name, dot, rest = _BEFORE_NAMES.sub("", typed, count=1).partition(".")
     before = typed.removesuffix(f"{name}{dot}{rest}")

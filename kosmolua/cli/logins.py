@@ -121,7 +121,7 @@ def _open(url: str, *, must: bool) -> None:
     if webbrowser.open(url):
         console.complain("a page opens in your browser: log in there, and come back")
     elif must:
-        console.complain(f"open this page in a browser of this machine, and log in: {url}")
+        console.complain(f"open this page in a browser on this machine, and log in: {url}")
     else:
         raise _NoBrowser
 

@@ -219,7 +219,7 @@ class Options:
         read=path,
         for_listing=True,
         for_calls=False,
-        help="The folder of the scripts that others find in app.scripts.",
+        help="The folder of the scripts that other scripts find in app.scripts.",
     )
     simulate = Option(
         default=False,
@@ -266,7 +266,7 @@ class Options:
         default=False,
         section=PERMISSIONS,
         short="-y",
-        help="Allow calls that would be asked about, unless they destroy.",
+        help="Allow calls that need an approval, unless they destroy.",
     )
     allow = Option[tuple[str, ...]](
         default=(),
@@ -318,7 +318,7 @@ class Options:
         default=False,
         section=LIMITATIONS,
         for_calls=False,
-        help="Run a script even if the check finds that it must fail.",
+        help="Run a script even if the check finds that it will fail.",
     )
     journal = Option[str | None](
         default=None, section=OUTPUT, metavar="FILE", read=appendable, help="Append a JSON line for each call."
@@ -346,7 +346,7 @@ class Options:
         for_listing=True,
         help="Show the Python traceback of an integration that fails.",
     )
-    json = Option(default=False, section=OUTPUT, for_listing=True, help="Print JSON, also on failure.")
+    json = Option(default=False, section=OUTPUT, for_listing=True, help="Print JSON, even on failure.")
 
     def __init__(self, defaults: dict[str, Any] | None = None, **given: Any) -> None:
         self.defaults = defaults or {}

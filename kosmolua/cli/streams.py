@@ -1,6 +1,6 @@
 """Standard input and output, which only the command line uses.
 
-In integrations, standard input is empty, and what they print goes to standard error.
+For integrations, standard input is empty, and what they print goes to standard error.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def replace_closed_streams() -> None:
 
 
 def guard_output() -> None:
-    """Replace ``sys.stdout`` by a stream that raises :class:`OutputLost`, and escapes characters it cannot encode."""
+    """Replace ``sys.stdout`` with a stream that raises :class:`OutputLost`, and escapes what it cannot encode."""
     raw = _Output(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw), sys.stdout.encoding, errors="backslashreplace", line_buffering=True
@@ -223,7 +223,7 @@ def _redirect(stdin: int, stdout: int) -> None:
 
 
 def _open_empty() -> int:
-    """Return a new file descriptor that is at the end of its input and cannot be written to."""
+    """Return a new file descriptor that has nothing to read and cannot be written to."""
     try:
         return os.open(os.devnull, os.O_RDONLY)
     except OSError:  # a bare chroot has no /dev/null

@@ -156,7 +156,7 @@ _STORE = click.option(
     "--store",
     metavar="WHERE",
     envvar=STORE,
-    help="The folder or database that has the tenant's runs [that of the accounts file].",
+    help="The folder or database with the tenant's runs [the one in the accounts file].",
 )
 
 

@@ -45,7 +45,7 @@ class Tokens:
 
     Args:
         access: The access token, which is sent with each request.
-        refresh: The refresh token, with which a new access token can be requested; empty if there is none.
+        refresh: The refresh token, used to request a new access token; empty if there is none.
         expires: When the access token expires, in seconds since 1970; None if the service does not say.
         scope: The scopes of the access token, as the service writes them.
     """
@@ -240,7 +240,7 @@ def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
 
 @contextmanager
 def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
-    """Listen on a port of this machine for the redirects with which a service ends a login.
+    """Listen on a port of this machine for the redirects that end a login.
 
     Yield the address to redirect the browser to, and a queue that receives the query parameters of each redirect.
     """

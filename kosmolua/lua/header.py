@@ -36,7 +36,7 @@ class Header:
     """The header of a script: its description, its parameters and the type of its result.
 
     Args:
-        doc: The description of the script, whose first line is the summary; empty if there is none.
+        doc: The description of the script, or an empty string. The first line is the summary.
         parameters: The parameters, in order.
         returns: The type of the returned value, or None if it is not declared.
         is_declared: True if the header has a ``@param`` or ``@return``. If False, any arguments can be passed.

@@ -294,7 +294,8 @@ class SessionProcess(Pipes):
     def kill(self) -> None:
         """End all processes of the session at once.
 
-        This does not wait for the first process, so that no other process group can get its number in the meantime.
+        The exit status of the first process is not collected here, so that no other process group can get its number in
+        the meantime.
         """
         if self._forks:
             self._signal(launch.SIGKILL)

@@ -44,7 +44,7 @@ ENVIRONMENTS = {"zygote": {"LD_BIND_NOW": "1"}}
 class Process:
     """Starts a sandbox process, and can end it or wait for its end. Call the methods only in the parent process.
 
-    The sandbox process inherits only these descriptors, and leads a new process group.
+    The sandbox process inherits only the descriptors below, and leads a new process group.
 
     Args:
         role: The module of ``kosmolua.sandbox`` that the process runs: ``worker``, ``zygote`` or ``session``.
@@ -96,7 +96,7 @@ class Process:
         return status
 
     def _reap_orphans(self) -> None:
-        """Collect the exit statuses of forks that the process left behind: the first process of a container must."""
+        """Collect exit statuses of forks that the process left behind. Only a container's first process gets any."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)
@@ -119,7 +119,7 @@ def _open_nowhere() -> int:
 
 
 def _await_end(pid: int) -> None:
-    """Wait for the end of a child process, without collecting its status. On systems without this, wait a few ms."""
+    """Wait until a child process has ended, without collecting its status. If that is impossible, wait a few ms."""
     if hasattr(os, "waitid"):
         try:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -213,7 +213,7 @@ class PipePair:
 
     @contextmanager
     def theirs(self) -> Iterator[tuple[int, int]]:
-        """Yield the descriptors that the child reads from and writes to. Close them here when the block ends.
+        """Yield the child's two descriptors. Close this process's copies of them when the block ends.
 
         If the block raises an error, close this process's ends of the pipes as well.
         """

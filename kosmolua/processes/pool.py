@@ -96,8 +96,8 @@ class WorkerPool:
         """Put a run into the queue for a place among the active runs, and return without waiting.
 
         Args:
-            client: The client that the run belongs to. None stands for the program itself, which can use all places and
-                whose queue has no limit.
+            client: The client that the run belongs to. None stands for the program itself. It can use all places, and
+                its queue has no limit.
             on_come: A function to call, in any thread, when the run gets a place or its turn is cancelled.
 
         Returns:

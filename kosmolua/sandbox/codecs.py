@@ -99,7 +99,7 @@ def convert(name: bytes, text: bytes, *more: bytes, room: float = inf) -> bytes 
         name: The conversion: one of the keys of ``_CODECS``, such as ``sha256``.
         text: The text to convert.
         more: Further arguments of the conversion, such as the key of an HMAC.
-        room: How many bytes of memory copies of the text can take.
+        room: The most bytes of memory that can be used for copies of the text.
 
     Raises:
         MemoryError: The copies would need more than ``room`` bytes.

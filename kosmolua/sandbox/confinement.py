@@ -188,7 +188,7 @@ class Confinement:
                 self._refused.add(layer)
 
     def rearm(self, cpu: float) -> None:
-        """Limit the processor time from now on to ``cpu`` seconds, or remove the limit if this is 0."""
+        """Limit the processor time from now on to ``cpu`` seconds. If ``cpu`` is 0, remove the limit."""
         signal.setitimer(signal.ITIMER_PROF, cpu)
 
     def _filter_for(self, jobs: int) -> Step | None:

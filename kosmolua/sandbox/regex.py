@@ -137,7 +137,7 @@ def _problem(error: re.error, names: list[int]) -> str:
     """Return the message for an error in a pattern. Its position refers to the pattern as the script wrote it.
 
     Args:
-        error: The error in the changed pattern, in which each named group has got Python's ``P``.
+        error: The error in the changed pattern, in which a ``P`` was inserted into each named group.
         names: The positions of these insertions in the pattern as the script wrote it.
     """
     if error.pos is None:

@@ -110,7 +110,7 @@ class Filter:
 
 
 def assemble(calls: dict[str, tuple[int, int | None]], column: int, machine: int) -> bytes:
-    """Return a filter that allows only the given system calls, in the kernel's format.
+    """Return a filter that allows only the system calls in ``calls``, in the kernel's format.
 
     Args:
         calls: The number of each system call on each kind of machine, by name; None where the call does not exist.

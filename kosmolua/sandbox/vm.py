@@ -64,7 +64,7 @@ class OutOfMemory(Exception):
 
 
 class VM:
-    """A Lua 5.4 VM that can call Python only through certain functions, called verbs.
+    """A Lua 5.4 VM that can call only certain Python functions, which are called verbs.
 
     Only bytes are passed between Lua and Python. While Python passes values to Lua, Lua's memory limit is off, since a
     failed allocation would hang the process there. The prelude, KosmoLua's own Lua code, then calls the verb ``rearm``

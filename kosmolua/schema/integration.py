@@ -171,7 +171,7 @@ class Integration:
         return self._register(handler, "write")
 
     def destroys(self, handler: _Handler) -> _Handler:
-        """Register a Python function that scripts can call and whose effect cannot be undone.
+        """Register a Python function that scripts can call and that does something that cannot be undone.
 
         Examples are functions that delete something, or replace all of it. Use this as a decorator.
         """
@@ -218,7 +218,7 @@ class Integration:
         """Add the operations of an OpenAPI document as functions, except those that registered functions cover already.
 
         The added functions use the same accounts and permissions. A registered function covers the operation of the
-        same name, and the operations for which the overlay ``openapi.toml`` names it in ``covered_by``.
+        same name. It also covers the operations that name it as ``covered_by`` in the overlay ``openapi.toml``.
 
         Args:
             file: The plugin's ``__file__``. ``openapi.json`` and ``openapi.toml`` are in the same folder.

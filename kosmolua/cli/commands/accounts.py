@@ -46,7 +46,7 @@ def command(context: click.Context, options: Options) -> None:
     if options.json:
         console.as_json([{**entry, "file": str(path) if path.exists() else None} for entry in entries])
     elif not entries:
-        console.complain(f"there are no accounts; run 'kosmolua accounts example' and write {path}")
+        console.complain(f"there are no accounts; 'kosmolua accounts example' prints what to write into {path}")
     else:
         show_permissions(entries)
         if console.on_terminal():

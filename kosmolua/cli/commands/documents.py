@@ -24,7 +24,9 @@ from kosmolua.folders import config_folder
 @click.argument("source", metavar="FILE|URL|-")
 @click.option("--name", default="", metavar="NAME", help="The integration's name [from the file, or the title].")
 @click.option("--onto", default="", metavar="NAME", help="Extend this integration, with its accounts.")
-@click.option("--auth", default="", metavar="KIND", help="bearer, basic, header:NAME, query:NAME or none.")
+@click.option(
+    "--auth", default="", metavar="KIND", help="The credential: bearer, basic, header:NAME, query:NAME or none."
+)
 @click.option("--base-url", default="", metavar="URL", help="The beginning of every address.")
 @click.option("--only", multiple=True, metavar="TAG", help="Import only a tag, '/pets/*' or 'GET /pets'; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written.")

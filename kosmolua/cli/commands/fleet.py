@@ -47,14 +47,14 @@ INTERVAL = 0.2
 )
 @click.argument("script", type=click.Path(), metavar="SCRIPT")
 @click.option(
-    "--inputs", required=True, metavar="FILE", help="Run each input of a .jsonl, .csv or .json; - is JSON lines."
+    "--inputs", required=True, metavar="FILE", help="The inputs, in a .jsonl, .csv or .json; - is JSON lines."
 )
 @click.option("--key", metavar="FIELD", help="The field that names an input [its number].")
 @click.option("--each-account", metavar="A,B", help="Run each input with each account as the default one.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Runs at once [8, or as many as there are workers].")
 @click.option("--executor", metavar="NAME", help="dask://HOST:PORT, dask:local, or MODULE:FACTORY [threads].")
 @click.option("--out", metavar="FILE", help="Append a JSON line for each outcome [standard output].")
-@click.option("--resume", is_flag=True, help="Run inputs that are missing in --out, or failed; no write is repeated.")
+@click.option("--resume", is_flag=True, help="Run inputs that failed or are missing from --out; no write is repeated.")
 @click.option("--recordings", metavar="DIR", help="Keep a recording of each run here.")
 @click.option(
     "--retries",

@@ -43,9 +43,9 @@ TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
 @click.option(
     "--account", metavar="NAME", help="Only calls with this account, such as production or render2.production."
 )
-@click.option("--effect", type=click.Choice(["read", "write", "destroy"]), help="Only calls of this effect.")
+@click.option("--effect", type=click.Choice(["read", "write", "destroy"]), help="Only calls with this effect.")
 @click.option(
-    "--status", type=click.Choice(["ok", "failed", "refused", "unknown"]), help="Only calls that ended like this."
+    "--status", type=click.Choice(["ok", "failed", "refused", "unknown"]), help="Only calls with this status."
 )
 @click.option("--run", metavar="ID", help="Only calls of this run; the beginning of its id is enough.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N calls.")

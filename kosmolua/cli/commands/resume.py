@@ -103,9 +103,9 @@ class Done(click.ParamType):  # type: ignore[type-arg]
 @click.option("--approve", multiple=True, type=Numbers(), help="Allow these calls of a paused run, or all that wait.")
 @click.option("--deny-calls", multiple=True, type=Numbers(), hidden=True)
 @click.option(
-    "--done", multiple=True, type=Done(), help="Count a write that was under way as done; the script gets JSON."
+    "--done", multiple=True, type=Done(), help="Count a write without an answer as done, with JSON as its result."
 )
-@click.option("--again", multiple=True, type=Numbers(), help="Send a write that was under way again.")
+@click.option("--again", multiple=True, type=Numbers(), help="Send a write without an answer again.")
 @tenant_options
 @session_options
 def command(
