@@ -125,7 +125,7 @@ def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
 
 
 def _from_factory(named: str) -> Executor:
-    """Import the function that ``named`` names as ``MODULE:FACTORY``, call it, and return the executor that it returns.
+    """Import the function with the name ``MODULE:FACTORY``, call it, and return the executor that it returns.
 
     Raises:
         UsageError: There is no such function, or its result is not an executor.

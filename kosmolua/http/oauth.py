@@ -74,7 +74,7 @@ def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> t
         open_page: The function that opens a URL in a browser.
 
     Raises:
-        NetworkError: The service cannot be reached, or nobody logged in in time.
+        NetworkError: The service cannot be reached, or the login took too long.
         NotConfigured: The service or the person refused the login.
     """
     from secrets import token_urlsafe
@@ -102,7 +102,7 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
         show: The function that shows the person the URL of the page and the code to type there.
 
     Raises:
-        NetworkError: The service cannot be reached, or nobody logged in in time.
+        NetworkError: The service cannot be reached, or the login took too long.
         NotConfigured: The service or the person refused the login.
     """
     if not service.client_id:

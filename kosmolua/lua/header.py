@@ -62,7 +62,7 @@ class Header:
         return Record("params", fields, required=given)
 
     def bind(self, name: str, given: Mapping[str, Any] | Sequence[Any]) -> dict[str, object]:
-        """Return the table ``params`` for a run: the checked and converted arguments, and defaults for the others.
+        """Return the table ``params`` for a run: the converted arguments, and the defaults of the other parameters.
 
         Args:
             name: The name of the script for messages.

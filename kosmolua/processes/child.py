@@ -27,7 +27,7 @@ class Child(Protocol):
     """What the host can do with a child process in which a script runs."""
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
 
     def read(self, limit: int) -> bytes | None:
         """Wait for the next frame of the child process. Return its line, or None if the process has ended.
@@ -69,7 +69,7 @@ class Pipes:
         self._writing = Lock()
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
         try:
             with self._writing:
                 self._outgoing.write(line)
@@ -125,7 +125,7 @@ class PolledPipes(Pipes):
             close(self.outgoing)
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
         try:
             with self._writing:
                 rest = memoryview(line)
@@ -266,7 +266,7 @@ class SessionProcess(Pipes):
         return self._process.pid
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
         if line.startswith(JOB):
             with self._controlling:
                 self._jobs += 1

@@ -366,6 +366,6 @@ class _Places:
         everybody = sum(len(waiting) for name, waiting in self._queues.items() if name is not None)
         if own >= MAX_QUEUE_OF_CLIENT * self._count or everybody >= MAX_QUEUE * self._count:
             raise Busy(
-                f"The server is busy: {own:,} scripts of this client and {everybody - own:,} of others wait",
+                f"The server is busy: {own:,} scripts of this client and {everybody - own:,} of others are waiting",
                 hint="nothing was run; try again when some of them have ended",
             )

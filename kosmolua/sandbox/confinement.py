@@ -127,7 +127,7 @@ class Confinement:
         return bool(self._refused)
 
     def settle(self) -> None:
-        """Give up the rights that this process and its forks do not need after all modules are loaded.
+        """Give up the rights that this process and its forks no longer need once the modules are loaded.
 
         Call this after the last import. If the system has Landlock, the process cannot read files afterwards.
         """

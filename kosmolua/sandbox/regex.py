@@ -54,7 +54,7 @@ def scan(subject: bytes, pattern: bytes, flags: bytes, most: int, room: float = 
 
 
 def size_of_text(raw: bytes) -> int:
-    """Return how many bytes of memory a text takes at most as a Python string.
+    """Return the most bytes of memory that a text can take as a Python string.
 
     Python stores all characters of a string with the same width: 1, 2 or 4 bytes. A single emoji makes every character
     4 bytes wide.

@@ -133,7 +133,7 @@ class VM:
             seed: Sixteen bytes to seed the random numbers with.
 
         Raises:
-            OutOfMemory: Lua reached its memory limit where Lua code could not report that.
+            OutOfMemory: Lua reached its memory limit at a point where no Lua code could report this.
         """
         self._within(memory, self._run, source, chunk, settings, seed, *arguments)
 
@@ -154,7 +154,7 @@ class VM:
             seed: Sixteen bytes to seed the random numbers with. By default, the generator keeps its state.
 
         Raises:
-            OutOfMemory: Lua reached its memory limit where Lua code could not report that.
+            OutOfMemory: Lua reached its memory limit at a point where no Lua code could report this.
         """
         self._within(memory, self._converse, source, chunk, settings, verb, seed or b"")
 
@@ -167,7 +167,7 @@ class VM:
             arguments: The arguments of the function.
 
         Raises:
-            OutOfMemory: Lua reached its memory limit where Lua code could not report that.
+            OutOfMemory: Lua reached its memory limit at a point where no Lua code could report this.
         """
         self._limit = memory
         self._lua.set_max_memory(0)

@@ -120,8 +120,8 @@ class Worker:
     def rehearse(self) -> None:
         """Run scripts that do nothing, so that Python specializes its bytecode before this process forks.
 
-        Otherwise, each fork would have to spend that time. The caller first writes :data:`REHEARSAL` to the worker's
-        input. It discards the worker's output, which the host must not see.
+        Otherwise, each fork would have to specialize it again. The caller first writes :data:`REHEARSAL` to the
+        worker's input. It discards the worker's output, which the host must not see.
         """
         fresh, self._vm = self._vm, VM(self._verbs, self._prelude)
         self._jobs, self._is_locked, self._seed = REHEARSALS + 1, True, b""
@@ -232,7 +232,7 @@ class Worker:
         return codecs.convert(name, text, *more, room=self._vm.room)
 
     def _exit(self, fields: bytes) -> None:
-        """Send the outcome of a script that called ``exit`` to the host, and end this process at once.
+        """Send the host the outcome of a script that called ``exit``, and end this process at once.
 
         Args:
             fields: The outcome, as the fields of a JSON object.

@@ -64,7 +64,7 @@ class AccountField:
         name: The key.
         about: One sentence that describes the key.
         secret: True if the value is a credential. It can then be read from a source such as an environment variable.
-        type: The type of the value. The type of a credential is that of strings.
+        type: The type of the value. For a credential, this is the string type.
         default: The default value in the account class, or :data:`REQUIRED` if there is none.
         many: True if the value is a table of credentials by name, such as environment variables of an MCP server.
         login: The OAuth login that can provide the value, or None.
