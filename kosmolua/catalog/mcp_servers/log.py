@@ -103,7 +103,10 @@ def divert_warnings() -> None:
 
 
 def _divert(record: logging.LogRecord) -> bool:
-    """Write the first line of a warning to the current server's log. Return False, to drop the record, if there is one."""
+    """Write the first line of a warning to the log of the current server, if there is one.
+
+    Return False, which drops the record, if there is a current server; otherwise True.
+    """
     log = _current.get()
     if log and record.levelno >= logging.WARNING:
         log.write(record.getMessage().partition("\n")[0])
