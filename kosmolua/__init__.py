@@ -1,7 +1,7 @@
-"""KosmoLua runs Lua scripts of a language model in a sandbox. The scripts can call web APIs with a user's accounts.
+"""KosmoLua runs Lua scripts, written by a language model, in a sandbox. They can call web APIs with a user's accounts.
 
-Each public name is imported when it is first used: the sandboxed process imports this file too, and must not import
-the modules of the host process.
+The module of a public name is imported when the name is first used. The sandboxed process imports this file too, and
+must not import the modules of the host process.
 """
 
 __version__ = "0.1.0"

@@ -1,33 +1,33 @@
-"""Every error that KosmoLua reports.
+"""Every error that KosmoLua reports. The attributes that a class adds are in brackets.
 
-    KosmoError                      code; what, hint, sent, detail, and message, which joins the first three
+    KosmoError                      (code, detail, and message, which joins what, hint and sent)
     ├── UsageError                  the command line is wrong
     ├── ConfigError                 an accounts file, an option or a secret source is wrong
-    ├── PluginError                 an integration cannot be loaded; origin
-    ├── CallError                   a call under app.integrations failed; scripts can catch it; param, retryable
+    ├── PluginError                 an integration cannot be loaded (origin)
+    ├── CallError                   a call under app.integrations failed; scripts can catch this (param, retryable)
     │   ├── UnknownPath             no such integration, account or function
-    │   ├── BadArguments            the arguments do not fit; nothing was sent
-    │   │   └── BadDocArguments     the arguments of a documentation function do not fit
+    │   ├── BadArguments            the arguments do not match the function's parameters; nothing was sent
+    │   │   └── BadDocArguments     the arguments of a documentation function, such as lua_read_doc, are not valid
     │   ├── Denied                  the permissions or a person refused the call; nothing was sent
     │   ├── NotConfigured           the integration has no usable account; nothing was sent
-    │   ├── ApiError                the service answered with an error; status, body, retry_after, request_id
+    │   ├── ApiError                the service answered with an error (status, body, retry_after, request_id)
     │   ├── NetworkError            the service could not be reached, or its answer could not be read
     │   ├── CallTimeout             the call took longer than its time limit
     │   ├── PluginFault             the integration's own code failed
-    │   └── DocNotFound             no such page
-    ├── CheckFailed                 the script is certain to fail and was not run; findings
-    ├── ScriptError                 the script failed; line, traceback
-    ├── Exited                      the script ended itself with an exit status; exit
-    ├── LimitExceeded               a limit ended the script; limit, value
-    ├── Interrupted                 the user ended the script
-    ├── Diverged                    the script deviates from its recording
-    ├── Paused                      the script waits for a person to approve calls; calls
-    ├── UnderWay                    a write of a recording may have been done; calls
+    │   └── DocNotFound             the documentation has no such page
+    ├── CheckFailed                 the script is certain to fail and was not run (findings)
+    ├── ScriptError                 the script failed (line, traceback)
+    ├── Exited                      the script called os.exit with a status other than 0 (exit)
+    ├── LimitExceeded               a limit ended the script (limit, value)
+    ├── Interrupted                 the script was interrupted, by Ctrl-C for example
+    ├── Diverged                    a replayed or resumed script deviates from its recording
+    ├── Paused                      the script stopped at calls that a person must approve (calls)
+    ├── UnderWay                    nobody knows whether some recorded writes were done (calls)
     ├── WorkerLost                  the sandboxed process died
-    └── Busy                        too many scripts wait; the same one may run later
+    └── Busy                        too many scripts are waiting; the same script can be run again later
 
 A message is one line and says what happened, where, and what to do. An error keeps these parts apart and joins them
-when the message is read, so that a part can be added or replaced at any time.
+only when ``message`` is read, so that a part can be added or replaced at any time.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ class KosmoError(Exception):
 
     Attributes:
         what: What happened and where.
-        hints: What to do about the error. The message contains hints of one line, and leaves out longer ones, such as
-            lines to paste.
-        sent: A sentence that says that nothing was sent; empty if something may have been sent.
-        detail: What only the user is shown, and no script: a path, a command, the text of an exception.
-        call: The function whose call was cut off when the error ended the script, if any.
-        line: The line of the script that the error ended, counted from 1.
-        traceback: Lua's traceback, if the error ended a script.
+        hints: What to do about the error. The message contains the hints that have one line, and leaves out longer
+            hints, such as lines to paste.
+        sent: The sentence "Nothing was sent.", or an empty string if something may have been sent.
+        detail: Information that the user sees and scripts do not: a path, a command, or the text of an exception.
+        call: The path of a function whose call was still in progress when the error ended the script, or None.
+        line: The line of the script where the error occurred, counted from 1, or None.
+        traceback: Lua's traceback, or None.
 
     Args:
         message: What happened and where, on one line.
         hint: What to do about the error.
-        detail: What only the user is shown, and no script.
+        detail: Information that the user sees and scripts do not.
     """
 
     code = "error"
@@ -76,12 +76,12 @@ class KosmoError(Exception):
 
     @property
     def hint(self) -> str | None:
-        """What to do about the error; more than one line if there is something to paste."""
+        """What to do about the error, or None. Several lines if there is something to paste."""
         return "\n".join(filter(None, [self._advice, *(hint for hint in self.hints if "\n" in hint)])) or None
 
     @property
     def message(self) -> str:
-        """What happened, where and what to do, on one line, which also says if nothing was sent."""
+        """One line that says what happened, where, what to do, and, if that is certain, that nothing was sent."""
         said = f"{self.what} ({self._advice})" if self._advice else self.what
         return f"{said.removesuffix('.')}. {self.sent}" if self.sent else said
 
@@ -99,16 +99,19 @@ class KosmoError(Exception):
         return _revived, (type(self),), vars(self)
 
     def advise(self, hint: str) -> None:
-        """Add a hint, unless the message contains it already."""
+        """Add a hint to ``hints``, unless the message already contains it."""
         if hint not in self.message:
             self.hints.append(hint)
 
     def fields(self) -> dict[str, object]:
-        """Return ``code``, ``message``, and the other fields that are set, as JSON values, without the detail."""
+        """Return the error as a dict of JSON values, without ``detail``.
+
+        It contains ``code`` and ``message``, and ``hint``, ``call``, ``line`` and ``traceback`` if they are not None.
+        """
         return {"code": self.code, "message": self.message} | self._present("hint", "call", "line", "traceback")
 
     def report(self) -> dict[str, object]:
-        """Return the fields and the detail, as JSON values for the user."""
+        """Return the dict that :meth:`fields` returns, with ``detail`` added if there is one, to show to the user."""
         return self.fields() | self._present("detail")
 
     def _present(self, *names: str) -> dict[str, object]:
@@ -116,9 +119,9 @@ class KosmoError(Exception):
 
 
 def _revived(kind: type[KosmoError]) -> KosmoError:
-    """Return an error of this class without attributes. Pickle calls this, and then sets the attributes.
+    """Return an error of the class ``kind`` without attributes. Pickle calls this, and then sets the attributes.
 
-    Pickle cannot call the class itself, since the constructors of the classes take different arguments.
+    Pickle cannot call the class itself, since each class has a constructor with different arguments.
     """
     return kind.__new__(kind)
 
@@ -130,7 +133,7 @@ class UsageError(KosmoError):
 
 
 class ConfigError(KosmoError):
-    """A file, an option or a secret source is wrong."""
+    """A file, an option or the source of a secret is invalid or cannot be read."""
 
     code = "config_error"
 
@@ -140,7 +143,7 @@ class PluginError(KosmoError):
 
     Args:
         message: What happened and where, on one line.
-        origin: The file, with its line if known, or the entry point.
+        origin: Where the mistake is: a file, with the line if it is known, or an entry point.
         hint: What to do about the error.
     """
 
@@ -153,12 +156,15 @@ class PluginError(KosmoError):
 
     @property
     def mistakes(self) -> tuple[PluginError, ...]:
-        """The errors that :meth:`all_of` joined into this one; only this error itself if it was not joined."""
+        """The errors that :meth:`all_of` combined into this error. Any other error contains only itself."""
         return self._mistakes or (self,)
 
     @classmethod
     def all_of(cls, errors: Sequence[PluginError]) -> PluginError:
-        """Return one error for several mistakes in a plugin. Its message has all of them, each with its place."""
+        """Return one error for several mistakes in a plugin. Its message lists each mistake and where it is.
+
+        If there is only one mistake, its own error is returned.
+        """
         mistakes = tuple(mistake for error in errors for mistake in error.mistakes)
         if len(mistakes) == 1:
             return mistakes[0]
@@ -168,26 +174,26 @@ class PluginError(KosmoError):
         return joined
 
     def fields(self) -> dict[str, object]:
-        """Return the error as JSON values, with ``origin``."""
+        """Return the fields of every :class:`KosmoError`, and ``origin``."""
         return super().fields() | {"origin": self.origin}
 
 
 class CallError(KosmoError):
-    """One call failed. A script that catches the error gets its fields as a table.
+    """A call failed. A script that catches the error gets a table with the fields of the error.
 
-    Integrations can raise a CallError with a code that they define.
+    An integration can raise a CallError with a code of its own.
 
     Args:
         code: A stable word that scripts compare, such as ``bad_arguments``.
         message: What happened and where, on one line.
         hint: What to do about the error.
-        param: The parameter at fault.
+        param: The name of the argument that is wrong, if one is.
         status: The HTTP status, if the service answered.
-        retryable: True if the same call may succeed later.
-        retry_after: Seconds to wait before a retry.
-        request_id: The service's id of the request.
-        body: The service's answer, decoded.
-        detail: What only the user is shown, and no script.
+        retryable: True if the same call may succeed later, False if it cannot, None if that is unknown.
+        retry_after: How many seconds to wait before a retry.
+        request_id: The id that the service gave to the request.
+        body: The body of the service's response, decoded from JSON if possible.
+        detail: Information that the user sees and scripts do not.
     """
 
     def __init__(
@@ -216,21 +222,21 @@ class CallError(KosmoError):
         self.account: str | None = None
 
     def fields(self) -> dict[str, object]:
-        """Return what a script gets as the error: ``code``, ``message``, and the other fields that are set."""
+        """Return the table that a script gets: ``code``, ``message``, and the other attributes that are not None."""
         return super().fields() | self._present(
             "param", "status", "retryable", "retry_after", "request_id", "body", "path", "account"
         )
 
 
 class UnknownPath(CallError):
-    """Nothing under ``app`` has this name."""
+    """A path under ``app`` names an integration, an account or a function that does not exist."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__("unknown_path", message, hint=hint)
 
 
 class BadArguments(CallError):
-    """The arguments do not fit the function's parameters. Nothing was sent."""
+    """The arguments of a call do not match the function's parameters. Nothing was sent."""
 
     sent = NOTHING_SENT
 
@@ -239,13 +245,13 @@ class BadArguments(CallError):
 
 
 class BadDocArguments(BadArguments):
-    """The arguments of a documentation function do not fit."""
+    """The arguments of a documentation function, such as ``lua_read_doc``, are not valid."""
 
     sent = ""
 
 
 class Denied(CallError):
-    """The permissions, or the person who was asked, do not allow this call. Nothing was sent."""
+    """The permissions forbid a call, or it was not approved. Nothing was sent."""
 
     sent = NOTHING_SENT
 
@@ -254,7 +260,7 @@ class Denied(CallError):
 
 
 class NotConfigured(CallError):
-    """The integration has no account that this call can use. Nothing was sent."""
+    """The integration has no account that the call can use. Nothing was sent."""
 
     sent = NOTHING_SENT
 
@@ -267,13 +273,14 @@ class ApiError(CallError):
 
     Args:
         message: What happened and where, on one line.
-        status: The HTTP status; None if the service has none.
-        limited: True if a rate limit was hit; the code is then ``rate_limited``, as for status 429.
+        status: The HTTP status; None if the service does not answer with one, such as an MCP server.
+        limited: True if the service reports that a rate limit was exceeded. The code is then ``rate_limited``, as it
+            is for status 429.
         retryable: True if the same call may succeed later.
-        retry_after: Seconds to wait before a retry.
-        request_id: The service's id of the request.
-        body: The service's answer, decoded; at most 16 KiB.
-        location: The absolute URL of a redirect; scripts do not see it.
+        retry_after: How many seconds to wait before a retry.
+        request_id: The id that the service gave to the request.
+        body: The body of the service's response, decoded from JSON if possible. It has at most 16 KiB.
+        location: The absolute URL to which the response redirects. Scripts do not see it.
         hint: What to do about the error.
     """
 
@@ -320,8 +327,8 @@ class CallTimeout(CallError):
     """A call took longer than the time limit for one call.
 
     Args:
-        path: The path of the function.
-        seconds: The time limit of one call.
+        path: The path of the function, such as ``render2.list_services``.
+        seconds: The time limit.
         retryable: True if the same call may succeed later.
         hint: What to do about the error.
     """
@@ -338,9 +345,9 @@ class PluginFault(CallError):
 
     @classmethod
     def unloadable(cls, name: str, error: PluginError) -> PluginFault:
-        """Return the error of a call whose integration cannot be loaded.
+        """Return the error to raise for a call if its integration cannot be loaded.
 
-        The user sees the reason. The script sees the reason only if it reveals nothing of the host, such as a path.
+        The user always sees the reason. The script sees it only if it reveals nothing about the host, such as a path.
 
         Args:
             name: The name of the integration.
@@ -358,20 +365,20 @@ class PluginFault(CallError):
 
 
 class DocNotFound(CallError):
-    """No page of the documentation has this name."""
+    """No page of the documentation has the requested name, or the documentation cannot be searched."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__("doc_not_found", message, hint=hint)
 
 
 class CheckFailed(KosmoError):
-    """The check found code that is certain to fail. The script was not run, and nothing was sent.
+    """The check of a script found code that is certain to fail. The script was not run, and nothing was sent.
 
     Args:
-        message: The errors found, each with its place, on one line.
+        message: The errors that the check found, each with its line, on one line of text.
         findings: All errors and warnings that the check found, each with ``line``, ``column``, ``severity``,
             ``message`` and ``hint``.
-        line: The line of the first error.
+        line: The line of the script that has the first error.
     """
 
     code = "check"
@@ -383,7 +390,7 @@ class CheckFailed(KosmoError):
         self.line = line
 
     def fields(self) -> dict[str, object]:
-        """Return the error as JSON values, with ``findings``."""
+        """Return the fields of every :class:`KosmoError`, and ``findings``."""
         return super().fields() | {"findings": self.findings}
 
 
@@ -392,9 +399,9 @@ class ScriptError(KosmoError):
 
     Args:
         message: What happened and where, on one line.
-        code: The script's own code, if it raised a table with a code and a message.
-        line: The line of the script, counted from 1, if known.
-        traceback: Lua's traceback, without frames of the host.
+        code: The code that the script chose by raising a table with a code and a message; else None.
+        line: The line of the script where the error occurred, counted from 1, or None if it is unknown.
+        traceback: Lua's traceback, or None.
         is_syntax: True if the script could not be compiled.
     """
 
@@ -417,10 +424,10 @@ class ScriptError(KosmoError):
 
 
 class Exited(KosmoError):
-    """The script ended itself with an exit status that is not 0.
+    """The script called ``os.exit`` with an exit status other than 0.
 
     Args:
-        status: The status, 1 to 63.
+        status: The exit status, from 1 to 63.
     """
 
     code = "exit"
@@ -430,7 +437,7 @@ class Exited(KosmoError):
         self.exit = status
 
     def fields(self) -> dict[str, object]:
-        """Return the error as JSON values, with ``exit``."""
+        """Return the fields of every :class:`KosmoError`, and the exit status as ``exit``."""
         return super().fields() | {"exit": self.exit}
 
 
@@ -440,7 +447,7 @@ class LimitExceeded(KosmoError):
     Args:
         message: What happened and where, on one line.
         limit: The limit's name, such as ``wall`` or ``memory``.
-        value: The value that was in force, in the limit's unit.
+        value: The value of the limit in this run, such as a number of seconds or bytes.
         hint: What to do about the error.
     """
 
@@ -452,29 +459,32 @@ class LimitExceeded(KosmoError):
         self.value = value
 
     def fields(self) -> dict[str, object]:
-        """Return the error as JSON values, with ``limit`` and ``value``."""
+        """Return the fields of every :class:`KosmoError`, and ``limit`` and ``value``."""
         return super().fields() | {"limit": self.limit, "value": self.value}
 
 
 class Interrupted(KosmoError):
-    """The script was ended by Ctrl-C, by a cancelled task, or by closing the runtime."""
+    """Something outside ended the script: Ctrl-C, the cancellation of a task, or the closing of the runtime."""
 
     code = "interrupted"
 
 
 class Diverged(KosmoError):
-    """The script deviates from its recording, so its run cannot go on. Nothing was sent for the deviating request."""
+    """A replayed or resumed script deviates from its recording, so the run cannot go on.
+
+    Nothing was sent for the request that deviates.
+    """
 
     code = "diverged"
 
 
 class Paused(KosmoError):
-    """The script was ended where calls need an approval and nobody can be asked. Its recording can be resumed.
+    """The script stopped at calls that somebody must approve, since nobody could be asked. The run can be resumed.
 
     Args:
         message: What happened, on one line.
-        calls: The calls that wait for an approval, each with ``number``, ``path``, ``account``, ``effect``,
-            ``arguments``, ``about`` and ``names``, as in :class:`kosmolua.broker.approvals.Approval`.
+        calls: The calls that wait for an approval. Each is a dict of the attributes of
+            :class:`kosmolua.broker.approvals.Approval`, such as ``number``, ``path`` and ``arguments``.
         hint: What to do about the error.
     """
 
@@ -485,16 +495,19 @@ class Paused(KosmoError):
         self.calls = list(calls)
 
     def fields(self) -> dict[str, object]:
-        """Return the error as JSON values, with ``calls``."""
+        """Return the fields of every :class:`KosmoError`, and ``calls``: the calls that wait for an approval."""
         return super().fields() | {"calls": self.calls}
 
 
 class UnderWay(KosmoError):
-    """A recording has writes that were sent and never answered. They may have been done, so a person must decide.
+    """A run cannot be resumed, because its recording has writes without an answer, which may have been done.
+
+    A person must decide whether each of these writes was done.
 
     Args:
         message: What happened, on one line.
-        calls: The writes without an answer, each with ``number``, ``path``, ``account``, ``effect`` and ``arguments``.
+        calls: The writes without an answer. Each is a dict with ``number``, ``path``, ``account``, ``effect`` and
+            ``arguments``.
         hint: What to do about the error.
     """
 
@@ -505,7 +518,7 @@ class UnderWay(KosmoError):
         self.calls = list(calls)
 
     def fields(self) -> dict[str, object]:
-        """Return the error as JSON values, with ``calls``."""
+        """Return the fields of every :class:`KosmoError`, and ``calls``: the writes without an answer."""
         return super().fields() | {"calls": self.calls}
 
 
@@ -518,40 +531,44 @@ _ROOM = {
 
 
 class WorkerLost(KosmoError):
-    """The sandboxed process died, or could not be started, or was killed because it broke the protocol."""
+    """The sandboxed process died, could not be started, or was killed because it broke the protocol."""
 
     code = "worker_lost"
 
     @classmethod
     def unstartable(cls, error: OSError | RuntimeError) -> WorkerLost:
-        """Return the error for a process or a thread that the system could not start."""
+        """Return the error for a sandbox for which the system could not start a process or a thread.
+
+        Args:
+            error: The exception that was raised by the attempt.
+        """
         reason, number = getattr(error, "strerror", None) or error, getattr(error, "errno", None)
         return cls(f"The sandbox cannot be started: {reason}", hint=_ROOM.get(number or 0))
 
 
 class Busy(KosmoError):
-    """Too many scripts wait for their turn. Nothing was run; the same script may run later."""
+    """Too many scripts are waiting for their turn, so the script was not run. It can be run again later."""
 
     code = "busy"
 
     def fields(self) -> dict[str, object]:
-        """Return the error as JSON values, with ``retryable``."""
+        """Return the fields of every :class:`KosmoError`, and ``retryable``, which is True."""
         return super().fields() | {"retryable": True}
 
 
 _BEFORE_A_RUN = UsageError, ConfigError, PluginError, CheckFailed, Busy
 _ENDINGS = Exited, LimitExceeded, Interrupted, WorkerLost
 RESERVED_CODES = frozenset(kind.code for kind in (*_BEFORE_A_RUN, *_ENDINGS))
-"""Codes that a script's own errors may not have, since they mean that something else ended or prevented the run."""
+"""Codes that a script cannot use for its own errors. They mean that something else ended or prevented the run."""
 
 
 def log_traceback(subject: str, error: BaseException) -> None:
     """Log an exception of an integration's own code, at level DEBUG of the logger ``kosmolua.integrations``.
 
-    Scripts see only one line about the exception. ``--debug`` shows the log, with secrets masked.
+    Scripts see only one line about the exception. The option ``--debug`` shows the log, with secrets masked.
 
     Args:
-        subject: The function that was called, or the plugin that was loaded.
+        subject: The name of what failed: a function that was called, or a plugin that was loaded.
         error: The exception.
     """
     import logging

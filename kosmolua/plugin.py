@@ -1,8 +1,8 @@
-"""The public names for authors of plugins: everything that the module of an integration imports from KosmoLua.
+"""The public names for authors of plugins: everything that an integration's module needs from KosmoLua.
 
 A plugin is a module with one :class:`Integration` in a variable named ``integration``. The integration's functions are
-plain typed functions. KosmoLua passes the parameters before ``/``, such as the API client; a script's arguments become
-those after ``*``.
+plain typed functions. KosmoLua supplies the parameters before ``/``, such as the API client. The parameters after ``*``
+are the arguments that a script passes.
 """
 
 from kosmolua.clock import SIMULATION_START

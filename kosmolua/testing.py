@@ -1,4 +1,4 @@
-"""Tests integrations and scripts without a network: a script runs in a playground, which answers its requests.
+"""Helps to test integrations and scripts without a network. A playground runs scripts and answers the requests:
 
     def test_a_note_is_read():
         play = Playground(integration, {("GET", "/notes/n-1"): {"id": "n-1", "text": "milk"}})
@@ -7,8 +7,8 @@
 
 Everything between the Lua code and the service is real: the sandbox, the checks of arguments, the integration.
 
-A script can also be tested against a recording of a real run. For this there is a pytest fixture ``recording``, which
-opens a recording in the folder of the test; ``pytest_plugins = ["kosmolua.testing"]`` in ``conftest.py`` enables it:
+A script can also be tested against a recording of a real run. The pytest fixture ``recording`` opens a recording in the
+folder of the test. The line ``pytest_plugins = ["kosmolua.testing"]`` in ``conftest.py`` enables the fixture:
 
     def test_the_report_counts_services(recording):
         assert recording("report.jsonl").run() == 12
@@ -53,28 +53,28 @@ Reply: TypeAlias = "Json | Response | Exception | Callable[[Request], Reply]"
 function that gets the request and returns any of these."""
 
 Account: TypeAlias = Mapping[str, Any]
-"""The settings of an account, as in its table of accounts.toml."""
+"""The settings of an account, as in a section of accounts.toml."""
 
 _SLOT = re.compile(r"\{\w+\}")
 
 
 class Playground:
-    """Runs Lua scripts with one integration, without a network and without other integrations. Writes are allowed.
+    """Runs Lua scripts with one integration, without a network and without other integrations. All calls are allowed.
 
-    A call fails with the code ``wrong_result`` if the function's result does not have the declared type; additional
+    A call fails with the code ``wrong_result`` if the function's result does not have the declared type. Additional
     keys in the result are allowed.
 
     Args:
         integration: The integration to test.
-        replies: What the service answers, by method and path: ``("GET", "/notes/n-1")``, or ``("GET", "/notes/{id}")``,
-            where ``{id}`` matches any one part of a path. A reply is used if the requested path ends with the reply's
-            path, as sent or percent-decoded. If several replies match, fixed text takes precedence over names in
-            braces, compared part by part from the end of the path.
-        send: A function that answers requests, instead of ``replies``. Without ``send`` and ``replies``, the simulator
-            of the integration answers.
-        accounts: The settings of each account, by name; by default there is one account ``default``. Required settings
-            that an account lacks are made up from their types: ``api_key`` is ``made-up-api_key``, ``base_url`` is
-            ``https://NAME.example``, and a Literal is its first choice.
+        replies: The service's answer to each method and path, such as ``("GET", "/notes/n-1")``. In
+            ``("GET", "/notes/{id}")``, ``{id}`` matches any one part of a path. A reply matches a request if the path
+            in the request, as it is or percent-decoded, ends with the path of the reply. If several replies match,
+            their paths are compared part by part, the last parts first: fixed text is preferred to a name in braces.
+        send: A function that returns the response to a request, to use instead of ``replies``. Without ``send`` and
+            ``replies``, the simulator of the integration answers.
+        accounts: The settings of each account, by the account's name. By default there is one account, ``default``.
+            Required settings that are missing are made up from their types: ``api_key`` is ``made-up-api_key``,
+            ``base_url`` is ``https://NAME.example``, and a setting of type Literal is its first choice.
     """
 
     outcome: Outcome
@@ -103,7 +103,7 @@ class Playground:
 
     @staticmethod
     def from_recording(path: str | os.PathLike[str]) -> Playback:
-        """Return an object that runs scripts and answers their calls from a recording, without any integration.
+        """Return an object that runs scripts and answers their calls from a recording. No integration is needed.
 
         Args:
             path: The file that ``kosmolua run --record=FILE`` wrote.
@@ -131,7 +131,7 @@ class Playground:
 
         Args:
             path: The function: ``INTEGRATION.FUNCTION`` or ``INTEGRATION.ACCOUNT.FUNCTION``.
-            args: The arguments, by name or in declared order.
+            args: The arguments by name, or in the order in which the function declares them.
 
         Raises:
             CallError: The call was refused, or it failed.
@@ -145,12 +145,12 @@ class Playground:
 
     @property
     def lines(self) -> list[str]:
-        """A line for each of :attr:`requests`, such as ``GET /v1/notes?limit=20``, without percent-encoding."""
+        """One line for each of :attr:`requests`, such as ``GET /v1/notes?limit=20``, with the path percent-decoded."""
         return [_line_of(request) for request in self.requests]
 
 
 class Playback:
-    """Runs a recorded script again, or another script, and answers their calls from the recording.
+    """Runs the script of a recording, or another script, and answers the script's calls from the recording.
 
     Args:
         path: The file of the recording.
@@ -173,8 +173,8 @@ class Playback:
 
         Args:
             source: The Lua source of the script; by default the recorded script.
-            options: Options of the run, as for :meth:`kosmolua.Runtime.run`. An option that is left out has the value
-                that was recorded.
+            options: Options of the run, as for :meth:`kosmolua.Runtime.run`. An option that is left out has its
+                recorded value.
 
         Raises:
             KosmoError: The script failed. The code is ``diverged`` if the script asks for something that was not
@@ -185,7 +185,11 @@ class Playback:
 
 
 def recordings_beside(file: str | os.PathLike[str]) -> Callable[[str], Playback]:
-    """Return a function that opens a recording, given its file name, in the same folder as a file such as a test."""
+    """Return a function that opens a recording in a certain folder, given the recording's file name.
+
+    Args:
+        file: Any file in the folder, such as the file of the test.
+    """
     folder = Path(file).parent
     return lambda name: Playback(folder / name)
 
@@ -195,7 +199,7 @@ with suppress(ImportError):  # only tests that use the fixture need pytest
 
     @pytest.fixture
     def recording(request: pytest.FixtureRequest) -> Callable[[str], Playback]:
-        """Give a test, as a pytest fixture, a function that opens a recording in the test's folder by its file name."""
+        """A pytest fixture: a function that opens a recording in the test's folder, given the recording's file name."""
         return recordings_beside(request.path)
 
 
@@ -206,20 +210,21 @@ def _value_of(outcome: Outcome) -> Any:
 
 
 def answer(status: int, body: Json = None, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a response of a service, for use as a reply of :class:`Playground`.
+    """Return an HTTP response, to use as a reply in :class:`Playground`.
 
     Args:
         status: The HTTP status.
-        body: The value that is sent as JSON; None for an empty body.
+        body: The value to send as JSON. With None, the body is empty.
         headers: The headers of the response.
     """
     return Response(status, headers or {}, b"" if body is None else json.dumps(body).encode())
 
 
 def in_turn(*replies: Reply) -> Callable[[Request], Reply]:
-    """Return a reply that answers each request with the next of several replies. A request after the last one fails.
+    """Return a reply for :class:`Playground` that answers each request with the next of several replies.
 
-    Use it for a service that answers the same request differently each time.
+    Use it for a service that answers the same request differently each time. When the replies are used up, a further
+    request fails.
     """
     left = iter(replies)
 
@@ -233,7 +238,7 @@ def in_turn(*replies: Reply) -> Callable[[Request], Reply]:
 
 
 class _Replies:
-    """Answers a request with the reply for its method and path, see :class:`Playground`."""
+    """Answers each request with the reply for its method and path, as :class:`Playground` describes."""
 
     def __init__(self, replies: Mapping[tuple[str, str], Reply]) -> None:
         self._replies = replies
@@ -241,8 +246,8 @@ class _Replies:
     def __call__(self, request: Request) -> Response:
         fitting = [key for key in self._replies if _fits(key, request)]
         if not fitting:
-            known = ", ".join(" ".join(key) for key in self._replies) or "nothing"
-            raise _no_reply(request, f"there are replies for {known}")
+            known = ", ".join(" ".join(key) for key in self._replies)
+            raise _no_reply(request, f"there are replies for {known}" if known else "it was given no replies")
         reply = self._replies[max(fitting, key=_words_from_the_end)]
         while callable(reply):
             reply = reply(request)
@@ -259,9 +264,10 @@ def _fits(key: tuple[str, str], request: Request) -> bool:
 
 
 def _words_from_the_end(key: tuple[str, str]) -> list[bool]:
-    """Return for each part of a reply's path, from the last one on, whether it is fixed text and not a name in braces.
+    """Return, for each part of a reply's path, True if it is fixed text, or False if it is a name in braces.
 
-    Of the replies that match a request, the one with the greatest list is used.
+    The last part of the path comes first. Python compares such lists item by item, and True is greater than False, so
+    the greatest list belongs to the reply that is preferred.
     """
     return [not _SLOT.search(part) for part in reversed(key[1].strip("/").split("/"))]
 
@@ -276,7 +282,7 @@ def _line_of(request: Request) -> str:
 
 
 def _held_to_its_types(integration: Integration) -> Integration:
-    """Return a copy of an integration whose functions fail if their result does not have the declared type."""
+    """Return a copy of an integration in which a function fails if its result does not have the declared type."""
     held = copy(integration)
     held.functions = integration.functions.changed(
         lambda function: (

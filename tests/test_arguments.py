@@ -44,7 +44,7 @@ def test_arguments_are_bound(function: Function, given: list[Any], bound: dict[s
         (LEND, [], "lib.x needs book, a string like 'b-12' (call it as lend({ book, days?, tags? }))", "book"),
         (LEND, [{}], "lib.x needs book, a string like 'b-12' (call it as lend({ book, days?, tags? }))", "book"),
         (LEND, [{"book": "b-1", "day": 3}], "lib.x has no parameter 'day' (did you mean 'days'?)", "day"),
-        (LEND, [{"book": "b-1", "z": 3}], "lib.x has no parameter 'z' (it takes book, days, tags)", "z"),
+        (LEND, [{"book": "b-1", "z": 3}], "lib.x has no parameter 'z' (its parameters are book, days, tags)", "z"),
         (HOURS, [{"z": 3}], "lib.x has no parameter 'z' (it takes no arguments)", "z"),
         (HOURS, [1], "lib.x takes at most 0 arguments, not 1 (call it as hours())", None),
         (
@@ -92,7 +92,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert refused.value.message == (
         "lib.lend needs book, a string like 'b-12'; "
         "it has no parameter 'day' (did you mean 'days'?); "
-        "it has no parameter 'colour' (it takes book, days, tags); "
+        "it has no parameter 'colour' (its parameters are book, days, tags); "
         "it has no parameter 'shade'; "
         "tags[2] must be a string, not 2 (call it as lend({ book, days?, tags? })). Nothing was sent."
     )
@@ -129,7 +129,7 @@ def test_of_very_many_parameters_the_first_are_listed() -> None:
     parameters = [Parameter(f"field_{number}", STRING, "", default=None) for number in range(284)]
     with pytest.raises(BadArguments) as refused:
         Binder(parameters, "call it as find({ ... })").bind("net.find", [{"q": 1}])
-    assert refused.value.hint == f"it takes {', '.join(each.name for each in parameters[:40])} and 244 more"
+    assert refused.value.hint == f"its parameters are {', '.join(each.name for each in parameters[:40])} and 244 more"
 
 
 def test_what_is_nested_too_deeply_is_refused() -> None:

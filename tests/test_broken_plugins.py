@@ -50,7 +50,12 @@ BROKEN = {
         26,
     ),
     "duplicate": ("", "@integration.writes\ndef get_thing(api, /):\n    'G.'\n", "two functions named get_thing", 26),
-    "fieldless": ("    base_url: str =", "    base_url =", "the account field base_url of Account has no type", 17),
+    "fieldless": (
+        "    base_url: str =",
+        "    base_url =",
+        "the account field base_url of Account has no type annotation",
+        17,
+    ),
     "raises": ("", "\n1 / 0\n", "ZeroDivisionError: division by zero", 27),
     "hangs": ("", "import time\nwhile True:\n    time.sleep(0.01)\n", "the plugin took longer than 10 s to load", None),
 }

@@ -59,7 +59,7 @@ ERRORS = [
     (R + "local f = render.staging\nf.list_service()", "3:1: error: app.integrations.render2.staging has no"),
     (
         R + "render.get_service({ id = 'srv-1' })",
-        "2:27: error: render2.get_service has no parameter 'id' (it takes",
+        "2:27: error: render2.get_service has no parameter 'id' (its parameters are",
     ),
     (R + "render.get_service()", "2:1: error: render2.get_service needs service_id"),
     (R + "local n = 500 render.list_services({ limit = n })", "2:46: error: render2.list_services: limit must be an"),

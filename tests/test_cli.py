@@ -275,7 +275,7 @@ def test_a_section_of_an_integration_that_is_not_installed(kosmolua: Program, wr
         ("[render2\n", "this is not TOML: Expected ']' at the end of a table declaration (at line 1, column 9)"),
         (
             "[render2.production]\napi_kee = 'x'\n",
-            "[render2.production] has no key 'api_kee' (did you mean 'api_key'?)",
+            "unknown key 'api_kee' in [render2.production] (did you mean 'api_key'?)",
         ),
         ("[render2.list_services]\napi_key = 'x'\n", "an account cannot be named like a function"),
         (

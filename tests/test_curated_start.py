@@ -310,8 +310,8 @@ def test_the_credential_is_the_documents(tmp_path: Path, scheme: dict[str, Any],
     ("wanted", "said"),
     [
         ("list_pest", "has no operation 'list_pest' (did you mean 'list_pets'"),
-        ("cookies", "GET /odd cannot be written as a plain function: it takes cookies"),
-        ("elsewhere", "PUT /odd cannot be written as a plain function: it is at another address"),
+        ("cookies", "GET /odd cannot be written as a plain function: it has a cookie parameter"),
+        ("elsewhere", "PUT /odd cannot be written as a plain function: it has a different base URL"),
         ("upload", "POST /odd cannot be written as a plain function: its body is application/octet-stream"),
     ],
 )

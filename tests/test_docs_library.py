@@ -107,7 +107,7 @@ def test_search_corrects_words_that_it_does_not_know(library: Library) -> None:
     """Beside words that are known, too, and says what it searched for instead."""
     text = library.search("lnd a book")
 
-    assert text.startswith("Some words of 'lnd a book' are not known.")
+    assert text.startswith("Some words of 'lnd a book' match no page.")
     assert " for 'lend a book', the best first." in text
     assert "1. `integrations.books.lend_book`" in text
 

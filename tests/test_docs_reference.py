@@ -208,7 +208,7 @@ def test_bundled_integrations_are_read_whole_within_the_usual_budget() -> None:
     text = render2_page(budget=20_000)
 
     assert "**Pages.** Lists come in pages" in text
-    rest = re.search(r"(\d+) more send the other operations", text)
+    rest = re.search(r"(\d+) more call the other operations", text)
     assert text.count("\n- `") + int(rest[1]) == int(re.search(r"has (\d+) functions", text)[1])
     assert "list_owners({ limit?, cursor?, name?, email?, all? }) -> { owners, cursor? }` (read)" in text
     assert "types, examples and descriptions of parameters are left out" in text.splitlines()[-1].lower()

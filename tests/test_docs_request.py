@@ -38,8 +38,8 @@ def test_one_table_is_as_good_as_a_string_and_a_table(
 
 
 RIGHT = {
-    "search": '(such as lua_search_docs("failed deploys", { limit = 5 }))',
-    "read": '(such as lua_read_doc("render2", { detail = "brief" }))',
+    "search": '(for example lua_search_docs("failed deploys", { limit = 5 }))',
+    "read": '(for example lua_read_doc("render2", { detail = "brief" }))',
 }
 
 
@@ -47,14 +47,18 @@ RIGHT = {
     ("verb", "given", "problem"),
     [
         ("read", ["books", "brief"], f"lua_read_doc takes a string, then a table of options {RIGHT['read']}"),
-        ("list", [0], 'lua_list_docs takes a string, then a table of options (such as lua_list_docs("render2"))'),
+        ("list", [0], 'lua_list_docs takes a string, then a table of options (for example lua_list_docs("render2"))'),
         ("search", ["x", False], f"lua_search_docs takes a string, then a table of options {RIGHT['search']}"),
         ("read", [5], f"lua_read_doc takes a string, then a table of options {RIGHT['read']}"),
         ("read", ["books", {}, 1], f"lua_read_doc takes a string, then a table of options {RIGHT['read']}"),
         ("search", ["x", 5], f"lua_search_docs takes a string, then a table of options {RIGHT['search']}"),
         ("read", [], f"lua_read_doc needs a page, as a string {RIGHT['read']}"),
         ("search", [{"limit": 5}], f"lua_search_docs needs a query, as a string {RIGHT['search']}"),
-        ("read", ["books", {"detal": 1}], "lua_read_doc has no option 'detal' (it takes page, detail, budget)"),
+        (
+            "read",
+            ["books", {"detal": 1}],
+            "lua_read_doc has no option 'detal' (its parameters are page, detail, budget)",
+        ),
         ("read", ["books", {"budget": "x"}], 'budget must be an integer of at least 400, not "x" (a string)'),
         ("read", ["books", {"detail": "breif"}], "detail must be one of"),
         ("search", ["!"], "A search needs at least one word"),

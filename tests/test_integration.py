@@ -137,8 +137,8 @@ class Odd:
     ("account", "message"),
     [
         (Plain, "the account class Plain is not a dataclass (decorate it with @dataclass)"),
-        (Closed, r"the account class Closed has no open(self, send)"),
-        (Bare, "the account field key of Bare has no type"),
+        (Closed, r"the account class Closed has no method open(self, send)"),
+        (Bare, "the account field key of Bare has no type annotation"),
         (Odd, "account field key of Odd: values of type complex cannot be passed between Lua and Python"),
     ],
 )

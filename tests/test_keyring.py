@@ -135,5 +135,5 @@ def test_what_became_of_a_login_is_said(
         for words in (("call", "notes.who"), ("accounts", "logout", "notes.work")):
             assert "The keyring cannot be used: it is locked" in run(*words, **locked).stderr
         nowhere = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-        assert "is in a keyring, and no keyring can be used here" in run("call", "notes.who", **nowhere).stderr
+        assert "is in a keyring, but no keyring is available here" in run("call", "notes.who", **nowhere).stderr
         assert json.loads(run("call", "notes.who").stdout) == {"who": "ann"}

@@ -136,13 +136,13 @@ def test_the_bundled_integrations_have_nothing_to_mend(name: str) -> None:
         ('"""Get a note."""', '"""Get a note"""', '"""Get', "the first line of get_note's docstring is not a sentence"),
         ('"""Get a note."""', f'"""Get {"very " * 30}long."""', '"""Get', "docstring has 159 characters"),
         (') -> dict:\n    """Get', '):\n    """Get', "@integration.reads", "get_note does not say what it returns"),
-        ('Annotated[bool, "Whether to pin it."]', "bool", "pinned:", "parameter pinned of add_note has no sentence"),
-        ("Annotated[bool,", "Annotated[Any,", "pinned:", "parameter pinned of add_note takes anything"),
+        ('Annotated[bool, "Whether to pin it."]', "bool", "pinned:", "parameter pinned of add_note has no description"),
+        ("Annotated[bool,", "Annotated[Any,", "pinned:", "parameter pinned of add_note accepts any value"),
         (
             'Annotated[bool, "Whether to pin it."] = False',
             'Annotated[list[dict], "Pins."] = None',
             "pinned:",
-            "parameter pinned of add_note takes anything",
+            "parameter pinned of add_note accepts any value",
         ),
     ],
 )
@@ -329,7 +329,8 @@ def test_a_plugin_without_a_page(lint: Lint) -> None:
     """A note only, since the signatures alone make a page."""
     (found,) = lint(page=None)
     assert (
-        found == "notes.py:19: note: there is no page (write notes.md beside it, with what the signatures do not say)"
+        found
+        == "notes.py:19: note: there is no page (write notes.md beside this file, with what the signatures do not say)"
     )
 
 
@@ -369,7 +370,11 @@ def example(lua: str) -> str:
         ("print(1)\nif true then", 16, "the example is not Lua: 'end' expected (to close 'if' at line 2)"),
         ("app.integrations.notes.get_nte()", 15, "notes has no function get_nte (did you mean 'get_note'?)"),
         ("\n\napp.integrations.notes.work.get_nots()", 17, "notes has no function get_nots"),
-        ("local n = app.integrations.notes\nn.zzz()", 16, "notes has no function zzz (it has get_note, add_note)"),
+        (
+            "local n = app.integrations.notes\nn.zzz()",
+            16,
+            "notes has no function zzz (its functions are get_note, add_note)",
+        ),
         ("pcall(app.integrations.notes.nope, {})", 15, "notes has no function nope"),
         (
             "app.integrations.notes.add_note({ txt = 'x' })",

@@ -195,7 +195,7 @@ def test_a_permission_for_what_is_no_tool_is_refused() -> None:
     """A typo must not widen what a script may do."""
     with Runtime(section(stdio() | {"permissions": {"erasse": "deny"}})) as runtime:
         outcome = runtime.run("app.mcp.tools.greet('x')")
-    assert "[mcp.tools] permissions has no key 'erasse' (did you mean 'erase'?)" in str(outcome.error)
+    assert "unknown key 'erasse' in [mcp.tools] permissions (did you mean 'erase'?)" in str(outcome.error)
 
 
 def test_an_approval_is_asked_with_the_arguments(tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ def test_a_server_that_does_not_start_is_a_network_error(
     [
         ({}, "[mcp.tools] needs a command or a url"),
         ({"command": "x", "url": "http://x"}, "[mcp.tools] has both a command and a url"),
-        ({"comand": "x"}, "[mcp.tools] has no key 'comand' (did you mean 'command'?)"),
+        ({"comand": "x"}, "unknown key 'comand' in [mcp.tools] (did you mean 'command'?)"),
         ({"command": "x", "env": {"A": 1}}, "[mcp.tools] env.A must be a string or one secret source"),
         ({"command": "x", "args": "y"}, "[mcp.tools] args must be a list"),
     ],

@@ -146,7 +146,7 @@ def test_no_login_leads_to_an_address_without_tls(write: Write, url: str) -> Non
     file = write("notes.openapi.json", json.dumps(document("https://a.example", flows_at(url, "authorizationCode"))))
     with Runtime({"notes": {"work": {}}}, plugins=[file], environ={}) as runtime:
         integration = runtime.catalog.integration("notes")
-        with pytest.raises(NotConfigured, match="notes has no login"):
+        with pytest.raises(NotConfigured, match="notes has no OAuth login"):
             runtime.accounts.service(integration, "work")
 
 

@@ -320,7 +320,7 @@ BROKEN = {
     ),
     "notype": (
         without("notype", '    """Nothing."""\n', '    """Nothing."""\n    key = "x"\n'),
-        "the account field key of Account has no type",
+        "the account field key of Account has no type annotation",
         15,
     ),
     "plainclass": (
@@ -328,7 +328,11 @@ BROKEN = {
         "the account class Account is not a dataclass",
         13,
     ),
-    "noopen": (without("noopen", "def open", "def close"), "the account class Account has no open(self, send)", 14),
+    "noopen": (
+        without("noopen", "def open", "def close"),
+        "the account class Account has no method open(self, send)",
+        14,
+    ),
 }
 
 

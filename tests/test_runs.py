@@ -133,7 +133,7 @@ def test_old_recordings_are_removed(kosmolua: Program, home: Path, write: Write)
         ({"keep": 30}, 'keep must be an age such as "30d", not 30'),
         ({"keep": "long"}, "keep must be an age"),
         ({"mcp": "yes"}, "mcp must be true or false"),
-        ({"kept": "1d"}, r"has no key 'kept' \(did you mean 'keep'\?\)"),
+        ({"kept": "1d"}, r"unknown key 'kept' in \[kosmolua.recordings\] \(did you mean 'keep'\?\)"),
     ],
 )
 def test_the_section_of_recordings_is_checked(table: dict[str, object], told: str) -> None:

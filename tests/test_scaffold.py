@@ -216,7 +216,7 @@ def test_a_base_url_cannot_leave_its_string(tmp_path: Path) -> None:
         ),
         (
             "json",
-            "There is already a Python module json, which the plugin's test would import instead "
+            "There is already a Python module json, which the plugin's test would import instead of the plugin "
             "(choose another name, such as json_api)",
         ),
         ("click", "There is already a Python module click"),

@@ -75,7 +75,7 @@ def test_a_file_in_the_home(read: Read, tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("name", ["~nobody-of-this-name/key", "~\0/key"])
 def test_a_file_in_the_home_of_nobody(read: Read, name: str) -> None:
     """It is a file that cannot be read, as any other that is not there."""
-    with pytest.raises(NotConfigured, match=f"The file of the secret {WHERE} cannot be read"):
+    with pytest.raises(NotConfigured, match=f"The file with the secret {WHERE} cannot be read"):
         read({"file": name})
 
 
@@ -93,7 +93,7 @@ def test_a_file_that_others_can_read_is_a_warning(read: Read, tmp_path: Path, wa
 def test_a_file_that_cannot_be_read(read: Read, tmp_path: Path) -> None:
     """A missing file, a folder and bytes that are no text are each refused with the reason."""
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
-    for name, reason in (("missing", "No such file"), (".", "directory|denied"), ("bytes", "it is not text")):
+    for name, reason in (("missing", "No such file"), (".", "directory|denied"), ("bytes", "it is not UTF-8 text")):
         with pytest.raises(NotConfigured, match=f"{WHERE} cannot be read: .*({reason})"):
             read({"file": name})
     with pytest.raises(NotConfigured, match="cannot be read"):
@@ -115,7 +115,7 @@ def test_a_command(read: Read) -> None:
         (["no-such-program-7"], f"the secret {WHERE} failed: No such file"),
         (python("import sys; print('rnd_12345'); sys.exit('locked')"), "ended with status 1"),
         (python("pass"), f"The secret {WHERE} is empty"),
-        (python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "failed: what it printed is not text"),
+        (python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "failed: its output is not UTF-8 text"),
         (python("import sys; sys.stderr.buffer.write(b'\\xff'); sys.exit(2)"), "failed: it ended with status 2"),
         (["nul\0l"], "failed: embedded null byte"),
     ],
@@ -208,7 +208,9 @@ def test_an_empty_secret(tmp_path: Path, given: str | dict[str, str]) -> None:
 def test_a_secret_that_is_too_short_to_be_masked(tmp_path: Path, given: str | dict[str, str]) -> None:
     """It is refused with the reason and what to do, and is not shown: a mask in an answer would confirm a guess."""
     sources = Sources(tmp_path, {"SHORT": "1234567"}, pytest.fail)
-    with pytest.raises(NotConfigured, match=f"The secret {WHERE} has fewer than 8 characters .set a longer") as refused:
+    with pytest.raises(
+        NotConfigured, match=f"The secret {WHERE} has fewer than 8 characters .choose a longer"
+    ) as refused:
         sources.read(WHERE, given)
     assert "1234567" not in f"{refused.value} {refused.value.report()}"
     assert sources.read(WHERE, "12345678").reveal() == "12345678"

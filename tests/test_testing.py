@@ -364,7 +364,7 @@ def test_the_simulator_answers_where_nothing_else_does() -> None:
         "home",
     )
     assert len(play.requests) == 2
-    with pytest.raises(CallError, match="there are replies for nothing"):
+    with pytest.raises(CallError, match="it was given no replies"):
         Playground(notes).call("notes.list_notes")
 
 

@@ -40,18 +40,19 @@ SIMULATED_ACCOUNTS = ["default", "production", "staging"]
 class Accounts:
     """The accounts of every integration, from one file and the environment.
 
-    A section of the file is checked when it is first used; after that, a lookup of one account takes the same time
-    however many there are.
+    A section of the file is checked when it is first used. After that, finding an account takes the same time however
+    many accounts there are.
 
     Args:
         tables: The content of the file; empty if there is none.
         path: The file, which need not exist.
         environ: The environment that secrets may come from.
         redactor: Masks each secret that is fetched.
-        simulate: True for simulators, with which accounts need no credentials, and some exist even without a file.
-        warn: Called with a sentence about each setting that works but is unwise.
-        ceiling: What the tenant that owns these accounts is allowed to do at most; None without tenants. For a tenant,
-            environment variables such as ``RENDER_API_KEY`` make no account, since they belong to the server.
+        simulate: True if simulators answer all calls. Accounts then need no credentials, and a few accounts exist even
+            without a file.
+        warn: Called with a sentence about each file with a secret that other users can read.
+        ceiling: The upper limit on the permissions of the tenant that owns these accounts; None without tenants. A
+            tenant gets no accounts from environment variables such as ``RENDER_API_KEY``, which belong to the server.
     """
 
     def __init__(
@@ -77,11 +78,11 @@ class Accounts:
         self._lock = Lock()
 
     def sections(self) -> list[str]:
-        """Return the names of the integrations for which the file has a section."""
+        """Return the names of the integrations that have a section in the file."""
         return self._sections.names()
 
     def servers(self) -> list[str]:
-        """Return the names of the MCP servers for which the file has a section, sorted."""
+        """Return the names of the MCP servers that have a section in the file, sorted."""
         return self._sections.servers()
 
     def names(self, integration: Integration) -> list[str]:
@@ -102,10 +103,10 @@ class Accounts:
         return account in (self._sections.of(integration).accounts or self.names(integration))
 
     def default(self, integration: Integration) -> str | None:
-        """Return the default account, which ``app.integrations.NAME.FUNCTION`` uses; None if there is none.
+        """Return the name of the account that ``app.integrations.NAME.FUNCTION`` uses; None if there is no default.
 
         Raises:
-            ConfigError: The key ``default`` in the integration's section names no existing account.
+            ConfigError: The key ``default`` in the integration's section names an account that does not exist.
         """
         chosen = self._sections.of(integration).default
         if chosen is not None:
@@ -118,11 +119,11 @@ class Accounts:
         return names[0] if len(names) == 1 else None
 
     def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
-        """Return the permission that an account has for those functions with an effect that no other rule is about."""
+        """Return an account's permission for the functions with this effect that have no rule of their own."""
         return self.rules(integration, account).of_effect(effect).permission
 
     def rules(self, integration: Integration, account: str) -> Rules:
-        """Return the rules about an account's functions: its own, and for keys that it lacks its integration's."""
+        """Return the permission rules of an account: its own, and its integration's for keys that the account lacks."""
         rules = self._rules.get((integration.name, account))
         if rules is None:
             own = self.option(integration, account, "permissions") or {}
@@ -133,7 +134,7 @@ class Accounts:
         return rules
 
     def option(self, integration: Integration, account: str, key: str) -> Any:
-        """Return the value of a key in an account's table, or None if the table does not have the key.
+        """Return the value of a key in an account's table, as the file contains it, or None if the key is absent.
 
         Args:
             integration: The integration.
@@ -145,8 +146,8 @@ class Accounts:
     def settings(self, integration: Integration, account: str, *, until: float = inf) -> Table:
         """Return the values of an account's fields, with each secret fetched from its source.
 
-        This is done once for each account. Threads that need the same account wait meanwhile, others do not. If another
-        process has changed the account's login since then, the values are fetched again.
+        The values are fetched once for each account, and again if the account has logged in since. Meanwhile only
+        threads that need the same account wait.
 
         Args:
             integration: The integration, which declares the fields.
@@ -154,14 +155,16 @@ class Accounts:
             until: The time by which the secrets must be fetched, on the scale of :func:`time.monotonic`.
 
         Raises:
-            ConfigError: A key is unknown, or a value does not fit.
+            ConfigError: A key is unknown, or a value is invalid.
             NotConfigured: A field is missing, or a secret cannot be fetched in time.
         """
         with self._lock:
             resolved = self._resolved.setdefault((integration.name, account), _Resolved(Lock()))
         if not resolved.lock.acquire(timeout=min(max(until - monotonic(), 0), TIMEOUT_MAX)):
             where = f"{integration.name}.{account}"
-            raise NotConfigured(f"Another call is fetching the secrets of {where}, and did not get them in time")
+            raise NotConfigured(
+                f"Another call was still fetching the secrets of {where} when the time for this call ran out"
+            )
         try:
             if resolved.settings is None or self._logged_in_since(integration, account, resolved.settings):
                 resolved.settings = self._resolve(integration, account, until)
@@ -172,7 +175,8 @@ class Accounts:
     def _logged_in_since(self, integration: Integration, account: str, settings: Table) -> bool:
         """Return True if an account has logged in since its ``settings`` were fetched without a login.
 
-        If it was logged in already, its token is read again when another process has changed it.
+        If the account was logged in before, a token that another process has changed is forgotten, so that the next use
+        reads the new one.
         """
         fields = [field for field in integration.account_fields if field.login]
         for field in fields:
@@ -181,32 +185,35 @@ class Accounts:
         return any(field.name not in settings for field in fields) and self.login(integration, account).exists
 
     def written(self, integration: Integration, account: str) -> Table:
-        """Return the fields of an account as they are written in the file, checked, without fetching a secret.
+        """Return the fields of an account, checked, as they are written in the file. No secret is fetched.
 
         Raises:
-            ConfigError: A key is unknown, or a value does not fit.
+            ConfigError: A key is unknown, or a value is invalid.
         """
         return self._sections.settings(integration, account)
 
     def login(self, integration: Integration, account: str) -> Login:
-        """Return the login of an account. The account need not exist."""
+        """Return the object that reads, stores and renews an account's tokens. The account need not exist."""
         from kosmolua.accounts.logins import Logins
 
         return Logins(self.path).of(section_of(integration.name, account))
 
     def service(self, integration: Integration, account: str) -> Service:
-        """Return the OAuth service where an account logs in, with the id and secret of the client to log in as.
+        """Return the OAuth service that an account logs in to, with the id and the secret of the OAuth client to use.
 
         Raises:
-            ConfigError: A key is unknown, or a value does not fit.
-            NotConfigured: The integration has no login, or the client's secret cannot be fetched.
+            ConfigError: A key is unknown, or a value is invalid.
+            NotConfigured: The integration has no OAuth login, or the client's secret cannot be fetched.
         """
         from kosmolua.http.oauth_services import Service, discover
 
         login = next((field.login for field in integration.account_fields if field.login), None)
         table = self.written(integration, account)
         if login is None:
-            raise NotConfigured(f"{integration.name} has no login", hint=stanza(integration, account))
+            raise NotConfigured(
+                f"{integration.name} has no OAuth login; add an account to the accounts file",
+                hint=stanza(integration, account),
+            )
         if integration.address:
             login = login.at(integration.address(table))
         service = discover(table["url"]) if "url" in table and not login.token else Service(login)
@@ -223,7 +230,7 @@ class Accounts:
         )
 
     def login_state(self, integration: Integration, account: str) -> str | None:
-        """Return a phrase that says until when an account is logged in, or None if the account needs no login."""
+        """Return a phrase that says whether and until when an account is logged in; None if it needs no login."""
         logins = {field.name: field.login for field in integration.account_fields if field.login}
         written = self.written(integration, account).keys()
         if self._simulate or not logins or written & logins.keys():
@@ -236,19 +243,19 @@ class Accounts:
         if tokens.expires is None:
             return "logged in"
         until = datetime.fromtimestamp(tokens.expires, timezone.utc).isoformat(timespec="seconds")
-        how = ", renewed by itself" if tokens.refresh else ""
+        how = ", renewed automatically" if tokens.refresh else ""
         return f"logged in until {until}{how}"
 
     def place(self, integration: Integration, account: str) -> str:
-        """Return where an account's settings come from: the file, with the line if known, or ``the environment``."""
+        """Return where an account is defined: ``PATH:LINE``, ``PATH`` if no line is known, or ``the environment``."""
         in_file = self._table(integration, account).keys() - {"permissions"}
         return self._sections.place(integration.name, account) if in_file else "the environment"
 
     def limits(self, base: Limits) -> Limits:
-        """Return ``base`` with those limits replaced that ``[kosmolua.limits]`` sets.
+        """Return a copy of ``base`` with the limits that ``[kosmolua.limits]`` sets.
 
         Raises:
-            ConfigError: A key is unknown, or a value does not fit.
+            ConfigError: A key is unknown, or a value is invalid.
         """
         return self._sections.limits(base)
 
@@ -280,7 +287,7 @@ class Accounts:
             until: The time by which the secret must be fetched, on the scale of :func:`time.monotonic`.
 
         Raises:
-            NotConfigured: The source of the secret does not provide it, or not in time.
+            NotConfigured: The source of the secret does not provide it, or takes too long.
         """
         return self._secret(f"kosmolua.secrets.{name}", self._sections.secrets[name], until)
 
@@ -350,8 +357,8 @@ class Accounts:
     ) -> Secret:
         """Return one value of a field that is a table of credentials, such as HTTP headers.
 
-        A value that is written in the file itself is masked only if the value looks like a key, or its name looks like
-        the name of a secret.
+        A value written directly in the file is masked only if it looks like a key, or its name looks like that of a
+        secret.
         """
         name = key.rpartition(".")[2]
         if isinstance(given, str) and not (looks_like_key(given) or _NAME_OF_SECRET.search(name)):
@@ -386,7 +393,7 @@ class Accounts:
 
 @dataclass(eq=False, repr=False)
 class _Resolved:
-    """The values of an account's fields, None until they are fetched, and the lock that the fetching thread holds."""
+    """An account's field values (None until they are fetched), and a lock for the thread that fetches them."""
 
     lock: Lock
     settings: Table | None = None
@@ -403,17 +410,18 @@ def read(
     servers: Mapping[str, Table] | None = None,
     ceiling: Ceiling | None = None,
 ) -> Accounts:
-    """Return the accounts of a file; without a file, those that environment variables make.
+    """Return the accounts that a file defines. Without a file, environment variables define them.
 
     Args:
         source: The path of the file, or its content; None if there is no file.
-        usual: The path of the file in messages. Relative names of secret files start from its folder.
+        usual: The path of the file for messages. Relative paths of secret files start from its folder.
         environ: The environment that secrets may come from.
         redactor: Masks each secret that is fetched.
-        simulate: True for simulators: missing settings get made-up values.
-        warn: Called with a sentence about each setting that works but is unwise.
-        servers: MCP servers beside those of the file, by name, each with the settings of its section.
-        ceiling: What the tenant that owns the accounts is allowed to do at most; None without tenants.
+        simulate: True if simulators answer all calls. Missing settings then get made-up values.
+        warn: Called with a sentence about each file with a secret that other users can read.
+        servers: More MCP servers, by name, each with the content of its section. They replace servers of the file
+            that have the same name.
+        ceiling: The upper limit on the permissions of the tenant that owns the accounts; None without tenants.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or has the wrong shape.

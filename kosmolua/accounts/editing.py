@@ -19,16 +19,16 @@ PRIVATE = 0o600
 
 
 def set_section(path: Path, keys: tuple[str, ...], table: Table) -> None:
-    """Write a section, or replace the one that exists. A missing file is created, readable by its owner only.
+    """Write a section, replacing any section at this place. A missing file is created, readable only by its owner.
 
     Args:
         path: The accounts file.
-        keys: The names of the nested tables that lead to the section, as in ``("mcp", "files")``.
+        keys: The path of the section: the names of nested tables, as in ``("mcp", "files")``.
         table: The section's content; tables inside it are written inline.
 
     Raises:
-        ConfigError: The file cannot be read or written, or is not TOML, or one of the names stands for something other
-            than a table.
+        ConfigError: The file cannot be read or written, or is not TOML, or one of the keys has a value that is not a
+            table.
     """
     document = _read(path)
     parent: Any = document
@@ -50,7 +50,7 @@ def remove_section(path: Path, keys: tuple[str, ...]) -> bool:
 
     Args:
         path: The accounts file.
-        keys: The names of the nested tables that lead to the section, as in ``("mcp", "files")``.
+        keys: The path of the section: the names of nested tables, as in ``("mcp", "files")``.
 
     Raises:
         ConfigError: The file cannot be read or written, or is not TOML.
@@ -87,7 +87,7 @@ def _read(path: Path) -> tomlkit.TOMLDocument:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace the content of a file in one step, and keep its permissions. A symbolic link is followed."""
+    """Replace the content of a file in one step, keeping its permissions. A symbolic link is followed."""
     path = path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -25,15 +25,16 @@ from kosmolua.secret import Secret
 
 KEYRING_SERVICE = "kosmolua-logins"
 LOCK_TIMEOUT = 60.0
-"""Seconds to wait for another process that renews the same login."""
+"""Seconds to wait for another process that is renewing the same login."""
 
 
 class Logins:
     """The logins of the accounts of one accounts file.
 
     Args:
-        accounts: The accounts file, which need not exist. Each accounts file has logins of its own.
-        folder: The folder of the locks, and of tokens if there is no keyring; None for one in the user's state folder.
+        accounts: The accounts file, which need not exist. Each accounts file has its own logins.
+        folder: The folder for lock files, and for tokens if there is no keyring; None for ``logins`` in the user's
+            state folder.
     """
 
     def __init__(self, accounts: Path, folder: str | os.PathLike[str] | None = None) -> None:
@@ -41,7 +42,7 @@ class Logins:
         self._folder = Path(state_folder()) / "logins" if folder is None else Path(folder)
 
     def of(self, account: str) -> Login:
-        """Return the login of an account, named by its section of the accounts file. The login need not exist."""
+        """Return the login of an account, identified by its section of the accounts file. The login need not exist."""
         name = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', account)}-{self._owner}"
         return Login(account, name, self._folder)
 
@@ -80,7 +81,7 @@ class Login:
         """Return a valid token. An expired token is renewed first, only once even if several processes need it.
 
         Args:
-            but_not: A token that the service refused, which is not returned.
+            but_not: A token that the service refused. It is never returned.
 
         Raises:
             NetworkError: The service that renews the token cannot be reached.
@@ -99,17 +100,17 @@ class Login:
             return self._known[1].access
 
     def look_again(self) -> None:
-        """Forget the cached token if another process has changed the login since it was read."""
+        """Forget the cached token if another process has changed the login since the token was read."""
         with self._lock:
             if self._known and self._stamp != self._stamp_now():
                 self._known = None
 
     def secret(self, learn: Callable[[Secret], None]) -> LoginSecret:
-        """Return a secret that always reveals the current token. Each new token is passed to ``learn``."""
+        """Return a secret that always reveals the current token, after a call of ``learn`` with that token."""
         return LoginSecret(self, learn)
 
     def keep(self, service: Service, tokens: Tokens) -> str:
-        """Store the tokens of a login, and return words for a message that say where they are stored.
+        """Store the tokens of a login, and return where they are: the path of a file, or ``the keyring``.
 
         Raises:
             ConfigError: The tokens cannot be written.
@@ -131,9 +132,9 @@ class Login:
             return found
 
     def _renewed(self, but_not: str) -> tuple[Service, Tokens]:
-        """Return the stored service and tokens. If no other process has renewed the tokens already, renew them.
+        """Return the service and valid tokens, renewing the tokens unless another process has already done so.
 
-        The caller holds the lock of :meth:`_alone`.
+        The caller must be in a ``with`` block of :meth:`_alone`.
 
         Args:
             but_not: A token that the service refused, which must be replaced.
@@ -169,23 +170,23 @@ class Login:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise ConfigError(f"The login in {self._file} cannot be read: {error.strerror}") from None
+            raise ConfigError(f"The login file {self._file} cannot be read: {error.strerror}") from None
         except (ValueError, KeyError, TypeError):
-            raise ConfigError(f"The login in {self._file} is damaged", hint="log in again") from None
+            raise ConfigError(f"The login file {self._file} is damaged", hint="log in again") from None
 
     def _in_keyring(self) -> str:
         """Return the service and tokens of this login from the keyring, as JSON.
 
         Raises:
-            ConfigError: The keyring does not have the login, or cannot be used.
+            ConfigError: The keyring does not contain the login, or cannot be used.
         """
         if not (keyring := keyring_or_none()):
-            what = f"The login of {self._account} is in a keyring, and no keyring can be used here"
+            what = f"The login of {self._account} is in a keyring, but no keyring is available here"
             raise ConfigError(what, hint="pip install 'kosmolua[keyring]', or log in again")
         with asking_the_keyring():
             kept: str | None = keyring.get_password(KEYRING_SERVICE, self._name)
         if kept is None:
-            raise ConfigError(f"The login of {self._account} is not in the keyring any more", hint="log in again")
+            raise ConfigError(f"The login of {self._account} is no longer in the keyring", hint="log in again")
         return kept
 
     def _write(self, service: Service, tokens: Tokens) -> str:
@@ -202,7 +203,7 @@ class Login:
                 stream.write(text)
             os.replace(fresh, self._file)
         except OSError as error:
-            raise ConfigError(f"The login cannot be written to {self._file}: {error.strerror}") from None
+            raise ConfigError(f"The login file {self._file} cannot be written: {error.strerror}") from None
         return where
 
     @contextmanager
@@ -217,15 +218,15 @@ class Login:
             self._lock_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             return open(self._lock_file, "a", encoding="utf-8")
         except OSError as error:
-            raise ConfigError(f"{self._lock_file} cannot be written: {error.strerror}") from None
+            raise ConfigError(f"The lock file {self._lock_file} cannot be written: {error.strerror}") from None
 
 
 class LoginSecret(Secret):
-    """The token of a login: a secret that is looked up, and renewed if necessary, whenever it is revealed.
+    """The token of a login. Each time this secret is revealed, the token is looked up and, if necessary, renewed.
 
     Args:
         login: The login.
-        learn: Called with each new value, so that it is masked in texts.
+        learn: Called with each token, so that the token is masked in texts.
     """
 
     __slots__ = ("_learn", "_login")
@@ -239,7 +240,7 @@ class LoginSecret(Secret):
         return True
 
     def look_again(self) -> None:
-        """Make the next use read the token again if another process has changed the login."""
+        """Make the next use read the token again if another process has changed the login since it was last read."""
         self._login.look_again()
 
     def reveal(self) -> str:
@@ -247,7 +248,7 @@ class LoginSecret(Secret):
         return self._learned(self._login.token())
 
     def renewed(self, refused: str) -> str:
-        """Return a valid token that is not ``refused``, the token that the service refused."""
+        """Return a valid token other than ``refused``, a token that the service refused."""
         return self._learned(self._login.token(but_not=refused))
 
     def _learned(self, token: str) -> str:
@@ -256,7 +257,7 @@ class LoginSecret(Secret):
 
 
 def renewed(request: Request) -> Request | None:
-    """Return a copy of a refused request with a fresh token, or None if the request has no token of a login."""
+    """Return a copy of a refused request with a renewed token, or None if no header contains a login's token."""
     for name, value in request.headers.items():
         roots = value.roots if isinstance(value, Secret) else ()
         for login in (each for each in roots if isinstance(each, LoginSecret)):
@@ -267,7 +268,7 @@ def renewed(request: Request) -> Request | None:
 
 
 def _take(descriptor: int, ends: float) -> None:
-    """Lock an open file for this process, and wait for the lock at most until the time ``ends``.
+    """Lock an open file for this process, waiting until the time ``ends`` if another process has locked it.
 
     The system unlocks the file when its descriptor is closed.
 
@@ -288,13 +289,13 @@ def _take(descriptor: int, ends: float) -> None:
         except OSError:
             if time.monotonic() > ends:
                 what = "Another process has kept the login locked for a minute"
-                raise NotConfigured(what, hint="wait until it has ended, or end it") from None
+                raise NotConfigured(what, hint="wait until that process has ended, or end it") from None
             time.sleep(0.02)
 
 
 @contextmanager
 def asking_the_keyring() -> Iterator[None]:
-    """Raise a ConfigError if the keyring raises an error in the ``with`` block."""
+    """Turn an error of the keyring in the ``with`` block into a ConfigError."""
     from keyring.errors import KeyringError
 
     try:
@@ -304,7 +305,7 @@ def asking_the_keyring() -> Iterator[None]:
 
 
 def keyring_or_none() -> Any:
-    """Return the keyring library, or None if there is no keyring that can store anything."""
+    """Return the module ``keyring``, or None if it is not installed or there is no keyring that can store anything."""
     try:
         import keyring
     except ImportError:

@@ -1,4 +1,4 @@
-"""Permission rules: which permission an accounts file gives for a function."""
+"""Permission rules: how an accounts file decides whether a function is allowed, is denied or needs approval."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 Permission: TypeAlias = Literal["allow", "ask", "deny"]
 
 PERMISSIONS: tuple[Permission, ...] = ("allow", "ask", "deny")
-"""The permissions, the strictest last."""
+"""The permissions, from the most lenient to the strictest."""
 DEFAULT_PERMISSIONS: dict[Effect, Permission] = {"read": "allow", "write": "ask", "destroy": "ask"}
 
 
 class Rule(NamedTuple):
-    """The rule that decides about a function.
+    """One permission, with the place in the accounts file that sets it.
 
     Args:
-        permission: The permission that the rule gives.
-        key: The key of the rule in ``permissions``: an effect, a function, or a pattern.
+        permission: The permission.
+        key: The key in the section's ``permissions``: an effect, a function, or a pattern.
         section: The section of the accounts file that contains the rule, or None if the rule is built in.
     """
 
@@ -34,27 +34,27 @@ class Rule(NamedTuple):
 
 
 def is_pattern(name: str) -> bool:
-    """Return True if a name has wildcards, as in ``*_env_var``."""
+    """Return True if a name contains wildcards, as in ``*_env_var``."""
     return any(sign in name for sign in "*?[")
 
 
 def fits(pattern: str, function: Function) -> bool:
-    """Return True if a pattern fits a function's short or full name."""
+    """Return True if a pattern matches a function's short or full name."""
     return fnmatchcase(function.name, pattern) or fnmatchcase(function.full_name, pattern)
 
 
 class Ceiling:
-    """What a tenant is allowed to do at most, whatever its accounts allow.
+    """The upper limit on a tenant's permissions, whatever the tenant's accounts allow.
 
-    If no rule of the ceiling fits a function, only the accounts decide about it.
+    For a function without a rule here, the rules of the accounts alone apply.
 
-    A rule for an exact name precedes one for a pattern, and that precedes one for an effect. If several patterns fit,
-    the strictest rule applies.
+    A rule for an exact name takes precedence over rules for patterns, and those over a rule for an effect. If several
+    patterns match, the strictest rule applies.
 
     Args:
         section: The section of the accounts file that contains the permissions, such as ``tenants.acme``.
-        permissions: Permissions by effect, by function, such as ``render2.delete_service``, or by pattern, such as
-            ``github.*``.
+        permissions: The permissions. A key is an effect, a function such as ``render2.delete_service``, or a pattern
+            such as ``github.*``.
     """
 
     def __init__(self, section: str, permissions: Mapping[str, Permission]) -> None:
@@ -62,7 +62,7 @@ class Ceiling:
         self._patterns = [rule for key, rule in self._rules.items() if is_pattern(key)]
 
     def of_function(self, integration: str, function: Function) -> Rule | None:
-        """Return the rule that decides about a function of an integration, or None if no rule does."""
+        """Return the rule that applies to a function of an integration, or None if no rule does."""
         names = [f"{integration}.{name}" for name in (function.name, function.full_name)]
         named = [self._rules[name] for name in names if name in self._rules]
         fitting = [rule for rule in self._patterns if any(fnmatchcase(name, rule.key) for name in names)]
@@ -70,24 +70,26 @@ class Ceiling:
         return max(found, key=_strictness) if found else self.of_effect(function.effect)
 
     def of_effect(self, effect: Effect) -> Rule | None:
-        """Return the rule about an effect, or None if there is none.
+        """Return the rule for an effect, or None if there is none.
 
-        If there is no rule about ``destroy``, the rule about ``write`` applies to it too.
+        Without a rule for ``destroy``, the rule for ``write`` applies to ``destroy`` too.
         """
         keys = ("destroy", "write") if effect == "destroy" else (effect,)
         return next((self._rules[key] for key in keys if key in self._rules), None)
 
 
 class Rules:
-    """The rules of one account: its own, and those of its integration for keys that the account does not have.
+    """The permission rules of one account: its own, and its integration's for keys that the account lacks.
 
-    A rule for an exact name precedes one for a pattern, and that precedes one for an effect. If several patterns fit,
-    the strictest rule applies. If these rules and a ceiling differ, the stricter rule applies.
+    A rule for an exact name takes precedence over rules for patterns, and those over a rule for an effect. If several
+    patterns match, the strictest rule applies. If the rule found here differs from the ceiling's, the stricter one
+    applies.
 
     Args:
-        tables: The name of each section with its ``permissions``: first the integration's, then the account's.
+        tables: The names of the two sections, each with its ``permissions``: first the integration's, then the
+            account's.
         integration: The integration's name.
-        ceiling: What the tenant that owns the account is allowed to do at most; None without tenants.
+        ceiling: The upper limit on the permissions of the tenant that owns the account; None without tenants.
     """
 
     def __init__(
@@ -102,17 +104,17 @@ class Rules:
         self._patterns = [rule for key, rule in self._rules.items() if is_pattern(key)]
 
     def of_function(self, function: Function) -> Rule:
-        """Return the rule that decides about a function."""
+        """Return the rule that applies to a function."""
         named = [self._rules[name] for name in (function.name, function.full_name) if name in self._rules]
         found = named or [rule for rule in self._patterns if fits(rule.key, function)]
         own = max(found, key=_strictness) if found else self._own_of_effect(function.effect)
         return _stricter(own, self._ceiling.of_function(self._integration, function) if self._ceiling else None)
 
     def of_effect(self, effect: Effect) -> Rule:
-        """Return the rule about an effect, which decides about a function if no name and no pattern fits it.
+        """Return the rule for an effect. It applies to each function that no name and no pattern matches.
 
-        If there is no rule about ``destroy``, ``write = "deny"`` denies it too; other permissions of ``write`` do not
-        apply to it.
+        Without a rule for ``destroy``, ``write = "deny"`` applies to ``destroy`` too, but ``"allow"`` and ``"ask"`` do
+        not.
         """
         return _stricter(self._own_of_effect(effect), self._ceiling.of_effect(effect) if self._ceiling else None)
 

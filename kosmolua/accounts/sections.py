@@ -34,7 +34,7 @@ class Recordings(NamedTuple):
     """The settings in ``[kosmolua.recordings]``.
 
     Args:
-        keep: How many seconds recordings are kept.
+        keep: For how many seconds recordings are kept.
         mcp: Whether the MCP server keeps a recording of each script.
     """
 
@@ -43,13 +43,13 @@ class Recordings(NamedTuple):
 
 
 class Section(NamedTuple):
-    """The section of one integration, after it was checked.
+    """The section of one integration. Its keys and values have been checked.
 
     Args:
-        accounts: The table of each account, by the account's name, sorted.
+        accounts: The accounts' tables, keyed and sorted by the name of the account.
         names: The names of the accounts, in the same order.
-        default: The account that the key ``default`` names, or None.
-        permissions: The permissions of the integration, by effect, function or pattern.
+        default: The value of the key ``default``, the name of an account; None without the key.
+        permissions: The permissions of the integration. A key is an effect, a function or a pattern.
     """
 
     accounts: dict[str, Table]
@@ -59,15 +59,16 @@ class Section(NamedTuple):
 
 
 class Sections:
-    """The sections of an accounts file, each checked as a whole before it is used.
+    """The sections of an accounts file. They are checked before they are used.
 
     Args:
         tables: The content of the file; empty if there is none.
         path: The file, which need not exist.
-        warn: Called with a sentence if the file contains a secret and other users can read it.
+        warn: Called with a sentence if the file contains a secret and can be read by other users.
 
     Raises:
-        ConfigError: Something in the file is not a section, or ``[kosmolua]`` has a wrong key or value.
+        ConfigError: A key at the top of the file is not a table, or ``[kosmolua]`` has an unknown key or an invalid
+            value.
     """
 
     def __init__(self, tables: Table, path: Path, warn: Callable[[str], None] = lambda sentence: None) -> None:
@@ -84,19 +85,19 @@ class Sections:
             self._check_own(key, value)
 
     def names(self) -> list[str]:
-        """Return the names of the integrations for which the file has a section."""
+        """Return the names of the integrations that have a section in the file."""
         return [name for name in self._tables if name not in _RESERVED and not name.startswith(f"{SERVERS}.")]
 
     def servers(self) -> list[str]:
-        """Return the names of the MCP servers for which the file has a section, sorted."""
+        """Return the names of the MCP servers that have a section in the file, sorted."""
         prefix = f"{SERVERS}."
         return sorted(name.removeprefix(prefix) for name in self._tables if name.startswith(prefix))
 
     def settings(self, integration: Integration, account: str) -> Table:
-        """Return the table of an account, after checking the account but not the rest of its section.
+        """Return the table of an account, after checking this table but not the rest of the integration's section.
 
         Raises:
-            ConfigError: A key is unknown, or a value does not fit.
+            ConfigError: A key is unknown, or a value is invalid.
         """
         if integration.name in self._checked:
             return self._checked[integration.name].accounts.get(account, {})
@@ -105,11 +106,12 @@ class Sections:
         return table
 
     def of(self, integration: Integration) -> Section:
-        """Return the section of an integration, which is checked on first use; an empty one if the file has none.
+        """Return the section of an integration, or an empty one if the file has none. It is checked on first use.
 
         Raises:
-            ConfigError: An account is named like a function, a key is unknown, or a value does not fit, anywhere in the
-                section. The whole section is refused, since a typo must not widen what scripts are allowed to do.
+            ConfigError: Somewhere in the section, an account is named like a function, a key is unknown, or a value is
+                invalid. One mistake makes the whole section unusable, since a typo must not widen what scripts are
+                allowed to do.
         """
         section = self._checked.get(integration.name)
         if section is None:
@@ -117,10 +119,10 @@ class Sections:
         return section
 
     def limits(self, base: Limits) -> Limits:
-        """Return ``base`` with those limits replaced that ``[kosmolua.limits]`` sets.
+        """Return a copy of ``base`` with the limits that ``[kosmolua.limits]`` sets.
 
         Raises:
-            ConfigError: A key is unknown, or a value does not fit.
+            ConfigError: A key is unknown, or a value is invalid.
         """
         return base.but(**{name: self._limit(name, value) for name, value in self._own.get("limits", {}).items()})
 
@@ -136,7 +138,7 @@ class Sections:
 
     @property
     def recordings(self) -> Recordings:
-        """The settings in ``[kosmolua.recordings]``, with defaults for those that are not given."""
+        """The settings in ``[kosmolua.recordings]``, with defaults for missing keys."""
         given = self._own.get("recordings", {})
         keep = {"keep": parse_duration(given["keep"])} if "keep" in given else {}
         return Recordings(**keep, mcp=bool(given.get("mcp", False)))
@@ -146,7 +148,7 @@ class Sections:
         for key, value in given.items():
             if key not in Recordings._fields:
                 hint = did_you_mean(key, Recordings._fields) or f"its keys are {', '.join(Recordings._fields)}"
-                raise self.wrong(f"[kosmolua.recordings] has no key {key!r}", *keys, key, hint=hint)
+                raise self.wrong(f"unknown key {key!r} in [kosmolua.recordings]", *keys, key, hint=hint)
             if key == "mcp" and not isinstance(value, bool):
                 raise self.wrong(f"[kosmolua.recordings] mcp must be true or false, not {quoted(value)}", *keys, key)
             if key == "keep":
@@ -162,12 +164,12 @@ class Sections:
         Args:
             what: What is wrong.
             keys: The nested keys that lead to the wrong value.
-            hint: What to do about the mistake.
+            hint: What to do about the mistake, if that is not obvious.
         """
         return ConfigError(f"{self.place(*keys)}: {what}", hint=hint)
 
     def place(self, *keys: str) -> str:
-        """Return the path of the file, as ``PATH:LINE`` if a line of the file defines these nested keys."""
+        """Return ``PATH:LINE`` for the line that defines these nested keys, or only the path if no line does."""
         if keys and keys[0].startswith(f"{SERVERS}."):
             keys = (keys[0], *(key for key in keys[1:] if key != "default"))
         line = line_of(self.path, *keys)
@@ -176,7 +178,7 @@ class Sections:
     def _check_own(self, key: str, value: object) -> None:
         if key not in OWN_KEYS:
             hint = did_you_mean(key, OWN_KEYS) or f"its keys are {', '.join(OWN_KEYS)}"
-            raise self.wrong(f"[{_OWN}] has no key {key!r}", _OWN, key, hint=hint)
+            raise self.wrong(f"unknown key {key!r} in [{_OWN}]", _OWN, key, hint=hint)
         kind, words = OWN_KEYS[key]
         if not isinstance(value, kind):
             raise self.wrong(f"[{_OWN}] {key} must be {words}, not {quoted(value)}", _OWN, key)
@@ -198,7 +200,7 @@ class Sections:
 
     @property
     def secrets(self) -> Table:
-        """The secrets that scripts can use, by name, each as it is written in the file."""
+        """The secrets that scripts can use, keyed by name, each as it is written in the file."""
         return dict(self._own.get("secrets", {}))
 
     def _check(self, integration: Integration) -> Section:
@@ -214,8 +216,8 @@ class Sections:
     def _check_entry(self, integration: Integration, key: str, value: object) -> None:
         name = integration.name
         if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-            hint = "write it with single brackets"
-            raise self.wrong(f"[[{name}.{key}]] is a list of tables, and an account is a table", name, key, hint=hint)
+            hint = f"write [{name}.{key}], with single brackets"
+            raise self.wrong(f"[[{name}.{key}]] is a list, but an account is a single table", name, key, hint=hint)
         if key == "permissions":
             self._check_permissions(integration, value, name)
         elif isinstance(value, dict):
@@ -225,7 +227,7 @@ class Sections:
         elif key != "default":
             instead = f"an account is a table, such as [{name}.production]"
             hint = did_you_mean(key, ["default", "permissions"]) or instead
-            raise self.wrong(f"[{name}] has no key {_shown(key)}", name, key, hint=hint)
+            raise self.wrong(f"unknown key {_shown(key)} in [{name}]", name, key, hint=hint)
         elif not isinstance(value, str):
             raise self.wrong(f'[{name}] default must be a string, such as "production"', name, key)
 
@@ -239,7 +241,7 @@ class Sections:
         for key in table:
             if key not in known:
                 hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
-                what = f"[{section_of(name, account)}] has no key {_shown(key)}"
+                what = f"unknown key {_shown(key)} in [{section_of(name, account)}]"
                 raise self.wrong(what, name, account, key, hint=hint)
         for field in integration.account_fields:
             if field.name in table:
@@ -268,11 +270,11 @@ class Sections:
         for key, value in permissions.items():
             if is_pattern(key):
                 if not any(fnmatchcase(name, key) for name in integration.spellings()):
-                    raise self.wrong(f"{said}: {key!r} fits no function of {integration.name}", *keys, key)
+                    raise self.wrong(f"{said}: {key!r} matches no function of {integration.name}", *keys, key)
             elif key not in EFFECTS and not integration.short(key):
                 known = [*EFFECTS, *integration.spellings()]
                 hint = did_you_mean(key, known) or f"its keys are {', '.join(EFFECTS)}, functions and patterns"
-                raise self.wrong(f"{said} has no key {key!r}", *keys, key, hint=hint)
+                raise self.wrong(f"unknown key {key!r} in {said}", *keys, key, hint=hint)
             if value not in PERMISSIONS:
                 what = f'{said}: {key} must be "allow", "ask" or "deny", not {quoted(value)}'
                 raise self.wrong(what, *keys, key)
@@ -284,14 +286,14 @@ class Sections:
             shown = "a URL that holds a password" if parts and parts.password else quoted(proxy)
             raise self.wrong(f'{said} proxy must be a URL such as "http://proxy.example:3128", not {shown}', *keys)
         if parts.password:
-            hint = "leave proxy out, and set HTTPS_PROXY"
+            hint = "remove the key proxy, and set the environment variable HTTPS_PROXY instead"
             raise self.wrong(f"{said} proxy holds a password, which does not belong in this file", *keys, hint=hint)
 
     def _limit(self, name: str, value: object) -> float:
         keys = (_OWN, "limits", name)
         if name not in NAMES:
             hint = did_you_mean(name, NAMES) or f"its keys are {', '.join(NAMES)}"
-            raise self.wrong(f"[kosmolua.limits] has no key {name!r}", *keys, hint=hint)
+            raise self.wrong(f"unknown key {name!r} in [kosmolua.limits]", *keys, hint=hint)
         try:
             if isinstance(value, str) and name in (*BYTES, *SECONDS):
                 given: float = LIMITS[name].unit.read(value)
@@ -311,22 +313,22 @@ OWN_KEYS: dict[str, tuple[type, str]] = {
     "recordings": (dict, "a table, such as [kosmolua.recordings]"),
     "journal_required": (bool, "true or false"),
 }
-"""The keys of ``[kosmolua]``, each with its type, and a phrase for messages."""
+"""The keys of ``[kosmolua]``, each with the type of its value, and a phrase that describes the type in messages."""
 
 ACCOUNT_KEYS: dict[str, Callable[[Sections, Integration, Any, str, str], None]] = {
     "permissions": Sections._check_permissions,
     "proxy": Sections._check_proxy,
 }
-"""The keys of an account's table beside the fields of its integration, each with its check. MCP servers have none.
+"""The keys that every account's table can have besides the fields of its integration, each with its check.
 
-Code that needs a value reads :meth:`kosmolua.accounts.accounts.Accounts.option`.
+MCP servers have none of these keys. :meth:`kosmolua.accounts.accounts.Accounts.option` returns the value of a key.
 """
 
 
 def _with_servers(tables: Table) -> Table:
-    """Return the tables of a file, with each ``[mcp.NAME]`` as a section ``mcp.NAME`` like that of an integration.
+    """Return the tables of a file, with each ``[mcp.NAME]`` turned into a section ``mcp.NAME`` like an integration's.
 
-    The section has the server's permissions, and an account ``default`` with all other keys of the server.
+    The section has the server's ``permissions``, and an account ``default`` with all other keys of the server.
     """
     servers = tables.get(SERVERS, {})
     if not isinstance(servers, dict) or not all(isinstance(table, dict) for table in servers.values()):
@@ -344,7 +346,7 @@ def _is_account(key: str, value: object) -> bool:
 
 
 def _shown(name: str) -> str:
-    return "***, which looks like a secret" if looks_like_key(name) else repr(name)
+    return "*** (hidden, since it looks like a secret)" if looks_like_key(name) else repr(name)
 
 
 def _number(name: str, value: object) -> float:

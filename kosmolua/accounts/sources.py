@@ -1,4 +1,4 @@
-"""Secret sources: what accounts.toml can name as the origin of a secret. :data:`SOURCES` lists them all."""
+"""Secret sources: where accounts.toml can say that a secret comes from. :data:`SOURCES` lists them all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Sources:
     """Fetches secrets from the sources that accounts.toml names.
 
     Args:
-        folder: The folder that relative file names start from.
+        folder: The folder that relative paths start from.
         environ: The environment that ``{ env = "NAME" }`` reads.
         warn: Called with a sentence about each secret file that other users can read.
     """
@@ -36,11 +36,11 @@ class Sources:
         self.warn = warn
 
     def read(self, where: str, given: str | Mapping[str, Any], until: float = inf) -> Secret:
-        """Return the secret that a value of accounts.toml contains or names the source of.
+        """Return the secret for a value of accounts.toml: the value itself, or what the source in it provides.
 
         Args:
             where: The key of the value, for messages, such as ``render2.production.api_key``.
-            given: The secret itself, or a table with one source. :func:`check_secret` must accept it.
+            given: The value: the secret itself, or a table with one source. It must have passed :func:`check_secret`.
             until: The time by which a command must have printed the secret, on the scale of :func:`time.monotonic`.
 
         Raises:
@@ -56,7 +56,7 @@ class Sources:
         if len(text) < MIN_SECRET:
             raise NotConfigured(
                 f"The secret {where} has fewer than {MIN_SECRET} characters",
-                hint="set a longer one at the service: masking one this short would help a script to guess it",
+                hint="choose a longer one at the service: masking such a short one would help a script to guess it",
             )
         return Secret(text)
 
@@ -75,9 +75,9 @@ def _from_file(sources: Sources, where: str, name: str, _: float) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise NotConfigured(
-            f"The file of the secret {where} cannot be read: {reason}",
+            f"The file with the secret {where} cannot be read: {reason}",
             detail=_HIDDEN if looks_like_key(name) else str(path),
         ) from None
     warn_of_readers(path, sources.warn)
@@ -92,11 +92,11 @@ def _from_command(sources: Sources, where: str, command: list[str], until: float
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=seconds, check=True)
         return done.stdout.decode("utf-8-sig")
     except subprocess.TimeoutExpired:
-        reason = f"it gave no text within {seconds:.2g} s"
+        reason = f"it did not end within {seconds:.2g} s"
     except subprocess.CalledProcessError as error:
         reason = f"it ended with status {error.returncode}"
     except UnicodeDecodeError:
-        reason = "what it printed is not text"
+        reason = "its output is not UTF-8 text"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
     raise NotConfigured(
@@ -111,12 +111,13 @@ def _from_keyring(sources: Sources, where: str, name: str, _: float) -> str:
         from keyring.errors import KeyringError
     except ImportError:
         raise NotConfigured(
-            f"The secret {where} is in the keyring, which needs a library", hint="pip install 'kosmolua[keyring]'"
+            f"The secret {where} is in the keyring, but the library for it is not installed",
+            hint="pip install 'kosmolua[keyring]'",
         ) from None
     try:
         password = keyring.get_password("kosmolua", name)
     except KeyringError as error:
-        raise NotConfigured(f"The keyring does not give the secret {where}: {error}") from None
+        raise NotConfigured(f"The secret {where} cannot be read from the keyring: {error}") from None
     if password is None:
         hint = f"store it with: keyring set kosmolua {'NAME' if looks_like_key(name) else name}"
         raise NotConfigured(f"The secret {where} is not in the keyring", hint=hint)
@@ -132,15 +133,15 @@ def _is_command(value: object) -> bool:
 
 
 class Source(NamedTuple):
-    """A way to fetch a secret.
+    """One kind of source for a secret, such as an environment variable.
 
     Args:
         example: An example of the source's value in TOML, for messages.
-        short: What is written after ``KIND:`` on the command line, for messages.
+        short: What follows ``KIND:`` on the command line, for messages.
         takes: A phrase for messages that says what the value must be.
-        accepts: Returns True if a value has the right type.
-        fetch: Returns the secret's text. It takes the :class:`Sources`, the secret's key for messages, the value, and
-            the time by which it must return.
+        accepts: A function that returns True if a value has the right type.
+        fetch: A function that returns the secret's text. Its parameters are the :class:`Sources`, the secret's key for
+            messages, the source's value, and the time by which it must return.
     """
 
     example: str
@@ -158,24 +159,24 @@ SOURCES = {
     "command": Source('["PROGRAM"]', "PROGRAM ARGUMENT...", _COMMAND, _is_command, _from_command),
     "keyring": Source('"NAME"', "NAME", _NAME, _is_name, _from_keyring),
 }
-"""Each source by the key that names it in accounts.toml."""
+"""The kinds of sources, each under its key in accounts.toml."""
 
 
 def source_of(text: str) -> dict[str, Any]:
-    """Return the source that a text such as ``env:NAME`` names, in the form of accounts.toml: ``{"env": "NAME"}``.
+    """Convert a source from its form on the command line, ``env:NAME``, to that of accounts.toml, ``{"env": "NAME"}``.
 
     Raises:
-        ValueError: The text names no source.
+        ValueError: The text is not a source.
     """
     kind, colon, rest = text.partition(":")
     if kind not in SOURCES or not colon or not rest.strip():
         known = ", ".join(f"{name}:{source.short}" for name, source in SOURCES.items())
-        raise ValueError(f"give {known}, or the word ask")
+        raise ValueError(f"give one of {known}, or the word ask")
     return {kind: shlex.split(rest) if SOURCES[kind].accepts is _is_command else rest}
 
 
 def check_secret(given: object) -> None:
-    """Check that a value of accounts.toml is a secret itself, or a table with one source.
+    """Check that a value of accounts.toml is a string, the secret itself, or a table with one source.
 
     Raises:
         Mismatch: The value is neither.
@@ -192,10 +193,10 @@ def check_secret(given: object) -> None:
 
 
 def check_secrets(given: object) -> None:
-    """Check that a value is a table in which each value is one that :func:`check_secret` accepts.
+    """Check that ``given`` is a table, and that :func:`check_secret` accepts each value in it.
 
     Raises:
-        Mismatch: The value is no table, or a value in it is not accepted.
+        Mismatch: ``given`` is not a table, or a value in it is not accepted.
     """
     if not isinstance(given, dict):
         raise Mismatch('must be a table, such as { NAME = { env = "NAME" } }')

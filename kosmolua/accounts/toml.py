@@ -23,17 +23,18 @@ _IGNORED = re.compile(r"[\s\"']")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HEAD = """\
 # Accounts for KosmoLua. Copy this to the file that `kosmolua accounts` reads, keep what you need, and name accounts as
-# you like: [render2.staging] is app.integrations.render2.staging in a script. With several, say which one is meant
-# where none is named: [render2] default = "production".
+# you like: [render2.staging] is app.integrations.render2.staging in a script. If an integration has several accounts,
+# choose the one for calls that name no account: [render2] default = "production".
 #
-# A secret is the string itself, { env = "NAME" }, { file = "PATH" }, { command = ["PROGRAM", "ARGUMENT"] } or
-# { keyring = "NAME" }. An account or a whole integration may have permissions = { read = "allow", write = "ask" },
-# which is what holds where nothing is said; each is allow, ask or deny. So may destroy = "ask" (what cannot be undone),
-# a function, restart_service = "allow", or a pattern, "*_env_var" = "deny"."""
+# A secret is the string itself or a source: { env = "NAME" }, { file = "PATH" }, { keyring = "NAME" } or
+# { command = ["PROGRAM", "ARGUMENT"] }. An account or a whole integration can have permissions, which are "allow",
+# "ask" or "deny". The default is permissions = { read = "allow", write = "ask", destroy = "ask" }; destroy is for
+# functions whose effect cannot be undone. Single functions (restart_service = "allow") and patterns
+# ("*_env_var" = "deny") can have permissions too."""
 
 
 def parse(path: str | os.PathLike[str]) -> Table:
-    """Return the tables of an accounts file, or of another file in TOML.
+    """Return the tables of an accounts file or of another TOML file.
 
     Raises:
         ConfigError: The file cannot be read, or it is not TOML.
@@ -66,7 +67,7 @@ def parsed(text: str, path: str | os.PathLike[str]) -> Table:
         if line and (name := _integration_with_two_defaults(text, line)):
             raise ConfigError(
                 f"{place}: [{name}] uses the word default twice: for a key and for the account [{name}.default]",
-                hint="remove the key, since an account called default is the default one, or rename the account",
+                hint="remove the key, which an account called default does not need; or rename the account",
             ) from None
         raise ConfigError(f"{place}: this is not TOML: {error}") from None
 
@@ -74,8 +75,8 @@ def parsed(text: str, path: str | os.PathLike[str]) -> Table:
 def _integration_with_two_defaults(text: str, line: int) -> str | None:
     """Return an integration's name if a line with a TOML error defines its ``default`` a second time.
 
-    This happens if ``[NAME]`` has both a key ``default`` and an account ``[NAME.default]``. None is returned if the
-    error is another one.
+    This happens if ``[NAME]`` has both a key ``default`` and an account ``[NAME.default]``. The result is None
+    if the error is a different one.
     """
     keys = {key for key, number in _lines(text) if number != line}
     at_fault = [key for key, number in _lines(text) if number == line]
@@ -86,8 +87,8 @@ def _integration_with_two_defaults(text: str, line: int) -> str | None:
 def line_of(path: Path, *keys: str) -> int | None:
     """Return the number of the line that defines a nested key, for messages.
 
-    If the key has no line of its own, the line of the innermost table around it that has one is returned; None if none
-    has one, or if the file is missing.
+    If the key has no line of its own, the result is the line of the innermost table around it that has one. It is None
+    if no such table has a line, or the file is missing.
 
     Args:
         path: A TOML file, which need not exist.
@@ -116,14 +117,14 @@ def _bare(text: str) -> str:
 
 
 def stanza(integration: Integration, account: str = "default") -> str:
-    """Return a section for an account, to paste into accounts.toml. Optional keys are comments in it."""
+    """Return a section for an account, to paste into accounts.toml. Optional keys are commented out."""
     section = section_of(integration.name, account)
     head = f"[{section}]" if section == integration.name else f"[{_key(integration.name)}.{_key(account)}]"
     return "\n".join([head, *(_line(integration, field) for field in integration.account_fields)])
 
 
 def example_file(integrations: Iterable[Integration]) -> str:
-    """Return a complete accounts.toml to start from: one account for each integration, and the limits as comments."""
+    """Return an example of accounts.toml: one account for each integration, and the limits as comments."""
     accounts = (f"{_comment(integration.about)}\n{stanza(integration)}" for integration in integrations)
     defaults = Limits().as_dict().items()
     limits = (f"# {name} = {_toml(spell_size(int(value)) if name in BYTES else value)}" for name, value in defaults)
@@ -144,7 +145,7 @@ def _line(integration: Integration, field: AccountField) -> str:
 
 
 def assignments(table: Table) -> str:
-    """Return the keys of a table with their values in TOML, each on a line."""
+    """Return a table in TOML, with one line ``KEY = VALUE`` for each key."""
     return "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in table.items())
 
 
@@ -153,7 +154,7 @@ def _comment(sentence: str) -> str:
 
 
 def _toml(value: object) -> str:
-    """Return a value in TOML. Items of lists and tables that are None are left out, since TOML cannot express them."""
+    """Return a value in TOML. None inside a list or a table is left out, since TOML cannot express it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

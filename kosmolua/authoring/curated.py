@@ -1,4 +1,4 @@
-"""Writes operations of an OpenAPI document as plain Python functions of a new plugin, with docs and a test."""
+"""Turns operations of an OpenAPI document into plain Python functions for a new plugin, with docs and a test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 from kosmolua.suggestions import did_you_mean
 
 MAX_ABOUT = 80
-"""The most characters of the sentence about a parameter."""
+"""The maximum length of the sentence about a parameter."""
 _FORM = "application/x-www-form-urlencoded"
 _SLOT = re.compile(r"\{([^{}]+)\}")
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Json"}
@@ -35,17 +35,17 @@ _NAME = re.compile(rf"(?!({'|'.join(KEYWORDS)})\Z)[A-Za-z_][A-Za-z0-9_]*")
 _CODE = re.compile(r"\\u([0-9a-f]{4})")
 _SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
 _OF_REQUEST = ("query", "headers", "json", "form", "body", "safe", "timeout", "multipart")
-"""Names that a parameter in the path cannot have, since the client's methods have arguments of these names."""
+"""Names that a parameter in the path cannot have, since the client's methods have parameters with these names."""
 
 
 @dataclass(frozen=True)
 class _Parameter:
-    """A parameter of a Python function that is written for an operation.
+    """A parameter of the Python function that is generated for an operation.
 
     Args:
         field: The parameter as the OpenAPI document describes it.
         name: The parameter's name in Python.
-        kind: The type of its values.
+        kind: The type of the parameter's value.
     """
 
     field: Field
@@ -54,7 +54,7 @@ class _Parameter:
 
     @property
     def is_nested(self) -> bool:
-        """True if a query or a form writes the value in bracket notation, such as ``filter[name]=x``."""
+        """True if the value is sent in bracket notation, such as ``filter[name]=x``, in a query or a form."""
         return self.field.style == "deep"
 
     @property
@@ -75,7 +75,7 @@ class Curated:
     """Writes the source of a plain Python function that sends one operation of an OpenAPI document.
 
     Args:
-        built: The operation, and the name, effect and summary of its function.
+        built: The operation, and the name, effect and summary of the function to write for it.
         document: The document that contains the operation.
         base_url: The base URL that the document gives. An operation with another base URL is refused.
 
@@ -94,16 +94,18 @@ class Curated:
         self._refuse_what_is_not_plain(base_url)
         self._returns = self._kind_of_result()
         self._parameters = [*self._read_parameters()]
-        self._refuse({f"{each.name} is a table": self._is_unsendable_table(each) for each in self._parameters})
+        self._refuse(
+            {f"the parameter {each.name} is a table": self._is_unsendable_table(each) for each in self._parameters}
+        )
 
     @property
     def key(self) -> str:
-        """The key under which ``openapi.toml`` lists the operation: its operationId, or else ``GET /path``."""
+        """The operation's key in ``openapi.toml``: its operationId, or its method and path if it has none."""
         return self.operation.id or self.operation.key
 
     @property
     def path(self) -> str:
-        """The template of the operation's path, such as ``/pets/{pet_id}``, with Python names in the braces."""
+        """The template of the operation's path, such as ``/pets/{pet_id}``, with Python parameters in the braces."""
         names = {each.field.wire: each.name for each in self._at("path")}
         return _SLOT.sub(lambda slot: f"{{{names[slot[1]]}}}", self.operation.path.partition("?")[0])
 
@@ -121,7 +123,7 @@ class Curated:
 
     @property
     def arguments(self) -> dict[str, Json]:
-        """Made-up arguments for an example call: a value for each required parameter, by its name."""
+        """The arguments of an example call: a made-up value for each required parameter, keyed by its name."""
         needed = (each for each in self._parameters if each.field.required)
         return {each.name: self._samples.of(each.field.schema, each.name) for each in needed}
 
@@ -146,12 +148,12 @@ class Curated:
 
     @property
     def call(self) -> str:
-        """The case for the plugin's test, as Python source: function name, arguments, HTTP method and path template."""
+        """A case of the plugin's test, as Python source: function name, arguments, HTTP method and path template."""
         return f"    ({', '.join(map(repr, (self.name, self.arguments, self.operation.method, self.path)))}),\n"
 
     @property
     def entry(self) -> str:
-        """The entry for ``openapi.toml`` that makes this function replace the one otherwise made for the operation."""
+        """The entry for ``openapi.toml`` that keeps KosmoLua from generating a second function for the operation."""
         return f"\n[functions.{json.dumps(self.key)}]\n{assignments({'covered_by': self.name})}"
 
     def _at(self, place: str) -> list[_Parameter]:
@@ -161,16 +163,16 @@ class Curated:
         operation, body = self.operation, self.operation.body
         media = body.media[0] if body else "application/json"
         odd = {
-            "it is at another address": any(
+            "it has a different base URL": any(
                 text(each.get("url")).rstrip("/") != base_url for each in operation.servers[:1]
             ),
             f"its body is {media}": not (is_json(media) or (media.startswith(_FORM) and body and not body.whole)),
             "its answer is not JSON": bool(operation.result.media) and not any(map(is_json, operation.result.media)),
-            "a parameter of its path takes several segments": any(each.slashes for each in operation.fields),
-            "it takes cookies": any(each.place == "cookie" for each in operation.fields),
+            "a parameter in its path can contain slashes": any(each.slashes for each in operation.fields),
+            "it has a cookie parameter": any(each.place == "cookie" for each in operation.fields),
         }
         for each in operation.fields:
-            odd[f"{each.wire} is not a plain value"] = each.style == "json" and each.place != "body"
+            odd[f"the parameter {each.wire} is sent as JSON text"] = each.style == "json" and each.place != "body"
         self._refuse(odd)
 
     def _is_unsendable_table(self, parameter: _Parameter) -> bool:
@@ -181,7 +183,7 @@ class Curated:
 
     def _refuse(self, reasons: Mapping[str, bool]) -> None:
         for reason in (reason for reason, is_so in reasons.items() if is_so):
-            hint = "leave it out: the document still provides it"
+            hint = "leave it out: the plugin still has a function for it, made from the document"
             raise UsageError(f"{self.operation.key} cannot be written as a plain function: {reason}", hint=hint)
 
     def _kind_of_result(self) -> Type | None:
@@ -200,7 +202,7 @@ class Curated:
             yield _Parameter(each, name, reader.read(each.schema, name))
 
     def _is_reserved(self, each: Field, name: str) -> bool:
-        """Return True if a parameter cannot have this name: a keyword of Python, or a name that the source uses."""
+        """Return True if a parameter cannot have this name: a Python keyword, or a name that the source uses."""
         return keyword.iskeyword(name) or name == "nested" or (each.place == "path" and name in _OF_REQUEST)
 
     def _fields(self) -> list[Field]:
@@ -241,7 +243,7 @@ class Curated:
         return f"{lines}    {self._sending(arguments)}\n"
 
     def _local(self, word: str) -> str:
-        """Return a word as the name of a local variable, with ``_`` appended while a parameter has that name."""
+        """Return a name for a local variable: the word, with enough ``_`` appended to differ from every parameter."""
         while any(each.name == word for each in self._parameters):
             word += "_"
         return word
@@ -261,7 +263,8 @@ class Start:
     """What a new plugin starts with: an OpenAPI document, and Python functions for some of its operations.
 
     Args:
-        ready: The document, ready to be written. Its ``openapi.toml`` says which operations the functions cover.
+        ready: The document and its ``openapi.toml``, ready to be written. ``openapi.toml`` says which operations the
+            functions cover.
         functions: The functions to write into the plugin's module.
     """
 
@@ -269,7 +272,7 @@ class Start:
     functions: Sequence[Curated]
 
     def replies(self) -> str:
-        """Return the simulator's replies as the Python source of a dict, by HTTP method and path template."""
+        """Return the Python source of a dict that maps each HTTP method and path template to the simulator's reply."""
         given = {(each.operation.method, each.path): each.reply for each in self.functions}
         return pformat(given, width=110, sort_dicts=False)
 
@@ -279,10 +282,11 @@ def curate(ready: Import, wanted: Sequence[str]) -> Start:
 
     Args:
         ready: The document, as :func:`kosmolua.catalog.openapi.importing.prepare` returns it.
-        wanted: The operations, each named by its function's name, its operationId or ``GET /path``.
+        wanted: The operations, each identified by its function's name, its operationId, or its method and path, such as
+            ``GET /pets``.
 
     Returns:
-        The functions, and the document, whose ``openapi.toml`` now says that they cover these operations.
+        The functions and the document. Its ``openapi.toml`` now says that the functions cover these operations.
 
     Raises:
         UsageError: The document has no such operation, or a plain function cannot send the operation.
@@ -293,7 +297,7 @@ def curate(ready: Import, wanted: Sequence[str]) -> Start:
     known |= {each.operation.key: each for each in every} | {each.name: each for each in every}
     for word in wanted:
         if word not in known:
-            hint = did_you_mean(word, known) or "name a function, an operationId, or a route such as 'GET /pets'"
+            hint = did_you_mean(word, known) or "give a function name, an operationId, or a route such as 'GET /pets'"
             raise UsageError(f"The document has no operation {word!r}", hint=hint)
     chosen = {known[word].name: known[word] for word in wanted}
     functions = [Curated(each, document, ready.result.access.base_url) for each in chosen.values()]
@@ -302,7 +306,7 @@ def curate(ready: Import, wanted: Sequence[str]) -> Start:
 
 
 def annotation(kind: Type) -> str:
-    """Return a type as a Python annotation, such as ``list[str] | None``. Every table with fixed keys is a dict."""
+    """Return a type as a Python annotation, such as ``list[str] | None``. A table with fixed keys becomes a dict."""
     if isinstance(kind, Choice):
         words = _literal(kind)
     elif isinstance(kind, List):
@@ -331,7 +335,7 @@ def lua(value: Json) -> str:
 
 
 def _literal(choice: Choice) -> str:
-    """Return the Python annotation for a fixed set of values: a ``Literal`` of strings, else ``int`` or ``Json``."""
+    """Return the annotation for a set of values: ``Literal`` for strings, ``int`` for whole numbers, else ``Json``."""
     if all(isinstance(each, str) for each in choice.values):
         return f"Literal[{', '.join(json.dumps(each, ensure_ascii=False) for each in choice.values)}]"
     are_whole = all(isinstance(each, int) and not isinstance(each, bool) for each in choice.values)
@@ -348,21 +352,21 @@ def _table(name: str, pairs: Sequence[tuple[str, str]]) -> str:
 
     Args:
         name: The name of the variable.
-        pairs: The keys, each with the Python source of its value. An empty key means that the value is itself a dict
-            whose entries are merged in.
+        pairs: The keys, each with the Python source of its value. An empty key means that the value is a dict to be
+            merged in.
     """
     entries = "".join(f"        {_quoted(key)}: {value},\n" if key else f"        **{value},\n" for key, value in pairs)
     return f"    {name} = {{\n{entries}    }}\n"
 
 
 def _entry(parameter: _Parameter, value: str) -> tuple[str, str]:
-    """Return the pair of key and Python source by which :func:`_table` puts a parameter into a query or a form."""
+    """Return a parameter's key in a query or a form and the Python source of its value, for :func:`_table`."""
     wire = parameter.field.wire
     return ("", f"nested({_quoted(wire)}, {parameter.name})") if parameter.is_nested else (wire, value)
 
 
 def _in_query(parameter: _Parameter) -> str:
-    """Return Python source for a parameter's value in a query: its name, or an expression that joins its items."""
+    """Return Python source for a parameter's value in a query: its name, or an expression that joins a list."""
     separator = _SEPARATORS.get(parameter.field.style)
     if separator is None or not isinstance(parameter.kind, List):
         return parameter.name

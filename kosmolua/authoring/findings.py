@@ -31,7 +31,7 @@ class Finding:
 
     @property
     def order(self) -> tuple[bool, str, int, str]:
-        """The key by which findings are sorted: suggestions come last, and the others are ordered by file and line."""
+        """The sort key: suggestions come after all other findings, and each group is ordered by file and line."""
         file, _, line = self.place.rpartition(":")
         return self.note, file, int(line), self.problem
 
@@ -42,8 +42,8 @@ class Source:
 
     Args:
         file: The file that contains the function.
-        first: The number of the function's first line: that of its first decorator, or of its ``def``.
-        node: The syntax tree of the function, in which line 1 is the line ``first`` of the file.
+        first: The number of the function's first line, which can be that of a decorator.
+        node: The syntax tree of the function. Its line 1 is line ``first`` of the file.
     """
 
     file: str
@@ -56,17 +56,17 @@ class Source:
 
     @property
     def parameter_places(self) -> dict[str, str]:
-        """Where each keyword-only parameter is declared, as ``file:line``, by the parameter's name."""
+        """The place where each keyword-only parameter is declared, as ``file:line``, keyed by the parameter's name."""
         return {argument.arg: self.place_of(argument) for argument in self.node.args.kwonlyargs}
 
     @property
     def docstring_place(self) -> str:
-        """Where the function's docstring begins, as ``file:line``."""
+        """The place where the function's docstring begins, as ``file:line``."""
         return self.place_of(self.node.body[0])
 
 
 def source_of(function: Callable[..., Any]) -> Source | None:
-    """Return the source of a Python function, or None if the source is not available or is not one ``def``."""
+    """Return the source of a Python function, or None if the source is not available or is not a plain ``def``."""
     function = inspect.unwrap(function)
     try:
         lines, first = inspect.getsourcelines(function)

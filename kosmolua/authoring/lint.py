@@ -1,4 +1,4 @@
-"""The linter for plugins: checks functions, the hand-written page, and the Lua examples in docstrings and page."""
+"""The linter for plugins: checks the functions, the hand-written page, and the Lua examples in both."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ return messages
 
 
 def check_page(integration: Integration, prose: str | None, file: str) -> Iterator[Finding]:
-    """Yield the findings about the hand-written page: that it is missing, or which title or sections it lacks.
+    """Yield the findings about the hand-written page: a missing page, title or section, or a section about no function.
 
     Args:
         integration: The integration that the page is about.
@@ -38,7 +38,7 @@ def check_page(integration: Integration, prose: str | None, file: str) -> Iterat
         file: The path of the page, for the findings. The file need not exist.
     """
     if prose is None:
-        remedy = f"write {integration.name}.md beside it, with what the signatures do not say"
+        remedy = f"write {integration.name}.md beside this file, with what the signatures do not say"
         yield Finding(integration.origin, "there is no page", remedy, note=True)
         return
     document = markdown.read(prose)
@@ -52,7 +52,7 @@ def check_page(integration: Integration, prose: str | None, file: str) -> Iterat
             )
     for heading in document.sections:
         if _LIKE_A_FUNCTION.fullmatch(heading) and not integration.function(heading):
-            hint = did_you_mean(heading, integration.functions) or "remove the section"
+            hint = did_you_mean(heading, integration.functions) or "remove the section, or name it after a function"
             yield Finding(f"{file}:{_line_of(prose, heading)}", f"the section {heading} is about no function", hint)
 
 
@@ -143,16 +143,18 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Find
 
 
 def check_calls(example: Example, integration: Integration) -> Iterator[Finding]:
-    """Yield a finding for each call of a missing function in an example, and for each argument with an unknown name."""
+    """Yield a finding for each call of a function that does not exist, and for each argument with an unknown name."""
     for use in uses_in(example.text, integration.name):
         place = example.place_of(use.line)
         function = integration.function(use.function)
         if function is None:
-            hint = did_you_mean(use.function, integration.functions) or f"it has {', '.join(integration.functions)}"
+            known = f"its functions are {', '.join(integration.functions)}"
+            hint = did_you_mean(use.function, integration.functions) or known
             yield Finding(place, f"{integration.name} has no function {use.function}", hint)
             continue
         names = [parameter.name for parameter in function.parameters]
         for key in use.keys:
             if key not in names:
-                hint = did_you_mean(key, names) or f"it takes {', '.join(names) or 'nothing'}"
+                known = f"its parameters are {', '.join(names)}" if names else "it has no parameters"
+                hint = did_you_mean(key, names) or known
                 yield Finding(place, f"{function.name} has no parameter {key}", hint)

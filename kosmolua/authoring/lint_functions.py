@@ -23,7 +23,7 @@ _SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def check_integration(integration: Integration) -> Iterator[Finding]:
-    """Yield a finding for each missing text about the integration, its account class or a required account field."""
+    """Yield a finding for each missing description: of the integration, its account class or a required field."""
     place, account = integration.origin, integration.account
     module = sys.modules.get(account.__module__)
     if module is not None and not module.__doc__:
@@ -32,11 +32,13 @@ def check_integration(integration: Integration) -> Iterator[Finding]:
         yield Finding(place, "about is not a sentence", "say what the integration is for, and end with a full stop")
     name = getattr(account, "__name__", "the account")
     if not account.__doc__ or account.__doc__.startswith(f"{name}("):
-        yield Finding(place, f"{name} has no docstring", "say what one account is")
+        yield Finding(place, f"{name} has no docstring", "say what an account stands for")
     for field in integration.account_fields:
         if field.required and not field.about:
             subject = f"{field.name} of {name}"
-            yield Finding(place, f"{subject} has no sentence", 'write its type as Annotated[..., "where to find it"]')
+            yield Finding(
+                place, f"{subject} has no description", 'write its type as Annotated[..., "where to find it"]'
+            )
 
 
 def check_function(function: Function, prefix: str) -> Iterator[Finding]:
@@ -51,7 +53,9 @@ def check_function(function: Function, prefix: str) -> Iterator[Finding]:
         )
     yield from _check_summary(source.docstring_place if source else place, name, function.summary)
     if function.returns is None:
-        yield Finding(place, f"{name} does not say what it returns", "annotate the result, best with a TypedDict")
+        yield Finding(
+            place, f"{name} does not say what it returns", "annotate its return type, preferably as a TypedDict"
+        )
     for parameter in function.parameters:
         yield from _check_parameter(parameters.get(parameter.name, place), name, parameter)
 
@@ -61,7 +65,7 @@ def _check_summary(place: str, function: str, summary: str) -> Iterator[Finding]
     if not summary.endswith("."):
         yield Finding(place, f"{subject} is not a sentence", "end it with a full stop")
     if len(summary) > MAX_SUMMARY:
-        remedy = f"say it in {MAX_SUMMARY}, and the rest below an empty line"
+        remedy = f"shorten it to {MAX_SUMMARY}, and put the rest below an empty line"
         yield Finding(place, f"{subject} has {len(summary)} characters", remedy)
 
 
@@ -69,9 +73,11 @@ def _check_parameter(place: str, function: str, parameter: Parameter) -> Iterato
     subject = f"parameter {parameter.name} of {function}"
     yield from _check_name(place, subject, parameter.name)
     if not parameter.about:
-        yield Finding(place, f"{subject} has no sentence", 'write its type as Annotated[..., "what it is for"]')
+        yield Finding(place, f"{subject} has no description", 'write its type as Annotated[..., "what it is for"]')
     if _says_nothing(parameter.type):
-        yield Finding(place, f"{subject} takes anything", "say what fits, such as dict[str, str] or a TypedDict")
+        yield Finding(
+            place, f"{subject} accepts any value", "use a narrower type, such as dict[str, str] or a TypedDict"
+        )
 
 
 def _check_name(place: str, subject: str, name: str) -> Iterator[Finding]:
@@ -108,7 +114,7 @@ def effect_named(name: str, effect: Effect) -> Effect:
 
 
 def check_effect(function: Function) -> Iterator[Finding]:
-    """Yield a finding if a function's declared effect does not fit its name or the requests in its source."""
+    """Yield a finding if a function's declared effect contradicts its name or the requests in its source."""
     if function.effect == "destroy":
         return
     name, requests = function.name, list(_writes(function.handler, set()))
@@ -128,9 +134,9 @@ def check_effect(function: Function) -> Iterator[Finding]:
 
 
 def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[tuple[str, str]]:
-    """Yield the HTTP method and ``file:line`` of each request that changes data, found in a function's source.
+    """Find the requests in a function's source that change data; yield the HTTP method and ``file:line`` of each.
 
-    Functions of the same package that the function calls are searched too, except those in ``seen``.
+    Functions that it calls are searched too, if they belong to the same package and are not in ``seen``.
     """
     seen.add(function)
     source = source_of(function)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.openapi.security import Access, Credential, Setting
 
 AUTH = ("bearer", "header", "query", "basic", "none")
-"""How a request can carry a credential."""
+"""The ways in which a request can authenticate."""
 EXAMPLE_URL = "https://api.example.com"
 
 _URL = re.compile(r"https?://[^\s/?#@\"'\\]+(/[^\s?#@\"'\\]*)?")
@@ -27,7 +27,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&*+.^_|~-]+")
 
 @dataclass(frozen=True)
 class Plan:
-    """The description of a new plugin, from which its files are written.
+    """The description of a new plugin. The plugin's files are generated from it.
 
     Args:
         name: The name of the integration and of the plugin's folder.
@@ -35,8 +35,8 @@ class Plan:
         auth: How requests authenticate: one of :data:`AUTH`.
         header: The header that carries the API key, if ``auth`` is ``header``.
         parameter: The query parameter that carries the API key, if ``auth`` is ``query``.
-        prefix: The word before the API key in the header, if ``auth`` is ``header``; or empty.
-        settings: Further headers that every request has, each with a field of the account for its value.
+        prefix: The word before the API key in that header, such as ``Token``; empty for none.
+        settings: Further headers of every request, each with the account field that holds its value.
 
     Raises:
         UsageError: A value is invalid.
@@ -70,7 +70,7 @@ def check_name(name: str, taken: Container[str] = ()) -> str:
 
     Args:
         name: The name.
-        taken: The names of the installed integrations, which a new plugin cannot have.
+        taken: The names that are in use: those of the installed integrations.
 
     Raises:
         UsageError: A plugin cannot have this name; the message says why.
@@ -83,7 +83,7 @@ def check_name(name: str, taken: Container[str] = ()) -> str:
     if name in taken:
         raise UsageError(f"There is already an integration called {name}", hint=better)
     if _is_importable(name):
-        what = f"There is already a Python module {name}, which the plugin's test would import instead"
+        what = f"There is already a Python module {name}, which the plugin's test would import instead of the plugin"
         raise UsageError(what, hint=better)
     return name
 
@@ -92,19 +92,19 @@ def check_url(url: str) -> str:
     """Check the base URL of a service, and return the URL without slashes at its end.
 
     Raises:
-        UsageError: The text is not an HTTP URL, or has a user, a query or a fragment.
+        UsageError: The text is not an HTTP URL, or contains a user name, a query or a fragment.
     """
     if not _URL.fullmatch(url):
-        hint = "write it like https://api.example.com/v1, without user name, query and fragment"
+        hint = "write it like https://api.example.com/v1, without a user name, a query or a fragment"
         raise UsageError(f"{url!r} is not a base URL", hint=hint)
     return url.rstrip("/")
 
 
 def check_auth(auth: str) -> str:
-    """Check that a word names a way to authenticate, and return the word.
+    """Check that ``auth`` is one of :data:`AUTH`, and return it unchanged.
 
     Raises:
-        UsageError: The word is not one of :data:`AUTH`.
+        UsageError: It is none of them.
     """
     if auth not in AUTH:
         raise UsageError(f"{auth!r} is not a way to authenticate", hint=f"choose one of {', '.join(AUTH)}")
@@ -112,7 +112,7 @@ def check_auth(auth: str) -> str:
 
 
 def check_token(name: str) -> str:
-    """Check the name of a header or of a query parameter, and return the name.
+    """Check the name of a header or of a query parameter, and return the name unchanged.
 
     Raises:
         UsageError: The name is empty or contains a character that is not allowed.
@@ -124,35 +124,33 @@ def check_token(name: str) -> str:
 
 
 def with_access(plan: Plan, access: Access) -> Plan:
-    """Complete the plan of a plugin with what an OpenAPI document says about access to the service.
+    """Return a plan, completed with what an OpenAPI document says about access to the service.
 
     Args:
-        plan: The plan. If it sets a base URL or a way to authenticate, the document's is ignored.
+        plan: The plan to complete. If it sets a base URL or a way to authenticate, the document's is ignored.
         access: The base URL, credentials and headers that the document describes.
 
     Returns:
-        A plan with a base URL, a way to authenticate, and the headers that every request has.
+        The plan with a base URL, a way to authenticate, and the headers of every request.
 
     Raises:
-        UsageError: The document has no complete base URL or no credential that is a single key or password, and the
-            plan does not set one.
+        UsageError: The plan sets no base URL, and the document's is missing or incomplete; or the plan sets no way to
+            authenticate, and none of the document's needs just one key or password.
     """
     url = access.base_url
     for each in access.variables:
         url = url.replace(f"{{{each.wire}}}", each.default or f"{{{each.wire}}}")
     if plan.base_url == EXAMPLE_URL:
         if not url or "{" in url:
-            hint = "give the address with --base-url, such as --base-url https://api.example.com/v1"
-            raise UsageError(f"The OpenAPI document of {plan.name} gives no complete address of the service", hint=hint)
+            hint = "give the base URL with --base-url, such as --base-url https://api.example.com/v1"
+            raise UsageError(f"The OpenAPI document of {plan.name} has no complete base URL", hint=hint)
         plan = replace(plan, base_url=check_url(url))
     plan = replace(plan, settings=[each for each in access.settings if each.required or each.default is not None])
     if plan.auth != "none" or not access.alternatives:
         return plan
     single = [each[0] for each in access.alternatives if len(each) == 1 and each[0].kind in AUTH]
     if not single:
-        hint = (
-            f"choose how requests authenticate with --auth {'|'.join(AUTH)}, and change Account.open in the new plugin"
-        )
+        hint = f"choose one of --auth {'|'.join(AUTH)}, then change Account.open in the new plugin to suit the service"
         what = f"The OpenAPI document of {plan.name} describes no single credential that a new plugin supports"
         raise UsageError(what, hint=hint)
     return _with_credential(plan, min(single, key=lambda each: each.kind == "basic" and len(each.fields) == 1))
@@ -169,6 +167,6 @@ def _with_credential(plan: Plan, credential: Credential) -> Plan:
 
 
 def _is_importable(name: str) -> bool:
-    """Return True if Python can import a module of this name that is not in the current folder."""
+    """Return True if a module of this name can be imported from elsewhere than the current folder."""
     elsewhere = [path for path in sys.path if path not in ("", str(Path.cwd()))]
     return name in sys.stdlib_module_names or PathFinder.find_spec(name, elsewhere) is not None

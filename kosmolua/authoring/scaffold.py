@@ -1,4 +1,4 @@
-"""Writes the files of a new plugin. Without further changes it can be loaded and called, and its test passes."""
+"""Writes the files of a new plugin. The plugin can be loaded and called as it is, and its test passes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _texts(plan: Plan, start: Start | None) -> dict[str, str]:
 
 
 def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str]:
-    """Return the values that the templates need in addition if the plugin starts from an OpenAPI document."""
+    """Return the additional values for the templates of a plugin that starts from an OpenAPI document."""
     sources = "\n\n".join(each.source for each in start.functions)
     return {
         "imports": ", ".join(each for each in [*imports, "nested"] if each not in _CALLED or f"{each}(" in sources),
@@ -96,7 +96,7 @@ def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str
 
 
 def _credential_test(plan: Plan, test: str, start: Start | None) -> str:
-    """Return Python source of a test which calls a function and checks that its request carries the credential.
+    """Return the Python source of a test that calls a function and checks that the request carries the credential.
 
     Args:
         plan: The description of the plugin.
@@ -117,8 +117,8 @@ class _Scheme:
     Args:
         fields: The lines that declare the fields of the account class.
         headers: The entries of the dict that the HTTP client gets as ``headers``.
-        argument: Another argument of the HTTP client, such as ``bearer=self.api_key``; or empty.
-        test: An expression that is true if ``request`` carries the credential; or empty.
+        argument: A further argument of the HTTP client, such as ``bearer=self.api_key``; empty for none.
+        test: A Python expression that is true if ``request`` carries the credential; empty without a credential.
     """
 
     fields: str = ""
@@ -128,7 +128,7 @@ class _Scheme:
 
     @property
     def arguments(self) -> str:
-        """The arguments of the HTTP client that authenticate, as source that begins with a comma; or empty."""
+        """The arguments that make the HTTP client authenticate, as source that begins with a comma; empty for none."""
         headers = f"headers={{{', '.join(self.headers)}}}" if self.headers else ""
         return "".join(f", {each}" for each in (self.argument, headers) if each)
 
@@ -137,7 +137,7 @@ _KEY = '    api_key: Annotated[Secret, "Where to get one."]\n'
 _PASSWORD = '    user: Annotated[str, "Who signs in."]\n    password: Annotated[Secret, "Where to get one."]\n'
 _CREDENTIAL_TEST = '''
 def test_the_credential_is_sent() -> None:
-    """It is where the service looks for it."""
+    """The request carries the credential where the service expects it."""
     play = Playground(integration$canned)
     play.call($call)
     request = play.requests[0]
@@ -174,7 +174,7 @@ def _scheme(plan: Plan) -> _Scheme:
 
 
 def _fields(settings: Sequence[Setting]) -> str:
-    """Return the lines of the account class that declare a field for each header, fields without a default first."""
+    """Return the lines of the account class that declare one field per header, those without a default first."""
     lines = [
         f'    {each.field}: Annotated[{"Secret" if each.secret else "str"}, "Sent as {each.header}."]'
         + (f" = {json.dumps(each.default)}" if each.default is not None else "")

@@ -1,4 +1,4 @@
-"""Writes LuaCATS definitions of all globals and functions of scripts, so that editors can complete and check them."""
+"""Writes LuaCATS definitions of everything that scripts can use, so that editors can complete and check scripts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _META = "---@meta"
 def write_stubs(catalog: Integrations, folder: Path) -> list[Path]:
     """Write LuaCATS definitions of everything that a script can name, and the editor's settings file.
 
-    An integration that cannot be loaded gets a definition without functions, whose comment gives the reason.
+    The definition of an integration that cannot be loaded has no functions, and a comment gives the reason.
 
     Args:
         catalog: The installed integrations.
@@ -73,7 +73,7 @@ def _settings(path: Path) -> dict[str, object]:
 
 
 def _not_json(path: Path, problem: str) -> ConfigError:
-    """Return the error for a settings file that is not a JSON object. Its hint has the settings to add by hand."""
+    """Return the error for a settings file that is not a JSON object. Its hint contains the settings to add by hand."""
     what = f"The definitions are written, but {path} is unchanged: {problem}; add these settings by hand"
     return ConfigError(what, hint=json.dumps(SETTINGS, indent=2))
 

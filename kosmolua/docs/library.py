@@ -1,4 +1,4 @@
-"""Lists, searches and reads the pages of the documentation, for the command line, Lua, Python and MCP alike."""
+"""Lists, searches and reads the pages of the documentation, for the command line, Lua, Python and MCP."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from kosmolua.schema.types import STRING, Choice, Scalar, Type
 MAX_SIGNATURES = 3
 """How many hits of a search are shown with their signature."""
 BESIDE_WEIGHT = 0.6
-"""The weight in a search of a function from an integration's OpenAPI document, if others are written in Python."""
+"""The weight of a function from an OpenAPI document in a search, if the integration has functions in Python too."""
 EXACT_WEIGHT = 10.0
-"""The weight of a function from an OpenAPI document whose summary has the words of the query and no others."""
+"""The weight of a function from an OpenAPI document whose summary consists of the words of the query."""
 MAX_PAGES = 20
-"""The most pages that are read at once."""
+"""The most pages that can be read at once."""
 
 _LIMIT = Scalar("integer", (Range(1, MAX_HITS),))
 _BUDGET = Scalar("integer", (Range(MIN_BUDGET),))
@@ -53,14 +53,14 @@ class Library:
         self._built: Sequence[tuple[str, Index]] | None = None
 
     def list(self, namespace: str | None = None) -> str:
-        """Return a list of pages as Markdown, with a line for each guide and each integration.
+        """Return a Markdown list of pages, with a line for each guide and each integration.
 
         Args:
-            namespace: ``guides`` or ``integrations``, to list only these; or the name of an integration, to list its
-                functions.
+            namespace: What to list: ``guides``; the integrations in ``integrations``, ``mcp`` or ``scripts``; or the
+                functions of the integration that has this name. By default, all guides and integrations are listed.
 
         Raises:
-            DocNotFound: There is no such namespace. The hint names the likeliest one.
+            DocNotFound: There is nothing with this name. The hint suggests similar names.
             PluginError: The integration cannot be loaded.
         """
         asked = _checked("namespace", STRING, namespace or "")
@@ -83,25 +83,26 @@ class Library:
         return f"- `{Address(name)}`: {outline.about} ({outline.counts})"
 
     def search(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> str:
-        """Return a list of the pages that match a query as Markdown, the best first.
+        """Return a Markdown list of the pages that match a query, the best first.
 
-        The first three functions are shown with their signatures. A word that is in no page is replaced by the most
-        similar word that is, and the text says so.
+        Functions among the first three pages are shown with their signatures. If a word of the query is on no page,
+        the search uses the most similar word that is on a page, and the text says so.
 
         Args:
-            query: Words in any order. Beginnings of words, other forms of a word and synonyms match too.
-            limit: The most pages to return, from 1 to 100.
+            query: Words in any order. Pages with synonyms, other forms, or longer words that begin with a word of the
+                query match too.
+            limit: The most pages to list, from 1 to 100.
             for_scripts: Whether to leave out the guides that only people need.
 
         Raises:
-            BadDocArguments: The query has no word, or the limit is not a number from 1 to 100.
+            BadDocArguments: The query contains no word, or the limit is not a whole number from 1 to 100.
         """
         query, limit = _search_arguments(query, limit)
         shown, remark = " ".join(query.split())[:80], ""
         corrected = search.corrected(query, [index for _, index in self._indexes()])
         if corrected and corrected != query:
             is_partly_known = not set(words_of(query)).isdisjoint(corrected.split())
-            remark = f"Some words of {shown!r} are not known. " if is_partly_known else f"No page matches {shown!r}. "
+            remark = f"Some words of {shown!r} match no page. " if is_partly_known else f"No page matches {shown!r}. "
             query = shown = corrected
         hits = self.find(query, limit=limit, for_scripts=for_scripts)
         if not hits:
@@ -121,15 +122,16 @@ class Library:
         return signature and f"`{signature}`"
 
     def find(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> Sequence[Hit]:
-        """Return the pages that match a query, the best first, as values and not as text.
+        """Return the pages that match a query, the best first. Each is a :class:`kosmolua.docs.search.Hit`.
 
         Args:
-            query: Words in any order. Beginnings of words, other forms of a word and synonyms match too.
+            query: Words in any order. Pages with synonyms, other forms, or longer words that begin with a word of the
+                query match too.
             limit: The most pages to return, from 1 to 100.
             for_scripts: Whether to leave out the guides that only people need.
 
         Raises:
-            BadDocArguments: The query has no word, or the limit is not a number from 1 to 100.
+            BadDocArguments: The query contains no word, or the limit is not a whole number from 1 to 100.
         """
         query, limit = _search_arguments(query, limit)
         without = pages.FOR_PEOPLE if for_scripts else ()
@@ -144,12 +146,12 @@ class Library:
         """Return the best hits of one search index, each with its score.
 
         Args:
-            name: The integration whose OpenAPI document the index covers; its name is put before the names of the
-                pages. Empty for the index of everything else.
-            index: The index.
-            query: The query.
+            name: The name of an integration, if the index covers its OpenAPI document. The name is then put before the
+                names of the pages. Empty for the index of all other pages.
+            index: The search index.
+            query: The words to search for.
             limit: The most hits to return.
-            without: The pages to leave out.
+            without: The names of pages to leave out.
         """
         if not name:
             return [*islice(index.scored(query, without), limit)]
@@ -172,8 +174,8 @@ class Library:
     def _indexes(self) -> Sequence[tuple[str, Index]]:
         """Return all search indexes, each with a name.
 
-        The index without a name has the guides, and the functions that are written in Python. An integration with an
-        OpenAPI document has an index of the document's functions, under the integration's name.
+        The index with an empty name covers the guides, and the functions that are written in Python. If an integration
+        has an OpenAPI document, another index covers the document's functions. It has the integration's name.
         """
         with self._lock:
             if self._built is None:
@@ -205,7 +207,7 @@ class Library:
             for_scripts: Whether to leave out the parts of guides that only people need.
 
         Raises:
-            DocNotFound: There is no such page. The hint names the likeliest one.
+            DocNotFound: There is no such page. The hint suggests similar pages.
             BadDocArguments: The detail or the budget is invalid, or too many pages are named.
             PluginError: The integration cannot be loaded.
         """
@@ -215,13 +217,13 @@ class Library:
             return self.list(page)
         names = list(dict.fromkeys(name.strip() for name in page.split(",") if name.strip())) or [page]
         if len(names) > MAX_PAGES:
-            raise BadDocArguments(f"At most {MAX_PAGES} pages are read at once, not {len(names)}", param="page")
+            raise BadDocArguments(f"At most {MAX_PAGES} pages can be read at once, not {len(names)}", param="page")
         return self._pages(names, for_scripts=for_scripts).write(detail, budget)
 
     def _pages(self, names: Sequence[str], *, for_scripts: bool) -> Page:
         """Return a page that joins the named pages.
 
-        The functions of one integration become one part of the page, so that the types which they share appear once.
+        The functions of one integration become one part of the page, so that a type which they share appears once.
         """
         found: list[Page] = []
         functions: dict[str, list[str]] = {}
@@ -240,7 +242,11 @@ class Library:
         return found[0] if len(found) == 1 else SeveralPages(found)
 
     def _whole_page(self, address: Address) -> Page:
-        """Return the page at an address that names no function: of an integration, or of its section or record."""
+        """Return the page of an integration, or of one of its sections or records.
+
+        Args:
+            address: The address of the page, which names no function.
+        """
         name, integration = address.integration, self._catalog.integration(address.integration)
         if address.record and integration.functions.more:
             return RecordPage(integration, integration.functions.more.records()[address.record])
@@ -304,7 +310,8 @@ def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
     Args:
         library: The documentation.
         verb: Which function the script called: a key of :data:`VERBS`.
-        given: The arguments of the script: a string and perhaps a table of options, or one table with all.
+        given: The arguments that the script passed: a string and, optionally, a table of options; or one table that
+            contains the string and the options by name.
 
     Raises:
         BadDocArguments: The arguments do not have this form.
@@ -322,7 +329,11 @@ def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
 
 
 def _read(verb: Verb, given: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the first argument and the options of a call of a documentation function.
+    """Return the first argument, or None if it is missing, and the options of a call to a documentation function.
+
+    Args:
+        verb: The declaration of the function.
+        given: The arguments that the script passed.
 
     Raises:
         BadDocArguments: The arguments do not have the declared form.
@@ -332,12 +343,13 @@ def _read(verb: Verb, given: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
         options = {name: value for name, value in subject.items() if name != verb.subject}
         subject = subject.get(verb.subject)
     fits = isinstance(subject, (str, type(None))) and isinstance(options, (Mapping, type(None)))
+    example = f"for example {verb.example}"
     if not fits or any(each is not None for each in surplus):
-        raise BadDocArguments(f"{verb.name} takes a string, then a table of options", hint=f"such as {verb.example}")
+        raise BadDocArguments(f"{verb.name} takes a string, then a table of options", hint=example)
     for name in options or {}:
         if name not in verb.options:
-            takes = ", ".join([verb.subject, *verb.options])
-            raise BadDocArguments(f"{verb.name} has no option {name!r}", param=name, hint=f"it takes {takes}")
+            hint = f"its parameters are {', '.join([verb.subject, *verb.options])}"
+            raise BadDocArguments(f"{verb.name} has no option {name!r}", param=name, hint=hint)
     if subject is None and verb.name != NAMES["list"]:
-        raise BadDocArguments(f"{verb.name} needs a {verb.subject}, as a string", hint=f"such as {verb.example}")
+        raise BadDocArguments(f"{verb.name} needs a {verb.subject}, as a string", hint=example)
     return subject, dict(options or {})

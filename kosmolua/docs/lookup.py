@@ -1,4 +1,4 @@
-"""Finds a reference page by its name, of which there may be several forms, and suggests pages if there is none."""
+"""Finds a reference page by any of its names, and suggests similar pages if there is no such page."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from kosmolua.suggestions import closest
 MAX_SUGGESTIONS = 3
 MAX_QUOTED_NAME = 80
 MAX_PARTS = 2
-"""The most parts of a name below an integration: an account, which need not exist, and a function."""
+"""The most parts of a page's name after the integration: an account, which need not exist, and a function."""
 
 
 class Directory:
     """Finds the addresses of reference pages.
 
-    Only the integration with which a name begins is loaded. Of the others, only the outlines are read, which say what
-    functions there are without running code of a plugin.
+    Only the integration at the beginning of a name is loaded. Of the others, only the outlines are read, which list the
+    functions of an integration, usually without running code of its plugin.
     """
 
     def __init__(self, catalog: Integrations, outlines: Outlines) -> None:
@@ -34,12 +34,15 @@ class Directory:
         """Return the address of a reference page.
 
         Args:
-            page: An integration (``render2``) or a function (``render2.list_services``, or with an account, which need
-                not exist, and the full name: ``render2.production.render_list_services``), with or without
-                ``integrations.`` or ``app.integrations.`` in front; or only a function's name, if just one integration
-                has such a function. If the integration has an OpenAPI document, also a section (``hub.issues``, or
-                ``hub.sections.issues`` if a function has that name), a type (``hub.types.Issue``), or a function by its
-                operation (``hub GET /issues`` or ``hub issues/list``).
+            page: The name of an integration (``render2``) or a function (``render2.list_services``). These forms are
+                accepted too:
+
+                - with ``integrations.`` or ``app.integrations.`` in front;
+                - with an account, which need not exist, or a full name (``render2.production.render_list_services``);
+                - only the name of a function, if just one integration has such a function;
+                - a section (``hub.issues``, or ``hub.sections.issues`` if there is a function ``issues``), a type
+                  (``hub.types.Issue``) or an operation (``hub GET /issues`` or ``hub issues/list``) of an OpenAPI
+                  document.
 
         Raises:
             DocNotFound: No page has this name, or several pages have it. The hint names the likeliest pages, best
@@ -65,10 +68,10 @@ class Directory:
         """Return the address of an integration, or of one of its sections or records (types of tables).
 
         Args:
-            page: The name of the page as it was requested, for messages.
+            page: The whole name that was requested, for messages.
             name: The name of the integration.
             integration: The integration.
-            rest: The parts of the requested name after the integration.
+            rest: The parts of the requested name that come after the integration's name.
 
         Raises:
             DocNotFound: The integration has no such section or record.
@@ -116,12 +119,12 @@ class Directory:
 
 
 def _named(integration: Integration, key: str) -> str | None:
-    """Return the short name of the function for an operation of the service, or None if there is none.
+    """Return the short name of the function that calls an operation of the service, or None if no function does.
 
     Args:
         integration: The integration.
-        key: The operation's name in the OpenAPI document: ``GET /issues`` or an operationId, with or without an account
-            and a dot in front.
+        key: The operation's name in the OpenAPI document: ``GET /issues`` or an operationId. An account and a dot can
+            come before it.
     """
     more = integration.functions.more
     keys = (key, key.partition(".")[2]) if more else ()

@@ -19,7 +19,7 @@ class Document:
     Args:
         title: The text of the first-level heading; empty if there is none.
         introduction: The text before the first second-level heading.
-        sections: The text below each second-level heading, by heading and in order.
+        sections: The text below each second-level heading. The keys are the headings, in their order.
     """
 
     title: str
@@ -28,7 +28,7 @@ class Document:
 
 
 def read(text: str) -> Document:
-    """Divide a Markdown text at its headings. Backticks around headings and rules between sections are removed."""
+    """Divide a Markdown text at its headings. Backticks around headings, and lines ``---``, are removed."""
     title, heading = "", ""
     parts: dict[str, list[str]] = {"": []}
     for line, is_text in _lines(text):
@@ -49,24 +49,24 @@ def raised(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return the plain words of a Markdown text for a search, without code blocks, headings, markup and addresses."""
+    """Return the words of a Markdown text, for a search. Code blocks, headings, markup and URLs are left out."""
     lines = (_LINK.sub(r"\1", line) for line, is_text in _lines(text) if is_text)
     return "\n".join(_MARK.sub("", line) for line in lines)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table. Pipes inside cells are escaped."""
+    """Return a Markdown table with these column headings and rows. Pipes inside cells are escaped."""
     ruler = [["-" * max(3, len(column)) for column in columns]]
     return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in [columns, *ruler, *rows])
 
 
 def fenced(code: str, language: str = "") -> str:
-    """Return a fenced code block in Markdown."""
+    """Return code as a fenced code block in Markdown."""
     return f"```{language}\n{code}\n```"
 
 
 def _lines(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield each line of a Markdown text with a flag: False if the line belongs to a fenced code block, else True."""
+    """Yield each line of a Markdown text, and False if the line belongs to a fenced code block, or else True."""
     fence = ""
     for line in text.splitlines():
         marker = line.lstrip()[:3]
@@ -89,9 +89,9 @@ _HEADING = re.compile(r"([A-Z][a-z]+):")
 
 
 def split(doc: str) -> tuple[str, dict[str, str]]:
-    """Divide a docstring in Google style, and return the text before the sections, and the text of each section.
+    """Split a docstring in Google style into the text before the sections, and the text of each section by its heading.
 
-    A section is a line such as ``Returns:`` with the indented lines below it. Its text is returned without the indent.
+    A section is a line such as ``Returns:`` with the indented lines below it. The indentation is removed.
 
     Args:
         doc: The docstring without indentation, as :func:`inspect.getdoc` returns it.

@@ -29,12 +29,13 @@ _VERBS = {"trigger": {"create", "new", "make", "deploy"}, "list": {"count"}}
 
 
 class Guess:
-    """A function name that does not exist, and methods that compare it with the names of existing functions.
+    """Compares a wrong name, which no function has, with the names of existing functions.
 
-    A function's name is taken as a verb and objects: ``list_services`` has the verb ``list``.
+    The first word of a name is its verb, and the others are its objects: ``list_services`` has the verb ``list`` and
+    the object ``services``. Words match if they have the same meaning, or if one is a misspelling of the other.
 
     Args:
-        name: The name that does not exist.
+        name: The wrong name.
         meanings: The synonyms of each word.
     """
 
@@ -45,14 +46,13 @@ class Guess:
     def fits(self, name: str, effect: str) -> bool:
         """Return True if an existing function may be suggested in place of the wrong name.
 
-        One of the objects in the two names must match. If the function changes something, the verbs must match too. If
-        the function destroys something, all objects of the wrong name must match, and one of them must match the last
-        word of the function's name, which says what is destroyed. Words match if they have the same meaning, or if one
-        is a misspelling of the other.
+        The two names must have a matching object. If the function changes something, the verbs must match too. If the
+        function destroys something, all objects of the wrong name must match, and one of them must match the last word
+        of the function's name, which says what is destroyed.
 
         Args:
-            name: The short name of the function.
-            effect: The effect of the function: ``read``, ``write`` or ``destroy``.
+            name: The short name of the existing function.
+            effect: The effect of the existing function: ``read``, ``write`` or ``destroy``.
         """
         verb, *objects = words_in(name)
         asked, *wanted = self.words or [""]
@@ -66,17 +66,17 @@ class Guess:
         return any(matches) and self._is_verb(asked, verb)
 
     def is_about(self, name: str) -> bool:
-        """Return True if every word of the wrong name but the first matches an object in a function's name."""
+        """Return True if every object of the wrong name matches an object of an existing name."""
         verb, *objects = words_in(name)
         return all(self._is_object(word, objects or [verb]) for word in self.words[1:])
 
     def has_verb_of(self, name: str) -> bool:
-        """Return True if the first word of the wrong name means the same as the first word of a function's name."""
+        """Return True if the verb of the wrong name matches the verb of an existing name."""
         return bool(self.words) and self._is_verb(self.words[0], words_in(name)[0])
 
     @property
     def reads(self) -> bool:
-        """True if the first word of the wrong name is not a verb that is known to change something."""
+        """True unless the verb of the wrong name changes something, as ``delete`` does."""
         return not self.words or not any(self._is_verb(self.words[0], verb) for verb in CHANGES)
 
     def _is_verb(self, said: str, verb: str) -> bool:
@@ -95,22 +95,22 @@ class Guess:
 def _is_misspelt(said: str, word: str) -> bool:
     """Return True if one word may be a misspelling of the other.
 
-    The words must be similar. A word and the same word with a prefix, such as ``start`` and ``restart``, are different
-    words and no misspellings.
+    The words must be similar. If one word ends with the other, as ``restart`` ends with ``start``, they are two
+    different words.
     """
     differs = said.endswith(word) or word.endswith(said)
     return not differs and SequenceMatcher(None, said, word).ratio() >= MIN_LIKENESS
 
 
 def functions_meant(integration: Integration, name: str) -> list[str]:
-    """Return the functions of an integration that a wrong name may mean, the likeliest first.
+    """Return the functions of an integration that may be meant by a wrong name, the likeliest first.
 
     Args:
         integration: The integration.
-        name: The name of a function that does not exist.
+        name: The wrong name, which no function has.
 
     Returns:
-        The short names of at most three functions; none if no function is likely enough.
+        The short names of at most three functions; an empty list if no function is likely enough.
     """
     functions = outline_of(integration).functions
     own = {short: sketch for short, sketch in functions.items() if not sketch.section}
@@ -128,15 +128,15 @@ def functions_meant(integration: Integration, name: str) -> list[str]:
 
 
 def _meant_of_document(name: str, words: Sequence[str], functions: Mapping[str, Sketch]) -> list[str]:
-    """Return the functions of an OpenAPI document that a wrong name may mean: at most three, the likeliest first.
+    """Return at most three functions of an OpenAPI document that may be meant by a wrong name, the likeliest first.
 
-    They have every word of the wrong name in their names, or are spelled almost like it. Synonyms are not considered:
-    the names come from the service, so that the verb may be anywhere in them.
+    Their names contain every word of the wrong name, or are spelled almost like it. Synonyms are not considered: the
+    service chose the names, so that the verb can be anywhere in a name.
 
     Args:
         name: The wrong name.
         words: The words of the wrong name.
-        functions: The functions of the document by short name.
+        functions: The functions of the document, by short name.
     """
     if not words:
         return []
@@ -157,9 +157,9 @@ def _is_safe(guess: Guess, name: str, functions: Mapping[str, Sketch]) -> bool:
 
 @lru_cache(maxsize=16)
 def _index_of(integration: Integration) -> tuple[Index | None, Mapping[str, set[str]]]:
-    """Return the search index of an integration's functions, and the synonyms of each word.
+    """Return a search index of an integration's functions, and the synonyms of each word.
 
-    The index is None if this Python has no SQLite with full-text search.
+    The index is None if this Python lacks SQLite, or if its SQLite lacks the full-text search FTS5.
     """
     said = [(words, said) for said, words in integration.words.items()]
     meanings: defaultdict[str, set[str]] = defaultdict(set)

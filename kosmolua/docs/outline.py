@@ -20,7 +20,7 @@ from kosmolua.schema.luacats import description, prose
 
 
 class Integrations(Protocol):
-    """The installed integrations. Only :meth:`integration` and :meth:`listed` run code of plugins."""
+    """The installed integrations. Only :meth:`integration` and :meth:`listed` run the code of plugins."""
 
     def names(self) -> Sequence[str]:
         """Return the name of every installed integration."""
@@ -37,24 +37,24 @@ class Integrations(Protocol):
         """Return the integration with this name, for a list or a search. Load its plugin if necessary.
 
         Raises:
-            PluginError: The integration cannot be loaded, or is an MCP server that would have to be started for this.
+            PluginError: The integration cannot be loaded, or it is an MCP server that would have to be started.
         """
 
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
 
     def prose(self, name: str) -> str | None:
-        """Return the hand-written documentation of an integration, the file NAME.md of its plugin, or None."""
+        """Return the text of the file NAME.md, which documents an integration, or None if there is no such file."""
 
     def sources(self, name: str) -> Sequence[str]:
-        """Return the text of each Python file of a plugin, without running any; empty if they cannot be read."""
+        """Return the texts of a plugin's Python files, without running them; empty if the files cannot be read."""
 
 
 MAX_CONSTRUCTION_LINES = 20
 """The most lines that ``integration = Integration(...)`` may take."""
 
 _EXTENSION = "\nintegration.extend("
-"""A text that shows that an integration also has functions from an OpenAPI document, which its source lacks."""
+"""Text in the source of a plugin that also has functions from an OpenAPI document. The source does not show these."""
 _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
 _SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
@@ -69,9 +69,9 @@ class Sketch(NamedTuple):
         full_name: The name of the function with the integration's prefix, such as ``render_list_services``.
         effect: ``read``, ``write`` or ``destroy``.
         summary: The first sentence of the docstring.
-        words: Further text for searches: the rest of the docstring, and the descriptions of parameters.
+        words: More text for searches: the rest of the docstring, and the descriptions of parameters.
         parameters: The names of the parameters, separated by spaces.
-        section: The section to which the function belongs, if it comes from an OpenAPI document; else empty.
+        section: The section of an OpenAPI document to which the function belongs; empty if it is written in Python.
     """
 
     full_name: str
@@ -97,14 +97,14 @@ class Outline:
     words: Mapping[str, str]
 
     def find(self, name: str) -> str | None:
-        """Return the short name of the function that has this short or full name, or None if there is none."""
+        """Return the short name of the function with this short or full name, or None if there is no such function."""
         if name in self.functions:
             return name
         return next((short for short, sketch in self.functions.items() if sketch.full_name == name), None)
 
     @property
     def counts(self) -> str:
-        """A text with the number of functions and how many have each effect: ``7 functions: 6 read, 1 write``."""
+        """How many functions there are, and how many of them have each effect: ``7 functions: 6 read, 1 write``."""
         effects = [sketch.effect for sketch in self.functions.values()]
         noun = "function" if len(effects) == 1 else "functions"
         parts = [f"{effects.count(effect)} {effect}" for effect in _EFFECTS if effect in effects]
@@ -112,7 +112,11 @@ class Outline:
 
 
 class Outlines:
-    """Reads the outlines of integrations, each once, and keeps them."""
+    """Reads the outlines of integrations. Each outline is read only once.
+
+    Args:
+        catalog: The installed integrations.
+    """
 
     def __init__(self, catalog: Integrations) -> None:
         self._catalog = catalog
@@ -123,7 +127,7 @@ class Outlines:
         """Return the outline of the installed integration with this name.
 
         Raises:
-            PluginError: The source of the integration does not show the outline, and its plugin cannot be loaded.
+            PluginError: The outline cannot be read from the source of the plugin, and the plugin cannot be loaded.
         """
         if name not in self._read:
             sources = self._catalog.sources(name)
@@ -136,7 +140,7 @@ class Outlines:
         return any(sketch.section for sketch in self.of(name).functions.values())
 
     def signature(self, name: str, function: str) -> str:
-        """Return a function's signature on one line, as :func:`kosmolua.docs.signatures.named` does.
+        """Return a function's signature, as :func:`kosmolua.docs.signatures.named` writes it.
 
         The signature is read from the source if possible; otherwise the plugin is loaded.
 
@@ -145,7 +149,7 @@ class Outlines:
             function: The short name of the function. If the integration has no such function, the result is empty.
 
         Raises:
-            PluginError: The plugin has to be loaded, but cannot be.
+            PluginError: The signature cannot be read from the source, and the plugin cannot be loaded.
         """
         if (name, function) not in self._signatures:
             sources = self._catalog.sources(name)
@@ -176,11 +180,11 @@ def _sketch(function: Function) -> Sketch:
 
 
 def read(name: str, sources: Sequence[str]) -> Outline | None:
-    """Read the outline of an integration from its source; return None if the source does not show all functions.
+    """Return the outline of an integration, read from its source, or None if the source does not show all functions.
 
     Args:
         name: The name of the integration.
-        sources: The texts of the Python files of its plugin.
+        sources: The texts of the plugin's Python files.
     """
     construction = _construction(sources)
     if construction is None or construction.get("name") != name:
@@ -197,8 +201,8 @@ def _construction(sources: Sequence[str]) -> dict[str, Any] | None:
     """Return the arguments of the call ``Integration(...)`` in the source of a plugin.
 
     Returns:
-        The name, description, prefix and synonyms in the call; None if one of them is not a literal, or if there is not
-        exactly one such call.
+        The arguments ``name``, ``about``, ``prefix`` and ``words``, if the call has them. None if one of them is not a
+        literal, or if the source does not contain exactly one such call.
     """
     places = [source.partition(_CONSTRUCTION)[2] for source in sources if _CONSTRUCTION in source]
     if len(places) != 1:

@@ -1,4 +1,7 @@
-"""Pages of the documentation. Each can be written in four degrees of detail; a budget selects the fullest that fits."""
+"""Pages of the documentation, which can be written in four degrees of detail.
+
+A budget is a number of characters: the fullest degree of detail that fits into it is selected.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ _LEFT_OUT = {
 class Address:
     """The address of a reference page: of an integration, or of one of its functions, sections or records.
 
-    ``str`` returns the name under which the page is read, such as ``integrations.render2.list_services``.
+    ``str`` returns the name of the page, such as ``integrations.render2.list_services``.
 
     Args:
         integration: The name of the integration.
@@ -50,16 +53,19 @@ class Page(ABC):
     """A page of the documentation, which can be written in several degrees of detail."""
 
     poorer: tuple[str, ...] = DETAILS[1:]
-    """The shorter forms among which a budget chooses if the full page is too long, the fullest first."""
+    """The methods that return shorter forms of the page, the fullest form first. A budget chooses among them."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """The name under which the page is read, such as ``integrations.render2``."""
+        """The name with which the page is requested, such as ``integrations.render2``."""
 
     @property
     def smaller(self) -> str:
-        """A pattern for the names of pages about parts of this page, ``integrations.render2.FUNCTION``; or empty."""
+        """The pattern of the names of pages about parts of this page, such as ``integrations.render2.FUNCTION``.
+
+        It is empty if there are no such pages.
+        """
         return ""
 
     @abstractmethod
@@ -79,12 +85,13 @@ class Page(ABC):
         """Return the page with only a line for each function: the name and the summary."""
 
     def write(self, detail: str, budget: int | None = None) -> str:
-        """Return the page in a degree of detail. If that exceeds the budget, return the fullest degree that fits.
+        """Return the page in a degree of detail, or in the fullest shorter form that fits into a budget.
+
+        If something is left out to fit, the last line says what, and how to read it.
 
         Args:
-            detail: One of :data:`DETAILS`.
-            budget: The most characters, at least :data:`MIN_BUDGET`; None for no limit. If something is left out, the
-                last line says what, and how to read it.
+            detail: The degree of detail: one of :data:`DETAILS`.
+            budget: The most characters, at least :data:`MIN_BUDGET`; None for no limit.
         """
         whole = self._in(detail)
         if budget is None or len(whole) <= budget:
@@ -133,7 +140,7 @@ class SeveralPages(Page):
 
     @property
     def smaller(self) -> str:
-        """The name of the first page, as an example of a page to read alone if all together are too long."""
+        """The name of the first page, as an example of a page to read alone if the whole text is too long."""
         return self.pages[0].name
 
     def full(self) -> str:
@@ -175,7 +182,7 @@ _SECTIONS_FOR_SCRIPTS = {
     "accounts": ("In a script",),
     "sandbox": ("What there is", "Calls at the same time", "What is missing"),
 }
-"""The sections that scripts need, for guides that also have other sections."""
+"""The sections that scripts need, in guides that also have sections for people."""
 
 
 @dataclass(frozen=True)
@@ -192,11 +199,11 @@ class GuidePage(Page):
 
     @property
     def name(self) -> str:
-        """The name under which the page is read, such as ``overview``."""
+        """The name with which the guide is requested, such as ``overview``."""
         return self.topic
 
     def full(self) -> str:
-        """Return the guide as Markdown; with ``for_scripts``, without the sections that only people need."""
+        """Return the guide as Markdown. With ``for_scripts``, the sections that only people need are left out."""
         text = self._text()
         wanted = _SECTIONS_FOR_SCRIPTS.get(self.topic)
         if not self.for_scripts or wanted is None:

@@ -1,7 +1,7 @@
-"""Reference pages: made from the functions of an integration, and from Markdown that the integration's author wrote.
+"""Reference pages, made from the functions of an integration and from Markdown that the integration's author wrote.
 
-The Markdown has a title, an introduction, and sections. A section whose heading is a function's name is added to the
-description of that function; other sections come last on the page.
+The Markdown has a title, an introduction, and sections. If the heading of a section is the name of a function, the
+section is added to the description of the function. Other sections come after the functions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ MAX_OTHERS = 1500
 _DEGREES = [(20, 200, 2500), (20, 160, 1000), (14, 120, 0), (10, 80, 0), (6, 40, 0)]
 """The sizes that are tried for the page of a function from an OpenAPI document, the largest first.
 
-Each has the number of parameters that are described, the characters of each description, and the characters of types.
+Each size has three numbers: how many parameters are described, the most characters of each description, and the most
+characters of the declarations of types.
 """
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 _HEADINGS = {"Raises": "Errors"}
@@ -53,12 +54,12 @@ class IntegrationPage(Page):
 
     @property
     def name(self) -> str:
-        """The name under which the page is read, such as ``integrations.render2``."""
+        """The name with which the page is requested, such as ``integrations.render2``."""
         return page_of(self.integration.name)
 
     @property
     def smaller(self) -> str:
-        """The pattern of the names that the functions' pages have, such as ``integrations.render2.FUNCTION``."""
+        """The pattern of the names of the functions' pages, such as ``integrations.render2.FUNCTION``."""
         return f"{self.name}.FUNCTION"
 
     def full(self) -> str:
@@ -76,18 +77,18 @@ class IntegrationPage(Page):
         )
 
     def _of_document(self) -> str:
-        """Return a chapter with a line for each function of the integration's OpenAPI document; empty without one."""
+        """Return the part of the page that lists the functions from the OpenAPI document; empty if there are none."""
         lines = listed(outline.outline_of(self.integration))
-        return f"## Of the service's document\n\n{THEIR_WORDS}\n\n" + "\n".join(lines) if lines else ""
+        return f"## Functions from the service's document\n\n{THEIR_WORDS}\n\n" + "\n".join(lines) if lines else ""
 
     def _rest(self) -> str:
-        """Return a sentence that says how many functions the OpenAPI document adds, and how to find them; or empty."""
+        """Return a sentence about how many functions the OpenAPI document adds and how to find them; empty if none."""
         count = len(listed(outline.outline_of(self.integration)))
         how = f"`{self.name}` with detail brief lists them, and lua_search_docs finds them"
-        return f"{count} more send the other operations of the service's document: {how}." if count else ""
+        return f"{count} more call the other operations in the service's document: {how}." if count else ""
 
     def condensed(self) -> str:
-        """Return the page with only the author's introduction, the signatures, and the types that these mention."""
+        """Return the page with only the author's introduction, the signatures, and the types in the signatures."""
         results = [function.returns for function in self._functions if function.returns]
         records = luacats.records_in(field for kind in results for field in _spelled_in_signature(kind))
         types = "\n\n".join(luacats.record_class(record, self.integration.name) for record in records)
@@ -128,7 +129,7 @@ class IntegrationPage(Page):
         return f"# {self.name}\n\n{self.opening()}"
 
     def opening(self) -> str:
-        """Return the beginning of the page: the purpose of the integration, how many functions it has, its accounts."""
+        """Return the beginning of the page: what the integration is for, its number of functions, and its accounts."""
         path = lua_path(self.integration.name)
         prefix = self.integration.prefix
         counts = f"`{path}` has {outline.outline_of(self.integration).counts}."
@@ -146,10 +147,10 @@ class IntegrationPage(Page):
 
 @dataclass(frozen=True)
 class _Room:
-    """How much the page of a function shows of the function's parameters.
+    """How much the page of a function says about the function's parameters.
 
     Args:
-        parameters: How many parameters are described. Of the others, only the names are shown.
+        parameters: How many parameters are described. The names of the others are only listed.
         words: The most characters of each description; 0 for no limit.
     """
 
@@ -192,7 +193,7 @@ class FunctionsPage(Page):
         return f"# {self._path(function)}\n\n{markdown.raised(body)}"
 
     def _within(self, function: Function) -> str:
-        """Return the page of a function from an OpenAPI document, with as many details as fit on a page."""
+        """Return the description of a function from an OpenAPI document, with as many details as fit on a page."""
         for parameters, words, records in _DEGREES:
             body = _body(self.integration, function, self.document, _Room(parameters, words))
             records_shown = _first_records(function, self.integration.name, records)
@@ -220,9 +221,9 @@ class FunctionsPage(Page):
 
 
 def _spelled_in_signature(kind: Type) -> Sequence[Type]:
-    """Return the types that a function's signature mentions for the result.
+    """Return the types that a signature mentions for a result of this type.
 
-    The signature lists the keys of a small record, each with its type. Of any other type it has only the name.
+    A signature shows a small record as a list of its keys with their types. Of any other type, it shows only the name.
     """
     if isinstance(kind, Record) and len(kind.fields) <= MAX_SPELLED_KEYS:
         return list(kind.fields.values())
@@ -252,7 +253,7 @@ def _parameters(parameters: Sequence[Parameter], namespace: str, room: _Room) ->
     if len(parameters) > room.parameters:
         in_order = sorted(parameters, key=lambda each: not each.required)
         others = shown([each.name for each in in_order[room.parameters :]], MAX_OTHERS)
-        return f"{_parameters(in_order[: room.parameters], namespace, room)}\n\nIt takes also {others}."
+        return f"{_parameters(in_order[: room.parameters], namespace, room)}\n\nIt also takes {others}."
     rows = [_row(parameter, namespace) for parameter in parameters]
     if room.words:
         rows = [(*row[:-1], _cut(row[-1], room.words)) for row in rows]
@@ -276,12 +277,13 @@ def _returns(function: Function, namespace: str, text: str) -> str:
 
 
 def _first_records(function: Function, namespace: str, most: int) -> str:
-    """Return declarations of the records that a function from an OpenAPI document uses.
+    """Return the declarations of the records that a function from an OpenAPI document takes or returns.
 
     Args:
         function: The function.
         namespace: The name of the integration.
-        most: The most characters of the declarations. If some are left out, a sentence says which pages have them.
+        most: The most characters of the declarations. If some records are left out, a sentence says that they have
+            pages of their own.
     """
     declared: list[str] = []
     left: list[str] = []

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 DEFAULT_HITS, MAX_HITS = 10, 100
-"""How many pages a search returns if no limit is given, and at most."""
+"""How many pages a search returns by default, and at most."""
 MAX_CANDIDATES = 100
-"""How many entries are ranked: those for which FTS5's own ranking function, bm25, is best."""
+"""The most entries that are ranked: those that FTS5's own ranking function, bm25, puts first."""
 MAX_REMEMBERED = 256
 """How many searches are cached, for scripts that repeat a search."""
 MIN_PREFIX = 4
@@ -31,19 +31,19 @@ MIN_PREFIX = 4
 SNIPPET_WORDS = 14
 
 COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.7, "parts": 0.6, "text": 0.2, "code": 0.2}
-"""The weight of a word, by the column that it is found in."""
+"""The weight of a word, by the column in which it is found."""
 MEANING_WEIGHTS = {"names": 0.9, "summary": 0.55, "parts": 0.35, "text": 0.1}
 """The weight of a word that is found through a synonym, by column."""
 PREFIX_WEIGHT = 0.8
-"""The weight of a word of a page that only begins with a word of the query, relative to the same word."""
+"""The weight of a longer word on a page that begins with a word of the query, relative to the word itself."""
 STATE_WEIGHT = 0.8
-"""The weight of a word of the query for a state, such as ``suspended``, relative to other words."""
+"""The weight of a word in the query that states a condition, such as ``suspended``, relative to other words."""
 SAID_WEIGHT = 1.5
-"""The bonus for a function from an OpenAPI document whose summary has only words of the query."""
+"""The bonus for a function from an OpenAPI document whose summary contains only words of the query."""
 PAIR_WEIGHT = 0.4
-"""The bonus for a summary that begins like the query, and for each pair of adjacent words that both have."""
+"""The bonus for a summary that begins like the query, and for each pair of adjacent words that it shares with it."""
 COVERAGE_WEIGHT = 0.4
-"""The bonus for a name that has only words of the query."""
+"""The bonus for a name that contains only words of the query."""
 MIN_RARITY = 0.3
 """The weight of a word that is in nearly every entry, relative to a rare word."""
 GUIDE_WEIGHT = 0.8
@@ -67,8 +67,8 @@ class Entry(NamedTuple):
     """An entry of the search index, which stands for one page.
 
     Args:
-        page: The name under which the page is read.
-        names: The words under which the page is known, such as the name of the integration and the function.
+        page: The name of the page.
+        names: The words that name the page's subject, such as the names of an integration and a function.
         summary: One sentence about the subject of the page.
         parts: The names of a function's parameters, or the headings of a guide.
         text: Everything else on the page, in Markdown.
@@ -87,9 +87,9 @@ class Hit(NamedTuple):
     """A page that a search found.
 
     Args:
-        page: The name under which the page is read.
+        page: The name of the page.
         summary: One sentence about the subject of the page.
-        snippet: A part of the page's text that has words of the query, or empty.
+        snippet: A part of the page's text that contains words of the query; empty if there is none.
     """
 
     page: str
@@ -101,11 +101,11 @@ class Index:
     """A full-text index in SQLite, see https://sqlite.org/fts5.html. Several threads can use one index.
 
     Args:
-        entries: The entries. Equally good hits are returned in this order.
-        meanings: Pairs: a word in the entries, and its synonyms in queries, separated by spaces.
+        entries: The entries. Hits with equal scores are returned in this order.
+        meanings: Pairs of strings: words in the entries, and their synonyms in queries, separated by spaces.
 
     Raises:
-        DocNotFound: This Python has no SQLite, or one without FTS5.
+        DocNotFound: This Python has no SQLite, or its SQLite has no FTS5.
     """
 
     def __init__(self, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
@@ -116,12 +116,12 @@ class Index:
 
     @classmethod
     def over(cls, database: Connection, owner: str) -> Index:
-        """Return an index that uses a database which has the tables of an index, with entries in them.
+        """Return an index over a database that already contains the tables and the entries.
 
         Args:
             database: The database.
-            owner: The name of the integration to which all entries belong. A search treats it as part of each name,
-                although the database does not store it.
+            owner: The name of the integration to which all entries belong. A search treats it as part of the names of
+                each entry, although the database does not store it there.
         """
         index = cls.__new__(cls)
         index._open(database, owner)
@@ -138,18 +138,20 @@ class Index:
         """Return the best hits for a query, the best first.
 
         Args:
-            query: The query. An entry is a hit if it has one of the words, or a synonym.
+            query: The words to search for. An entry is a hit if it contains one of the words, or a synonym.
             limit: The most hits to return.
-            without: The pages to leave out.
+            without: The names of pages to leave out.
         """
         return [hit for _, hit in islice(self.scored(query, without), limit)]
 
     def scored(self, query: str, without: Collection[str] = ()) -> Iterator[tuple[float, Hit]]:
-        """Yield each hit for a query with its score, the best first. Scores of different indexes can be compared.
+        """Yield the score of each hit for a query, and the hit, the best first.
+
+        Scores of different indexes can be compared.
 
         Args:
-            query: The query. An entry is a hit if it has one of the words, or a synonym.
-            without: The pages to leave out.
+            query: The words to search for. An entry is a hit if it contains one of the words, or a synonym.
+            without: The names of pages to leave out.
         """
         with self._lock:
             rows, expression = self._rank(query)
@@ -163,8 +165,8 @@ class Index:
         """Rank the entries that match a query.
 
         Returns:
-            The row and the score of each entry, the best first; and the FTS5 expression that finds any word of the
-            query.
+            The row number and the score of each entry, the best first; and the FTS5 expression that finds any word of
+            the query.
         """
         terms = [(word, self._meant_by(word)) for word in words_of(query)]
         groups = [" OR ".join([_prefix(word), *meant]) for word, meant in terms]
@@ -183,14 +185,15 @@ class Index:
         return (self._of_owner(query, ranked) if self._owner else ranked), expression
 
     def _of_owner(self, query: str, ranked: list[tuple[int, float]]) -> list[tuple[int, float]]:
-        """Rank the entries of one integration again, since a thousand of them may have the same words of the query.
+        """Rank the entries of one integration again, by how similar their summaries are to the query.
 
-        Entries whose summaries have the words of the query and no others now come first. The scores stay comparable
-        with those of other indexes: the best score is given to the entry that is now the first, and so on.
+        This is needed because a thousand entries can contain the same words of the query. The list of scores stays
+        the same, so that they can be compared with scores of other indexes: the best score is given to the entry that
+        is now the first, and so on.
 
         Args:
             query: The query.
-            ranked: The row and the score of each entry, the best first.
+            ranked: The row number and the score of each entry, the best first.
         """
         asked = [word for word in content_words(query) if word not in self._owner]
         likely = {row: score + self._likeness(row, asked) for row, score in ranked}
@@ -200,9 +203,12 @@ class Index:
     def _likeness(self, row: int, asked: Sequence[str]) -> float:
         """Return how similar the summary of an entry is to a query.
 
+        What counts is the share of the summary's words that are in the query, whether the first words are the same, and
+        how many pairs of adjacent words occur in both.
+
         Args:
-            row: The row of the entry.
-            asked: The words of the query. Shared words, the same first word, and shared pairs of adjacent words count.
+            row: The row number of the entry.
+            asked: The words of the query.
         """
         (summary,) = self._database.execute("select summary from entries where rowid = ?", (row,)).fetchone()
         said = content_words(summary)
@@ -211,12 +217,14 @@ class Index:
         return SAID_WEIGHT * share + PAIR_WEIGHT * ((said[:1] == asked[:1]) + len(pairs))
 
     def _ranked_by(self, word: str, meant: Sequence[str], candidates: Collection[int]) -> dict[int, float]:
-        """Return how much a word of the query adds to the score of each entry: more if fewer entries have the word.
+        """Return how much a word of the query adds to the score of each entry, by row number.
+
+        The fewer entries contain the word, the more it adds.
 
         Args:
             word: The word.
             meant: The FTS5 expressions of its synonyms.
-            candidates: The rows of the entries.
+            candidates: The row numbers of the entries.
         """
         if word in self._owner:
             return dict.fromkeys(candidates, COLUMN_WEIGHTS["names"] * MIN_RARITY)
@@ -225,28 +233,28 @@ class Index:
         return {row: weight * rarity for row, weight in weights.items()}
 
     def _corrected(self, query: str) -> str:
-        """Return a query in which each word that no entry has is replaced by the most similar word that one has."""
+        """Return a query in which each word that no entry contains is replaced by the most similar word of an entry."""
         return corrected(query, [self])
 
     def _meant_by(self, word: str) -> list[str]:
-        """Return FTS5 expressions that find what a word of a query can mean.
+        """Return an FTS5 expression for each meaning that a word of a query can have.
 
-        If a meaning has several words, its expression finds only entries that have all of them.
+        If a meaning has several words, its expression finds only entries that contain all of them.
         """
         rows = self._database.execute("select words from meanings where meanings match ?", (_literal(word),))
         meant = [" AND ".join(map(_literal, words.split())) for (words,) in rows if words != word]
         return [f"({each})" for each in dict.fromkeys(meant)]
 
     def _candidates(self, any_word: str, every_word: str) -> tuple[dict[int, str], dict[int, float]]:
-        """Return the entries to rank for a query. If many entries have every word, only these are ranked, for speed.
+        """Return the entries to rank for a query. If many entries contain every word, only these are ranked, for speed.
 
         Args:
             any_word: The FTS5 expression that finds entries with any word of the query.
             every_word: The FTS5 expression that finds entries with every word.
 
         Returns:
-            The effect of each entry by row; and a first score by row, for the part of the entry's names that is in the
-            query.
+            By row number, the effect of each entry's function; and, by row number, the first part of each entry's
+            score, which depends on how many words of its names are in the query.
         """
         rows: list[tuple[int, str, str]] = []
         for expression in filter(None, (every_word, any_word)):
@@ -256,25 +264,28 @@ class Index:
         return effects, {row: COVERAGE_WEIGHT * self._coverage(names, any_word) for row, names, _ in rows}
 
     def _coverage(self, marked: str, query: str) -> float:
-        """Return the share of the words in an entry's names that are in a query.
+        """Return which share of the words in an entry's names is in a query, from 0 to 1.
+
+        The name of the integration that owns the index counts twice. It belongs to the names of each entry, although it
+        is not stored there.
 
         Args:
             marked: The names of the entry, with a mark before each word that is in the query.
-            query: The FTS5 expression of the query. The name of the integration that owns the index, which belongs to
-                the names of each entry although it is not stored there, counts twice.
+            query: The FTS5 expression of the query.
         """
         owned = 2 * sum(_literal(word) in query for word in self._owner)
         return (marked.count(_MARK) + owned) / max(1, len(words_in(marked)) + 2 * len(self._owner))
 
     def _weights(self, word: str, meant: Sequence[str], candidates: Iterable[int]) -> dict[int, float]:
-        """Return the weight of a word of the query in each entry that contains the word or a synonym, by row.
+        """Return the weight of a word of the query in each entry that contains the word or a synonym, by row number.
 
-        The weight depends on the column of the entry, such as its names or its text; the highest one counts.
+        The weight depends on the column in which the word is found, such as the names or the text of the entry. If it
+        is found in several, the highest weight counts.
 
         Args:
             word: The word.
             meant: The FTS5 expressions of its synonyms.
-            candidates: The rows of the entries to look at.
+            candidates: The row numbers of the entries to look at.
         """
         found: dict[int, float] = {}
         ways = [(_literal(word), COLUMN_WEIGHTS, STATE_WEIGHT if word.endswith("ed") else 1.0)]
@@ -317,9 +328,9 @@ class Index:
 
 
 def corrected(query: str, indexes: Sequence[Index]) -> str:
-    """Return a query in which each word that is in none of the indexes is replaced by the most similar one that is.
+    """Return a query in which each unknown word, which no index contains, is replaced by the most similar known word.
 
-    If no word is similar, the word is removed.
+    If no known word is similar, the unknown word is removed.
     """
     unknown = [word for word in words_of(query) if not any(index.knows(word) for index in indexes)]
     for word in unknown:
@@ -348,10 +359,10 @@ from entries where entries match ? and rowid = ?"""
 
 
 def _connect() -> Connection:
-    """Open a database in memory, and create the empty tables of an index in it.
+    """Open a database in memory, and create the empty tables of a search index in it.
 
     Raises:
-        DocNotFound: This Python has no SQLite, or one without FTS5.
+        DocNotFound: This Python has no SQLite, or its SQLite has no FTS5.
     """
     try:
         import sqlite3
@@ -384,14 +395,14 @@ def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tupl
     Args:
         database: The database that has the tables.
         entries: The entries.
-        meanings: Pairs: a word in the entries, and its synonyms in queries, separated by spaces.
+        meanings: Pairs of strings: words in the entries, and their synonyms in queries, separated by spaces.
     """
     database.executemany("insert into entries values (?, ?, ?, ?, ?, ?, ?)", map(_row, entries))
     database.executemany("insert into meanings values (?, ?)", meanings)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    """Return the columns of an entry in the database. A text with markup is stored twice: without markup, and whole."""
+    """Return the columns of an entry in the database. A text with markup is stored without the markup and with it."""
     *others, text, effect = entry
     if not _MARKUP.search(text):
         return (*others, text, "", effect)
@@ -411,7 +422,7 @@ def _numbers(rows: Iterable[int]) -> str:
 
 
 def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[str, float]:
-    """Return the factor by which the scores of entries are multiplied, by the effect of their functions.
+    """Return, for each effect, a factor by which the scores of functions with this effect are multiplied.
 
     A query that asks for no change seldom means a function that changes something, and a query that begins with a verb
     of change seldom means a function that reads.
@@ -431,12 +442,12 @@ def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[
 
 
 def _rarity(found: int, total: int) -> float:
-    """Return the weight of a word that is in ``found`` of ``total`` entries, from 1 for none to less for many."""
+    """Return the weight of a word that is in ``found`` of ``total`` entries: 1 if none contains it, less if many do."""
     return max(MIN_RARITY, log((total + 1) / (found + 1)) / log(total + 1)) if total else 1.0
 
 
 def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str, str]]:
-    """Yield words of the documentation, each with synonyms: those for all pages, and those of each integration."""
+    """Yield words of the documentation, each with synonyms: the general ones, and then those of each integration."""
     yield from MEANINGS
     for name in catalog.names():
         try:
@@ -450,7 +461,7 @@ def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str
 def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
     """Yield an entry of the search index for each guide, integration and function.
 
-    Integrations that cannot be loaded, and functions from OpenAPI documents, which have other indexes, are left out.
+    Integrations that cannot be loaded are left out. So are functions from OpenAPI documents, which have other indexes.
     """
     for name in pages.NAMES:
         page = GuidePage(name)
@@ -466,7 +477,7 @@ def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
 
 
 def entries_for(outline: Outline) -> Iterator[Entry]:
-    """Yield an entry of a search index for each function of an integration, under the function's short name.
+    """Yield an entry of a search index for each function of an integration, with the short name as the page's name.
 
     Functions that read come first. Functions from an OpenAPI document are left out.
     """
@@ -475,13 +486,13 @@ def entries_for(outline: Outline) -> Iterator[Entry]:
 
 
 def _reads_first(outline: Outline) -> list[tuple[str, Sketch]]:
-    """Return the functions that do not come from an OpenAPI document, with those that read before the others."""
+    """Return the functions that do not come from an OpenAPI document: first those that read, then the others."""
     own = [(short, sketch) for short, sketch in outline.functions.items() if not sketch.section]
     return sorted(own, key=lambda item: item[1].effect != "read")
 
 
 def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
-    """Yield the entries of the search index for an integration and its functions, of which those that read come first.
+    """Yield the entry of the search index for an integration, and then one for each function: first those that read.
 
     Args:
         name: The name of the integration.

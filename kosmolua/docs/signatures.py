@@ -1,4 +1,4 @@
-"""Writes signatures: on one line, how a function is called in Lua, and which keys its result has.
+"""Writes signatures. A signature shows, on one line, how a function is called in Lua and which keys its result has.
 
 A signature is made from a loaded function, or read from the source of a plugin without running it.
 """
@@ -19,7 +19,7 @@ MAX_SPELLED_KEYS = 6
 
 
 def typed(function: Function) -> str:
-    """Return the signature of a function with types.
+    """Return the signature of a function, with types.
 
     An example is ``list_books({ limit?: integer = 20 }) -> { books: Book[], cursor?: string }``.
     """
@@ -49,7 +49,7 @@ def _keys(record: Record) -> list[str]:
 
 
 def named(function: Function) -> str:
-    """Return the signature of a function without types, such as ``list_books({ limit? }) -> { books, cursor? }``."""
+    """Return the signature of a function, without types, such as ``list_books({ limit? }) -> { books, cursor? }``."""
     names = [f"{parameter.name}{'?' if parameter.may_be_absent else ''}" for parameter in function.parameters]
     keys = _keys(function.returns) if isinstance(function.returns, Record) else []
     return _joined(function.name, names, keys)
@@ -61,7 +61,7 @@ def _joined(name: str, parameters: Sequence[str], keys: Sequence[str]) -> str:
 
 
 def in_source(sources: Sequence[str], name: str) -> str:
-    """Read a function's signature without types, as :func:`named` returns it, from the source of a plugin.
+    """Read a function's signature from the source of a plugin. It has no types, like that of :func:`named`.
 
     Args:
         sources: The texts of the plugin's Python files.
@@ -83,7 +83,9 @@ def in_source(sources: Sequence[str], name: str) -> str:
 
 
 def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
-    """Yield the keys of a TypedDict in the source, those of its base classes first. A key that may be absent ends in ?.
+    """Yield the keys of a TypedDict in the source of a plugin, beginning with those of its base classes.
+
+    A question mark follows a key that can be absent from the dict.
 
     Args:
         sources: The texts of a plugin's Python files.
@@ -106,7 +108,7 @@ def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
 
 
 def _kind_in_source(annotation: ast.expr) -> str:
-    """Return the type in an annotation as source text: of ``Annotated[int, "How many."]``, only ``int``."""
+    """Return the type in an annotation as source text. For ``Annotated[int, "How many."]``, this is ``int``."""
     if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Annotated":
         annotation = annotation.slice.elts[0] if isinstance(annotation.slice, ast.Tuple) else annotation.slice
     return ast.unparse(annotation)

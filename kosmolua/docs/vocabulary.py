@@ -292,7 +292,7 @@ _ASKING = re.compile(
 
 
 _EMPTY_IN_QUESTIONS = frozenset({"run", "runs", "running", "set", "start", "open", "who"})
-"""Words that carry little meaning in a query that is a question and requests no action."""
+"""Words with little meaning in a query that is a question, and so requests no action."""
 
 
 def _pattern(phrase: str) -> re.Pattern[str]:
@@ -310,7 +310,7 @@ def words_in(text: str) -> list[str]:
 
 
 def singular(word: str) -> str:
-    """Return the singular of an English noun, by rules that suffice to compare words: ``status`` becomes ``statu``."""
+    """Return an English noun without its plural ending, to compare words: ``status`` gives ``statu``."""
     return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
 
 
@@ -320,7 +320,7 @@ def content_words(sentence: str) -> list[str]:
 
 
 def words_of(query: str) -> list[str]:
-    """Return the words to search for, given a query: each once, with phrases replaced by their meaning.
+    """Return the words of a query to search for, each once. Phrases are replaced by words with the same meaning.
 
     Common words are left out if the query has other words.
     """
@@ -338,7 +338,7 @@ def words_of(query: str) -> list[str]:
 
 
 def number_in(query: str) -> str | None:
-    """Return the verb of the functions that a query probably means, judged by singular and plural.
+    """Return the verb with which the name of the function that a query means probably begins: ``list`` or ``get``.
 
     This is ``list`` if the query is about several things, ``get`` if it is about one, and None if that is unclear.
     """
@@ -353,7 +353,7 @@ def number_in(query: str) -> str | None:
 
 
 def only_asks(query: str) -> bool:
-    """Return True if a query asks a question, as in ``which services are there``, so that it requests no change."""
+    """Return True if a query is a question, such as ``which services are there``, and so requests no change."""
     return bool(_ASKING.match(query))
 
 

@@ -81,7 +81,7 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
             likely = parameters_meant(name, names)
             meant.update(likely[:1])
             hint = _meant_by(callee, name, value, names) or as_hint(likely)
-            hint = hint or f"it takes {', '.join(names) or 'no arguments'}"
+            hint = hint or (f"its parameters are {', '.join(names)}" if names else "it takes no arguments")
             yield Misuse(node, f"{callee.path} has no parameter '{name}'", hint)
         elif isinstance(value, Undefined):
             hint = value.hint or "define it, or leave the argument out"

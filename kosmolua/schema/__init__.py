@@ -1,1 +1,1 @@
-"""Describes functions and their types, read from Python signatures, JSON Schema or LuaCATS, and writes them out."""
+"""Descriptions of functions and types: reads them from Python signatures, JSON Schema and LuaCATS, and writes them."""

@@ -41,15 +41,15 @@ _LISTS = (list, Sequence, tuple)
 _MAPS = (dict, Mapping)
 _UNIONS = (typing.Union, types.UnionType)
 _Known: TypeAlias = dict[object, Record]
-"""The records that are being converted, by their TypedDict. They are looked up here if a record contains itself."""
+"""The records that are being converted, by their TypedDict. A record that contains itself is looked up here."""
 _records: WeakKeyDictionary[object, Record] = WeakKeyDictionary()
-"""The records that were converted, by their TypedDict, since many functions take or return the same one."""
+"""The converted records by their TypedDict, kept because many functions take or return the same record."""
 _Restriction: TypeAlias = Bound | Choice
 """A restriction inside ``Annotated``. A choice replaces the string type that it restricts."""
 
 
 class Uncarriable(TypeError):
-    """An annotation that no script can use: its values have no form in Lua, or it has a bound that restricts nothing.
+    """An annotation cannot be used: its values cannot be passed to Lua, or one of its bounds restricts nothing.
 
     Args:
         problem: What is wrong with the annotation.
@@ -70,7 +70,7 @@ def type_of(annotation: object) -> Type:
             with bounds.
 
     Raises:
-        Uncarriable: Such values have no form in Lua, or a bound restricts nothing.
+        Uncarriable: Such values cannot be passed to Lua, or a bound does not apply to any of them.
     """
     known: _Known = {}
     kind = _read(annotation, known)
@@ -129,13 +129,13 @@ def _item(annotation: object) -> object:
 
 
 def _union(members: Sequence[object], restrictions: Sequence[_Restriction], known: _Known) -> Type:
-    """Return the type of a union, or of a single annotation with restrictions.
+    """Return the type of a union of annotations, or of a single annotation, with its restrictions.
 
     Args:
         members: The annotations of the union.
-        restrictions: The bounds and choices in the ``Annotated`` around the union. Each applies to the members whose
-            values it can restrict.
-        known: The records that are being converted.
+        restrictions: The bounds and choices in the ``Annotated`` around the union. Each one applies to those members
+            whose values it can restrict.
+        known: The records that are being converted, by their TypedDict.
 
     Raises:
         Uncarriable: A restriction applies to no member.
@@ -192,7 +192,7 @@ def _record(annotation: Any, known: _Known) -> Record:
 
 
 def _keys_of(annotation: Any) -> dict[str, tuple[object, bool]]:
-    """Return the annotation of each key of a TypedDict, and whether the key is required."""
+    """Return the keys of a TypedDict, each with its annotation and whether it is required."""
     keys = {}
     for key, hint in typing.get_type_hints(annotation, include_extras=True).items():
         mark = getattr(get_origin(hint), "_name", None)

@@ -1,4 +1,4 @@
-"""Binds the arguments of a script's call to the parameters of a function, and says what is wrong if they do not fit."""
+"""Binds the arguments of a script's call to a function's parameters, or says what is wrong with the arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kosmolua.suggestions import as_hint, listed, parameters_meant
 REQUIRED = inspect.Parameter.empty
 
 MAX_FAULTS = 6
-"""The most faults that one message lists. It lists several, so that a model can correct all of them at once."""
+"""The most faults that one message lists. It lists several, so that a language model can correct them all at once."""
 MAX_NAME = 80
 """The most characters of an unknown name that a message quotes."""
 
@@ -27,14 +27,16 @@ class Parameter:
     Args:
         name: The name in Lua.
         type: The type of the values, as the documentation shows it.
-        about: One sentence for the documentation.
+        about: One sentence that describes the parameter in the documentation.
         default: The function's default, or :data:`REQUIRED` if it has none.
-        unless: The name of a parameter that calls can pass instead of this required one, or an empty string.
-        alias: Another name that calls can use, such as the service's name for the parameter, or an empty string.
+        unless: The name of another parameter that a call can pass instead of this required one, or an empty string.
+        alias: Another name by which calls can pass the parameter, such as the service's own name; empty if there is
+            none.
         checked: The type that values are checked against, if it is less strict than ``type``.
-        null: True if ``json.null`` is passed to the function as None. Otherwise ``json.null`` counts as left out.
-        inside: The keys that lead to the same value inside another argument, such as ``extra``, ``body``, ``name``. A
-            call can pass the value there instead; empty if it cannot.
+        null: True if ``json.null`` is passed to the function as None. Otherwise, a parameter with ``json.null`` counts
+            as left out.
+        inside: The path to a place inside another argument where a call can pass the value instead, such as ``("extra",
+            "body", "name")``; empty if there is none.
     """
 
     name: str
@@ -49,12 +51,12 @@ class Parameter:
 
     @property
     def accept(self) -> Callable[[object], object]:
-        """The method of the type that checks and converts an argument, and raises :class:`Mismatch` if it is wrong."""
+        """The type's method that checks and converts an argument. It raises :class:`Mismatch` for a wrong one."""
         return (self.checked or self.type).accept
 
     @property
     def required(self) -> bool:
-        """True if a call has to pass this parameter or, if there is one, the parameter that replaces it."""
+        """True if a call has to pass this parameter, or the one that :attr:`unless` names in its place."""
         return self.default is REQUIRED
 
     @property
@@ -65,7 +67,7 @@ class Parameter:
     def is_inside(self, given: Mapping[str, object]) -> bool:
         """Return True if a call passes the value inside another argument, at the keys of :attr:`inside`.
 
-        Also return True if a value on the way is not a table, since that is reported as a fault of its own.
+        If a value on this path is not a table, return True as well, since that mistake is reported separately.
 
         Args:
             given: The arguments of the call, by name.
@@ -87,7 +89,8 @@ class Fault:
     Args:
         param: The name of the parameter.
         problem: The rest of the sentence after the subject, such as ``must be an integer, not 1.5``.
-        subject: The value that is wrong, such as ``tags[2]``; empty if the function is the subject of the sentence.
+        subject: The place of the wrong value, such as ``tags[2]``; empty if the function is the subject of the
+            sentence.
         hint: What to do about it, or an empty string.
     """
 
@@ -125,11 +128,11 @@ class Binder:
         self._left_out = dict.fromkeys(parameter.name for parameter in parameters if parameter.unless)
 
     def bind(self, path: str, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments of a call by name, in declared order, checked and converted.
+        """Check and convert the arguments of a call. Return them by name, in the order of the parameters.
 
         Args:
             path: The path by which the script called the function, for messages.
-            given: The arguments from Lua: none, one table of named arguments, or values in declared order.
+            given: The arguments from Lua: none, one table of named arguments, or values in the order of the parameters.
 
         Raises:
             BadArguments: A name is unknown, a value does not fit, or a required argument is missing. The message lists
@@ -165,9 +168,9 @@ class Binder:
         return {parameter.name: value for parameter, value in pairs if value is not None}
 
     def _refusal(self, path: str, named: Mapping[str, Json]) -> BadArguments:
-        """Return the error for a call whose arguments do not fit.
+        """Return the error for a call with wrong arguments.
 
-        Its message lists the first faults, and each hint once.
+        Its message lists the first :data:`MAX_FAULTS` faults, and each hint once.
 
         Args:
             path: The path of the function.
@@ -189,7 +192,7 @@ class Binder:
         return BadArguments("; ".join(clauses) + more, param=first.param, hint=self._usage)
 
     def _missing(self, named: Mapping[str, Json], likely: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
-        """Yield a fault for each required parameter that is missing, unless it was probably passed by a wrong name.
+        """Yield a fault for each missing parameter that is required, unless it was probably passed under a wrong name.
 
         Args:
             named: The arguments of the call, by name.
@@ -205,7 +208,7 @@ class Binder:
 
     def _unknown(self, likely: Mapping[str, Sequence[str]], known: Sequence[str]) -> Iterator[Fault]:
         for name, names in likely.items():
-            hint = as_hint(names) or f"it takes {listed(known, 40) or 'no arguments'}"
+            hint = as_hint(names) or (f"its parameters are {listed(known, 40)}" if known else "it takes no arguments")
             yield Fault(name[:MAX_NAME], f"has no parameter {name[:MAX_NAME]!r}", hint=hint)
 
     def _misfits(self, named: Mapping[str, Json]) -> Iterator[Fault]:
@@ -224,7 +227,8 @@ def unsendable(subject: str, fault: Mapping[str, str]) -> BadArguments:
 
     Args:
         subject: The path of the function that was called.
-        fault: The place in the arguments as ``where``, such as ``tags[2]``, and what is wrong as ``problem``.
+        fault: A mapping with two keys: ``where`` is the place in the arguments, such as ``tags[2]``, and ``problem``
+            says what is wrong.
     """
     where = fault["where"]
     param = where.partition(".")[0].partition("[")[0] or None

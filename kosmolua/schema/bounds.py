@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 MAX_MATCHED = 256
-"""The most characters of a string that is matched against a document's pattern. Matching more could take too long."""
+"""Longer strings are not matched against a document's pattern, since matching could take too long."""
 
 
 class Bound:
@@ -31,7 +31,7 @@ class Bound:
         return None
 
     def holds(self, value: Any) -> bool:
-        """Return True if the bound allows a value. The value has to be of a kind in :attr:`of`."""
+        """Return True if the bound allows a value of one of the kinds in :attr:`of`."""
         raise NotImplementedError
 
     def json_schema(self, kind: str) -> dict[str, object]:
@@ -69,7 +69,7 @@ class Range(Bound):
 
     @property
     def example(self) -> object:
-        """The lower end of the range or, if it is not in the range, the upper end; None if neither is."""
+        """The lower end of the range if it is in the range, else the upper end if that is; otherwise None."""
         return next((end for end in (self.minimum, self.maximum) if end is not None and self.holds(end)), None)
 
     def holds(self, value: float) -> bool:
@@ -81,7 +81,7 @@ class Range(Bound):
         return value < self.maximum or (value == self.maximum and not self.exclusive_maximum)
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the range as ``minimum`` and ``maximum``, or as ``exclusiveMinimum`` and ``exclusiveMaximum``."""
+        """Return the ends as ``minimum`` or ``exclusiveMinimum``, and ``maximum`` or ``exclusiveMaximum``."""
         low = "exclusiveMinimum" if self.exclusive_minimum else "minimum"
         high = "exclusiveMaximum" if self.exclusive_maximum else "maximum"
         return {name: end for name, end in ((low, self.minimum), (high, self.maximum)) if end is not None}
@@ -113,7 +113,7 @@ class Length(Bound):
         return len(value) >= self.minimum and (self.maximum is None or len(value) <= self.maximum)
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the length as ``minLength`` and ``maxLength``, or as ``minItems`` or ``minProperties`` and so on."""
+        """Return ``minLength`` and ``maxLength``, or the same bounds as ``minItems`` or ``minProperties`` and so on."""
         unit = {"array": "Items", "object": "Properties"}.get(kind, "Length")
         ends = {f"min{unit}": self.minimum or None, f"max{unit}": self.maximum}
         return {name: end for name, end in ends.items() if end is not None}
@@ -125,7 +125,7 @@ class Pattern(Bound):
 
     Args:
         pattern: The regular expression, in the syntax of Python's ``re``.
-        like: An example of a string that matches, for messages and the documentation, or an empty string.
+        like: An example of a string that matches, for messages and the documentation; empty if none is known.
         whole: True if the whole string has to match. Otherwise a match anywhere in the string is enough, and strings of
             more than :data:`MAX_MATCHED` characters are not checked.
     """
@@ -157,19 +157,19 @@ class Pattern(Bound):
         return len(value) > MAX_MATCHED or self._compiled.search(value) is not None
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the pattern as the keyword ``pattern``, which JSON Schema searches anywhere in a string."""
+        """Return the pattern as the keyword ``pattern``. In JSON Schema, it can match anywhere in a string."""
         return {"pattern": f"^(?:{self.pattern})$" if self.whole else self.pattern}
 
 
 @dataclass(frozen=True)
 class Unless:
-    """What :func:`unless` returns: a mark inside ``Annotated`` that names a parameter to pass instead."""
+    """A mark inside ``Annotated`` that names another parameter to pass instead. Create one with :func:`unless`."""
 
     other: str
 
 
 def unless(other: str) -> Unless:
-    """Return a mark for a required parameter that calls can leave out, so that it is None, if they pass ``other``.
+    """Return a mark for a required parameter that calls can leave out if they pass ``other``. It is then None.
 
     Write the mark inside ``Annotated``, as in ``id: Annotated[str | None, unless("name")]``.
 
@@ -180,14 +180,14 @@ def unless(other: str) -> Unless:
 
 
 def between(low: float, high: float) -> Range:
-    """Return a bound that restricts a number to a range, including its ends. Write the bound inside ``Annotated``."""
+    """Return a bound for numbers from ``low`` to ``high``, both included. Write it inside ``Annotated``."""
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low <= high):
         raise TypeError(f"between takes two numbers, the lower one first, not {low!r} and {high!r}")
     return Range(low, high)
 
 
 def matching(pattern: str, example: str) -> Pattern:
-    """Return a bound for strings that match a regular expression as a whole. Write the bound inside ``Annotated``.
+    """Return a bound that requires a whole string to match a regular expression. Write it inside ``Annotated``.
 
     Args:
         pattern: The regular expression, in the syntax of Python's ``re``.
@@ -198,7 +198,7 @@ def matching(pattern: str, example: str) -> Pattern:
 
 
 def non_empty() -> Length:
-    """Return a bound for strings or lists that are not empty. Write the bound inside ``Annotated``.
+    """Return a bound that forbids empty strings or lists. Write it inside ``Annotated``.
 
     Use this for filters that would match everything if they were empty.
     """

@@ -1,4 +1,4 @@
-"""A function of an integration, and how it is made from the signature and docstring of a Python function."""
+"""A function of an integration, made from the signature and docstring of a Python function."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ class Function:
     Args:
         name: The short name, such as ``list_services``.
         full_name: The name with the integration's prefix, such as ``render_list_services``.
-        effect: ``read`` if the function changes nothing, ``destroy`` if its effect cannot be undone, or else ``write``.
-        handler: The Python function. It gets the opened account first, then the arguments by name.
+        effect: ``read`` if the function changes nothing, ``destroy`` if its effect cannot be undone, otherwise
+            ``write``.
+        handler: The Python function. It is called with the opened account, followed by the arguments by name.
         parameters: The parameters in the order of the signature, which is the order of positional arguments.
         doc: The whole docstring; its first line is the summary.
         returns: The type of the result, or None if the annotation is ``None`` or missing.
         origin: The file and line of the Python function.
-        is_foreign: True if the description is from a service's document, such as an OpenAPI document, which does not
-            declare which values are secrets.
+        is_foreign: True if the description comes from a service's own document, such as an OpenAPI document. Such a
+            document does not say which values are secrets.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Function:
 
     @cached_property
     def returns_secrets(self) -> bool:
-        """True if results can contain secrets, by their declared type."""
+        """True if results of the declared type can contain secrets."""
         return not self.is_foreign and has_secrets(self.returns)
 
     @cached_property
@@ -79,13 +80,12 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
 
     Args:
         handler: The Python function.
-        effect: The effect on the service.
-        prefix: The prefix of the full name, or an empty string.
+        effect: The effect on the service: ``read``, ``write`` or ``destroy``.
+        prefix: The prefix of the function's full name, or an empty string.
 
     Raises:
-        PluginError: Lua cannot call a function of this name, the Python function has no docstring, a parameter has no
-            annotation, values of an annotation have no form in Lua, or the signature is not
-            ``(opened, /, *, name: type, ...)``.
+        PluginError: The name cannot be used in Lua, the Python function has no docstring or is async, an annotation is
+            missing or cannot be used, or the signature is not ``(opened, /, *, name: type, ...)``.
     """
     origin, name = origin_of(handler), handler.__name__
     if objection := objection_to_function(name):

@@ -1,4 +1,4 @@
-"""The functions of an integration: those that its plugin registers, and those of a document, read on first use."""
+"""The functions of an integration: its plugin registers some, and others are read from a document on first use."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Protocol
 from kosmolua.schema.function import Function
 
 MAX_KEPT = 512
-"""The number of functions that stay in memory once they are read."""
+"""The largest number of functions that are kept in memory after they were read."""
 
 
 class More(Protocol):
     """Functions of an integration that are read on first use, such as those of an OpenAPI document.
 
-    A function that the plugin itself registers takes precedence over one of the same name here.
+    If the plugin itself registers a function of the same name, that function takes precedence.
     """
 
     def names(self) -> Sequence[str]:
@@ -32,16 +32,16 @@ class More(Protocol):
         """Return a function by its short name, or None if there is none."""
 
     def named(self, key: str) -> str | None:
-        """Return the short name of the function for an operation of the service, such as ``GET /pets``, or None.
+        """Return the short name of the function for a service's operation, such as ``GET /pets``, or None without one.
 
-        If a function that the plugin registers does the same, its name is returned.
+        If the plugin registers a function that does the same, the name of that function is returned.
         """
 
     def sketches(self) -> Mapping[str, Any]:
-        """Return a short description of each function, by short name, for lists and searches."""
+        """Return a short description of each function by the function's short name, for lists and searches."""
 
     def records(self) -> Mapping[str, Any]:
-        """Return the record types of arguments and results, by name. Each is read on first use."""
+        """Return the record types of arguments and results by their names. Each is read on first use."""
 
     @property
     def index(self) -> Any:
@@ -56,16 +56,16 @@ class More(Protocol):
         """The path of the overlay, a file that changes the document. The file need not exist."""
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return the problems of the overlay, and notes on parts of the document that cannot be used."""
+        """Return the problems in the overlay, and notes on parts of the document that cannot be used."""
 
 
 class Functions(Mapping[str, Function]):
-    """The functions of an integration by short name: those that its plugin registers, then those read on first use.
+    """An integration's functions by short name: first those that the plugin registers, then those read on first use.
 
     Args:
         own: The functions that the plugin registers.
         more: The functions that are read on first use, or None.
-        change: A function that is applied to each function when it is looked up, and whose result is used instead.
+        change: Called with each function that is looked up. The result is used in place of that function.
     """
 
     def __init__(

@@ -34,9 +34,9 @@ _collects_mistakes: ContextVar[bool] = ContextVar("collects_mistakes", default=F
 
 @contextmanager
 def collected_mistakes() -> Iterator[None]:
-    """During the ``with`` block, let integrations that this thread creates collect mistakes in ``mistakes``.
+    """In the ``with`` block, make integrations that this thread creates collect their mistakes in ``mistakes``.
 
-    Otherwise an integration raises the first mistake.
+    Outside of such a block, an integration raises its first mistake.
     """
     token = _collects_mistakes.set(True)
     try:
@@ -46,28 +46,28 @@ def collected_mistakes() -> Iterator[None]:
 
 
 class Account(Protocol):
-    """The interface of a plugin's account class: besides fields for its settings, it has a method ``open``."""
+    """The interface of a plugin's account class: fields for the account's settings, and a method ``open``."""
 
     def open(self, send: Send) -> Any:
-        """Return the opened account, such as a client: the first argument of every function of the integration.
+        """Return the opened account, such as a client. Every function of the integration gets it as its first argument.
 
         Args:
-            send: The function with which the account's requests have to be sent.
+            send: The function that the opened account has to use to send requests.
         """
 
 
 @dataclass(frozen=True)
 class AccountField:
-    """A key that accounts of an integration have in accounts.toml.
+    """A key in the section of an integration's account in accounts.toml.
 
     Args:
         name: The key.
         about: One sentence that describes the key.
         secret: True if the value is a credential. It can then be read from a source such as an environment variable.
-        type: The type of the value; a credential is a string.
-        default: The default of the account class, or :data:`REQUIRED` if it has none.
+        type: The type of the value. The type of a credential is that of strings.
+        default: The default value in the account class, or :data:`REQUIRED` if there is none.
         many: True if the value is a table of credentials by name, such as environment variables of an MCP server.
-        login: The OAuth login that provides the value, or None.
+        login: The OAuth login that can provide the value, or None.
     """
 
     name: str
@@ -101,15 +101,15 @@ class Integration:
         account: A dataclass with a docstring, a field for each setting, and a method ``open(send)``.
         about: One sentence for the list of integrations.
         prefix: The beginning of full names: ``render`` makes ``render_list_services``. The default is the name.
-        words: Synonyms for searches of the documentation, each with the word that the functions use, as in
+        words: Synonyms for searches of the documentation. Each maps to the word that the functions use, as in
             ``{"redis": "key_value"}``.
-        root: The table in ``app`` that has the integration, such as ``mcp``. Plugins do not pass this.
-        fields: The fields of an account if no class declares them. ``account`` is then a function that takes them by
-            name. Plugins do not pass this.
+        root: The table in ``app`` that contains the integration, such as ``mcp``. Plugins do not pass this.
+        fields: The fields of an account if no class declares them. ``account`` is then a function that takes their
+            values by name. Plugins do not pass this.
         more: Functions that are read on first use. Plugins do not pass this.
 
     Raises:
-        PluginError: The name is not a Lua name, or the account class lacks something.
+        PluginError: The name cannot be used in Lua, or something is missing in the account class.
     """
 
     def __init__(
@@ -147,11 +147,13 @@ class Integration:
         self.extension: Extension | None = None
         self.simulate: Callable[[str], Send] | None = None
         self.carrier: Callable[[str], Any] | None = None
-        """The function that returns the backend for the requests of an account, given by name; None for HTTP."""
+        """The function that takes the name of an account and returns the backend for its requests; None for HTTP."""
         self.identify: Callable[[Any], str] | None = None
         self.address: Callable[[Mapping[str, Any]], str] | None = None
-        """The function that returns the base URL of an account's service, given the account's section of the accounts
-        file, or None. Addresses of a login can be relative to this URL."""
+        """The function that takes an account's section of the accounts file and returns the base URL of its service.
+
+        None if there is no such function. The addresses of a login can be relative to this URL.
+        """
         self.naming: dict[str, Callable[[Any, str], str]] = {}
 
     def __repr__(self) -> str:
@@ -176,7 +178,7 @@ class Integration:
         return self._register(handler, "destroy")
 
     def simulator(self, simulate: _Simulator) -> _Simulator:
-        """Register the simulator of the service, which answers requests in place of the service with ``--simulate``.
+        """Register the simulator. With ``--simulate``, it answers requests in place of the service.
 
         The function is called once for each account, with the account's name. It returns a function that gets a
         request and returns the response. Use this as a decorator.
@@ -185,7 +187,7 @@ class Integration:
         return simulate
 
     def identifies(self, identify: _Identifier) -> _Identifier:
-        """Register the function with which ``kosmolua accounts check`` finds out to whom an account belongs.
+        """Register the function that ``kosmolua accounts check`` calls to find out who owns an account.
 
         The function gets the opened account, makes one cheap request, and returns a text such as
         ``ann@example.com (tea-...)``. Use this as a decorator.
@@ -194,14 +196,14 @@ class Integration:
         return identify
 
     def names(self, *parameters: str) -> Callable[[_Namer], _Namer]:
-        """Register the function that looks up the name for an id, so that a person who approves a call sees the name.
+        """Register the function that looks up the name for an id, to show the name to a person who approves a call.
 
         The function gets the opened account and the id, makes one cheap request, and returns the name. It is called
-        only if a person is asked, once for each id in a run. If it fails, the person sees only the id. Use the result
-        of this method as a decorator.
+        only if a person is asked to approve a call, and once for each id in a run. If it fails, the person sees only
+        the id. Use the result of this method as a decorator.
 
         Args:
-            parameters: The names of the parameters that have such ids, in any function, such as ``service_id``.
+            parameters: The names of the parameters that take such ids, in any function, such as ``service_id``.
         """
 
         def register(name_of: _Namer) -> _Namer:
@@ -213,22 +215,22 @@ class Integration:
     def extend(
         self, file: str, *, api: Callable[[Any], Any], supplies: Mapping[str, Callable[[Any], Any]] | None = None
     ) -> None:
-        """Add the operations of an OpenAPI document as functions, except those that a registered function covers.
+        """Add the operations of an OpenAPI document as functions, except those that registered functions cover already.
 
         The added functions use the same accounts and permissions. A registered function covers the operation of the
         same name, and the operations for which the overlay ``openapi.toml`` names it in ``covered_by``.
 
         Args:
             file: The plugin's ``__file__``. ``openapi.json`` and ``openapi.toml`` are in the same folder.
-            api: The function that gets the opened account, and returns the client that sends the requests.
-            supplies: Arguments that calls can leave out although the document requires them. Each has a function that
-                gets the opened account and returns the value.
+            api: A function that is called with the opened account, and returns the client that sends the requests.
+            supplies: Arguments that calls can leave out although the document requires them. Each name maps to a
+                function that is called with the opened account and returns the value.
         """
         self.extension = Extension(file, api, dict(supplies or {}))
 
     @property
     def aliases(self) -> dict[str, str]:
-        """The short names of the registered functions, by full name."""
+        """The short names of the registered functions by their full names."""
         return {function.full_name: name for name, function in self.functions.own.items() if function.full_name != name}
 
     def spellings(self) -> Iterator[str]:
@@ -242,7 +244,7 @@ class Integration:
                 yield f"{self.prefix}_{name}"
 
     def short(self, name: str) -> str | None:
-        """Return the short name of a function, given its short or its full name, or None if there is none.
+        """Return the short name of the function that has this short or full name, or None if there is none.
 
         Functions of a document are not read for this.
         """
@@ -252,12 +254,12 @@ class Integration:
         return self.aliases.get(name) or (plain if plain != name and plain in self.functions else None)
 
     def function(self, name: str) -> Function | None:
-        """Return a function, given its short or its full name, or None if there is none."""
+        """Return the function that has this short or full name, or None if there is none."""
         short = self.short(name)
         return self.functions.get(short) if short else None
 
     def variable(self, field: AccountField) -> str:
-        """Return the environment variable that can have the value of an account's field, such as ``RENDER_API_KEY``."""
+        """Return the environment variable that can hold the value of an account's field, such as ``RENDER_API_KEY``."""
         return f"{self.prefix or self.name}_{field.name}".replace(".", "_").upper()
 
     def _register(self, handler: _Handler, effect: Effect) -> _Handler:
@@ -273,7 +275,7 @@ class Integration:
         return handler
 
     def _report(self, mistake: PluginError) -> None:
-        """Raise a mistake of the plugin. In :func:`collected_mistakes`, collect it instead, to report all together."""
+        """Raise a mistake of the plugin or, in a block of :func:`collected_mistakes`, collect it."""
         if not _collects_mistakes.get():
             raise mistake
         self.mistakes.append(mistake)
@@ -286,12 +288,12 @@ def _read_fields(account: Any, origin: str) -> tuple[AccountField, ...]:
             f"the account class {name} is not a dataclass", origin=origin, hint="decorate it with @dataclass"
         )
     if not callable(getattr(account, "open", None)):
-        raise PluginError(f"the account class {name} has no open(self, send)", origin=origin)
+        raise PluginError(f"the account class {name} has no method open(self, send)", origin=origin)
     annotated = {field.name for field in dataclasses.fields(account)}
     for key, value in vars(account).items():
         plain = not key.startswith("_") and isinstance(value, (str, int, float, bool))
         if plain and key not in annotated:
-            raise PluginError(f"the account field {key} of {name} has no type", origin=origin)
+            raise PluginError(f"the account field {key} of {name} has no type annotation", origin=origin)
     hints = typing.get_type_hints(account, include_extras=True)
     fields = [field for field in dataclasses.fields(account) if field.init]
     return tuple(_read_field(field, hints[field.name], name, origin) for field in fields)
@@ -318,7 +320,7 @@ _ADDRESS = re.compile(r"(url|(^|_)uri|endpoint)$", re.IGNORECASE)
 
 
 def made_up(owner: str, field: AccountField) -> object:
-    """Return the value to use for an account's field in a simulation or a test. A credential is returned as plain text.
+    """Return a made-up value for an account's field, for simulations and tests. A credential is returned as plain text.
 
     Args:
         owner: The name of the integration.
@@ -331,9 +333,9 @@ def placeholder(owner: str, field: AccountField, text: str = "...") -> object:
     """Return an example of a valid value for an account's field.
 
     Args:
-        owner: The name of the integration, which becomes part of the example of a URL.
+        owner: The name of the integration. It becomes part of a URL.
         field: The field.
-        text: The example for strings that are not URLs.
+        text: The value to return for strings that are not URLs.
     """
     address = f"https://{owner.replace('_', '-')}.example"
     return _fitting(field.type, address if _ADDRESS.search(field.name) else text)

@@ -1,4 +1,4 @@
-"""Converts JSON Schema to types: the schemas of OpenAPI 3.0 and 3.1, Swagger 2.0 and the tools of MCP servers.
+"""Converts JSON Schema to types: the schemas in OpenAPI 3.0 and 3.1, in Swagger 2.0, and of the tools of MCP servers.
 
 Many documents have mistakes, so schemas are read leniently. A schema that cannot be read becomes the type ``any``, with
 a note for the user. Keywords such as ``not``, ``if``, ``uniqueItems`` and ``multipleOf`` are ignored, since the service
@@ -25,11 +25,11 @@ MAX_DEPTH = 64
 MAX_FOLLOWED = 1000
 """The largest number of references that are merged into one schema."""
 MAX_SPREAD = 2
-"""The largest depth of nested alternatives that are merged with the schema around them, which grows exponentially."""
+"""The largest depth of nested alternatives to merge with the schema around them. The work grows exponentially."""
 _STEP, _SPREAD = "", "+"
-"""Marks in a trail, which lists the references on the way to a schema: a step inwards, and merged alternatives."""
+"""Marks in a trail, the list of references that lead to a schema: for a step inwards, and for merged alternatives."""
 NOTHING = Choice(())
-"""The type that no value fits."""
+"""The type that allows no value."""
 
 _INFERRED = {
     "object": ("properties", "additionalProperties", "patternProperties", "minProperties", "maxProperties"),
@@ -50,18 +50,19 @@ _SHAPES = {
 }
 """The keywords that describe a type; ``required`` alone does not."""
 _NESTED = re.compile(r"([*+?]|,\d*\}).*\)[*+{]")
-"""A repetition inside a repeated group, for which Python's ``re`` can take exponential time."""
+"""Matches a repetition inside a repeated group, for which Python's ``re`` can take exponential time."""
 _UNCLEAR = re.compile(r"\[\[|--|&&|~~|\|\||\\[1-9]")
-"""Syntax that Python's ``re`` warns of, and references to groups."""
+"""Matches syntax that Python's ``re`` warns about, and references to groups."""
 
 
 class Reader:
     """Converts the JSON Schemas of one document to types. Thread-safe.
 
     Args:
-        document: The document that references such as ``#/components/schemas/Pet`` point into.
-        without: The mark of properties to leave out: ``readOnly`` for arguments, ``writeOnly`` for results.
-        look_up: The function that returns the target of a reference, for a document of which parts are read on demand.
+        document: The document in which references such as ``#/components/schemas/Pet`` are looked up.
+        without: Properties with this keyword are left out: ``readOnly`` for arguments, ``writeOnly`` for results.
+        look_up: The function that returns the target of a reference, for a document that is read part by part on
+            demand.
     """
 
     def __init__(
@@ -76,14 +77,14 @@ class Reader:
 
     @property
     def notes(self) -> list[str]:
-        """Notes for the user on schemas that are not supported or have mistakes, each with the schema's name."""
+        """Notes for the user on schemas that are unsupported or have mistakes, each with the name of the schema."""
         return list(self._notes)
 
     def read(self, schema: Json, name: str = "value") -> Type:
         """Return the type that a schema describes.
 
         Args:
-            schema: The schema: an object, or a boolean, which allows any value if true and no value if false.
+            schema: The schema: an object or a boolean. ``true`` allows any value, ``false`` allows none.
             name: The name to give the record that the schema describes. The names of records inside begin with this
                 name, as in ``Issue.user``.
         """
@@ -94,9 +95,10 @@ class Reader:
             return ANY
 
     def resolve(self, node: Json) -> Json:
-        """Follow references from an object of the document, and return the object to which they lead.
+        """Follow the references from an object of the document, and return the object that they lead to.
 
-        Return an object without ``$ref`` itself, and an empty object if the target of a reference is missing.
+        An object without ``$ref`` is returned as it is. If the target of a reference is missing, return an empty
+        object.
         """
         seen: set[str] = set()
         while isinstance(node, dict) and isinstance(pointer := node.get("$ref"), str):
@@ -139,7 +141,7 @@ class Reader:
         Args:
             schema: The schema.
             name: The name to give the record that the schema describes.
-            trail: The references and steps from the enclosing record to this schema, which show endless recursion.
+            trail: The references and steps from the enclosing record to this schema, to detect endless recursion.
         """
         if isinstance(schema, bool):
             return ANY if schema else NOTHING
@@ -173,7 +175,7 @@ class Reader:
 
         Args:
             schema: The schema, as :func:`~kosmolua.schema.merging.normal` returns it.
-            followed: The references that were merged already; further ones are added.
+            followed: The references that were merged already. This method adds those that it merges.
         """
         parts: list[Schema] = [{key: value for key, value in schema.items() if key not in ("$ref", "allOf")}]
         pointer = schema.get("$ref")
@@ -272,10 +274,10 @@ class Reader:
     def _unique(self, name: str, schema: Schema) -> str:
         """Return a unique name for a record.
 
-        A record inside another one is named by the ``title`` of its schema, if that is a valid name.
+        A record inside another record is named after the ``title`` of its schema, if that is a valid name.
 
         Args:
-            name: The name for a record without such a title. A number is added to a name that is used already.
+            name: The name for a record without such a title. If the name is in use already, a number is added to it.
             schema: The schema of the record.
         """
         title = _text(schema, "title")
@@ -297,12 +299,12 @@ class Reader:
         return (Range(low, high, low_excluded, high_excluded),)
 
     def _end(self, schema: Schema, plain: str, exclusive: str, name: str) -> tuple[float | None, bool]:
-        """Return one end of a range of numbers, or None, and whether the end itself is excluded from the range.
+        """Return one end of a range of numbers or None without one, and whether the range excludes that number itself.
 
         Args:
             schema: The schema of the number.
             plain: The keyword of the end: ``minimum`` or ``maximum``.
-            exclusive: The keyword for an excluded end. It has the number, or, in older drafts, is a boolean.
+            exclusive: The keyword for an excluded end. Its value is the number or, in older drafts, a boolean.
             name: The name of the schema, for notes.
         """
         end, excluded = schema.get(plain), schema.get(exclusive)
@@ -361,13 +363,13 @@ class _Fields(Mapping[str, Type]):
 
 
 def _without_descendants(schema: Schema, followed: Mapping[str, None]) -> Schema:
-    """Return a schema without the alternatives that list its subtypes, if one of these subtypes is being read.
+    """Return a schema without its list of subtypes if one of these subtypes is being read.
 
-    In some documents, a subtype contains its parent by ``allOf``, and the parent lists all subtypes as ``oneOf``.
+    In some documents, a subtype refers to its parent in ``allOf``, and the parent lists all subtypes in ``oneOf``.
 
     Args:
         schema: The schema of the parent.
-        followed: The references that were followed up to here.
+        followed: The references that were followed to reach the schema.
     """
     for word in ("oneOf", "anyOf"):
         pointers = [each.get("$ref") for each in schema.get(word, ()) if isinstance(each, dict)]
@@ -381,12 +383,12 @@ def _or_null(kind: Type) -> Type:
 
 
 def _says_more_than_required(member: Json) -> bool:
-    """Return False if an alternative only says which keys are required, such as ``{required: [a]}``."""
+    """Return False if an alternative only says which keys are required, as in ``{required: [a]}``, else True."""
     return not isinstance(member, dict) or not member or "$ref" in member or bool(_SHAPES & member.keys())
 
 
 def _inferred(schema: Schema) -> str:
-    """Return the JSON type that a schema without ``type`` means, by its keywords, or ``any``."""
+    """Return the JSON type that the keywords of a schema without ``type`` imply, or ``any``."""
     return next((kind for kind, words in _INFERRED.items() if any(word in schema for word in words)), "any")
 
 
@@ -403,7 +405,7 @@ def _choice(schema: Schema) -> Type:
 def _union(kinds: Sequence[Type]) -> Type:
     """Return the simplest type for the union of some types.
 
-    It has no union inside, each type once, and one choice in place of several.
+    It contains no other union and each type only once. Several choices are combined into one.
     """
     flat = [member for kind in kinds for member in (kind.members if isinstance(kind, Union) else (kind,))]
     nullable = any(kind.nullable for kind in [*kinds, *flat])
@@ -440,6 +442,6 @@ def _text(schema: Schema, word: str) -> str:
 
 
 def _cleaned(name: str) -> str:
-    """Replace the characters of a name that LuaCATS does not allow by underscores, and return the new name."""
+    """Return a name with underscores in place of the characters that LuaCATS does not allow."""
     cleaned = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "value"
     return f"_{cleaned}" if cleaned[0].isdigit() else cleaned

@@ -1,4 +1,4 @@
-"""LuaCATS: writes declarations of functions, arguments and results in Lua, for editors and for models.
+"""LuaCATS: writes declarations of functions, arguments and results in Lua, for editors and language models.
 
 The annotations are described at https://luals.github.io/wiki/annotations/.
 """
@@ -22,14 +22,14 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def description(parameter: Parameter, *, with_choices: bool = True, spelling: str = "") -> str:
-    """Return the sentence that describes a parameter, with what it does not mention added in parentheses.
+    """Return the sentence that describes a parameter. What the sentence does not mention is added in parentheses.
 
-    Added are the type's choices and bounds, the default, and the parameter that can be passed instead.
+    This applies to the type's choices and bounds, the default, and the parameter that can be passed instead.
 
     Args:
         parameter: The parameter.
-        with_choices: True to add the choices.
-        spelling: The type in LuaCATS, to be added as well, or an empty string.
+        with_choices: True to add the choices, False to leave them out.
+        spelling: The type in LuaCATS to add as well, or an empty string.
     """
     sentence = _one_line(parameter.about)
     added = [f"`{spelling}`"] if spelling else []
@@ -70,31 +70,31 @@ def _added(sentence: str, extras: Sequence[str]) -> str:
 
 
 def _unsaid_bounds(kind: Type, sentence: str) -> list[str]:
-    """Return those bounds of a type, in words, that a sentence does not mention: their last word is not in it."""
+    """Return, in words, the bounds of a type that a sentence does not mention: it does not contain their last word."""
     return [bound for bound in bounds_in(kind) if [*filter(None, _BETWEEN_VALUES.split(bound))][-1] not in sentence]
 
 
 def prose(text: str) -> str:
-    """Convert the text of a docstring to Markdown: code between double backticks gets single ones."""
+    """Convert the text of a docstring to Markdown: double backticks around code become single backticks."""
     return text.replace("``", "`")
 
 
 def types_inside(kind: Type) -> tuple[Type, ...]:
-    """Return the types that a list, map or union type is made of; none for any other type."""
+    """Return the types that a list, map or union type consists of; an empty tuple for any other type."""
     if isinstance(kind, Union):
         return kind.members
     return (kind.item,) if isinstance(kind, List) else (kind.value,) if isinstance(kind, Map) else ()
 
 
 def choices_in(kind: Type) -> tuple[Json, ...]:
-    """Return the values of the first choice in a type, also inside a list, a map or a union; none if there is none."""
+    """Return the values of the first choice in a type, or inside its lists, maps and unions; empty if there is none."""
     if isinstance(kind, Choice):
         return kind.values
     return next(filter(None, map(choices_in, types_inside(kind))), ())
 
 
 def bounds_in(kind: Type) -> tuple[str, ...]:
-    """Return the bounds of a type in words, such as ``of length 1..5``, also of its items, as in ``each in 1..9``."""
+    """Return the bounds of a type in words, such as ``of length 1..5``, and of its items, such as ``each in 1..9``."""
     own = [bound.words for bound in kind.bounds] if isinstance(kind, (Scalar, List, Map)) else []
     inside = [bound for part in types_inside(kind) for bound in bounds_in(part)]
     if isinstance(kind, (List, Map)):
@@ -108,7 +108,7 @@ def is_compound(kind: Type) -> bool:
 
 
 def label(kind: Type) -> str:
-    """Return the JSON type of a type in words, for tables of the documentation: ``integer``, or ``string or array``."""
+    """Return the JSON type in words, such as ``integer`` or ``string or array``, for tables in the documentation."""
     if isinstance(kind, Union):
         return " or ".join(dict.fromkeys(label(member) for member in kind.members))
     if isinstance(kind, Scalar):
@@ -141,7 +141,7 @@ def _braced(items: Iterator[str]) -> str:
 
 
 def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
-    """Yield the declarations of the tables of arguments that functions take, and of the choices that these refer to.
+    """Yield declarations of the argument tables that functions take, and of the choices in these tables.
 
     Args:
         functions: The functions, all of one integration.
@@ -166,7 +166,7 @@ def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[st
 
 
 def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
-    """Yield the declarations of the records that functions take or return, each record once.
+    """Yield a declaration of each record that the functions take or return.
 
     Args:
         functions: The functions, all of one integration.
@@ -199,7 +199,7 @@ def function_stub(function: Function, namespace: str, holder: str) -> str:
     Args:
         function: The function.
         namespace: The prefix of the names of the function's types, such as ``render2``.
-        holder: The Lua variable that the function is defined in.
+        holder: The Lua variable with the table in which the function is defined.
     """
     lines = [f"---{line}".rstrip() for line in [*prose(function.doc).splitlines(), "", f"Effect: {function.effect}."]]
     if function.parameters:
@@ -220,7 +220,7 @@ def class_of(name: str, about: str, fields: Iterable[str]) -> str:
     """Return the declaration of a LuaCATS class.
 
     Args:
-        name: The name of the class, which can be followed by a colon and the names of its parents.
+        name: The name of the class. A colon and the names of its parents can follow it.
         about: A line that describes the class, or an empty string.
         fields: The annotations of the fields, as :func:`field` returns them.
     """
@@ -242,9 +242,9 @@ def field(name: str, kind: str, about: str = "", *, may_be_absent: bool = False)
 
 
 def records_in(kinds: Iterable[Type]) -> list[Record]:
-    """Return all records in some types, also those inside other types, each record once.
+    """Return all records in some types, including those inside other types, each record once.
 
-    Records can contain themselves.
+    Records that contain themselves are handled.
     """
     found: dict[str, Record] = {}
     left = [*kinds][::-1]
@@ -259,7 +259,7 @@ def records_in(kinds: Iterable[Type]) -> list[Record]:
 
 
 def records_by_depth(kinds: Iterable[Type]) -> Iterator[Record]:
-    """Yield all records in some types, also those inside other types, each record once, and the outer ones first.
+    """Yield all records in some types, including those inside other types, each record once, the outer ones first.
 
     The fields of a record are read only when the caller needs the next record.
     """

@@ -1,6 +1,6 @@
-"""Merges several JSON Schemas into one, for ``allOf`` and for references that stand beside other keywords.
+"""Merges several JSON Schemas into one, for ``allOf`` and for references that have other keywords beside them.
 
-The merged schema allows the values that all parts allow. If parts contradict each other, the first part counts.
+The merged schema allows the values that all parts allow. If parts contradict each other, the first part wins.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
 
 
 def normal(schema: Schema) -> Schema:
-    """Return an equivalent schema that says only by the keyword ``nullable`` whether it allows null.
+    """Return an equivalent schema in which only the keyword ``nullable`` says whether null is allowed.
 
-    Documents have four other ways to allow null: ``x-nullable``, a ``null`` in ``type``, in alternatives, or in the
-    values. Keywords with malformed values are dropped.
+    Documents have four other ways to allow null: ``x-nullable``, or a ``null`` in ``type``, among the alternatives, or
+    among the allowed values. Keywords with malformed values are dropped.
     """
     plain = dict(schema)
     nullable = bool(schema.get("nullable") is True or schema.get("x-nullable") is True)
@@ -54,7 +54,7 @@ def _is_null(schema: Json) -> bool:
 def merged(one: Schema, other: Schema) -> Schema:
     """Return a schema that allows the values that both schemas allow.
 
-    Where the schemas contradict each other, the first one counts.
+    If the schemas contradict each other, ``one`` wins.
     """
     whole = other | one
     for word in one.keys() & other.keys():
@@ -63,7 +63,7 @@ def merged(one: Schema, other: Schema) -> Schema:
 
 
 def _merged_keyword(word: str, one: Any, other: Any) -> Any:
-    """Return the value of a keyword in the merged schema, from its values in both schemas.
+    """Return the value of a keyword for the merged schema from its values in the two schemas.
 
     Args:
         word: The keyword, such as ``maximum``.

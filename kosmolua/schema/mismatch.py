@@ -24,10 +24,10 @@ class Mismatch(Exception):
         self.where = where
 
     def inside(self, place: str) -> Mismatch:
-        """Return a copy of this mismatch for the value that contains this one, with ``place`` put before ``where``.
+        """Return this mismatch as seen from the containing value: a copy with ``place`` put before ``where``.
 
         Args:
-            place: The place of this value in the containing one, such as ``.env`` or ``[2]``.
+            place: The place of the value inside the containing value, such as ``.env`` or ``[2]``.
         """
         return Mismatch(self.problem, place + self.where)
 
@@ -43,7 +43,7 @@ def must_be(words: str, value: object) -> Mismatch:
 
 
 def quoted(value: object) -> str:
-    """Return a value as messages show it, such as ``"5" (a string)`` or ``a table``. Long strings are cut."""
+    """Return a value as text for a message, such as ``"5" (a string)`` or ``a table``. Long strings are cut."""
     if isinstance(value, Unshown):
         return f"{value.shown} (a secret)" if isinstance(value, SecretText) else value.shown
     if isinstance(value, str):

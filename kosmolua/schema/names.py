@@ -1,4 +1,4 @@
-"""Names of integrations and functions: writes and splits paths, and says which names are not allowed."""
+"""Names of integrations and functions: builds and splits paths, and checks which names are allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ APP, ROOT = "app", "integrations"
 The second name is called the root. MCP servers and scripts have other roots: ``app.mcp`` and ``app.scripts``.
 """
 SERVERS = "mcp"
-"""The root of MCP servers. A server has only one account, whose settings are the server's in the accounts file."""
+"""The root of MCP servers. A server has one account, and its settings are in the server's section."""
 SCRIPTS = "scripts"
 """The root of the user's own scripts, which other scripts call as functions: ``app.scripts.report``."""
 
@@ -21,7 +21,7 @@ def parts_of(path: str) -> list[str]:
 
     Args:
         path: A path such as ``render2.list_services``, ``integrations.render2.list_services`` or
-            ``app.integrations.render2.list_services``. Other roots than ``integrations`` are kept:
+            ``app.integrations.render2.list_services``. A root other than ``integrations`` is kept:
             ``app.mcp.files.read`` becomes ``["mcp", "files", "read"]``.
     """
     parts = path.strip().split(".")
@@ -32,10 +32,10 @@ def parts_of(path: str) -> list[str]:
 
 
 def qualified(root: str, name: str) -> str:
-    """Return the unique name of an integration: ``render2``, or ``mcp.files`` under another root than ``integrations``.
+    """Return the unique name of an integration: ``render2``, or ``mcp.files`` if the root is not ``integrations``.
 
     Args:
-        root: The table in ``app`` that has the integration, such as ``integrations`` or ``mcp``.
+        root: The table in ``app`` that contains the integration, such as ``integrations`` or ``mcp``.
         name: The name of the integration in that table.
     """
     return name if root in (ROOT, name) else f"{root}.{name}"
@@ -44,7 +44,7 @@ def qualified(root: str, name: str) -> str:
 def root_and_name(integration: str) -> tuple[str, str]:
     """Return the two parts of the unique name of an integration: ``mcp`` and ``files`` for ``mcp.files``.
 
-    The first part is the root, the table in ``app`` that has the integration. For ``render2``, it is ``integrations``.
+    The first part is the root, the table in ``app`` that contains the integration: ``integrations`` for ``render2``.
     """
     root, _, name = integration.rpartition(".")
     return root or (SCRIPTS if name == SCRIPTS else ROOT), name
@@ -59,7 +59,7 @@ def section_of(integration: str, account: str) -> str:
 
 
 def integration_in(parts: Sequence[str], names: Collection[str]) -> tuple[str, list[str]]:
-    """Return the unique name of the integration at the beginning of a path, and the names after it.
+    """Return the unique name of the integration at the beginning of a path, and the remaining names of the path.
 
     Args:
         parts: The names in the path, as :func:`parts_of` returns them.
@@ -73,8 +73,8 @@ def page_of(*names: str) -> str:
     """Return the name of a page of the documentation, such as ``integrations.render2.list_services``.
 
     Args:
-        names: The unique name of the integration that the page is about, and the name of the function if the page is
-            about a function. Without names, the page is that of all integrations.
+        names: The unique name of the integration and, if the page is about a function, the name of the function.
+            Without names, the page about all integrations is meant.
     """
     is_rooted = bool(names) and ("." in names[0] or names[0] == SCRIPTS)
     return ".".join(names if is_rooted else (ROOT, *names))
@@ -84,7 +84,7 @@ def lua_path(*names: str) -> str:
     """Return the path of an integration, an account or a function in Lua, such as ``app.integrations.render2``.
 
     Args:
-        names: The unique name of the integration, and the names after it.
+        names: The unique name of the integration, followed by the further names of the path.
     """
     return f"{APP}.{page_of(*names)}"
 
@@ -100,23 +100,23 @@ _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def objection_to_integration(name: str, root: str = ROOT) -> str:
-    """Return why an integration cannot have a name, as a hint for a message, or an empty string if it can.
+    """Return, as a hint for a message, why an integration cannot have this name; an empty string if it can.
 
     Args:
         name: The name.
-        root: The table in ``app`` that has the integration, such as ``mcp``.
+        root: The table in ``app`` that contains the integration, such as ``mcp``.
     """
     if not _INTEGRATION.fullmatch(name):
         return "use a-z, 0-9 and _, a letter first"
     if name in (APP, ROOT):
         return f"paths such as {lua_path('NAME')} begin with it"
     if name == SCRIPTS and root != SCRIPTS:
-        return f"{APP}.{SCRIPTS} has your own scripts"
+        return f"{APP}.{SCRIPTS} contains your own scripts"
     return _word_of_lua(name)
 
 
 def objection_to_function(name: str) -> str:
-    """Return why a function cannot have a name, as a hint for a message, or an empty string if it can."""
+    """Return, as a hint for a message, why a function cannot have this name; an empty string if it can."""
     if not _FUNCTION.fullmatch(name):
         return "use A-Z, a-z, 0-9 and _, a letter first"
     if name == "default":

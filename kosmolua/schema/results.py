@@ -7,7 +7,7 @@ from kosmolua.schema.types import List, Map, Record, Type, Union
 
 
 def check(kind: Type, result: object) -> None:
-    """Check that the result of a function fits its declared type. Tables in it can have keys beyond the declared ones.
+    """Check that a function's result fits its declared type. Tables in the result can have additional keys.
 
     Raises:
         Mismatch: The result does not fit.

@@ -1,4 +1,4 @@
-"""Converts LuaCATS types, which people write in the headers of scripts, to types of the schema."""
+"""Converts the LuaCATS types that people write in the headers of scripts to types of the schema."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def read_type(text: str, name: str) -> Spelled:
 
     Args:
         text: A text such as ``integer How many days``, ``"live"|"failed"``, or ``{ name: string, tags?: string[] }``.
-        name: The name for records, which are tables with named keys, in a JSON Schema.
+        name: The name that tables with named keys (records) get in a JSON Schema.
 
     Raises:
         NoType: The text does not begin with a type.
@@ -60,7 +60,7 @@ def read_type(text: str, name: str) -> Spelled:
 
 
 class _Reader:
-    """Reads a LuaCATS type token by token. ``place`` is the position in the text after the last token that was read."""
+    """Reads a LuaCATS type token by token. ``place`` is the position after the last token that was read."""
 
     def __init__(self, text: str, name: str) -> None:
         self.place = 0
@@ -69,10 +69,10 @@ class _Reader:
         self._depth = 0
 
     def union(self) -> tuple[Type, bool]:
-        """Read one or more types separated by ``|``. Return their union, and whether the value can also be nil.
+        """Read one or more types separated by ``|``. Return their union, and True if the value can also be nil.
 
         Raises:
-            NoType: The text has no type here, or it is nested too deeply.
+            NoType: There is no type here, or the type is nested too deeply.
         """
         self._depth += 1
         if self._depth > MAX_DEPTH:

@@ -1,4 +1,4 @@
-"""The types of arguments and results. They check and convert values, and spell themselves in Lua and JSON Schema.
+"""The types of arguments and results. They check and convert values, and can be written in LuaCATS and JSON Schema.
 
     Type            accept, lua, words, json_schema, read; nullable
     ├── Scalar      an integer, a number, a string, a boolean, or anything
@@ -32,15 +32,15 @@ from kosmolua.suggestions import did_you_mean, listed
 Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean", "secret"]
 
 _WIDE = re.compile(r"-?[1-9][0-9]{18,99}")
-"""Matches the digits of an integer of more than 64 bits, which scripts have as a string."""
+"""Matches the digits of an integer of more than 64 bits. Scripts hold such integers as strings."""
 _found: ContextVar[dict[tuple[int, int], object] | None] = ContextVar("found", default=None)
-"""The results of checking tables against unions, a converted value or a mismatch, by the ids of union and table.
+"""The results of checking tables against unions, by the ids of union and table: a converted value or a mismatch.
 
 Without this cache, the time for unions inside unions would grow exponentially: for each member of the outer union, all
 members of the inner one would be tried again.
 """
 _compared: ContextVar[frozenset[tuple[int, int]]] = ContextVar("compared", default=frozenset())
-"""The pairs of records that are being compared, by their ids, since a record can contain itself."""
+"""The ids of the pairs of records that are being compared. They are needed since a record can contain itself."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Type:
     def read(self, text: str) -> object:
         """Convert the text of a command-line argument to a value, which :meth:`accept` has to check.
 
-        The text is decoded as JSON, unless the type allows strings. Text that is not JSON is returned as it is.
+        The text is decoded as JSON, unless the type allows strings. Text that is not JSON is returned unchanged.
         """
         try:
             return json.loads(text)
@@ -81,7 +81,8 @@ class Type:
 
         Args:
             namespace: The prefix of the names of records, such as ``render2``.
-            choices: The name to write in place of the choices in the type, or an empty string to write the choices.
+            choices: The name of an alias to write in place of the type's choices, or an empty string to write the
+                choices.
         """
         raise NotImplementedError
 
@@ -115,7 +116,7 @@ class Type:
 
 
 class _Definitions:
-    """Collects the records that a JSON Schema refers to, and gives each a unique name."""
+    """Collects the records that a JSON Schema refers to, and gives each record a unique name."""
 
     def __init__(self) -> None:
         self._names: dict[Record, str] = {}
@@ -197,9 +198,9 @@ _KINDS: dict[Kind, tuple[str, Callable[[object], object]]] = {
 
 @dataclass(frozen=True)
 class Scalar(Type):
-    """A type of single values, such as integers or strings; or, with the kind ``any``, the type of all values.
+    """A type of single values, such as integers or strings. The kind ``any`` is the type of all values.
 
-    As an integer, also a float without a fraction is accepted, and a string of digits if it has more than 64 bits.
+    An integer type also accepts a float without a fraction, and a string of digits for an integer of more than 64 bits.
 
     Args:
         kind: The kind of the values.
@@ -212,11 +213,11 @@ class Scalar(Type):
     format: str = ""
 
     def read(self, text: str) -> object:
-        """Return the text of a command-line argument as it is if this is a string type, or else decoded as JSON."""
+        """Return the text of a command-line argument, decoded as JSON unless this is a string type."""
         return text if self.kind in ("string", "secret") else super().read(text)
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the type in LuaCATS, such as ``integer``. Its word is the kind, or ``Secret`` for secrets."""
+        """Return the type in LuaCATS: the kind, such as ``integer``, or ``Secret`` for secrets."""
         return "Secret" if self.kind == "secret" else self.kind
 
     @cached_property
@@ -254,7 +255,7 @@ NUMBER = Scalar("number")
 STRING = Scalar("string")
 BOOLEAN = Scalar("boolean")
 SECRET = Scalar("secret")
-"""The type of secrets. A script has a handle for a secret, which it can pass to functions but not read."""
+"""The type of secrets. A script holds a stand-in for a secret, which it can pass to functions but not read."""
 
 
 def is_secret(kind: Type) -> bool:
@@ -267,7 +268,7 @@ class Choice(Type):
     """A type that allows only certain values.
 
     Args:
-        values: The allowed values, mostly strings. If there are none, the type allows no value.
+        values: The allowed values, usually strings. An empty tuple allows no value.
     """
 
     values: tuple[Json, ...]
@@ -280,7 +281,7 @@ class Choice(Type):
 
     @cached_property
     def _key(self) -> tuple[bool, str]:
-        """What represents this type in comparisons: JSON, since 1 equals True in Python, and lists have no hash."""
+        """JSON that stands for this type in comparisons, since 1 equals True in Python, and lists have no hash."""
         return self.nullable, json.dumps(self.values, sort_keys=True)
 
     @cached_property
@@ -288,14 +289,14 @@ class Choice(Type):
         return frozenset(value for value in self.values if isinstance(value, str))
 
     def read(self, text: str) -> object:
-        """Return the text of a command-line argument as it is, or decoded as JSON.
+        """Return the text of a command-line argument unchanged, or decoded as JSON.
 
-        The text is decoded unless it is one of the choices, or all choices are strings.
+        The text stays unchanged if it is one of the choices, or if all choices are strings.
         """
         return text if text in self._strings or len(self._strings) == len(self.values) else super().read(text)
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the choices as a type in LuaCATS, such as ``"live"|"failed"``, or their name if one is passed."""
+        """Return the type in LuaCATS: ``choices`` if it is not empty, else the values, such as ``"live"|"failed"``."""
         if choices or not self.values:
             return choices or "nil"
         plain = all(isinstance(value, (str, int, float)) for value in self.values)
@@ -303,7 +304,7 @@ class Choice(Type):
 
     @property
     def words(self) -> str:
-        """The type in words, such as ``one of 'live', 'failed'``. Of many choices, only the first are listed."""
+        """The type in words, such as ``one of 'live', 'failed'``. Only the first of many choices are listed."""
         if not self.values:
             return "nothing"
         return "one of " + listed(
@@ -354,7 +355,7 @@ class List(Type):
 
     @property
     def words(self) -> str:
-        """The type in words: ``a list``, and the bounds, as in ``a list of length 1..5``."""
+        """The type in words: ``a list`` and the bounds, as in ``a list of length 1..5``."""
         return " ".join(["a list", *(bound.words for bound in self.bounds)])
 
     def _fit(self, value: Any) -> object:
@@ -380,7 +381,7 @@ class List(Type):
 
 @dataclass(frozen=True)
 class Map(Type):
-    """A type of tables with any string keys, and values of one type.
+    """A type of tables with arbitrary string keys, and values of one type.
 
     Args:
         value: The type of each value.
@@ -416,17 +417,17 @@ class Map(Type):
 
 @dataclass(frozen=True, eq=False)
 class Record(Type):
-    """A type of tables with named keys, each with its own type. Records that declare the same are equal.
+    """A type of tables with named keys, each with its own type. Records with equal declarations are equal.
 
     Args:
         name: The name of the record, which becomes a class in LuaCATS.
-        fields: The type of each key, in order. The mapping can read a type when it is first looked up.
+        fields: The type of each key, in order. The mapping can read a type only when it is first looked up.
         about: The sentences that describe keys, by key. A key need not have one.
-        required: The keys that must be present. A key whose value can be None is not among them, since a key that is
-            nil does not exist in Lua.
+        required: The keys that must be present. Keys that allow None are never required, since Lua has no key with the
+            value nil.
         filled: The keys that get the value None if the script leaves them out.
-        extra: The type of the values of all other keys, or None if other keys are not allowed.
-        defaults: The defaults of the service for keys that are left out. They are only documented, not filled in.
+        extra: The type of the values of all other keys. None if other keys are not allowed.
+        defaults: The service's defaults for keys that are left out. They are documented, but not filled in.
     """
 
     name: str
@@ -460,7 +461,7 @@ class Record(Type):
         return self.name, tuple(self.fields), *keys, self.extra, tuple(self.fields.values())
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the name of the record in LuaCATS, with the namespace before it."""
+        """Return the name of the record in LuaCATS, after its namespace."""
         return f"{namespace}.{self.name}" if namespace else self.name
 
     @property
@@ -494,7 +495,7 @@ class Record(Type):
         return definitions.reference(self)
 
     def definition(self, definitions: _Definitions) -> dict[str, Any]:
-        """Return the JSON Schema of this record for ``$defs``, where references find it.
+        """Return the JSON Schema of this record for ``$defs``, which references point to.
 
         Args:
             definitions: Collects the records inside this one.
@@ -524,7 +525,7 @@ class Union(Type):
     """A type that allows the values of several types. A value is converted by the first member that accepts it.
 
     Args:
-        members: The types, of which there are at least two.
+        members: At least two types.
     """
 
     members: tuple[Type, ...]
@@ -555,7 +556,7 @@ class Union(Type):
 
     @property
     def words(self) -> str:
-        """The type in words: the members, joined by ``or``. If there are more than three, equal words occur once."""
+        """The type in words: the members, joined by ``or``. If there are more than three, words are not repeated."""
         words = [member.words for member in self.members]
         return " or ".join(words if len(words) <= 3 else dict.fromkeys(words))
 
@@ -581,7 +582,7 @@ class Union(Type):
         return outcome
 
     def _tried(self, value: Any) -> object:
-        """Return a value as the first member that accepts it converts it.
+        """Return a value, converted by the first member that accepts it.
 
         Raises:
             Mismatch: No member accepts the value.
@@ -596,10 +597,10 @@ class Union(Type):
         raise must_be(self.words, value)
 
     def _meant(self, value: object) -> Type | None:
-        """Return the member that a list or a table is meant for, so that the mismatch with it can be shown, or None.
+        """Return the member that a list or a table is probably meant for, to report its mismatch; None if unclear.
 
-        It is the only list type or table type of the union, or the only record that the table identifies by a key such
-        as ``type = "card"``.
+        This is the union's only list type or table type, or the only record that a key such as ``type = "card"``
+        identifies.
         """
         if not isinstance(value, (dict, list)) or not value:
             return None
@@ -620,7 +621,7 @@ def _has_tag(record: Record, value: Any) -> bool:
 
 
 def has_secrets(kind: Type | None) -> bool:
-    """Return True if values of a type can contain secrets. The type can contain itself."""
+    """Return True if values of a type can contain secrets. Types that contain themselves are handled."""
     seen: dict[int, Type] = {}
     waiting = [kind] if kind else []
     while waiting:
@@ -644,7 +645,7 @@ def _parts(kind: Type) -> Sequence[Type]:
 
 
 def one_of(*choices: str) -> Choice:
-    """Return a type that restricts a string to one of some choices. Write it inside ``Annotated``."""
+    """Return a type that allows only the strings ``choices``. Write it inside ``Annotated``."""
     if not choices or not all(isinstance(choice, str) for choice in choices):
         raise TypeError(f"one_of takes strings, not {', '.join(map(repr, choices)) or 'nothing'}")
     return Choice(choices)
