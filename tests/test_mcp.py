@@ -290,7 +290,7 @@ def test_five_megabytes_are_cut_to_the_budget(agent: Agent) -> None:
             (note,) = outcome["left_out"]["parts"]
             assert note == f"result[1].services: {50_000 - len(page['services']):,} of 50,000 items"
             assert note in text_of(result)
-            assert "pick fields, filter, count or page inside the script" in text_of(result)
+            assert "select fields, filter, count or page inside the script" in text_of(result)
 
     agent.talk(conversation)
 

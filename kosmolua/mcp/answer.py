@@ -159,7 +159,7 @@ ROOM_FOR_REST = 2_000
 MAX_KINDS_OF_CALL = 6
 MAX_TRACEBACK = 600
 MAX_WARNINGS = 6
-GET_LESS = "return or print only what is needed: select fields, filter, count or page inside the script"
+GET_LESS = "return and print only what is needed: select fields, filter, count or page inside the script"
 
 
 def answer(
