@@ -9,8 +9,8 @@ from time import monotonic
 from typing import TypeAlias
 
 Until: TypeAlias = Callable[[], float]
-"""A function that returns a deadline on the :func:`time.monotonic` scale. Call it again before each wait, since the
-deadline moves while the run's clock is paused or stopped."""
+"""A function that returns a deadline on the :func:`time.monotonic` scale. Call the function again before each wait,
+since the deadline moves while the run's clock is paused, and when it is stopped."""
 SIMULATION_START = 1772442000.0
 """When simulated time begins, in seconds since 1970: 2026-03-02 at 09:00 UTC."""
 

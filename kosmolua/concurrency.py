@@ -22,8 +22,8 @@ def start_thread(work: Callable[[], object], name: str) -> None:
     """Start a daemon thread with a copy of this thread's context variables. The process exits without waiting for it.
 
     Args:
-        work: The function to run. Nobody sees its exceptions, except in Python's own report on stderr.
-        name: The name that debuggers show, after ``kosmolua-``.
+        work: The function to run. Its exceptions appear only in Python's own report on stderr.
+        name: The name of the thread in debuggers, where it has the prefix ``kosmolua-``.
 
     Raises:
         WorkerLost: The system allows no further thread.
@@ -31,14 +31,16 @@ def start_thread(work: Callable[[], object], name: str) -> None:
     try:
         Thread(target=copy_context().run, args=(work,), name=f"kosmolua-{name}", daemon=True).start()
     except RuntimeError as error:
-        raise WorkerLost("The system allows no further thread", hint="end other threads, or raise the limit") from error
+        hint = "end other processes, or raise the limit on threads"
+        raise WorkerLost("The system allows no further thread", hint=hint) from error
 
 
 class lazy(Generic[_Value]):
     """A decorator for an attribute that is computed on first use, and only once even if several threads need it.
 
-    It works like ``functools.cached_property``, which has no lock since Python 3.12, with a lock for each instance. The
-    value is kept in the instance's ``__dict__``: ``vars(instance).get(name)`` is None until the value is computed.
+    It works like ``functools.cached_property``, but has a lock for each instance; ``cached_property`` has had no lock
+    since Python 3.12. The value is kept in the instance's ``__dict__``: ``vars(instance).get(name)`` is None until the
+    value is computed.
     """
 
     def __init__(self, compute: Callable[[Any], _Value]) -> None:
@@ -58,7 +60,7 @@ class lazy(Generic[_Value]):
 
 
 def forget(instance: object, *names: str) -> None:
-    """Remove lazy attributes of these names from an object after a fork, and the lock of all its lazy attributes.
+    """After a fork, remove the lazy attributes with these names from an object, and the lock of its lazy attributes.
 
     The thread that may have held the lock does not exist in the new process, so nothing would release the lock.
     """
@@ -89,7 +91,7 @@ class ActiveThreads:
                 self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Wait until no other thread is active, at most ``seconds``.
+        """Wait until no other thread is active, for at most ``seconds``.
 
         The calling thread can be active itself, for instance in a signal handler that interrupted its work.
         """
@@ -99,9 +101,9 @@ class ActiveThreads:
 
 
 class Mailbox:
-    """A queue of functions that one thread calls. Any thread can add functions; the owner calls them in order.
+    """A queue of functions. Any thread can add functions, and the mailbox's owner calls them in order.
 
-    The owner is the thread that creates the mailbox.
+    The owner is the thread that created the mailbox.
     """
 
     def __init__(self) -> None:
@@ -111,13 +113,13 @@ class Mailbox:
         self._is_closed = False
         self._lock = Lock()
         self.put = self._work.put
-        """Adds a function, which the owner will call. The function's result is ignored."""
+        """Adds a function, which the owner will call. The result of the function is ignored."""
 
     def __len__(self) -> int:
         return self._work.qsize()
 
     def ask(self, work: Callable[[], _Value]) -> _Value:
-        """Let the owner call a function, wait for it, and return its result or raise its error.
+        """Have the owner call a function, and return the function's result or raise its error.
 
         Raises:
             Interrupted: The mailbox was closed, since the run is over.
@@ -137,7 +139,7 @@ class Mailbox:
                 self._questions.discard(question)
 
     def do_next(self, seconds: float = 0.0) -> None:
-        """Wait at most ``seconds`` for a function in the queue, and call it. This method is for the owner only."""
+        """Wait at most ``seconds`` for a function in the queue, and call it. Only the owner may call this method."""
         try:
             work = self._work.get(timeout=seconds) if seconds > 0 else self._work.get_nowait()
         except Empty:
@@ -145,7 +147,7 @@ class Mailbox:
         work()
 
     def close(self) -> None:
-        """Refuse further questions, and raise Interrupted in the threads that wait for an answer: the run is over."""
+        """Close the mailbox at the end of the run. Waiting and later calls of :meth:`ask` raise Interrupted."""
         with self._lock:
             self._is_closed, questions = True, list(self._questions)
         for question in questions:
@@ -153,7 +155,7 @@ class Mailbox:
 
 
 class _Question(Generic[_Value]):
-    """A function whose result another thread waits for, as in :meth:`Mailbox.ask`.
+    """A function that the owner of a mailbox calls for another thread, which waits for the result.
 
     (``concurrent.futures`` would do this too, but takes 15 ms to import.)
     """
@@ -165,9 +167,9 @@ class _Question(Generic[_Value]):
         self._error: BaseException | None = None
 
     def __call__(self) -> None:
-        """Call the function, in the owner's thread, and pass its result or its error to the waiting thread.
+        """Call the function, and pass its result or error to the waiting thread. The mailbox's owner calls this.
 
-        Ctrl-C during the call is raised in the owner's thread too, and ends the run.
+        After a KeyboardInterrupt, the waiting thread gets Interrupted, and the KeyboardInterrupt ends the run.
         """
         try:
             self._answers.append(self._work())
@@ -180,13 +182,16 @@ class _Question(Generic[_Value]):
             self._done.set()
 
     def fail(self, error: BaseException) -> None:
-        """Raise an error in the thread that waits, unless the function's result or error is there already."""
+        """Have :meth:`wait` raise an error, unless the function has returned or raised an error already."""
         if not self._done.is_set():
             self._error = error
             self._done.set()
 
     def wait(self) -> _Value:
-        """Wait until the function was called, and return its result or raise its error."""
+        """Wait until the function has been called, and return its result or raise its error.
+
+        If :meth:`fail` is called first, raise the error that was passed to it.
+        """
         self._done.wait()
         if self._error:
             raise self._error
@@ -197,9 +202,9 @@ class Budget:
     """Bounds how much several users take of one resource, such as memory. Many threads may use it.
 
     Args:
-        total: The most that all users may take together.
-        share: The most that one user may take.
-        free: The amount that each user may take even if the others have taken the total.
+        total: The most that all users can take together, apart from what ``free`` allows.
+        share: The most that one user can take.
+        free: How much each user can always take, even beyond the total.
     """
 
     def __init__(self, total: int, share: int, free: int) -> None:
@@ -210,7 +215,7 @@ class Budget:
         self._lock = Lock()
 
     def take(self, size: int, held: int) -> bool:
-        """Take ``size`` more for a user who has ``held`` already, and return True; return False if it is too much."""
+        """Take ``size`` more for a user who holds ``held`` already. Return False if that would be too much."""
         with self._lock:
             is_spent = self._taken + size > self._total and held + size > self._free
             if is_spent or held + size > self.share:
@@ -236,26 +241,26 @@ class Room(Protocol):
     """A limited amount of memory that calls share. A call reserves memory before it reads a large answer."""
 
     def take(self, passage: Passage, size: int) -> None:
-        """Reserve ``size`` bytes for a call, after waiting until so much is free.
+        """Wait until ``size`` bytes are free, and reserve them for a call.
 
         Raises:
-            TimeoutError: The run ended before.
+            TimeoutError: The deadline of the run passed before that many bytes were free.
         """
 
     def give_back(self, passage: Passage, size: int) -> None:
-        """Free ``size`` of the bytes that a call has reserved, so that other calls can have them."""
+        """Free ``size`` of the bytes that a call has reserved, so that other calls can reserve them."""
 
 
 class Passage:
     """The memory that one call of a script has reserved for its answers.
 
-    ``taken`` is the number of reserved bytes, and ``waited`` is how many seconds the call has waited for them. The time
-    limit of the call is longer by these seconds.
+    ``taken`` is the number of reserved bytes, and ``waited`` is how many seconds the call has waited for them. These
+    seconds are added to the time limit of the call.
 
     Args:
-        source: Returns the shared memory that the call's part is taken from.
-        run: The run that the call belongs to.
-        clock: The clock of the run, until whose deadline the call waits for memory.
+        source: A function that returns the shared memory, from which this call's part is taken.
+        run: An object that stands for the run of the call.
+        clock: The clock of the run. The call waits for memory until the clock's deadline at most.
     """
 
     def __init__(self, source: Callable[[], Room], run: object, clock: Ends) -> None:
@@ -266,10 +271,10 @@ class Passage:
         self._source = source
 
     def take(self, size: int) -> None:
-        """Reserve ``size`` bytes more, after waiting until so much is free.
+        """Wait until ``size`` more bytes are free, and reserve them.
 
         Raises:
-            TimeoutError: The run ended before.
+            TimeoutError: The deadline of the run passed before that many bytes were free.
         """
         started = monotonic()
         try:
@@ -278,16 +283,16 @@ class Passage:
             self.waited += monotonic() - started
 
     def need(self, size: int) -> None:
-        """Reserve so much that the call has at least ``size`` bytes in all.
+        """Wait until the call has reserved at least ``size`` bytes in all.
 
         Raises:
-            TimeoutError: The run ended before so much was free.
+            TimeoutError: The deadline of the run passed before that many bytes were free.
         """
         if size > self.taken:
             self.take(size - self.taken)
 
     def keep(self, size: int) -> None:
-        """Keep at most ``size`` of the reserved bytes, and free the rest."""
+        """Keep at most ``size`` of the bytes that the call has reserved, and free the rest."""
         if self.taken > size:
             self._source().give_back(self, self.taken - size)
 

@@ -350,7 +350,7 @@ class PluginFault(CallError):
         The user always sees the reason. The script sees it only if it reveals nothing about the host, such as a path.
 
         Args:
-            name: The name of the integration.
+            name: The name of the integration, or words for it such as "of this page".
             error: The error that says why the integration cannot be loaded.
         """
         import re  # the sandboxed process imports this module, and starts sooner without it

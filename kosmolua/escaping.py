@@ -1,4 +1,4 @@
-"""Escaping: characters that control a terminal, are invisible or change the direction of text are shown as codes."""
+"""Escaping: shows characters as codes if they control a terminal, are invisible, or change the direction of text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def exposed(text: str) -> str:
 
 
 def shortened(text: str, head: int, tail: int) -> str:
-    """Return the first ``head`` and last ``tail`` characters of a text, and between them how many were left out."""
+    """Return the first ``head`` and last ``tail`` characters of a text, with the number left out between them."""
     left_out = len(text) - head - tail
     return f"{text[:head]} ... ({left_out:,} more characters) ... {text[-tail:]}"
 

@@ -16,17 +16,18 @@ JOURNAL = "journal.jsonl"
 
 
 def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[str, bool]:
-    """Return the path of the accounts file, and True if it must be read.
+    """Return the path of the accounts file, and whether the file must be read.
 
-    A named file must be read, so a missing one is an error; the default file is read only if it exists.
+    A file that the user named must be read, so it is an error if this file is missing. The default file is read only if
+    it exists.
 
     Args:
         named: The file that the user named, or None.
-        environ: The environment, whose variable ``KOSMOLUA_ACCOUNTS`` can name the file.
+        environ: The environment. Its variable ``KOSMOLUA_ACCOUNTS`` can name the file.
 
     Raises:
-        ConfigError: It is not known whether the default file exists, since its folder cannot be read. The file may deny
-            calls that are allowed without it, so it must not be ignored.
+        ConfigError: It is not known whether the default file exists, since its folder cannot be read. The file might
+            deny calls that are allowed without it, so it must not be ignored.
     """
     if chosen := os.fspath(named) if named else environ.get(ACCOUNTS_VARIABLE):
         return expanded(chosen), True
@@ -42,7 +43,7 @@ def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, st
 
 
 def expanded(path: str | os.PathLike[str]) -> str:
-    """Return a path with a leading ``~`` or ``~user`` replaced by the user's home; unchanged if that is not known."""
+    """Return a path with a leading ``~`` or ``~user`` replaced by the home; unchanged if the home is not known."""
     try:
         return os.path.expanduser(path)
     except ValueError:  # no user's name has a zero byte in it
@@ -81,7 +82,7 @@ def journal_file() -> str:
 
 
 def recordings_folder() -> str:
-    """Return the folder of recordings for which the user named no file; it need not exist."""
+    """Return the folder that keeps a recording if the user names no file for it; the folder need not exist."""
     return os.path.join(state_folder(), "recordings")
 
 
@@ -91,15 +92,15 @@ def tenant_folder(name: str) -> str:
 
 
 def plans_folder() -> str:
-    """Return the folder of plans for which the user named no file; it need not exist."""
+    """Return the folder that keeps a plan if the user names no file for it; the folder need not exist."""
     return os.path.join(state_folder(), "plans")
 
 
 def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
     """Return one of the program's folders, as an absolute path.
 
-    The folder is below the root folder if the user has no home, as in some containers. In this case platformdirs raises
-    RuntimeError, or returns a path with ``~`` in it, which would be relative.
+    If the user has no home, as in some containers, the folder is below the root folder. In this case platformdirs
+    raises RuntimeError, or returns a path with ``~`` in it, which would be relative.
 
     Args:
         folder_of: A function of platformdirs that takes the program's name.

@@ -24,7 +24,7 @@ Number = TypeVar("Number", bound=float)
 
 
 def parse_size(text: str) -> int:
-    """Return the number of bytes in a text such as ``64K``, ``96MiB`` or ``1048576``; units are powers of 1024.
+    """Return the bytes that a text such as ``64K``, ``96MiB`` or ``1048576`` stands for. Units are powers of 1024.
 
     Raises:
         ValueError: The text is not a size.
@@ -33,7 +33,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Return the number of seconds in a text such as ``90``, ``90s``, ``10m``, ``1.5h``, ``7d`` or ``250ms``.
+    """Return the seconds that a text such as ``90``, ``90s``, ``10m``, ``1.5h``, ``7d`` or ``250ms`` stands for.
 
     Raises:
         ValueError: The text is not a duration.
@@ -68,10 +68,10 @@ class Unit(Generic[Number]):
     Args:
         noun: The words for a value in messages, such as "a size".
         metavar: The placeholder for a value in the help of an option.
-        read: Returns the value that a text such as ``64K`` stands for, or raises ValueError. It checks no bounds.
-        spell: Returns a value as text for people.
+        read: A function that returns the value of a text such as ``64K``, or raises ValueError. It checks no bounds.
+        spell: A function that returns a value as text for people.
         maximum: The largest value that makes sense.
-        is_whole: Whether a value must be an integer.
+        is_whole: True if a value must be an integer.
     """
 
     def __init__(
@@ -119,13 +119,14 @@ class Limit(Generic[Number]):
     """One limit, with its default, its messages and its option. :class:`Limits` declares them all.
 
     Args:
-        default: The value of the limit if no other is given.
+        default: The value of the limit if the user sets no other.
         unit: The unit of the value.
         about: What is limited, for the documentation.
         code: The name of the limit in an error; empty if exceeding the limit does not end the script.
-        exceeded: What a script did that exceeds the limit, for messages, with ``{value}`` in place of the value.
+        exceeded: What a script did to exceed the limit, for messages, with ``{value}`` in place of the limit's value.
         advice: What to do instead of raising the limit.
-        option: The help of the command-line option that sets the limit; empty if only ``[kosmolua.limits]`` does.
+        option: The help text of the command-line option that sets the limit. Empty if the limit has no option and is
+            set only under ``[kosmolua.limits]``.
         maximum: The largest value that makes sense, if it is smaller than the unit's maximum.
     """
 
@@ -171,7 +172,7 @@ class Limit(Generic[Number]):
         return f"{self._advice}, or {way}" if self._advice else way
 
     def check(self, value: float) -> float:
-        """Return a value, as an integer if this limit requires one.
+        """Check a value for this limit, and return it, as an integer if the limit requires one.
 
         Raises:
             ConfigError: The value is not a number, not an integer where one is required, not positive, or too large.
@@ -191,20 +192,20 @@ class Limits:
     """The limits of one run. The host enforces them, and no script can raise them.
 
     Args:
-        given: Values that replace defaults, by the names of the attributes.
+        given: Values that replace the defaults, by the names of the limits.
 
     Raises:
         ConfigError: A value is not a positive number, not an integer where one is required, or too large.
-        TypeError: A name is not that of a limit.
+        TypeError: There is no limit with one of these names.
     """
 
     timeout = Limit(
         120.0,
         DURATION,
-        "Seconds of elapsed time, waiting for services included; the clock is paused while a person is asked.",
+        "Seconds of elapsed time, including waits for services; the clock is paused while a person is asked.",
         code="wall",
         exceeded="it ran longer than {value}",
-        option="Elapsed time, waiting for services included",
+        option="Elapsed time, including waits for services",
     )
     call_timeout = Limit(
         30.0,
@@ -289,7 +290,7 @@ class Limits:
         values = {name: limit.default for name, limit in LIMITS.items()}
         for name, value in given.items():
             if name not in LIMITS:
-                raise TypeError(f"there is no limit {name!r}")
+                raise TypeError(f"there is no limit called {name!r}")
             values[name] = LIMITS[name].check(value)
         vars(self).update(values)
 
@@ -310,7 +311,7 @@ class Limits:
         return str(LIMITS[name].unit.spell(getattr(self, name)))
 
     def but(self, **changes: float | None) -> Limits:
-        """Return a copy of these limits with other values for some; a value of None leaves the limit as it is."""
+        """Return a copy of these limits with the values in ``changes``. A value of None leaves its limit unchanged."""
         given = {name: value for name, value in changes.items() if value is not None}
         return Limits(**{**self.as_dict(), **given}) if given else self
 
@@ -319,7 +320,7 @@ class Limits:
 
         Args:
             code: The limit's name in errors, a key of :data:`REPORTED`, such as ``wall``.
-            ended: The noun for what was stopped, such as ``script``.
+            ended: The noun for what was stopped: ``script`` or ``call``.
         """
         name, exceeded, remedy = REPORTED[code]
         return LimitExceeded(
@@ -348,4 +349,4 @@ BYTES = tuple(name for name, limit in LIMITS.items() if limit.unit is SIZE)
 ADJUSTABLE = tuple(name for name, limit in LIMITS.items() if limit.option)
 """The names in :class:`LimitOptions`."""
 REPORTED = {limit.code: (name, limit.exceeded, limit.remedy) for name, limit in LIMITS.items() if limit.code}
-"""For each limit as errors name it: the attribute of :class:`Limits`, what happened, and what to do."""
+"""For each name of a limit in an error: the attribute of :class:`Limits`, what happened, and what to do."""

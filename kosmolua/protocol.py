@@ -8,14 +8,14 @@ Child to host::
     call     {id, path, args | fault, secrets, contents, through}
                                             args is what Lua passed; fault says why this could not be encoded;
                                             secrets has the place in args and the name of each handle of a secret;
-                                            contents has the same for each handle of bytes; through is the chain of
-                                            called scripts that makes the call
+                                            contents has the same for each handle of bytes; through has the names of
+                                            the called scripts that led to the call, the outermost first
     script   {id, path, args | fault, secrets, through}
                                             asks for another script, which the child then runs
     content  {id, name}                     asks for bytes in base64, by the name of their handle
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
-    time     {id, clock, own}               asks for the time of a clock, wall or cpu; own is the child's own time
+    time     {id, clock, own}               asks for the time of a clock, wall or cpu; own is what it shows in the child
     peek     {call, key, line}              the script reads a field of the placeholder of a planned call
     wait     {}                             the script waits for replies, in a recorded run
     print    {text}
@@ -29,21 +29,21 @@ Host to child::
 
     job      {source, name, args, limits, isolated, asks_time, is_planned, input, params, secrets, seed}
                                             isolated: exit after ready if a layer is missing
-                                            asks_time: the script's clocks are those of the host
+                                            asks_time: the script uses the host's clocks
                                             is_planned: writes are only noted, not made
                                             seed: the seed of random numbers in a recorded run; else null
                                             secrets: the names of the secrets that the script may use
     reply    {id, ok, value | error, secrets, contents, truncated}
                                             secrets has the place in value and the name of each handle of a secret;
-                                            contents has the same for each table whose bytes can be fetched;
-                                            truncated is true for a list that has more items
+                                            contents has the same for each handle of bytes, whose base64 can be fetched;
+                                            truncated is true if the service has more items than the list
 
-In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
-return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
-notice, which is not a frame: it cuts off the line that the dead process was writing.
+In a session, a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
+return its value, check that it is complete, or list names. If a process of the session dies, the process that replaces
+it sends an exit notice. This is not a frame, and it cuts off the line that the dead process was writing.
 
-Bytes that are not UTF-8 are carried as lone surrogates, as with Python's ``surrogateescape``, in ``text`` and in
-source, name, args, input and params of a job.
+Bytes that are not UTF-8 are carried as lone surrogates, as with Python's ``surrogateescape``, in the field ``text`` and
+in the fields source, name, args, input and params of a job.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ _WIDE = tuple(mark + _NINES for mark in (b":", b",", b"[", b":-", b",-", b"[-"))
 
 
 class NotJson(ValueError):
-    """A value that JSON cannot represent, and that therefore cannot be passed to Lua. The message gives the reason."""
+    """The error for a value that JSON cannot represent, and that so cannot be passed to Lua. Its message says why."""
 
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def decode(text: str) -> Json:
-    """Decode a JSON text strictly (RFC 8259).
+    """Decode a JSON text strictly (RFC 8259), and return its value.
 
     Raises:
         ValueError: The text is not JSON, or contains NaN, infinity, or a number beyond the range of a float.
@@ -106,8 +106,8 @@ def encode(value: object) -> str:
     Integers beyond 64 bits become strings, since Lua has no wider ones.
 
     Args:
-        value: None, booleans, numbers, strings, and lists, tuples and dicts of them. Keys that are numbers, booleans or
-            None become strings.
+        value: None, a boolean, a number, a string, or a list, tuple or dict of such values. Keys that are numbers,
+            booleans or None become strings.
 
     Raises:
         NotJson: The value contains something else, a cycle, NaN or infinity.
@@ -156,21 +156,21 @@ ORDER = struct.Struct("<cQ")
 WORKER_ORDER = struct.Struct("<cQdQI")
 """An order to a zygote: fork the worker of this number, end it, or report its status.
 
-Pipes for a new worker come with the order. It also has the worker's limits: seconds of processor time for each job, the
-bytes that Lua may hold, and the number of jobs.
+Pipes for a new worker come with the order. The order also has the worker's limits: seconds of processor time for each
+job, the bytes that Lua may hold, and the number of jobs.
 """
 STATUS = struct.Struct("<Qi")
-"""The answer of a zygote: the number of a worker that ended, and its status, negative for a signal."""
+"""The answer of a zygote: the number of a worker that ended, and the worker's status, negative for a signal."""
 NO_ROOM = 256
-"""Used in place of a status if the system allowed no further process. Every status is smaller."""
+"""Takes the place of a status if the system allowed no further process. Every real status is smaller."""
 MAX_PATH = 1000
 """The most characters that a path may have."""
 MAX_DEPTH = 320
-"""How deeply a frame may be nested: deeper than any ``max_depth``, not too deep for a JSON encoder of the host."""
+"""How deeply a frame may be nested: deeper than any ``max_depth``, but not too deep for the host's JSON encoders."""
 BYTES_PER_MARK = 64
-"""How many bytes of memory Python takes for each value of a frame beside its text, on average in the worst frames.
+"""How many bytes of memory each value of a frame takes in Python in addition to its text, on average, at worst.
 
-Values are counted by the punctuation before them.
+The punctuation before values is counted instead of the values themselves.
 """
 MAX_MEMORY_PER_BYTE = BYTES_PER_MARK + 4
 """The most bytes that :func:`memory_of` returns for each byte of a text."""
@@ -210,10 +210,10 @@ _NAMES = {kind: {"kind", *fields, *_OPTIONAL.get(kind, ())} for kind, fields in 
 def question_of(request: Mapping[str, Any]) -> list[Any]:
     """Return a list that identifies a request: its kind, its subject and its arguments.
 
-    The lists of two requests are equal if both ask for the same.
+    The lists of two requests are equal if both ask for the same thing.
 
     Args:
-        request: The request: a frame that has an ``id``, decoded.
+        request: The request, as a decoded frame with an ``id``.
     """
     kind = request["kind"]
     question = [kind, *(request[name] for name in _FIELDS[kind] if name not in ("id", "own"))]
@@ -226,7 +226,7 @@ def question_of(request: Mapping[str, Any]) -> list[Any]:
 
 
 class BadFrame(ValueError):
-    """A line from the other process is not a valid frame. The message says why."""
+    """The error for a line from the other process that is not a valid frame. Its message says why."""
 
 
 def frame(kind: str, **fields: object) -> bytes:
@@ -241,12 +241,12 @@ class Truncated(list[Json]):
 
 
 class Answer(str):
-    """A value as JSON text, with what JSON cannot express: secrets, bytes, and that a list was cut.
+    """A value as JSON text, with what JSON cannot express: secrets, bytes, and whether a list was cut.
 
     Args:
         text: The value as JSON, with ``***`` in place of each secret.
         secrets: For each secret in the value: its place, and the name of the handle that the script gets.
-        contents: For each table whose bytes have a handle: its place, the handle's name, and the bytes in base64.
+        contents: For each table with bytes: its place, the name of its handle, and the bytes in base64.
         truncated: True if the value is a list that was cut, since the service has more items.
     """
 
@@ -263,13 +263,13 @@ class Answer(str):
 
     @property
     def marks(self) -> dict[str, Any]:
-        """The fields that a reply frame has beside the value, such as ``secrets``; empty ones are left out."""
+        """The fields that a reply frame has in addition to the value, such as ``secrets``. Empty ones are left out."""
         found = {"secrets": self.secrets, "contents": self.contents, "truncated": self.truncated}
         return {key: value for key, value in found.items() if value}
 
 
 def reply(number: int, value: str) -> bytes:
-    """Return the frame that answers the request with this number by a value, which is JSON already."""
+    """Return the frame that answers request ``number`` with ``value``, which is JSON text already."""
     marks = value.marks if isinstance(value, Answer) else {}
     if "contents" in marks:
         marks["contents"] = [(place, name) for place, name, _ in marks["contents"]]
@@ -279,12 +279,12 @@ def reply(number: int, value: str) -> bytes:
 
 
 def refusal(number: int, error: str) -> bytes:
-    """Return the frame that answers the request with this number by an error, whose fields are JSON already."""
+    """Return the frame that answers request ``number`` with an error, whose fields are JSON text already."""
     return f'{{"kind":"reply","id":{number},"ok":false,"error":{error}}}\n'.encode("utf-8", "replace")
 
 
 def exit_notice(status: int) -> bytes:
-    """Return the line with which a session's process reports that the process that it replaces ended with a status."""
+    """Return the line in which a session's new process reports the status with which the old process ended."""
     return _EXIT_NOTICE + str(status).encode() + b"\n"
 
 
@@ -300,14 +300,13 @@ def read_exit_notice(line: bytes) -> int | None:
 SPIN_TIME = 100e-6
 """Seconds to poll for a frame before sleeping. Waking up an idle processor takes a quarter of that."""
 WAITS_WITHOUT_SPIN = 15
-"""How many waits begin without polling, at first and after one in which polling was in vain."""
+"""How many waits do not poll: the first ones, and those after a wait in which polling found nothing."""
 
 
 class Arrivals:
-    """Waits until a pipe can be read. It polls the pipe for a moment before it sleeps, if frames come quickly.
+    """Waits until a pipe can be read. If frames come quickly, it polls the pipe briefly before it sleeps.
 
-    Polling saves the time in which a sleeping process wakes up. A script with few calls, or with calls that take long,
-    causes hardly any polling.
+    Polling avoids the delay of waking up a sleeping process. If calls are few or slow, there is hardly any polling.
 
     Args:
         descriptor: The end of the pipe to read from.
@@ -324,8 +323,8 @@ class Arrivals:
     def wait(self, seconds: float = 0.0) -> bool:
         """Wait until something can be read or the other side has closed the pipe, and return True.
 
-        Return False if neither has happened after this many seconds of sleep, which can be ``math.inf``. By default, do
-        not sleep, only poll.
+        Return False if neither happens within ``seconds``, which can be ``math.inf``. The time for polling is not
+        included; by default, this method only polls and does not sleep.
         """
         if self._waits_without:
             self._waits_without -= 1
@@ -353,11 +352,11 @@ def read_line(stream: BinaryIO, limit: int) -> bytes | None:
 
 
 def decode_from_child(line: bytes) -> dict[str, Any]:
-    """Return a frame that a child wrote, after checking its fields. Fields that its kind does not have are left out.
+    """Decode a frame that a child wrote, check its fields, and return it. Fields unknown to its kind are left out.
 
     Raises:
-        BadFrame: The line is not JSON, its kind is unknown, it is nested too deeply, or a field is missing or of the
-            wrong type.
+        BadFrame: The line is not JSON or is nested too deeply, the kind of the frame is unknown, or a field is missing
+            or has the wrong type.
     """
     try:
         text = line.decode()
@@ -368,9 +367,9 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
         raise BadFrame("a frame is not JSON")
     kind = frame.get("kind") if isinstance(frame, dict) else None
     if not isinstance(kind, str) or kind not in _FIELDS:
-        raise BadFrame("a frame is of an unknown kind")
+        raise BadFrame("a frame has an unknown kind")
     if kind != "end" and line.startswith(END):
-        raise BadFrame("a frame is of two kinds")
+        raise BadFrame("a frame has two kinds")
     if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(frame, MAX_DEPTH):
         raise BadFrame(f"a frame is nested more than {MAX_DEPTH} levels deep")
     if kind != "print" and (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
@@ -378,17 +377,16 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
     for name, expected in _FIELDS[kind].items():
         value = frame.get(name)
         if not isinstance(value, expected) or value is True or value is False:
-            raise BadFrame(f"a {kind} frame has no proper {name}")
+            raise BadFrame(f"in a {kind} frame, {name} is missing or invalid")
         if name == "path" and len(frame["path"]) > MAX_PATH:
-            raise BadFrame("a path is too long")
+            raise BadFrame(f"a path has more than {MAX_PATH} characters")
     return frame if frame.keys() <= _NAMES[kind] else {name: frame[name] for name in _NAMES[kind] if name in frame}
 
 
 def memory_of(line: bytes | bytearray) -> int:
-    """Return an estimate of how many bytes of memory the values of a frame take in the host, at worst.
+    """Return an estimate of how many bytes of memory the values of a frame take in the host at worst.
 
-    Small values take many times as many bytes as in JSON, and one emoji makes every character of its string take four
-    bytes.
+    Small values take many times as many bytes as in JSON. In a string with an emoji, every character takes four bytes.
     """
     width = 1
     if not line.isascii() or b"\\u" in line:
@@ -412,7 +410,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _is_text(frame: dict[str, Any]) -> bool:
-    """Return True if all strings of a frame can be encoded as UTF-8: lone surrogates, which JSON can escape, cannot."""
+    """Return True if all strings of a frame can be encoded as UTF-8. A string with a lone surrogate cannot."""
     try:
         json.dumps(frame, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):
@@ -421,12 +419,15 @@ def _is_text(frame: dict[str, Any]) -> bool:
 
 
 def to_text(raw: bytes) -> str:
-    """Return bytes as text for a frame; :func:`to_bytes` gets the same bytes back, even if they are not UTF-8."""
+    """Return bytes as text for a frame. :func:`to_bytes` gets the same bytes back, even if they are not UTF-8."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def to_bytes(text: str) -> bytes:
-    """Return the bytes from which :func:`to_text` made a text; surrogates that it cannot have made become ``?``."""
+    """Return the bytes from which :func:`to_text` made a text.
+
+    If the text contains surrogates that :func:`to_text` does not make, all its surrogates become ``?``.
+    """
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

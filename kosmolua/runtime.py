@@ -195,11 +195,11 @@ class Runtime:
             servers=servers,
             trace=trace,
             scripts=scripts,
+            limits=limits,
             share_limits=share_limits,
             store=store,
             tenancy=tenancy,
         )
-        self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()
         self._runs: set[Run] = set()
         self._active = ActiveThreads()
@@ -227,6 +227,15 @@ class Runtime:
         from kosmolua.fleet.travel import packed
 
         return _opened, (packed(self._settings, self.limits),)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of each run."""
+        return self._host.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._host.limits = limits
 
     @property
     def catalog(self) -> Catalog:

@@ -1,6 +1,6 @@
-"""Secrets: credentials that no text shows, and the redactor that masks known ones in all text that leaves the host.
+"""Secrets: credentials that are never shown, and the redactor, which masks them in all text that leaves the host.
 
-A secret is revealed where a request is encoded for the wire, and nowhere else.
+A secret is revealed only where a request is encoded or signed.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 MIN_SECRET = 8
-"""The fewest characters of a secret that the user names: masking a shorter one would help a script to guess it."""
+"""The smallest length of a secret that the user names. Masking a shorter one would help a script to guess it."""
 MIN_REDACTED = 6
-"""The fewest characters of a secret that is masked: masking ``1234`` would hide parts of every reply."""
+"""The smallest length of a secret that is masked. Masking ``1234`` would hide parts of every reply."""
 MAX_PER_OWNER = 16
-"""How many of the secrets that an account obtains at run time, such as fresh tokens, are remembered: the newest."""
+"""How many secrets that an account obtained at run time, such as fresh tokens, are remembered. The oldest go first."""
 MAX_SEARCHED = 256
-"""The most spellings that are searched for one by one. More are found by their ends, which takes no longer for more."""
+"""Up to this many spellings are searched for one by one. More are found by their ends, which takes no longer for many
+spellings than for a few."""
 _WINDOW = 3 << 15
 _GRAM = 6
 """How many bytes at the end of a spelling are compared with a text to find the spelling."""
 _STRIDE = 3
-"""The search looks at every third position of a text, so it knows the end of each spelling at three alignments."""
+"""The search looks only at every third position of a text. For each spelling it therefore knows three ends."""
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _HTML_DECIMAL = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
 _HTML_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -43,7 +44,7 @@ class Secret:
 
     Args:
         value: The credential itself.
-        holding: The secrets from which the value was built; these are masked in texts instead of the whole value. None
+        holding: The secrets from which the value was built. They are masked in texts instead of the whole value. None
             if the value itself must be masked.
     """
 
@@ -73,12 +74,16 @@ class Secret:
         return Secret(f"{scheme} {self.reveal()}", holding=[self])
 
     def as_password_of(self, user: str) -> Secret:
-        """Return the ``Authorization`` of HTTP basic authentication (RFC 7617) with this user name and password."""
+        """Return, as a secret, the ``Authorization`` header for HTTP basic authentication (RFC 7617).
+
+        Args:
+            user: The user name. This secret is the password.
+        """
         return Secret("Basic " + b64encode(f"{user}:{self.reveal()}".encode()).decode(), holding=[self])
 
     @property
     def roots(self) -> tuple[Secret, ...]:
-        """The secrets from which this one was built; only this one itself if it was not built from others."""
+        """The secrets from which this secret was built; only the secret itself if it was not built from others."""
         return (self,) if self._holding is None else tuple(root for held in self._holding for root in held.roots)
 
     def reveal(self) -> str:
@@ -96,7 +101,7 @@ class Unshown(str):
 
     @property
     def shown(self) -> str:
-        """The text that is shown instead."""
+        """The text that is shown in place of this text."""
         return MASK
 
     def __repr__(self) -> str:
@@ -104,17 +109,17 @@ class Unshown(str):
 
 
 class SecretText(Unshown):
-    """The text of a secret, as a function gets it if the script passes the secret as an argument."""
+    """The text of a secret, which a function gets if the script passes the secret as an argument."""
 
     __slots__ = ()
 
 
 class Redactor:
-    """Masks known secrets in any text or JSON value; many threads may share it.
+    """Masks known secrets in any text or JSON value. Many threads may share a redactor.
 
-    A secret is found in any case (upper or lower), escaped for JSON, HTML, a URL or Python, in hex, inside base64 and
-    base32, and escaped or encoded twice. The time for a search grows with the text. It grows with the number of secrets
-    only up to :data:`MAX_SEARCHED` spellings.
+    A secret is found in upper and lower case, escaped for JSON, HTML, a URL or Python, in hex, inside base64 and
+    base32, and escaped or encoded twice. The time for a search grows with the length of the text. It grows with the
+    number of secrets only up to :data:`MAX_SEARCHED` spellings.
     """
 
     def __init__(self) -> None:
@@ -131,8 +136,8 @@ class Redactor:
 
         Args:
             secret: The secret that must not be shown.
-            owner: The account that obtained the secret. Only the newest secrets of an account are remembered, since it
-                may obtain many, such as fresh tokens. Without an owner, the secret is remembered for good.
+            owner: The account that obtained the secret. Only the newest secrets of an account are remembered, since an
+                account can obtain many, such as fresh tokens. Without an owner, the secret is remembered for good.
         """
         for root in secret.roots:
             value = root.reveal()
@@ -173,7 +178,7 @@ class Redactor:
                     self._by_end[gram] = left
 
     def text(self, text: str) -> str:
-        """Return the text with each known secret as ``***``."""
+        """Return the text with ``***`` in place of each known secret."""
         data = text.encode("utf-8", "surrogatepass")
         spans = self._spans(data.lower())
         if not spans:
@@ -185,7 +190,7 @@ class Redactor:
         return b"".join([*pieces, data[end:]]).decode("utf-8", "surrogatepass")
 
     def value(self, value: object) -> object:
-        """Return a copy of a JSON value with each known secret in its strings and keys as ``***``, however deep."""
+        """Return a copy of a JSON value with ``***`` for each known secret in its strings and keys, at any depth."""
         whole = [value]
         unseen: list[Any] = [whole]
         while unseen:
@@ -232,7 +237,7 @@ class Redactor:
             yield from (spelling for spelling in candidates if spelling in folded)
 
     def _spans(self, folded: bytes) -> list[tuple[int, int]]:
-        """Return where a text in lower case contains secrets: start and end of each, in order, overlaps joined."""
+        """Return the start and end of each secret in a text in lower case, in order. Overlapping secrets are joined."""
         spans = []
         for spelling in {*self._found(folded)}:
             at = folded.find(spelling)
@@ -249,17 +254,17 @@ class Redactor:
 
 
 def _ends_of(spelling: bytes) -> set[bytes]:
-    """Return the ends by which a spelling is found; none if the spelling is too short.
+    """Return the three ends by which a spelling is found; none if the spelling is too short.
 
-    They are the last :data:`_GRAM` bytes, and as many bytes ending one and two earlier. A search looks at every third
-    position of a text, and so meets one of them wherever the spelling is in the text.
+    They are the last :data:`_GRAM` bytes, and the :data:`_GRAM` bytes that end one byte earlier and two bytes earlier.
+    A search looks at every third position of a text, so it finds one of the three wherever the spelling is in the text.
     """
     ends = range(len(spelling), len(spelling) - _STRIDE, -1)
     return {spelling[end - _GRAM : end] for end in ends} if len(spelling) >= _GRAM + _STRIDE - 1 else set()
 
 
 def _spellings_of(value: str) -> set[bytes]:
-    """Return the forms in which a value may appear in a text and in JSON of this text, all in lower case."""
+    """Return the forms in which a value can appear in a text, and in JSON of this text, all in lower case."""
     raw = value.encode("utf-8", "surrogatepass")
     escaped = {value, value.lower(), value.upper(), repr(value)[1:-1]}
     escaped |= {value.translate(each) for each in (_HTML, _HTML_DECIMAL, _HTML_IN_TEXT)}
@@ -281,7 +286,7 @@ def _quoted(text: str) -> set[str]:
 
 
 def _within_base64(value: bytes) -> Iterator[str]:
-    """Yield how a value looks inside a longer base64 text: a string for each alignment with which it can start."""
+    """Yield the forms of a value inside a longer base64 text. They depend on how many bytes precede the value."""
     for before in range(3):
         encoded = b64encode(bytes(before) + value).decode()
         within = encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
@@ -289,14 +294,14 @@ def _within_base64(value: bytes) -> Iterator[str]:
 
 
 def _within_base32(value: bytes) -> Iterator[str]:
-    """Yield how a value looks inside a longer base32 text: a string for each alignment with which it can start."""
+    """Yield the forms of a value inside a longer base32 text. They depend on how many bytes precede the value."""
     for before in range(5):
         encoded = b32encode(bytes(before) + value).decode()
         yield encoded[-(-before * 8 // 5) : (before + len(value)) * 8 // 5]
 
 
 def looks_like_key(text: str) -> bool:
-    """Return True if a text that should be a name looks like a credential, so that no message should show it.
+    """Return True if a text that should be a name looks like a credential. No message should show such a text.
 
     Such a text begins like the keys of well-known services, or has 16 letters and digits in a row, with at least one of
     each.

@@ -1,7 +1,7 @@
 """Suggestions: hints such as ``did you mean 'limit'?`` for a name that does not exist.
 
-Names come from scripts and documents, so the work is bounded: a very long word resembles nothing, and of very many
-names only those that share most with the word are compared closely.
+Words and names come from scripts and documents, so the work is bounded. A very long word is not compared at all. If
+there are very many names, only those that share the most pairs of letters with the word are compared closely.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 MAX_LISTED = 12
-"""The most names that a hint lists. If there are more, it lists none."""
+"""How many names a hint lists at most. If there are more, it lists none."""
 MAX_WORD = 120
-"""The most characters of a word that is compared with names."""
+"""How many characters a word that is compared with names can have at most."""
 MAX_COMPARED = 200
-"""The most names that are compared closely with a word."""
+"""How many names are compared closely with a word at most."""
 _WORDS = {
     "limit": "per_page page_size max_results results count size max top first num n",
     "query": "q search term keyword keywords",
@@ -29,11 +29,11 @@ _WORDS = {
     "until": "end to before end_time end_date",
 }
 MEANINGS = {name: frozenset(words.split()) for name, words in _WORDS.items()}
-"""Words that other services use for common parameters. These words are never matched by spelling."""
+"""For each common parameter, the words that other services use for it. They are never matched by spelling."""
 
 
 def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
-    """Return at most ``most`` names that resemble a word, the likeliest first.
+    """Return at most ``most`` names that resemble a word, the most similar first.
 
     A name that contains the word counts as similar, however long the name is.
     """
@@ -49,7 +49,7 @@ def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
 
 
 def _most_alike(word: str, names: Iterable[str]) -> Iterable[str]:
-    """Return at most :data:`MAX_COMPARED` names, those that share the most pairs of letters with a word.
+    """Return the names that share the most pairs of letters with a word, at most :data:`MAX_COMPARED` of them.
 
     This is fast even for very many names.
     """
@@ -61,15 +61,15 @@ def _most_alike(word: str, names: Iterable[str]) -> Iterable[str]:
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str | None:
-    """Return a hint such as ``did you mean 'limit'?``, or None if nothing is close."""
+    """Return a hint such as ``did you mean 'limit'?``, or None if no name resembles the word."""
     return as_hint(closest(word, names))
 
 
 def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
-    """Return those of the parameters ``names`` that a caller probably meant by a word.
+    """Return the parameters among ``names`` that a caller probably meant by a word.
 
-    A word that other services use for a common parameter means only that one: ``per_page`` means ``limit`` and never
-    ``page``. For all other words, these are the names with the most similar spelling.
+    A word that other services use for a common parameter stands for that parameter only: ``per_page`` means ``limit``
+    and never ``page``. For any other word, the names with the most similar spelling are returned.
     """
     names = list(names)
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word[:MAX_WORD]).replace("-", "_").lower()
@@ -83,12 +83,15 @@ def as_hint(names: Sequence[str]) -> str | None:
 
 
 def list_of(intro: str, names: Sequence[str]) -> str | None:
-    """Return ``intro`` and all names as a hint, as in ``it has github, render2``; None if there are none or many."""
+    """Return a hint that lists all names after ``intro``, such as ``it has github, render2``.
+
+    Return None if there are no names, or more than :data:`MAX_LISTED`.
+    """
     return f"{intro} {', '.join(names)}" if 0 < len(names) <= MAX_LISTED else None
 
 
 def listed(names: Iterable[object], most: int = 8) -> str:
-    """Return a list of names for a message, cut if there are many: ``a, b, c and 97 more``."""
+    """Return a list of names for a message, cut after ``most`` names, such as ``a, b, c and 97 more``."""
     every = list(map(str, names))
     more = len(every) - most
     return ", ".join(every) if more <= 0 else f"{', '.join(every[:most])} and {more:,} more"

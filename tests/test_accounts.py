@@ -476,8 +476,8 @@ def test_a_file_with_a_secret_in_it_that_others_can_read(
 
 def test_accounts_that_come_from_no_file_have_no_lines() -> None:
     """What an embedder gives is named by what it is."""
-    accounts = read({"lib": {"work": {"pages": "x"}}}, usual="the accounts given", environ={}, redactor=Redactor())
-    with pytest.raises(ConfigError, match=r"^the accounts given: \[lib\.work\] pages must be"):
+    accounts = read({"lib": {"work": {"pages": "x"}}}, usual="the accounts passed", environ={}, redactor=Redactor())
+    with pytest.raises(ConfigError, match=r"^the accounts passed: \[lib\.work\] pages must be"):
         accounts.check(lib)
 
 

@@ -15,8 +15,8 @@ from mcp_types import CallToolResult
 from support.agents import HANDSHAKE, Agent
 
 from kosmolua import Runtime
-from kosmolua.catalog.scripts import MAX_SOURCE
 from kosmolua.errors import BadArguments, CallError
+from kosmolua.limits import Limits
 from kosmolua.lua.check import Checker
 
 COUNT = """--- Counts the services.
@@ -124,13 +124,18 @@ def test_errors_name_the_script_and_its_line(runtime: Runtime, folder: Path) -> 
 
 
 def expect_refused(folder: Path, name: str, outcome: str) -> None:
-    """Expect of a broken script that a call, a check and the list say why, and that the other scripts work."""
+    """Expect of a broken script that a call, a check, its page and the list say why; and that other scripts work."""
     with Runtime(os.devnull, simulate=True, environ={}, scripts=folder) as runtime:
         error = runtime.run(f"return app.scripts.{name}()").error
         assert isinstance(error, CallError)
         assert (error.code, error.message) == ("plugin_error", outcome)
         (finding,) = Checker(runtime.catalog).check(f"return app.scripts.{name}()").findings
         assert f"{finding.message} ({finding.hint})" == outcome
+        with pytest.raises(CallError) as caught:
+            runtime.docs.read(f"scripts.{name}")
+        assert caught.value.message == outcome
+        page = runtime.run(f"return pcall(lua_read_doc, 'app.scripts.{name}')").result
+        assert (page[0], page[1]["message"]) == (False, outcome)
         scripts = runtime.catalog.integration("scripts")
         assert [mistake.message for mistake in scripts.broken.values()] == [outcome]
         assert name not in scripts.functions
@@ -139,11 +144,31 @@ def expect_refused(folder: Path, name: str, outcome: str) -> None:
 
 def test_a_script_that_is_too_large_is_refused(folder: Path) -> None:
     """It is not cut, which could run half of it."""
-    lines = "-- more\n" * (MAX_SOURCE // 8)
-    (folder / "large.lua").write_text(lines)
+    lines = "-- more\n" * (Limits().max_source // 8)
     (folder / "larger.lua").write_text(f"{lines}\n")
-    outcome = "The script larger is not read: larger.lua is larger than 1 MiB (split it into several scripts)"
-    expect_refused(folder, "larger", outcome)
+    hint = "split it into several scripts, or raise max_source in [kosmolua.limits]"
+    expect_refused(folder, "larger", f"The script larger is not read: larger.lua is larger than 4 MiB ({hint})")
+
+
+def test_one_limit_for_all_scripts(folder: Path) -> None:
+    """A script may be as large whether it is run or called, even if the limit is set later; a mark does not count."""
+    source = b"\xef\xbb\xbfreturn 1" + b" " * 3_000_000
+    (folder / "large.lua").write_bytes(source)
+    with Runtime(os.devnull, simulate=True, environ={}, scripts=folder) as runtime:
+        assert runtime.run(source).result == runtime.run("return app.scripts.large()").result == [1]
+        runtime.limits = Limits(max_source=3_000_008)
+        assert runtime.run(source).result == runtime.run("return app.scripts.large()").result == [1]
+        runtime.limits = Limits(max_source=3_000_007)
+        called = runtime.run("return app.scripts.large()").error
+        assert runtime.run(source).status == "limit"
+        assert isinstance(called, CallError) and "large.lua is larger than 3,000,007 bytes" in called.message
+
+
+def test_the_page_of_scripts_asks_for_no_account(runtime: Runtime) -> None:
+    """An account would be of no use, and none could be added."""
+    page = runtime.docs.read("scripts")
+    assert "A script needs no account" in page
+    assert "accounts example" not in page
 
 
 def test_two_scripts_of_one_name_are_refused(folder: Path) -> None:

@@ -199,7 +199,7 @@ def test_a_frame_that_lies_about_places(runtime: Runtime, places: Any) -> None:
     from kosmolua.broker.contents import Contents
 
     given = [{"file": {"base64": "***", "content_type": "a/b", "bytes": 1}}]
-    with pytest.raises(CallError, match=r"no longer kept|a place of bytes that its arguments lack"):
+    with pytest.raises(CallError, match=r"no longer kept|bytes at a place where its arguments have none"):
         Contents().fill("files.add", given, places)
 
 

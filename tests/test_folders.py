@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_entered_is_an_error(open_home: Path) -> None:
     assert (hidden.returncode, hidden.stdout) == (3, "")
     assert f"{folder / 'accounts.toml'} cannot be reached: Permission denied" in hidden.stderr
     folder.chmod(0o755)
-    assert "its permissions deny that" in run_as_nobody(*words, HOME=str(open_home)).stderr
+    assert "the account's permissions deny that" in run_as_nobody(*words, HOME=str(open_home)).stderr
     (folder / "accounts.toml").unlink()
     assert run_as_nobody(*words, HOME=str(open_home)).returncode == 0
 

@@ -223,7 +223,7 @@ def test_a_required_journal_refuses_writes_while_it_cannot_be_written(tmp_path: 
     journal.write(record(path="a"))
     for _ in range(2):
         with pytest.raises(
-            Denied, match=r"the accounts file requires it for writes \(free space on its disk.*Nothing was sent"
+            Denied, match=r"accounts file allows no writes without it \(free space on its disk.*Nothing was sent"
         ):
             journal.require()
     path.unlink()
@@ -358,5 +358,5 @@ def test_a_default_journal_that_cannot_be_kept_is_a_warning(monkeypatch: pytest.
     (warning,) = warnings
     assert warning.startswith("calls are not recorded in ")
     assert "set journal = false under [kosmolua]" in warning
-    with pytest.raises(ConfigError, match="is required and cannot be opened"):
+    with pytest.raises(ConfigError, match="which the accounts file requires, cannot be opened"):
         Runtime({"kosmolua": {"journal_required": True}}, journal=True, environ={})

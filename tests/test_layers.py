@@ -41,6 +41,8 @@ HOMES = {
     "mcp_types": ["mcp", "catalog.mcp_servers"],
     "pydantic": ["mcp", "catalog.mcp_servers"],
     "httpx2": ["catalog.mcp_servers"],
+    "jsonschema": ["catalog.mcp_servers.outputs"],
+    "referencing": ["catalog.mcp_servers.outputs"],
     "starlette": ["mcp", "serve"],
     "anyio": ["mcp", "catalog.mcp_servers"],
     "uvicorn": ["mcp", "serve"],

@@ -13,7 +13,10 @@ from support.servers import section, wait_for
 
 from kosmolua import Limits, Runtime
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.version_info < (3, 11), reason="before Python 3.11, the SDK's session makes all calls"),
+]
 SERVER = Path(__file__).parent / "support" / "raw_mcp_server.py"
 
 
@@ -94,3 +97,38 @@ def test_answers_out_of_order_reach_their_calls(raw: Runtime) -> None:
     """
     outcome = raw.run(script)
     assert outcome.result == [["late", "in time"]], outcome.error
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "message"),
+    [
+        (
+            "typed('wrong')",
+            "network",
+            "the structured content of the tool typed is invalid: '3' is not of type 'integer'",
+        ),
+        ("typed('none')", "network", "the tool typed returned no structured content, although it has an output schema"),
+        ("typed('failed')", "api_error", "it failed"),
+        ("broken('right')", "network", "the output schema of the tool broken is invalid: "),
+    ],
+)
+def test_results_are_checked_against_the_output_schema(raw: Runtime, call: str, code: str, message: str) -> None:
+    """A server's result that is not as its tool declares is no value for a script."""
+    assert raw.run("return app.mcp.tools.typed('right').total").result == [3]
+    outcome = raw.run(f"app.mcp.tools.{call}")
+    assert outcome.error is not None
+    assert (outcome.error.code, message in outcome.error.message) == (code, True), outcome.error
+
+
+def test_long_and_short_requests_do_not_mix(raw: Runtime) -> None:
+    """A request that is longer than a pipe takes at once waits for its turn; all are whole when they arrive."""
+    script = """
+    local call, list = app.mcp.tools['do'], {}
+    for i = 1, 60 do list[i] = i end
+    return parallel.map(list, function(i)
+      local length = i % 3 == 0 and 200000 + i or 100 + i
+      return call(string.rep('a', length - 1) .. i % 10) == length .. ' ' .. i % 10
+    end, { limit = 32 })
+    """
+    outcome = raw.run(script)
+    assert outcome.result == [[True] * 60], outcome.error

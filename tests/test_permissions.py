@@ -207,12 +207,12 @@ def test_patterns_of_a_run(permission: str, options: dict[str, Any], allowed: bo
 @pytest.mark.parametrize(
     ("option", "pattern", "message"),
     [
-        ("deny", "library.burn_bok", "--deny library.burn_bok fits no function (did you mean 'library.burn_book'"),
-        ("allow", "burn_book", "--allow burn_book fits no function"),
-        ("allow", "library.home.burn_book", "--allow library.home.burn_book fits no function"),
-        ("allow", "libary.*", "--allow libary.* fits no function"),
-        ("deny", "library.z*", "--deny library.z* fits no function"),
-        ("deny", "", "--deny  fits no function"),
+        ("deny", "library.burn_bok", "--deny library.burn_bok matches no function (did you mean 'library.burn_book'"),
+        ("allow", "burn_book", "--allow burn_book matches no function"),
+        ("allow", "library.home.burn_book", "--allow library.home.burn_book matches no function"),
+        ("allow", "libary.*", "--allow libary.* matches no function"),
+        ("deny", "library.z*", "--deny library.z* matches no function"),
+        ("deny", "", "--deny  matches no function"),
     ],
 )
 def test_a_pattern_that_fits_nothing_is_told(option: str, pattern: str, message: str) -> None:
@@ -245,7 +245,7 @@ def test_it_is_known_who_allowed_a_call(judge: Judge, name: str, allowed_by: str
     [
         (
             Judge("deny"),
-            "library.lend writes with the account work, and its permissions deny that "
+            "library.lend writes with the account work, and the account's permissions deny that "
             '(write = "deny" is set in permissions under [library.work] in the accounts file). Nothing was sent.',
         ),
         (

@@ -446,6 +446,9 @@ def test_a_script_sees_what_is_wrong(write: Write, kosmolua: Program) -> None:
     ran = kosmolua("run", "-e", script, "--plugin", str(path), "--simulate")
     said = "The integration broken cannot be loaded: parameter name of hello has no annotation"
     assert ran.stdout == f"false\tplugin_error\t{said}\n"
+    read = script.replace("function() return app.integrations.broken.hello() end", "lua_read_doc, 'broken'")
+    ran = kosmolua("run", "-e", read, "--plugin", str(path), "--simulate")
+    assert ran.stdout == f"false\tplugin_error\t{said.replace('broken', 'of this page', 1)}\n"
     called = kosmolua("call", "broken.hello", "--plugin", str(path), "--simulate")
     assert called.returncode == 3
     assert called.stderr.startswith(f"kosmolua: {said} [{path}:")

@@ -227,7 +227,7 @@ def test_a_recording_of_another_format_is_told(bare: Runtime, file: Path) -> Non
     writer = Writer(file, Redactor())
     writer.write({"event": "run", "format": 99, "kosmolua": "9.9"})
     writer.close()
-    with pytest.raises(ConfigError, match=r"of another format: it was made by kosmolua 9\.9 .*reads format 1"):
+    with pytest.raises(ConfigError, match=r"a different format: it was made by kosmolua 9\.9 .*reads only format 1"):
         bare.replay(file)
 
 

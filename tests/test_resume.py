@@ -422,7 +422,9 @@ def test_what_is_no_whole_recording_cannot_go_on(runtime: Runtime, shelf: Shelf,
     }
     for number, line in enumerate(lines):
         damaged = [*lines[:number], line.replace(b'":', b'";', 1), *lines[number + 1 :]]
-        cases[b"".join(damaged)] = f"damaged: line {number + 1} is" if number else "is not a recording|damaged: line 1"
+        cases[b"".join(damaged)] = (
+            f"damaged: line {number + 1} was changed" if number else "is not a recording|damaged: line 1"
+        )
     bad = file.with_name("bad.jsonl")
     for data, told in cases.items():
         bad.write_bytes(data)
@@ -444,7 +446,7 @@ def test_the_command_line_says_why_a_run_cannot_go_on(kosmolua: Program, write: 
     (home / "bad.jsonl").write_bytes((home / "run.jsonl").read_bytes().replace(b"slow.py", b"fast.py", 1))
     for words, told, status in (
         (("resume", "run.jsonl"), f"There is no plugin at {plugin} (name a .py file, or a folder", 3),
-        (("resume", "bad.jsonl"), "The recording bad.jsonl is damaged: line 1 is not as it was written", 3),
+        (("resume", "bad.jsonl"), "The recording bad.jsonl is damaged: line 1 was changed", 3),
         (("replay", "nothing"), "There is no recording 'nothing', neither a file of this name nor a run", 2),
     ):
         done = kosmolua(*words)

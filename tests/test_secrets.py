@@ -383,7 +383,7 @@ def test_a_place_that_is_none_is_refused(runtime: Runtime, secrets: str) -> None
         secrets=SECRETS,
     )
     broker = Broker(host, Clock(60), Limits())
-    with pytest.raises(CallError, match="names a place of a secret that its arguments lack"):
+    with pytest.raises(CallError, match="lists a secret at a place where its arguments have none"):
         broker.call("vault.put", [{"value": "***", "name": "n"}], secrets=json.loads(secrets))
 
 

@@ -324,7 +324,7 @@ def test_a_key_is_made_once(open_some: Callable[[], Stores], address: str) -> No
 def test_a_damaged_key_is_told(tmp_path: Path) -> None:
     """With what to do about it."""
     (tmp_path / ".key").write_bytes(b"half of it")
-    with pytest.raises(ConfigError, match="is not a key") as error:
+    with pytest.raises(ConfigError, match="does not contain a key") as error:
         open_stores(str(tmp_path)).key()
     assert error.value.hint == "remove the file; a new key is then created"
 
@@ -464,9 +464,9 @@ def test_a_host_that_is_gone_loses_its_lease(
 def test_a_wrong_address_is_an_error() -> None:
     """In a sentence, without what may be a password."""
     for address, told in (
-        ("mysql://user:hunter2@host/db", "Databases of mysql cannot keep recordings"),
+        ("mysql://user:hunter2@host/db", "Recordings cannot be kept in a mysql database"),
         ("postgresql://user:hunter2@host:port/db", "is not valid"),
-        ("nothing://x", "is not valid|cannot keep recordings"),
+        ("nothing://x", "is not valid|cannot be kept in a"),
     ):
         with pytest.raises(ConfigError, match=told) as error:
             open_stores(address)

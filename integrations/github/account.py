@@ -18,24 +18,26 @@ _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "20
 
 @dataclass(frozen=True)
 class Account:
-    """The settings of a GitHub user or app. An account without a token reads public data, with 60 requests an hour."""
+    """The settings of one GitHub account. An account without a token reads public data, with 60 requests an hour."""
 
     token: Annotated[
         Secret | None,
-        "A token from Settings, Developer settings, Personal access tokens.",
+        "A token, created under Settings > Developer settings > Personal access tokens.",
         OAuth2(
             token="https://github.com/login/oauth/access_token",
             device="https://github.com/login/device/code",
             scopes=("repo",),
         ),
     ] = None
-    client_id: Annotated[str | None, "The id of an OAuth app with device flow, for kosmolua accounts login."] = None
+    client_id: Annotated[
+        str | None, "The client id of an OAuth app that allows device flow, for kosmolua accounts login."
+    ] = None
     base_url: Annotated[str, "The URL of the API; for GitHub Enterprise Server, https://HOST/api/v3."] = (
         "https://api.github.com"
     )
 
     def open(self, send: Send) -> Hub:
-        """Return the hub that functions get as their first argument while a script runs with this account."""
+        """Return the hub that functions get as their first argument. It sends its requests with ``send``."""
         api = Api(with_waiting_times(send), self.base_url, bearer=self.token, headers=_HEADERS)
         return Hub(api, has_token=bool(self.token))
 
@@ -50,15 +52,15 @@ integration.extend(__file__, api=lambda hub: hub.api)
 
 @integration.identifies
 def identify(hub: Hub, /) -> str:
-    """Return a text with the login of the token's user, if there is a token, and the number of requests left."""
+    """Return a text that names the token's user, or nobody, and says how many requests are left this hour."""
     left = _requests_left(hub)
     return f"{hub.login() if hub.has_token else 'nobody (no token)'}, {left}"
 
 
 def _requests_left(hub: Hub) -> str:
-    """Return a text that says how many requests are left in this hour.
+    """Return a text that says how many requests are left this hour.
 
-    Asking for the rate limit does not count as a request. An Enterprise Server without limits answers with 404.
+    Asking for the rate limit does not count as a request. An Enterprise Server without a rate limit answers with 404.
 
     See https://docs.github.com/en/rest/rate-limit/rate-limit.
     """
@@ -74,7 +76,7 @@ def _requests_left(hub: Hub) -> str:
 
 @integration.simulator
 def simulate(account: str, *, state: Mapping[str, Any] | None = None) -> Send:
-    """Return a simulator for an account. ``state`` is the result of an earlier simulator's ``dump``, or None."""
+    """Return a simulator of an account. ``state`` is what an earlier ``dump`` returned, or None to start anew."""
     from .simulator import Simulator
 
     return Simulator(account, state=state)

@@ -19,10 +19,10 @@ RunId = Annotated[int, "The run's id, which differs from its number.", between(1
 
 
 class WorkflowRun(TypedDict):
-    """A run of a workflow. Texts are never nil: conclusion is empty until the run is completed."""
+    """A run of a workflow. Text fields are never nil: conclusion is empty until the run is completed."""
 
     id: int
-    number: Annotated[int, "Its position among the runs of its workflow, from 1."]
+    number: Annotated[int, "Its position among the runs of its workflow, starting at 1."]
     attempt: int
     workflow: Annotated[str, "The workflow's name."]
     title: str
@@ -38,14 +38,14 @@ class WorkflowRun(TypedDict):
 
 
 class WorkflowRunPage(TypedDict):
-    """A page of workflow runs, and the number of the next page."""
+    """A page of workflow runs, and the number of the next page, if any."""
 
     runs: list[WorkflowRun]
     next_page: int | None
 
 
 class AcceptedRun(TypedDict):
-    """GitHub accepted the request; get_workflow_run shows the result."""
+    """The result of rerunning or cancelling: GitHub accepted the request. get_workflow_run shows its effect."""
 
     run_id: int
     accepted: bool
@@ -90,9 +90,9 @@ def rerun_workflow_run(
     *,
     repo: RepoName,
     run_id: RunId,
-    only: Annotated[Literal["all", "failed"], "Whether to run all jobs again, or only the failed ones."] = "all",
+    only: Annotated[Literal["all", "failed"], "Which jobs to run again: all of them, or only the failed ones."] = "all",
 ) -> AcceptedRun:
-    """Run a workflow run again: all of its jobs, or those that failed and those that depend on them."""
+    """Run a workflow run again: all of its jobs, or only the failed jobs and the jobs that depend on them."""
     owner, name = parts_of(repo)
     what = "/rerun" if only == "all" else "/rerun-failed-jobs"
     hub.api.post(_RUN + what, owner=owner, repo=name, run_id=run_id)

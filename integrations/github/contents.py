@@ -17,12 +17,12 @@ _RAW = {"Accept": "application/vnd.github.raw+json"}
 _MAX_LISTED = 20
 
 FilePath = Annotated[str, "The file's path in the repository, such as docs/index.md.", non_empty()]
-Branch = Annotated[str | None, "The branch; the default branch if none is given."]
-Message = Annotated[str, "The commit's message.", non_empty()]
+Branch = Annotated[str | None, "The branch to commit to; the default branch if none is given."]
+Message = Annotated[str, "The commit message.", non_empty()]
 
 
 class File(TypedDict):
-    """A file. Its content is text, or base64 if it is not UTF-8; encoding says which."""
+    """A file. Its content is text, or base64 if the file is not UTF-8; encoding says which."""
 
     path: str
     sha: Annotated[str, "The file's sha, which is needed to replace or delete it."]
@@ -33,7 +33,7 @@ class File(TypedDict):
 
 
 class Written(TypedDict):
-    """A file after a change, and the commit that changed it."""
+    """A file that was written or deleted, and the commit of that change."""
 
     path: str
     sha: Annotated[str, "The sha of the file; empty if it was deleted."]
@@ -50,7 +50,7 @@ def get_file(
     path: FilePath,
     ref: Annotated[str | None, "The branch, tag or commit to read; the default branch if none is given."] = None,
 ) -> File:
-    """Get a file of a repository with its content."""
+    """Get a file of a repository, including its content."""
     segments, query = _segments(repo, path), {"ref": ref}
     found = decode(hub.api.fetch("GET", _PATH, segments, query=query, slashes=("path",)))
     if isinstance(found, list):
@@ -72,13 +72,13 @@ def put_file(
     *,
     repo: RepoName,
     path: FilePath,
-    content: Annotated[str, "The new content, in the given encoding."],
+    content: Annotated[str, "The new content: text, or base64 if encoding says so."],
     message: Message,
     sha: Annotated[str | None, "The sha of the file to replace, from get_file; leave it out for a new file."] = None,
     branch: Branch = None,
     encoding: Annotated[Literal["utf-8", "base64"], "How content is encoded: as plain text, or as base64."] = "utf-8",
 ) -> Written:
-    """Create or replace a file with a commit. An existing file is replaced only if its sha is given."""
+    """Create or replace a file in a new commit. An existing file is replaced only if its sha is given."""
     encoded = content if encoding == "base64" else b64encode(content.encode()).decode()
     return _written(hub, "PUT", repo, path, {"message": message, "content": encoded, "sha": sha, "branch": branch})
 
@@ -94,7 +94,7 @@ def delete_file(
     sha: Annotated[str, "The file's sha, from get_file.", non_empty()],
     branch: Branch = None,
 ) -> Written:
-    """Delete a file with a commit."""
+    """Delete a file in a new commit."""
     return _written(hub, "DELETE", repo, path, {"message": message, "sha": sha, "branch": branch})
 
 

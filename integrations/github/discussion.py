@@ -1,4 +1,4 @@
-"""Comments and labels of issues and pull requests, and closing and reopening them.
+"""Issues and pull requests: their comments and labels, closing and reopening.
 
 See https://docs.github.com/en/rest/issues/comments and https://docs.github.com/en/rest/issues/labels.
 """
@@ -31,14 +31,14 @@ class Comment(TypedDict):
 
 
 class CommentPage(TypedDict):
-    """A page of comments, and the number of the next page."""
+    """A page of comments, and the number of the next page, if any."""
 
     comments: list[Comment]
     next_page: int | None
 
 
 class Labels(TypedDict):
-    """All labels of an issue or a pull request after a change."""
+    """All labels of an issue or a pull request after labels were added or removed."""
 
     labels: list[str]
 
@@ -55,7 +55,7 @@ def list_comments(
     page: Number = 1,
     all: All = False,
 ) -> CommentPage:
-    """List the comments on an issue or a pull request, the oldest first, without comments on lines of code."""
+    """List the comments on an issue or a pull request, the oldest first. Comments on lines of code are left out."""
     owner, name = parts_of(repo)
     part = Page(limit, page, all)
     found, after = part.listed(hub.api, _ISSUE + "/comments", {"since": since}, owner=owner, repo=name, number=number)
@@ -80,10 +80,10 @@ def close_issue(
     repo: RepoName,
     number: IssueNumber,
     reason: Annotated[
-        Literal["completed", "not_planned"], "Why an issue is closed; not used for pull requests."
+        Literal["completed", "not_planned"], "Why the issue is closed; not used for pull requests."
     ] = "completed",
 ) -> Issue:
-    """Close an issue, or a pull request without merging it."""
+    """Close an issue, or close a pull request without merging it."""
     return _changed(hub, repo, number, {"state": "closed", "state_reason": reason})
 
 
@@ -100,9 +100,9 @@ def add_labels(
     *,
     repo: RepoName,
     number: IssueNumber,
-    labels: Annotated[list[str], "The names of the labels; labels that do not exist are created.", non_empty()],
+    labels: Annotated[list[str], "The names of the labels; labels that do not exist yet are created.", non_empty()],
 ) -> Labels:
-    """Add labels to an issue or a pull request, which keeps its other labels."""
+    """Add labels to an issue or a pull request. Its other labels stay."""
     owner, name = parts_of(repo)
     reply = hub.api.post(_ISSUE + "/labels", json={"labels": labels}, owner=owner, repo=name, number=number)
     return {"labels": [text(each, "name") for each in things_of(reply)]}

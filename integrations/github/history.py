@@ -15,18 +15,18 @@ from .wire import Thing, number, text, things_of
 
 
 class Commit(TypedDict):
-    """A commit. Texts are never nil: a missing text is ``""``."""
+    """A commit. Text fields are never nil: a missing text is ``""``."""
 
     sha: str
     title: Annotated[str, "The first line of its message."]
     message: str
-    author: Annotated[str, "The author's login, or the name in the commit if GitHub knows no such user."]
-    date: Annotated[str, "The time when it was written, in ISO 8601."]
+    author: Annotated[str, "The author's login, or the name in the commit if GitHub does not know its email address."]
+    date: Annotated[str, "The time when the commit was written, in ISO 8601."]
     url: Annotated[str, "The URL of its page."]
 
 
 class CommitPage(TypedDict):
-    """A page of commits, and the number of the next page."""
+    """A page of commits, and the number of the next page, if any."""
 
     commits: list[Commit]
     next_page: int | None
@@ -42,7 +42,7 @@ class Asset(TypedDict):
 
 
 class Release(TypedDict):
-    """A release. Texts are never nil: a missing text is ``""``."""
+    """A release. Text fields are never nil: a missing text is ``""``."""
 
     tag: str
     name: str
@@ -57,7 +57,7 @@ class Release(TypedDict):
 
 
 class ReleasePage(TypedDict):
-    """A page of releases, and the number of the next page."""
+    """A page of releases, and the number of the next page, if any."""
 
     releases: list[Release]
     next_page: int | None
@@ -88,7 +88,7 @@ def list_commits(
 
 @integration.reads
 def list_releases(hub: Hub, /, *, repo: RepoName, limit: Limit = 30, page: Number = 1, all: All = False) -> ReleasePage:
-    """List the releases of a repository, the newest first. Drafts are listed only for users who may publish them."""
+    """List the releases of a repository, the newest first. Only users with push access see drafts."""
     owner, name = parts_of(repo)
     part = Page(limit, page, all)
     found, after = part.listed(hub.api, "/repos/{owner}/{repo}/releases", {}, owner=owner, repo=name)

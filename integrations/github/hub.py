@@ -1,4 +1,4 @@
-"""The object through which functions use a GitHub account, and the waiting time that some rate limit errors lack."""
+"""The hub, through which functions use a GitHub account, and the waiting time for rate limit errors that state none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Hub:
         return text(thing_of(self.api.get("/user")), "login")
 
     def is_organisation(self, owner: str) -> bool:
-        """Return True if an owner of repositories is an organisation, and False if it is a user.
+        """Return True if the owner of a repository is an organisation, and False if the owner is a user.
 
         GitHub lists the repositories of organisations and of users at different paths.
 
@@ -42,10 +42,11 @@ class Hub:
 
 
 def with_waiting_times(send: Send) -> Send:
-    """Return a ``send`` that adds ``Retry-After`` to the responses about a secondary rate limit that lack it.
+    """Wrap ``send`` so that every response about a secondary rate limit says how long to wait.
 
-    Such a response has the status 403 or 429, and sometimes only a sentence in its body identifies it. The client then
-    has to wait at least a minute: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
+    Such a response has the status 403 or 429 and a sentence in its body. If it names no waiting time, the header
+    ``Retry-After`` is added, since clients must wait at least a minute:
+    https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
     """
 
     def patient(request: Request) -> Response:

@@ -16,7 +16,7 @@ _PATH = "/repos/{owner}/{repo}/issues"
 
 
 class Issue(TypedDict):
-    """An issue. Texts are never nil: a missing text is ``""``."""
+    """An issue. Text fields are never nil: a missing text is ``""``."""
 
     number: int
     title: str
@@ -36,7 +36,7 @@ class Issue(TypedDict):
 
 
 class IssuePage(TypedDict):
-    """A page of issues, and the number of the next page."""
+    """A page of issues, and the number of the next page, if any."""
 
     issues: list[Issue]
     next_page: int | None
@@ -55,17 +55,17 @@ def list_issues(
     ] = None,
     author: Annotated[Login | None, "Return only issues that this user opened."] = None,
     since: Annotated[Time | None, "Return only issues that changed since this time."] = None,
-    pull_requests: Annotated[bool, "Whether to return pull requests too, which GitHub counts as issues."] = False,
+    pull_requests: Annotated[bool, "Whether to include pull requests, which GitHub counts as issues."] = False,
     sort: Annotated[Literal["created", "updated", "comments"], "What to sort by."] = "created",
     direction: Annotated[Literal["asc", "desc"], "The order: ascending or descending."] = "desc",
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,
 ) -> IssuePage:
-    """List the issues of a repository, the newest first.
+    """List the issues of a repository, by default the newest first.
 
-    Pull requests are removed from a page after GitHub has returned it. So a page can have fewer items than ``limit``,
-    or none, without being the last page.
+    Unless ``pull_requests`` is true, pull requests are removed from each page that GitHub returns. So a page can have
+    fewer items than ``limit``, or none, without being the last page.
     """
     filters = {
         "state": state,
@@ -90,7 +90,7 @@ def get_issue(
     repo: RepoName,
     number: Annotated[int, "The issue's number within its repository.", between(1, 2**31)],
 ) -> Issue:
-    """Get one issue, or those fields of a pull request that issues have too."""
+    """Get one issue, or the fields that a pull request shares with issues."""
     owner, name = parts_of(repo)
     return shaped(thing_of(hub.api.get(_PATH + "/{number}", owner=owner, repo=name, number=number)))
 
@@ -104,10 +104,12 @@ def create_issue(
     title: Annotated[str, "The title, on one line.", non_empty()],
     body: Annotated[str | None, "The description, in Markdown."] = None,
     labels: Annotated[
-        list[str] | None, "The names of its labels; GitHub ignores them if the token is not allowed to set labels."
+        list[str] | None,
+        "The names of the issue's labels; GitHub ignores them if the token is not allowed to set labels.",
     ] = None,
     assignees: Annotated[
-        list[str] | None, "The logins of the users to assign; GitHub ignores them if the token is not allowed to."
+        list[str] | None,
+        "The logins of the users to assign; GitHub ignores them if the token is not allowed to assign users.",
     ] = None,
 ) -> Issue:
     """Open an issue. GitHub notifies those who watch the repository."""

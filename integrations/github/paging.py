@@ -1,4 +1,4 @@
-"""Paging: the parameters ``limit``, ``page`` and ``all`` of every list function, and requests for pages."""
+"""Paging: the parameters ``limit``, ``page`` and ``all`` of every list function, and the requests for pages."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ MOST_FOUND = 1000
 """The largest number of results of a search (https://docs.github.com/en/rest/search/search)."""
 
 Limit = Annotated[int, "The number of items on a page.", between(1, LARGEST_PAGE)]
-Number = Annotated[int, "The number of the page to return: next_page of the previous result.", between(1, 100_000)]
+Number = Annotated[
+    int, "The number of the page to return, such as next_page of the previous result.", between(1, 100_000)
+]
 All = Annotated[bool, "Whether to return the items of all pages at once; limit and page are then ignored."]
 
 
 class Found(NamedTuple):
-    """A page of the results of a search.
+    """A page of search results.
 
     Args:
         items: The results.
         total: The number of matches on all pages.
         incomplete: Whether GitHub stopped the search before it was complete.
-        next_page: The number of the next page, or None.
+        next_page: The number of the next page, or None if this is the last page.
     """
 
     items: list[Thing]
@@ -41,9 +43,9 @@ class Page:
 
     Args:
         limit: The number of items on a page, 1 to 100.
-        number: The number of the page, from 1.
+        number: The number of the page, starting at 1.
         all: Whether to fetch all pages.
-        items: The key under which a page has its items, or None if the page itself is the list of items.
+        items: The key under which a page holds its items, or None if the page itself is the list of items.
     """
 
     limit: int = 30
@@ -54,13 +56,19 @@ class Page:
     def listed(
         self, api: Api, template: str, filters: Mapping[str, Any], /, **segments: str | int
     ) -> tuple[list[Thing], int | None]:
-        """Fetch this part of a list whose pages have a ``Link`` header with the URL of the next page.
+        """Fetch this part of a list. The ``Link`` header of each page holds the URL of the next page.
 
-        See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api. That URL can differ in
-        form from the URL of the request, so it is requested unchanged.
+        See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api. The URL in the header
+        can differ in form from the URL of the request, so it is requested unchanged.
+
+        Args:
+            api: The client that sends the requests.
+            template: The path of the list, with the names of ``segments`` in braces.
+            filters: The other parameters of the query.
+            segments: The values to put into the path.
 
         Returns:
-            The items, and the number of the next page or None.
+            The items, and the number of the next page, or None after the last page.
         """
         if self.all:
             query = {**filters, "per_page": LARGEST_PAGE}
@@ -72,7 +80,7 @@ class Page:
         return things_of(items), self.number + 1 if next_link(answer) else None
 
     def found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
-        """Fetch this part of the results of a search. Each page of results says how many there are in total."""
+        """Fetch this part of the results of a search. Each page states the total number of matches."""
         if self.all:
             return self._all_found(api, template, filters)
         found = _search(api, template, {**filters, "per_page": self.limit, "page": self.number})
@@ -80,7 +88,7 @@ class Page:
         return found._replace(next_page=self.number + 1 if more else None)
 
     def _all_found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
-        """Fetch all pages of results. A page can be short without being the last if GitHub stopped the search early."""
+        """Fetch all pages of results. If GitHub stopped the search early, a short page need not be the last."""
         found = Found([], 0, incomplete=False)
         for page in range(1, MOST_FOUND // LARGEST_PAGE + 1):
             part = _search(api, template, {**filters, "per_page": LARGEST_PAGE, "page": page})

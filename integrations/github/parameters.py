@@ -15,6 +15,6 @@ Time = Annotated[str, matching(rf"{_DAY}(T[0-9:.]+(Z|[+-]\d\d:?\d\d))?", "2026-0
 
 
 def parts_of(repo: str) -> tuple[str, str]:
-    """Return the owner and the name of a repository, which are two segments in the API's paths."""
+    """Split ``owner/name`` into the owner and the name, two separate segments of the API's paths."""
     owner, _, name = repo.partition("/")
     return owner, name

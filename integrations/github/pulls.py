@@ -17,7 +17,7 @@ _ONE = _PATH + "/{number}"
 
 
 class PullRequest(TypedDict):
-    """A pull request. Texts are never nil; numbers that only get_pull_request returns are 0 in a list."""
+    """A pull request. Text fields are never nil. In a list, the numbers that only get_pull_request returns are 0."""
 
     number: int
     title: str
@@ -33,7 +33,7 @@ class PullRequest(TypedDict):
     head: Annotated[str, "The branch with the changes."]
     head_repo: Annotated[str, "The repository of the branch with the changes, as owner/name; empty if it was deleted."]
     head_sha: str
-    base: Annotated[str, "The branch that the changes are for."]
+    base: Annotated[str, "The branch to merge the changes into."]
     commits: int
     changed_files: int
     additions: int
@@ -46,7 +46,7 @@ class PullRequest(TypedDict):
 
 
 class PullRequestPage(TypedDict):
-    """A page of pull requests, and the number of the next page."""
+    """A page of pull requests, and the number of the next page, if any."""
 
     pull_requests: list[PullRequest]
     next_page: int | None
@@ -67,12 +67,12 @@ class ChangedFile(TypedDict):
     status: Annotated[str, "What happened to it, such as added, modified, removed or renamed."]
     additions: int
     deletions: int
-    previous_path: Annotated[str, "Its path before it was renamed."]
+    previous_path: Annotated[str, "Its path before a rename."]
     patch: Annotated[str, "Its changes as a diff; empty for binary and very large files."]
 
 
 class ChangedFilePage(TypedDict):
-    """A page of changed files, and the number of the next page."""
+    """A page of changed files, and the number of the next page, if any."""
 
     files: list[ChangedFile]
     next_page: int | None
@@ -90,7 +90,7 @@ class Review(TypedDict):
 
 
 class ReviewPage(TypedDict):
-    """A page of reviews, and the number of the next page."""
+    """A page of reviews, and the number of the next page, if any."""
 
     reviews: list[Review]
     next_page: int | None
@@ -103,15 +103,15 @@ def list_pull_requests(
     *,
     repo: RepoName,
     state: Annotated[Literal["open", "closed", "all"], "Return only pull requests in this state."] = "open",
-    base: Annotated[str | None, "Return only pull requests for this branch."] = None,
-    head: Annotated[str | None, "Return only pull requests from this branch, as owner:branch."] = None,
+    base: Annotated[str | None, "Return only pull requests to merge into this branch."] = None,
+    head: Annotated[str | None, "Return only pull requests from this branch, written as owner:branch."] = None,
     sort: Annotated[Literal["created", "updated", "popularity", "long-running"], "What to sort by."] = "created",
     direction: Annotated[Literal["asc", "desc"], "The order: ascending or descending."] = "desc",
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,
 ) -> PullRequestPage:
-    """List the pull requests of a repository, the newest first."""
+    """List the pull requests of a repository, by default the newest first."""
     filters = {"state": state, "base": base, "head": head, "sort": sort, "direction": direction}
     owner, name = parts_of(repo)
     found, after = Page(limit, page, all).listed(hub.api, _PATH, filters, owner=owner, repo=name)
@@ -120,7 +120,7 @@ def list_pull_requests(
 
 @integration.reads
 def get_pull_request(hub: Hub, /, *, repo: RepoName, number: IssueNumber) -> PullRequest:
-    """Get one pull request, with how much it changes and whether it can be merged."""
+    """Get one pull request, including how much it changes and whether it can be merged."""
     owner, name = parts_of(repo)
     return _shaped(thing_of(hub.api.get(_ONE, owner=owner, repo=name, number=number)))
 
@@ -133,7 +133,7 @@ def create_pull_request(
     repo: RepoName,
     title: Annotated[str, "The title, on one line.", non_empty()],
     head: Annotated[str, "The branch with the changes; for a fork's branch, owner:branch.", non_empty()],
-    base: Annotated[str, "The branch that the changes are for.", non_empty()],
+    base: Annotated[str, "The branch to merge the changes into.", non_empty()],
     body: Annotated[str | None, "The description, in Markdown."] = None,
     draft: Annotated[bool, "Whether the pull request is a draft, which cannot be merged yet."] = False,
 ) -> PullRequest:
@@ -152,11 +152,11 @@ def merge_pull_request(
     repo: RepoName,
     number: IssueNumber,
     method: Annotated[Literal["merge", "squash", "rebase"], "How to combine the commits."] = "merge",
-    title: Annotated[str | None, "The first line of the commit's message; GitHub writes it if none is given."] = None,
-    message: Annotated[str | None, "The rest of the commit's message."] = None,
-    sha: Annotated[str | None, "Merge only if this sha is still the newest commit of the branch."] = None,
+    title: Annotated[str | None, "The first line of the commit message; GitHub writes it if none is given."] = None,
+    message: Annotated[str | None, "The rest of the commit message."] = None,
+    sha: Annotated[str | None, "Merge only if the newest commit of the head branch still has this sha."] = None,
 ) -> Merged:
-    """Merge a pull request. The call fails with status 405 if it cannot be merged, 409 if ``sha`` is outdated."""
+    """Merge a pull request. The call fails with status 409 if ``sha`` is outdated, or 405 if merging is impossible."""
     owner, name = parts_of(repo)
     given = {"merge_method": method, "commit_title": title, "commit_message": message, "sha": sha}
     body = {key: value for key, value in given.items() if value is not None}
@@ -175,7 +175,7 @@ def list_pull_request_files(
     page: Number = 1,
     all: All = False,
 ) -> ChangedFilePage:
-    """List the files that a pull request changes, with their changed lines."""
+    """List the files that a pull request changes, including the changed lines."""
     owner, name = parts_of(repo)
     part = Page(limit, page, all)
     found, after = part.listed(hub.api, _ONE + "/files", {}, owner=owner, repo=name, number=number)

@@ -12,7 +12,7 @@ from .wire import Thing, number, text, texts, thing_of
 
 
 class Repo(TypedDict):
-    """A repository. Texts are never nil: a missing text is ``""``."""
+    """A repository. Text fields are never nil: a missing text is ``""``."""
 
     name: Annotated[str, "The full name, as owner/name."]
     owner: str
@@ -35,14 +35,14 @@ class Repo(TypedDict):
 
 
 class RepoPage(TypedDict):
-    """A page of repositories, and the number of the next page."""
+    """A page of repositories, and the number of the next page, if any."""
 
     repos: list[Repo]
     next_page: int | None
 
 
 class FoundRepos(TypedDict):
-    """A page of the results of a search, the number of all matches, and the number of the next page."""
+    """A page of search results, the total number of matches, and the number of the next page, if any."""
 
     repos: list[Repo]
     total: int
@@ -65,13 +65,14 @@ def list_repos(
     owner: Annotated[Login | None, "The login of a user or an organisation; the token's user if none is given."] = None,
     sort: Annotated[Literal["created", "updated", "pushed", "full_name"], "What to sort by."] = "full_name",
     direction: Annotated[
-        Literal["asc", "desc"] | None, "The order: ascending (the default for full_name) or descending (for times)."
+        Literal["asc", "desc"] | None,
+        "The order: ascending (the default for full_name) or descending (the default for times).",
     ] = None,
     limit: Limit = 30,
     page: Number = 1,
     all: All = False,
 ) -> RepoPage:
-    """List the repositories of a user or an organisation, or those that the token's user can access."""
+    """List the repositories of a user or an organisation. Without an owner, list those the token's user can access."""
     filters = {"sort": sort, "direction": direction}
     template, segments = _home_of(hub, owner)
     repos, after = Page(limit, page, all).listed(hub.api, template, filters, **segments)
@@ -108,7 +109,7 @@ def search_repos(
 
 
 def _home_of(hub: Hub, owner: str | None) -> tuple[str, dict[str, str]]:
-    """Return the path template that lists the repositories of an owner, and the values to fill in."""
+    """Return the template of the path that lists an owner's repositories, and the values to put into it."""
     if owner is None:
         return "/user/repos", {}
     if hub.is_organisation(owner):

@@ -1,4 +1,4 @@
-"""A simulator of GitHub: it answers requests like https://api.github.com, from data in memory."""
+"""A simulator of GitHub. It answers requests as https://api.github.com does, but from data in memory."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Simulator:
     """Simulates GitHub for one account. A simulator is a ``Send``: called with a request, it returns a response.
 
     Every simulator starts with the same data, and keeps the changes that requests make. Any token counts as a token of
-    the account's user. Without a token, only public data can be read. Paths below ``/api/v3`` work too, as on an
+    the account's user. Requests without a token can read only public data. Paths below ``/api/v3`` work too, as on an
     Enterprise Server.
 
     Args:
         account: The name of the account, which determines its data.
-        allowance: The number of requests allowed per hour. If None, the rate limit headers have GitHub's numbers, but
+        allowance: The number of requests allowed per hour. If None, the rate limit headers state GitHub's limits, but
             no request is refused.
-        clock: Returns the time in seconds since 1970.
-        state: The result of :meth:`dump` of an earlier simulator of this account, or None to start anew.
+        clock: A function that returns the time in seconds since 1970.
+        state: What :meth:`dump` of an earlier simulator of this account returned, or None to start anew.
 
     Raises:
-        ValueError: The state is not of this account.
+        ValueError: ``state`` does not come from a simulator of this account.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ def _page(listed: Listed, request: Request, query: dict[str, str], headers: dict
 
 
 def _links(path: str, request: Request, query: dict[str, str], number: int, last: int) -> str:
-    """Return the value of the ``Link`` header of a page: the URLs of other pages, or an empty text if there are none.
+    """Return the value of a page's ``Link`` header: the URLs of other pages, or an empty text if there are none.
 
     See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api.
     """

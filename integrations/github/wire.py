@@ -1,4 +1,4 @@
-"""Reading GitHub's replies: large objects with objects inside, many of which can be null."""
+"""Reading GitHub's replies: large nested objects, in which many values can be null."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Thing: TypeAlias = dict[str, Any]
 
 
 def thing_of(reply: object) -> Thing:
-    """Return a reply if it is one object.
+    """Return a decoded reply that must be one object.
 
     Raises:
         NetworkError: The reply is not an object.
@@ -22,7 +22,7 @@ def thing_of(reply: object) -> Thing:
 
 
 def things_of(reply: object) -> list[Thing]:
-    """Return a reply if it is a list of objects.
+    """Return a decoded reply that must be a list of objects.
 
     Raises:
         NetworkError: The reply is not a list of objects.
@@ -33,7 +33,7 @@ def things_of(reply: object) -> list[Thing]:
 
 
 def inner(thing: Thing, *keys: str) -> Any:
-    """Return the value at a path of keys in nested objects, or None if a part of the path is missing or null."""
+    """Follow a path of keys into nested objects. Return the value there, or None if a key is missing or null."""
     value: Any = thing
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
@@ -41,24 +41,24 @@ def inner(thing: Thing, *keys: str) -> Any:
 
 
 def text(thing: Thing, *keys: str) -> str:
-    """Return the value at a path of keys in nested objects as text, or ``""`` if it is missing or null."""
+    """Follow a path of keys into nested objects. Return the value there as text, or ``""`` if it is missing or null."""
     value = inner(thing, *keys)
     return "" if value is None else str(value)
 
 
 def number(thing: Thing, name: str) -> int:
-    """Return the integer in a field of an object, or 0 if the field has none."""
+    """Return the integer in a field of an object, or 0 if the field is missing or holds no integer."""
     value = thing.get(name)
     return value if isinstance(value, int) else 0
 
 
 def texts(thing: Thing, name: str, key: str) -> list[str]:
-    """Return one field of each item of a list. Some of GitHub's lists have plain strings: these are returned unchanged.
+    """Return the same field of every item of a list. Items that are plain strings are returned unchanged.
 
     Args:
-        thing: The object that has the list.
-        name: The name of the field with the list.
-        key: The name of the field to return of each item.
+        thing: The object that contains the list.
+        name: The name of the field that holds the list.
+        key: The name of the field to return from each item.
     """
     given = thing.get(name)
     items = given if isinstance(given, list) else []

@@ -1,8 +1,8 @@
 """Render: services, deploys, jobs and the rest of everyday work on https://render.com.
 
 Importing a module registers its functions with the integration. The order of the imports is the order of the functions
-on the reference page. These modules do not import ``annotations`` from ``__future__``: annotations as strings must be
-compiled at each start, which takes a fifth more time.
+on the reference page. These modules do not import ``annotations`` from ``__future__``, since it turns annotations into
+strings. Compiling those at each start takes a fifth more time.
 """
 
 from . import services, creation, changes, lifecycle, scaling, deploys, jobs, variables, secret_files  # noqa: F401, I001

@@ -12,14 +12,14 @@ from .render import Render
 
 @dataclass(frozen=True)
 class Account:
-    """The settings of an account: a Render API key, and the workspace and URL to use with the key."""
+    """The settings of one Render account: an API key, and the workspace and URL to use with the key."""
 
-    api_key: Annotated[Secret, "An API key from Account Settings, API Keys."]
-    owner_id: Annotated[str | None, "The workspace for new services, if the key can access several."] = None
+    api_key: Annotated[Secret, "An API key, created under Account Settings > API Keys."]
+    owner_id: Annotated[str | None, "The id of the workspace for new services, if the key can access several."] = None
     base_url: Annotated[str, "The URL of the API."] = "https://api.render.com/v1"
 
     def open(self, send: Send) -> Render:
-        """Return the object that functions get as their first argument while a script runs with this account."""
+        """Return the object that functions get as their first argument. It sends its requests with ``send``."""
         api = Api(send, self.base_url, bearer=self.api_key)
         repeating = Api(send, self.base_url, bearer=self.api_key, lists="repeated")
         return Render(api, repeating, self.owner_id)
@@ -38,7 +38,7 @@ integration.extend(__file__, api=lambda render: render.api, supplies={"owner_id"
 
 @integration.simulator
 def simulate(account: str, **options: Any) -> Send:
-    """Return a simulator for an account. The options are those of :class:`~.simulator.Simulator`."""
+    """Return a simulator of an account. The options are those of :class:`~.simulator.Simulator`."""
     from .simulator import Simulator
 
     return Simulator(account, **options)

@@ -1,7 +1,7 @@
-"""Request bodies: conversion of flat settings in snake case to the nested, camel-cased objects that Render expects.
+"""Request bodies: conversion of flat settings in snake case to the nested objects in camel case that Render expects.
 
-See https://api-docs.render.com/reference/create-service: ``serviceDetails`` depends on the type of the service, and
-``envSpecificDetails`` inside ``serviceDetails`` on the runtime.
+See https://api-docs.render.com/reference/create-service. The fields of ``serviceDetails`` depend on the type of the
+service. Those of ``envSpecificDetails``, inside ``serviceDetails``, depend on the runtime.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_i
 
     Args:
         settings: The settings of the service by parameter name, such as ``build_command``.
-        kind: The type of the service.
+        kind: The type of the service, such as ``web_service``.
         runtime: The runtime of the service, or None for a static site.
         owner_id: The id of the workspace that an image belongs to.
     """
@@ -82,7 +82,7 @@ def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_i
 
 
 def wire(value: Any) -> Any:
-    """Return a value with the keys of all dictionaries inside in camel case, and without entries that are None."""
+    """Return a copy of a value. In its dictionaries, keys are in camel case and entries that are None are left out."""
     if isinstance(value, list):
         return [wire(item) for item in value]
     if isinstance(value, dict):
@@ -91,12 +91,16 @@ def wire(value: Any) -> Any:
 
 
 def variables_of(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return environment variables as the list of objects that Render's request bodies have, sorted by name."""
+    """Convert environment variables by name to the list of objects in Render's request bodies, sorted by name."""
     return [{"key": key} | value_of(value) for key, value in sorted(variables.items())]
 
 
 def value_of(value: Any) -> dict[str, Any]:
-    """Return the part of a request body that gives an environment variable its value, or lets Render generate one."""
+    """Convert the value of an environment variable to the form that Render's request bodies use.
+
+    Args:
+        value: A text, number or boolean, or ``{"generate": True}`` to let Render generate the value.
+    """
     if isinstance(value, dict):
         return {"generateValue": value["generate"]}
     if isinstance(value, bool):
@@ -105,7 +109,7 @@ def value_of(value: Any) -> dict[str, Any]:
 
 
 def autoscaling_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the request body for autoscaling settings. Render requires an entry for CPU and memory, used or not."""
+    """Convert autoscaling settings to a request body. Render requires entries for CPU and memory, even unused ones."""
     off = {"enabled": False, "percentage": DEFAULT_PERCENTAGE}
     wanted: dict[str, Any] = wire(settings)
     given = wanted["criteria"]
@@ -114,7 +118,7 @@ def autoscaling_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ranges_of(ranges: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return address ranges as Render's request bodies have them. A range without a description gets an empty one."""
+    """Convert address ranges to the objects in Render's request bodies. A missing description becomes empty."""
     return [{"description": ""} | wire(each) for each in ranges]
 
 
@@ -123,7 +127,7 @@ def renamed(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, 
 
     Args:
         settings: The settings by parameter name.
-        names: The name that Render uses, for each parameter to return.
+        names: The names that Render uses, by parameter name. Other settings are left out.
     """
     return {name: wire(settings[own]) for own, name in names.items() if settings.get(own) is not None}
 

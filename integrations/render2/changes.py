@@ -46,7 +46,7 @@ def update_service(
     service_id: ServiceId,
     name: Annotated[str | None, "The new name.", non_empty()] = None,
     repo: Annotated[
-        str | None, "The URL of the Git repository; for a service that runs an image, give runtime too.", non_empty()
+        str | None, "The URL of the Git repository; if the service runs an image, give runtime too.", non_empty()
     ] = None,
     branch: Branch = None,
     plan: Annotated[str | None, "The new plan."] = None,
@@ -72,7 +72,7 @@ def update_service(
     ip_allow_list: IpAllowList = None,
     render_subdomain_policy: RenderSubdomainPolicy = None,
     cache: Annotated[
-        Cache | None, 'What the edge caches for a web service: { profile = "no-cache" } or "origin-controlled".'
+        Cache | None, 'What Render caches for a web service: { profile = "no-cache" } or "origin-controlled".'
     ] = None,
 ) -> OneService:
     """Change settings of a service; settings that are not given stay as they are.
@@ -109,7 +109,9 @@ def update_service(
         "cache": cache,
     }
     if all(value is None for value in settings.values()):
-        raise BadArguments("update_service got nothing to change", hint=f"give at least one of {', '.join(settings)}")
+        raise BadArguments(
+            "update_service was given nothing to change", hint=f"give at least one of {', '.join(settings)}"
+        )
     return {"service": shaped(_changed(render, service_id, settings))}
 
 
@@ -132,7 +134,10 @@ def _changed(render: Render, service_id: str, settings: Thing) -> Thing:
 
 
 def _runtime_after(settings: Thing, current: Any) -> str | None:
-    """Return the runtime that the service will have: that in the settings, or the one that its new source needs."""
+    """Return the runtime after the change: the one in the settings, or the one that a new source needs, or ``current``.
+
+    For a static site ``current`` and the result are None.
+    """
     if settings["runtime"]:
         return str(settings["runtime"])
     if current and settings["image"] and not settings["repo"]:
@@ -144,7 +149,13 @@ def _runtime_after(settings: Thing, current: Any) -> str | None:
 
 
 def _source_misfit(settings: Thing, current: Any, runtime: str | None) -> Misfit | None:
-    """Return what is wrong with a change between repository and image, or None if nothing is wrong."""
+    """Return what is wrong with switching between a repository and an image, or None if nothing is wrong.
+
+    Args:
+        settings: The settings to change.
+        current: The runtime of the service, or None for a static site.
+        runtime: The runtime that the service will have.
+    """
     if current is None:
         return None
     if runtime == "image" and settings["repo"]:

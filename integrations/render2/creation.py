@@ -91,7 +91,8 @@ def create_service(
         "How to scale by load: { min = 1, max = 3, criteria = { cpu = { percentage = 60 } } }, or by memory, or both.",
     ] = None,
     disk: Annotated[
-        Disk | None, 'A persistent disk: { name = "data", mount_path = "/var/data", size_gb = 10 }; not for cron jobs.'
+        Disk | None,
+        'A persistent disk, not for cron jobs or static sites: { name = "data", mount_path = "/data", size_gb = 10 }.',
     ] = None,
     max_shutdown_delay: MaxShutdownDelay = None,
     maintenance_mode: MaintenanceModeOf = None,
@@ -179,7 +180,7 @@ def _refuse_misfit(settings: Thing, kind: str) -> None:
             "A cron_job needs a schedule", param="schedule", hint="give one, such as schedule = '0 3 * * *'"
         )
     if settings["runtime"] == "image" and settings["image"] is None:
-        raise BadArguments("The runtime image needs an image", param="image", hint="give image in place of repo")
+        raise BadArguments("The runtime image needs an image", param="image", hint="give image instead of repo")
     wrong = misfit(settings, kind, settings["runtime"], settings["plan"])
     if wrong:
         raise BadArguments(wrong.message, param=wrong.param, hint=wrong.hint)

@@ -1,4 +1,4 @@
-"""Functions for deploys: listing, reading, triggering and cancelling them, and rolling back to an earlier one."""
+"""Functions for deploys: listing, reading, triggering and cancelling them, and rolling back to an earlier deploy."""
 
 from itertools import islice
 from typing import Annotated, Literal, TypedDict, cast
@@ -43,7 +43,7 @@ DeployStatus = Literal[
 
 
 class Commit(TypedDict):
-    """The commit that was deployed; id and message are empty for an image."""
+    """The commit that was deployed; id and message are empty if the service runs an image."""
 
     id: str
     message: str
@@ -73,14 +73,14 @@ class Deploy(TypedDict):
 
 
 class DeployPage(TypedDict):
-    """A page of deploys, and the cursor of the next page."""
+    """A page of deploys, and the cursor of the next page, if any."""
 
     deploys: list[Deploy]
     cursor: str | None
 
 
 class OneDeploy(TypedDict):
-    """The result of a function that returns a deploy."""
+    """The result of get_deploy and of the functions that trigger, cancel or roll back a deploy: the deploy."""
 
     deploy: Deploy
 
@@ -95,7 +95,7 @@ def list_deploys(
     cursor: Cursor = None,
     status: Annotated[
         DeployStatus | list[DeployStatus] | None,
-        "Return only deploys with these statuses: one, or a list.",
+        "Return only deploys with these statuses: one status or a list.",
         non_empty(),
     ] = None,
     created_before: CreatedBefore = None,
@@ -126,7 +126,8 @@ def get_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalSe
     """Get details for a specific deploy.
 
     Render finds a deploy only through its service. Without ``service_id``, the service is known if an earlier call of
-    this run returned the deploy. Otherwise each service is asked with one request, those that changed last first.
+    this run returned the deploy. Otherwise the services are searched with one request each, starting with the service
+    that changed last.
     """
     service = service_id or render.service_of(deploy_id)
     if service is None:
@@ -184,7 +185,10 @@ def rollback_deploy(render: Render, /, *, deploy_id: DeployId, service_id: Optio
 
 
 def _shaped(render: Render, deploy: Thing, service_id: str) -> Deploy:
-    """Return a deploy with the id of its service, and with defaults for missing fields that scripts usually print."""
+    """Return a deploy with the id of its service, and with defaults for missing fields that scripts usually print.
+
+    Also remember the service, for later calls that name only the deploy.
+    """
     shaped = filled(deploy, id="", status="unknown") | {
         "service_id": service_id,
         "commit": filled(inner(deploy, "commit"), id="", message=""),
@@ -212,7 +216,7 @@ def _service_of(render: Render, deploy_id: str, service_id: str | None) -> str:
 
 
 def _found(render: Render, deploy_id: str) -> Deploy:
-    """Ask one service after the other for a deploy, those that changed last first, and return the deploy.
+    """Search the services for a deploy, starting with the service that changed last, and return the deploy.
 
     Raises:
         ApiError: No service has the deploy, or the search reached the rate limit.

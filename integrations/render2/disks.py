@@ -37,27 +37,27 @@ class ServiceDisk(TypedDict):
 
 
 class DiskPage(TypedDict):
-    """A page of disks, and the cursor of the next page."""
+    """A page of disks, and the cursor of the next page, if any."""
 
     disks: list[ServiceDisk]
     cursor: str | None
 
 
 class OneDisk(TypedDict):
-    """The result of a function that returns a persistent disk."""
+    """The result of get_disk, add_disk, update_disk and restore_disk_snapshot: the disk."""
 
     disk: ServiceDisk
 
 
 class DeletedDisk(TypedDict):
-    """The disk that was deleted."""
+    """The result of delete_disk: the id of the deleted disk."""
 
     disk_id: str
     deleted: bool
 
 
 class Snapshot(TypedDict):
-    """A copy of a disk at a point in time; snapshotKey is valid for a day."""
+    """A copy of a disk at a point in time; its snapshotKey is valid for a day."""
 
     snapshotKey: str
     createdAt: str
@@ -85,10 +85,10 @@ def list_disks(
     cursor: Cursor = None,
     service_id: Annotated[
         ServiceId | Annotated[list[ServiceId], non_empty()] | None,
-        "Return only disks of these services: one, or a list.",
+        "Return only disks of the services with these ids: one id or a list.",
     ] = None,
     disk_id: Annotated[
-        DiskId | Annotated[list[DiskId], non_empty()] | None, "Return only the disks with these ids: one, or a list."
+        DiskId | Annotated[list[DiskId], non_empty()] | None, "Return only disks with these ids: one id or a list."
     ] = None,
     name: Names = None,
     owner_id: Workspaces = None,
@@ -129,7 +129,7 @@ def add_disk(
     mount_path: Annotated[str, 'The folder where the service finds the disk, such as "/var/data".', non_empty()],
     size_gb: Annotated[int, "The size in GB.", between(1, 16384)],
 ) -> OneDisk:
-    """Add a persistent disk to a service, usable from the next deploy on; not for cron jobs and static sites."""
+    """Add a persistent disk to a service; the next deploy attaches it. Not for cron jobs and static sites."""
     body = {"serviceId": service_id, "name": name, "mountPath": mount_path, "sizeGB": size_gb}
     return {"disk": _shaped(render.api.post("/disks", json=body))}
 
@@ -147,7 +147,7 @@ def update_disk(
     """Change a persistent disk; settings that are not given stay as they are."""
     body = renamed({"name": name, "mount_path": mount_path, "size_gb": size_gb}, _FIELDS)
     if not body:
-        raise BadArguments("update_disk got nothing to change", hint="give a setting, such as size_gb = 20")
+        raise BadArguments("update_disk was given nothing to change", hint="give a setting, such as size_gb = 20")
     return {"disk": _shaped(render.api.patch(_DISK, json=body, disk_id=disk_id))}
 
 
@@ -178,13 +178,13 @@ def restore_disk_snapshot(
         matching(r"[A-Za-z0-9-]+", "srv-cabc12345678-abcde"),
     ] = None,
 ) -> OneDisk:
-    """Restore a disk from a snapshot: data written since then are lost, and Render may deploy the service again."""
+    """Restore a disk from a snapshot. Data written since then is lost, and Render might deploy the service again."""
     body: Thing = {"snapshotKey": snapshot_key} | ({} if instance_id is None else {"instanceId": instance_id})
     return {"disk": _shaped(render.api.post(_DISK + "/snapshots/restore", json=body, disk_id=disk_id))}
 
 
 def _joined(values: str | list[str] | None) -> str | None:
-    """Join a list of values by commas, for those parameters of ``GET /disks`` that cannot be repeated."""
+    """Join a list of values with commas, since some parameters of ``GET /disks`` cannot be repeated."""
     return ",".join(values) if isinstance(values, list) else values
 
 

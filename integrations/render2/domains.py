@@ -15,7 +15,7 @@ _DOMAIN = "/services/{service_id}/custom-domains/{domain}"
 
 
 class CustomDomain(TypedDict):
-    """A custom domain; verificationStatus is verified or unverified, domainType is apex or subdomain."""
+    """A custom domain. Its verificationStatus is verified or unverified; its domainType is apex or subdomain."""
 
     id: str
     name: str
@@ -28,33 +28,33 @@ class CustomDomain(TypedDict):
 
 
 class DomainPage(TypedDict):
-    """A page of custom domains, and the cursor of the next page."""
+    """A page of custom domains, and the cursor of the next page, if any."""
 
     custom_domains: list[CustomDomain]
     cursor: str | None
 
 
 class OneDomain(TypedDict):
-    """The result of a function that returns a custom domain."""
+    """The result of get_custom_domain: the domain."""
 
     custom_domain: CustomDomain
 
 
 class NewDomains(TypedDict):
-    """The domains that were added: Render also adds www for an apex domain, and the apex domain for www."""
+    """The domains that were added. Render adds an apex domain and its www domain together."""
 
     custom_domains: list[CustomDomain]
 
 
 class DeletedDomain(TypedDict):
-    """The domain that was removed."""
+    """The result of delete_custom_domain: the name or id of the removed domain, as the call gave it."""
 
     domain: str
     deleted: bool
 
 
 class VerifyingDomain(TypedDict):
-    """Render accepted the request to check the domain's DNS; get_custom_domain shows the result."""
+    """The result of verify_custom_domain: Render will check the domain's DNS. get_custom_domain shows the outcome."""
 
     domain: str
     accepted: bool

@@ -63,27 +63,27 @@ class EnvGroupWithContents(EnvGroup):
 
 
 class EnvGroupPage(TypedDict):
-    """A page of environment groups, and the cursor of the next page."""
+    """A page of environment groups, and the cursor of the next page, if any."""
 
     env_groups: list[EnvGroup]
     cursor: str | None
 
 
 class OneEnvGroup(TypedDict):
-    """The result of a function that returns an environment group with its variables and secret files."""
+    """The result of functions that read or change one environment group: the group with its variables and files."""
 
     env_group: EnvGroupWithContents
 
 
 class DeletedEnvGroup(TypedDict):
-    """The environment group that was deleted."""
+    """The result of delete_env_group: the id of the deleted group."""
 
     env_group_id: str
     deleted: bool
 
 
 class Unlinked(TypedDict):
-    """A service that no longer has the variables and files of an environment group."""
+    """The result of unlink_env_group: the group, and the service that no longer has its variables and files."""
 
     env_group_id: str
     service_id: str
@@ -203,7 +203,7 @@ def set_env_group_var(
     *,
     env_group_id: EnvGroupId,
     key: VariableKey,
-    value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
+    value: Annotated[str | int | float | bool | None, "The value; Render stores it as a string."] = None,
     generate: Annotated[bool, "Whether Render generates the value; if true, leave out value."] = False,
 ) -> OneEnvGroup:
     """Set one variable of an environment group, new or existing; the others stay as they are."""

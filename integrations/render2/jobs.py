@@ -39,14 +39,14 @@ class Job(TypedDict):
 
 
 class JobPage(TypedDict):
-    """A page of jobs, and the cursor of the next page."""
+    """A page of jobs, and the cursor of the next page, if any."""
 
     jobs: list[Job]
     cursor: str | None
 
 
 class OneJob(TypedDict):
-    """The result of a function that returns a job."""
+    """The result of get_job, create_job and cancel_job: the job."""
 
     job: Job
 
@@ -63,7 +63,7 @@ class Run(TypedDict):
 
 
 class OneRun(TypedDict):
-    """The result of a function that returns a run of a cron job."""
+    """The result of run_cron_job: the new run."""
 
     run: Run
 
@@ -77,7 +77,7 @@ def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = None,
     status: Annotated[
-        JobStatus | list[JobStatus] | None, "Return only jobs with these statuses: one, or a list.", non_empty()
+        JobStatus | list[JobStatus] | None, "Return only jobs with these statuses: one status or a list.", non_empty()
     ] = None,
     created_before: CreatedBefore = None,
     created_after: CreatedAfter = None,

@@ -23,14 +23,14 @@ _FIELDS = {
 
 
 class AcceptedForKeyValue(TypedDict):
-    """Render accepted the request. It takes effect after a while, and Render does not report when."""
+    """The result of an accepted request. The request takes effect after a while, and Render does not report when."""
 
     key_value_id: str
     accepted: bool
 
 
 class KeyValueConnectionInfo(TypedDict):
-    """How to connect to an instance. A script can pass these secrets to functions but cannot read them."""
+    """How to connect to a Key Value instance. A script can pass these secrets to functions but cannot read them."""
 
     internalConnectionString: Secret
     externalConnectionString: Secret
@@ -38,14 +38,14 @@ class KeyValueConnectionInfo(TypedDict):
 
 
 class OneKeyValueConnectionInfo(TypedDict):
-    """The result of a function that returns how to connect to a Key Value instance."""
+    """The result of get_key_value_connection_info: the secrets, and the id of the Key Value instance."""
 
     key_value_id: str
     connection_info: KeyValueConnectionInfo
 
 
 class DeletedKeyValue(TypedDict):
-    """The Key Value instance that was deleted."""
+    """The result of delete_key_value: the id of the deleted instance."""
 
     key_value_id: str
     deleted: bool
@@ -73,7 +73,7 @@ AllowList = Annotated[
 
 @integration.reads
 def get_key_value_connection_info(render: Render, /, *, key_value_id: KeyValueId) -> OneKeyValueConnectionInfo:
-    """Get how to connect to a Key Value instance, as secrets to pass to other functions, such as set_env_var."""
+    """Get what is needed to connect to a Key Value instance: secrets to pass to functions such as set_env_var."""
     found = thing_of(render.api.get(f"{_INSTANCE}/connection-info", key_value_id=key_value_id))
     info = {key: found.get(key) for key in KeyValueConnectionInfo.__annotations__}  # others may be secret
     return {"key_value_id": key_value_id, "connection_info": cast(KeyValueConnectionInfo, info)}
@@ -94,7 +94,7 @@ def create_key_value(
     environment_id: EnvironmentIdOfNew = None,
     owner_id: OwnerId = None,
 ) -> OneKeyValue:
-    """Create a Key Value instance. Its status becomes available after a while."""
+    """Create a Key Value instance. Its status becomes ``available`` after a while."""
     settings = {
         "name": name,
         "plan": plan,
@@ -126,7 +126,9 @@ def update_key_value(
         "ip_allow_list": ip_allow_list,
     }
     if not (body := _body(settings)):
-        raise BadArguments("update_key_value got nothing to change", hint="give a setting, such as plan = 'standard'")
+        raise BadArguments(
+            "update_key_value was given nothing to change", hint="give a setting, such as plan = 'standard'"
+        )
     return _one(render.api.patch(_INSTANCE, json=body, key_value_id=key_value_id))
 
 

@@ -11,14 +11,14 @@ from .wire import Thing
 
 
 class Accepted(TypedDict):
-    """Render accepted the request. It takes effect after a while, and Render does not report when."""
+    """The result of an accepted request. The request takes effect after a while, and Render does not report when."""
 
     service_id: str
     accepted: bool
 
 
 class DeletedService(TypedDict):
-    """The service that was deleted."""
+    """The result of delete_service: the id of the deleted service."""
 
     service_id: str
     deleted: bool

@@ -19,7 +19,7 @@ class Label(TypedDict):
 
 
 class Entry(TypedDict):
-    """A log entry; level, type and instance repeat the labels of these names, and are empty without such a label."""
+    """A log entry. Its level, type and instance come from its labels, and are empty without such a label."""
 
     id: str
     timestamp: str
@@ -31,7 +31,7 @@ class Entry(TypedDict):
 
 
 class LogPage(TypedDict):
-    """A page of log entries, and the times with which to request the next page."""
+    """A page of log entries, and the start and end times with which to request the next page."""
 
     logs: list[Entry]
     has_more: bool
@@ -40,7 +40,7 @@ class LogPage(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened to a service, such as deploy_ended; details depend on the type."""
+    """Something that happened to a service, such as deploy_ended. The details depend on the type."""
 
     id: str
     type: str
@@ -50,7 +50,7 @@ class Event(TypedDict):
 
 
 class EventPage(TypedDict):
-    """A page of events, and the cursor of the next page."""
+    """A page of events, and the cursor of the next page, if any."""
 
     events: list[Event]
     cursor: str | None
@@ -71,32 +71,38 @@ def list_logs(
         Literal["backward", "forward"], "The order: backward (newest first) or forward (oldest first)."
     ] = "backward",
     level: Annotated[
-        str | list[str] | None, "Return only entries of these levels, such as error: one, or a list.", non_empty()
+        str | list[str] | None, "Return only entries of these levels, such as error: one level or a list.", non_empty()
     ] = None,
     type: Annotated[
-        str | list[str] | None, "Return only entries of these types (app, request, build): one, or a list.", non_empty()
+        str | list[str] | None,
+        "Return only entries of these types (app, request, build): one type or a list.",
+        non_empty(),
     ] = None,
     text: Annotated[
         str | list[str] | None, "Return only messages with this text, which can contain * or be a /regex/.", non_empty()
     ] = None,
     instance: Annotated[
-        str | list[str] | None, "Return only entries of these instances: one, or a list.", non_empty()
+        str | list[str] | None, "Return only entries of these instances: one instance or a list.", non_empty()
     ] = None,
-    host: Annotated[str | list[str] | None, "Return only requests to these hosts: one, or a list.", non_empty()] = None,
+    host: Annotated[
+        str | list[str] | None, "Return only requests to these hosts: one host or a list.", non_empty()
+    ] = None,
     method: Annotated[
-        str | list[str] | None, "Return only requests with these methods: one, or a list.", non_empty()
+        str | list[str] | None, "Return only requests with these methods: one method or a list.", non_empty()
     ] = None,
     path: Annotated[
-        str | list[str] | None, "Return only requests for these paths: one, or a list.", non_empty()
+        str | list[str] | None, "Return only requests for these paths: one path or a list.", non_empty()
     ] = None,
     status_code: Annotated[
-        str | list[str] | None, 'Return only requests with these statuses, such as "5*": one, or a list.', non_empty()
+        str | list[str] | None,
+        'Return only requests with these statuses, such as "5*": one status or a list.',
+        non_empty(),
     ] = None,
     task: Annotated[
-        str | list[str] | None, "Return only entries of these workflow tasks: one, or a list.", non_empty()
+        str | list[str] | None, "Return only entries of these workflow tasks: one task or a list.", non_empty()
     ] = None,
     task_run: Annotated[
-        str | list[str] | None, "Return only entries of these task runs: one, or a list.", non_empty()
+        str | list[str] | None, "Return only entries of these task runs: one run or a list.", non_empty()
     ] = None,
     limit: Limit = 20,
     owner_id: OwnerId = None,
@@ -156,7 +162,10 @@ def list_events(
 
 
 def _owner_of(render: Render, resources: list[str]) -> str:
-    """Return the id of the workspace that has these resources: that of the first service, else the account's."""
+    """Return the id of the workspace that contains these resources.
+
+    It is the workspace of the first service among them, or the account's workspace if no service is among them.
+    """
     services = [resource for resource in resources if resource.startswith(("srv-", "crn-"))]
     return render.workspace_of(services[0]) if services else render.workspace()
 

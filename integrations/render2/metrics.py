@@ -41,21 +41,21 @@ _WORDS = Annotated[str | list[str] | None, non_empty()]
 
 
 class MetricLabel(TypedDict):
-    """A label of a series, such as the instance that its values are from."""
+    """A label of a series, such as the instance that the values are from."""
 
     field: str
     value: str
 
 
 class Point(TypedDict):
-    """A value at a time."""
+    """The value of a metric at one time."""
 
     timestamp: str
     value: float
 
 
 class Series(TypedDict):
-    """Values over time; resource and instance repeat the labels of these names, and are empty without such a label."""
+    """Values over time. The resource and the instance come from the labels, and are empty without such a label."""
 
     resource: str
     instance: str
@@ -65,7 +65,7 @@ class Series(TypedDict):
 
 
 class Metrics(TypedDict):
-    """The series of a metric, one for each resource, instance or other label."""
+    """The result of get_metrics: a series of values for each resource, instance or other label."""
 
     metric: str
     series: list[Series]

@@ -1,7 +1,7 @@
 """Misfits: combinations of service settings that cannot work, found before a request is sent.
 
 A combination is a misfit only if Render's requests have no field for a setting, or Render is known to refuse the
-combination. The names of plans and regions are left to Render to check.
+combination. Render itself checks the names of plans and regions.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class Misfit(NamedTuple):
 
 
 def misfit(settings: Mapping[str, Any], kind: str, runtime: str | None, plan: str | None) -> Misfit | None:
-    """Return the first misfit among the settings of a service, or None.
+    """Return the first misfit among the settings of a service, or None if there is none.
 
     Args:
         settings: The settings by parameter name; a value of None counts as not given.
         kind: The type of the service.
         runtime: The runtime that the service has or will have; None for a static site.
-        plan: The plan that the service has or will have.
+        plan: The plan that the service has or will have; None for Render's default.
     """
     given = {name for name, value in settings.items() if value is not None}
     return (
@@ -82,7 +82,7 @@ def misfit(settings: Mapping[str, Any], kind: str, runtime: str | None, plan: st
 
 
 def variable_misfit(variables: Mapping[str, Any]) -> Misfit | None:
-    """Return what is wrong with environment variables, such as an invalid name, or None."""
+    """Return what is wrong with environment variables, such as an invalid name, or None if nothing is wrong."""
     for key, value in variables.items():
         if not re.fullmatch(VARIABLE_KEY, key):
             return Misfit(
@@ -115,7 +115,7 @@ def _of_source(given: set[str], runtime: str | None) -> Misfit | None:
 
 
 def _of_runtime(given: set[str], runtime: str | None) -> Misfit | None:
-    """Return the first misfit between the names of given settings and the runtime, or None."""
+    """Return what is wrong if the runtime does not support one of the given settings, or None if it supports all."""
     if runtime is None:
         return None
     group = runtime if runtime in ("docker", "image") else _NATIVE
@@ -129,7 +129,10 @@ def _of_runtime(given: set[str], runtime: str | None) -> Misfit | None:
 
 
 def _of_scale(settings: Mapping[str, Any], plan: str | None) -> Misfit | None:
-    """Return what is wrong with maintenance mode or autoscaling, or None. The free plan has no maintenance mode."""
+    """Return what is wrong with the maintenance mode or the autoscaling, or None if nothing is wrong.
+
+    The free plan does not include maintenance mode.
+    """
     if plan == "free" and settings.get("maintenance_mode") is not None:
         return Misfit(
             "maintenance_mode",

@@ -12,7 +12,7 @@ from .wire import Thing, filled, thing_of
 
 
 class User(TypedDict):
-    """The user of the API key; id_source says whether id is that of the user or of a workspace."""
+    """The user of the API key. id_source says whether id is the id of the user or of a workspace."""
 
     id: str
     email: str
@@ -32,7 +32,7 @@ class Owner(TypedDict):
 
 
 class OwnerPage(TypedDict):
-    """A page of workspaces, and the cursor of the next page."""
+    """A page of workspaces, and the cursor of the next page, if any."""
 
     owners: list[Owner]
     cursor: str | None
@@ -42,11 +42,11 @@ class OwnerPage(TypedDict):
 def get_current_user(render: Render, /) -> User:
     """Get the current authenticated account information: email, name and id.
 
-    It shows whose key the account uses.
+    Use it to see whose API key the account uses.
 
-    ``id_source`` is ``user`` if ``id`` is the user's own id. Where Render does not return that, as before autumn 2026,
-    ``id`` is the id of the workspace with the user's email address, else of the only workspace, and ``id_source`` is
-    ``workspace``. Both are empty if there is not exactly one such workspace.
+    ``id_source`` is ``user`` if ``id`` is the user's own id. Before autumn 2026 Render did not return that id. Then
+    ``id`` is the id of the workspace with the user's email address, or of the only workspace, and ``id_source`` is
+    ``workspace``. Both are empty if no single workspace can be chosen.
     """
     user = filled(thing_of(render.api.get("/users")), email="", name="")
     if user.get("id"):
@@ -64,11 +64,11 @@ def list_owners(
     cursor: Cursor = None,
     name: Names = None,
     email: Annotated[
-        str | list[str] | None, "Return only workspaces with these email addresses: one, or a list.", non_empty()
+        str | list[str] | None, "Return only workspaces with these email addresses: one address or a list.", non_empty()
     ] = None,
     all: All = False,
 ) -> OwnerPage:
-    """List the workspaces that the key can access. Other functions take the id of a workspace as ``owner_id``."""
+    """List the workspaces that the API key can access. Other functions take the id of a workspace as ``owner_id``."""
     filters = {"name": name, "email": email}
     owners, after = Page(limit, cursor, all).of(render.repeating, "/owners", "owner", filters)
     return {

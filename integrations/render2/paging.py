@@ -1,4 +1,4 @@
-"""Paging: the parameters ``limit``, ``cursor`` and ``all`` of every list function, and requests for pages."""
+"""Paging: the parameters ``limit``, ``cursor`` and ``all`` of every list function, and the requests for pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ class Page:
             segments: The values for the names in braces.
 
         Returns:
-            The items, and the cursor of the next page or None. Only a page shorter than the limit shows that a list
-            ends. So a full last page still comes with a cursor, and the page after it is empty.
+            The items, and the cursor of the next page, or None at the end of the list. Only a page shorter than the
+            limit shows that a list ends. So a full last page still comes with a cursor, and the page after it is empty.
         """
 
         def fetch(cursor: str | None, limit: int = LARGEST_PAGE) -> tuple[list[Thing], str | None]:

@@ -14,7 +14,9 @@ _DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _HOUR_AND_MINUTE = r"([01]\d|2[0-3]):[0-5]\d"
 _TIME_OF_DAY = rf"{_HOUR_AND_MINUTE}(:[0-5]\d(\.\d+)?)?"
 
-ServiceId = Annotated[str, "The service's id; a cron job's starts with crn-.", matching(_ID, "srv-cabc12345678")]
+ServiceId = Annotated[
+    str, "The service's id; the id of a cron job starts with crn-.", matching(_ID, "srv-cabc12345678")
+]
 OptionalServiceId = Annotated[
     str | None,
     "The id of the deploy's service, if known; without it, a search is needed.",
@@ -24,12 +26,12 @@ DeployId = Annotated[str, "The deploy's id.", matching(_ID, "dep-cabc12345678")]
 JobId = Annotated[str, "The job's id.", matching(_ID, "job-cabc12345678")]
 OwnerId = Annotated[
     str | None,
-    "The workspace's id; needed if the key can access several and the account has no owner_id.",
+    "The workspace's id; needed if the API key can access several workspaces and the account has no owner_id.",
     matching(_ID, "tea-cabc12345678"),
 ]
 ResourceId = Annotated[str, matching(_ID, "srv-cabc12345678")]
 EnvironmentIdOfNew = Annotated[
-    str | None, "The id of a project environment for the new item.", matching(_ID, "evm-cabc12345678")
+    str | None, "The id of the project environment for the new item.", matching(_ID, "evm-cabc12345678")
 ]
 PostgresId = Annotated[str, "The database's id.", matching(_ID, "dpg-cabc12345678")]
 KeyValueId = Annotated[str, "The Key Value instance's id.", matching(_ID, "red-cabc12345678")]
@@ -41,11 +43,15 @@ FileName = Annotated[str, "The secret file's name.", matching(VARIABLE_KEY, "con
 Domain = Annotated[str, "The domain's name or id.", matching(r"[A-Za-z0-9.*_-]+", "www.example.com")]
 VariableKey = Annotated[str, "The variable's name.", matching(VARIABLE_KEY, "DATABASE_URL")]
 Time = Annotated[str, matching(f"{_DAY}T{_TIME_OF_DAY}(Z|[+-]{_HOUR_AND_MINUTE})", "2026-01-31T12:00:00Z")]
-Names = Annotated[str | list[str] | None, "Return only items with these names: one, or a list.", non_empty()]
-Regions = Annotated[str | list[str] | None, "Return only items in these regions: one, or a list.", non_empty()]
-Workspaces = Annotated[str | list[str] | None, "Return only items of these workspaces: one, or a list.", non_empty()]
+Names = Annotated[str | list[str] | None, "Return only items with these names: one name or a list.", non_empty()]
+Regions = Annotated[str | list[str] | None, "Return only items in these regions: one region or a list.", non_empty()]
+Workspaces = Annotated[
+    str | list[str] | None, "Return only items of the workspaces with these ids: one id or a list.", non_empty()
+]
 Environments = Annotated[
-    str | list[str] | None, "Return only items of these project environments: one, or a list.", non_empty()
+    str | list[str] | None,
+    "Return only items of the project environments with these ids: one id or a list.",
+    non_empty(),
 ]
 Suspended = Annotated[bool | None, "True returns only suspended items, false only items that are not suspended."]
 CreatedBefore = Annotated[Time | None, "Return only items created before this time."]
@@ -59,4 +65,4 @@ FinishedAfter = Annotated[Time | None, "Return only items finished after this ti
 
 
 SUSPENSION: Mapping[bool | None, str | None] = {None: None, True: "suspended", False: "not_suspended"}
-"""The value of the query parameter ``suspended`` that Render expects for each value of ``Suspended``."""
+"""The value of Render's query parameter ``suspended`` for each value of a parameter of the type ``Suspended``."""

@@ -37,14 +37,14 @@ class ReplicaSettings(TypedDict):
 
 
 class AcceptedForPostgres(TypedDict):
-    """Render accepted the request. It takes effect after a while, and Render does not report when."""
+    """The result of an accepted request. The request takes effect after a while, and Render does not report when."""
 
     postgres_id: str
     accepted: bool
 
 
 class PostgresConnectionInfo(TypedDict):
-    """How to connect to a database. A script can pass these secrets to functions but cannot read them."""
+    """How to connect to a Postgres database. A script can pass these secrets to functions but cannot read them."""
 
     password: Secret
     internalConnectionString: Secret
@@ -53,14 +53,14 @@ class PostgresConnectionInfo(TypedDict):
 
 
 class OnePostgresConnectionInfo(TypedDict):
-    """The result of a function that returns how to connect to a Postgres database."""
+    """The result of get_postgres_connection_info: the secrets, and the id of the database."""
 
     postgres_id: str
     connection_info: PostgresConnectionInfo
 
 
 class DeletedPostgres(TypedDict):
-    """The Postgres database that was deleted."""
+    """The result of delete_postgres: the id of the deleted database."""
 
     postgres_id: str
     deleted: bool
@@ -70,7 +70,7 @@ DiskSize = Annotated[
     int | None, "The size of the disk in GB: 1 or a multiple of 5. It can grow but not shrink.", between(1, 16384)
 ]
 DiskAutoscaling = Annotated[bool | None, "Whether the disk grows by itself when it is nearly full."]
-HighAvailability = Annotated[bool | None, "Whether a standby takes over when the database fails; for larger plans."]
+HighAvailability = Annotated[bool | None, "Whether a standby takes over when the database fails; only on larger plans."]
 Overrides = Annotated[dict[str, str] | None, 'Server parameters that replace Render\'s: { max_connections = "200" }.']
 AllowList = Annotated[
     list[AllowedRange] | None,
@@ -80,13 +80,13 @@ Replicas = Annotated[
     list[ReplicaSettings] | None,
     'All read replicas that the database will have: { { name = "reports" } }; others are deleted.',
 ]
-DatadogKey = Annotated[str | None, "The API key for Datadog, to which Render sends the database's metrics."]
-DatadogSite = Annotated[str | None, "The site of Datadog, such as US1 or EU; US1 if none is given."]
+DatadogKey = Annotated[str | None, "The API key with which Render sends the database's metrics to Datadog."]
+DatadogSite = Annotated[str | None, "The Datadog site, such as US1 or EU; US1 if none is given."]
 
 
 @integration.reads
 def get_postgres_connection_info(render: Render, /, *, postgres_id: PostgresId) -> OnePostgresConnectionInfo:
-    """Get how to connect to a Postgres database, as secrets to pass to other functions, such as set_env_var."""
+    """Get what is needed to connect to a Postgres database: secrets to pass to functions such as set_env_var."""
     found = thing_of(render.api.get(f"{_DATABASE}/connection-info", postgres_id=postgres_id))
     info = {key: found.get(key) for key in PostgresConnectionInfo.__annotations__}  # others may be secret
     return {"postgres_id": postgres_id, "connection_info": cast(PostgresConnectionInfo, info)}
@@ -116,7 +116,7 @@ def create_postgres(
     datadog_site: DatadogSite = None,
     owner_id: OwnerId = None,
 ) -> OnePostgres:
-    """Create a Postgres database. Its status becomes available after some minutes."""
+    """Create a Postgres database. Its status becomes ``available`` after some minutes."""
     settings = {
         "name": name,
         "plan": plan,
@@ -155,7 +155,7 @@ def update_postgres(
     datadog_api_key: DatadogKey = None,
     datadog_site: DatadogSite = None,
 ) -> OnePostgres:
-    """Change a Postgres database; settings that are not given stay as they are. A new plan or disk restarts it."""
+    """Change a Postgres database; settings that are not given stay as they are. A new plan restarts the database."""
     settings = {
         "name": name,
         "plan": plan,
@@ -169,7 +169,9 @@ def update_postgres(
         "datadog_site": datadog_site,
     }
     if not (body := _body(settings)):
-        raise BadArguments("update_postgres got nothing to change", hint="give a setting, such as plan = 'pro_4gb'")
+        raise BadArguments(
+            "update_postgres was given nothing to change", hint="give a setting, such as plan = 'pro_4gb'"
+        )
     return _one(render.api.patch(_DATABASE, json=body, postgres_id=postgres_id))
 
 
@@ -194,7 +196,7 @@ def resume_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedFo
 
 @integration.writes
 def restart_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
-    """Restart a Postgres database; connections to it are lost."""
+    """Restart a Postgres database; open connections are lost."""
     return _ordered(render, postgres_id, "restart")
 
 

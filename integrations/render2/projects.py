@@ -37,20 +37,20 @@ class Project(TypedDict):
 
 
 class ProjectPage(TypedDict):
-    """A page of projects, and the cursor of the next page."""
+    """A page of projects, and the cursor of the next page, if any."""
 
     projects: list[Project]
     cursor: str | None
 
 
 class OneProject(TypedDict):
-    """The result of a function that returns a project."""
+    """The result of get_project: the project."""
 
     project: Project
 
 
 class Environment(TypedDict):
-    """An environment of a project, with the ids of what it contains; protectedStatus is protected or unprotected."""
+    """An environment of a project, with the ids of what it contains. protectedStatus is protected or unprotected."""
 
     id: str
     name: str
@@ -65,14 +65,14 @@ class Environment(TypedDict):
 
 
 class EnvironmentPage(TypedDict):
-    """A page of environments, and the cursor of the next page."""
+    """A page of environments, and the cursor of the next page, if any."""
 
     environments: list[Environment]
     cursor: str | None
 
 
 class OneEnvironment(TypedDict):
-    """The result of a function that returns an environment of a project."""
+    """The result of get_environment: the environment."""
 
     environment: Environment
 
@@ -142,7 +142,7 @@ def list_environments(
     updated_after: UpdatedAfter = None,
     all: All = False,
 ) -> EnvironmentPage:
-    """List the environments of projects, with the ids of what they contain."""
+    """List the environments of projects, with the ids of what each environment contains."""
     filters = {
         "projectId": project_id,
         "name": name,

@@ -1,4 +1,4 @@
-"""The object through which functions use a Render account: its clients, its workspace and the services of deploys."""
+"""The object through which functions use a Render account. It also remembers which service a deploy belongs to."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Render:
     """The first argument of every function of the integration: one account during one run of a script.
 
     Args:
-        api: The client that sends requests for the account. It joins lists in a query by commas, as most of Render's
+        api: The client that sends requests for the account. It joins lists in a query with commas, as most of Render's
             paths require.
         repeating: A client that repeats the name of the parameter for each value of a list. Some paths require that:
-            Render's OpenAPI document does not have ``explode: false`` there.
-        owner_id: The id of the workspace in the accounts file, or None.
+            in Render's OpenAPI document, their parameters lack ``explode: false``.
+        owner_id: The id of the workspace in the accounts file, or None if the file names none.
     """
 
     def __init__(self, api: Api, repeating: Api, owner_id: str | None = None) -> None:
@@ -34,14 +34,14 @@ class Render:
         return self._services.get(deploy_id)
 
     def owners(self) -> list[Thing]:
-        """Return the first hundred workspaces that the key can access."""
+        """Return the first hundred workspaces that the API key can access."""
         return page_of(self.api.get("/owners", query={"limit": 100}), "owner")[0]
 
     def workspace(self, owner_id: str | None = None) -> str:
-        """Return the id of the workspace to use: the argument, else that in the accounts file, else the only workspace.
+        """Return the id of the workspace to use: ``owner_id``, else that in the accounts file, else the only workspace.
 
         Raises:
-            CallError: No workspace is given, and the key can access several workspaces or none.
+            CallError: Neither of these names a workspace, and the API key can access several workspaces or none.
         """
         if owner_id:
             return owner_id
@@ -50,7 +50,7 @@ class Render:
         return self._owner_id
 
     def workspace_of(self, service_id: str) -> str:
-        """Return the id of the workspace of a service, which takes one request per run and service."""
+        """Return the id of a service's workspace. Only the first call for a service sends a request."""
         if service_id not in self._workspaces:
             service = thing_of(self.api.get("/services/{service_id}", service_id=service_id))
             self._workspaces[service_id] = str(service.get("ownerId"))

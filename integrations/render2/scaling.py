@@ -28,7 +28,7 @@ class Instances(TypedDict):
 
 
 class ResourceTarget(TypedDict):
-    """Whether autoscaling uses a resource, and its target: the average use in percent."""
+    """Whether autoscaling uses a resource, and the average use in percent that it aims at."""
 
     enabled: bool
     percentage: int
@@ -42,7 +42,7 @@ class Targets(TypedDict):
 
 
 class ServiceScaling(TypedDict):
-    """The autoscaling of a service: the range of instances, and the resources that it uses."""
+    """The autoscaling of a service: the smallest and largest number of instances, and the resources that count."""
 
     enabled: bool
     min: int
@@ -51,13 +51,13 @@ class ServiceScaling(TypedDict):
 
 
 class OneScaling(TypedDict):
-    """The result of a function that returns the autoscaling of a service."""
+    """The result of set_autoscaling: the new settings."""
 
     autoscaling: ServiceScaling
 
 
 class DeletedScaling(TypedDict):
-    """The service whose autoscaling was deleted."""
+    """The result of delete_autoscaling: the id of the service."""
 
     service_id: str
     deleted: bool
@@ -78,10 +78,10 @@ def set_autoscaling(
     service_id: ServiceId,
     min: Annotated[int, "The smallest number of instances.", between(1, 100)],
     max: Annotated[int, "The largest number of instances.", between(1, 100)],
-    criteria: Annotated[Criteria, "What to scale by: { cpu = { percentage = 60 } }, or memory, or both."],
+    criteria: Annotated[Criteria, "What to scale by: { cpu = { percentage = 60 } }, the same for memory, or both."],
     enabled: Annotated[bool, "Whether autoscaling is on; false keeps the settings for later."] = True,
 ) -> OneScaling:
-    """Set the autoscaling of a service by load. The new settings replace all earlier ones."""
+    """Set how a service scales by load. The new autoscaling settings replace all earlier ones."""
     if min > max:
         raise BadArguments(f"min is {min}, which is more than max", param="min", hint=f"give at most {max}")
     if not any(criteria.get(name) for name in ("cpu", "memory")):
@@ -93,6 +93,6 @@ def set_autoscaling(
 
 @integration.destroys
 def delete_autoscaling(render: Render, /, *, service_id: ServiceId) -> DeletedScaling:
-    """Delete the autoscaling of a service; its number of instances stays as it is."""
+    """Delete the autoscaling of a service; the number of instances stays as it is."""
     render.api.delete(_AUTOSCALING, service_id=service_id)
     return {"service_id": service_id, "deleted": True}

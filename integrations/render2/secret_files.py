@@ -13,27 +13,27 @@ _FILE = "/services/{service_id}/secret-files/{name}"
 
 
 class SecretFile(TypedDict):
-    """A secret file."""
+    """The name and the content of a secret file."""
 
     name: str
     content: str
 
 
 class SecretFilePage(TypedDict):
-    """A page of secret files, and the cursor of the next page."""
+    """A page of secret files, and the cursor of the next page, if any."""
 
     secret_files: list[SecretFile]
     cursor: str | None
 
 
 class OneSecretFile(TypedDict):
-    """The result of a function that returns a secret file."""
+    """The result of functions that get or set one secret file: the file."""
 
     secret_file: SecretFile
 
 
 class DeletedSecretFile(TypedDict):
-    """The secret file that was deleted."""
+    """The result of functions that delete one secret file: its name."""
 
     name: str
     deleted: bool

@@ -25,7 +25,7 @@ from .wire import Thing, filled, inner, thing_of
 
 
 class Filter(TypedDict):
-    """The files whose changes start a build, as globs."""
+    """Globs for the files whose changes start a build, and for those whose changes do not."""
 
     paths: list[str] | None
     ignoredPaths: list[str] | None
@@ -67,14 +67,14 @@ class Service(TypedDict):
 
 
 class ServicePage(TypedDict):
-    """A page of services, and the cursor of the next page."""
+    """A page of services, and the cursor of the next page, if any."""
 
     services: list[Service]
     cursor: str | None
 
 
 class OneService(TypedDict):
-    """The result of a function that returns a service."""
+    """The result of get_service and update_service: the service."""
 
     service: Service
 
@@ -94,7 +94,7 @@ def list_services(
     cursor: Cursor = None,
     name: Names = None,
     type: Annotated[
-        ServiceType | list[ServiceType] | None, "Return only services of these types: one, or a list.", non_empty()
+        ServiceType | list[ServiceType] | None, "Return only services of these types: one type or a list.", non_empty()
     ] = None,
     region: Regions = None,
     suspended: Suspended = None,

@@ -14,7 +14,7 @@ class Generated(TypedDict):
 
 
 class BuildFilter(TypedDict):
-    """Globs of the files whose changes start a build; a file that matches both lists does not."""
+    """Globs for the files whose changes start a build. Changes to files that also match ignored_paths start none."""
 
     paths: list[str] | None
     ignored_paths: list[str] | None
@@ -29,21 +29,21 @@ class Disk(TypedDict):
 
 
 class Criterion(TypedDict):
-    """The average use of a resource, in percent, that autoscaling aims at; enabled by default."""
+    """The average use of a resource in percent that autoscaling aims at. The criterion is enabled by default."""
 
     enabled: bool | None
     percentage: int
 
 
 class Criteria(TypedDict):
-    """The resources whose use controls autoscaling; a resource that is left out plays no part."""
+    """The resources whose use controls autoscaling; a resource that is left out is ignored."""
 
     cpu: Criterion | None
     memory: Criterion | None
 
 
 class Autoscaling(TypedDict):
-    """Autoscaling of a service between min and max instances; enabled by default."""
+    """Autoscaling of a service between min and max instances. It is enabled by default."""
 
     enabled: bool | None
     min: int
@@ -58,14 +58,14 @@ class Previews(TypedDict):
 
 
 class MaintenanceMode(TypedDict):
-    """Whether visitors see a maintenance page, and the URL of that page; without a URL, Render's page."""
+    """Whether visitors see a maintenance page, and the URL of that page; without a URL, they see Render's own page."""
 
     enabled: bool
     uri: str | None
 
 
 class AllowedRange(TypedDict):
-    """A range of addresses that are allowed to connect."""
+    """A range of IP addresses that are allowed to connect."""
 
     cidr_block: str
     description: str | None
@@ -78,7 +78,7 @@ class Cache(TypedDict):
 
 
 class Header(TypedDict):
-    """A response header of a static site, for the paths that match."""
+    """A response header that a static site sends for matching paths."""
 
     path: str
     name: str
@@ -86,7 +86,7 @@ class Header(TypedDict):
 
 
 class Route(TypedDict):
-    """A redirect or rewrite of a static site. Without a priority, the rule becomes the last."""
+    """A redirect or rewrite of a static site. Without a priority, it comes last."""
 
     type: Literal["redirect", "rewrite"]
     source: str
@@ -95,7 +95,9 @@ class Route(TypedDict):
 
 
 Branch = Annotated[str | None, "The Git branch to deploy."]
-BuildCommand = Annotated[str | None, "The shell command that builds the service; not for docker or an image."]
+BuildCommand = Annotated[
+    str | None, "The shell command that builds the service; not for the runtimes docker and image."
+]
 StartCommand = Annotated[
     str | None, "The shell command that starts the service; for docker and images it replaces the image's command."
 ]
@@ -115,7 +117,7 @@ Image = Annotated[
 ]
 Credential = Annotated[
     str | None,
-    "The id of the registry credential for private images; for docker and image.",
+    "The id of the registry credential for private images; for the runtimes docker and image.",
     matching(r"[A-Za-z0-9-]+", "rgc-abc123"),
 ]
 Schedule = Annotated[str | None, 'When a cron job runs, as a cron expression in UTC (e.g., "0 3 * * *").', non_empty()]

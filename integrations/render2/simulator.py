@@ -1,4 +1,4 @@
-"""A simulator of Render: it answers requests like https://api.render.com, from data in memory."""
+"""A simulator of Render. It answers requests as https://api.render.com does, but from data in memory."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ class Simulator:
     Args:
         account: The name of the account, which determines its data. Different accounts have different data.
         rate_limited: Whether to enforce Render's documented rate limits, by the clock.
-        clock: Returns the time in seconds since 1970. Without it, time advances by one second with each request.
-        failures: The functions that fail. ``{"trigger_deploy": "build_failed"}`` sets the final status of the deploys
-            that the function starts, ``{"trigger_deploy": "503"}`` the HTTP status of the response.
-        state: The result of :meth:`dump` of an earlier simulator of this account, or None to start anew.
+        clock: A function that returns the time in seconds since 1970. If None, time advances by one second with each
+            request.
+        failures: How functions fail, by name. ``{"trigger_deploy": "build_failed"}`` sets the final status of the
+            deploys that the function starts; ``{"trigger_deploy": "503"}`` sets the HTTP status of the response.
+        state: What :meth:`dump` of an earlier simulator of this account returned, or None to start anew.
 
     Raises:
-        ValueError: A failure is unknown, or the state is not of this account.
+        ValueError: A failure is unknown, or ``state`` does not come from a simulator of this account.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Simulator:
 
 
 def _route(request: Request) -> tuple[str, dict[str, str]]:
-    """Return the path template that a request matches, and the values of its names. Both are empty if none matches."""
+    """Return the path template that a request matches, and the values of its names. Without a match both are empty."""
     whole = urlsplit(request.url).path
     for path, pattern in _PATHS.items():
         match = pattern.fullmatch(whole.removeprefix(_BASE))

@@ -28,20 +28,20 @@ class HeaderRule(TypedDict):
 
 
 class HeaderPage(TypedDict):
-    """A page of header rules, and the cursor of the next page."""
+    """A page of header rules, and the cursor of the next page, if any."""
 
     headers: list[HeaderRule]
     cursor: str | None
 
 
 class OneHeader(TypedDict):
-    """The result of a function that returns a header rule."""
+    """The result of add_header: the new header rule."""
 
     header: HeaderRule
 
 
 class DeletedHeader(TypedDict):
-    """The header rule that was deleted."""
+    """The result of delete_header: the id of the deleted header rule."""
 
     header_id: str
     deleted: bool
@@ -66,20 +66,20 @@ class RouteRule(TypedDict):
 
 
 class RoutePage(TypedDict):
-    """A page of redirects and rewrites, and the cursor of the next page."""
+    """A page of redirects and rewrites, and the cursor of the next page, if any."""
 
     routes: list[RouteRule]
     cursor: str | None
 
 
 class OneRoute(TypedDict):
-    """The result of a function that returns a redirect or rewrite."""
+    """The result of add_route: the new redirect or rewrite."""
 
     route: RouteRule
 
 
 class DeletedRoute(TypedDict):
-    """The redirect or rewrite that was deleted."""
+    """The result of delete_route: the id of the deleted redirect or rewrite."""
 
     route_id: str
     deleted: bool
@@ -96,9 +96,9 @@ def list_headers(
     service_id: ServiceId,
     limit: Limit = 20,
     cursor: Cursor = None,
-    path: Annotated[_Texts, "Return only headers for these paths: one, or a list."] = None,
-    name: Annotated[_Texts, "Return only headers with these names: one, or a list."] = None,
-    value: Annotated[_Texts, "Return only headers with these values: one, or a list."] = None,
+    path: Annotated[_Texts, "Return only headers for these paths: one path or a list."] = None,
+    name: Annotated[_Texts, "Return only headers with these names: one name or a list."] = None,
+    value: Annotated[_Texts, "Return only headers with these values: one value or a list."] = None,
     all: All = False,
 ) -> HeaderPage:
     """List the response headers of a static site."""
@@ -161,8 +161,8 @@ def list_routes(
     limit: Limit = 20,
     cursor: Cursor = None,
     type: Annotated[RouteType | None, "Return only redirects, or only rewrites."] = None,
-    source: Annotated[_Texts, "Return only routes from these paths: one, or a list."] = None,
-    destination: Annotated[_Texts, "Return only routes to these targets: one, or a list."] = None,
+    source: Annotated[_Texts, "Return only routes from these paths: one path or a list."] = None,
+    destination: Annotated[_Texts, "Return only routes to these targets: one target or a list."] = None,
     all: All = False,
 ) -> RoutePage:
     """List the redirects and rewrites of a static site, by priority."""
@@ -181,7 +181,7 @@ def add_route(
     source: Annotated[str, 'The path that is requested, such as "/blog/*".', non_empty()],
     destination: Annotated[str, "The target: a path or a full URL.", non_empty()],
     priority: Annotated[
-        int | None, "The rule's position, from 0; it becomes the last if none is given.", between(0, 10_000)
+        int | None, "The rule's position, starting at 0; without one, the rule comes last.", between(0, 10_000)
     ] = None,
 ) -> OneRoute:
     """Add a redirect or rewrite to a static site; other rules move down if necessary."""

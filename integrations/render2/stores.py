@@ -23,7 +23,7 @@ from .wire import Thing, filled, thing_of
 
 
 class Allowed(TypedDict):
-    """A range of addresses that are allowed to connect from outside."""
+    """A range of IP addresses that are allowed to connect from outside Render."""
 
     cidrBlock: str
     description: str
@@ -38,7 +38,7 @@ class Replica(TypedDict):
 
 
 class Postgres(TypedDict):
-    """A Postgres database; status is available once it can be used, ipAllowList is often nil."""
+    """A Postgres database. Its status is available once it can be used; its ipAllowList is often nil."""
 
     id: str
     name: str
@@ -68,20 +68,20 @@ class Postgres(TypedDict):
 
 
 class PostgresPage(TypedDict):
-    """A page of Postgres databases, and the cursor of the next page."""
+    """A page of Postgres databases, and the cursor of the next page, if any."""
 
     postgres: list[Postgres]
     cursor: str | None
 
 
 class OnePostgres(TypedDict):
-    """The result of a function that returns a Postgres database."""
+    """The result of get_postgres, create_postgres and update_postgres: the database."""
 
     postgres: Postgres
 
 
 class KeyValue(TypedDict):
-    """A Key Value instance (Redis protocol); status is available once it can be used, ipAllowList is often nil."""
+    """A Key Value instance (Redis protocol). Its status is available once it can be used; ipAllowList is often nil."""
 
     id: str
     name: str
@@ -100,14 +100,14 @@ class KeyValue(TypedDict):
 
 
 class KeyValuePage(TypedDict):
-    """A page of Key Value instances, and the cursor of the next page."""
+    """A page of Key Value instances, and the cursor of the next page, if any."""
 
     key_values: list[KeyValue]
     cursor: str | None
 
 
 class OneKeyValue(TypedDict):
-    """The result of a function that returns a Key Value instance."""
+    """The result of get_key_value, create_key_value and update_key_value: the instance."""
 
     key_value: KeyValue
 
@@ -162,7 +162,7 @@ def list_postgres(
 
 @integration.reads
 def get_postgres(render: Render, /, *, postgres_id: PostgresId) -> OnePostgres:
-    """Get details for a Postgres database; get_postgres_connection_info returns how to connect."""
+    """Get details for a Postgres database; to connect, use get_postgres_connection_info."""
     found = thing_of(render.api.get("/postgres/{postgres_id}", postgres_id=postgres_id))
     return {"postgres": cast(Postgres, shaped(found))}
 
@@ -201,7 +201,7 @@ def list_key_values(
 
 @integration.reads
 def get_key_value(render: Render, /, *, key_value_id: KeyValueId) -> OneKeyValue:
-    """Get details for a Key Value instance; get_key_value_connection_info returns how to connect."""
+    """Get details for a Key Value instance; to connect, use get_key_value_connection_info."""
     found = thing_of(render.api.get("/key-value/{key_value_id}", key_value_id=key_value_id))
     return {"key_value": cast(KeyValue, shaped(found))}
 

@@ -25,20 +25,20 @@ class Variable(TypedDict):
 
 
 class VariablePage(TypedDict):
-    """A page of environment variables, and the cursor of the next page."""
+    """A page of environment variables, and the cursor of the next page, if any."""
 
     env_vars: list[Variable]
     cursor: str | None
 
 
 class OneVariable(TypedDict):
-    """The result of a function that returns an environment variable."""
+    """The result of functions that get or set one environment variable: the variable."""
 
     env_var: Variable
 
 
 class DeletedVariable(TypedDict):
-    """The environment variable that was deleted."""
+    """The result of functions that delete one environment variable: its name."""
 
     key: str
     deleted: bool
@@ -66,7 +66,7 @@ def set_env_var(
     *,
     service_id: ServiceId,
     key: VariableKey,
-    value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
+    value: Annotated[str | int | float | bool | None, "The value; Render stores it as a string."] = None,
     generate: Annotated[bool, "Whether Render generates the value; if true, leave out value."] = False,
 ) -> OneVariable:
     """Set one environment variable of a service, new or existing; the others stay as they are."""

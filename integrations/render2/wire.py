@@ -10,7 +10,10 @@ Thing: TypeAlias = dict[str, Any]
 """One object of the API, such as a service, with every field that Render sent."""
 
 _PERHAPS_BARE = frozenset({"envGroup"})
-"""The keys of items that, according to Render's OpenAPI document, are the rows themselves. Both forms are accepted."""
+"""The keys of items that, in Render's OpenAPI document, are the rows of the list themselves, without a cursor.
+
+Both forms are accepted.
+"""
 
 
 def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
@@ -31,7 +34,7 @@ def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
 
 
 def things_of(reply: object) -> list[Thing]:
-    """Return a reply if it is a list of objects.
+    """Return a decoded reply that must be a list of objects.
 
     Raises:
         NetworkError: The reply is not a list of objects.
@@ -42,7 +45,7 @@ def things_of(reply: object) -> list[Thing]:
 
 
 def thing_of(reply: object) -> Thing:
-    """Return a reply if it is one object.
+    """Return a decoded reply that must be one object.
 
     Raises:
         NetworkError: The reply is not an object.

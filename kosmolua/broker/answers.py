@@ -1,4 +1,4 @@
-"""Answers: a script that is replayed or resumed gets recorded answers to its requests instead of new ones."""
+"""Answers: the recorded answers that a replayed or resumed script gets to its requests, instead of new ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kosmolua.broker.recording import Event, Recording, events_of, question
 from kosmolua.errors import ApiError, KosmoError
 
 REPEATABLE = ("describe", "doc")
-"""Kinds of requests whose answer is used again if a changed script makes them more often."""
+"""Kinds of requests whose last recorded answer is used again if the script makes them more often than before."""
 
 
 @dataclass
@@ -20,15 +20,15 @@ class Answer:
     """The recorded answer to one request of a script, or a recorded write that was sent and never answered.
 
     Args:
-        line: The number of the line of the recording that has the answer, or the write without an answer.
-        order: Where the answer belongs: the script got every answer with a smaller ``order`` before this one.
+        line: The number of the recording's line that holds the answer, or the write if it was never answered.
+        order: A number that sorts the answers: the script got every answer with a smaller ``order`` before this one.
         branch: The name of the branch of ``parallel`` that made the request.
         ask: The request, as a list that begins with its kind, such as ``call``.
         value: The answer, as JSON; None if the request failed or was never answered.
         error: The recorded error, if the request failed.
         call: The recorded details of the call, if the request was a call.
         is_under_way: True for a write that was sent and never answered.
-        is_taken: True if the script that runs again has got this answer.
+        is_taken: True once the script, running again, has got this answer.
     """
 
     line: int
@@ -48,15 +48,17 @@ class Answer:
 
 
 class Answers:
-    """The answers of a recording, from which a script that runs again gets the answers to its requests.
+    """Finds the recorded answer to each request of a script that runs again.
 
     An answer is found by the request, by the branch of ``parallel`` that makes the request, and by how many times that
-    branch made the same request before. If the script was changed, and the recording has no further answer for this
-    branch, an unused answer to the same request of another branch is taken. Each answer is used once; only lookups of
-    names and documentation get their last answer again.
+    branch made the same request before. If the script was changed and this branch has no answer left, an unused answer
+    to the same request of another branch is taken.
+
+    Each answer is used once. The exceptions are lookups of names and documentation: if no answer is left for a lookup,
+    its last answer is used again.
 
     Args:
-        recording: The recording; None if nothing was recorded.
+        recording: The recording that contains the answers; None if nothing was recorded.
         is_changed: True if the script was changed after it was recorded.
     """
 
@@ -89,24 +91,24 @@ class Answers:
 
     @property
     def under_way(self) -> list[Answer]:
-        """The writes that were sent and never answered, because the run ended before."""
+        """The writes that were sent and never answered, because the run ended first."""
         return [answer for answer in self.all if answer.is_under_way]
 
     @property
     def contents(self) -> dict[str, str]:
-        """The bytes of all recorded binary results, in base64, by the name of the handle that the script got."""
+        """The bytes of all recorded binary results, in base64, by the names of the handles that the script got."""
         answers = (answer.value for answer in self.all if isinstance(answer.value, protocol.Answer))
         return {name: content for value in answers for _, name, content in value.contents}
 
     @property
     def left(self) -> list[Answer]:
-        """The answers to those recorded calls that the script has not made again in this run."""
+        """The answers to recorded calls that the script has not made again in this run."""
         return [answer for answer in self.all if answer.call and not answer.is_taken]
 
     def done_already(self, path: str, account: str, arguments: object) -> Answer | None:
-        """Return the unused answer to a recorded write that succeeded with these arguments, or None.
+        """Return the unused answer to a recorded write that succeeded with these arguments, or None if there is none.
 
-        A changed script may pass the same arguments in another form, such as by name instead of in order. Its request
+        A changed script can pass the same arguments in another form, such as by name instead of in order. Its request
         then differs from the recorded one, and without this check the write would be sent again.
 
         Args:
@@ -123,10 +125,10 @@ class Answers:
 
 
 def _answers_of(recording: Recording) -> list[Answer]:
-    """Return the answers of a recording, and its writes that were never answered.
+    """Return an :class:`Answer` for each answer in a recording, and for each write that was never answered.
 
-    A write that was never answered is left out if a person decided to send it again. If a person decided that it was
-    done, it counts as answered.
+    An unanswered write is left out if a person decided to send it again. If a person decided that the write was done,
+    it counts as answered.
     """
     found: dict[int, Answer] = {}
     intents: dict[int, int] = {}
@@ -164,21 +166,21 @@ def _answers_of(recording: Recording) -> list[Answer]:
 
 
 def _drop(found: dict[int, Answer], intents: dict[int, int], number: int) -> None:
-    """Remove the call with this number from ``found`` and ``intents``, since nothing was sent after all."""
+    """Remove the call with this number, which was never sent after all, from ``found`` and ``intents``."""
     for request, line in list(intents.items()):
         if number_of(found[line]) == number:
             del found[line], intents[request]
 
 
 def number_of(answer: Answer) -> int:
-    """Return the number that the answered call has in its run; 0 if the request was not a call."""
+    """Return the number of the answered call in its run, or 0 if the request was not a call."""
     return int((answer.call or {}).get("number", 0))
 
 
 def may_have_been_done(answer: Answer, error: KosmoError) -> bool:
     """Return True if a service may have carried out a write that failed.
 
-    It has not if nothing was sent, or if the service refused the write with a status below 500.
+    The service has not done so if nothing was sent, or if it refused the write with a status below 500.
 
     Args:
         answer: The recorded answer to the write.
@@ -207,7 +209,7 @@ def calls_of(recording: Recording) -> dict[int, Event]:
 
 
 def summaries(calls: Iterable[Event]) -> list[dict[str, object]]:
-    """Return the entry of each recorded call in the outcome of its run, in the order of the calls' numbers."""
+    """Return a summary of each recorded call, as the outcome of a run lists it, ordered by the calls' numbers."""
     names = ("path", "account", "effect", "status", "duration_ms", "error")
     ordered = sorted(calls, key=lambda call: int(call.get("number", 0)))
     return [{name: call.get(name) for name in names} for call in ordered]

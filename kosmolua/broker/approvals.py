@@ -16,12 +16,13 @@ class Approval:
     """A question for a person: whether a call may be made.
 
     Args:
-        path: The function, such as ``render2.create_service``.
+        path: The path of the function, such as ``render2.create_service``.
         account: The account.
         effect: ``read``, ``write`` or ``destroy``.
         arguments: The arguments by name, with secrets redacted.
-        about: The first sentence of the function's docstring.
-        names: For each argument that is the id of an object, the object's name, if the integration can look it up.
+        about: The first sentence of the function's docstring, or the message that the call asks a person to confirm.
+        names: The names of the objects whose ids are in the arguments, by parameter. Names that the integration cannot
+            look up are missing.
         number: The call's number in its run.
     """
 
@@ -35,7 +36,7 @@ class Approval:
 
 
 class Unanswered(Enum):
-    """The type of :data:`UNANSWERED`, which stands for the missing answer of a person who was asked."""
+    """The type of :data:`UNANSWERED`, which is returned if a person was asked and did not answer."""
 
     UNANSWERED = "unanswered"
 
@@ -47,13 +48,14 @@ Approve: TypeAlias = "Callable[[Approval], Reply]"
 """A callback that asks a person about a call, and returns True for yes.
 
 :data:`UNANSWERED` means that nobody answered: a recorded run is then paused, and in any other run the call is denied.
-If the object has a method ``approve_many``, it is called with a list of the calls that wait at the same time, and
-returns a list of answers in the same order. If it has a ``name``, the journal names it as the person who approved.
+If the callback has a method ``approve_many``, this method is called with a list of all calls that wait at the same
+time, and returns a list of answers in the same order. If the callback has an attribute ``name``, the journal gives it
+as the name of the person who approved.
 """
 
 
 Decided: TypeAlias = "Callable[[Approval], bool | None]"
-"""A callback that returns what a person decided about a call beforehand: True for yes, None if nobody decided."""
+"""A callback that returns what a person decided about a call beforehand: True, False, or None if nobody decided."""
 
 
 Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
@@ -69,7 +71,8 @@ class Asker:
 
     Args:
         approve: The callback. Only True allows the call; :data:`UNANSWERED` means that nobody answered.
-        within: Runs a function in the thread in which ``approve`` must be called, and returns the function's result.
+        within: A function that calls its argument in the thread in which ``approve`` must be called, and returns the
+            result.
 
     Raises:
         TypeError: ``approve`` is a coroutine function, which no code would await.
@@ -94,7 +97,10 @@ class Asker:
         return _reply(self._within(lambda: self._approve(approval)))
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
-        """Ask about several calls, and return the answers in the same order; all no if their number is wrong."""
+        """Ask about several calls, and return the answers in the same order.
+
+        If the callback returns too many or too few answers, every answer is False.
+        """
         many = self._many
         if len(approvals) == 1 or many is None or not self.takes_many:
             return [self(approval) for approval in approvals]

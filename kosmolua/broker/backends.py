@@ -1,4 +1,4 @@
-"""Backends: what answers the HTTP requests of integrations: services, simulators, or canned answers in tests."""
+"""Backends, which answer the HTTP requests of integrations: real services, simulators, or canned answers in tests."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from kosmolua.http.transport import Transport
 
 VERSION = 1
-"""The format of the file that keeps the state of simulators."""
+"""The version of the format of the file that keeps the state of simulators."""
 LOCK_TIMEOUT = 2.0
-"""Seconds to wait for another run that is about to release the file."""
+"""Seconds to wait for another run to release the file."""
 POLL_INTERVAL = 0.05
 REQUEST_SECONDS = 1.0
 """Seconds of simulated time that a request takes."""
 GLANCE_SECONDS = 0.001
-"""Seconds of simulated time that reading the clock takes, so that a script which polls the clock ends."""
+"""Seconds of simulated time that reading the clock takes, so that a script's loop that polls the clock ends."""
 
 
 class Sender(Protocol):
@@ -38,19 +38,22 @@ class Sender(Protocol):
 
         Args:
             request: The request.
-            until: Returns the deadline, on the scale of :func:`time.monotonic`; None for no deadline.
+            until: A function that returns the deadline, on the scale of :func:`time.monotonic`; None for no deadline.
             observe: Called after each attempt to send the request, with the result of the attempt.
         """
 
 
 class Backend(Protocol):
-    """Answers the HTTP requests of all accounts, and keeps the time that scripts see, which may be simulated."""
+    """Answers the HTTP requests of all accounts, and keeps the time that scripts see, which can be simulated."""
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the function that sends the requests of an account."""
 
     def sleep(self, seconds: float) -> float:
-        """Let ``seconds`` pass for a script that sleeps. Return how long it must really wait: 0 in simulated time."""
+        """Let ``seconds`` pass for a script that sleeps.
+
+        Return how many seconds the script must really wait, which is 0 in simulated time.
+        """
 
     def time(self) -> float:
         """Return the time that scripts see, in seconds since 1970."""
@@ -60,10 +63,10 @@ class Backend(Protocol):
 
 
 class Live:
-    """Sends requests to the services, over one transport for each account.
+    """Sends requests to the services, with one :class:`~kosmolua.http.transport.Transport` for each account.
 
     Args:
-        option: Returns the value of a key in an account's table, see
+        option: A function that returns the value of a key in an account's table, such as
             :meth:`kosmolua.accounts.accounts.Accounts.option`.
         limits: The folder in which the processes of this machine share rate limits; None if they share none.
     """
@@ -84,7 +87,7 @@ class Live:
         return time()
 
     def sender(self, integration: Integration, account: str) -> Sender:
-        """Return the function that sends an account's requests, over the account's own transport."""
+        """Return the function that sends an account's requests: the integration's carrier, or an HTTP transport."""
         if integration.carrier:
             carrier: Sender = integration.carrier(account)
             return carrier
@@ -138,7 +141,7 @@ class Canned:
     """A backend for tests, in which functions answer the requests. Its attribute ``requests`` lists every request.
 
     Args:
-        answers: Takes an account's name and returns the function that answers its requests.
+        answers: A function that takes an account's name, and returns the function that answers the account's requests.
     """
 
     def __init__(self, answers: Callable[[str], Send]) -> None:
@@ -163,7 +166,7 @@ class Canned:
             return self._senders[account]
 
     def close(self) -> None:
-        """Forget the functions that answer requests; ``requests`` stays."""
+        """Forget the functions that answer requests. The list ``requests`` is kept."""
         self._senders.clear()
 
     def _kept(self, send: Send) -> Send:
@@ -180,16 +183,16 @@ class Simulated:
     All simulators share a simulated clock, which starts at :data:`kosmolua.clock.SIMULATION_START`. A request advances
     the clock by one second, and a script's ``sleep`` advances it by the seconds that the script asks for.
 
-    The function that creates an integration's simulator can have three parameters beside the account: ``clock``, a
-    function that returns the simulated time in seconds since 1970; ``failures``, which says by the functions' names how
-    they fail; and ``state``, the value that the simulator's ``dump()`` returned in an earlier run.
+    The function that creates an integration's simulator can have three parameters besides the account: ``clock``, a
+    function that returns the simulated time in seconds since 1970; ``failures``, a dict that maps the name of a
+    function to how it fails; and ``state``, the value that the simulator's ``dump()`` returned in an earlier run.
 
     Args:
         file: The file that keeps the state of the simulators between runs; None keeps the state in memory.
-        failures: How functions fail, by path, such as ``build_failed`` for ``render2.trigger_deploy``.
+        failures: How functions fail, by their paths, such as ``build_failed`` for ``render2.trigger_deploy``.
 
     Raises:
-        ConfigError: The file cannot be read, is not a file of simulator state, or is used by another run.
+        ConfigError: The file cannot be read, does not contain the state of simulators, or is used by another run.
     """
 
     def __init__(self, file: str | os.PathLike[str] | None = None, failures: Mapping[str, str] | None = None) -> None:
@@ -216,14 +219,14 @@ class Simulated:
         return 0.0
 
     def time(self) -> float:
-        """Return the simulated time, in seconds since 1970. Each call advances it by :data:`GLANCE_SECONDS`."""
+        """Advance the simulated time by :data:`GLANCE_SECONDS`, and return it in seconds since 1970."""
         return self._move_on(GLANCE_SECONDS)
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the function that passes an account's requests to the account's simulator.
 
         Raises:
-            ConfigError: The simulator does not know a failure, or cannot use the state that the file has for it.
+            ConfigError: The simulator cannot simulate one of the failures, or cannot use its state in the file.
             NotConfigured: The integration has no simulator.
         """
         if integration.simulate is None:
@@ -284,7 +287,7 @@ class Simulated:
         given = {name: value for name, value in options.items() if value is not None and (takes_all or name in known)}
         lacking = [name for name in ("failures", "state") if options[name] is not None and name not in given]
         if lacking:
-            raise ConfigError(f"The simulator of {integration.name} has no {' and no '.join(lacking)}")
+            raise ConfigError(f"The simulator of {integration.name} does not support {' or '.join(lacking)}")
         try:
             return integration.simulate(account, **given)
         except ValueError as error:
@@ -323,7 +326,7 @@ def _reserve(file: Path) -> int | None:
 
 
 def _is_at(descriptor: int, file: Path) -> bool:
-    """Return True if the path ``file`` still leads to the open file, which was not replaced or removed meanwhile."""
+    """Return True if ``file`` is still the path of the open file, and False if it was replaced or removed meanwhile."""
     try:
         return os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:
@@ -353,7 +356,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, state: Mapping[str, Any]) -> None:
-    """Replace the state file in one step by a new file that only its owner can read."""
+    """Replace the state file in one step with a new file that only its owner can read."""
     import tempfile
 
     try:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from kosmolua.schema.integration import Integration
 
 SMALL, COPIES = 256 * 1024, 4
-"""A result of more than ``SMALL`` characters reserves memory, as much as ``COPIES`` copies of its text take."""
+"""For a result of more than ``SMALL`` characters, a call reserves the memory of ``COPIES`` copies of the text."""
 CLOSE_TIMEOUT = 1.0
 """Seconds to wait, when a run is over, for threads that still write the records of their calls."""
 MAX_NAMED_CALLS = 3
@@ -58,24 +58,25 @@ class Broker:
     """Answers the requests of one run's script with JSON text. Any number of threads may use it.
 
     Args:
-        host: The parts that all runs share.
+        host: The host, which holds the parts that all runs share.
         clock: The clock that counts down to the run's deadline.
         limits: The limits of the run.
-        read_only: Deny every call that writes or destroys.
-        allow: Functions that need no approval in this run.
-        deny: Functions that are denied in this run.
-        approve: Asks a person about a call; if None, calls that need approval are refused.
-        watch: Called when a call starts and when it ends.
+        read_only: True to deny every call that writes or destroys.
+        allow: Patterns of functions that need no approval in this run.
+        deny: Patterns of functions that are denied in this run.
+        approve: A callback that asks a person about a call. If it is None, calls that need approval are refused.
+        watch: Called with an event when a call starts or ends, and when the script waits.
         origin: The script that makes the calls, for the journal.
-        pages: Notes incomplete lists that calls return; None if they need not be reported.
+        pages: The object that notes which lists calls returned only in part; None if nobody needs to know.
         run: The id of the run; by default a new one.
-        earlier: The number of calls that the run has made already, in another process.
+        earlier: How many calls the run has made already, in another process.
         plan: A planner, which notes writes instead of sending them, or the application of a plan, which allows only
-            the writes of the plan.
-        decided: Returns what a person decided about a call beforehand, or None if nobody decided. If nobody decided
-            and nobody can be asked, the call raises :class:`kosmolua.errors.Paused`. Without ``decided`` it is denied.
+            the writes of the plan. None in an ordinary run.
+        decided: A callback that returns what a person decided about a call beforehand, or None if nobody decided. If
+            nobody can be asked either, the call raises :class:`kosmolua.errors.Paused`. Without this callback, such a
+            call is denied.
         catalog: Finds the function that a path such as ``render2.list_services`` names; by default the host's catalog.
-        contents: Keeps the binary results for which the script has handles; None to keep only those of this run.
+        contents: The object that keeps the binary results for which the script has handles. By default a new one.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class Broker:
 
         Raises:
             CallError: The path does not exist, or the integration cannot be loaded.
-            LimitExceeded: The run has made more lookups than it is allowed to.
+            LimitExceeded: The run has made too many lookups.
         """
         self._count_lookup()
         try:
@@ -144,11 +145,11 @@ class Broker:
         Args:
             verb: ``list``, ``search`` or ``read``.
             given: The arguments that the caller passed.
-            fault: Why the caller's arguments could not be encoded, if so: ``where`` and ``problem``.
+            fault: Why the arguments could not be encoded, as ``where`` and ``problem``; None if they could.
 
         Raises:
-            CallError: No page has this name, or the arguments do not fit.
-            LimitExceeded: The run has made more lookups than it is allowed to.
+            CallError: There is no such page, the arguments are wrong, or the integration cannot be loaded.
+            LimitExceeded: The run has made too many lookups.
         """
         from kosmolua.docs.library import NAMES, answer
 
@@ -157,6 +158,8 @@ class Broker:
             raise unsendable(NAMES.get(verb, verb), fault)
         try:
             return protocol.encode(answer(self._host.docs, verb, given))
+        except PluginError as error:
+            raise PluginFault.unloadable("of this page", error) from error
         except KosmoError as error:
             self.redact_error(error)
             raise
@@ -164,20 +167,21 @@ class Broker:
     def script(
         self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None, through: tuple[str, ...]
     ) -> str:
-        """Return what the sandbox needs to run a script that the script calls, as JSON.
+        """Return, as JSON, what the sandbox needs to run another script that the script calls.
 
         The JSON has the fields ``source``, ``name``, ``params`` and ``through``.
 
         Args:
             path: The path of the called script, ``scripts.NAME``.
             given: The arguments that the caller passed.
-            fault: Why the caller's arguments could not be encoded, if so: ``where`` and ``problem``.
-            through: The chain of called scripts that the caller is in, the outermost first; empty in the main script.
+            fault: Why the arguments could not be encoded, as ``where`` and ``problem``; None if they could.
+            through: The names of the called scripts that led to the caller, the outermost first. Empty if the main
+                script is the caller.
 
         Raises:
-            CallError: There is no such script, its arguments do not fit, or scripts call each other in a circle or too
+            CallError: There is no such script, the arguments are wrong, or scripts call each other in a circle or too
                 deeply.
-            LimitExceeded: The run has made more lookups than it is allowed to.
+            LimitExceeded: The run has made too many lookups.
         """
         self._count_lookup()
         name = path.rpartition(".")[2]
@@ -186,7 +190,7 @@ class Broker:
                 raise unsendable(path, fault)
             if name in through or len(through) >= MAX_SCRIPTS:
                 chain = " -> ".join([*through, name])
-                what = f"scripts call each other in a circle, or more than {MAX_SCRIPTS} deep: {chain}"
+                what = f"scripts call each other in a circle, or more than {MAX_SCRIPTS} levels deep: {chain}"
                 raise CallError("script_cycle", what, hint="remove the last of these calls")
             script = self._host.scripts.script(name)
             params = script.header.bind(name, given)
@@ -209,18 +213,21 @@ class Broker:
         """Make one call and return its value as JSON.
 
         Args:
-            path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``integrations.`` before it.
+            path: The path of the function: ``INTEGRATION.FUNCTION`` or ``INTEGRATION.ACCOUNT.FUNCTION``. It can begin
+                with ``integrations.``.
             given: The arguments that the caller passed: nothing, one mapping of named arguments, or values in declared
                 order.
-            fault: Why the caller's arguments could not be encoded, if so: ``where`` and ``problem``.
-            line: The line of the script that makes the call, if known.
-            through: The chain of called scripts that the caller is in, the outermost first; empty in the main script.
-            secrets: For each handle of a secret in the arguments, its place and its name.
-            contents: For each handle of bytes in the arguments, its place and its name.
+            fault: Why the arguments could not be encoded, as ``where`` and ``problem``; None if they could.
+            line: The line of the script that makes the call; 0 if it is not known.
+            through: The names of the called scripts that led to the caller, the outermost first. Empty if the main
+                script is the caller.
+            secrets: For each handle that stands for a secret in the arguments, the handle's place and name.
+            contents: For each handle that stands for bytes in the arguments, the place of the bytes and the handle's
+                name.
 
         Raises:
             CallError: The call was refused, or it failed; the call's record says which.
-            LimitExceeded: The run has made more calls than it is allowed to, or the value is too large.
+            LimitExceeded: The run has made too many calls, or the value is too large.
         """
         call = self._begin(path)
         call.line = line
@@ -244,7 +251,7 @@ class Broker:
                 self._watch(CallEnded(record))
 
     def content(self, name: str) -> str:
-        """Return the bytes that a handle stands for, as a JSON string in base64, with secrets masked.
+        """Return the bytes that a handle stands for: in base64, as a JSON string, with secrets masked.
 
         Args:
             name: The name of the handle.
@@ -260,7 +267,7 @@ class Broker:
         return protocol.encode(self._host.redactor.text(text))
 
     def handed_out(self, answer: str) -> Any:
-        """Return the value of an answer as a Python program gets it, with secrets and bytes instead of handles."""
+        """Return the value of an answer for a Python program, with secrets and bytes in place of their handles."""
         value = self.handles.handed_out(json.loads(answer), answer)
         for place, _, content in answer.contents if isinstance(answer, protocol.Answer) else ():
             holder, key = reach([value], (1, *place))
@@ -268,18 +275,21 @@ class Broker:
         return protocol.Truncated(value) if isinstance(answer, protocol.Answer) and answer.truncated else value
 
     def sleep(self, seconds: float) -> float:
-        """Let ``seconds`` pass for a script that sleeps. Return how long it must really wait: 0 in simulated time."""
+        """Let ``seconds`` pass for a script that sleeps.
+
+        Return how many seconds the script must really wait, which is 0 in simulated time.
+        """
         real = self._host.backend.sleep(seconds)
         if real and self._watch:
             self._watch(Waiting(real))
         return real
 
     def time(self, clock: str, own: float) -> float:
-        """Return the time to a script whose clocks are those of the host.
+        """Return the time for a script that uses the host's clocks.
 
         Args:
             clock: ``wall`` for the time in seconds since 1970, or ``cpu`` for the processor time that the script used.
-            own: The time by the same clock in the sandboxed process, which is returned for ``cpu``.
+            own: The time that this clock shows in the sandboxed process. It is returned unchanged for ``cpu``.
         """
         return self._host.backend.time() if clock == "wall" else own
 
@@ -295,7 +305,7 @@ class Broker:
             self._plan.peek(number, key, line)
 
     def identify(self, integration: Integration, account: str) -> str:
-        """Return the name by which the service knows an account, such as a user's name. This takes one cheap call.
+        """Return the name by which the service knows an account, such as a user's name. This makes one cheap call.
 
         Raises:
             CallError: The account cannot be used, or the call failed.
@@ -322,7 +332,7 @@ class Broker:
         return protocol.to_bytes(self._host.redactor.text(text)) if self._host.redactor.knows(text) else piece
 
     def redact_error(self, error: KosmoError) -> None:
-        """Mask known secrets in an error, and remove its cause if the cause shows one."""
+        """Mask known secrets in an error. Remove the error's cause if the cause shows a secret."""
         from traceback import format_exception
 
         for name, value in list(vars(error).items()):
@@ -334,7 +344,7 @@ class Broker:
         """Refuse further calls, stop waiting for calls under way, and return a summary of each call in order.
 
         Args:
-            error: The error that ended the run, or None. Calls that were cut off are named in its message.
+            error: The error that ended the run, or None. The calls that were cut off are added to the error's message.
         """
         with self._lock:
             self._is_closed = True
@@ -442,7 +452,7 @@ class Broker:
         handler: Callable[..., object],
         arguments: Mapping[str, object],
     ) -> object:
-        """Call an integration's function with an account's client, and return its value.
+        """Call an integration's function with an account's client, and return the function's value.
 
         Raises:
             CallTimeout: The call took longer than the limit for one call.
@@ -517,7 +527,7 @@ class Broker:
             return call
 
     def _end(self, call: Call, error: KosmoError | None) -> Record | None:
-        """Record how a call ended, and return the record; return None if the end of the call is recorded already."""
+        """Record how a call ended, and return the record; return None if this has been recorded already."""
         with self._lock:
             place = call.number - self._earlier - 1
             if self._summaries[place]:
@@ -536,7 +546,7 @@ class Broker:
 
 
 def _said_of(cut_off: Sequence[Record]) -> str:
-    """Return a phrase for the message of an error that names the calls which the error cut off."""
+    """Return a phrase for the message of an error. It names the calls that the error cut off."""
     names = [f"{record.path} with {record.account}" for record in cut_off[:MAX_NAMED_CALLS]]
     if len(cut_off) > MAX_NAMED_CALLS:
         names.append(f"{len(cut_off) - MAX_NAMED_CALLS} more")
@@ -546,7 +556,7 @@ def _said_of(cut_off: Sequence[Record]) -> str:
 
 
 def _with_a_way_to_list(error: UnknownPath, path: str) -> UnknownPath:
-    """Return the error of an unknown path with a hint that says which call lists the names that exist."""
+    """Return the error for an unknown path, with a hint that says which call lists the existing names."""
     if "lua_list_docs" in error.message:
         return error
     root, *names = path.split(".")

@@ -1,8 +1,9 @@
 """Binary results: the host keeps the bytes, and scripts get handles.
 
-A handle is a table that stands for the bytes in the script: ``{ content_type, bytes }``. Its field ``base64`` is
-fetched from the host when the script reads it. If the script passes the table as an argument, the frame to the host has
-``***`` for the base64, and lists the place of the base64 in the arguments and the name of the handle.
+A handle is a table that stands for the bytes in the script. Its fields are ``content_type``, ``bytes`` (how many bytes
+there are), and ``base64``, which is fetched from the host when the script reads it. The host gives each handle a name.
+If the script passes the table as an argument, the request to the host has ``***`` in place of the base64. It also lists
+the place of this ``***`` in the arguments, with the name of the handle.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from kosmolua.http.binary import Content
 from kosmolua.limits import MIB
 
 MAX_KEPT = 64 * MIB
-"""The most characters of base64 that are kept. Beyond that, the oldest bytes are dropped."""
+"""How many characters of base64 are kept at most. Beyond that, the oldest bytes are dropped."""
 MAX_PASSED = 64 * MIB
-"""The most characters of base64 in the arguments of one call."""
+"""How many characters of base64 the arguments of one call can contain at most."""
 KEY = "base64"
 
 
@@ -44,8 +45,8 @@ class Contents:
     def hide(self, value: Any) -> tuple[Any, list[tuple[Place, str, Content]]]:
         """Keep the bytes that a result contains, and return the result without them.
 
-        The second value that is returned has an entry for each table that contained bytes: the place of the table in
-        the result, the name of the new handle, and the bytes in base64.
+        The second returned value is a list with an entry for each table that contained bytes. An entry has the place of
+        the table in the result, the name of the new handle, and the bytes in base64.
         """
         found = list(_contents_in(value, ()))
         if not found:
@@ -62,7 +63,7 @@ class Contents:
         return hidden[0], places
 
     def text(self, name: str) -> Content:
-        """Return the bytes that the handle of this name stands for, in base64.
+        """Return, in base64, the bytes that the handle with this name stands for.
 
         Raises:
             NotConfigured: The bytes are no longer kept.
@@ -71,18 +72,18 @@ class Contents:
             content = self._kept.get(name)
         if content is None:
             raise NotConfigured(
-                f"These bytes are no longer kept: a run keeps the newest {MAX_KEPT // MIB} MiB in base64",
-                hint="make the call that returns them again, and use them before you fetch more",
+                f"These bytes are no longer kept: a run keeps only the newest {MAX_KEPT // MIB} MiB of base64",
+                hint="repeat the call that returned them, and use them before you fetch more",
             )
         return content
 
     def fill(self, path: str, given: Sequence[Any], places: Sequence[Any]) -> Sequence[Any]:
-        """Return a copy of the arguments in which the bytes replace the masks that stand for them.
+        """Return a copy of the arguments with the bytes, in base64, in place of each ``***`` that stands for bytes.
 
         Args:
-            path: The function, for messages.
+            path: The path of the function, for messages.
             given: The arguments that the caller passed.
-            places: For each handle in the arguments, the place of its base64 and its name.
+            places: For each handle in the arguments, the place of its ``***`` and the handle's name.
 
         Raises:
             BadArguments: A place does not exist in the arguments, or there are too many bytes or handles.
@@ -93,14 +94,15 @@ class Contents:
             try:
                 holder, key, name = handle_at(filled, entry)
             except LookupError:
-                raise BadArguments(f"{path}: the request names a place of bytes that its arguments lack") from None
+                what = f"{path}: the request lists bytes at a place where its arguments have none"
+                raise BadArguments(what) from None
             holder[key] = content = self.text(name)
             size += len(content)
             if size > MAX_PASSED:
-                what = f"{path}: the bytes in its arguments are more than {MAX_PASSED // MIB} MiB in base64"
+                what = f"{path}: the arguments contain more than {MAX_PASSED // MIB} MiB of base64"
                 raise BadArguments(what, hint="pass less in one call")
         if len(places) > MAX_PLACES:
-            what = f"{path}: there are bytes in more than {MAX_PLACES:,} places of its arguments"
+            what = f"{path}: the arguments contain bytes in more than {MAX_PLACES:,} places"
             raise BadArguments(what, hint="pass less in one call")
         return filled
 

@@ -1,9 +1,10 @@
-"""A database for the stores of a server: its tables, its transactions, and leases of recordings.
+"""A database for the stores of a server: its tables, its transactions, and its leases on recordings.
 
-It uses SQLAlchemy Core with PostgreSQL, or with SQLite on one host.
+The database is PostgreSQL, or SQLite if there is only one host. It is used through SQLAlchemy Core.
 
-A recording is locked by a lease: its row names the run that writes it, and the time when the lease ends. The run renews
-the lease while it writes. If its host dies, the lease ends within a minute.
+A recording is locked by a lease. The recording's row has a random name for the run that holds the lease, and the time
+when the lease ends. The run renews the lease while it writes the recording. If the run's host dies, the lease ends
+within a minute.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError
 
 LEASE = 60.0
-"""Seconds that a recording stays locked after its host died."""
+"""Seconds that a recording stays locked after the host of its run has died."""
 RENEWAL = 15.0
 """Seconds between two renewals of a lease."""
 RETRY_PAUSE = 0.25
 _LASTING = (DataError, NotSupportedError, ProgrammingError)
-"""Errors that the same statement would get again, such as a missing permission for a table."""
+"""Errors that would occur again if the statement were repeated, such as a missing permission for a table."""
 CONNECT_TIMEOUT = 3
 _SCHEMA_LOCK = 0x4B6F736D  # an advisory lock of PostgreSQL, held while the tables are created
 _T = TypeVar("_T")
@@ -100,7 +101,7 @@ KEYS = sql.Table(
 
 
 class Now(FunctionElement[float]):
-    """An SQL expression for the time by the database's clock, in seconds since 1970. Hosts' own clocks can differ."""
+    """An SQL expression for the time by the database's clock, in seconds since 1970. The hosts' clocks can differ."""
 
     type = sql.Double()
     inherit_cache = True
@@ -133,13 +134,14 @@ class Database:
                 url = url.set(drivername="postgresql+psycopg")
             dialect = url.get_backend_name()
             if dialect not in _SETTINGS:
-                raise ConfigError(f"Databases of {dialect} cannot keep recordings", hint="use PostgreSQL or SQLite")
+                hint = "use PostgreSQL or SQLite"
+                raise ConfigError(f"Recordings cannot be kept in a {dialect} database", hint=hint)
             self._engine = sql.create_engine(url, pool_pre_ping=True, connect_args=_SETTINGS[dialect])
         except ImportError as error:
             hint = "pip install 'kosmolua[postgres]'"
             raise ConfigError(f"Recordings in a database need the package {error.name}", hint=hint) from None
         except (SQLAlchemyError, ValueError):
-            hint = "as in postgresql://user:password@host/name or sqlite:///path"
+            hint = "write it as in postgresql://user:password@host/name or sqlite:///path"
             raise ConfigError("The address of the database is not valid", hint=hint) from None
         self.name = url.render_as_string(hide_password=True)
         self._is_made = False
@@ -157,11 +159,11 @@ class Database:
         """Call a function in a transaction and return its result. If the connection is lost, repeat the transaction.
 
         Args:
-            work: The function, which takes the connection. It may be called several times.
+            work: The function, which takes the connection. It can be called several times.
             patience: How many seconds to keep trying if the database cannot be reached.
 
         Raises:
-            ConfigError: The database cannot be reached.
+            ConfigError: The database cannot be reached, or refuses a statement.
         """
         deadline = time.monotonic() + patience
         while True:
@@ -210,7 +212,7 @@ def _write_ahead(connection: Any, _: object) -> None:
 
 
 class _Leases:
-    """Renews the leases that this process holds, in a thread that runs as long as there are leases.
+    """Renews the leases that this process holds, in a thread that runs as long as the process holds any.
 
     Args:
         database: The database.
@@ -223,7 +225,7 @@ class _Leases:
         self._ends: Event | None = None
 
     def add(self, holder: str) -> None:
-        """Start to renew the lease that is held under this random name."""
+        """Start renewing the lease that is held under the random name ``holder``."""
         with self._lock:
             self._held.add(holder)
             if self._ends is None:
@@ -231,7 +233,7 @@ class _Leases:
                 start_thread(partial(self._renew, self._ends), "leases")
 
     def drop(self, holder: str) -> None:
-        """Stop renewing the lease that is held under this name."""
+        """Stop renewing the lease that is held under the name ``holder``."""
         with self._lock:
             self._held.discard(holder)
             if not self._held and self._ends:
@@ -252,5 +254,5 @@ class _Leases:
 
 
 def is_held() -> ColumnElement[bool]:
-    """Return the SQL condition that is true for recordings which a run is writing now."""
+    """Return an SQL condition, which is true for the recordings that a run is writing now."""
     return sql.func.coalesce(RECORDINGS.c.held_until, 0.0) > Now()

@@ -1,6 +1,6 @@
 """Recordings in a database: a row for each recording, and a row for each of its lines.
 
-Lines are appended by statements that fail without the recording's lease, so that a host that lost its lease can write
+A line is appended only if the run still holds the recording's lease. A host that has lost the lease can therefore write
 nothing more.
 """
 
@@ -28,9 +28,10 @@ PATIENCE = 20.0
 MAX_ROWS = 32
 """How many lines are read at once in the search for secrets."""
 MAX_PENDING, MAX_DELAY = 64, 0.5
-"""Collected lines are written when there are so many, or when another line follows so many seconds after the first."""
+"""Collected lines are written when there are ``MAX_PENDING`` of them, or when a line is appended more than
+``MAX_DELAY`` seconds after the first of them."""
 TAKEN_OVER = "another run has taken it over", "wait until that run ends"
-"""What happened to the recording of a run that lost its lease, and what to do."""
+"""For the message to a run that has lost its lease: what happened to its recording, and what to do."""
 
 
 class _Line(NamedTuple):
@@ -43,7 +44,7 @@ class _Line(NamedTuple):
 
 
 class Row:
-    """A recording in a database, as a :class:`kosmolua.broker.sheets.Place`. It need not exist.
+    """A recording in a database, as a :class:`kosmolua.broker.sheets.Place`. The recording need not exist.
 
     Args:
         database: The database.
@@ -84,7 +85,7 @@ class Row:
             is_cut: Not used: a database has no incomplete lines.
 
         Raises:
-            ConfigError: Another run writes the recording, or it has changed since it was read.
+            ConfigError: Another run is writing the recording, or the recording has changed since it was read.
         """
         holder = os.urandom(16).hex()
         take = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key), ~is_held())
@@ -105,11 +106,11 @@ class Row:
 
 
 class RowSheet:
-    """Writes the lines of a recording in a database, for the run that holds its lease.
+    """Writes the lines of a recording in a database, for the run that holds the recording's lease.
 
     Lines that can be obtained again, such as answers to reads, are collected. They are written when many have been
-    collected, or together with the next line that cannot be obtained again. A crash therefore loses no write, and
-    nothing that precedes a write.
+    collected, or together with the next line that cannot be obtained again. A crash therefore never loses the line of a
+    call that writes, nor any line before it.
 
     Args:
         database: The database.
@@ -130,7 +131,7 @@ class RowSheet:
         database.leases.add(holder)
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line. If the database cannot be reached, wait for it up to :data:`PATIENCE` seconds.
+        """Append a line. If the database cannot be reached, keep trying for up to :data:`PATIENCE` seconds.
 
         Args:
             line: The line, with its line feed.
@@ -181,7 +182,7 @@ class RowSheet:
             raise self._unwritable(error.what) from None
 
     def lines(self) -> Iterator[bytes]:
-        """Yield all lines of the recording, the collected ones included."""
+        """Write the collected lines to the database, and yield all lines of the recording."""
         self.sync()
         last = 0
         mine = sql.select(LINES.c.number, LINES.c.line).where(*_rows_with(LINES, self._key)).order_by(LINES.c.number)
@@ -194,7 +195,7 @@ class RowSheet:
         return self._database.do(lambda at: at.execute(some).all(), PATIENCE)
 
     def replace(self, lines: Sequence[bytes]) -> None:
-        """Replace all lines, and update the columns of the recording's row that repeat values of lines."""
+        """Replace all lines, and update those columns of the recording's row that repeat values from the lines."""
         events = [json.loads(line) for line in (lines[0], lines[-1])]
         row = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key)).values(written=Now())
         for event in events:
@@ -211,7 +212,7 @@ class RowSheet:
         self._database.do(replace, PATIENCE)
 
     def close(self) -> None:
-        """Give up the lease. If the database cannot be reached, the lease ends by itself."""
+        """Write the collected lines, and give up the lease. If the database cannot be reached, the lease expires."""
         with suppress(KosmoError):
             self.sync()
         self._database.leases.drop(self._holder)
@@ -236,8 +237,8 @@ def _rows_with(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[b
 def _is_urgent(event: Mapping[str, Any]) -> bool:
     """Return True if the line of an event must be written at once.
 
-    A line can wait if its event can be obtained again, such as the answer to a read, or if :meth:`RowSheet.sync` is
-    called before the event matters, as before a write is sent.
+    A line can wait if its event can be obtained again, such as the answer to a read. It can also wait if
+    :meth:`RowSheet.sync` is always called before the event matters, as it is before a write is sent.
     """
     if event["event"] == "answer":
         return bool(event.get("call") and event["call"].get("effect") not in ("read", None))
@@ -245,7 +246,7 @@ def _is_urgent(event: Mapping[str, Any]) -> bool:
 
 
 def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:
-    """Return the columns of the recording's row that an event changes, with their values."""
+    """Return the new values of the columns that an event changes in the recording's row, by the columns' names."""
     if event["event"] == "run":
         script = event["script"]
         named = {name: event[name] for name in ("time", "mode", "client")}

@@ -1,6 +1,6 @@
 """Stores in a database: recordings, questions and grants of many tenants, for any number of processes and hosts.
 
-Every statement names the tenant, except those for the key that all servers with the database share.
+Every SQL statement is limited to one tenant, except those for the key that all servers with this database share.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from kosmolua.errors import ConfigError
 ASK_PATIENCE = 5.0
 """Seconds to keep trying to store a question. After that, only a person at the script's client can be asked."""
 KEY, KEY_PATIENCE = "pages", 5.0
-"""The name of the key, and seconds to wait for a database that starts at the same time as the server."""
+"""The name of the key, and how many seconds to wait for a database that starts at the same time as the server."""
 PRUNED = "pruned"
 """The name that holds the lease of a recording while it is removed."""
 
@@ -61,7 +61,10 @@ class DatabaseStores:
         return DatabaseStore(self._database, checked_tenant(tenant))
 
     def key(self) -> bytes:
-        """Return the secret key that all servers with this database share. It is created on first use."""
+        """Return the key that signs the website's cookies. All servers with this database share it.
+
+        It is created on first use.
+        """
         query = sql.select(KEYS.c.key).where(KEYS.c.name == KEY)
         found = self._database.do(lambda at: at.execute(query).scalar(), KEY_PATIENCE)
         if found is None:
@@ -102,7 +105,7 @@ class DatabaseStore:
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
-        """Return the recorded runs that fit all arguments, the latest first, as :meth:`Store.runs` describes."""
+        """Return the recorded runs that match all arguments, the latest first. See :meth:`Store.runs`."""
         of = RECORDINGS.c
         found = sql.case((sql.and_(of.status == "running", ~is_held()), "interrupted"), else_=of.status)
         names = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause)
@@ -114,9 +117,9 @@ class DatabaseStore:
         return [_summary(row._asdict()) for row in self._database.do(lambda at: at.execute(query).all())]
 
     def prune(self, keep: float) -> int:
-        """Remove the recordings that were last written more than ``keep`` seconds ago, and return how many.
+        """Remove the recordings that were last written more than ``keep`` seconds ago, and return their number.
 
-        Each is locked by a lease before it is removed, so that no run writes it meanwhile.
+        Each recording is locked by a lease before it is removed, so that no run can write it meanwhile.
         """
         of = RECORDINGS.c
         waits = sql.and_(of.pause.is_not(None), of.written > Now() - APPROVAL_DAYS * DAY)
@@ -132,7 +135,7 @@ class DatabaseStore:
         return self._database.do(remove)
 
     def tidy(self, keep: float) -> None:
-        """Remove recordings like :meth:`prune`, and old questions, at most once a day in this process."""
+        """Remove old recordings, as :meth:`prune` does, and old questions. Do so at most once a day in this process."""
         if self._tidied is None or time.monotonic() - self._tidied > DAY:
             self._tidied = time.monotonic()
             with suppress(ConfigError):  # it is tried again the next day
@@ -152,7 +155,7 @@ class DatabaseStore:
         return sorted([*calls, *self._asked()], key=lambda each: (each.since, each.id))
 
     def ask(self, question: Waiting) -> None:
-        """Store a question about a call, asked by a run that is still running."""
+        """Store a question about a call. The run that asks the question is still running."""
         given: dict[str, object] = {
             "id": question.id,
             "run": question.run,
@@ -164,7 +167,10 @@ class DatabaseStore:
             self._database.do(lambda at: at.execute(sql.insert(QUESTIONS).values(given)), ASK_PATIENCE)
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer the question with the id ``question``, and return True; return False if it no longer waits."""
+        """Answer the question with the id ``question``, and return True.
+
+        Return False if the question has been answered already, has expired, or does not exist.
+        """
         of = QUESTIONS.c
         given = {"is_approved": decision.is_approved, "decided_by": decision.by, "decided": decision.time}
         waits = (of.tenant == self._tenant, of.id == question, of.is_approved.is_(None), of.until > time.time())

@@ -1,4 +1,4 @@
-"""A store in a folder, which several processes and hosts may share."""
+"""Stores of recordings, questions and grants in a folder, which several processes and hosts can share."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ class Folders:
         return Folder(os.path.join(self._path, checked_tenant(tenant)))
 
     def key(self) -> bytes:
-        """Return the secret key that all servers with this folder share. It is created on first use.
+        """Return the key that signs the website's cookies. All servers with this folder share it.
+
+        It is created on first use.
 
         Raises:
             ConfigError: The file of the key cannot be read or created, or does not contain a key.
@@ -67,7 +69,7 @@ class Folders:
             if len(key := _bytes_of(path)) == KEY_SIZE:
                 return key
             time.sleep(KEY_PAUSE)
-        raise ConfigError(f"{path} is not a key", hint="remove the file; a new key is then created")
+        raise ConfigError(f"{path} does not contain a key", hint="remove the file; a new key is then created")
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -101,13 +103,13 @@ class Folder:
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
-        """Return the recorded runs that fit all arguments, the latest first, as :meth:`Store.runs` describes."""
+        """Return the recorded runs that match all arguments, the latest first. See :meth:`Store.runs`."""
         found = sorted(map(self._summary, self._names(beginning)), key=lambda each: (each.time, each.run), reverse=True)
         fitting = [each for each in found if status in (None, each.status) and (before is None or each.time < before)]
         return fitting[:limit]
 
     def prune(self, keep: float) -> int:
-        """Remove the recordings that were last written more than ``keep`` seconds ago, and return how many."""
+        """Remove the recordings that were last written more than ``keep`` seconds ago, and return their number."""
         removed = 0
         for run in self._names():
             path = self._file(run).name
@@ -117,9 +119,9 @@ class Folder:
         return removed
 
     def tidy(self, keep: float) -> None:
-        """Remove recordings like :meth:`prune`, and old questions, at most once a day.
+        """Remove old recordings, as :meth:`prune` does, and old questions. Do so at most once a day.
 
-        The modification time of an empty file in the folder tells when this was done last.
+        The modification time of an empty file in the folder shows when this was last done.
         """
         marker = os.path.join(self.path, ".tidied")
         with suppress(OSError):
@@ -143,7 +145,7 @@ class Folder:
         return sorted([*paused, *self._asked()], key=lambda each: (each.since, each.id))
 
     def ask(self, question: Waiting) -> None:
-        """Store a question about a call, asked by a run that is still running, in a file of its own."""
+        """Store a question about a call in a file of its own. The run that asks the question is still running."""
         with _written("The questions", self._questions):
             _make(self._questions)
             path = self._question(question.id)
@@ -152,7 +154,10 @@ class Folder:
             os.replace(f"{path}.new", path)
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer the question with the id ``question``, and return True; return False if it no longer waits."""
+        """Answer the question with the id ``question``, and return True.
+
+        Return False if the question has been answered already, has expired, or does not exist.
+        """
         if not any(each.id == question for each in self._asked()):
             return False
         with _written("The questions", self._questions):
@@ -203,7 +208,7 @@ class Folder:
         return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())
 
     def _granted(self, name: str) -> Grant | None:
-        """Return the grant in the file of this name, or None if the grant was revoked meanwhile."""
+        """Return the grant in the file with this name, or None if the grant was revoked meanwhile."""
         path = os.path.join(self._grants, name)
         try:
             with open(path, encoding="utf-8") as file:
@@ -266,7 +271,7 @@ class Folder:
         )
 
     def _ends(self, run: str) -> tuple[Event, Event]:
-        """Return the first and the last event of a run's recording, each empty if it cannot be read."""
+        """Return the first and the last event of a run's recording. An event that cannot be read is empty."""
         path = self._file(run).name
         try:
             found = os.stat(path)
@@ -322,11 +327,11 @@ def _bytes_of(path: str) -> bytes:
 
 @contextmanager
 def _written(what: str, folder: str) -> Iterator[None]:
-    """Raise a ConfigError if the system refuses to write a file of a folder in the ``with`` block.
+    """Turn an OSError in the ``with`` block into a ConfigError, which says which files cannot be written.
 
     Args:
-        what: What the files are, as the beginning of the message, such as ``The grants``.
-        folder: The folder.
+        what: The beginning of the message: what the files contain, such as ``The grants``.
+        folder: The folder that contains the files.
     """
     try:
         yield

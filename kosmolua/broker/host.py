@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kosmolua.concurrency import forget, lazy
 from kosmolua.errors import ConfigError
 from kosmolua.folders import JOURNAL, accounts_file, recordings_folder, scripts_folder, state_folder
+from kosmolua.limits import Limits
 
 # Only a call needs most of these modules. They are imported on first use, so that a script without calls starts sooner.
 if TYPE_CHECKING:
@@ -28,13 +29,12 @@ if TYPE_CHECKING:
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
-    from kosmolua.limits import Limits
     from kosmolua.lua.check import Checker
     from kosmolua.secret import Redactor
 
 
 class Host:
-    """The parts that answer scripts' requests: catalog, accounts, journal and others. Each is built on first use.
+    """The parts that answer scripts' requests: catalog, accounts, journal and others. Each part is built on first use.
 
     The parameters are those of :class:`kosmolua.runtime.Runtime`.
     """
@@ -59,6 +59,7 @@ class Host:
         servers: Mapping[str, Mapping[str, Any]] | None = None,
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
+        limits: Limits | None = None,
         share_limits: bool = False,
         store: Store | None = None,
         tenancy: Tenancy | None = None,
@@ -91,11 +92,16 @@ class Host:
         self.deny = self.patterns("--deny", deny)
         self._given_secrets = secrets or {}
         if secrets:
-            self.secrets  # noqa: B018 - fetches them, so that one that is not found is an error here
+            self.secrets  # noqa: B018 - fetches the secrets, so that a missing one is an error here
         if self._simulator_state is not None:
-            self.backend  # noqa: B018 - reads the file, so that one that cannot be read is an error here
+            self.backend  # noqa: B018 - reads the file, so that an unreadable file is an error here
+        self.limits = limits or self._limits_in_file()
         if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
-            self.journal  # noqa: B018 - opens the file, so that one that cannot be opened is an error here
+            self.journal  # noqa: B018 - opens the file, so that a failure to open it is an error here
+
+    def _limits_in_file(self) -> Limits:
+        """Return the default limits, with those replaced that the accounts file sets."""
+        return Limits() if self._accounts_source is None else self.accounts.limits(Limits())
 
     @lazy
     def plugins(self) -> Plugins:
@@ -165,13 +171,13 @@ class Host:
     def checker(
         self, account: str | None = None, secrets: Sequence[str] | None = None, *, is_complete: bool = True
     ) -> Checker:
-        """Return the checker that compares scripts with the integrations, accounts and secrets.
+        """Return a checker, which checks scripts against the integrations, accounts and secrets.
 
         Args:
             account: The default account of the run.
             secrets: The names of the secrets that the run can use; by default all that the host knows.
-            is_complete: False if the run may get further secrets, which are not known yet. If there is no accounts
-                file either, the checker does not look at the names of secrets.
+            is_complete: False if the run can get more secrets, whose names are not known yet. If this is False and
+                there is no accounts file, the checker ignores the names of secrets.
         """
         from kosmolua.lua.check import Checker
         from kosmolua.lua.values import Secrets
@@ -186,7 +192,7 @@ class Host:
         from kosmolua.catalog.scripts import Scripts
 
         own = os.path.join(self._tenancy.folder, "scripts") if self._tenancy else scripts_folder()
-        return Scripts(self._scripts_folder or own, lambda: self.catalog)
+        return Scripts(self._scripts_folder or own, lambda: self.catalog, lambda: self.limits.max_source)
 
     @lazy
     def docs(self) -> Library:
@@ -217,7 +223,7 @@ class Host:
 
     @lazy
     def backend(self) -> Backend:
-        """What answers requests: the services, their simulators, or the backend that was passed to the runtime."""
+        """The backend, which answers requests: services, simulators, or the one that was passed to the runtime."""
         if self._given_backend:
             return self._given_backend
         if self._simulate:
@@ -235,12 +241,12 @@ class Host:
 
     @property
     def recordings_folder(self) -> str:
-        """The folder for recordings for which the user named no file. The folder need not exist."""
+        """The folder that keeps a run's recording if the user names no file for it. The folder need not exist."""
         return os.path.join(self._tenancy.folder, "recordings") if self._tenancy else recordings_folder()
 
     @lazy
     def store(self) -> Store:
-        """The store for recordings for which the user named no file."""
+        """The store that keeps a run's recording if the user names no file for it."""
         from kosmolua.broker.folder_store import Folder
 
         return self._given_store or Folder(self.recordings_folder)
@@ -250,14 +256,14 @@ class Host:
         self.store.tidy(self.accounts.recordings.keep)
 
     def patterns(self, option: str, given: str | Sequence[str]) -> list[Patterns]:
-        """Return the patterns of functions that an option was given; an empty list if it was given none.
+        """Return the patterns of functions that were passed with an option; an empty list if there were none.
 
         Args:
             option: The name of the option, such as ``--allow``, for messages.
             given: One pattern or several.
 
         Raises:
-            ConfigError: A pattern fits no function.
+            ConfigError: A pattern matches no function.
         """
         if not given:
             return []
@@ -266,7 +272,7 @@ class Host:
         return [Patterns(option, [given] if isinstance(given, str) else given, self.catalog)]
 
     def places(self) -> dict[str, object]:
-        """Return the files that accounts, integrations and simulators come from, for the header of a recording."""
+        """Return the files of the accounts, integrations and simulators, as fields for the header of a recording."""
         named = self._accounts_source if isinstance(self._accounts_source, str) else None
         plugins = self._given_plugins if isinstance(self._given_plugins, (list, tuple)) else [self._given_plugins]
         return {
@@ -277,10 +283,6 @@ class Host:
             "simulate_fail": dict(self._failures),
         }
 
-    def limits(self, base: Limits) -> Limits:
-        """Return ``base`` with those limits replaced that the accounts file sets."""
-        return base if self._accounts_source is None else self.accounts.limits(base)
-
     def close(self) -> None:
         """Close the connections and the journal."""
         built = vars(self)
@@ -289,7 +291,7 @@ class Host:
                 part.close()
 
     def start_anew(self) -> None:
-        """Drop the connections and locks of the parent process. Called in the new process after a fork."""
+        """Drop the connections and locks of the parent process. This is called in the new process after a fork."""
         if servers := vars(self).get("servers"):
             servers.start_anew()
         live = () if self._given_backend or self._simulate else ("backend",)
@@ -316,8 +318,8 @@ class Host:
 def _source_of(
     accounts: str | os.PathLike[str] | Mapping[str, Any] | None, environ: Mapping[str, str]
 ) -> tuple[str | Mapping[str, Any] | None, str]:
-    """Return the path or the content of the accounts file, or None if there is none, and its name in messages."""
+    """Return the accounts file's path or content (None if there is no file), and a name for the file in messages."""
     if isinstance(accounts, Mapping):
-        return accounts, "the accounts given"
+        return accounts, "the accounts passed to the runtime"
     path, exists = accounts_file(accounts, environ)
     return (path if exists else None), path

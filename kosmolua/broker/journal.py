@@ -22,7 +22,7 @@ MAX_SIZE = 64 * MIB
 MAX_KEPT = 4
 """How many renamed journals are kept. The latest is ``journal.jsonl.1``."""
 MAX_PENDING = 256
-"""How many lines are kept until the file can be written again. Beyond that, the oldest are lost."""
+"""How many lines are kept in memory until the file can be written again. Beyond that, the oldest are lost."""
 
 
 class Entry(Protocol):
@@ -35,13 +35,13 @@ class Entry(Protocol):
 class Journal:
     """Appends records to a file. Each record is one write, so that a crash leaves only complete lines.
 
-    If the file was renamed or removed, the next line goes to a new file at the same path. Lines that cannot be written
-    are kept in memory, at most :data:`MAX_PENDING` of them, and written as soon as the file can be written again.
+    If the file was renamed or removed, the next line goes to a new file at the same path. Up to :data:`MAX_PENDING`
+    lines that cannot be written are kept in memory. They are written as soon as the file can be written again.
 
     Args:
         path: The file, created if missing and readable by its owner only; None for a journal that keeps nothing.
         redactor: Masks secrets.
-        warn: Called with a sentence when the file can no longer be written, and when it can be again.
+        warn: Called with a sentence when writing to the file begins to fail, and when it works again.
         required: True if calls that write must be refused while the file cannot be written.
         max_size: The size in bytes at which the file is renamed and a new one begins; None for no limit.
 
@@ -93,7 +93,7 @@ class Journal:
             self._warn(sentence)
 
     def require(self) -> None:
-        """Raise an error if the journal is required and cannot be written. Called before a call that writes is sent.
+        """Raise an error if the journal is required and cannot be written. This is called before a write is sent.
 
         Raises:
             Denied: The journal is required and cannot be written now.
@@ -107,14 +107,14 @@ class Journal:
             self._warn(sentence)
         if fails:
             raise Denied(
-                f"The journal {self._path} cannot be written, and the accounts file requires it for writes",
-                hint="free space on its disk, or set journal_required = false",
+                f"The journal {self._path} cannot be written, and the accounts file allows no writes without it",
+                hint="free space on its disk, or set journal_required = false in the accounts file",
             )
 
     def reopen(self) -> None:
-        """Close the file and open the one at its path, for instance after the journal was rotated.
+        """Close the file, and open the file that is now at its path, for instance after the journal was rotated.
 
-        If that fails, the journal warns, and tries again when it writes the next record.
+        If this fails, the journal warns, and tries again when it writes the next record.
         """
         with self._lock:
             self._release()
@@ -190,19 +190,23 @@ class Journal:
 
 
 def default_journal(path: str, redactor: Redactor, warn: Callable[[str], None], *, required: bool) -> Journal:
-    """Return the journal at its default path. If it cannot be opened, warn, and return one that keeps nothing.
+    """Return the journal in the file ``path``, the default journal of a user or tenant.
+
+    If the file cannot be opened, warn, and return a journal that keeps nothing.
 
     Raises:
-        ConfigError: The journal cannot be opened, and it is required.
+        ConfigError: The file cannot be opened, and ``required`` is True.
     """
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         return Journal(path, redactor, warn, required=required, max_size=MAX_SIZE)
     except (OSError, ConfigError) as error:
         if required:
-            raise ConfigError(f"The journal {path} is required and cannot be opened: {error}") from None
+            what = f"The journal {path}, which the accounts file requires, cannot be opened: {error}"
+            raise ConfigError(what) from None
         reason = error.strerror if isinstance(error, OSError) else error.message
-        warn(f"calls are not recorded in {path}: {reason} (to do without it, set journal = false under [kosmolua])")
+        hint = "to run without a journal, set journal = false under [kosmolua] in the accounts file"
+        warn(f"calls are not recorded in {path}: {reason} ({hint})")
         return Journal(None, redactor, warn)
 
 
@@ -233,7 +237,7 @@ def _shift(path: str) -> None:
 
 
 def _open(path: str | os.PathLike[str]) -> FileIO:
-    """Open a journal for appending; only its owner can read it. End an incomplete line that a full disk left."""
+    """Open a journal, which only its owner can read, to append lines. End an incomplete line that a full disk left."""
     file = FileIO(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))
     try:
         if _ends_in_half_a_line(path):

@@ -24,21 +24,22 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 UNAUTHORIZED = 401
 MAX_CONCURRENT_CALLS = 32
-"""The most calls that one run makes at once with one account, whatever the script asks for."""
+"""How many calls one run can make at once with one account. Further calls wait."""
 
 NAME_TIMEOUT = 3.0
 """Seconds that the lookup of a name may take. If it takes longer, the person sees only the id."""
 MAX_NAME = 100
 MAX_TEXT = 300
-"""The most characters of an exception's text; a longer text is cut."""
+"""How many characters of an exception's text are kept; a longer text is cut."""
 
 
 class OpenAccounts:
-    """Opens each account of a run once, and lends its client to calls.
+    """Opens each account of a run once, and lends the account's client to calls.
 
     Args:
-        host: Has the accounts, and the backend that sends their requests.
-        until: Returns the deadline of requests that belong to no call, such as those of an integration's own thread.
+        host: The host, which holds the accounts and the backend that answers their requests.
+        until: A function that returns the deadline of requests that belong to no call, such as those that a thread of
+            an integration makes.
     """
 
     def __init__(self, host: Host, until: Until) -> None:
@@ -48,18 +49,18 @@ class OpenAccounts:
         self._lock = Lock()
 
     def use(self, integration: Integration, account: str, call: Call, until: Until, work: Callable[[Any], _T]) -> _T:
-        """Call ``work`` with an account's client, and return its result. The client is created on first use.
+        """Call ``work`` with an account's client, and return the result of ``work``. Create the client on first use.
 
         Args:
             integration: The integration.
             account: The name of the account.
             call: The call that needs the client. It waits while too many other calls use the account.
-            until: Returns the deadline of the call.
+            until: A function that returns the deadline of the call.
             work: The function, which takes the client.
 
         Raises:
             NotConfigured: The account cannot be used.
-            PluginFault: The integration raised an unexpected exception, when it opened the account or in ``work``.
+            PluginFault: The integration raised an unexpected exception, while it opened the account or in ``work``.
         """
         key = integration.name, account
         in_use = self._open.get(key)
@@ -100,7 +101,7 @@ class OpenAccounts:
         """Send a request, and return the answer.
 
         The request belongs to the call that the current thread makes. In a thread that an integration started itself,
-        it belongs to no call.
+        the request belongs to no call.
         """
         for secret in request.secrets:
             self._host.redactor.learn(secret, owner=account)
@@ -124,7 +125,7 @@ class OpenAccounts:
 
 
 def _signed_anew(request: Request) -> Request | None:
-    """Return a copy of a refused request with a fresh token, or None if the request has no token of a login."""
+    """Return a copy of a refused request with a fresh token, or None if the request has no token from a login."""
     if all(secret.roots == (secret,) for secret in request.secrets):
         return None
     from kosmolua.accounts.logins import renewed
@@ -133,9 +134,10 @@ def _signed_anew(request: Request) -> Request | None:
 
 
 def _free_places() -> SimpleQueue[int]:
-    """Return a queue with an entry for each call that can run at once; a call takes one, and puts it back at its end.
+    """Return a queue with as many entries as calls can run at once.
 
-    (A semaphore would do this too, but takes ten times as long.)
+    A call takes an entry when it begins, and puts the entry back when it ends. (A semaphore would do this too, but
+    takes ten times as long.)
     """
     places: SimpleQueue[int] = SimpleQueue()
     for place in range(MAX_CONCURRENT_CALLS):
@@ -158,7 +160,7 @@ def _ignore(_: Attempt) -> None:
 
 
 class Names:
-    """Looks up the names of objects by their ids. The reads that this takes do not count as calls of the script.
+    """Looks up the names of objects by their ids. The requests for this do not count as calls of the script.
 
     Args:
         accounts: The accounts that the run has opened.
@@ -170,14 +172,14 @@ class Names:
         self._lock = Lock()
 
     def of(self, integration: Integration, account: str, parameter: str, value: str) -> str:
-        """Return the name of the object whose id is passed as a parameter, or an empty string if it is not found.
+        """Return the name of the object with the id ``value``, or an empty string if the name is not found.
 
         Each id is looked up only once.
 
         Args:
             integration: The integration, which says how names are looked up.
             account: The name of the account.
-            parameter: The name of the parameter.
+            parameter: The name of the parameter to which a call passes the id.
             value: The id.
         """
         with self._lock:
@@ -201,7 +203,7 @@ class Names:
 
 @dataclass(eq=False, repr=False)
 class _Name:
-    """The name of an object, None until a thread has looked it up, and the lock that the thread holds meanwhile."""
+    """The name of an object, None until a thread has looked it up, and the lock that this thread holds meanwhile."""
 
     text: str | None = None
     lock: Lock = field(default_factory=Lock)
@@ -211,7 +213,7 @@ def blamed(path: str, origin: str, error: BaseException) -> PluginFault:
     """Log an exception that an integration raised, and return the error that the script gets instead.
 
     Args:
-        path: The function that is called.
+        path: The path of the called function.
         origin: Where the integration is defined, as ``file:line``.
         error: The exception.
     """
@@ -229,9 +231,9 @@ def _text_of(error: BaseException) -> str:
 
 
 def _place_of(origin: str, error: BaseException) -> str:
-    """Return ``file:line`` of the innermost call in an exception's traceback that is in the integration's own code.
+    """Return, as ``file:line``, the innermost place in an exception's traceback that is in the integration's own code.
 
-    If there is none, ``origin``, the place where the integration is defined, is returned.
+    If there is no such place, return ``origin``, the place where the integration is defined.
     """
     folder = Path(origin.rpartition(":")[0]).parent
     place, step = origin, error.__traceback__

@@ -1,4 +1,4 @@
-"""Pages of lists: finds lists of which a script fetched only a part."""
+"""Pages of lists: notes which lists a script has fetched only in part, to warn about them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kosmolua.schema.function import Function
 
 POINTERS = {"cursor": "cursor", "next_page": "page"}
-"""The keys of a result whose value leads to the next page, each with the parameter that takes this value."""
+"""The keys of a result whose values lead to the next page. Each is paired with the parameter that takes its value."""
 MAX_REMEMBERED = 10_000
 MAX_NOTES = 3
 
@@ -22,9 +22,9 @@ class _Rest(NamedTuple):
 
 
 class Pages:
-    """The lists that one run has fetched only in part. Any thread may use it.
+    """The lists that one run has fetched only in part. Any thread may use this object.
 
-    A list is not reported if the script itself said with ``limit`` how many items it wants.
+    A list is not reported if the script passed ``limit`` to say how many items it wants.
     """
 
     def __init__(self) -> None:
@@ -32,10 +32,12 @@ class Pages:
         self._rests: dict[tuple[str, str], _Rest] = {}
 
     def note(self, path: str, function: Function, arguments: Mapping[str, object], value: object) -> None:
-        """Note an incomplete list that a call returned, and forget an earlier one whose next page the call fetched.
+        """Note whether a call returned an incomplete list, so that :meth:`warnings` can report it.
+
+        If the call fetched the next page of a list, the note about the page before is removed.
 
         Args:
-            path: The function, such as ``render2.list_services``.
+            path: The path of the function, such as ``render2.list_services``.
             function: The description of the function.
             arguments: The arguments of the call.
             value: The result of the call.

@@ -1,4 +1,4 @@
-"""Patterns of functions, as given with ``--allow`` and ``--deny``."""
+"""Patterns of functions, as users pass them with ``--allow`` and ``--deny``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Patterns:
     Args:
         option: The option's name, for messages.
         patterns: The patterns, such as ``render2.delete_service``, ``render2.*_env_var`` or ``render2.staging.*``.
-        catalog: Lists the functions and accounts that the patterns can fit.
+        catalog: Lists the functions and accounts that the patterns can match.
 
     Raises:
-        ConfigError: A pattern fits no function. It is probably a typo, and with ``--deny`` would deny nothing.
+        ConfigError: A pattern matches no function. It probably has a typo, and with ``--deny`` would deny nothing.
     """
 
     def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog) -> None:
@@ -35,11 +35,14 @@ class Patterns:
         for pattern, path in self._patterns.items():
             if path != ALL and not any(fnmatchcase(name, path) for name in _names(path, catalog)):
                 known = [f"{owner.name}.{name}" for owner in catalog.loadable() for name in owner.functions]
-                hint = did_you_mean(path, known) or "name it as in render2.delete_service or 'render2.*_env_var'"
-                raise ConfigError(f"{option} {pattern} fits no function", hint=hint)
+                hint = did_you_mean(path, known) or "write it as in render2.delete_service or 'render2.*_env_var'"
+                raise ConfigError(f"{option} {pattern} matches no function", hint=hint)
 
     def fitting(self, target: Target) -> str | None:
-        """Return the option with the first pattern that fits a call, such as ``--allow render2.*``, or None."""
+        """Return the option with the first pattern that matches a call of ``target``, such as ``--allow render2.*``.
+
+        Return None if no pattern matches.
+        """
         owner, account, function = target.integration.name, target.account, target.function
         names = [f"{owner}.{name}" for name in (function.name, function.full_name)]
         names += [f"{owner}.{account}.{name}" for name in (function.name, function.full_name)]
@@ -52,7 +55,7 @@ class Patterns:
 def _names(path: str, catalog: Catalog) -> Iterator[str]:
     """Yield the names that the pattern ``path`` is compared with.
 
-    These are ``INTEGRATION.FUNCTION`` for each function and then, if the pattern can fit an account's function,
+    These are ``INTEGRATION.FUNCTION`` for each function and then, if the pattern can name an account,
     ``INTEGRATION.ACCOUNT.FUNCTION``. Integrations that cannot be loaded are left out.
     """
     owners = [name for name in catalog.names() if _may_be_in(path, name)]
@@ -70,6 +73,6 @@ def _names(path: str, catalog: Catalog) -> Iterator[str]:
 
 
 def _may_be_in(path: str, owner: str) -> bool:
-    """Return True if the pattern ``path`` can fit functions of the integration ``owner``, judging by its name alone."""
+    """Return True if the pattern ``path`` could match functions of an integration with the name ``owner``."""
     first = path[: len(owner) + 1]
     return is_pattern(first) or first == f"{owner}." or (is_pattern(path) and f"{owner}.".startswith(first))

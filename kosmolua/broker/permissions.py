@@ -1,8 +1,8 @@
-"""Permissions: whether a call is allowed, by the run's options, the accounts file, and a person's approval.
+"""Permissions: the options of the run, the accounts file, and a person decide whether a call is allowed.
 
 The first of these that applies decides: ``--deny``; ``--read-only``; the permission ``deny`` or ``allow`` in the
-accounts file. If the permission is ``ask``, the first of these decides: ``--allow``; ``--yes``, unless the call
-destroys; and a person's answer.
+accounts file. If the permission is ``ask``, the first of these that applies decides: ``--allow``; ``--yes``, unless the
+call destroys something; a person's answer.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ class Permissions:
     """Decides whether a run's calls are allowed.
 
     Args:
-        host: Has the accounts file and the options of the runtime.
+        host: The host, which holds the accounts and the options of the runtime.
         clock: The clock of the run, which is paused while a person is asked.
-        read_only: Deny every call that writes or destroys.
-        approve: Asks a person, and returns True for yes; None if nobody can be asked.
-        allow: Patterns of functions that need no approval in this run, beside those of the runtime.
-        deny: Patterns of functions that are denied in this run, beside those of the runtime.
-        decided: In a run that pauses if nobody can be asked: returns what a person decided about a call beforehand.
+        read_only: True to deny every call that writes or destroys.
+        approve: A callback that asks a person about a call; None if nobody can be asked.
+        allow: Patterns of functions that need no approval in this run, in addition to those of the runtime.
+        deny: Patterns of functions that are denied in this run, in addition to those of the runtime.
+        decided: A callback that returns what a person decided about a call beforehand. With it, a run pauses if nobody
+            can be asked; without it, the call is denied.
 
     Raises:
         TypeError: ``approve`` is a coroutine function, which no code would await.
@@ -80,7 +81,7 @@ class Permissions:
         if target.rule.permission == "deny":
             rule = target.rule
             raise Denied(
-                f"{_subject(target)}, and its permissions deny that",
+                f"{_subject(target)}, and the account's permissions deny that",
                 hint=f'{_key(rule.key)} = "deny" is set in permissions under [{rule.section}] in the accounts file',
                 detail=str(self._host.accounts.path),
             )
@@ -93,7 +94,7 @@ class Permissions:
         number: int = 0,
         names: Callable[[], Mapping[str, str]] = dict,
     ) -> str:
-        """Decide about a call that is not denied, and return the words with which the journal says what allowed it.
+        """Decide whether a call that is not denied is allowed, and return what allowed it, such as ``--yes``.
 
         A person is asked only if nothing else allows the call.
 
@@ -101,10 +102,11 @@ class Permissions:
             target: The function that is called, with its account.
             arguments: The arguments by name, with secrets redacted.
             number: The call's number in its run.
-            names: Returns the names of objects whose ids are in the arguments. Called only if a person is asked.
+            names: A function that returns the names of the objects whose ids are in the arguments. It is called only
+                if a person must decide.
 
         Raises:
-            Denied: The answer is no, or nobody can be asked.
+            Denied: The person said no, or nobody can be asked.
             Paused: Nobody can be asked now, and the run can be resumed after somebody has decided.
         """
         if target.rule.permission == "allow":
@@ -131,7 +133,7 @@ class Permissions:
         return how
 
     def _unapproved(self, target: Target, approval: Approval) -> KosmoError:
-        """Return the error for a call that nobody could be asked about: Paused if the run can pause, else Denied."""
+        """Return the error for a call about which nobody could be asked: Paused if the run can pause, else Denied."""
         if self._decided:
             what = f"{_subject(target)}, which somebody must approve"
             return Paused(what, calls=[asdict(approval)])
@@ -163,7 +165,7 @@ class Permissions:
 class _Questions:
     """Asks a person about calls, one question at a time. The calls that arrive meanwhile become the next question.
 
-    Each call waits in a thread of its own. The first thread to get the lock asks about all waiting calls.
+    Each call waits in a thread of its own. The first thread that gets the lock asks about all waiting calls.
     """
 
     def __init__(self, asker: Asker, clock: Clock) -> None:
@@ -177,7 +179,7 @@ class _Questions:
 
     @property
     def person(self) -> str:
-        """The name of the person who is asked, or ``a person`` if it is not known."""
+        """The name of the person who is asked, or ``a person`` if the name is not known."""
         return self._asker.name or "a person"
 
     def ask(self, number: int, prepare: Callable[[], Approval]) -> Reply:
@@ -185,7 +187,7 @@ class _Questions:
 
         Args:
             number: The call's number, by which the calls of one question are sorted.
-            prepare: Returns the question. This can take a moment, for instance to look up names.
+            prepare: A function that returns the question. It can take a moment, for instance to look up names.
         """
         with self._lock:
             self._preparing += 1
@@ -218,7 +220,7 @@ class _Questions:
             each.answer = answer
 
     def _gather(self) -> None:
-        """Wait a moment for further calls that can join the question: on a busy machine, threads start slowly."""
+        """Wait a moment for further calls, which can join the question. On a busy machine, threads start slowly."""
         ends, seen, quiet = monotonic() + MAX_GATHERING, 0, 0
         while quiet < QUIET_INTERVALS and monotonic() < ends:
             quiet = quiet + 1 if not self._preparing and len(self._waiting) == seen else 0
@@ -250,5 +252,5 @@ def _remedy(target: Target) -> str:
 
 
 def _key(name: str) -> str:
-    """Return a key of ``permissions`` as it is written in TOML: a pattern is quoted."""
+    """Return a key of ``permissions`` as it is written in TOML: in quotes if it is a pattern."""
     return f'"{name}"' if is_pattern(name) else name

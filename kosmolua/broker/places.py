@@ -1,4 +1,4 @@
-"""Places: where in the arguments or the result of a call a handle stands for a secret or for bytes."""
+"""Places: where a handle stands for a secret or for bytes in the arguments or the result of a call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kosmolua.secret import MASK
 Place = tuple[Any, ...]
 """The keys that lead to a nested value. Lists are counted from 1, as in Lua."""
 MAX_PLACES = 10_000
-"""The most handles of one kind in the arguments of one call."""
+"""How many handles of one kind the arguments of one call can contain at most."""
 
 
 def reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:

@@ -1,6 +1,6 @@
 """Plans: the writes that a script would make. They are noted instead of sent.
 
-To apply a plan is to run the script again with these writes allowed, and no others.
+To apply a plan means to run the script again, with these writes allowed and no others.
 
 As the result of a planned write, the script gets a placeholder of the type that the function declares. The strings in
 the placeholder are marks: ``<render2.create_service#2.id>`` stands for the ``id`` in the result of call 2. If a mark is
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 FORMAT = 1
 MAX_DECISIONS = 1000
 MAX_KEY = 100
-"""The most characters of a field's name that a plan keeps if the script reads the field of a planned result."""
+"""How many characters a plan keeps of the name of a field that the script reads in a planned call's result."""
 MAX_NESTING = 5
-"""The most levels of nesting in a placeholder: a type may contain itself, and have no innermost level."""
+"""How many levels of nesting a placeholder has at most. A type that contains itself has no innermost level."""
 PLANNED = "the plan"
+"""The journal's words for what allowed a call, if this was a plan."""
 _MARK = re.compile(r"<[\w.]+#(\d+)((?:\.[^.<>\[\]]+|\[\d+\])*)>")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
@@ -45,8 +46,8 @@ class PlannedCall:
     Args:
         number: The number of the call in the run.
         line: The line of the script that makes the call; 0 if the line is not known.
-        path: The function.
-        account: The account.
+        path: The path of the function.
+        account: The name of the account.
         effect: ``write`` or ``destroy``; ``read`` for a read that was not made because its arguments contain the
             result of a planned call.
         arguments: The arguments by name, with secrets redacted.
@@ -64,18 +65,18 @@ class PlannedCall:
 
 @dataclass
 class Plan:
-    """A plan: what a script would write.
+    """A plan: the writes that a script would make.
 
     Args:
         script: The script: ``name``, ``sha256`` and ``source``.
-        run: The circumstances of the run: ``mode``, ``host``, ``args``, ``input`` and ``params``, see
+        run: How the script was run: ``mode``, ``host``, ``args``, ``input`` and ``params``, see
             :mod:`kosmolua.broker.recording`.
         calls: The writes that the script would make, and the reads that depend on them.
-        decisions: The places where the script reads a field of a planned call's result: ``line``, ``number``, ``path``
-            and ``key``. What the script does after such a place may depend on the real result, and differ from the
-            plan.
+        decisions: The places where the script reads a field of a planned call's result. Each has the ``line`` of the
+            script, the ``number`` and ``path`` of the call, and the field's name as ``key``. What the script does after
+            such a place can depend on the real result, and so differ from the plan.
         time: The time when the plan was made.
-        applied: The time when the plan was applied, or None.
+        applied: The time when the plan was applied; None if it has not been applied.
     """
 
     script: dict[str, Any]
@@ -99,7 +100,12 @@ class Plan:
         return {"format": FORMAT, "kosmolua": __version__, **fields, "calls": [vars(call) for call in self.calls]}
 
     def fill(self, planner: Planner, redact: Callable[[Any], Any]) -> None:
-        """Store the calls that a planner has noted in the plan, and mask secrets in the other fields."""
+        """Copy into this plan what a planner has noted, and mask secrets.
+
+        Args:
+            planner: The planner of the script's run.
+            redact: A function that returns a copy of a value with secrets masked.
+        """
         self.calls = sorted(planner.calls, key=lambda call: call.number)
         decisions = sorted(planner.decisions, key=lambda seen: (seen["line"], seen["number"], seen["key"]))
         self.script, self.run, self.decisions = redact(self.script), redact(self.run), redact(decisions)
@@ -118,17 +124,17 @@ class Plan:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
-        """Return the plan read from a file.
+        """Read a plan from a file, and return it.
 
         Raises:
-            ConfigError: The file cannot be read, or is not a plan of this version of the format.
+            ConfigError: The file cannot be read, is not a plan, or has a different version of the format.
         """
         name = os.fspath(path)
         try:
             with open(name, "rb") as file:
                 found = json.loads(file.read())
             if found["format"] != FORMAT:
-                what = f"The plan {name} is of another format: it was made by kosmolua {found['kosmolua']}"
+                what = f"The plan {name} has a different format: it was made by kosmolua {found['kosmolua']}"
                 raise ConfigError(what, hint="make a new plan")
             calls = [PlannedCall(**call) for call in found["calls"]]
             names = [name for name in cls.__dataclass_fields__ if name != "outcome"]
@@ -160,14 +166,14 @@ class Planner:
             return dict(named)
 
     def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return the words with which the journal says what allowed a call that is only noted.
+        """Return :data:`PLANNED` for a call that is only noted, and None for a call that is really made.
 
-        None is returned for a call that is really made: a read whose arguments contain no mark.
+        Only a read whose arguments contain no mark is really made.
         """
         return PLANNED if target.function.effect != "read" or _marks_in(arguments) else None
 
     def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Note a call and return the placeholder for its result as JSON; return None for a call that is really made."""
+        """Note a call, and return the placeholder for its result as JSON. Return None if the call is really made."""
         function = target.function
         depends_on = _marks_in(arguments)
         if function.effect == "read" and not depends_on:
@@ -200,7 +206,9 @@ class Planner:
 
 
 class Application:
-    """Applies a plan to a run: allows each write of the plan once, and denies all others. Any thread may use it.
+    """Applies a plan to a run: allows each write of the plan once, and denies all other writes.
+
+    Any thread may use this object.
 
     Args:
         plan: The plan.
@@ -219,9 +227,9 @@ class Application:
         return target.function.bind(target.path, given)
 
     def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return the words with which the journal says what allowed a write of the plan.
+        """Return :data:`PLANNED` for a write of the plan.
 
-        None is returned for a read: the plan says nothing about reads, and the permissions decide.
+        Return None for a read: the plan says nothing about reads, so the permissions decide.
 
         Raises:
             Denied: The plan has no such write, or the script has made it already.
@@ -243,11 +251,11 @@ class Application:
         )
 
     def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
-        """Return None: when a plan is applied, every allowed call is really made, and needs no placeholder."""
+        """Return None: when a plan is applied, every allowed call is really made and needs no placeholder."""
         return None
 
     def note(self, call: Call, value: object) -> None:
-        """Keep the result of a planned call that was made, to replace the marks for it in the calls that follow."""
+        """Keep the result of a planned call that was made. It replaces the marks for this call in later calls."""
         with self._lock:
             if number := self._numbers.get(call.number):
                 self._results[number] = value
@@ -264,7 +272,7 @@ class Application:
         ]
 
     def _filled(self, value: Any) -> Any:
-        """Return a copy of planned arguments in which the results of calls already made replace the marks."""
+        """Return a copy of planned arguments with the marks for calls that were made replaced by their results."""
         if isinstance(value, Mapping):
             return {key: self._filled(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -276,7 +284,7 @@ class Application:
         return _MARK.sub(lambda mark: str(self._result(mark)), value)
 
     def _result(self, mark: re.Match[str]) -> object:
-        """Return the value that a mark stands for, or the mark itself if the value is not known yet."""
+        """Return the value for which a mark stands, or the mark itself if this value is not known yet."""
         value = self._results.get(int(mark[1]), mark[0])
         for key, index in _STEP.findall(mark[2]):
             if key and isinstance(value, Mapping) and key in value:
@@ -289,15 +297,15 @@ class Application:
 
 
 def _marks_in(value: object) -> list[int]:
-    """Return the numbers of the calls whose marks are in a value."""
+    """Return the numbers of the calls for which the marks in a value stand."""
     return sorted({int(number) for number, _ in _MARK.findall(json.dumps(value, ensure_ascii=False, default=str))})
 
 
 def _placeholder(kind: Type | None, call: str, where: str, depth: int) -> Any:
-    """Return a placeholder for a result of a type.
+    """Return a placeholder for a result, or for a part of it.
 
     Args:
-        kind: The type; None if the function returns nothing.
+        kind: The type of the result or part; None if the function returns nothing.
         call: The path of the function and the number of the call, such as ``render2.create_service#2``.
         where: The place inside the result that is filled, such as ``.service.id``; empty for the whole result.
         depth: How many tables contain this place.

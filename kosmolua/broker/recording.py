@@ -8,18 +8,18 @@ The events, each with its fields besides ``event`` and ``sum``::
                                         a write is about to be sent
     answer   {id, branch, ask, value | error, call, secrets, truncated}
                                         the answer to a request of the script
-    given    {id}                       the script has got the answer of a write
+    given    {id}                       the script has got the answer to a write
     resumed  {time, by}                 the run goes on in another process, which numbers its requests from the start
     script   {name, sha256, source}     from here on another script runs
     chunk    {name, sha256, source, verb, seed}
-                                        from here on a session runs this chunk, with its own numbers of requests
+                                        from here on a session runs this chunk, and numbers its requests from the start
     reset    {}                         the session forgets its state
     decision {line, number, decision, by, value}
                                         what a person decided about a call: done, again, approve, deny
     end      {time, status, error, calls, usage}
                                         how the run ended, and the calls that have no answer
 
-``ask`` is the request, as a list that begins with its kind. A line's ``sum`` is a checksum of the line and of those
+``ask`` is the request, as a list that begins with its kind. A line's ``sum`` is a checksum of the line and of all lines
 before it, so that a damaged, missing or misplaced line is noticed.
 
 A line is written before the script goes on. An intent and all lines before it are on the disk before the write is sent.
@@ -57,7 +57,7 @@ class Recording:
         place: The place where the recording is kept.
         events: The events of the recording, in order; the event at index 0 is line 1.
         size: The number of bytes up to the end of the last complete line.
-        check: The checksum of the last line, from which that of the next line is computed.
+        check: The checksum of the last line. The checksum of the next line is computed from it.
         is_cut: True if the last line is incomplete, for instance after a power cut. Such a line is ignored.
     """
 
@@ -79,7 +79,7 @@ class Recording:
 
     @property
     def script(self) -> Event:
-        """The script that ran last: ``name``, ``sha256`` and ``source``, which for a session joins all chunks."""
+        """The script that ran last: ``name``, ``sha256`` and ``source``. For a session, all chunks joined."""
         if self.is_session:
             chunks = [event["source"] for event in self.events if event["event"] == "chunk"]
             return {**self.header["script"], "source": "\n".join(chunks)}
@@ -88,17 +88,17 @@ class Recording:
 
     @property
     def is_session(self) -> bool:
-        """True if the recording has the chunks of an interactive session instead of one script."""
+        """True if the recording contains the chunks of an interactive session instead of one script."""
         return "session" in self.header
 
     @property
     def end(self) -> Event | None:
-        """The last event, if it says how the run ended; None if the run goes on, or its process was killed."""
+        """The last event, if it says how the run ended; None if the run goes on or its process was killed."""
         return self.events[-1] if self.events[-1]["event"] == "end" else None
 
     @property
     def status(self) -> str:
-        """The status of the run, as in an outcome; ``interrupted`` if its process was killed."""
+        """The status of the run, as in an outcome; ``interrupted`` if the recording does not say how the run ended."""
         return str(self.end["status"]) if self.end else "interrupted"
 
 
@@ -109,7 +109,8 @@ def read(where: str | os.PathLike[str] | Place) -> Recording:
         where: The file of the recording, or another place where it is kept.
 
     Raises:
-        ConfigError: The file or place cannot be read, is not a recording, has another format, or has a damaged line.
+        ConfigError: The file or place cannot be read, is not a recording, has a different format, or has a damaged
+            line.
     """
     place = File(where) if isinstance(where, (str, os.PathLike)) else where
     return _parse(place, place.read())
@@ -138,7 +139,7 @@ def _read_line(line: bytes, before: int) -> tuple[Event | None, int]:
 
     Args:
         line: The line, without its line feed.
-        before: The checksum of the line before.
+        before: The checksum of the previous line.
     """
     body, mark, rest = line.rpartition(_SUM)
     check = zlib.crc32(body, before)
@@ -152,22 +153,22 @@ def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
     if number == 1 and not line.startswith(b'{"event":"run"'):
         return ConfigError(f"{path} is not a recording", hint="kosmolua run --record=FILE makes one")
     return ConfigError(
-        f"The recording {path} is damaged: line {number} is not as it was written, or one before it is missing",
+        f"The recording {path} is damaged: line {number} was changed, or a line before it is missing",
         hint="use an undamaged copy",
     )
 
 
 def _refuse_other_formats(path: str, header: Event) -> None:
     if header["event"] != "run" or header.get("format") != FORMAT:
-        made = header.get("kosmolua", "another version")
+        made = f"kosmolua {header['kosmolua']}" if "kosmolua" in header else "another version of kosmolua"
         raise ConfigError(
-            f"The recording {path} is of another format: it was made by kosmolua {made}",
-            hint=f"this is kosmolua {__version__}, which reads format {FORMAT}",
+            f"The recording {path} has a different format: it was made by {made}",
+            hint=f"use that version; this is kosmolua {__version__}, which reads only format {FORMAT}",
         )
 
 
 class Writer:
-    """Appends events to a recording, which it locks for itself. Any number of threads may use it.
+    """Appends events to a recording, and locks the recording against other runs. Any number of threads may use it.
 
     Args:
         where: The file of the recording, or another place where it is kept.
@@ -175,7 +176,8 @@ class Writer:
         after: The content of the recording to append to; None to create a new recording.
 
     Raises:
-        ConfigError: The recording cannot be written, should be new and exists already, or is written by another run.
+        ConfigError: The recording cannot be written, exists already although it should be new, or is being written by
+            another run.
     """
 
     def __init__(
@@ -194,11 +196,11 @@ class Writer:
         self._syncing = Lock()
 
     def write(self, event: Event, value: str | None = None) -> None:
-        """Append an event. A crash of this process does not lose it.
+        """Append an event. A crash of this process does not lose it, unless the event can be obtained again.
 
         Args:
             event: The event.
-            value: The event's field ``value``, if it has one, as JSON in which known secrets are masked already.
+            value: The event's field ``value``, as JSON in which known secrets are masked already; None for no field.
 
         Raises:
             KosmoError: The event cannot be written. The run must then end, since it could not be resumed.
@@ -224,7 +226,7 @@ class Writer:
                 self._synced = reached
 
     def close(self) -> None:
-        """Mask the secrets that were written before they were known, and release the recording for other runs."""
+        """Mask the secrets that were written before they were known, and unlock the recording for other runs."""
         if self._synced:  # the answers of the last writes must be on the disk, like their intents
             with suppress(KosmoError):
                 self._sheet.sync()
@@ -234,7 +236,7 @@ class Writer:
             self._sheet.close()
 
     def _scrub(self) -> None:
-        """Mask secrets that were written before they were known, such as one in the script's text."""
+        """Mask secrets that were written before they were known, such as a secret in the script's text."""
         if not any(self._redactor.knows(line.decode("utf-8", "replace")) for line in self._sheet.lines()):
             return
         check, lines = 0, []
@@ -250,7 +252,7 @@ def _line(body: str, before: int) -> tuple[bytes, int]:
 
     Args:
         body: The event as JSON, without the closing brace.
-        before: The checksum of the line before.
+        before: The checksum of the previous line.
     """
     data = body.encode("utf-8", "surrogatepass")
     check = zlib.crc32(data, before)
@@ -269,7 +271,7 @@ def error_fields(error: KosmoError) -> Event:
 
 
 def revived(stored: Mapping[str, Any]) -> KosmoError:
-    """Return the error restored from the values that :func:`error_fields` returned."""
+    """Restore an error from the values that :func:`error_fields` returned, and return it."""
     from kosmolua import errors
 
     kind = getattr(errors, str(stored.get("type")), KosmoError)
@@ -300,7 +302,7 @@ def question(ask: object) -> str:
 
 
 def events_of(recording: Recording, *kinds: str) -> Iterator[tuple[int, Event]]:
-    """Yield the events of these kinds, each with its line number."""
+    """Yield each event whose kind is in ``kinds``, as a pair of its line number and the event."""
     for line, event in enumerate(recording.events, start=1):
         if event["event"] in kinds:
             yield line, event

@@ -37,7 +37,7 @@ class Origin:
     """The origin of a run's calls: the script, and what answers the calls.
 
     Args:
-        mode: What answers the calls.
+        mode: What answers the calls: ``live``, ``simulated`` or ``replayed``.
         script: The script's name; None if no script makes the call.
         source: The text of the script; None if no script makes the call.
     """
@@ -48,7 +48,7 @@ class Origin:
 
     @cached_property
     def sha256(self) -> str | None:
-        """The hash of the script's text, in hex. It is computed on first use, since hashlib takes long to import."""
+        """The SHA-256 hash of the script's text, in hex. Computed on first use, since hashlib takes long to import."""
         from hashlib import sha256
 
         return None if self.source is None else sha256(self.source).hexdigest()
@@ -60,21 +60,22 @@ class Record(NamedTuple):
     Args:
         run: The id of the run.
         number: The call's number in its run, counted from 1.
-        path: The function, such as ``render2.list_services``; if there is no such function, the path that the caller
-            gave.
-        account: The account, if the path led to one.
-        effect: ``read``, ``write`` or ``destroy``, if the path led to a function.
-        arguments: The arguments by name, if they fit the function.
+        path: The path of the function, such as ``render2.list_services``. If there is no such function, the path as the
+            caller wrote it.
+        account: The account; None if the path leads to no function.
+        effect: ``read``, ``write`` or ``destroy``; None if the path leads to no function.
+        arguments: The arguments by name; None if they are wrong, or if the call was refused before they were checked.
         status: How the call ended.
         error: The code of the error that ended the call, or None.
         allowed_by: What or who allowed the call, such as ``--yes``; None if it was not allowed.
         attempts: The status of each HTTP request; 0 for a request without an answer.
         request_id: The id that the service gave to the last HTTP request.
         started: When the call started, in UTC.
-        duration_ms: The duration, in milliseconds.
+        duration_ms: The duration of the call, in milliseconds.
         origin: The script that made the call, and what answered it.
-        through: The chain of called scripts that made the call, the outermost first; empty for the main script.
-        request: The last HTTP request, if one was made.
+        through: The names of the called scripts that led to the call, the outermost first. Empty if the main script
+            made the call.
+        request: The last HTTP request; None if no request was made.
     """
 
     run: str
@@ -111,7 +112,7 @@ class Record(NamedTuple):
         }
 
     def line(self, redactor: Redactor) -> bytes:
-        """Return the call as a line of the journal, with known secrets masked."""
+        """Return the record as a line of the journal, with known secrets masked."""
         record = {
             "time": self.started.isoformat(timespec="milliseconds"),
             "run": self.run,
@@ -129,7 +130,7 @@ class Record(NamedTuple):
 
 
 class Call:
-    """A call under way. The thread that makes the call sets its attributes as they become known.
+    """A call under way. The thread that makes the call sets the attributes as their values become known.
 
     Args:
         run: The id of the run.
@@ -169,7 +170,7 @@ class Call:
         Args:
             error: The error, if the call failed.
             redactor: Masks secrets in the arguments and the service's texts.
-            is_over: True if the run is over, so that a call without an answer was cut off.
+            is_over: True if the run is over. A call without an answer was then cut off.
         """
         return Record(
             run=self.run,
@@ -191,7 +192,7 @@ class Call:
         )
 
     def complete(self, error: KosmoError) -> None:
-        """Add to the error that ended this call whether something may have been sent, the function, and the account."""
+        """Add details to the error that ended this call: the function, the account, and what may have been sent."""
         if self._attempts:
             error.sent = ""
         if self.has_written:
@@ -218,7 +219,7 @@ current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", defa
 def current_confirm() -> Confirm | None:
     """Return the function with which this thread's call can ask a person to confirm something.
 
-    None is returned if the thread makes no call, or if nobody can be asked.
+    Return None if the thread makes no call, or if nobody can be asked.
     """
     found = current.get()
     return found[0].confirm if found else None
@@ -226,12 +227,12 @@ def current_confirm() -> Confirm | None:
 
 @dataclass(frozen=True)
 class CallStarted:
-    """The event that a call is about to be made: the call is allowed, and its arguments fit.
+    """The event that reports that a call is about to be made. The call is allowed, and its arguments are valid.
 
     Args:
         number: The call's number in its run, counted from 1.
-        path: The function.
-        account: The account.
+        path: The path of the function.
+        account: The name of the account.
         effect: ``read``, ``write`` or ``destroy``.
         arguments: The arguments by name, with secrets redacted.
     """
@@ -245,7 +246,7 @@ class CallStarted:
 
 @dataclass(frozen=True)
 class CallEnded:
-    """The event that a call has ended. For a refused call there was no :class:`CallStarted`.
+    """The event that reports that a call has ended. If the call was not allowed, there was no :class:`CallStarted`.
 
     Args:
         record: The record of the call.
@@ -256,7 +257,7 @@ class CallEnded:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The event that the script waits, for instance in ``sleep``. Other branches of ``parallel`` continue.
+    """The event that reports that the script waits, as in ``sleep``. Other branches of ``parallel`` continue.
 
     Args:
         seconds: How many seconds the script waits.

@@ -1,8 +1,9 @@
 """Opaque secrets: scripts pass them to functions and never see them.
 
-A script has handles that stand for secrets. If the script passes a handle to a function, the frame to the host has
-``***`` in place of the handle, and lists the handle's place in the arguments and its name. The host replaces the
-``***`` by the text of the secret before it calls the function. A secret in a result becomes a handle in the same way.
+A script has handles that stand for secrets. If the script passes a handle to a function, the request to the host has
+``***`` in place of the handle. It also lists the place of this ``***`` in the arguments, with the handle's name. The
+host replaces the ``***`` with the text of the secret before it calls the function. In the same way, a secret in a
+result becomes a handle.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
 
 Given = str | Secret | Mapping[str, Any]
-"""A secret as a program gives it: itself, or its source, such as ``env:NAME`` or ``{"env": "NAME"}``."""
+"""A secret as a program passes it: a :class:`Secret`, or its source, such as ``env:NAME`` or ``{"env": "NAME"}``."""
 
 
 class NamedSecrets:
-    """The secrets that a script can use by their names. Any number of threads may use them.
+    """The secrets that a script can use by name. Any number of threads may use this object.
 
     Args:
         given: Secrets from the command line or from a program, by name. They are fetched immediately.
-        accounts: The accounts, whose file may name more secrets.
+        accounts: The accounts. Their file can name more secrets.
         redactor: Masks each secret that was fetched.
-        environ: The environment that secrets may come from.
-        simulate: True if all secrets have made-up values.
+        environ: The environment from which secrets can come.
+        simulate: True to use made-up values for all secrets.
         warn: Called with a sentence about each setting that works but is unwise.
 
     Raises:
@@ -67,14 +68,14 @@ class NamedSecrets:
             self._fetched[name] = self._learned(name, lambda name=name, source=source: self._fetch(name, source))  # type: ignore[misc]
 
     def get(self, name: str, until: float = inf) -> Secret:
-        """Return the secret of this name, which is fetched on first use.
+        """Return the secret with this name. It is fetched on first use.
 
         Args:
             name: The name of the secret.
             until: The time by which the secret must be obtained, on the scale of :func:`time.monotonic`.
 
         Raises:
-            NotConfigured: There is no secret of this name, or its source does not provide it.
+            NotConfigured: There is no secret with this name, or its source does not provide it.
         """
         with self._lock:
             if name not in self._fetched:
@@ -103,10 +104,10 @@ class NamedSecrets:
 
 
 class Handles:
-    """The handles of one run's secrets. Any number of threads may use them.
+    """The handles that stand for secrets in one run. Any number of threads may use this object.
 
     Args:
-        named: Returns the secrets that the user has named; called on first use.
+        named: A function that returns the secrets that the user has named. It is called on first use.
         redactor: Masks the secrets that results contain.
     """
 
@@ -118,17 +119,17 @@ class Handles:
         self._obtained: dict[str, Secret] = {}
 
     def fill(self, path: str, given: Sequence[Any], places: Sequence[Any], until: float = inf) -> Sequence[Any]:
-        """Return a copy of the arguments in which the texts of secrets replace the masks that stand for them.
+        """Return a copy of the arguments with the text of a secret in place of each ``***`` that stands for one.
 
         Args:
-            path: The function, for messages.
+            path: The path of the function, for messages.
             given: The arguments that the caller passed.
-            places: For each handle in the arguments, its place and its name.
+            places: For each handle in the arguments, the place of its ``***`` and the handle's name.
             until: The time by which secrets must be obtained, on the scale of :func:`time.monotonic`.
 
         Raises:
             BadArguments: A place does not exist in the arguments, or there are too many handles.
-            NotConfigured: A secret is not known, or its source does not provide it.
+            NotConfigured: A secret does not exist, or its source does not provide it.
         """
         if not places:
             return given
@@ -137,10 +138,11 @@ class Handles:
             try:
                 holder, key, name = handle_at(filled, entry)
             except LookupError:
-                raise BadArguments(f"{path}: the request names a place of a secret that its arguments lack") from None
+                what = f"{path}: the request lists a secret at a place where its arguments have none"
+                raise BadArguments(what) from None
             holder[key] = SecretText(self._secret(name, until).reveal())
         if len(places) > MAX_PLACES:
-            what = f"{path}: there are more than {MAX_PLACES:,} secrets in its arguments"
+            what = f"{path}: the arguments contain more than {MAX_PLACES:,} secrets"
             raise BadArguments(what, hint="pass less in one call")
         return filled
 
@@ -166,7 +168,7 @@ class Handles:
         return hidden[0], places
 
     def handed_out(self, value: Any, answer: str) -> Any:
-        """Return the value of an answer as a Python program gets it, with each :class:`Secret` instead of a handle.
+        """Return the value of an answer for a Python program, with each :class:`Secret` in place of its handle.
 
         Args:
             value: The value, with ``***`` in place of each secret.
@@ -183,13 +185,13 @@ class Handles:
         if obtained is None and "." in name:
             raise NotConfigured(
                 "This secret was in the result of an earlier call, and recordings do not keep secrets",
-                hint="make the call that returns the secret again",
+                hint="repeat the call that returns the secret",
             )
         return obtained or self._named().get(name, until)
 
 
 def revealed(value: Any) -> Any:
-    """Return a copy of the arguments that a Python program passed, with the text of each :class:`Secret` in them."""
+    """Return a copy of the arguments that a Python program passed, with each :class:`Secret` replaced by its text."""
     if isinstance(value, Secret):
         return SecretText(value.reveal())
     if isinstance(value, Mapping):
@@ -198,7 +200,10 @@ def revealed(value: Any) -> Any:
 
 
 def _secrets_in(kind: Type, value: Any, place: Place) -> Iterator[tuple[Place, Secret]]:
-    """Yield each secret in a value with its place: the strings that the type declares as secrets, and Secrets."""
+    """Yield the place and the secret for each secret in a value.
+
+    A secret is a :class:`Secret`, or a string that the type ``kind`` declares to be secret.
+    """
     if isinstance(value, Secret) or (isinstance(value, str) and is_secret(kind)):
         yield place, value if isinstance(value, Secret) else Secret(value)
     elif isinstance(kind, Union):

@@ -24,7 +24,9 @@ class Sheet(Protocol):
     """A recording opened for writing by one run. Its methods are called by one thread at a time."""
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line; if that fails, leave the recording unchanged. A crash of this process does not lose the line.
+        """Append a line. If that fails, leave the recording unchanged.
+
+        A crash of this process does not lose the line, unless its event can be obtained again.
 
         Args:
             line: The line, with its line feed.
@@ -81,7 +83,8 @@ class Place(Protocol):
             is_cut: True if an incomplete line followed them. This line is removed.
 
         Raises:
-            ConfigError: The recording cannot be written, another run is writing it, or it has changed meanwhile.
+            ConfigError: The recording cannot be written, another run is writing it, or it has changed since it was
+                read.
         """
 
     def is_in_use(self) -> bool:
@@ -89,7 +92,7 @@ class Place(Protocol):
 
 
 class File:
-    """A recording in a file of its own. A run that writes it locks it, also for other hosts that share the folder.
+    """A recording in a file of its own. A run that writes the file locks it, even against runs on other hosts.
 
     Args:
         path: The file.
@@ -112,7 +115,7 @@ class File:
         return FileSheet(self.name, file, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> FileSheet:
-        """Open the file, which exists, to append to it, and remove an incomplete line at its end."""
+        """Open the existing file to append lines to it. Remove an incomplete line at its end."""
         file = self._open(os.O_RDWR | os.O_APPEND)
         try:
             found = os.fstat(file.fileno()).st_size
@@ -126,7 +129,7 @@ class File:
         return FileSheet(self.name, file, size)
 
     def is_in_use(self) -> bool:
-        """Return True if a run is writing the file now, or if it cannot be opened."""
+        """Return True if a run is writing the file now, or if the file cannot be opened."""
         try:
             with FileIO(self.name, "r+") as file:
                 return not _lock(file)
@@ -185,7 +188,7 @@ class FileSheet:
         self._size = size
 
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line to the file. If that fails, the file is as before, and a KosmoError is raised."""
+        """Append a line to the file. If that fails, leave the file as it was, and raise a KosmoError."""
         try:
             rest = line
             while rest:
@@ -227,7 +230,7 @@ def in_use(name: str) -> ConfigError:
 
 
 def replace_file(path: str, data: bytes) -> None:
-    """Replace a file in one step by a file with this content, which only its owner can read."""
+    """Replace a file in one step with a file that contains ``data`` and that only its owner can read."""
     descriptor, fresh = tempfile.mkstemp(prefix=f"{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
     with open(descriptor, "wb") as stream:
         stream.write(data)
@@ -237,7 +240,7 @@ def replace_file(path: str, data: bytes) -> None:
 
 
 def _lock(file: FileIO) -> bool:
-    """Lock an open file until it is closed or the process ends; return False if it is locked elsewhere."""
+    """Lock an open file until it is closed or the process ends. Return False if another lock on it exists."""
     try:
         import fcntl
     except ImportError:

@@ -1,13 +1,14 @@
-"""Stores: where a server keeps the recordings of runs, the questions that wait for a person, and grants.
+"""Stores, which keep the recordings of runs, the questions that wait for a person, and grants.
 
-A store belongs to one tenant and gives no access to those of other tenants; :class:`Stores` has the stores of all
-tenants. A store is in a folder or in a database (:mod:`kosmolua.broker.database`), which several processes and hosts
-can use at the same time.
+A store belongs to one tenant, and gives no access to the stores of other tenants. :class:`Stores` holds the stores of
+all tenants. A store is in a folder or in a database (:mod:`kosmolua.broker.database`). Several processes and hosts can
+use it at the same time.
 
-Calls wait for a person in two ways. A *paused* run has ended; its calls are in its recording, and the person who
-resumes the run says which are approved. A *question* is asked by a run that is still running, perhaps in another
-process; the run polls for the answer. A *grant* allows all later calls of a function with an account, without a
-question.
+A call that needs approval waits for a person in one of two ways. A *paused* run has ended; its calls are in its
+recording, and the person who resumes the run says which of them are approved. A *question* comes from a run that is
+still running, perhaps in another process; this run polls for the answer.
+
+A *grant* is a person's approval of all later calls of a function with an account. These calls need no question.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Summary:
         script: The name of the script.
         sha256: The hash of the script, in hex.
         mode: ``live`` or ``simulated``.
-        client: The client that the run belongs to, in a server of several clients.
+        client: The client that the run belongs to, in a server with several clients; else None.
         waiting: How many calls of the run wait for an approval.
         written: When the recording was last written, in seconds since 1970.
     """
@@ -70,8 +71,8 @@ class Waiting:
         id: The id of the question in its store.
         run: The id of the run; None if the run is not recorded.
         script: The name of the script.
-        call: The call: ``number`` (in the recording), ``path``, ``account``, ``effect``, ``arguments``, ``about`` and
-            ``names``.
+        call: The fields of the :class:`~kosmolua.broker.approvals.Approval`: ``number``, ``path``, ``account``,
+            ``effect``, ``arguments``, ``about`` and ``names``.
         since: When the question was first asked, in seconds since 1970.
         until: When the call stops waiting, in seconds since 1970.
         is_live: True if the run is still running, and goes on after :meth:`Store.decide`; False if the run is paused,
@@ -104,12 +105,12 @@ class Decision:
 
 @dataclass(frozen=True)
 class Grant:
-    """A function that a person has allowed permanently with an account, without further questions.
+    """A person's permission to call a function with an account at any time, without further questions.
 
     Args:
-        path: The function, such as ``render2.restart_service``.
-        account: The account.
-        since: When the person allowed the function, in UTC.
+        path: The path of the function, such as ``render2.restart_service``.
+        account: The name of the account.
+        since: When the person gave the permission, in UTC.
     """
 
     path: str
@@ -146,38 +147,42 @@ class Store(Protocol):
     def runs(
         self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
     ) -> list[Summary]:
-        """Return the recorded runs that fit all arguments, the latest first.
+        """Return the recorded runs that match all arguments, the latest first.
 
         Args:
-            status: Return only runs of this status.
-            before: Return only runs that began before this time, in the form of :attr:`Summary.time`.
+            status: Return only runs with this status.
+            before: Return only runs that began before this time, written like :attr:`Summary.time`.
             beginning: Return only runs whose ids begin with this text.
             limit: The largest number of runs to return.
         """
 
     def prune(self, keep: float) -> int:
-        """Remove the recordings that were last written more than ``keep`` seconds ago, and return how many.
+        """Remove the recordings that were last written more than ``keep`` seconds ago, and return their number.
 
-        Recordings that a run is writing are kept, and so are those of paused runs that can still be approved.
+        Recordings that a run is writing are kept. Recordings of paused runs are kept while their calls can still be
+        approved.
         """
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings like :meth:`prune`, and old questions, unless this was done within the last day."""
+        """Remove old recordings, as :meth:`prune` does, and old questions, unless this was done within the last day."""
 
     def waiting(self) -> list[Waiting]:
-        """Return the calls that wait for a person, the one that waits longest first."""
+        """Return the calls that wait for a person. The call that has waited longest comes first."""
 
     def ask(self, question: Waiting) -> None:
-        """Store a question about a call, asked by a run that is still running."""
+        """Store a question about a call. The run that asks the question is still running."""
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer the question with the id ``question``, and return True; return False if it no longer waits."""
+        """Answer the question with the id ``question``, and return True.
+
+        Return False if the question has been answered already, has expired, or does not exist.
+        """
 
     def decision(self, question: str) -> Decision | None:
         """Return the answer to the question with the id ``question``, or None if there is none yet."""
 
     def withdraw(self, question: str) -> None:
-        """Remove the question with the id ``question``, whether it was answered or not, and its answer."""
+        """Remove the question with the id ``question``, and its answer if it was answered."""
 
     def grants(self) -> list[Grant]:
         """Return all grants, the oldest first."""
@@ -200,7 +205,9 @@ class Stores(Protocol):
         """
 
     def key(self) -> bytes:
-        """Return a secret key that all servers with these stores share. It is created on first use.
+        """Return the key that signs the website's cookies. All servers with these stores share it.
+
+        It is created on first use.
 
         Raises:
             ConfigError: The stores cannot be reached.
@@ -233,7 +240,7 @@ def waits(end: Mapping[str, Any]) -> bool:
 
 
 def checked_tenant(name: str) -> str:
-    """Return ``name`` unchanged if it is a valid name of a tenant.
+    """Return ``name`` unchanged if it is a valid name for a tenant.
 
     Raises:
         ConfigError: ``name`` is not valid.
@@ -245,5 +252,5 @@ def checked_tenant(name: str) -> str:
 
 def missing(run: str) -> ConfigError:
     """Return the error for a run that has no recording."""
-    hint = "the answer for a paused script contains the run's id"
+    hint = "the answer that reports a paused script contains the id of its run"
     return ConfigError(f"There is no recorded run {run[:40]!r}", hint=hint)

@@ -9,14 +9,14 @@ from kosmolua.folders import recordings_folder
 
 
 def open_stores(where: str) -> Stores:
-    """Return the stores of a server.
+    """Return the stores of a server's tenants.
 
     Args:
         where: A folder, or the address of a database, such as ``postgresql://user:password@host/name`` or
             ``sqlite:///path``.
 
     Raises:
-        ConfigError: The address is not valid, or the extra ``postgres`` is missing.
+        ConfigError: The address is not valid, or the extra ``kosmolua[postgres]`` is not installed.
     """
     if "://" not in where:
         return Folders(where)

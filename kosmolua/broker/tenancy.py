@@ -16,7 +16,7 @@ class Tenancy:
     Args:
         name: The name of the tenant.
         folder: The folder of the tenant's recordings, journal and scripts.
-        permissions: What the tenant's runs are allowed to do at most, by effect, function or pattern. If empty, only
+        permissions: The most that the tenant's runs are allowed to do, by effect, function or pattern. If empty, only
             the permissions of the tenant's accounts apply.
     """
 
@@ -31,7 +31,7 @@ class Tenancy:
 
     @property
     def ceiling(self) -> Ceiling:
-        """What the tenant's runs are allowed to do at most, as rules about functions."""
+        """The most that the tenant's runs are allowed to do, as rules about functions."""
         return Ceiling(self.section, self.permissions)
 
     @property

@@ -20,7 +20,7 @@ class Bar:
     Args:
         call: The recorded details of the call.
         ask: The script's request as it was recorded; empty if the request was not answered.
-        begins: Milliseconds from the start of the run's first call to the start of this call.
+        begins: The milliseconds from the start of the run's first call to the start of this call.
     """
 
     def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
@@ -63,7 +63,7 @@ class Bar:
 def bars_of(recording: Recording) -> list[Bar]:
     """Return the calls of a recording in the order in which they began.
 
-    The time for which the run was paused does not count. Calls that waited for an approval and were made later, under
+    Time during which the run was paused does not count. Calls that waited for an approval and were made later, under
     another number, are left out.
     """
     asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
@@ -87,7 +87,7 @@ def paused_numbers(recording: Recording) -> set[int]:
 
 
 def _begins(recording: Recording) -> dict[int, float]:
-    """Return for each call how many milliseconds the run had been running when the call began."""
+    """Return how many milliseconds the run had been running when each call began, by the calls' numbers."""
     begins: dict[int, float] = {}
     started = latest = datetime.fromisoformat(recording.header["time"])
     left_out = timedelta()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.concurrency import lazy
 from kosmolua.errors import CallError, KosmoError, PluginError, UnknownPath
-from kosmolua.limits import spell_size
+from kosmolua.limits import LIMITS, spell_size
 from kosmolua.lua.check import Checker
 from kosmolua.lua.header import Header, read_header
 from kosmolua.schema.function import Effect, Function
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog
 
 SUFFIX = ".lua"
-MAX_SOURCE = 1024 * 1024
-"""The most bytes of a script."""
+_MARK = b"\xef\xbb\xbf"
+"""A byte order mark, which does not count as a part of the script."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Script:
     @property
     def chunk(self) -> bytes:
         """The text as Lua's ``load`` accepts it: without a byte order mark, and with a ``#!`` line as a comment."""
-        source = self.source.removeprefix(b"\xef\xbb\xbf")
+        source = self.source.removeprefix(_MARK)
         return b"--" + source if source.startswith(b"#") else source
 
 
@@ -71,13 +71,17 @@ class Scripts:
         folder: The folder of scripts. A file whose name cannot become the name of a function is left out. Files whose
             names become the same name, such as ``a-b.lua`` and ``a_b.lua``, cannot be called.
         catalog: Returns the catalog, by which a script's calls are looked up to find the script's effect.
+        max_source: Returns the most bytes that a script may have.
     """
 
     root = SCRIPTS
 
-    def __init__(self, folder: str | os.PathLike[str], catalog: Callable[[], Catalog]) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], catalog: Callable[[], Catalog], max_source: Callable[[], int]
+    ) -> None:
         self.folder = os.fspath(folder)
         self._catalog = catalog
+        self._max_source = max_source
         self._lock = RLock()
         self._plugin: Plugin | None = None
 
@@ -90,8 +94,8 @@ class Scripts:
 
         Raises:
             UnknownPath: There is no script of this name.
-            CallError: Several files have this name, the file cannot be read or is larger than :data:`MAX_SOURCE`, or
-                the comment at its beginning is invalid.
+            CallError: Several files have this name, the file cannot be read or is too large, or the comment at its
+                beginning is invalid.
         """
         if name not in self._files:
             hint = did_you_mean(name, self._files) or list_of("there are", sorted(self._files))
@@ -101,7 +105,7 @@ class Scripts:
             files = " and ".join(map(os.path.basename, self._files[name]))
             what = f"Several scripts are called {name}: {files}"
             raise CallError("plugin_error", what, hint="rename all but one of these files")
-        source = _read(name, path)
+        source = _read(name, path, self._max_source())
         try:
             return Script(name, path, source, read_header(source, os.path.basename(path)))
         except KosmoError as error:
@@ -114,7 +118,7 @@ class Scripts:
             UnknownPath: There are no scripts, or ``name`` is not ``scripts``.
         """
         if name != SCRIPTS or not self._files:
-            what = f"app.scripts has no '{name[:80]}'" if self._files else "app.scripts is empty"
+            what = f"app.scripts has no '{name[:80]}'" if self._files else "app.scripts has no scripts"
             raise UnknownPath(what, hint=f"put scripts into {self.folder}")
         with self._lock:
             if self._plugin is None:
@@ -170,20 +174,21 @@ class Scripts:
             left = {name: script for name, script in left.items() if name not in changed} if changed else {}
 
 
-def _read(name: str, path: str) -> bytes:
+def _read(name: str, path: str, limit: int) -> bytes:
     """Return the text of a script.
 
     Raises:
-        CallError: The file cannot be read, or is larger than :data:`MAX_SOURCE`.
+        CallError: The file cannot be read, or the script has more bytes than the limit.
     """
     try:
         with open(path, "rb") as file:
-            source = file.read(MAX_SOURCE + 1)
+            source = file.read(limit + len(_MARK) + 1)
     except OSError as error:
         raise CallError("plugin_error", f"The script {name} cannot be read: {error.strerror}") from None
-    if len(source) > MAX_SOURCE:
-        what = f"The script {name} is not read: {os.path.basename(path)} is larger than {spell_size(MAX_SOURCE)}"
-        raise CallError("plugin_error", what, hint="split it into several scripts")
+    if len(source.removeprefix(_MARK)) > limit:
+        what = f"The script {name} is not read: {os.path.basename(path)} is larger than {spell_size(limit)}"
+        hint = f"split it into several scripts, or {LIMITS['max_source'].remedy}"
+        raise CallError("plugin_error", what, hint=hint)
     return source
 
 

@@ -8,7 +8,7 @@ from kosmolua.docs.meant import functions_meant
 from kosmolua.docs.outline import Integrations, Outline, Outlines, outline_of
 from kosmolua.docs.pages import NAMES, Address
 from kosmolua.docs.sections import SECTIONS, TYPES, sections_of
-from kosmolua.errors import DocNotFound, PluginError, UnknownPath
+from kosmolua.errors import CallError, DocNotFound, PluginError, UnknownPath
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import integration_in, parts_of
 from kosmolua.suggestions import closest
@@ -47,6 +47,7 @@ class Directory:
         Raises:
             DocNotFound: No page has this name, or several pages have it. The hint names the likeliest pages, best
                 first.
+            CallError: The page is that of one of the user's scripts, and the script is broken.
             PluginError: The integration cannot be loaded.
         """
         page, _, key = page.strip().partition(" ")
@@ -62,6 +63,8 @@ class Directory:
                 return Address(first, short)
         except UnknownPath:
             return self._elsewhere(page, first, rest) if rest else self._anywhere(page, first)
+        if mistake := integration.broken.get(".".join(rest)):
+            raise CallError(mistake.code, mistake.what, hint=mistake.hint)
         return self._whole(page, first, integration, rest)
 
     def _whole(self, page: str, name: str, integration: Integration, rest: Sequence[str]) -> Address:

@@ -1,1 +1,1 @@
-"""Parses, checks and rewrites the source of Lua scripts. No code of this package runs a script."""
+"""Parses, checks and rewrites the source of Lua scripts. Nothing in this package runs a script."""

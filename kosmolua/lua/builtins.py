@@ -1,4 +1,4 @@
-"""Checks calls of Lua's and KosmoLua's built-in functions: finds those that fail or do not do what was meant."""
+"""Checks calls of Lua's and KosmoLua's built-in functions. Finds calls that fail or do not do what was meant."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _VERB = re.compile(r"%[-+ #0-9.]*[a-zA-Z]")
 _ALTERNATIVES = re.compile(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
 _TIMES = re.compile(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
 MILLISECONDS = 1000
-"""A round number from here on that is passed to ``sleep``, which takes seconds, is probably meant in milliseconds."""
+"""If ``sleep``, which takes seconds, gets a round number of at least this size, milliseconds are probably meant."""
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
 _DATE_WITHOUT_PERCENT = re.compile(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
 _SECONDS = frozenset({"os.date", "os.difftime", "time.format", "math.floor", "math.abs", "math.ceil"})
@@ -42,7 +42,7 @@ NOTHING = {
     "table.insert": "it changes the list that it gets",
     "print": "it returns nothing",
 }
-"""Functions that return nothing, each with a phrase that says what the function does instead."""
+"""Functions that return nothing, each with a phrase that says what it does instead."""
 KINDS = {
     **dict.fromkeys(("os.time", "os.clock", "os.difftime", "string.len", "rawlen", "time.now", "time.parse"), "number"),
     **dict.fromkeys(("math.floor", "math.ceil", "math.abs", "math.max", "math.min", "math.random"), "number"),
@@ -51,12 +51,12 @@ KINDS = {
         ("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode", "time.format"), "string"
     ),
 }
-"""Functions whose result always has the same Lua type and is never nil, each with this type."""
+"""Functions whose result is never nil and always has the same Lua type, each with that type."""
 PATTERN_METHODS = frozenset({"match", "gmatch", "gsub", "find"})
 
 
 class Reader(Protocol):
-    """What a check of built-in functions needs of the object that checks the whole script."""
+    """The interface of the script's checker, as the checks of built-in functions use it."""
 
     findings: Findings
     fields: Fields
@@ -69,10 +69,10 @@ class Reader(Protocol):
 
 
 def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Add findings about a call of a built-in function that has at least one argument.
+    """Add findings about a call of a built-in function. The call has at least one argument.
 
     Args:
-        reader: The object that checks the script, to whose findings these are added.
+        reader: The object that checks the script. New findings are added to its findings.
         name: The name of the function, such as ``ipairs`` or ``table.sort``.
         given: The expressions of the arguments.
         values: What is known about the value of each argument.
@@ -82,7 +82,7 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
     if name in ("ipairs", "pairs"):
         _check_loop(reader, name, node, first)
     elif name == "print" and options and isinstance(first, Literal) and _FORMAT.search(str(first.value)):
-        findings.warn(node, "print does not format", f"print(string.format({node.text}, ...))")
+        findings.warn(node, "print does not replace placeholders", f"print(string.format({node.text}, ...))")
     elif name in _SECONDS and (wrong := _time_in(given, values)):
         findings.doubt(wrong, f"{name} takes seconds, not a text", f"time.parse({wrong.text[:40]})")
     elif name == "os.time" and isinstance(first, Literal) and first.kind == "string":
@@ -129,17 +129,17 @@ def check_pattern(findings: Findings, node: Node) -> None:
         return
     if _FOREIGN_PATTERN.search(node.text):
         hint = "Lua's patterns have %d for \\d; regex.match takes regular expressions"
-        findings.warn(node, "a backslash means nothing in a pattern", hint)
+        findings.warn(node, "a backslash has no special meaning in a Lua pattern", hint)
     elif _ALTERNATIVES.search(node.text):
-        hint = "match each by itself, or regex.match(text, pattern)"
-        findings.warn(node, "a pattern has no alternatives: | stands for itself", hint)
+        hint = "match each alternative separately, or use regex.match(text, pattern)"
+        findings.warn(node, "a Lua pattern has no alternatives: | matches itself", hint)
     elif _TIMES.search(node.text):
-        hint = "repeat the part, as in %d%d%d%d, or regex.match(text, pattern)"
-        findings.warn(node, "a pattern has no repetition counts: braces stand for themselves", hint)
+        hint = "repeat the part, as in %d%d%d%d, or use regex.match(text, pattern)"
+        findings.warn(node, "a Lua pattern has no repetition counts: braces match themselves", hint)
 
 
 def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Add a finding for each argument of ``string.format`` that does not fit its verb, such as a text for ``%d``.
+    """Add a finding for each argument of ``string.format`` that does not fit its placeholder, such as text for ``%d``.
 
     Args:
         reader: The object that checks the script.
@@ -166,10 +166,10 @@ def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Seq
 
 
 def _check_message(findings: Findings, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Add a finding if the message of ``error`` or ``assert`` has verbs such as ``%s``, which they do not format.
+    """Add a finding if the message of ``error`` or ``assert`` has placeholders such as ``%s``, which are not replaced.
 
     Args:
-        findings: Where the finding is added.
+        findings: The collection to which the finding is added.
         name: ``error`` or ``assert``.
         given: The expressions of the arguments.
         values: What is known about the values of the arguments.
@@ -181,7 +181,7 @@ def _check_message(findings: Findings, name: str, given: Sequence[Node], values:
     follows = values[place + 1]
     if not isinstance(follows, Literal) or follows.value not in (0, 1, 2):
         node = given[place]
-        findings.warn(node, f"{name} does not format", f"string.format({node.text[:60]}, ...)")
+        findings.warn(node, f"{name} does not replace placeholders", f"string.format({node.text[:60]}, ...)")
 
 
 def _is_in_milliseconds(value: object) -> bool:
@@ -194,7 +194,7 @@ def _is_foreign_date(text: object) -> bool:
 
 
 def returns_value(function: Node) -> bool:
-    """Return True if a function of the script has a ``return`` of something other than nil."""
+    """Return True if a function of the script can return something other than nil."""
     body = function.get("body")
     waiting = list(body.children) if body else []
     while waiting:
@@ -225,7 +225,7 @@ def _check_all(reader: Reader, node: Node, value: Value) -> None:
         return
     if any(field.get("name") and _kind_of(field) == "function_definition" for field in node.children):
         hint = "parallel.all({ f, g })"
-        reader.findings.fail(node, "parallel.all takes a list, not a table with names", hint)
+        reader.findings.fail(node, "parallel.all takes a list, not a table with named keys", hint)
     for field in node.children:
         branch = reader.value(field.get("value"))
         called = field.get("value")
@@ -250,7 +250,7 @@ def _check_map(reader: Reader, node: Node, values: Sequence[Value]) -> None:
 
 
 def _check_passed(reader: Reader, node: Node, callee: Callee, item: Result) -> None:
-    """Add a finding if ``parallel.map`` passes each record of a list to a function that takes other arguments.
+    """Add a finding if ``parallel.map`` passes the records of a list to a function that does not take such records.
 
     Args:
         reader: The object that checks the script.
@@ -274,7 +274,7 @@ def _check_order(reader: Reader, node: Node, value: Value, order: Value) -> None
     comparison = expressions.first("binary_expression") if expressions else None
     operator = comparison.get("operator") if comparison else None
     if operator and operator.text in ("<=", ">="):
-        hint = f"write {operator.text[0]}: of equal items neither comes first"
+        hint = f"write {operator.text[0]}: the function must return false for equal items"
         reader.findings.warn(node, f"a sort with {operator.text} is invalid", hint)
     with reader.findings.at_least(Mode.POSSIBLE):
         reader.enter(order, [item_in(value), item_in(value)])

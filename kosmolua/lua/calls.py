@@ -1,4 +1,4 @@
-"""Checks the arguments in a script's calls of integrations' functions, as far as they are literals or of known type."""
+"""Checks the arguments that a script passes to functions of integrations, as far as their values or types are known."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Misuse(NamedTuple):
     Args:
         node: The part of the script that is wrong.
         message: What is wrong.
-        hint: What to write instead, or empty.
+        hint: What to write instead, or an empty string.
         is_silent: True if the call would still be made, but without the intended argument.
         is_likely: True if the argument is only probably wrong.
     """
@@ -45,7 +45,7 @@ class Misuse(NamedTuple):
 
 
 class NotWritten(Exception):
-    """The value of an expression is not written in the script as a literal, so it is not known."""
+    """The value of an expression is not known, since it is not written in the script as a literal."""
 
 
 _ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
@@ -55,7 +55,7 @@ Evaluate = Callable[[Node], Value]
 
 
 def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
-    """Yield the problems with the arguments of a call for which KosmoLua would refuse the call.
+    """Yield the problems with the arguments of a call that would make KosmoLua refuse the call.
 
     Args:
         callee: The function of an integration that is called.
@@ -72,7 +72,7 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
         return
     if mixed := _mixed_arguments(call, names):
         usage = f"call it as {callee.function.signature}"
-        yield Misuse(mixed, f"{callee.path} takes all arguments in one table, or none", usage)
+        yield Misuse(mixed, f"{callee.path} takes its arguments in one table or by position, not both", usage)
         return
     given = {spellings.get(name, name): each for name, each in given.items()}
     meant: set[str] = set()
@@ -96,7 +96,7 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
 
 
 def _mixed_arguments(call: Node, names: list[str]) -> Node | None:
-    """Return the table of named arguments if a call has one after positional arguments, or None.
+    """Return the table of named arguments that a call has after positional arguments, or None if it has none.
 
     Args:
         call: The node of the call.
@@ -109,9 +109,9 @@ def _mixed_arguments(call: Node, names: list[str]) -> Node | None:
 
 
 def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str | None:
-    """Return a hint for an argument with an unknown name, or None.
+    """Return a hint for an argument with an unknown name, or None if there is no hint.
 
-    There is one for an account that was passed as an argument, and for a table that contains arguments.
+    There is a hint for an account that was passed as an argument, and for a table with the arguments inside.
 
     Args:
         callee: The function that is called.
@@ -128,21 +128,21 @@ def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str 
 
 
 def _keys_inside(value: Value) -> Iterator[str]:
-    """Yield the keys of a table constructor and of those nested in it, converted to snake case like parameters."""
+    """Yield the keys of a table constructor and of tables nested in it, in snake case as parameter names are."""
     for node in value.node.walk() if isinstance(value, Literal) and value.kind == "table" and value.node else ():
         if node.kind == "field" and (key := key_of(node)):
             yield re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
 
 
 def _instead_of(parameter: Parameter) -> set[str]:
-    """Return the names of the arguments that satisfy a required parameter: its own, and those that can replace it."""
+    """Return the names of arguments that satisfy a required parameter: its own name, and names that can replace it."""
     return {parameter.name, parameter.unless, *parameter.inside[:1]}
 
 
 def _arguments_by_name(
     call: Node, names: list[str], evaluate: Evaluate
 ) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
-    """Return the arguments of a call by name, and whether these are certainly all.
+    """Return the arguments of a call by name, and whether these are certainly all of them.
 
     Args:
         call: The node of the call.
@@ -150,8 +150,8 @@ def _arguments_by_name(
         evaluate: The function that returns what is known about the value of an expression.
 
     Returns:
-        The expression and the known value of each argument, or None if there are too many arguments; and True if the
-        call certainly passes no further arguments when it runs.
+        First, the expression of each argument and what is known about its value, by name, or None if there are too many
+        arguments. Second, True if the call certainly passes no further arguments when it runs.
     """
     around = call.get("arguments")
     arguments = [each for each in (around.children if around else ()) if each.field == ""]
@@ -180,7 +180,7 @@ def _arguments_by_name(
 
 
 def arguments_of(call: Node, evaluate: Evaluate) -> Iterator[Value]:
-    """Yield what is known about the value of each argument of a call, passed by name or by position."""
+    """Yield what is known about the value of each argument of a call, whether passed by name or by position."""
     around = call.get("arguments")
     for argument in around.children if around else ():
         if argument.kind != "table_constructor":
@@ -207,12 +207,12 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
         message = f"{value.value!r} looks like an id for {other}, not for {name}"
         yield Misuse(node, message, f"one for {name} looks like {example!r}", is_likely=True)
     elif _is_no_id(value.value, example):
-        hint = f"an id looks like {example!r}: find it by the name in the result of a function that lists"
+        hint = f"an id looks like {example!r}: look it up by name in the result of a function that lists them"
         yield Misuse(node, f"{value.value!r} does not look like an id for {name}", hint, is_likely=True)
 
 
 def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[Misuse]:
-    """Yield the problems with an argument that is not a literal, so that at most its type is known."""
+    """Yield the problems with an argument that is not a literal. At most the type of its value is known."""
     if isinstance(value, Result) and value.is_vague:
         return
     wanted, kind = parameter.type, kind_of(value)
@@ -239,11 +239,11 @@ def _example(parameter: Parameter) -> str:
 
 
 def _of_another_kind(text: str, parameter: Parameter, parameters: Sequence[Parameter]) -> str:
-    """Return the name of another parameter that an id belongs to by its prefix, or an empty string.
+    """Return the name of another parameter that the prefix of an id fits, or an empty string.
 
     Args:
         text: The id, such as ``srv-123``.
-        parameter: The parameter that the id was passed for.
+        parameter: The parameter to which the script passes the id.
         parameters: All parameters of the function.
     """
     prefix, others = text.partition("-")[0], [each for each in parameters if each is not parameter]
@@ -253,12 +253,12 @@ def _of_another_kind(text: str, parameter: Parameter, parameters: Sequence[Param
 
 
 def _is_no_id(text: str, example: str) -> bool:
-    """Return True if a parameter's example is an id with a prefix, such as ``srv-123``, and a text is no such id."""
+    """Return True if ``example`` is an id with a prefix, such as ``srv-123``, and ``text`` is not such an id."""
     return bool(_ID.fullmatch(example)) and not _PREFIXED.match(text)
 
 
 def _json(value: Value, evaluate: Evaluate) -> object:
-    """Return the Python value that a literal argument has when the call is made.
+    """Return the value of a literal argument, as the Python value that the function would receive.
 
     Raises:
         NotWritten: The argument or a part of it is not a literal.
@@ -280,7 +280,7 @@ def _json(value: Value, evaluate: Evaluate) -> object:
 
 
 def number_of(text: str) -> int | float | None:
-    """Return the value of a number as it is written in Lua, or None if Python cannot read this notation."""
+    """Return the value of a number in Lua's notation, or None if Python cannot read this notation."""
     try:
         return int(text, 16) if text[:2].lower() == "0x" else int(text)
     except ValueError:

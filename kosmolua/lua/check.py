@@ -1,4 +1,4 @@
-"""Checks a script before it runs: finds what is certain or likely to fail, and which effects the script can have."""
+"""Checks a script before it runs: finds what will or might fail, and which effects the script can have."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from kosmolua.lua.syntax import SyntaxProblem, parse
 from kosmolua.lua.values import Secrets, Value
 
 MAX_FINDINGS = 50
-"""The most findings for one script; further ones are left out."""
+"""The most findings for one script. Further findings are left out."""
 MAX_LINE = 1_000
-"""The most characters of a line that are searched for syntax of another language."""
+"""Only this many characters of a line are searched for syntax of another language."""
 
 _COMMENT = re.compile(r"--(?!\s*$).*")
 """Matches a comment, except ``n--`` at the end of a line, which is a decrement in other languages."""
@@ -34,7 +34,7 @@ class Report(NamedTuple):
         bill: The effects that the script can have on services, each once, in the order of the source.
         is_lua: True if the script could be parsed. If it could not, Lua itself reports the error when the script runs.
         is_read: False if the script is too long or too deeply nested to be checked.
-        unconfigured: The errors of calls with accounts that are not configured, or with integrations that cannot be
+        unconfigured: The errors of calls that use an account that is not configured, or an integration that cannot be
             loaded, by line and column.
         dropped: The functions whose results the script never uses, such as ``render2.list_services``.
         session: What is known about the values of globals after this chunk of a session, for the next chunk.
@@ -52,14 +52,14 @@ class Report(NamedTuple):
 
     @property
     def errors(self) -> list[Finding]:
-        """The findings about parts of the script that are certain to fail."""
+        """The findings that are certain to make the script fail."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
     def refusal(self) -> CheckFailed | NotConfigured | PluginFault | None:
-        """Return the error with which to refuse a script that is certain to fail, or None.
+        """Return the error with which to refuse the script, or None if the script is not certain to fail.
 
-        If the only problem is an account or a plugin that the user has to set up, this is the error that the call in
-        the script would raise, since that error says what to do.
+        If the only problem is an account or a plugin that the user has to set up, return the error that the script's
+        call would raise. That error says what to do.
         """
         if not self.errors:
             return None
@@ -86,7 +86,7 @@ class Report(NamedTuple):
 
 
 def syntax_hint(source: bytes, message: str) -> str:
-    """Return a hint on how to correct a syntax error, such as how Lua writes what another language writes differently.
+    """Return a hint on how to correct a syntax error, such as Lua's spelling of something from another language.
 
     The hint is empty if the cause of the error is not known.
 
@@ -110,7 +110,7 @@ class Checker:
 
     Args:
         catalog: The integrations and accounts.
-        secrets: The secrets that scripts can use, or None if they are not known.
+        secrets: The secrets that scripts can use, or None if these are not known.
     """
 
     def __init__(self, catalog: Catalog, secrets: Secrets | None = None) -> None:
@@ -120,12 +120,13 @@ class Checker:
     def check(self, source: str | bytes, known: Mapping[str, Value] | None = None) -> Report:
         """Check a script without running it, and report its problems and the effects that it can have.
 
-        If the script is too long or too deeply nested to be checked, the report is empty.
+        If the script is too long or too deeply nested to be checked, the report has no findings and ``is_read`` is
+        False.
 
         Args:
             source: The text of the script.
-            known: For a chunk of a session, what is known about the values of globals after the chunk before. Since
-                earlier chunks could have changed other values, few findings are certain then. None for a script.
+            known: None for a script. For a chunk of a session, what is known about the values of globals after the
+                previous chunk. Earlier chunks could have changed other values, so only few findings are then certain.
         """
         script = parse(source)
         if script is None:
@@ -156,8 +157,8 @@ class Checker:
 def _syntax_finding(problem: SyntaxProblem, lines: list[str]) -> Finding:
     """Return the finding for a syntax error.
 
-    If a line at the error has the syntax of another language, the finding is about that, and its hint says how Lua
-    writes the same.
+    If a line at the error has the syntax of another language, the finding is about that line, and the hint says how to
+    write it in Lua.
 
     Args:
         problem: The syntax error.

@@ -1,6 +1,6 @@
 """The environment of a script: the names of the globals and libraries that every script has.
 
-Those that plain Lua does not have are read from ``globals.lua``, which also tells editors about them.
+Names that plain Lua does not have are read from ``globals.lua``, which editors read as well.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _GLOBAL = re.compile(r"^(?:function )?(\w+)(?:\.(\w+))?(?: = |\()", re.MULTILINE
 
 
 def definitions() -> str:
-    """Return definitions of the globals that scripts have in addition to Lua's own library.
+    """Return the text that defines the globals that scripts have in addition to Lua's own library.
 
-    The definitions are LuaCATS annotations, which editors read.
+    The text consists of LuaCATS annotations, which editors read.
     """
     text = get_data("kosmolua.lua", "globals.lua")
     assert text is not None, "globals.lua is not in the package"

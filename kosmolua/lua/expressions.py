@@ -1,4 +1,4 @@
-"""Finds what is known about the value of each expression of a script, and what is wrong with the expression."""
+"""Finds out what is known about the value of each expression in a script, and finds mistakes in the expressions."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ _PLACEHOLDER = re.compile(r"[$#]\{(\w+)")
 
 
 class Expressions(ABC):
-    """Evaluates the expressions of a script as far as their values are known without running it, and finds mistakes.
+    """Evaluates the expressions of a script, as far as that is possible without running it, and finds mistakes.
 
-    ``dropped`` has the integrations' functions whose results the script throws away, or of which it only takes single
-    items. ``kept`` has those that are called in any other way.
+    ``dropped`` contains functions of integrations whose results the script ignores or uses only for single items.
+    ``kept`` contains functions whose results it uses in any other way.
 
     Args:
         catalog: The integrations and accounts.
         root: The node of the whole script.
         scopes: The variables of the script.
-        params: The type of the table ``params``, if the script's header declares it.
-        secrets: The secrets that the script can use, or None if they are not known.
+        params: The type of the table ``params`` if the script's header declares one, else None.
+        secrets: The secrets that the script can use, or None if these are not known.
         held: What is known about variables that change, from an earlier check of the same script.
     """
 
@@ -90,7 +90,7 @@ class Expressions(ABC):
 
     @abstractmethod
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Record a call of a function of the script, and check the function's body the first time.
+        """Record a call of a function of the script. On the first call, check the body of the function.
 
         Args:
             closure: The function.
@@ -102,7 +102,7 @@ class Expressions(ABC):
         """Check a statement, or an expression that stands alone."""
 
     def value(self, node: Node | None) -> Value:
-        """Return what is known about the value of an expression. Each expression is checked only the first time."""
+        """Return what is known about the value of an expression. An expression is checked only the first time."""
         if node is None:
             return UNKNOWN
         if id(node) not in self._known:
@@ -121,7 +121,7 @@ class Expressions(ABC):
         return self._flow.returned(function) if isinstance(function, Closure) else UNKNOWN
 
     def _test(self, node: Node | None) -> None:
-        """Check a condition. Add a finding if its value can be ``json.null``, which counts as true, unlike nil."""
+        """Check a condition. Add a finding if its value can be ``json.null``, which, unlike nil, counts as true."""
         self._tested.add(id(node))
         value = self.value(node)
         if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
@@ -185,7 +185,7 @@ class Expressions(ABC):
         return Undefined(name, self._meant_by(node) or "")
 
     def _meant_by(self, name: Node) -> str | None:
-        """Return a hint for a name that nothing defines, such as a similar name that exists, or None."""
+        """Return a hint for a name that nothing defines, such as a similar known name, or None if there is none."""
         word, declared = name.text, self._scopes.locals
         if word in declared:
             place = "further down" if declared[word] >= name.line else "in another block"
@@ -245,7 +245,7 @@ class Expressions(ABC):
         return whole is not None and any(map(whole.search, self._conditions))
 
     def _is_tested(self, node: Node) -> bool:
-        """Return True if a condition around a name tests the name. For globals of other languages, return False."""
+        """Return True if a condition around a name tests this name. Return False for globals of other languages."""
         return node.text not in idioms.GLOBALS and self._is_guarded(node)
 
     def _value_unary_expression(self, node: Node) -> Value:
@@ -336,7 +336,7 @@ class Expressions(ABC):
         return self.returned(callee)
 
     def _argument(self, node: Node | None) -> Value:
-        """Return what is known about the value of an argument. A table in a variable is known if it never changes."""
+        """Return what is known about the value of an argument. The table in a variable is known if it never changes."""
         value = self.value(node)
         if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
             return value
@@ -364,7 +364,7 @@ class Expressions(ABC):
         return UNKNOWN
 
     def _check_interpolation(self, given: Sequence[Node]) -> None:
-        """Add a finding if a text has a local variable in ``${...}`` or ``#{...}``, which Lua does not replace."""
+        """Add a finding if a text contains a local variable in ``${...}`` or ``#{...}``, which Lua does not replace."""
         for node in given:
             names = _PLACEHOLDER.findall(node.text) if node.kind == "string" else []
             if any(name in self._scopes.locals for name in names):
@@ -383,13 +383,13 @@ class Expressions(ABC):
             self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
     def _note_single_items(self, items: Node | None) -> None:
-        """Record that the script only takes single items of a list, so that further pages of the list do not matter."""
+        """Record that the script takes only single items from a list, so that further pages do not matter."""
         call = items.get("table") if items and items.kind == "dot_index_expression" else None
         if call and call.kind == "function_call":
             self._peeked.add(id(call))
 
     def _note_use(self, call: Node, values: Sequence[Value]) -> None:
-        """Record for the functions in a call, also those that are passed to it, whether the call's result is used.
+        """Record whether the result of a call is used, for the called function and for functions among the arguments.
 
         Args:
             call: The node of the call.
@@ -401,7 +401,7 @@ class Expressions(ABC):
     def _check_protected(self, given: Sequence[Node]) -> Sequence[Value]:
         """Check the arguments of ``pcall``, and return what is known about them.
 
-        The body of the function that is passed is checked as a part in which errors are caught.
+        If a function of the script is passed, its body is checked as code whose errors are caught.
         """
         values = [self.value(each) for each in given]
         if values and isinstance(values[0], Closure):
@@ -413,7 +413,7 @@ class Expressions(ABC):
 def _chosen(operator: str, first: Value, second: Value) -> Value:
     """Return what is known about ``first and second`` or ``first or second``.
 
-    The value of ``x and x.y`` is that of ``x.y``, or nil. The value of ``x or {}`` is treated as that of ``x``.
+    ``x and x.y`` has the value of ``x.y``, or is nil. ``x or {}`` is treated as if it had the value of ``x``.
     """
     if operator == "and":
         return second._replace(is_optional=True) if isinstance(second, Result) else UNKNOWN

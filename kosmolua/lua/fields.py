@@ -1,4 +1,4 @@
-"""Finds what is known about the fields of tables: of ``app``, of libraries, and of results of functions."""
+"""Finds out what is known about the fields of tables: of ``app``, of libraries, and of results of functions."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ from kosmolua.schema.types import ANY, NUMBER, STRING, Record, Type
 from kosmolua.suggestions import did_you_mean, listed
 
 MAX_KEYS = 24
-"""The most keys of a result that a message names."""
+"""A message names at most this many keys of a result."""
 TRUNCATED = "truncated"
-"""The only named key of a returned list. Its value is true if there were more items than ``max_items`` allows."""
+"""The only named key of a returned list. Its value is true if there were more items than ``max_items`` allowed."""
 CODE = "the code of an error"
-"""How messages call the code of an error."""
+"""What messages call the code of an error."""
 ERROR_FIELDS: dict[str, Type] = {
     **dict.fromkeys(("code", "message", "hint", "param", "request_id", "path", "account"), STRING),
     **dict.fromkeys(("status", "retry_after"), NUMBER),
@@ -65,7 +65,7 @@ class Charge(NamedTuple):
 
     Args:
         effect: The effect, such as ``read``.
-        path: The function with this effect, such as ``render2.list_services``.
+        path: The path of the function with this effect, such as ``render2.list_services``.
         account: The account that the function is called for, or ``*`` if the script computes its name.
     """
 
@@ -83,7 +83,7 @@ class Target(Protocol):
 
 
 class Catalog(Protocol):
-    """The installed integrations and their accounts, as far as the check of a script needs them."""
+    """The installed integrations and their accounts, with the methods that the check of a script needs."""
 
     def names(self) -> Sequence[str]:
         """Return the names of all integrations."""
@@ -110,15 +110,15 @@ class Catalog(Protocol):
 
 
 class Fields:
-    """Finds what is known about the fields of tables, and collects the effects that the script can have.
+    """Finds out what is known about the fields of tables, and collects the effects that the script can have.
 
-    ``bill`` has the effects of all functions that the script names, each once. ``unconfigured`` has the errors of calls
-    with an account that is not configured, or with an integration that cannot be loaded, by line and column.
+    ``bill`` contains the effects of all functions that the script names, each once. ``unconfigured`` contains, by line
+    and column, the errors of calls that use an account that is not configured, or an integration that cannot be loaded.
 
     Args:
         catalog: The integrations and accounts.
         scopes: The variables of the script.
-        findings: Where the problems that are found are added.
+        findings: The collection to which findings are added.
     """
 
     def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
@@ -129,7 +129,7 @@ class Fields:
         self._findings = findings
 
     def under(self, node: Node, value: Value, key: str | None) -> Value:
-        """Return what is known about a field of a table, and add findings if it does not exist.
+        """Return what is known about a field of a table, and add a finding if there is no such field.
 
         Args:
             node: The expression that looks up the field.
@@ -186,13 +186,13 @@ class Fields:
         self._findings.fail(node, f"there is no secret called '{key}'", hint, mode=mode)
 
     def _lacks_key(self, table: Node | None, key: str) -> bool:
-        """Return True if a table constructor has no such key, and no code of the script can add the key."""
+        """Return True if a table constructor does not have this key, and nothing in the script can add it."""
         if table is None or self._scopes.may_extend(table):
             return False
         return key not in keys_of(table) and not any(field.text.startswith("[") for field in table.children)
 
     def _is_no_method(self, key: str) -> bool:
-        """Return True if strings have no method of this name, and the script cannot have added one."""
+        """Return True if strings have no method of this name, and the script cannot have added it."""
         return key not in STRING_METHODS and "string" not in self._scopes.escaping
 
     def is_plain_table(self, value: Value) -> bool:
@@ -204,13 +204,13 @@ class Fields:
         return isinstance(value, Literal) and value.kind == "table"
 
     def has_only_names(self, table: Node) -> bool:
-        """Return True if a table constructor has only named keys, and no code of the script can add a list item."""
+        """Return True if a table constructor has only named keys, and nothing in the script can add a list item."""
         if not table.children or self._scopes.may_extend(table):
             return False
         return "table" not in self._scopes.globals and len(keys_of(table)) == len(table.children)
 
     def at(self, node: Node, value: Value, index: object) -> Value:
-        """Return what is known about the list item at an index, and add findings about mistakes.
+        """Return what is known about the list item at an index, and add findings about mistakes in the lookup.
 
         Args:
             node: The expression that looks up the item.
@@ -232,13 +232,13 @@ class Fields:
         return item_in(value)
 
     def is_no_list(self, node: Node, value: Result, use: str, *, fails: bool = False) -> None:
-        """Add a finding that a record is used where a list is needed.
+        """Add the finding that a record is used where a list is needed.
 
         Args:
             node: The expression of the record.
             value: What is known about the record.
             use: What needs a list, for the message, such as ``ipairs``.
-            fails: True if this fails when it runs; False if it is only probably not meant.
+            fails: True if the script fails there. False if the record is only probably a mistake.
         """
         lists = lists_in(value.type)
         hint = f"the list is {node.text if node.kind == 'identifier' else 'result'}.{lists[0]}" if lists else ""
@@ -247,9 +247,9 @@ class Fields:
         note(node, message, hint)
 
     def choices(self, value: Result) -> tuple[object, ...]:
-        """Return the values that a text field can have, or nothing if they are not known.
+        """Return the values that a text field can have, or an empty tuple if these are not known.
 
-        The values are those of the parameter of the same name, in a function that returns a list of the same records.
+        The values are the choices of the parameter of the same name, in a function that returns a list of such records.
         """
         if value.part_of is None or not is_text(value.type):
             return ()
@@ -269,7 +269,7 @@ class Fields:
         Args:
             node: The expression of the path in the script.
             path: The path, such as ``render2.production.list_services``.
-            mode: How certain the failure is; by default as certain as the part of the script that is being checked.
+            mode: How certain the failure is. The default is the mode of the code that is being checked.
         """
         try:
             self._catalog.resolve(path)
@@ -375,8 +375,8 @@ class Fields:
 
 
 def mode_of(integration: Integration) -> Mode | None:
-    """Return how certain findings about an integration's functions are; None if they are as certain as others.
+    """Return how certain findings about an integration's functions are, or None if they are as certain as any others.
 
-    They are only possible for the tools of a server, which can have changed since their list was fetched.
+    The result is ``Mode.POSSIBLE`` for the tools of an MCP server, which can have changed since they were listed.
     """
     return Mode.POSSIBLE if integration.carrier else None

@@ -1,4 +1,4 @@
-"""Findings: the problems of a script, and how certain they are."""
+"""Findings: the problems that the check of a script finds, and how certain they are."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Finding(NamedTuple):
     Args:
         line: The line, counted from 1.
         column: The column, counted from 1.
-        severity: ``error`` if the script is certain to fail, else ``warning``.
+        severity: ``error`` if the script is certain to fail there, otherwise ``warning``.
         message: What is wrong.
-        hint: What to write instead, or empty.
+        hint: What to write instead, or an empty string.
     """
 
     line: int
@@ -45,7 +45,8 @@ class Finding(NamedTuple):
 class Mode(IntEnum):
     """How certain it is that a part of a script runs, and that a failure there ends the script.
 
-    ``CERTAIN`` parts run in every run. ``POSSIBLE`` parts might not run. In ``PROTECTED`` parts, errors are caught.
+    ``CERTAIN`` parts are executed in every run. ``POSSIBLE`` parts might not be executed. In ``PROTECTED`` parts,
+    errors are caught.
     """
 
     CERTAIN = 0
@@ -56,7 +57,8 @@ class Mode(IntEnum):
 class Findings:
     """Collects findings while a script is checked.
 
-    ``mode`` says how certain it is that the part of the script that is being checked runs and that a failure ends it.
+    ``mode`` applies to the part of the script that is being checked: how certain it is that a failure there ends the
+    script.
     """
 
     def __init__(self) -> None:
@@ -68,23 +70,23 @@ class Findings:
         return iter(sorted(self._found.values(), key=lambda each: (each.line, each.column)))
 
     def warn(self, node: Node, message: str, hint: str = "") -> None:
-        """Add a warning about something that is probably wrong, unless there is a finding about the same node already.
+        """Add a warning about something that is probably wrong, unless there already is a finding about this node.
 
         Args:
             node: The part of the script that is wrong.
             message: What is wrong.
-            hint: What to write instead, or empty.
+            hint: What to write instead, or an empty string.
         """
         self._found.setdefault((node.start, node.end), Finding(node.line, node.column, "warning", message, hint))
 
     def fail(self, node: Node, message: str, hint: str = "", *, mode: Mode | None = None) -> None:
-        """Add a finding about something that fails when it runs: an error if it certainly runs, or else a warning.
+        """Add a finding about code that fails when it is executed: an error if that is certain, otherwise a warning.
 
         Args:
             node: The part of the script that is wrong.
             message: What is wrong.
-            hint: What to write instead, or empty.
-            mode: How certain the failure is; by default as certain as the part of the script that is being checked.
+            hint: What to write instead, or an empty string.
+            mode: How certain the failure is. The default is the mode of the code that is being checked.
         """
         if (self.mode if mode is None else mode) is not Mode.CERTAIN:
             self.warn(node, message, hint)
@@ -96,32 +98,32 @@ class Findings:
             self._found[node.start, node.end] = Finding(node.line, node.column, "error", message, hint)
 
     def doubt(self, node: Node, message: str, hint: str = "") -> None:
-        """Add a warning about something that fails if the values at run time have their declared types.
+        """Add a warning about code that fails if the values at run time have their declared types.
 
         Args:
             node: The part of the script that is wrong.
             message: What is wrong.
-            hint: What to write instead, or empty.
+            hint: What to write instead, or an empty string.
         """
         self.warn(node, message, hint)
         self._fails_if_reached(node)
 
     def harden(self) -> None:
-        """Turn the warnings about what fails when it runs into errors.
+        """Turn warnings about code that fails when it is executed into errors.
 
-        For a script that changes something, it is better to refuse it than to let it fail halfway.
+        This is for scripts that change something: it is better to refuse such a script than to let it fail halfway.
         """
         for place in self._grave & self._found.keys():
             self._found[place] = self._found[place]._replace(severity="error")
 
     def never_ends(self, condition: Node | None, operator: str) -> None:
-        """Mark the condition of a loop as a failure if it is a comparison that always has the same result.
+        """Mark a loop's condition as a failure if it is a comparison that always has the same result.
 
-        :meth:`harden` then turns a warning about the comparison into an error, since the loop would never end.
+        The loop would then never end, so :meth:`harden` turns a warning about the comparison into an error.
 
         Args:
             condition: The condition of the loop.
-            operator: The operator, ``==`` or ``~=``, with which such a comparison would never end the loop.
+            operator: The operator that would make such a loop endless: ``==`` or ``~=``.
         """
         found = condition.get("operator") if condition else None
         if condition and found and found.text == operator:
@@ -136,8 +138,8 @@ class Findings:
 
         Args:
             node: The operand.
-            value: What is known about the operand, such as the name that nothing defines.
-            verb: The operation as a verb for the message, such as ``call`` or ``index``.
+            value: What is known about the operand, such as that nothing defines its name.
+            verb: The verb for the operation in the message, such as ``call`` or ``index``.
         """
         if isinstance(value, Absent):
             self._fails_if_reached(value.node)
@@ -148,13 +150,13 @@ class Findings:
             self.fail(node, f"there is no {value.what}: it is nil, and Lua cannot {verb} nil", value.hint)
 
     def undefined(self, node: Node, value: Undefined) -> None:
-        """Add a finding about a name that nothing defines: an error for ``await`` and ``async``, or else a warning."""
+        """Add a finding about a name that nothing defines: an error for ``await`` and ``async``, else a warning."""
         mode = Mode.CERTAIN if value.name in ("await", "async") else Mode.POSSIBLE
         self.fail(node, f"nothing defines '{value.name}', so it is nil", value.hint, mode=mode)
 
     @contextmanager
     def at_least(self, mode: Mode) -> Iterator[None]:
-        """In the ``with`` block, treat the findings that are added as at most as certain as ``mode`` says."""
+        """Treat code that is checked in the ``with`` block as ``mode``, unless it is less certain already."""
         before, self.mode = self.mode, max(self.mode, mode)
         try:
             yield

@@ -1,4 +1,4 @@
-"""Finds what is known about variables that are assigned several times, and about results of the script's functions."""
+"""Finds out what is known about variables that are assigned several times, and about the script's functions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kosmolua.lua.values import UNKNOWN, Closure, Missing, Result, Undefined, Va
 from kosmolua.schema.types import ANY, List, Record, Type
 
 Held = Mapping["int | str", Value]
-"""What is known about each variable that changes. Locals are identified by where they are declared, globals by name."""
+"""What is known about each variable that changes. The keys are the places of locals, and the names of globals."""
 NOTHING_HELD: Held = MappingProxyType({})
 MAX_SOURCES = 2
-"""The most sources of a value that a message names."""
+"""A message names at most this many sources of a value."""
 
 
 class Flow:
-    """Collects what variables are assigned and what functions return, while a script is checked.
+    """Collects, while a script is checked, the values that are assigned to variables and returned by functions.
 
     Args:
         scopes: The variables of the script.
@@ -34,7 +34,7 @@ class Flow:
         self._open: list[int] = []
 
     def assign(self, target: Node, value: Value) -> None:
-        """Record the value that a declaration or an assignment gives a variable.
+        """Record the value that a declaration or an assignment gives to a variable.
 
         Args:
             target: The node of the variable's name.
@@ -51,12 +51,12 @@ class Flow:
             self._assigned[variable.start].append(value)
 
     def give_to(self, parameter: Node, value: Value, calls: int) -> None:
-        """Record the value that a call of a function of the script passes for a parameter that is never changed.
+        """Record the value that a call passes to a parameter of a script's function, unless the parameter ever changes.
 
         Args:
             parameter: The node of the parameter's name.
             value: What is known about the value.
-            calls: How many calls of the function the script has.
+            calls: How many calls of this function the script contains.
         """
         variable = self._scopes.variable(parameter)
         if variable and not variable.changes:
@@ -64,33 +64,33 @@ class Flow:
             self._assigned[variable.start].append(value)
 
     def held(self) -> Held:
-        """Return what is known about the variables of which all assignments were recorded."""
+        """Return what is known about each variable whose assignments were all recorded."""
         values = {key: joined(found) for key, found in self._assigned.items() if len(found) == self._expected[key]}
         return {key: value for key, value in values.items() if value is not UNKNOWN}
 
     def open(self, closure: Closure) -> None:
-        """Begin the body of a function: :meth:`give` then records what this function returns."""
+        """Begin the body of a function. :meth:`give` then records what this function returns."""
         self._open.append(closure.node.start)
 
     def close(self) -> None:
-        """End the body of the function for which :meth:`open` was called last."""
+        """End the body of a function: the one that the latest :meth:`open` began."""
         self._open.pop()
 
     def give(self, value: Value) -> None:
-        """Record the first value of a ``return`` in the function whose body was begun last."""
+        """Record the first value of a ``return`` in the function that :meth:`open` began last."""
         if self._open:
             self._returned[self._open[-1]].append(value)
 
     def returned(self, closure: Closure) -> Value:
-        """Return what is known about the first value that a function returns: nothing until its body has ended."""
+        """Return what is known about the first value that a function returns: nothing before the end of its body."""
         start = closure.node.start
         return UNKNOWN if start in self._open else joined(self._returned[start])
 
 
 def joined(values: Sequence[Value]) -> Value:
-    """Return what is known about an expression that has one of these values, or is nil.
+    """Return what is known about an expression that is nil or has one of these values.
 
-    The result says something only if the values are results of integrations' functions or nil.
+    Something is known only if each value is nil or the result of an integration's function.
     """
     found = [value for value in values if not isinstance(value, (Missing, Undefined))]
     results = [value for value in found if isinstance(value, Result)]
@@ -111,7 +111,7 @@ def joined(values: Sequence[Value]) -> Value:
 
 
 def _common(one: Type, other: Type) -> Type:
-    """Return a type that the values of both types fit: for two records, a record with the keys of both.
+    """Return a type that allows the values of both types. For two records, this is a record with the keys of both.
 
     The result is ``ANY`` unless the types are equal, or both are records or lists.
     """

@@ -1,4 +1,4 @@
-"""Finds wrong uses of tables and variables that a script fills by itself, such as a map that is used as a list."""
+"""Finds wrong uses of tables and variables that the script itself fills, such as a map that is used as a list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_LISTS = {
     "table.sort": "collect the keys in a list, and sort that",
     "table.concat": "collect the texts in a list first",
 }
-"""Functions that take a list, each with a hint for scripts that pass a map."""
+"""Functions that take a list, each with a hint for a script that passes a map."""
 
 
 class _Use(NamedTuple):
@@ -30,11 +30,11 @@ class _Use(NamedTuple):
 
 
 class Gathered:
-    """Records how a script fills and uses its tables and variables, and finds wrong uses once all of it is recorded.
+    """Records how a script fills and uses its tables and variables. Finds wrong uses once the whole script is recorded.
 
     Args:
         scopes: The variables of the script.
-        findings: Where the problems that are found are added.
+        findings: The collection to which findings are added.
     """
 
     def __init__(self, scopes: Scopes, findings: Findings) -> None:
@@ -89,7 +89,7 @@ class Gathered:
             self._note_list(variable, operand, "#", "count in a loop over pairs(map)")
 
     def call(self, called: Value, given: Sequence[Node]) -> None:
-        """Record a call, if the called function is a built-in one.
+        """Record a call if the called function is built in.
 
         Args:
             called: What is known about the called function.
@@ -107,7 +107,7 @@ class Gathered:
             self._note_list(variable, given[0], called.name, _OF_LISTS[called.name])
 
     def settle(self) -> None:
-        """Add findings about the wrong uses. Call this when the whole script is recorded: they are certain then."""
+        """Add findings about wrong uses. Call this only when the whole script is recorded."""
         for use in self._lists:
             if self._is_map(use.variable):
                 message = f"{use.what} needs a list, but {use.variable.name} has names as keys"
@@ -160,7 +160,7 @@ class Gathered:
 
         Args:
             node: The expression of the item.
-            what: The operation that fails, as a verb for the message, such as ``index``.
+            what: The verb for the failing operation in the message, such as ``index``.
         """
         table = node.get("table")
         variable = self._variable(table) if table and table.kind == "identifier" else None

@@ -1,12 +1,12 @@
 """The header of a script: the comment at its beginning that describes it and declares its parameters.
 
-    --- Lists the deploys of the last days.
+    --- Lists recent deploys.
     ---@param days? integer How many days back (default: 7)
     ---@param status "live"|"failed" Which ones
     ---@return table[] deploys
 
 The header is written in LuaCATS, the annotations of Lua's language server. A comment directly above a function belongs
-to the function and is not a header.
+to that function, and is not a header.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Header:
         doc: The description of the script, whose first line is the summary; empty if there is none.
         parameters: The parameters, in order.
         returns: The type of the returned value, or None if it is not declared.
-        is_declared: True if there is a ``@param`` or ``@return``; if False, any arguments can be passed.
+        is_declared: True if the header has a ``@param`` or ``@return``. If False, any arguments can be passed.
     """
 
     doc: str = ""
@@ -54,7 +54,7 @@ class Header:
 
     @property
     def params(self) -> Record | None:
-        """The type of the table ``params``, or None if any arguments can be passed since the header declares none."""
+        """The type of the table ``params``; None if the header declares nothing, so that anything can be passed."""
         if not self.is_declared:
             return None
         fields = {each.name: each.type for each in self.parameters}
@@ -62,15 +62,16 @@ class Header:
         return Record("params", fields, required=given)
 
     def bind(self, name: str, given: Mapping[str, Any] | Sequence[Any]) -> dict[str, object]:
-        """Return the table ``params`` for a run: the arguments, checked and converted, and the defaults of the others.
+        """Return the table ``params`` for a run: the checked and converted arguments, and defaults for the others.
 
         Args:
             name: The name of the script for messages.
-            given: The arguments by name; or, from Lua, a list that is empty, or has one table of named arguments, or
-                the arguments in declared order.
+            given: The arguments by name. From Lua, this is a list instead: empty, with one table of named arguments, or
+                with the arguments in the order of the parameters.
 
         Raises:
-            BadArguments: An argument has an unknown name, or its value does not fit, or a required one is missing.
+            BadArguments: An argument has an unknown name or a value that does not fit, or a required argument is
+                missing.
         """
         passed = [dict(given)] if isinstance(given, Mapping) else given
         if not self.is_declared:
@@ -94,11 +95,11 @@ class Header:
 
 
 NONE = Header()
-"""The header of a script without one."""
+"""The empty header, for a script that has none."""
 
 
 def read_header(source: str | bytes, name: str = "script.lua") -> Header:
-    """Return the header of a script, which is empty if the script has none.
+    """Return the header of a script. A script without one gets an empty header.
 
     Args:
         source: The text of the script.
@@ -135,7 +136,7 @@ def script_name(file: str) -> str:
 def _comments(text: str) -> Sequence[tuple[int, str]]:
     """Return the lines of the comment at the beginning of a script, with their numbers.
 
-    There are none if the comment is directly above a function, since it belongs to the function.
+    A comment directly above a function yields no lines, since it belongs to the function.
     """
     found: list[tuple[int, str]] = []
     for number, line in enumerate(text.split("\n"), start=1):

@@ -1,4 +1,4 @@
-"""Idioms of other languages, and the Lua spelling of each."""
+"""Idioms of other languages, and how to write each of them in Lua."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ GLOBALS = {
     **dict.fromkeys(("wait", "delay", "setTimeout", "setInterval", "task"), "sleep(seconds) waits"),
     **dict.fromkeys(("enumerate", "map", "filter", "foreach", "each", "zip", "sum"), _LOOP),
     **dict.fromkeys(("sorted", "sort"), _SORT),
-    **dict.fromkeys(("typeof", "isinstance"), "type(value) tells the type"),
-    **dict.fromkeys(("parseInt", "parseFloat", "Number", "float"), "tonumber(text) makes a number"),
-    **dict.fromkeys(("String", "repr"), "tostring(value) makes text"),
+    **dict.fromkeys(("typeof", "isinstance"), "type(value) returns the type"),
+    **dict.fromkeys(("parseInt", "parseFloat", "Number", "float"), "tonumber(text) converts text to a number"),
+    **dict.fromkeys(("String", "repr"), "tostring(value) converts a value to text"),
     **dict.fromkeys(("logger", "logging", "pprint"), "print writes output"),
     **dict.fromkeys(("quit", "die"), "exit(status) ends a script"),
     **dict.fromkeys(("sprintf", "format"), "string.format formats text"),
@@ -48,7 +48,7 @@ GLOBALS = {
     "loadstring": "text is compiled with load",
     "len": _LENGTH,
     "range": "count with for i = 1, n do",
-    "str": "tostring(value) makes text",
+    "str": "tostring(value) converts a value to text",
     "int": "math.tointeger(value) or tonumber(text)",
     "f": "join text with .., or use string.format",
     "not_": "Lua writes not",
@@ -58,7 +58,7 @@ GLOBALS = {
     "Object": _LOOP,
     "Array": _LENGTH,
 }
-"""Names of other languages, each with a hint."""
+"""Global names of other languages, each with a hint."""
 
 FIELDS = {
     **dict.fromkeys(("length", "len", "size", "count", "getn"), _LENGTH),
@@ -93,18 +93,18 @@ OF_LISTS = {
     **dict.fromkeys(("remove", "pop", "shift"), "table.remove(list, index) removes an item"),
     "unpack": "table.unpack(list) gives the items",
 }
-"""Methods of lists in other languages whose names also have another meaning here, each with a hint."""
+"""Methods of lists in other languages, each with a hint. In Lua, the same names can also mean something else."""
 OF_TABLES = {
     **dict.fromkeys(("contains", "includes", "find", "indexOf", "has"), "keep a set, and test set[value]"),
     **dict.fromkeys(("copy", "clone", "slice"), "table.move(list, 1, #list, 1, {}) copies a list"),
     "isempty": "next(t) == nil is true if a table is empty",
 }
-"""Functions of other languages that the library ``table`` lacks, with hints that differ from those for texts."""
+"""Functions of other languages that the library ``table`` lacks. Their hints differ from those for texts."""
 
 _SYNTAX = [
     (
         r"\\[^abfnrtvxzu0-9\\\"'\s]",
-        "in quotes a backslash is doubled, in [[...]] it stands for itself; a pattern has % for it: %. and %d",
+        "in quotes, double the backslash; in [[...]], it stands for itself; patterns use % instead, as in %. and %d",
     ),
     (r"^\s*```", "remove the lines with ```"),
     (r"!=", "Lua writes ~= for !="),
@@ -128,7 +128,7 @@ _SYNTAX = [
     (r"^\s*(?:const|let|var)\s", "Lua writes local for const, let and var"),
     (r"\basync\b|\bawait\b", _WAIT),
     (r"\.(?:then|catch|finally)\s*\(", _WAIT),
-    (r"\blambda\b|=>", "a function without a name is function(x) return x end"),
+    (r"\blambda\b|=>", "write a function without a name as function(x) return x end"),
     (r"\bcontinue\b", "write goto continue, and ::continue:: at the end of the loop"),
     (r"\bis\s+not\b|\bis\b", "Lua compares with == and ~="),
     (r"\bnot\s+\S+\s+in\b|\bin\s*\{|\bif\b.*\bin\b", "Lua has no in: keep a set, and test set[key]"),
@@ -172,5 +172,5 @@ _COMPILED = [(re.compile(pattern), hint) for pattern, hint in _SYNTAX]
 
 
 def hint_for_syntax(line: str) -> str | None:
-    """Return a hint on how to write a line in Lua if it has syntax of another language that is known, or None."""
+    """Return a hint on how to write a line in Lua, or None if it has no known syntax of another language."""
     return next((hint for pattern, hint in _COMPILED if pattern.search(line)), None)

@@ -1,4 +1,4 @@
-"""Checks operators and conditions: finds operands with which an operator fails, and comparisons without effect."""
+"""Checks operators and conditions: finds operands that make an operator fail, and comparisons without effect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NOUN = {
     "function": "function",
 }
 _KEPT = re.compile(r"'(?:created|updated)_?[aA]t'$")
-"""Matches fields that services always send in practice, even if their documents say that they are optional."""
+"""Matches fields that services always send in practice, even if the documentation says that they are optional."""
 TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
 """Matches the end of the name of a field that holds a time as a text."""
 _TOLD_BY_TEXT = re.compile(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
@@ -41,11 +41,11 @@ _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 
 def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, operator: str) -> None:
-    """Add a finding if a binary operator fails with one of its operands.
+    """Add a finding if an operand makes a binary operator fail.
 
     Args:
-        findings: Where the finding is added.
-        fields: Knows whether values are tables without metatables.
+        findings: The collection to which the finding is added.
+        fields: Used to find out whether a value is a table without a metatable.
         node: The expression of the operand.
         value: What is known about the operand.
         operator: The operator, such as ``..``.
@@ -79,7 +79,7 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
     """Add a finding if ``<``, ``>``, ``<=`` or ``>=`` compares nil, or a text with a number.
 
     Args:
-        findings: Where the finding is added.
+        findings: The collection to which the finding is added.
         node: The node of the comparison.
         left: What is known about the left operand.
         right: What is known about the right operand.
@@ -99,26 +99,26 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
 
 
 def is_time(node: Node, value: Value) -> bool:
-    """Return True if an expression is a text that holds a time, by the name of its field, such as ``created_at``."""
+    """Return True if an expression is a text whose field name, such as ``created_at``, says that it holds a time."""
     source = value.source.strip("'") if isinstance(value, Result) else ""
     return kind_of(value, or_nil=True) == "string" and bool(TIME.search(node.text) or TIME.search(source))
 
 
 def _number_of(text: Node, value: Value) -> str:
-    """Return a hint on how a script converts a text to a number, or a time that is a text to seconds."""
+    """Return a hint on how to convert a text to a number or, if it holds a time, to seconds."""
     if is_time(text, value):
-        return f"time.parse({text.text[:40]}) makes seconds of a time"
-    return "tonumber(text) makes a number"
+        return f"time.parse({text.text[:40]}) converts a time to seconds"
+    return "tonumber(text) converts text to a number"
 
 
 def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, right: Value) -> None:
-    """Add a finding if ``==`` or ``~=`` compares values that are never equal, or if ``not`` comes before it.
+    """Add a finding if ``==`` or ``~=`` compares values that are never equal, or has ``not`` on its left side.
 
-    Values are never equal if their types differ, or if one is a text that is not among the choices of the other.
+    Values are never equal if their types differ, or if one is a text that the other cannot have as its value.
 
     Args:
-        findings: Where the finding is added.
-        fields: Knows the choices of text fields.
+        findings: The collection to which the finding is added.
+        fields: Used to look up the values that text fields can have.
         node: The node of the comparison.
         left: What is known about the left operand.
         right: What is known about the right operand.
@@ -128,7 +128,7 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
         if kind_of(right) in ("string", "number"):
             operand = negated.get("operand")
             hint = f"write {operand.text if operand else 'a'} ~= ..."
-            findings.warn(node, "not comes before ==, so this compares a boolean with something else", hint)
+            findings.warn(node, "not is applied before ==, so this compares a boolean with something else", hint)
         return
     for one, other in ((left, right), (right, left)):
         if isinstance(one, Missing) and one.what.endswith(" of a text") and isinstance(other, Literal):
@@ -139,7 +139,7 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
             continue
         if one.may_be_call_error and other.kind != "table":
             hint = "err.code, err.status and err.message say what failed"
-            findings.warn(node, f"an error of a call is a table, so it never equals a {_NOUN[other.kind]}", hint)
+            findings.warn(node, f"the error of a failed call is a table and never equals a {_NOUN[other.kind]}", hint)
             continue
         if is_secret(one):
             findings.warn(node, f"{one.source} is a secret, so it never equals a {_NOUN[other.kind]}")
@@ -154,7 +154,7 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
 
 
 def _hint_for_code(value: Result) -> str:
-    """Return a hint for a script that compares the code of an error with a number.
+    """Return a hint for a script that compares an error's code with a number.
 
     The hint is empty if ``value`` is not the code of an error.
     """
@@ -162,10 +162,10 @@ def _hint_for_code(value: Result) -> str:
 
 
 def check_truth(findings: Findings, value: Value, node: Node) -> None:
-    """Add a finding if a condition tests a text as if it were a boolean or nil, since every text is true.
+    """Add a finding if a condition tests a text as if it could be false or nil, although every text counts as true.
 
     Args:
-        findings: Where the finding is added.
+        findings: The collection to which the finding is added.
         value: What is known about the tested value.
         node: The expression of the tested value.
     """
@@ -195,12 +195,12 @@ def check_condition(findings: Findings, node: Node | None) -> None:
 
 
 def _compares_again(left: Node, right: Node, comparison: str) -> bool:
-    """Return True if two comparisons compare the same expression with two different texts or numbers.
+    """Return True if both comparisons have the same left side, and compare it with different texts or numbers.
 
     Args:
         left: The first comparison.
         right: The second comparison.
-        comparison: The operator that both need to have.
+        comparison: The operator that both must have.
     """
     sides = []
     for each in (left, right):
@@ -214,11 +214,11 @@ def _compares_again(left: Node, right: Node, comparison: str) -> bool:
 
 
 def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -> None:
-    """Add a finding if a script takes the length of nil or of a table without list items.
+    """Add a finding if the script takes the length of nil, or of a table without list items.
 
     Args:
-        findings: Where the finding is added.
-        fields: Knows whether tables have only named keys.
+        findings: The collection to which the finding is added.
+        fields: Used to find out whether a table has only named keys.
         node: The operand of ``#``.
         value: What is known about the operand.
     """

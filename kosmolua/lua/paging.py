@@ -1,4 +1,4 @@
-"""Finds loops over the pages of a list that fetch the same page again and again."""
+"""Finds loops over pages of a list that fetch the same page again and again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from kosmolua.lua.syntax import Node, assigned, key_of, keys_of
 from kosmolua.lua.values import Callee, Value
 
 _NEXT = {"cursor": "cursor", "next_page": "page"}
-"""The fields of a page that lead to the next page, each with the parameter to pass its value for."""
+"""The fields of a page that lead to the next page, each with the parameter to pass its value to."""
 
 
 def check_pages(findings: Findings, body: Node | None, known: Callable[[Node], Value | None]) -> None:
-    """Add a finding if a loop stores the cursor of each page in a variable, but passes it to no call.
+    """Add a finding if a loop stores the cursor of each page in a variable, but does not pass it to any call.
 
     Args:
-        findings: Where the finding is added.
-        body: The body of the loop, which has been checked.
-        known: The function that returns what is known about an expression, or None if the expression was not checked.
+        findings: The collection to which the finding is added.
+        body: The body of the loop, which has been checked already.
+        known: Returns what is known about an expression, or None if the expression was not checked.
     """
     nodes = list(body.walk()) if body else []
     kept = dict(_cursors(nodes))
@@ -28,13 +28,13 @@ def check_pages(findings: Findings, body: Node | None, known: Callable[[Node], V
     for call in calls:
         for name, parameter in kept.items():
             if _passes_no_cursor(call, parameter, known):
-                message = f"each round gets the same page, since no call gets {name}"
+                message = f"each round fetches the same page, since {name} is not passed to any call"
                 findings.warn(call, message, f"{parameter} = {name}")
                 return
 
 
 def _cursors(nodes: list[Node]) -> Iterator[tuple[str, str]]:
-    """Yield each variable that is assigned the cursor of the next page, and the parameter to pass the cursor for.
+    """Yield each variable to which a next page's cursor is assigned, and the parameter to pass the cursor to.
 
     Args:
         nodes: The nodes of the loop's body.
@@ -57,7 +57,7 @@ def _passes_no_cursor(call: Node, parameter: str, known: Callable[[Node], Value 
     Args:
         call: The node of the call.
         parameter: The parameter for the cursor.
-        known: The function that returns what is known about an expression, or None if the expression was not checked.
+        known: Returns what is known about an expression, or None if the expression was not checked.
     """
     name, arguments = call.get("name"), call.get("arguments")
     callee = known(name) if name else None

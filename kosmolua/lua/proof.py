@@ -1,4 +1,4 @@
-"""Proves that a script only reads: every use of ``app`` has to lead to a function that is known without running it."""
+"""Proves that a script only reads: each use of ``app`` has to lead to a function that is known in advance."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _INDEXED = ("dot_index_expression", "bracket_index_expression")
 
 
 def leads_to_known_functions(root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
-    """Return True if every use of ``app`` in a script is written as a path to a function that exists.
+    """Return True if a script uses ``app`` only in paths to functions that exist.
 
     Args:
         root: The node of the whole script.
         scopes: The variables of the script.
-        known: The function that returns what is known about an expression, or None if the expression was not checked.
+        known: Returns what is known about an expression, or None if the expression was not checked.
     """
     if scopes.is_dynamic:
         return False
@@ -25,7 +25,7 @@ def leads_to_known_functions(root: Node, scopes: Scopes, known: Callable[[Node],
 
 
 def _with_parents(root: Node) -> Iterable[tuple[Node, tuple[Node, ...]]]:
-    """Yield each node under ``root``, with up to three nodes that contain it, the innermost of them first."""
+    """Yield each node of the tree with up to three nodes that contain it, the innermost first."""
     waiting: list[tuple[Node, tuple[Node, ...]]] = [(root, ())]
     while waiting:
         node, around = waiting.pop()
@@ -34,13 +34,13 @@ def _with_parents(root: Node) -> Iterable[tuple[Node, tuple[Node, ...]]]:
 
 
 def _is_followed(node: Node, around: tuple[Node, ...], scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
-    """Return False if a node is ``app`` or a table in it, and it is not known what the script does with that table.
+    """Return False if a node is ``app`` or a table inside it, and the script might use that table in an unknown way.
 
     Args:
         node: The node.
         around: The nodes that contain it, the innermost first.
         scopes: The variables of the script.
-        known: The function that returns what is known about an expression, or None if the expression was not checked.
+        known: Returns what is known about an expression, or None if the expression was not checked.
     """
     value = known(node)
     if value is None and node.kind == "identifier" and node.text == "app" and scopes.variable(node) is None:
@@ -53,7 +53,7 @@ def _is_followed(node: Node, around: tuple[Node, ...], scopes: Scopes, known: Ca
 
 
 def _is_declared(node: Node, around: tuple[Node, ...], scopes: Scopes) -> bool:
-    """Return True if a node is the initial value of a local variable that is never changed, or such a variable's name.
+    """Return True if a node is the initial value or the name of a local variable that is never changed.
 
     Args:
         node: The node.

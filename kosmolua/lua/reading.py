@@ -1,4 +1,4 @@
-"""Checks a script from top to bottom, and follows the values of its expressions as far as they are known."""
+"""Checks a script from top to bottom, and tracks what is known about the values of its expressions."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ class Reading(Expressions):
     """One check of a script from top to bottom, done by the constructor. The results are in the attributes.
 
     Statements are checked in order. The body of a function is checked where the function is called, with what is known
-    about the arguments. Functions for which no call is found are checked at the end.
+    about the arguments. Functions without a known call are checked at the end.
 
     Args:
         catalog: The integrations and accounts.
         root: The node of the whole script.
-        params: The type of the table ``params``, if the script's header declares it.
+        params: The type of the table ``params`` if the script's header declares one, else None.
         known: What is known about the globals of a session, if the script is a chunk of a session.
-        secrets: The secrets that the script can use, or None if they are not known.
+        secrets: The secrets that the script can use, or None if these are not known.
         held: What is known about variables that change, from an earlier check of the same script.
-        scopes: The variables of the script, if an earlier check has collected them.
+        scopes: The variables of the script if an earlier check has collected them, else None.
     """
 
     def __init__(
@@ -91,13 +91,13 @@ class Reading(Expressions):
 
     @property
     def is_read_only(self) -> bool:
-        """True if the script certainly changes nothing: each function that it uses of ``app`` is known to only read."""
+        """True if the script certainly changes nothing: each function that it uses from ``app`` only reads."""
         if any(charge.effect != "read" for charge in self.fields.bill):
             return False
         return leads_to_known_functions(self._root, self._scopes, self._known_of)
 
     def again(self) -> Reading:
-        """Check the script again, with what this check found out about variables. Return the new check."""
+        """Check the script again, using what this check found out about variables. Return the new check."""
         return Reading(self._catalog, self._root, self._params, self._given, self._secrets, self.held(), self._scopes)
 
     def held(self) -> Held:
@@ -115,9 +115,10 @@ class Reading(Expressions):
         return found
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Record a call of a function of the script, and check the function's body the first time.
+        """Record a call of a function of the script. On the first call, check the body of the function.
 
-        If the script uses the function in several places, a parameter is known as far as all calls agree.
+        If the script uses the function in several places, only what all calls have in common is known about a
+        parameter.
 
         Args:
             closure: The function.
@@ -182,7 +183,7 @@ class Reading(Expressions):
                     self._flow.give(value if self._comes_from_call(each) else UNKNOWN)
 
     def _comes_from_call(self, node: Node | None) -> bool:
-        """Return True if an expression is the result of an integration's function, or a field or item of it."""
+        """Return True if an expression is the result of an integration's function, or a field or item in one."""
         for _ in range(2):
             node = node and base_of(node)
             variable = self._scopes.variable(node) if node else None
@@ -228,7 +229,7 @@ class Reading(Expressions):
         """Check a block that runs only under a condition.
 
         Args:
-            node: The node that has the condition.
+            node: The node of the statement or branch that has the condition.
             block: The block, or None if there is none.
         """
         condition = node.get("condition")
@@ -356,7 +357,7 @@ class Reading(Expressions):
             self._gathered.assign(target, key, source)
 
     def _values(self, nodes: Sequence[Node]) -> list[Value]:
-        """Return what is known about each value of a list of expressions. A ``pcall`` at the end has two values."""
+        """Return what is known about each value of a list of expressions. A ``pcall`` at the end yields two values."""
         values = [self.value(each) for each in nodes]
         caught = self._caught.get(id(nodes[-1])) if nodes else None
         return [*values, caught] if caught else values
@@ -369,7 +370,7 @@ class Reading(Expressions):
 
 
 def _may_leave(statement: Node) -> bool:
-    """Return True if code after a statement might not run, since the statement can leave its block or never end."""
+    """Return True if a statement can leave its block or run for ever, so that the code after it might not run."""
     waiting = [statement]
     while waiting:
         node = waiting.pop()

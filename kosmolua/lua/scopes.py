@@ -8,7 +8,7 @@ from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import Node, base_of, key_of
 
 DYNAMIC = frozenset({"_ENV", "_G", "load"})
-"""Names with which a script can define globals that parsing does not show."""
+"""Names that a script can use to define globals that parsing does not show."""
 _BENDING = frozenset({"setmetatable", "rawset"})
 _CATCHING = frozenset({"pcall", "xpcall", "coroutine"})
 _STOPPING = frozenset({"exit", "getmetatable"})
@@ -19,9 +19,9 @@ class Variable:
     """A local variable or a parameter of a script.
 
     ``changes`` counts the assignments after the declaration, ``uses`` the places that use the whole value, ``fills``
-    the assignments to a field of the variable, and ``picks`` the places that take an item by a literal number, such as
-    ``[1]``. ``reads`` counts all places with the name of the variable; the last of them begins at byte ``last``.
-    ``value`` is the expression in the declaration, and ``is_counter`` is True for the variable of a loop over numbers.
+    the assignments to a field of the variable, and ``picks`` the places that look up an item by a literal number, such
+    as ``[1]``. ``reads`` counts all places that name the variable, and the last of them begins at byte ``last``.
+    ``value`` is the expression in the declaration. ``is_counter`` is True for the variable of a loop over numbers.
 
     Args:
         name: The name of the variable.
@@ -44,17 +44,17 @@ class Variable:
 
     @property
     def start(self) -> int:
-        """The place of the variable's declaration in the source, in bytes."""
+        """The offset of the variable's declaration in the source, in bytes."""
         return self.node.start
 
     @property
     def is_only_picked_from(self) -> bool:
-        """True if the script uses the variable only to take items by literal numbers, such as ``[1]``."""
+        """True if the script uses the variable only to look up items by literal numbers, such as ``[1]``."""
         return 0 < self.reads == self.picks and not self.fills and not self.changes
 
     @property
     def is_as_written(self) -> bool:
-        """True if the value is certainly as in the declaration: it is used once, and nothing is assigned later."""
+        """True if the variable certainly keeps its first value: it is used once, and nothing is assigned later."""
         return self.uses <= 1 and not self.fills and not self.changes
 
     @property
@@ -66,10 +66,10 @@ class Variable:
 class Scopes:
     """The variables of a script, and how the script uses them.
 
-    ``defined`` counts the assignments to each global. ``globals`` has the names of globals that the script reads, and
-    ``escaping`` those of them that it uses for more than to read a field. ``fields`` has the names of fields that it
-    assigns in any table. ``locals`` has the line of the first declaration of each local name. ``hidden`` has each local
-    variable that hides another one of the same name, with the hidden one.
+    ``defined`` counts the assignments to each global. ``globals`` contains the names of the globals that the script
+    reads, and ``escaping`` the names of those that it uses for more than reading a field. ``fields`` contains the names
+    of all fields that the script assigns, in any table. ``locals`` contains the line of the first declaration of each
+    local name. ``hidden`` contains pairs of local variables with the same name: the second one is hidden by the first.
 
     Args:
         root: The node of the whole script.
@@ -98,7 +98,7 @@ class Scopes:
 
     @property
     def may_share_globals(self) -> bool:
-        """True if code outside of the script, or code that it loads, could assign globals."""
+        """True if other code, such as code that the script loads, could assign globals."""
         return self._follows_others or self.is_dynamic
 
     @property
@@ -108,16 +108,16 @@ class Scopes:
 
     @property
     def may_extend_tables(self) -> bool:
-        """True if the script assigns fields with computed names to tables that are not known."""
+        """True if the script assigns a field with a computed name to a table that cannot be identified."""
         return self.may_bend_tables or any(each is None or not each.table or each.changes for each in self._filled)
 
     def may_extend(self, table: Node) -> bool:
-        """Return True if the script might assign fields with computed names to the table of a table constructor."""
+        """Return True if the script might assign fields with computed names to the table that a constructor creates."""
         return self.may_extend_tables or any(each and each.table is table for each in self._filled)
 
     @property
     def is_certain(self) -> bool:
-        """True if the statements certainly run in the order of the source, since no code can end the script early."""
+        """True if nothing can end the script early, so that its statements certainly run in the order of the source."""
         return not (self._follows_others or self.is_dynamic or self.globals & _STOPPING)
 
     def variable(self, name: Node) -> Variable | None:
@@ -127,14 +127,14 @@ class Scopes:
     def may_catch(self, function: Node) -> bool:
         """Return True if a function of the script might never run, or if its errors might be caught.
 
-        Called for functions for which no call was found.
+        This is meant for functions without a known call.
         """
         name = function.get("name")
         is_field = name is not None and name.kind != "identifier"
         return not is_field and (bool(self.globals & _CATCHING) or not self.uses_of(function))
 
     def uses_of(self, function: Node) -> int:
-        """Return how often the script uses a function by its name, or 1 if the function has no name."""
+        """Return in how many places the script uses a function by its name, or 1 if the function has no name."""
         name = self._named.get(function.start)
         if name is None:
             return 1
@@ -223,7 +223,7 @@ class Scopes:
             self.defined[target.text] += 1
 
     def _name(self, name: Node, value: Node | None) -> None:
-        """If a value is a function, record the name that it is assigned to.
+        """Record the name that a function is assigned to. Do nothing if the value is not a function.
 
         Args:
             name: The target of the assignment or declaration.
@@ -233,7 +233,7 @@ class Scopes:
             self._named[value.start] = name
 
     def _note_fill(self, target: Node) -> None:
-        """Record that a field is assigned in the table of a local variable, or in a table inside that table."""
+        """Record an assignment to a field of a local variable's table, or of a table inside that table."""
         if variable := self.variable(base_of(target)):
             variable.fills += 1
 
@@ -248,7 +248,7 @@ class Scopes:
         return variable is not None and variable.is_counter and not variable.changes
 
     def _fill(self, table: Node) -> None:
-        """Record that a field with a computed name is assigned in a table."""
+        """Record an assignment to a field with a computed name."""
         self._filled.append(self.variable(table))
         if table.kind == "identifier" and table.text in LIBRARIES:
             self.escaping.add(table.text)
@@ -322,6 +322,6 @@ class Scopes:
             self._visit(value)
 
     def _visit_attribute(self, node: Node) -> None:
-        """Ignore ``<const>`` and ``<close>``, whose words are not variables."""
+        """Ignore ``<const>`` and ``<close>``, since these words are not variables."""
 
     _visit_goto_statement = _visit_label_statement = _visit_attribute

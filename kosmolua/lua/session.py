@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from kosmolua.lua.syntax import Node, parse
 
 _CLOSE = "close"
-"""The attribute of a variable that is closed when its chunk ends. Such a variable stays local."""
+"""The attribute ``<close>`` closes a variable when its chunk ends. Such a variable stays local."""
 
 
 def with_session_variables(source: str) -> str:
-    """Return the text of a chunk with its top-level local variables turned into globals, so that later chunks see them.
+    """Return the text of a chunk whose top-level local variables are turned into globals, for later chunks to use.
 
-    Lines and columns do not change, so that errors name the right place. Variables inside blocks, ``_ENV`` and
+    Lines and columns stay the same, so that errors name the right place. Variables inside blocks, ``_ENV`` and
     variables with ``<close>`` stay local. ``<const>`` is removed. A chunk that is not Lua is returned unchanged.
 
     Args:
@@ -44,7 +44,7 @@ def _variables(statement: Node) -> Node:
 def _changes(statement: Node) -> Iterator[tuple[int, int, bytes]]:
     """Yield the edits that turn a declaration of locals into an assignment of globals, in the order of the source.
 
-    An edit is the first byte, the byte after the last, and the text to put there.
+    An edit consists of the offset of the first byte to replace, the offset after the last one, and the new text.
     """
     yield statement.start, statement.start + len("local"), b""
     if statement.kind == "function_declaration":

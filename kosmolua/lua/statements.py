@@ -1,4 +1,4 @@
-"""Finds scripts that define functions and do nothing else."""
+"""Finds scripts that only define functions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from kosmolua.lua.syntax import Node
 
 
 def check_use(findings: Findings, root: Node) -> None:
-    """Add a finding at the last function of a script that only defines functions, and calls none of them.
+    """If a script only defines functions and calls none of them, add a finding at the last function.
 
     Args:
-        findings: Where the finding is added.
+        findings: The collection to which the finding is added.
         root: The node of the whole script.
     """
     statements = [each for each in root.children if each.kind != "hash_bang_line"]

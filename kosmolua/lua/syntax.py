@@ -1,4 +1,4 @@
-"""Lua's syntax: parses scripts with tree-sitter, for all code that reads scripts without running them."""
+"""Lua's syntax: parses scripts with tree-sitter, for code that examines scripts without running them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from tree_sitter import Node as TreeNode
 
 MAX_PARSED = 64 * 1024
-"""The most bytes of a source that is parsed, about 2,000 lines. A longer source is not parsed, since unclosed strings
-take quadratic time."""
+"""The largest size of a source that is parsed, in bytes: about 2,000 lines.
+
+Longer sources are not parsed, since unclosed strings take quadratic time.
+"""
 MAX_SECONDS = 0.5
-"""Seconds after which parsing is given up. For text that is far from Lua, tree-sitter's error recovery is slow."""
+"""Seconds after which parsing is given up. Tree-sitter's error recovery is slow for text that is far from being Lua."""
 MAX_UNCLOSED = 1024
 """If more bytes than this follow an unclosed long string, it is reported without parsing."""
 _CHUNK = 16 * 1024
@@ -34,13 +36,13 @@ _chunks = local()
 class Node:
     """A node of the syntax tree of a script.
 
-    ``children`` are the nodes inside it, without brackets, commas and keywords.
+    ``children`` contains the nodes inside this node, without brackets, commas and keywords.
 
     Args:
         kind: The name of the node in the grammar of tree-sitter-lua, such as ``function_call``.
-        field: The role of the node in its parent, such as ``arguments``, or empty.
+        field: The role of the node in its parent, such as ``arguments``, or an empty string.
         start: The offset of the first byte of the node in the source.
-        end: The offset of the byte after the node.
+        end: The offset of the first byte after the node.
         line: The line where the node begins, counted from 1.
         column: The column where the node begins, in bytes, counted from 1.
         source: The whole source of the script.
@@ -63,22 +65,22 @@ class Node:
 
     @property
     def text(self) -> str:
-        """The part of the source that the node stands for."""
+        """The part of the source that belongs to the node."""
         return self.source[self.start : self.end].decode("utf-8", "replace")
 
     def get(self, field: str) -> Node | None:
-        """Return the first child with a role, such as ``arguments``, or None."""
+        """Return the first child with the role ``field``, such as ``arguments``, or None."""
         for child in self.children:
             if child.field == field:
                 return child
         return None
 
     def all(self, field: str) -> list[Node]:
-        """Return all children with a role, such as ``alternative``."""
+        """Return all children with the role ``field``, such as ``alternative``."""
         return [child for child in self.children if child.field == field]
 
     def first(self, kind: str) -> Node | None:
-        """Return the first child of a kind, such as ``expression_list``, or None."""
+        """Return the first child of the kind ``kind``, such as ``expression_list``, or None."""
         for child in self.children:
             if child.kind == kind:
                 return child
@@ -99,8 +101,8 @@ class SyntaxProblem(NamedTuple):
     Args:
         line: The line of the error, counted from 1.
         column: The column of the error, counted from 1.
-        near: The unexpected text; empty at the end of the source.
-        missing: The text that is missing, or empty.
+        near: The unexpected text. It is empty at the end of the source.
+        missing: The text that is missing, or an empty string.
         last_line: The line where the unexpected text ends.
     """
 
@@ -139,7 +141,7 @@ def parse(source: str | bytes) -> Script | None:
 def _unclosed(text: bytes) -> SyntaxProblem | None:
     """Return the syntax error for a long string or comment that has no end, or None.
 
-    It is reported here only if so much text follows that parsing would be slow. Otherwise the parser reports it.
+    The error is reported here only if so much text follows that parsing would be slow. Otherwise the parser reports it.
     """
     place = 0
     while found := _STRING_OR_COMMENT.search(text, place):
@@ -177,9 +179,9 @@ def _tree(text: bytes) -> Tree | None:
 
 
 def _chunk_of_thread() -> bytearray:
-    """Return the buffer from which the parser of this thread reads. It is reused, since the parser never releases it.
+    """Return the buffer that this thread's parser reads from. The buffer is reused, since the parser never releases it.
 
-    Do not use the ``text`` of a tree-sitter node, since it would be read from this buffer.
+    Do not use the ``text`` of a tree-sitter node, which would be read from this buffer.
     """
     chunk: bytearray | None = getattr(_chunks, "chunk", None)
     if chunk is None:
@@ -188,7 +190,7 @@ def _chunk_of_thread() -> bytearray:
 
 
 def _script(tree: Tree, text: bytes) -> Script:
-    """Convert a tree of tree-sitter to a :class:`Script`, with the named nodes and the syntax errors."""
+    """Convert a tree of tree-sitter to a :class:`Script`, with its named nodes and its syntax errors."""
     cursor = tree.walk()
     problems: list[SyntaxProblem] = []
     root: Node | None = None
@@ -236,7 +238,7 @@ def _problem(found: TreeNode, text: bytes) -> SyntaxProblem:
 
 
 def string_of(node: Node | None) -> str | None:
-    """Return the value of a string literal, or None for any other node and for a string with escapes."""
+    """Return the value of a string literal, or None for a string with escapes and for any other node."""
     if node is None or node.kind != "string":
         return None
     content = node.get("content")
@@ -265,13 +267,13 @@ def key_of(node: Node) -> str | None:
 
 
 def keys_of(table: Node | None) -> list[str]:
-    """Return the keys in a table constructor, except computed ones; an empty list for any other node."""
+    """Return the keys in a table constructor, except computed keys. Return an empty list for any other node."""
     fields = table.children if table and table.kind == "table_constructor" else []
     return [key for field in fields if field.kind == "field" and (key := key_of(field)) is not None]
 
 
 def assigned(statement: Node) -> Iterator[tuple[Node, Node | None]]:
-    """Yield each variable that an assignment or a declaration names, with the expression that it gets, or None."""
+    """Yield each variable that an assignment or a declaration names, with the assigned expression or None."""
     inner = statement.first("assignment_statement") or statement
     targets, values = inner.first("variable_list"), inner.first("expression_list")
     given = list(values.children) if values else []
@@ -286,7 +288,7 @@ class Use(NamedTuple):
     Args:
         function: The name of the function, as the script writes it.
         line: The line, counted from 1.
-        keys: The names of the arguments, if they are passed as a table constructor.
+        keys: The names of the arguments if they are passed in a table constructor; otherwise empty.
     """
 
     function: str
@@ -320,7 +322,7 @@ def uses_in(source: str, integration: str) -> Iterator[Use]:
 
 
 def _use(given: Sequence[Node], variables: Mapping[str, list[str]], integration: str) -> Iterator[Use]:
-    """Yield a :class:`Use` if a call is one of an integration's function.
+    """Yield a :class:`Use` if a call is a call of an integration's function.
 
     Args:
         given: The expressions of the called function and of its arguments.
@@ -353,12 +355,12 @@ _OPENING_OF = {")": "(", "]": "[", "}": "{"}
 
 
 class Place(NamedTuple):
-    """Which bracket and string are open at the end of an incomplete text of Lua, for completion.
+    """The bracket and the string that are open at the end of incomplete Lua code, for completion.
 
     Args:
-        bracket: The offset of the innermost open bracket, or None.
+        bracket: The offset of the innermost open bracket, or None if no bracket is open.
         comma: The offset at which the last argument or item inside that bracket begins.
-        quote: The offset at which an open string begins, or None.
+        quote: The offset at which an open string begins, or None if no string is open.
     """
 
     bracket: int | None
@@ -371,7 +373,7 @@ class Place(NamedTuple):
 
 
 def place_of(text: str) -> Place:
-    """Return which bracket and string are open at the end of a text of Lua. In a too long text, none is found."""
+    """Return which bracket and string are open at the end of Lua code. If the code is too long, nothing is found."""
     raw = text.encode("utf-8", "surrogatepass")
     tree = _tree(raw) if len(raw) <= MAX_PARSED else None
     brackets: list[tuple[int, int]] = []
@@ -394,7 +396,7 @@ def place_of(text: str) -> Place:
 def _tokens(root: TreeNode) -> Iterator[tuple[str, int]]:
     """Yield the kind and offset of each token in a tree of tree-sitter.
 
-    A string or a comment is one token. For a string that is not closed, the opening quote is yielded as a token.
+    A string or a comment is one token. If a string is not closed, its opening quote is a token.
     """
     waiting = [root]
     while waiting:

@@ -1,4 +1,4 @@
-"""What can be known about the values of a script's expressions without running it.
+"""What can be known about the values of a script's expressions before the script runs.
 
 In this package, only this module and ``kosmolua.lua.calls`` inspect the types of the schema.
 """
@@ -17,7 +17,7 @@ from kosmolua.schema.luacats import label
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
 
 MIN_LIKENESS = 0.75
-"""How similar a name has to be to be suggested, from 0 to 1. Many short names are slightly similar."""
+"""How similar a name must be to be suggested, from 0 to 1. Many short names are slightly similar to each other."""
 
 
 _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
@@ -26,11 +26,11 @@ _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "bool
 _OF_PAGES = frozenset(
     ("cursor", "next_cursor", "next_page", "data", "result", "results", "items", "ok", "error", "success", "has_more")
 )
-"""Keys that only whole responses of services have, not parts of responses."""
+"""Keys that only whole responses of services have, but no parts of responses."""
 
 
 _PAGING = frozenset(("cursor", "next_page", "has_more", "next_start_time", "next_end_time", "total", "incomplete"))
-"""Keys that a page of a list has beside the list itself."""
+"""Keys that a page of a list can have in addition to the list itself."""
 
 
 class Unknown:
@@ -42,7 +42,7 @@ class Missing(NamedTuple):
 
     Args:
         what: What is missing, for messages, such as ``the global 'prnt'``.
-        hint: What to write instead, or empty.
+        hint: What to write instead, or an empty string.
     """
 
     what: str
@@ -50,14 +50,14 @@ class Missing(NamedTuple):
 
 
 class Undefined(NamedTuple):
-    """The value of a global that nothing defines, which is therefore nil."""
+    """The value of a global that nothing defines. It is nil."""
 
     name: str
     hint: str = ""
 
 
 class Absent(NamedTuple):
-    """The value of a field that a result does not declare, which is therefore probably nil.
+    """The value of a field that the type of a result does not declare. It is probably nil.
 
     Args:
         node: The expression that looks up the field.
@@ -72,7 +72,7 @@ class Branch(NamedTuple):
     Args:
         depth: 0 for ``app``, 1 for ``app.integrations``, 2 for an integration, and 3 for an account.
         integration: The name of the integration; empty for ``app`` and ``app.integrations``.
-        account: The name of the account if the script names one; ``*`` if the script computes the name.
+        account: The name of the account if the script names one, or ``*`` if the script computes the name.
     """
 
     depth: int
@@ -87,8 +87,9 @@ class Callee(NamedTuple):
         path: The path of the function, such as ``render2.list_services``.
         function: The description of the function.
         account: The account that the script names, or ``default``, or ``*`` if the script computes the name.
-        may_have_changed: True if the parameters could have changed since they were read, as those of a server's tools.
-        is_vague: True if a service's document describes the results, so that there could be more fields in them.
+        may_have_changed: True if the parameters could have changed since they were read, as with tools of an MCP
+            server.
+        is_vague: True if the results are described by a service's document, so that they could have more fields.
     """
 
     path: str
@@ -103,13 +104,14 @@ class Result(NamedTuple):
 
     Args:
         type: The type of the value.
-        source: How messages call the value, such as ``the result of list_services``.
+        source: What messages call the value, such as ``the result of list_services``.
         is_optional: True if the value can be nil.
-        may_be_null: True if the value can be ``json.null``, which counts as true.
-        may_be_error: True if the value can be an error instead, as the second value of ``pcall``.
-        may_be_call_error: True if such an error is that of a failed call: a table with ``code``, ``message`` and so on.
-        part_of: The record that contains the value and the key of the value there, if the value is a field.
-        is_vague: True if the type is from a service's document, so that there can be more fields than it says.
+        may_be_null: True if the value can be ``json.null``, which counts as true in conditions.
+        may_be_error: True if the value can be an error instead, like the second value of ``pcall``.
+        may_be_call_error: True if such an error would come from a failed call: a table with ``code``, ``message`` and
+            so on.
+        part_of: If the value is a field, the record that contains it and its key there, else None.
+        is_vague: True if the type comes from a service's document, so that the value can have further fields.
     """
 
     type: Type
@@ -153,11 +155,11 @@ class Closure(NamedTuple):
 
 
 class Literal(NamedTuple):
-    """A value that is written in the source, or of which only the Lua type is known.
+    """A value that is written in the source, or a value of which only the Lua type is known.
 
     Args:
         kind: The type of the value: ``string``, ``number``, ``boolean`` or ``table``.
-        value: The value itself; None for a table, for a string with escapes, and if only the type is known.
+        value: The value itself. None for a table, for a string with escapes, and if only the type is known.
         node: The expression in the source, or None if only the type is known.
     """
 
@@ -180,14 +182,14 @@ def record_keys(kind: Type) -> list[str] | None:
 
 
 def field_of(kind: Type, key: str) -> Type | None:
-    """Return the type of a field in a record type, or of the values of a map type; None if there is none."""
+    """Return the type of a record's field, or of a map's values; None if the type has no such field."""
     if isinstance(kind, Record):
         return kind.fields.get(key)
     return kind.value if isinstance(kind, Map) else None
 
 
 def is_optional(kind: Type, key: str) -> bool:
-    """Return True if values of a record type need not have a field."""
+    """Return True if a field can be missing in values of a record type."""
     return isinstance(kind, Record) and key not in kind.required
 
 
@@ -205,7 +207,7 @@ def item_in(value: Value) -> Value:
 
 
 def decoded(text: str) -> Value:
-    """Return what is known about the decoded value of a JSON text: whether it is a list, and whether items are null."""
+    """Return what is known about the value of a JSON text: whether it is a list, and whether items are null."""
     try:
         kind = _list_of(json.loads(text))
     except (ValueError, RecursionError):
@@ -248,7 +250,7 @@ def takes_tables(kind: Type) -> bool:
 
 
 def is_page(kind: Type) -> bool:
-    """Return True if a type is that of a page: a record with one list, and otherwise only keys such as ``cursor``."""
+    """Return True if a type describes a page of a list: a record with one list, and keys such as ``cursor``."""
     others = set(kind.fields) - {*lists_in(kind)} if isinstance(kind, Record) else set()
     return len(lists_in(kind)) == 1 and bool(others) and others <= _PAGING
 
@@ -259,7 +261,7 @@ def is_number(kind: Type) -> bool:
 
 
 def has_field(value: Value, key: str) -> bool:
-    """Return True if a value is known to be a record whose type has a field called ``key``."""
+    """Return True if a value is known to be a record with a field called ``key``."""
     return isinstance(value, Result) and isinstance(value.type, Record) and key in value.type.fields
 
 
@@ -268,7 +270,7 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
 
     Args:
         value: What is known about the value.
-        or_nil: True to return the type also for a value that can be nil instead.
+        or_nil: True to return the type even if the value can be nil instead.
     """
     if isinstance(value, Literal):
         return value.kind
@@ -288,14 +290,14 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:
-    """Return the values that a type allows, if it is a choice or a union that contains a choice; otherwise nothing."""
+    """Return the values of a choice, or of the first choice in a union; an empty tuple for any other type."""
     if isinstance(kind, Union):
         return next((member.values for member in kind.members if isinstance(member, Choice)), ())
     return kind.values if isinstance(kind, Choice) else ()
 
 
 def items_of(kind: Type) -> list[Record]:
-    """Return the record types of the items in all lists that a record type contains."""
+    """Return the record types of the items of all lists that are fields of a record type."""
     lists = (
         [field.item for field in kind.fields.values() if isinstance(field, List)] if isinstance(kind, Record) else []
     )
@@ -308,20 +310,20 @@ def is_table(kind: Type) -> bool:
 
 
 def lists_in(kind: Type) -> list[str]:
-    """Return those keys of a record type whose values are lists; none for any other type."""
+    """Return the keys of a record type whose values are lists; an empty list for any other type."""
     return [key for key, field in kind.fields.items() if is_list(field)] if isinstance(kind, Record) else []
 
 
 def near_key(key: str, names: Iterable[str]) -> str:
-    """Return the name in ``names`` that is most similar to a misspelled key, or an empty string."""
+    """Return the name in ``names`` that is most similar to a misspelled key; an empty string if none is similar."""
     near = get_close_matches(key, names, 1, 0.6)
     return near[0] if near else ""
 
 
 def near_field(kind: Type, key: str) -> str:
-    """Return the field of a record type that an unknown key probably means, or an empty string.
+    """Return the field of a record type that an unknown key probably stands for, or an empty string.
 
-    The field can also be inside another field; the result is then a path such as ``owner.name``.
+    If the field is inside another field, the result is a path such as ``owner.name``.
     """
     fields = kind.fields if isinstance(kind, Record) else {}
     plain = key.replace("_", "").lower()

@@ -1,4 +1,4 @@
-"""An MCP server without the SDK, for tests: it answers calls of its one tool in ways that no SDK would.
+"""An MCP server without the SDK, for tests: it answers calls of its tools in ways that no SDK would.
 
 It notes each message that it gets in the file that the environment's ``NOTES`` names.
 """
@@ -9,8 +9,20 @@ import sys
 from typing import Any
 
 TOOL = {"name": "do", "inputSchema": {"type": "object", "properties": {"what": {"type": "string"}}}}
+TYPED = TOOL | {
+    "name": "typed",
+    "outputSchema": {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]},
+}
+BROKEN = TOOL | {"name": "broken", "outputSchema": {"type": "object", "properties": {"total": {"$ref": "#/nowhere"}}}}
 LATE: list[Any] = []
 """The numbers of calls that are not answered yet."""
+STRUCTURED = {
+    "right": {"structuredContent": {"total": 3}},
+    "wrong": {"structuredContent": {"total": "3"}},
+    "none": {},
+    "failed": {"isError": True, "content": [{"type": "text", "text": "it failed"}]},
+}
+"""What the results of tools with an output schema have beside a text."""
 QUESTION = {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}}
 
 
@@ -42,6 +54,10 @@ def answer_call(number: object, what: str) -> None:
         say(id=number, result={"content": 5})
     elif what == "sampling":
         say(id=number, result={"resultType": "input_required", "inputRequests": {"a": QUESTION}, "requestState": "s"})
+    elif what in STRUCTURED:
+        say(id=number, result=text("x") | STRUCTURED[what])
+    elif len(what) > 100:
+        say(id=number, result=text(f"{len(what)} {what[-1]}"))
     elif what == "noise":
         print("[" * 100_000, "a word", '{"id": "call-99"}', '"text"', sep="\n", flush=True)
         say(id=number, result=text("after noise"))
@@ -61,7 +77,7 @@ for line in sys.stdin:
                 result={"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info},
             )
         case "tools/list":
-            say(id=message["id"], result={"tools": [TOOL]})
+            say(id=message["id"], result={"tools": [TOOL, TYPED, BROKEN]})
         case "tools/call":
             answer_call(message["id"], message["params"]["arguments"].get("what"))
         case _ if "id" in message:

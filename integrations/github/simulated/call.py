@@ -1,4 +1,4 @@
-"""What an operation of the simulator gets and returns: a request with a known path, and the kinds of answers."""
+"""What an operation of the simulator receives and returns: a request, and the kinds of answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .world import World
 
 
 class Refusal(Exception):
-    """An error that the simulated GitHub answers with.
+    """An error response of the simulated GitHub.
 
     Args:
         status: The HTTP status.
@@ -28,13 +28,13 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """A request whose path the simulator knows.
+    """A request to a path that the simulator supports.
 
     Args:
         path: The path relative to the base URL.
-        segments: The variable parts of the path by name, such as ``owner`` and ``repo``.
+        segments: The values of the variable parts of the path, by name, such as ``owner`` and ``repo``.
         query: The parameters of the query.
-        body: The decoded body, or None.
+        body: The decoded JSON body, or None if the request has none.
         signed_in: Whether the request has a token.
     """
 
@@ -47,13 +47,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Listed:
-    """An answer that is a list, of which the simulator returns one page.
+    """An answer that is a list. The response contains one page of it.
 
     Args:
         items: The items of all pages.
-        path: The path in the links to other pages.
+        path: The path to use in the links to other pages.
         most: The largest number of items that a search returns; infinity for other lists.
-        key: The key of the items if a page is an object with the items and their total number, or None.
+        key: If a page is an object with the items and their total number, the key of the items, else None.
     """
 
     items: list[Thing]
@@ -80,14 +80,14 @@ def demand_token(call: Call) -> None:
 
 
 def found(thing: Thing | None) -> Thing:
-    """Return the thing that a call is about, or refuse the call with status 404 if it is None."""
+    """Return ``thing``, which a call is about. If it is None, refuse the call with status 404."""
     if thing is None:
         raise Refusal(404, "Not Found")
     return thing
 
 
 def body_of(call: Call, resource: str, *required: str) -> Thing:
-    """Return the body of a call, or refuse with 422 if a required field is missing or no text.
+    """Return the body of a call, or refuse with 422 if a required field is missing or not text.
 
     Args:
         call: The call.

@@ -11,7 +11,7 @@ from .world import World, blob_sha
 
 
 def file(world: World, call: Call) -> Thing | Answer:
-    """Answer with a file, or with the names and paths in a folder."""
+    """Answer with a file, or with the names and paths of what is in a folder."""
     home, path = repo(world, call), call.segments["path"].strip("/")
     _refuse_other_branches(home, call.query.get("ref"))
     files = world.files_of(home)
@@ -24,7 +24,7 @@ def file(world: World, call: Call) -> Thing | Answer:
 
 
 def write(world: World, call: Call) -> Answer:
-    """Create a file, or replace a file if the body has its sha."""
+    """Create a file, or replace a file if the body contains the file's sha."""
     home, files, body = _writable(world, call, "message", "content")
     path, there = call.segments["path"], call.segments["path"] in files
     _demand_sha(files, path, body)
@@ -34,7 +34,7 @@ def write(world: World, call: Call) -> Answer:
 
 
 def delete(world: World, call: Call) -> Thing:
-    """Delete a file if the body has its sha."""
+    """Delete a file if the body contains the file's sha."""
     home, files, body = _writable(world, call, "message", "sha")
     path = call.segments["path"]
     if path not in files:

@@ -28,18 +28,18 @@ def own_repos(world: World, call: Call) -> Listed:
 
 
 def repos_of_user(world: World, call: Call) -> Listed:
-    """Answer with the public repositories of a user or, since the path also works for those, of an organisation."""
+    """Answer with the public repositories of a user. The path also works for an organisation."""
     return _repos(world, replace(call, signed_in=False), user(world, call)["login"])
 
 
 def repos_of_organisation(world: World, call: Call) -> Listed:
-    """Answer with the repositories of an organisation, or with 404 if the name is that of a user."""
+    """Answer with the repositories of an organisation. Refuse with 404 if the name is that of a user."""
     owner = user(world, call)
     return _repos(world, call, found(owner if owner["type"] == "Organization" else None)["login"])
 
 
 def search(world: World, call: Call) -> Listed:
-    """Answer with the public repositories that match a search: its words and a few kinds of qualifiers."""
+    """Answer with the public repositories that match a search. Only a few kinds of qualifiers are supported."""
     words = call.query.get("q", "").lower().split()
     if not words:
         raise Refusal(422, "Validation Failed", {"resource": "Search", "field": "q", "code": "missing"})
@@ -52,7 +52,7 @@ def search(world: World, call: Call) -> Listed:
 
 
 def repo(world: World, call: Call) -> Thing:
-    """Answer with a repository, or with 404 if it is private and the call has no token."""
+    """Answer with a repository. Refuse with 404 if it does not exist, or if it is private and the call has no token."""
     name = f"{call.segments['owner']}/{call.segments['repo']}"
     return found(world.visible(name, signed_in=call.signed_in))
 
@@ -87,7 +87,7 @@ def refuse_archived(repo: Thing) -> None:
 
 
 def commits(world: World, call: Call) -> Listed:
-    """Answer with the commits of a repository that match the query, or with 409 if the repository is empty."""
+    """Answer with the commits of a repository that match the query. Refuse with 409 if the repository is empty."""
     home = repo(world, call)
     known = world.commits_of(home)
     if not known:
@@ -105,7 +105,7 @@ def releases(world: World, call: Call) -> Listed:
 
 
 def by_id(world: World, call: Call) -> Listed:
-    """Answer with a list of a repository that the path names by its id, as the links to further pages do."""
+    """Answer with a list of a repository. The path, from a link to a further page, names the repository by its id."""
     home = found(next((each for each in world.repos.values() if str(each["id"]) == call.segments["id"]), None))
     owner, _, name = home["full_name"].partition("/")
     lists = {"issues": issues, "commits": commits, "releases": releases}

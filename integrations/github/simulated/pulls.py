@@ -1,4 +1,4 @@
-"""Pull requests of the simulated GitHub, which are issues with branches."""
+"""Pull requests of the simulated GitHub. A pull request is an issue with branches."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def open_pull(world: World, call: Call) -> Thing:
 
 
 def merge(world: World, call: Call) -> Thing:
-    """Merge a pull request and answer with the sha of the merge; refuse with 405 or 409 if it cannot be merged."""
+    """Merge a pull request and answer with the sha of the merge. Refuse with 405 or 409 if it cannot be merged."""
     demand_token(call)
     merged, body = pull(world, call), body_of(call, "PullRequest")
     if merged["state"] != "open" or merged["draft"]:

@@ -18,7 +18,7 @@ _LANGUAGES = ("Python", "Lua", "Rust", None)
 _LABELS = ("bug", "help wanted", "docs")
 _PEOPLE = ("octocat", "lovelace", "hopper")
 _PARTS = ("issues", "comments", "pulls", "runs", "files")
-"""The data that requests can change, by repository; comments by repository and issue."""
+"""The kinds of data that requests can change. Each is stored by repository, and comments by repository and issue."""
 
 T = TypeVar("T")
 
@@ -29,14 +29,14 @@ def stamp(hours: float) -> str:
 
 
 class World:
-    """All data that one account can access. Every world starts with the same data, and keeps what requests change.
+    """All data that one account can access. Every world starts with the same data, and keeps the changes to it.
 
     Args:
         account: The name of the account, which determines the login of its user.
-        state: The result of :meth:`dump` of an earlier world of this account, or None to start anew.
+        state: What :meth:`dump` of an earlier world of this account returned, or None to start anew.
 
     Raises:
-        ValueError: The state is not of this account.
+        ValueError: ``state`` does not come from a world of this account.
     """
 
     def __init__(self, account: str, state: Mapping[str, Any] | None = None) -> None:
@@ -53,13 +53,13 @@ class World:
         return deepcopy(self._state)
 
     def visible(self, full_name: str, *, signed_in: bool) -> Thing | None:
-        """Return a repository by name, ignoring case, or None if it does not exist or needs a token."""
+        """Return the repository with this name, ignoring case, or None if the request cannot read such a repository."""
         wanted = full_name.lower()
         repo = next((each for name, each in self.repos.items() if name.lower() == wanted), None)
         return repo if repo and (signed_in or not repo["private"]) else None
 
     def owned(self, owner: str, *, signed_in: bool) -> list[Thing]:
-        """Return the repositories of an owner, sorted by name; private ones only with a token."""
+        """Return the repositories of an owner, sorted by name. Private ones are included only if ``signed_in``."""
         own = [repo for repo in self.repos.values() if repo["owner"]["login"].lower() == owner.lower()]
         return sorted((repo for repo in own if signed_in or not repo["private"]), key=lambda repo: repo["full_name"])
 
@@ -131,7 +131,7 @@ class World:
         return self._kept("runs", repo["full_name"], lambda: [_run(repo, each) for each in range(count, 0, -1)])
 
     def files_of(self, repo: Thing) -> dict[str, str]:
-        """Return the content of each file of a repository in base64, by path."""
+        """Return the files of a repository: their contents in base64, by path."""
         return self._kept("files", repo["full_name"], lambda: _files(repo))
 
     def commits_of(self, repo: Thing) -> list[Thing]:
@@ -140,14 +140,14 @@ class World:
         return [_commit(repo, number) for number in range(count, 0, -1)]
 
     def releases_of(self, repo: Thing, *, signed_in: bool) -> list[Thing]:
-        """Return the releases of a repository, the newest first. Only its owner's token includes drafts."""
+        """Return the releases of a repository, the newest first. Only a token of its owner shows drafts."""
         if repo["name"] == "rocket":
             return [_release(repo, tag) for tag in ("v2.0.0-rc.1", "v1.1.0", "v1.0.0")]
         own = signed_in and repo["owner"]["login"] == self.login
         return [_release(repo, "v0.1.0") | {"draft": True, "published_at": None}] if own else []
 
     def _kept(self, part: str, key: str, seed: Callable[[], T]) -> T:
-        """Return the data under ``key`` in a part of the state. On first use, ``seed`` creates them."""
+        """Return the data under ``key`` in a part of the state. On first use, ``seed`` creates the data."""
         if key not in self._state[part]:
             self._state[part][key] = seed()
         kept: T = self._state[part][key]
@@ -227,7 +227,7 @@ def _issue(repo: Thing, number: int) -> Thing:
 
 
 def label(name: str) -> Thing:
-    """Return a label of a repository."""
+    """Return the label with this name, as issues contain it."""
     return {"id": _number(name), "name": name, "color": "d73a4a"}
 
 

@@ -1,4 +1,4 @@
-"""Rate limits of the simulator by kind of request: see https://api-docs.render.com/reference/rate-limiting."""
+"""Rate limits of the simulator, by kind of request. See https://api-docs.render.com/reference/rate-limiting."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Allowance:
     """Counts the requests under each rate limit, in fixed windows of time. Some limits count per service.
 
     Args:
-        clock: Returns the time in seconds. If None, every request is allowed and none is counted.
+        clock: A function that returns the time in seconds. If None, every request is allowed and none is counted.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
@@ -76,7 +76,7 @@ class Allowance:
 
 
 def _headers(rule: Rule, left: int, seconds: float) -> dict[str, str]:
-    """Return the rate limit headers of a response. ``Ratelimit-Reset`` is in seconds from now, rounded up."""
+    """Return the rate limit headers of a response. ``Ratelimit-Reset`` is ``seconds`` from now, rounded up."""
     return {
         "Ratelimit-Limit": str(rule.requests),
         "Ratelimit-Remaining": str(left),

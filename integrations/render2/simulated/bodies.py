@@ -1,8 +1,8 @@
 """Checks of the request bodies that create or change a service: which fields are required, and which are allowed.
 
 The checks follow https://api-docs.render.com/reference/create-service and update-service, and refuse unknown fields.
-They also accept what Render accepts according to recordings: ``env`` instead of ``runtime``, ``autoDeployTrigger``, and
-null instead of a missing field.
+In recordings, Render also accepts ``env`` instead of ``runtime``, ``autoDeployTrigger``, and null instead of a missing
+field. So do the checks. Most functions here are demands, as :mod:`.demands` describes them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RUNTIMES = ("docker", "elixir", "go", "node", "python", "ruby", "rust", "image")
 
 
 def a_paid_plan(value: object, where: str) -> str | None:
-    """Require a plan other than free, which only web services have. Plans change often, so any other name is fine."""
+    """Return what is wrong with a plan that must be a paid one, or None. Any name but free is fine, as names change."""
     return f"{where} must not be free" if value == "free" else TEXT(value, where)
 
 
@@ -93,7 +93,10 @@ _TOP: dict[str, Demand] = {
 
 
 def new_service(body: object, where: str) -> str | None:
-    """Require a body that creates a service. The allowed ``serviceDetails`` depend on the type of the service."""
+    """Return what is wrong with the body of a request that creates a service, or None if nothing is wrong.
+
+    Which ``serviceDetails`` are allowed depends on the type of the service.
+    """
     kind = body.get("type") if isinstance(body, dict) else None
     if not isinstance(body, dict) or kind not in TYPES:
         return f"{where}.type must be one of {', '.join(TYPES)}"
@@ -109,7 +112,7 @@ def new_service(body: object, where: str) -> str | None:
 
 
 def changed_service(kind: str, plan: str | None) -> Demand:
-    """Return the check for a body that changes a service of this type and plan."""
+    """Return the demand for the body of a request that changes a service of this type and plan."""
     whole = record({}, _TOP | {"name": TEXT, "serviceDetails": _CHANGED_DETAILS[kind]})
 
     def demand(body: object, where: str) -> str | None:
@@ -122,7 +125,10 @@ def changed_service(kind: str, plan: str | None) -> Demand:
 
 
 def _of_runtime(details: dict[str, Any], where: str) -> str | None:
-    """Require a runtime, and both commands unless the runtime is docker or image."""
+    """Return what is wrong with the runtime, its commands or the plan, or None if nothing is wrong.
+
+    Runtimes other than docker and image need both commands.
+    """
     runtime = details.get("runtime") or details.get("env")
     if runtime is None:
         return f"{where} lacks runtime"
@@ -134,6 +140,6 @@ def _of_runtime(details: dict[str, Any], where: str) -> str | None:
 
 
 def _of_plan(details: dict[str, Any], where: str) -> str | None:
-    """Require a paid plan if the body sets maintenance mode, even to off."""
+    """Return what is wrong with the plan, or None. The free plan allows no maintenance mode, even a disabled one."""
     free = details.get("plan") == "free" and details.get("maintenanceMode") is not None
     return f"{where}.maintenanceMode must not be given on the free plan" if free else None

@@ -1,4 +1,4 @@
-"""What an operation of the simulator gets and returns: a request with a known path, and a reply or an error."""
+"""What an operation of the simulator receives and returns: a request, and a reply or an error."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .world import World
 
 @dataclass(frozen=True)
 class Call:
-    """A request whose path the simulator knows.
+    """A request to a path that the simulator supports.
 
     Args:
-        segments: The variable parts of the path by name, such as ``service_id``.
+        segments: The values of the variable parts of the path, by name, such as ``service_id``.
         query: The values of each parameter of the query.
-        body: The decoded body, or None.
-        ending: The final status of the deploy or job that the operation starts, if one is to be simulated, or None.
+        body: The decoded JSON body, or None if the request has none.
+        ending: The final status for the deploy or job that the operation starts, or None for the usual one.
     """
 
     segments: Mapping[str, str]
@@ -31,22 +31,22 @@ class Call:
     ending: str | None = None
 
     def values(self, name: str) -> list[str]:
-        """Return all values of a query parameter, whether its name is repeated or its values are joined by commas."""
+        """Return all values of a query parameter. Its name can be repeated, or its values joined with commas."""
         return [part for value in self.query.get(name, []) for part in value.split(",")]
 
     def one(self, name: str, default: str = "") -> str:
-        """Return the last value of a query parameter, or the default if it is missing."""
+        """Return the last value of a query parameter, or the default if the parameter is missing."""
         return self.query.get(name, [default])[-1]
 
     def fits(self, thing: Thing, names: Iterable[str]) -> bool:
         """Return True if an object matches the query in each of these fields.
 
-        A field matches if the query has no parameter of its name, or one of the parameter's values equals the field.
+        A field matches if the query has no parameter with its name, or if one of the parameter's values equals it.
         """
         return all(not self.values(name) or str(thing.get(name)) in self.values(name) for name in names)
 
     def within(self, thing: Thing, *events: str) -> bool:
-        """Return True if the times of these events, such as ``created``, lie in the range that the query asks for."""
+        """Return True if the times of an object's events, such as ``created``, are within the ranges in the query."""
         return all(
             self._after(thing.get(f"{event}At"), f"{event}After")
             and self._before(thing.get(f"{event}At"), f"{event}Before")
@@ -62,14 +62,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """The reply of an operation: a status, and a value to send as JSON, or None for an empty body."""
+    """The reply of an operation: an HTTP status, and a value to send as JSON, or None for an empty body."""
 
     status: int
     body: object = None
 
 
 class Refusal(Exception):
-    """An error that the simulated Render replies with.
+    """An error response of the simulated Render.
 
     Args:
         status: The HTTP status.
@@ -86,10 +86,10 @@ Operation: TypeAlias = Callable[[World, Call], Reply]
 
 
 def demanded(demand: Demand, body: object) -> Thing:
-    """Return a body if it passes a check.
+    """Return a body that must satisfy a demand.
 
     Raises:
-        Refusal: The body does not pass the check.
+        Refusal: The body does not satisfy the demand (400).
     """
     complaint = demand(body, "body")
     if complaint:
@@ -99,7 +99,14 @@ def demanded(demand: Demand, body: object) -> Thing:
 
 
 def paged(items: Sequence[Thing], key: str, call: Call, name: str = "id") -> Reply:
-    """Return the page of a list that a call asks for: items with cursors. An unknown cursor gets an empty page."""
+    """Return the page of a list that a call asks for. With an unknown cursor the page is empty.
+
+    Args:
+        items: The items of the whole list.
+        key: The key of the item in each row of the page, such as ``service``.
+        call: The request, whose query can have a limit and a cursor.
+        name: The field of an item that determines its cursor.
+    """
     cursors = [cursor_of(str(item[name])) for item in items]
     start, cursor = 0, call.one("cursor")
     if cursor:
@@ -137,7 +144,7 @@ def moment(text: str) -> datetime:
     """Parse a time in ISO 8601.
 
     Raises:
-        Refusal: The text is not a time.
+        Refusal: The text is not a time (400).
     """
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -38,7 +38,7 @@ def new_service(wanted: Thing, key: str, now: str) -> Thing:
 
 
 def change(service: Thing, changes: Thing) -> None:
-    """Change a service in place, as the body of a PATCH says."""
+    """Change a service in place. ``changes`` is the body of a ``PATCH /services/{service_id}``."""
     given = _given(changes)
     if "image" in given:
         _drop(service, "repo", "branch", "registryCredential")
@@ -68,7 +68,7 @@ def _change_details(service: Thing, given: Thing) -> None:
 
 
 def _source(wanted: Thing) -> Thing:
-    """Return the fields for the source of a service: the full name of an image, or a repository and a branch."""
+    """Return the fields for the source of a service: the full name of its image, or its repository and branch."""
     if "image" not in wanted:
         return {name: wanted[name] for name in ("repo", "branch") if name in wanted}
     path: str = wanted["image"]["imagePath"]
@@ -80,7 +80,7 @@ def _source(wanted: Thing) -> Thing:
 
 
 def _triggers(wanted: Thing) -> Thing:
-    """Return consistent values of ``autoDeploy`` and ``autoDeployTrigger``. If both are wanted, the trigger decides."""
+    """Return consistent values of ``autoDeploy`` and ``autoDeployTrigger``. The trigger decides if both are wanted."""
     if "autoDeployTrigger" in wanted:
         trigger = wanted["autoDeployTrigger"]
         return {"autoDeployTrigger": trigger, "autoDeploy": "no" if trigger == "off" else "yes"}

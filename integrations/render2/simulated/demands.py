@@ -1,7 +1,7 @@
 """Demands: checks of the values in a request.
 
-A demand is a function that takes a value and where it stands in the request, such as ``body.name``. It returns what is
-wrong with the value as a text, or None. Most functions here return a demand.
+A demand is a function that takes a value and the place of the value in the request, such as ``body.name``. It returns a
+text that says what is wrong with the value, or None if nothing is. Most functions here return a demand.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)"
 
 
 def a(kind: type, *choices: str) -> Demand:
-    """Require a value of a JSON type, and one of the choices if there are any."""
+    """Return the demand for a value of a JSON type. If there are choices, the value must be one of them."""
 
     def demand(value: object, where: str) -> str | None:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -27,7 +27,7 @@ def a(kind: type, *choices: str) -> Demand:
 
 
 def between(low: int, high: int) -> Demand:
-    """Require a whole number from ``low`` to ``high``."""
+    """Return the demand for a whole number from ``low`` to ``high``."""
 
     def demand(value: object, where: str) -> str | None:
         fits = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
@@ -37,7 +37,7 @@ def between(low: int, high: int) -> Demand:
 
 
 def listing(each: Demand) -> Demand:
-    """Require a list whose items all satisfy a demand."""
+    """Return the demand for a list whose items all satisfy the demand ``each``."""
 
     def demand(value: object, where: str) -> str | None:
         if not isinstance(value, list):
@@ -49,7 +49,7 @@ def listing(each: Demand) -> Demand:
 
 
 def mapping(each: Demand) -> Demand:
-    """Require an object with any keys, whose values all satisfy a demand."""
+    """Return the demand for an object with any keys whose values all satisfy the demand ``each``."""
 
     def demand(value: object, where: str) -> str | None:
         if not isinstance(value, dict):
@@ -60,7 +60,7 @@ def mapping(each: Demand) -> Demand:
 
 
 def record(required: Mapping[str, Demand], optional: Mapping[str, Demand] | None = None) -> Demand:
-    """Require an object with these fields and no others. Optional fields can be null, as in Render's API."""
+    """Return the demand for an object with these fields and no others. As with Render, optional fields can be null."""
     fields = {**required, **(optional or {})}
 
     def demand(value: object, where: str) -> str | None:
@@ -77,7 +77,7 @@ def record(required: Mapping[str, Demand], optional: Mapping[str, Demand] | None
 
 
 def either(*demands: Demand) -> Demand:
-    """Require a value that satisfies at least one of several demands."""
+    """Return the demand for a value that satisfies at least one of several demands."""
 
     def demand(value: object, where: str) -> str | None:
         complaints = [each(value, where) for each in demands]
@@ -87,29 +87,29 @@ def either(*demands: Demand) -> Demand:
 
 
 def or_null(demand: Demand) -> Demand:
-    """Require null, or a value that satisfies another demand."""
+    """Return the demand for null or a value that satisfies another demand."""
     return lambda value, where: None if value is None else demand(value, where)
 
 
 def anything(value: object, where: str) -> str | None:
-    """Accept any value."""
+    """Return None, since any value is accepted."""
     return None
 
 
 def at_least_one(value: object, where: str) -> str | None:
-    """Require a whole number above zero."""
+    """Return what is wrong with a value, or None if it is a whole number above zero."""
     wrong = not isinstance(value, int) or isinstance(value, bool) or value < 1
     return f"{where} must be a whole number above 0" if wrong else None
 
 
 def at_most_100(value: object, where: str) -> str | None:
-    """Require a text with a whole number from 1 to 100."""
+    """Return what is wrong with a value, or None if it is a text with a whole number from 1 to 100."""
     fits = isinstance(value, str) and value.isdigit() and 1 <= int(value) <= 100
     return None if fits else f"{where} must be between 1 and 100"
 
 
 def a_time(value: object, where: str) -> str | None:
-    """Require a text with a point in time (RFC 3339)."""
+    """Return what is wrong with a value, or None if it is a text with a date and time in RFC 3339."""
     return None if isinstance(value, str) and _TIME.fullmatch(value) else f"{where} must be a date and time"
 
 

@@ -19,8 +19,8 @@ class Failures:
     """The failures to simulate.
 
     Args:
-        outcomes: How each of the named operations fails. ``{"trigger_deploy": "build_failed"}`` sets the final status
-            of the deploys that the operation starts, ``{"trigger_deploy": "503"}`` the HTTP status of its reply.
+        outcomes: How operations fail, by name. ``{"trigger_deploy": "build_failed"}`` sets the final status of the
+            deploys that the operation starts; ``{"trigger_deploy": "503"}`` sets the HTTP status of its reply.
         operations: The names of all operations.
 
     Raises:
@@ -38,7 +38,7 @@ class Failures:
         self._outcomes = dict(outcomes)
 
     def status(self, operation: str) -> int | None:
-        """Return the HTTP status with which an operation is to fail, or None if it is carried out."""
+        """Return the HTTP status with which an operation must fail, or None if it must not fail."""
         outcome = self._outcomes.get(operation, "")
         return int(outcome) if _is_error(outcome) else None
 

@@ -1,6 +1,6 @@
 """Progress: the changes of status that are planned for active deploys, jobs and data stores.
 
-A service carries out one deploy after the other. Deploys that are triggered in the meantime wait in a queue.
+A service carries out one deploy at a time. Deploys that are triggered in the meantime wait in a queue.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ JOB_SECONDS = 20
 STORE_SECONDS = 60
 """Seconds from a request that starts or changes a data store until the store is available."""
 SEEDED_DEPLOY_SECONDS = 120
-"""Seconds until the unfinished deploy of the initial data ends, from the first request for that service's deploys."""
+"""Seconds from the first request for a service's deploys to the end of the deploy that is initially unfinished."""
 
 _FAILING = ("false", "exit 1")
 """Commands that always fail. A build, a pre-deploy command or a job with one of them fails in the simulator."""
@@ -37,8 +37,8 @@ class Progress:
     """The planned changes of status. Times are in seconds since the start of the simulation.
 
     Args:
-        state: Holds the planned changes and the waiting deploys as JSON values. Methods change it in place.
-        written: Converts a time in seconds to Render's format.
+        state: The planned changes and the waiting deploys as JSON values, which methods change in place.
+        written: A function that converts a time in seconds to Render's format.
     """
 
     def __init__(self, state: dict[str, Any], written: Callable[[float], str]) -> None:
@@ -49,7 +49,8 @@ class Progress:
     def start_deploy(self, service: Thing, deploy: Thing, ending: str | None, now: float) -> bool:
         """Start a deploy and return True, or queue it and return False if another deploy of the service is active.
 
-        The deploy of a cron job that runs an image has nothing to build, and is live at once.
+        The deploy of a cron job that runs an image has nothing to build, and is live at once. ``ending`` is the final
+        status of the deploy, or None for the usual one.
         """
         entry = {"id": deploy["id"], "ending": ending or _ending(service)}
         if any(due["service"] == service["id"] and due["kind"] == "deploy" for due in self._due):
@@ -64,7 +65,7 @@ class Progress:
         self._plan(service["id"], "deploy", deploy["id"], _STAGES["live"], now + SEEDED_DEPLOY_SECONDS)
 
     def start_job(self, service: Thing, job: Thing, ending: str | None, now: float) -> None:
-        """Plan the start and the end of a job."""
+        """Plan the start and the end of a job. ``ending`` is its final status, or None for the usual one."""
         usual = "failed" if job["startCommand"] in _FAILING else "succeeded"
         statuses = ("running", ending or usual)
         self._plan(service["id"], "job", job["id"], statuses, now + JOB_START_SECONDS, JOB_SECONDS)
@@ -74,12 +75,12 @@ class Progress:
         self._plan(store_id, "store", store_id, (status,), now + STORE_SECONDS)
 
     def due(self, now: float) -> Iterator[Thing]:
-        """Remove and yield the changes that are due, the earliest first, each with its time, object and new status."""
+        """Remove and yield the changes that are due, the earliest first. Each holds a time, an id and a new status."""
         while self._due and self._due[0]["at"] <= now:
             yield self._due.pop(0)
 
     def start_waiting(self, service_id: str, deploys: list[Thing], now: float) -> None:
-        """Start the deploy of a service that has waited longest, unless another deploy of that service is active."""
+        """Start the longest-waiting deploy of a service, unless another deploy of the service is active."""
         if any(due["service"] == service_id and due["kind"] == "deploy" for due in self._due):
             return
         if waiting := self._waiting.get(service_id):
@@ -115,7 +116,7 @@ class Progress:
 
 
 def _ending(service: Thing) -> str:
-    """Return the final status of a deploy without a chosen one: live, unless a command of the service always fails."""
+    """Return the usual final status of a service's deploys: live, unless a command of the service always fails."""
     specific = service["serviceDetails"].get("envSpecificDetails", {})
     if specific.get("buildCommand", service["serviceDetails"].get("buildCommand")) in _FAILING:
         return "build_failed"

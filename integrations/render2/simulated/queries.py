@@ -51,11 +51,11 @@ QUERIES: dict[str, Mapping[str, Demand]] = {
     | _texts("task", "taskRun")
     | {"limit": at_most_100, "direction": a(str, "backward", "forward")},
 }
-"""The parameters that each path accepts, for the paths that accept any."""
+"""The query parameters that each path accepts. Paths that accept none are left out."""
 
 
 def complaint_about_query(path: str, query: Mapping[str, list[str]]) -> str | None:
-    """Return what is wrong with the query of a request, or None.
+    """Return what is wrong with the query of a request, or None if nothing is wrong.
 
     Args:
         path: The path of the request with names in braces, such as ``/services/{service_id}``.

@@ -23,11 +23,12 @@ class World:
 
     Args:
         account: The name of the account, which determines the initial data.
-        clock: Returns the time in seconds since 1970. Without it, time advances by one second with each request.
-        state: The result of :meth:`dump` of an earlier world of this account, or None to start anew.
+        clock: A function that returns the time in seconds since 1970. If None, time advances by one second with each
+            request.
+        state: What :meth:`dump` of an earlier world of this account returned, or None to start anew.
 
     Raises:
-        ValueError: The state is not of this account.
+        ValueError: ``state`` does not come from a world of this account.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class World:
         return [f"{service['id']}-{identifier('', service['id'], number)[1:6]}" for number in range(count)]
 
     def rules_of(self, service: Thing) -> dict[str, list[Thing]]:
-        """Return the headers and the routes of a static site."""
+        """Return the response headers and the routes of a static site, under the keys ``headers`` and ``routes``."""
         return self._kept("rules", service, lambda service, _: services.rules(service))
 
     def domains_of(self, service: Thing) -> list[Thing]:
@@ -128,18 +129,21 @@ class World:
         return self._kept("domains", service, services.domains)
 
     def new_id(self, prefix: str, *parts: object) -> str:
-        """Return an id for a new object. ``parts`` distinguish several objects that one request creates."""
+        """Return an id for a new object. ``parts`` distinguishes several objects that one request creates."""
         return identifier(prefix, self.profile.account, "new", self._state["requests"], *parts)
 
     def set_status(self, store: Thing, status: str, then: str | None = None) -> None:
-        """Set the status of a data store, and plan the status ``then`` for a minute later unless it is None."""
+        """Set the status of a data store. Unless ``then`` is None, it becomes the status a minute later."""
         self._progress.forget(store["id"])
         store |= {"status": status, "updatedAt": self.now}
         if then is not None:
             self._progress.start_store(store["id"], then, self.seconds)
 
     def add_service(self, wanted: Thing, ending: str | None = None) -> tuple[Thing, Thing]:
-        """Create the service that the body of a request describes. Return the service and its first deploy."""
+        """Create the service that the body of a request describes. Return the service and its first deploy.
+
+        ``ending`` is the final status of that deploy, or None for the usual one.
+        """
         prefix = "crn" if wanted["type"] == "cron_job" else "srv"
         key = self.new_id(prefix)
         service = definitions.new_service(wanted, key, self.now)
@@ -154,7 +158,7 @@ class World:
         return service, deploy
 
     def change_service(self, service: Thing, changes: Thing) -> None:
-        """Change a service as the body of a PATCH says."""
+        """Change a service. ``changes`` is the body of a ``PATCH /services/{service_id}``."""
         definitions.change(service, changes)
         service["updatedAt"] = self.now
 
@@ -178,7 +182,7 @@ class World:
     def add_deploy(
         self, service: Thing, trigger: str, source: Thing | None = None, ending: str | None = None
     ) -> tuple[Thing, bool]:
-        """Add a deploy. Return the deploy, and whether it has started or else waits for another deploy to end.
+        """Add a deploy. Return the deploy, and True if it has started or False if it waits for another deploy to end.
 
         Args:
             service: The service to deploy.
@@ -229,7 +233,7 @@ class World:
         job |= {"status": "canceled", "finishedAt": self.now}
 
     def set_variables(self, service: Thing, wanted: Iterable[Thing]) -> None:
-        """Set the environment variables that the body of a request lists."""
+        """Set the environment variables in the body of a request. Other variables of the service stay as they are."""
         variables = self.variables_of(service)
         for each in wanted:
             generated = identifier("gen", service["id"], each["key"], self._state["requests"])
@@ -250,7 +254,7 @@ class World:
         return part
 
     def _kept(self, name: str, service: Thing, seed: Callable[[Thing, int], T]) -> T:
-        """Return one kind of data of a service. They are created by ``seed`` on first use only, since they are many."""
+        """Return one kind of data of a service. There is a lot of it, so ``seed`` creates it only on first use."""
         part, key = self._part(name), service["id"]
         if key not in part:
             part[key] = seed(service, self._places[key])

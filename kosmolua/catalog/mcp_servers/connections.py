@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from threading import Lock
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from kosmolua.catalog.mcp_servers.cards import Card
-from kosmolua.catalog.mcp_servers.link import CLOSE_TIMEOUT, Confirm, Gone, Link, Surroundings
+from kosmolua.catalog.mcp_servers.link import CLOSE_TIMEOUT, Gone, Link, Surroundings
+from kosmolua.catalog.mcp_servers.pending import InLoop
+from kosmolua.catalog.mcp_servers.questions import Confirm
 from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.clock import Until
 from kosmolua.concurrency import start_thread
@@ -25,8 +27,6 @@ from kosmolua.protocol import Json
 T = TypeVar("T")
 RESTART_INTERVAL = 60.0
 """Seconds within which a server that ended is started again only once."""
-MAX_WAIT = 3600.0
-"""Seconds after which the deadline is checked again, since it may have moved."""
 
 
 class Connections:
@@ -88,7 +88,7 @@ class Connections:
             tag: For a call of a tool: the hash of the tool as the caller knows it (see :func:`digest`). The request is
                 not sent if the server's tool has another hash. Empty for no check.
             confirm: Asks the user a question that the server sends; None if no user can be asked.
-            sent: Called each time just before the request is sent.
+            sent: Called each time the request is sent.
 
         Raises:
             ApiError: The server answered with an error.
@@ -107,11 +107,22 @@ class Connections:
                 try:
                     return await link.ask(method, params, confirm)
                 except Gone as error:
-                    if not safe or link.is_restart:
-                        lost = NetworkError(f"{name} was lost: {error}", retryable=safe)
-                        lost.detail = link.printed
-                        raise lost from None
+                    refuse_if_final(link, error)
 
+        def refuse_if_final(link: Link, error: Gone) -> None:
+            if not safe or link.is_restart:
+                lost = NetworkError(f"{name} was lost: {error}", retryable=safe)
+                lost.detail = link.log.last
+                raise lost from None
+
+        link = self._links.get(name) if method == "tools/call" else None
+        if link and (call := link.start_call(params, tag)):
+            sent()
+            try:
+                with _reported(name):
+                    return link.finish_call(call, params, confirm, until)
+            except Gone as error:
+                refuse_if_final(link, error)
         return self._wait(name, send(), until)
 
     def end(self, name: str) -> None:
@@ -156,20 +167,8 @@ class Connections:
         Raises:
             NetworkError: The coroutine did not end before the deadline, or the connection was closed.
         """
-        waiting = _Waiting(self._running(), work)
-        is_over = False
-        try:
-            while not is_over and (seconds := until() - monotonic()) > 0:
-                is_over = waiting.ends_within(min(seconds, MAX_WAIT))
-        finally:
-            if not is_over:
-                waiting.give_up()
-        if not is_over:
-            raise NetworkError(f"The server {name} did not answer in time")
-        try:
-            return waiting.result()
-        except asyncio.CancelledError:
-            raise NetworkError(f"The connection to the server {name} was closed", retryable=False) from None
+        with _reported(name):
+            return InLoop(self._running(), work).get(until)
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -216,58 +215,15 @@ class Connections:
         return len(starts) > 1
 
 
-class _Waiting(Generic[T]):
-    """Runs a coroutine in an event loop while another thread waits for the result.
-
-    The thread waits for a lock, which is much faster than the futures of :func:`asyncio.run_coroutine_threadsafe`.
-
-    Args:
-        loop: The event loop, which runs in a thread of its own.
-        work: The coroutine, which is started immediately.
-    """
-
-    __slots__ = ("_error", "_is_over", "_loop", "_task", "_value", "_work")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> None:
-        self._loop = loop
-        self._work = work
-        self._task: asyncio.Task[None] | None = None
-        self._value: T
-        self._error: BaseException | None = None
-        self._is_over = Lock()
-        self._is_over.acquire()
-        loop.call_soon_threadsafe(self._begin)
-
-    def ends_within(self, seconds: float) -> bool:
-        """Wait until the coroutine has ended, at most ``seconds``. Return True if the coroutine has ended."""
-        return self._is_over.acquire(timeout=seconds)
-
-    def result(self) -> T:
-        """Return the result of the coroutine, or raise the exception that ended it. The coroutine must have ended."""
-        if self._error:
-            raise self._error
-        return self._value
-
-    def give_up(self) -> None:
-        """Cancel the coroutine if it has not ended."""
-        self._loop.call_soon_threadsafe(self._cancel)
-
-    # In the loop's thread
-
-    def _begin(self) -> None:
-        self._task = self._loop.create_task(self._run())
-
-    async def _run(self) -> None:
-        try:
-            self._value = await self._work
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
-            self._error = error
-        finally:
-            self._is_over.release()
-
-    def _cancel(self) -> None:
-        if self._task:
-            self._task.cancel()
+@contextmanager
+def _reported(name: str) -> Iterator[None]:
+    """Raise a NetworkError if the answer of a server does not come in the ``with`` block."""
+    try:
+        yield
+    except TimeoutError:
+        raise NetworkError(f"The server {name} did not answer in time") from None
+    except asyncio.CancelledError:
+        raise NetworkError(f"The connection to the server {name} was closed", retryable=False) from None
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

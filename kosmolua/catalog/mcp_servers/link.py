@@ -1,54 +1,43 @@
-"""One connection to an MCP server. All code here runs in the event loop of :mod:`.connections`."""
+"""One connection to an MCP server. The code runs in the event loop of :mod:`.connections`, unless it says otherwise."""
 
 from __future__ import annotations
 
 import asyncio
 import builtins
-import logging
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
-    INVALID_REQUEST,
     CallToolResult,
-    ElicitRequest,
-    ElicitResult,
     Implementation,
     InputRequiredResult,
     ToolListChangedNotification,
 )
-from pydantic import ValidationError
 
 from kosmolua import __version__
-from kosmolua.accounts.logins import LoginSecret
 from kosmolua.catalog.mcp_servers.cards import Card
-from kosmolua.catalog.mcp_servers.direct import DirectCalls
+from kosmolua.catalog.mcp_servers.direct import DirectCall, DirectCalls
+from kosmolua.catalog.mcp_servers.http_client import UNAUTHORIZED, http_client
+from kosmolua.catalog.mcp_servers.log import ServerLog, Trace
+from kosmolua.catalog.mcp_servers.outputs import Outputs
+from kosmolua.catalog.mcp_servers.pending import InLoop
+from kosmolua.catalog.mcp_servers.questions import Confirm, Questions
 from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.catalog.mcp_servers.tools import digest
+from kosmolua.clock import Until
 from kosmolua.errors import ApiError, CallError, NetworkError, NotConfigured
 from kosmolua.protocol import Json
-
-Confirm = Callable[[str, Mapping[str, object]], bool]
-"""Asks the user a question that a server sends, with the values to show beside it, and returns True for yes."""
 
 START_TIMEOUT = 60.0
 """Seconds within which a server must have started and listed its tools."""
 CLOSE_TIMEOUT = 6.0
 MAX_PAGES = 100
 """The most pages of a list of tools that are requested."""
-MAX_KEPT_LINES = 5
-"""How many of the last lines that a server printed are shown to the user when it ends with an error."""
-MAX_TOLD = 1_000
-"""The most lines of a server that are passed to the trace per minute. Further lines are dropped."""
-UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True)
@@ -58,14 +47,15 @@ class Surroundings:
     Args:
         folder: The folder in which servers are started. Relative paths of commands are relative to this folder.
         environ: The environment, of which servers inherit only a few variables.
-        trace: Called in the event loop's thread with the name of a server and a line that the server printed or logged.
+        trace: Called in the event loop's thread with the name of a server and a line that the server printed or logged;
+            None if the user does not want to see these lines.
         learned: Called in the event loop's thread with the name of a server and the server's card, after connecting and
             each time the server announces changed tools.
     """
 
     folder: Path
     environ: Mapping[str, str]
-    trace: Callable[[str, str], None]
+    trace: Trace | None
     learned: Callable[[str, Card], None]
 
 
@@ -88,6 +78,7 @@ class Link:
         self.card: Card = {}
         self.tags: dict[str, str] = {}
         self.reason = ""
+        self.log = ServerLog(name, around.trace)
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self._around = around
@@ -96,10 +87,10 @@ class Link:
         self._over = asyncio.Event()
         self._client: Any = None
         self._calls = DirectCalls()
+        self._outputs = Outputs()
+        self._loop = asyncio.get_running_loop()
         self._status = 0
-        self._lines: deque[str] = deque(maxlen=MAX_KEPT_LINES)
-        self._told, self._told_since = 0, monotonic()
-        self._confirms: list[Confirm | None] = []
+        self._questions = Questions(name, self.log.write)
 
     @property
     def is_over(self) -> bool:
@@ -156,24 +147,17 @@ class Link:
             NotConfigured: The server requires another credential.
             Gone: The connection was lost.
         """
-        self._confirms.append(confirm)
         self._status = 0
         try:
-            result = await self._send(method, params)
-        except MCPError as error:
-            await self._settle()
-            if self.is_over:
-                raise Gone(self.reason) from None
-            raise self._refusal(error) from None
-        except (ValidationError, RuntimeError) as error:
-            what = f"The server {self._name} sent an answer that cannot be read: {_words(error)}"
-            raise NetworkError(what) from None
+            with self._reported(), self._questions.put_to(confirm):
+                try:
+                    return _plain(await self._send(method, params))
+                except MCPError:
+                    await self._settle()
+                    raise
         except (OSError, ExceptionGroupType) as error:
             self._end(_words(error))
             raise Gone(self.reason) from None
-        finally:
-            self._confirms.remove(confirm)
-        return _plain(result)
 
     async def _settle(self) -> None:
         """Give the event loop time to notice that the server's process ended, if that is why a request failed."""
@@ -185,7 +169,8 @@ class Link:
     async def _send(self, method: str, params: Mapping[str, Any]) -> Any:
         client = self._client
         if method == "tools/call":
-            return await self._call_tool(params["name"], params["arguments"])
+            progress = self.log.write_progress if self.log.is_shown else None
+            return await client.call_tool(params["name"], params["arguments"], progress_callback=progress)
         if method == "resources/read":
             return await client.read_resource(params["uri"])
         if method == "prompts/get":
@@ -197,42 +182,69 @@ class Link:
         }
         return await lists[method]()
 
-    async def _call_tool(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        progress = self._progress if self._around.trace is not no_trace else None
-        call = partial(self._client.call_tool, name, arguments, progress_callback=progress)
-        if progress or not self._calls.can_call:
-            return await call()
-        raw = await self._calls.call({"name": name, "arguments": arguments})
-        if raw.get("resultType") == "input_required":
-            asked = InputRequiredResult.model_validate(raw, by_name=False)
-            responses = await self._respond(asked.input_requests or {})
-            return await call(input_responses=responses or None, request_state=asked.request_state)
-        result = CallToolResult.model_validate(raw, by_name=False)
-        if not result.is_error:
-            await self._client.session.validate_tool_result(name, result)
-        return result
+    # In the thread of a call
 
-    async def _respond(self, requests: Mapping[str, Any]) -> dict[str, ElicitResult]:
-        """Answer the questions that a server sends in place of a tool's result, before the tool is called again.
+    def start_call(self, params: Mapping[str, Any], tag: str) -> DirectCall | None:
+        """Call a tool without the event loop. Return the call; None if :meth:`ask` has to make it.
 
         Args:
-            requests: The questions. The keys are those that the answers must have.
+            params: The name and the arguments of the tool.
+            tag: The hash of the tool as the caller knows it.
+        """
+        if self.is_over or self.log.is_shown or self.tags.get(params["name"]) != tag:
+            return None
+        return self._calls.start(params)
+
+    def finish_call(
+        self, call: DirectCall, params: Mapping[str, Any], confirm: Confirm | None, until: Until
+    ) -> dict[str, Json]:
+        """Wait for the result of a call, and return the result as :meth:`ask` does. It also raises the same errors.
+
+        Args:
+            call: The call.
+            params: The name and the arguments of the tool.
+            confirm: Asks the user a question that the server sends meanwhile; None if no user can be asked.
+            until: Returns the deadline, which can move meanwhile.
 
         Raises:
-            MCPError: One of the requests is not a question to the user.
+            TimeoutError: The result did not come before the deadline.
         """
-        if not all(isinstance(each, ElicitRequest) for each in requests.values()):
-            raise MCPError(INVALID_REQUEST, "The server asked for something else than an answer of the user")
-        return {key: await self._elicit(None, each.params) for key, each in requests.items()}
+        with self._reported(), self._questions.put_to(confirm):
+            raw = call.get(until)
+            if raw.get("resultType") == "input_required":
+                return InLoop(self._loop, self._continue_call(params, raw)).get(until)
+            return _plain(self._outputs.read(params["name"], raw))
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Raise the errors that :meth:`ask` describes for those of the SDK in the ``with`` block."""
+        try:
+            yield
+        except MCPError as error:
+            if self.is_over:
+                raise Gone(self.reason) from None
+            raise self._refusal(error) from None
+        except (ValueError, RuntimeError) as error:
+            what = f"The server {self._name} sent an answer that cannot be read: {_words(error)}"
+            raise NetworkError(what) from None
+
+    # In the loop's thread
+
+    async def _continue_call(self, params: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Json]:
+        """Answer the questions that a server sent in place of a result, and let the SDK's session finish the call."""
+        asked = InputRequiredResult.model_validate(raw, by_name=False)
+        responses = await self._questions.answer_all(asked.input_requests or {}) or None
+        further = {"input_responses": responses, "request_state": asked.request_state}
+        return _plain(await self._client.call_tool(params["name"], params["arguments"], **further))
 
     async def _connect(self, stack: AsyncExitStack) -> None:
-        _quieten(self._log)
+        self.log.take_warnings()
         self._client = await stack.enter_async_context(
             Client(
                 await self._transport(stack),
-                elicitation_callback=self._elicit,
-                logging_callback=self._logged,
-                log_level="info" if self._around.trace is not no_trace else None,
+                elicitation_callback=self._questions.answer,
+                logging_callback=self.log.write_message,
+                log_level="info" if self.log.is_shown else None,
                 message_handler=self._noticed,
                 client_info=Implementation(name="kosmolua", version=__version__),
                 cache=None,
@@ -247,7 +259,8 @@ class Link:
         if server.url:
             from mcp.client.streamable_http import streamable_http_client
 
-            return streamable_http_client(server.url, http_client=await stack.enter_async_context(self._http()))
+            client = await stack.enter_async_context(http_client(server, self._answered))
+            return streamable_http_client(server.url, http_client=client)
         from kosmolua.catalog.mcp_servers.settings import kept
         from kosmolua.catalog.mcp_servers.stdio import process_streams
 
@@ -256,34 +269,11 @@ class Link:
         environment = server.environment(self._around.environ)
         started_in = folder / Path(server.cwd).expanduser() if server.cwd else folder
         return process_streams(
-            kept(command), environment, started_in, calls=self._calls, said=self._said, ended=self._end
+            kept(command), environment, started_in, calls=self._calls, said=self.log.write_printed, ended=self._end
         )
 
-    def _http(self) -> Any:
-        import httpx2
-
-        headers = {name: value.reveal() for name, value in self._server.headers.items()}
-        token = self._server.token
-
-        class Bearer(httpx2.Auth):
-            """Adds the token to each HTTP request. After a status 401, renews the token and sends once more."""
-
-            async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-                assert token
-                sent = await asyncio.to_thread(token.reveal)
-                request.headers["Authorization"] = f"Bearer {sent}"
-                response = yield request
-                if response.status_code == UNAUTHORIZED and isinstance(token, LoginSecret):
-                    fresh = await asyncio.to_thread(token.renewed, sent)
-                    request.headers["Authorization"] = f"Bearer {fresh}"
-                    yield request
-
-        async def note(response: Any) -> None:
-            self._status = response.status_code
-
-        timeout = httpx2.Timeout(30.0, read=None)
-        auth = Bearer() if token else None
-        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [note]})
+    def _answered(self, status: int) -> None:
+        self._status = status
 
     async def _learn(self) -> None:
         """Ask the server what it offers, store the answer as ``card``, and pass it to the callback ``learned``."""
@@ -304,6 +294,7 @@ class Link:
             "resources": bool(capabilities.resources),
             "prompts": bool(capabilities.prompts),
         }
+        self._outputs.learn(tools)
         self.tags = {tool["name"]: digest(tool) for tool in tools}
         self._around.learned(self._name, self.card)
 
@@ -318,43 +309,6 @@ class Link:
         if isinstance(message, ToolListChangedNotification) and self._client is not None:
             task = asyncio.get_running_loop().create_task(self._learn())
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    async def _elicit(self, context: object, params: Any) -> Any:
-        """Answer a question that the server sends: ask the user if yes or no suffices as the answer, else decline."""
-        confirm = next((each for each in reversed(self._confirms) if each), None)
-        shown: dict[str, object] = {"asked by": self._name}
-        content: dict[str, Any] | None = None
-        if url := getattr(params, "url", None):
-            shown["url"] = url
-        else:
-            content = _agreed(params.requested_schema)
-            shown |= {} if content is None else content
-        if confirm is None or (content is None and not url):
-            self._log(f"asked, and nobody can answer: {params.message}")
-            return ElicitResult(action="decline")
-        is_allowed = await asyncio.to_thread(confirm, params.message, shown)
-        return ElicitResult(action="accept", content=content) if is_allowed else ElicitResult(action="decline")
-
-    async def _logged(self, params: Any) -> None:
-        self._log(f"{params.level}: {params.data}")
-
-    async def _progress(self, progress: float, total: float | None, message: str | None) -> None:
-        share = f"{progress:g}/{total:g}" if total else f"{progress:g}"
-        self._log(f"progress {share}{f': {message}' if message else ''}")
-
-    def _said(self, line: str) -> None:
-        self._lines.append(line)
-        self._log(line)
-
-    def _log(self, line: str) -> None:
-        now = monotonic()
-        if now - self._told_since > 60:
-            self._told, self._told_since = 0, now
-        self._told += 1
-        if self._told <= MAX_TOLD:
-            self._around.trace(self._name, line)
-        elif self._told == MAX_TOLD + 1:
-            self._around.trace(self._name, "(more than can be shown)")
 
     def _end(self, reason: str) -> None:
         self.reason = self.reason or reason
@@ -372,13 +326,8 @@ class Link:
             return NetworkError(f"{self._name} cannot be started: {error.what}", retryable=False, hint=hints)
         verb = "reached" if self._server.url else "started"
         failure = NetworkError(f"{self._name} cannot be {verb}: {self.reason or _words(error)}")
-        failure.detail = self.printed
+        failure.detail = self.log.last
         return failure
-
-    @property
-    def printed(self) -> str | None:
-        """The last lines that the server printed, on one line; None if the server printed nothing."""
-        return " / ".join(self._lines) or None
 
     def _refusal(self, error: Any) -> CallError:
         """Return the error for a request that the server answered with an error."""
@@ -406,10 +355,6 @@ def _plain(result: Any) -> dict[str, Json]:
     return plain
 
 
-def no_trace(name: str, line: str) -> None:
-    """Ignore a line of a server. Used as the trace when the user does not want to see what servers print."""
-
-
 ExceptionGroupType: type[BaseException] = getattr(builtins, "BaseExceptionGroup", OSError)  # since Python 3.11
 
 
@@ -422,43 +367,6 @@ async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait({task})
-
-
-class _Lines(logging.Handler):
-    """A log handler that passes the first line of each warning of the SDK to a function, without tracebacks."""
-
-    def __init__(self, write: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._write = write
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass on the first line of a log message."""
-        self._write(record.getMessage().partition("\n")[0])
-
-
-def _quieten(write: Callable[[str], None]) -> None:
-    for name in ("mcp.client", "mcp.shared"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [_Lines(write)], False
-
-
-def _agreed(schema: Any) -> dict[str, Any] | None:
-    """Return the answer that says yes to a question of a server; None if yes is not enough for an answer.
-
-    Args:
-        schema: The JSON Schema of the answer: a form with fields. The answer has the default of each field, and true
-            for a boolean without a default. Yes is not enough if a required field of another type has no default.
-    """
-    schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
-    answer: dict[str, Any] = {}
-    for name, field in (schema.get("properties") or {}).items():
-        if "default" in field:
-            answer[name] = field["default"]
-        elif field.get("type") == "boolean":
-            answer[name] = True
-        elif name in (schema.get("required") or ()):
-            return None
-    return answer
 
 
 def _words(error: BaseException) -> str:

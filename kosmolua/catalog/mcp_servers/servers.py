@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
     from kosmolua.catalog.mcp_servers.cards import Card, Cards
     from kosmolua.catalog.mcp_servers.connections import Connections
-    from kosmolua.catalog.mcp_servers.link import Confirm
+    from kosmolua.catalog.mcp_servers.questions import Confirm
     from kosmolua.catalog.mcp_servers.settings import Server
 
 MAX_INSTRUCTIONS = 4000
@@ -205,11 +205,11 @@ class Servers:
     @lazy
     def _connections(self) -> Connections:
         from kosmolua.catalog.mcp_servers.connections import Connections
-        from kosmolua.catalog.mcp_servers.link import Surroundings, no_trace
+        from kosmolua.catalog.mcp_servers.link import Surroundings
 
         folder = self._accounts.path.parent
         started_in = folder if folder.is_absolute() and folder.is_dir() else Path.home()
-        return Connections(Surroundings(started_in, self._environ, self._trace or no_trace, self._learn))
+        return Connections(Surroundings(started_in, self._environ, self._trace, self._learn))
 
     def _known(self, name: str) -> Plugin | None:
         from kosmolua.catalog.mcp_servers.settings import identity

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import select
 import signal
+import stat
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 import anyio
@@ -29,6 +33,7 @@ MAX_PRINTED = 2_000
 """The most characters that are kept of a line that a server prints."""
 MAX_AT_ONCE = 16
 """How many available lines are read before other tasks of the event loop get their turn."""
+PIPE_BUF = getattr(select, "PIPE_BUF", 0)
 BLOCK = 64 * 1024
 GRACE = 1.0
 """Seconds that a server gets to end after its stdin is closed, before it gets SIGTERM."""
@@ -88,6 +93,7 @@ async def process_streams(
         try:
             yield messages, requests
         finally:
+            requests.close()
             with anyio.CancelScope(shield=True):
                 await _stop(process)
                 await messages.aclose()
@@ -126,30 +132,46 @@ class _Requests(_Stream):
         self._calls = calls
         self._ended = ended
         self._draining = asyncio.Lock()
+        self._writing = Lock()
+        self._descriptor = _copy_of_pipe(process.stdin.transport)
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Send a message of the SDK's session to the server.
+        """Send a message of the SDK's session to the server. Wait while too many bytes of messages are not read.
 
         Raises:
             anyio.BrokenResourceError: The server no longer reads messages.
         """
-        self._calls.learn(item.message, self.write)
+        self._calls.learn(item.message, self.write_at_once)
         line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
-        await self.write(line.encode() + b"\n")
-
-    async def write(self, line: bytes) -> None:
-        """Send a line to the server. Wait while the server reads too slowly and the pipe's buffer is full.
-
-        Raises:
-            anyio.BrokenResourceError: The server no longer reads messages.
-        """
         try:
-            self._pipe.write(line)
+            with self._writing:
+                self._pipe.write(line.encode() + b"\n")
             async with self._draining:  # before Python 3.11, only one task can wait
                 await self._pipe.drain()
         except OSError:
             self._ended(await _why_silent(self._process, "it closed its input"))
             raise anyio.BrokenResourceError from None
+
+    def write_at_once(self, line: bytes) -> bool:
+        """Write a line from any thread, and return True. Return False, without writing, if the line would have to wait.
+
+        A pipe takes up to ``PIPE_BUF`` bytes as a whole or not at all (POSIX), so lines of several threads never mix.
+        """
+        with self._writing:
+            if self._descriptor is None or len(line) > PIPE_BUF or self._pipe.transport.get_write_buffer_size():
+                return False
+            try:
+                os.write(self._descriptor, line)
+            except OSError:  # the pipe is full, or the server no longer reads; the session finds out
+                return False
+            return True
+
+    def close(self) -> None:
+        """Close this object's copy of the pipe. The server sees the end of the pipe once all copies are closed."""
+        with self._writing:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
 
 
 class _Messages(_Stream):
@@ -210,6 +232,14 @@ class _Messages(_Stream):
         """Report that the connection was closed, as the reason why no more messages come."""
         self._ended("it was closed")
         self._calls.end()
+
+
+def _copy_of_pipe(transport: asyncio.WriteTransport) -> int | None:
+    """Return a new descriptor of the pipe that a transport writes to; None if it is no pipe, as before Python 3.11."""
+    if sys.platform == "win32":
+        return None
+    descriptor = transport.get_extra_info("pipe").fileno()
+    return os.dup(descriptor) if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
 
 
 async def _why_silent(process: Process, otherwise: str) -> str:

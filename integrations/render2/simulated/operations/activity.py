@@ -55,7 +55,7 @@ def _page(found: list[Thing], call: Call, start: datetime, end: datetime) -> Rep
 
 
 def _matches(entry: Thing, call: Call) -> bool:
-    """Return True if a log entry has the labels and the text in the query, where ``*`` matches anything."""
+    """Return True if a log entry has the labels and the text in the query. In labels, ``*`` matches anything."""
     labels = {label["name"]: label["value"] for label in entry["labels"]}
     texts = call.values("text")
     return all(

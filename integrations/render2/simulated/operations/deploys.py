@@ -34,7 +34,7 @@ def list_deploys(world: World, call: Call) -> Reply:
 def trigger_deploy(world: World, call: Call) -> Reply:
     """Simulate Render's endpoint ``POST /services/{service_id}/deploys``.
 
-    The reply is empty if the deploy has to wait for another one, or the service is a private service.
+    The reply is empty if the deploy has to wait for another deploy, or if the service is a private service.
     """
     service = service_of(world, call)
     body = demanded(_DEPLOY, call.body or {})

@@ -34,9 +34,9 @@ def add_disk(world: World, call: Call) -> Reply:
     body = demanded(_NEW, call.body)
     service = among(world.services, body.pop("serviceId"))
     if "numInstances" not in service["serviceDetails"]:
-        raise Refusal(400, f"a {service['type']} has no disk")
+        raise Refusal(400, f"a {service['type']} cannot have a disk")
     if "disk" in service["serviceDetails"]:
-        raise Refusal(409, f"{service['id']} has a disk already")
+        raise Refusal(409, f"{service['id']} already has a disk")
     service["serviceDetails"]["disk"] = {"id": world.new_id("dsk")} | body
     service["updatedAt"] = world.now
     return Reply(201, _disk_of(service))
@@ -94,7 +94,7 @@ def _disk_of(service: Thing) -> Thing:
 
 
 def _snapshots(world: World, disk: Thing) -> list[Thing]:
-    """Return the snapshots of a disk: one at each of the last midnights."""
+    """Return the snapshots of a disk: one from each of the last few midnights."""
     day = moment(world.now).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [stamp(day - timedelta(days=number)) for number in range(_SNAPSHOTS)]
     return [{"createdAt": each, "snapshotKey": identifier("snap", disk["id"], each)} for each in days]

@@ -21,14 +21,17 @@ def list_custom_domains(world: World, call: Call) -> Reply:
 
 
 def create_custom_domain(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/custom-domains``, which adds www to an apex domain."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/custom-domains``.
+
+    For an apex domain the endpoint also adds the domain with www.
+    """
     service = service_of(world, call)
     name = demanded(_DOMAIN, call.body)["name"]
     domains = world.domains_of(service)
     if any(domain["name"] == name for domain in domains):
-        raise Refusal(409, f"{name} is a custom domain already")
+        raise Refusal(409, f"{name} is already a custom domain")
     if service["type"] not in ("web_service", "static_site"):
-        raise Refusal(400, f"a {service['type']} has no domains")
+        raise Refusal(400, f"a {service['type']} cannot have custom domains")
     names = [name, f"www.{name}"] if name.count(".") == 1 else [name]
     added = [services.domain(service, each, "unverified", world.now) for each in names]
     domains.extend(added)

@@ -1,4 +1,4 @@
-"""The operation of the simulator for metrics. Equal requests get equal values, which a hash determines."""
+"""The operation of the simulator for metrics. A hash determines the values, so equal requests get equal values."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _times(world: World, call: Call, usual: int) -> Iterator[datetime]:
 
     Args:
         world: The simulated account.
-        call: The request, whose query has the start, the end and the step, unless defaults are wanted.
+        call: The request, whose query can set the start, the end and the step.
         usual: The default step in seconds.
 
     Raises:

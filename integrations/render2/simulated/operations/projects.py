@@ -1,4 +1,4 @@
-"""Operations of the simulator on projects and environments. Objects are in an environment if they have its id."""
+"""Operations of the simulator on projects and environments. What belongs to an environment has the environment's id."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def get_project(world: World, call: Call) -> Reply:
 
 
 def list_environments(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``GET /environments``, which returns those of the given projects."""
+    """Simulate Render's endpoint ``GET /environments``, which returns the environments of the projects in the query."""
     if not call.values("projectId"):
         raise Refusal(400, "invalid query: projectId is missing")
     found = [

@@ -37,7 +37,7 @@ def create_service(world: World, call: Call) -> Reply:
 
 def _demand_free_name(world: World, name: str) -> None:
     if any(service["name"] == name for service in world.services.values()):
-        raise Refusal(409, f"a service named {name} exists already")
+        raise Refusal(409, f"a service named {name} already exists")
 
 
 def get_service(world: World, call: Call) -> Reply:

@@ -22,7 +22,7 @@ def list_headers(world: World, call: Call) -> Reply:
 
 
 def add_header(world: World, call: Call) -> Reply:
-    """Simulate Render's endpoint ``POST /services/{service_id}/headers``, which wraps the new rule in an object."""
+    """Simulate Render's endpoint ``POST /services/{service_id}/headers``, which returns the new header in an object."""
     rules = _rules(world, call, "headers")
     rules.append({"id": world.new_id("hdr")} | demanded(HEADER, call.body))
     return Reply(201, {"headers": rules[-1]})

@@ -238,7 +238,7 @@ def _change_postgres(world: World, database: Thing, changes: Thing) -> None:
 
 
 def _set_replicas(world: World, database: Thing, wanted: list[Thing]) -> None:
-    """Set the replicas of a database: keep those with a wanted name, delete the others, and create missing ones."""
+    """Set the replicas of a database: keep replicas with a wanted name, delete all others, and create missing ones."""
     known = {replica["name"]: replica["id"] for replica in database["readReplicas"]}
     for name in known.keys() - {each["name"] for each in wanted}:
         _remove(world, world.databases, known[name])

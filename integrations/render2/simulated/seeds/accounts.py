@@ -1,4 +1,4 @@
-"""The simulated accounts: their users, the amount of their data, and the format of ids and times."""
+"""The simulated accounts: their users, how much data they have, and the format of ids and times."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Profile:
         services: The number of services.
         suffix: The end of the services' names.
         topics: The first words of the services' names; five services in a row share a topic.
-        plans: The plans that the services have in turn.
+        plans: The plans of the services. Services take them in turn.
         variables: Environment variables of all services, in addition to those that every account has.
     """
 
@@ -83,7 +83,7 @@ def profile_of(account: str) -> Profile:
 
 
 def identifier(prefix: str, *parts: object) -> str:
-    """Return an id in Render's format: a prefix, a dash, and 20 letters and digits made from a hash of the parts."""
+    """Return an id in Render's format: a prefix, a dash, and 20 letters and digits from a hash of the parts."""
     digest = sha256("/".join(map(str, (prefix, *parts))).encode()).digest()
     return f"{prefix}-{b32encode(digest).decode().lower()[:20]}"
 
@@ -99,7 +99,7 @@ def ago(**distance: float) -> str:
 
 
 def owner(profile: Profile) -> Thing:
-    """Return the account's only workspace as ``GET /owners`` does."""
+    """Return the account's only workspace in the form in which ``GET /owners`` returns it."""
     return {
         "id": identifier("tea", profile.account),
         "name": profile.workspace,
@@ -110,10 +110,10 @@ def owner(profile: Profile) -> Thing:
 
 
 def user(profile: Profile) -> Thing:
-    """Return the account's user as ``GET /users`` does."""
+    """Return the account's user in the form in which ``GET /users`` returns it."""
     return {"id": identifier("usr", profile.account), "email": profile.email, "name": profile.name}
 
 
 def environment(profile: Profile, number: int) -> str:
-    """Return the id of one of the account's project environments."""
+    """Return the id of the account's project environment at position ``number``, counted from 0."""
     return f"evm-{KNOWN}" if number == 0 else identifier("evm", profile.account, number)

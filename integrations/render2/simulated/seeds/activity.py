@@ -17,7 +17,12 @@ _SAID = {
 
 
 def events(service: Thing, shipped: Sequence[Thing]) -> list[Thing]:
-    """Return the events of a service, the newest first: the start and the end of its deploys, if they have happened."""
+    """Return the events of a service: the start and the end of each deploy, as far as they have happened.
+
+    Args:
+        service: The service.
+        shipped: The deploys of the service, the newest first. The events are in the same order.
+    """
     found = []
     for deploy in shipped:
         if deploy["finishedAt"]:

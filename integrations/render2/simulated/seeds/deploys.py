@@ -29,8 +29,8 @@ def deploys(service: Thing, number: int) -> list[Thing]:
 
     Args:
         service: The service.
-        number: The position of the service in the account. The newest deploy of every seventh service has failed, and
-            that of the service at position 5 is unfinished.
+        number: The position of the service in the account. The newest deploy of every seventh service has failed. The
+            newest deploy of the service at position 5 is unfinished.
     """
     count = 45 if number == 0 else 2 + crc32(service["id"].encode()) % 6
     return [_deploy(service, number, age) for age in range(count)]
@@ -63,7 +63,7 @@ def _status(number: int, age: int) -> str:
 
 
 def source_of(service: Thing, number: int, moment: str) -> Thing:
-    """Return what a deploy deploys: a commit or, as the real API has it for images, an image and a commit of None."""
+    """Return what a deploy deploys: a commit, or an image and a ``commit`` of None, as in Render's API."""
     digest = sha256(f"{service['id']}/{number}".encode()).hexdigest()
     if "imagePath" in service:
         return {"commit": None, "image": {"ref": service["imagePath"], "sha": f"sha256:{digest}"}}

@@ -1,4 +1,4 @@
-"""The initial services of an account, and the details that the simulator adds to services as Render does."""
+"""The initial services of an account, and the details that the simulator, like Render, adds to services."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def services(profile: Profile) -> Iterator[Thing]:
 
 
 def places(profile: Profile) -> dict[str, int]:
-    """Return the position of each initial service of an account by id."""
+    """Return the position of each initial service of an account, by the service's id."""
     return {_id(profile, number, TYPES[number % len(TYPES)]): number for number in range(profile.services)}
 
 
@@ -205,7 +205,7 @@ def specifics(runtime: str, settings: Thing, kept: Thing | None = None) -> Thing
 
 
 def previews(settings: Thing) -> Thing:
-    """Return ``previews`` and the older ``pullRequestPreviewsEnabled``, kept consistent; ``previews`` decides."""
+    """Return consistent values of ``previews`` and the older ``pullRequestPreviewsEnabled``. ``previews`` decides."""
     asked = "automatic" if settings.get("pullRequestPreviewsEnabled") == "yes" else "off"
     generation = (settings.get("previews") or {}).get("generation", asked)
     enabled = "yes" if generation == "automatic" else "no"
@@ -266,7 +266,14 @@ def domains(service: Thing, number: int) -> list[Thing]:
 
 
 def domain(service: Thing, name: str, status: str = "verified", moment: str | None = None) -> Thing:
-    """Return a custom domain of a service as Render's API describes it."""
+    """Return a custom domain of a service in the form that Render's API uses.
+
+    Args:
+        service: The service.
+        name: The name of the domain.
+        status: The verification status.
+        moment: The time when the domain was added, or None for a time before the simulation.
+    """
     apex = name.count(".") == 1
     return {
         "id": identifier("cdm", service["id"], name),

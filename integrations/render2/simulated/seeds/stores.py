@@ -61,7 +61,7 @@ def caches(profile: Profile) -> list[Thing]:
 
 
 def _store(profile: Profile, prefix: str, number: int, name: str) -> Thing:
-    """Return the fields that databases and Key Value instances share; ``ipAllowList`` is mostly null, as in Render."""
+    """Return the fields that databases and Key Value instances share. As in Render, ``ipAllowList`` is mostly null."""
     store_id = f"{prefix}-{KNOWN}" if number == 0 else identifier(prefix, profile.account, number)
     workspace = owner(profile)
     store = {

@@ -1,0 +1,49 @@
+"""The HTTP client of the connection to an MCP server that has a URL. It sends the server's headers and token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import httpx2
+
+from kosmolua.accounts.logins import LoginSecret
+from kosmolua.catalog.mcp_servers.settings import Server
+from kosmolua.secret import Secret
+
+UNAUTHORIZED = 401
+
+
+def http_client(server: Server, answered: Callable[[int], None]) -> httpx2.AsyncClient:
+    """Return the client that sends the requests to a server.
+
+    Args:
+        server: The settings of the server.
+        answered: Called with the status of each response.
+    """
+
+    async def note(response: Any) -> None:
+        answered(response.status_code)
+
+    headers = {name: value.reveal() for name, value in server.headers.items()}
+    auth = _Bearer(server.token) if server.token else None
+    timeout = httpx2.Timeout(30.0, read=None)
+    return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [note]})
+
+
+class _Bearer(httpx2.Auth):
+    """Adds a token to each HTTP request. After a status 401, renews the token of a login and sends once more."""
+
+    def __init__(self, token: Secret) -> None:
+        self._token = token
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        """Yield the request with the token, and yield it once more with the renewed token if the first was refused."""
+        sent = await asyncio.to_thread(self._token.reveal)
+        request.headers["Authorization"] = f"Bearer {sent}"
+        response = yield request
+        if response.status_code == UNAUTHORIZED and isinstance(self._token, LoginSecret):
+            fresh = await asyncio.to_thread(self._token.renewed, sent)
+            request.headers["Authorization"] = f"Bearer {fresh}"
+            yield request

@@ -1,0 +1,97 @@
+"""Results that one thread waits for and the event loop of :mod:`.connections` delivers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from threading import Lock
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+from kosmolua.clock import Until
+
+T = TypeVar("T")
+MAX_WAIT = 3600.0
+"""Seconds after which the deadline is checked again, since it may have moved."""
+
+
+class Pending(Generic[T]):
+    """A result that is not known yet. The thread that waits uses a lock, which is much faster than a future."""
+
+    def __init__(self) -> None:
+        self._value: T
+        self._error: BaseException | None = None
+        self._is_over = Lock()
+        self._is_over.acquire()
+
+    def get(self, until: Until) -> T:
+        """Wait for the result, and return it or raise the exception that came instead.
+
+        Args:
+            until: Returns the deadline, which can move meanwhile.
+
+        Raises:
+            TimeoutError: The result did not come before the deadline. Nobody waits for it any longer.
+        """
+        is_over = False
+        try:
+            while not is_over and (seconds := until() - monotonic()) > 0:
+                is_over = self._is_over.acquire(timeout=min(seconds, MAX_WAIT))
+        finally:
+            if not is_over:
+                self.give_up()
+        if not is_over:
+            raise TimeoutError
+        if self._error:
+            raise self._error
+        return self._value
+
+    def give_up(self) -> None:
+        """Stop the work on the result, because nobody waits for it any longer."""
+
+    def deliver(self, value: T) -> None:
+        """Set the result. Only the first call of this method or of :meth:`fail` has an effect."""
+        if self._is_over.locked():
+            self._value = value
+            self._is_over.release()
+
+    def fail(self, error: BaseException) -> None:
+        """Set the exception that the waiting thread gets instead of a result."""
+        if self._is_over.locked():
+            self._error = error
+            self._is_over.release()
+
+
+class InLoop(Pending[T]):
+    """The result of a coroutine that runs in an event loop.
+
+    Args:
+        loop: The event loop, which runs in a thread of its own.
+        work: The coroutine, which is started immediately.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> None:
+        super().__init__()
+        self._loop = loop
+        self._work = work
+        self._task: asyncio.Task[None] | None = None
+        loop.call_soon_threadsafe(self._begin)
+
+    def give_up(self) -> None:
+        """Cancel the coroutine if it has not ended."""
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    # In the loop's thread
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            self.deliver(await self._work)
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            self.fail(error)
+
+    def _cancel(self) -> None:
+        if self._task:
+            self._task.cancel()

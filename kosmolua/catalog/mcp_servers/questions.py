@@ -1,0 +1,94 @@
+"""The questions that an MCP server asks the user while it answers a request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_REQUEST, ElicitRequest, ElicitResult
+
+Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
+"""Asks the user a question that a server sends, with the values to show beside it, and returns True for yes."""
+
+
+class Questions:
+    """Answers the questions of one server: asks the user if yes or no suffices as the answer, else declines.
+
+    Args:
+        server: The name of the server, which is shown with each question.
+        log: Called with a line about each question that nobody can answer.
+    """
+
+    def __init__(self, server: str, log: Callable[[str], None]) -> None:
+        self._server = server
+        self._log = log
+        self._confirms: list[Confirm | None] = []
+
+    @contextmanager
+    def put_to(self, confirm: Confirm | None) -> Iterator[None]:
+        """During the ``with`` block, in which a request is under way, ask the user with ``confirm``.
+
+        A question does not say to which request it belongs. If several are under way, the user is asked with the
+        ``confirm`` of the last one that has one.
+        """
+        self._confirms.append(confirm)
+        try:
+            yield
+        finally:
+            self._confirms.remove(confirm)
+
+    async def answer(self, context: object, params: Any) -> ElicitResult:
+        """Return the answer to a question.
+
+        Args:
+            context: What the SDK passes, which is not used.
+            params: The parameters of the question: its message, and the schema of the answer or a URL to visit.
+        """
+        confirm = next((each for each in reversed(self._confirms) if each), None)
+        shown: dict[str, object] = {"asked by": self._server}
+        content: dict[str, Any] | None = None
+        if url := getattr(params, "url", None):
+            shown["url"] = url
+        else:
+            content = _agreed(params.requested_schema)
+            shown |= {} if content is None else content
+        if confirm is None or (content is None and not url):
+            self._log(f"asked, and nobody can answer: {params.message}")
+            return ElicitResult(action="decline")
+        is_allowed = await asyncio.to_thread(confirm, params.message, shown)
+        return ElicitResult(action="accept", content=content) if is_allowed else ElicitResult(action="decline")
+
+    async def answer_all(self, requests: Mapping[str, Any]) -> dict[str, ElicitResult]:
+        """Return the answers to the questions that a server sends in place of a tool's result.
+
+        Args:
+            requests: The questions. The keys are those that the answers must have.
+
+        Raises:
+            MCPError: One of the requests is not a question to the user.
+        """
+        if not all(isinstance(each, ElicitRequest) for each in requests.values()):
+            raise MCPError(INVALID_REQUEST, "The server asked for something else than an answer of the user")
+        return {key: await self.answer(None, each.params) for key, each in requests.items()}
+
+
+def _agreed(schema: Any) -> dict[str, Any] | None:
+    """Return the answer that says yes to a question of a server; None if yes is not enough for an answer.
+
+    Args:
+        schema: The JSON Schema of the answer: a form with fields. The answer has the default of each field, and true
+            for a boolean without a default. Yes is not enough if a required field of another type has no default.
+    """
+    schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
+    answer: dict[str, Any] = {}
+    for name, field in (schema.get("properties") or {}).items():
+        if "default" in field:
+            answer[name] = field["default"]
+        elif field.get("type") == "boolean":
+            answer[name] = True
+        elif name in (schema.get("required") or ()):
+            return None
+    return answer
