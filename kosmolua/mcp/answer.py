@@ -293,7 +293,7 @@ def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_appro
     if error["code"] == "paused":
         return (
             f"Tell the user which calls are waiting. The user can approve them {way_to_approve}. Or, if your client "
-            "can ask the user, call execute_lua without code and with the run's id as resume."
+            "can ask the user, call execute_lua with the run's id as resume, and without code."
         )
     if error["code"] in ("denied", "not_configured"):
         return "Only the user can change that. Tell them what was refused, and do not repeat the call unchanged."

@@ -228,7 +228,7 @@ def find_token(environ: Mapping[str, str]) -> tuple[str, str | None]:
     if not token:
         raise ConfigError(
             f"The environment variable {VARIABLE} is blank",
-            hint="set it to a long random string; or unset it, and a token is created",
+            hint="set it to a long random string, or unset it to have a token created",
         )
     return token, None
 

@@ -79,8 +79,7 @@ class Login:
         return begun, str(address)
 
     def finish(self, begun: Begun, back: str, answer: Mapping[str, str]) -> bytes:
-        """Complete a sign-in: exchange the provider's authorization code for the person's signed token. Return the
-        token.
+        """Complete a sign-in: exchange the provider's authorization code for the person's signed token. Return it.
 
         The caller has to verify the token.
 
