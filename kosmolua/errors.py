@@ -76,7 +76,7 @@ class KosmoError(Exception):
 
     @property
     def hint(self) -> str | None:
-        """What to do about the error, or None. Several lines if there is something to paste."""
+        """What to do about the error, or None. If there is something to paste, this has several lines."""
         return "\n".join(filter(None, [self._advice, *(hint for hint in self.hints if "\n" in hint)])) or None
 
     @property
@@ -156,7 +156,7 @@ class PluginError(KosmoError):
 
     @property
     def mistakes(self) -> tuple[PluginError, ...]:
-        """The errors that :meth:`all_of` combined into this error. Any other error contains only itself."""
+        """The errors that :meth:`all_of` combined into this error. For any other error, this is the error itself."""
         return self._mistakes or (self,)
 
     @classmethod
@@ -174,7 +174,7 @@ class PluginError(KosmoError):
         return joined
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``origin``."""
+        """Return the fields that every :class:`KosmoError` has, and ``origin``."""
         return super().fields() | {"origin": self.origin}
 
 
@@ -390,7 +390,7 @@ class CheckFailed(KosmoError):
         self.line = line
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``findings``."""
+        """Return the fields that every :class:`KosmoError` has, and ``findings``."""
         return super().fields() | {"findings": self.findings}
 
 
@@ -437,7 +437,7 @@ class Exited(KosmoError):
         self.exit = status
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and the exit status as ``exit``."""
+        """Return the fields that every :class:`KosmoError` has, and the exit status as ``exit``."""
         return super().fields() | {"exit": self.exit}
 
 
@@ -459,7 +459,7 @@ class LimitExceeded(KosmoError):
         self.value = value
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``limit`` and ``value``."""
+        """Return the fields that every :class:`KosmoError` has, and ``limit`` and ``value``."""
         return super().fields() | {"limit": self.limit, "value": self.value}
 
 
@@ -495,7 +495,7 @@ class Paused(KosmoError):
         self.calls = list(calls)
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``calls``: the calls that wait for an approval."""
+        """Return the fields that every :class:`KosmoError` has, and ``calls``: the calls that wait for an approval."""
         return super().fields() | {"calls": self.calls}
 
 
@@ -518,7 +518,7 @@ class UnderWay(KosmoError):
         self.calls = list(calls)
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``calls``: the writes without an answer."""
+        """Return the fields that every :class:`KosmoError` has, and ``calls``: the writes without an answer."""
         return super().fields() | {"calls": self.calls}
 
 
@@ -537,7 +537,7 @@ class WorkerLost(KosmoError):
 
     @classmethod
     def unstartable(cls, error: OSError | RuntimeError) -> WorkerLost:
-        """Return the error for a sandbox for which the system could not start a process or a thread.
+        """Return the error for a sandbox whose process or thread could not be started by the system.
 
         Args:
             error: The exception that was raised by the attempt.
@@ -552,7 +552,7 @@ class Busy(KosmoError):
     code = "busy"
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``retryable``, which is True."""
+        """Return the fields that every :class:`KosmoError` has, and ``retryable``, which is True."""
         return super().fields() | {"retryable": True}
 
 

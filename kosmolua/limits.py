@@ -24,7 +24,7 @@ Number = TypeVar("Number", bound=float)
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that a text such as ``64K``, ``96MiB`` or ``1048576`` stands for. Units are powers of 1024.
+    """Return how many bytes a text such as ``64K``, ``96MiB`` or ``1048576`` means. Units are powers of 1024.
 
     Raises:
         ValueError: The text is not a size.
@@ -33,7 +33,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that a text such as ``90``, ``90s``, ``10m``, ``1.5h``, ``7d`` or ``250ms`` stands for.
+    """Return how many seconds a text such as ``90``, ``90s``, ``10m``, ``1.5h``, ``7d`` or ``250ms`` means.
 
     Raises:
         ValueError: The text is not a duration.

@@ -70,7 +70,7 @@ _WIDE = tuple(mark + _NINES for mark in (b":", b",", b"[", b":-", b",-", b"[-"))
 
 
 class NotJson(ValueError):
-    """The error for a value that JSON cannot represent, and that so cannot be passed to Lua. Its message says why."""
+    """The error for a value that cannot be passed to Lua, since JSON cannot represent it. Its message says why."""
 
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -164,16 +164,16 @@ STATUS = struct.Struct("<Qi")
 NO_ROOM = 256
 """Takes the place of a status if the system allowed no further process. Every real status is smaller."""
 MAX_PATH = 1000
-"""The most characters that a path may have."""
+"""How many characters a path can have at most."""
 MAX_DEPTH = 320
 """How deeply a frame may be nested: deeper than any ``max_depth``, but not too deep for the host's JSON encoders."""
 BYTES_PER_MARK = 64
-"""How many bytes of memory each value of a frame takes in Python in addition to its text, on average, at worst.
+"""How many bytes of memory each value of a frame takes in Python in addition to its text: the average at worst.
 
-The punctuation before values is counted instead of the values themselves.
+Values are counted by the punctuation marks before them.
 """
 MAX_MEMORY_PER_BYTE = BYTES_PER_MARK + 4
-"""The most bytes that :func:`memory_of` returns for each byte of a text."""
+"""How many bytes :func:`memory_of` returns at most for each byte of a text."""
 END = b'{"kind":"end",'
 """The first bytes of a frame that ends a job."""
 _EXIT_NOTICE = b"\0"
@@ -377,7 +377,7 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
     for name, expected in _FIELDS[kind].items():
         value = frame.get(name)
         if not isinstance(value, expected) or value is True or value is False:
-            raise BadFrame(f"in a {kind} frame, {name} is missing or invalid")
+            raise BadFrame(f"the field {name} is missing or invalid in a frame of the kind {kind}")
         if name == "path" and len(frame["path"]) > MAX_PATH:
             raise BadFrame(f"a path has more than {MAX_PATH} characters")
     return frame if frame.keys() <= _NAMES[kind] else {name: frame[name] for name in _NAMES[kind] if name in frame}

@@ -1,6 +1,6 @@
 """Secrets: credentials that are never shown, and the redactor, which masks them in all text that leaves the host.
 
-A secret is revealed only where a request is encoded or signed.
+A secret is revealed only where it is used, such as where a request is encoded or signed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MIN_SECRET = 8
 MIN_REDACTED = 6
 """The smallest length of a secret that is masked. Masking ``1234`` would hide parts of every reply."""
 MAX_PER_OWNER = 16
-"""How many secrets that an account obtained at run time, such as fresh tokens, are remembered. The oldest go first."""
+"""How many secrets are remembered of those that an account obtains at run time, such as fresh tokens: the newest."""
 MAX_SEARCHED = 256
-"""Up to this many spellings are searched for one by one. More are found by their ends, which takes no longer for many
-spellings than for a few."""
+"""Up to this many spellings are searched for one by one. If there are more, they are found by their ends. The time for
+this does not grow with their number."""
 _WINDOW = 3 << 15
 _GRAM = 6
 """How many bytes at the end of a spelling are compared with a text to find the spelling."""
@@ -303,8 +303,8 @@ def _within_base32(value: bytes) -> Iterator[str]:
 def looks_like_key(text: str) -> bool:
     """Return True if a text that should be a name looks like a credential. No message should show such a text.
 
-    Such a text begins like the keys of well-known services, or has 16 letters and digits in a row, with at least one of
-    each.
+    Such a text begins like the keys of well-known services, or has 16 letters and digits in a row, among them at least
+    one letter and one digit.
     """
     runs = _LONG_RUN.findall(text)
     return bool(_KEY_PREFIX.match(text)) or any(not run.isalpha() and not run.isdigit() for run in runs)

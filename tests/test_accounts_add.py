@@ -73,7 +73,7 @@ def test_an_account_is_asked_for_tried_and_written(
         terminal.expect("added \\[notes.work\\]")
         shown += terminal.before
         terminal.expect(pexpect.EOF)
-    assert "it is ann" in shown
+    assert "the account belongs to ann" in shown
     assert key not in shown
     text = accounts.read_text()
     assert text.startswith(FILE)
@@ -91,5 +91,5 @@ def test_nobody_to_ask_and_an_account_that_is_there_are_told(kosmolua: Program, 
     asked = kosmolua("accounts", "add", "render2.other", "--accounts", str(accounts))
     assert (asked.returncode, "'kosmolua accounts example render2'" in asked.stderr) == (2, True), asked.stderr
     there = kosmolua("accounts", "add", "render2.work", "--accounts", str(accounts))
-    assert (there.returncode, "has a section [render2.work] already" in there.stderr) == (2, True)
+    assert (there.returncode, "already has a section [render2.work]" in there.stderr) == (2, True)
     assert accounts.read_text() == FILE

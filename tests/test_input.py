@@ -116,7 +116,7 @@ def test_standard_input_is_json_or_text(kosmolua: Program, given: str, printed: 
     [
         ("a.json", "{", "cannot be read: Expecting property name enclosed in double quotes"),
         ("a.jsonl", "1\n{\n", "cannot be read: line 2: Expecting"),
-        ("a.csv", "a,b\n1,2,3\n", "cannot be read: line 2 has 3 cells, but the first line 2"),
+        ("a.csv", "a,b\n1,2,3\n", "cannot be read: line 2 has 3 cells, but the first line has 2"),
         ("a.csv", 'a\n"x\n', "cannot be read: line 2: "),
         ("a.csv", "a,a\n", "cannot be read: the first line gives two columns the same name"),
         ("a.toml", "=", "cannot be read: "),

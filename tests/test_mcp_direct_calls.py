@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.servers import section, wait_for
+from support.servers import RAW, section, wait_for
 
 from kosmolua import Limits, Runtime
 
@@ -17,7 +17,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.version_info < (3, 11), reason="before Python 3.11, the SDK's session makes all calls"),
 ]
-SERVER = Path(__file__).parent / "support" / "raw_mcp_server.py"
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def raw(notes: Path) -> Iterator[Runtime]:
     """A runtime with the server that answers strangely."""
-    server = {"command": sys.executable, "args": [str(SERVER)], "env": {"NOTES": str(notes)}}
+    server = {"command": sys.executable, "args": [str(RAW)], "env": {"NOTES": str(notes)}}
     with Runtime(section(server), yes=True) as runtime:
         yield runtime
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -380,6 +381,24 @@ def test_noise_is_traced_and_does_no_harm() -> None:
     assert {"mcp.tools: this is no message", "mcp.tools: {broken", "mcp.tools: progress 2/2: working"} <= {*traced}
     assert any(line.endswith("info: step 2") for line in traced)
     assert max(map(len, traced)) < 2_100
+
+
+def test_a_warning_of_the_sdk_reaches_the_log_of_its_server(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is one line without a traceback, also if another server connected later. The program's own records stay."""
+    traced: list[str] = []
+    raw = {"command": sys.executable, "args": [str(servers.RAW)], "env": {"NOTES": str(tmp_path / "notes.txt")}}
+    with Runtime({"mcp": {"one": raw, "two": raw}}, trace=traced.append, yes=True) as runtime:
+        both = runtime.run("return app.mcp.one['do']('late'), app.mcp.two['do']('late')")
+        assert both.result == ["in time", "in time"]
+        assert runtime.run("return app.mcp.one['do']('notices')").result == ["after notices"]
+        wait_for(lambda: any("notification" in line for line in traced))
+        for name in ("client", "mcp.client.client"):
+            logging.getLogger(name).warning("of the program")
+    assert traced == ["mcp.one: Failed to validate notification: notifications/message"]
+    assert {(record.name, record.message) for record in caplog.records if record.levelno >= logging.WARNING} == {
+        ("client", "of the program"),
+        ("mcp.client.client", "of the program"),
+    }
 
 
 def test_a_flood_is_cut_off() -> None:

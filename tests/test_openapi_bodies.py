@@ -86,7 +86,7 @@ def test_extra_adds_to_a_body_or_is_the_body(
         ("add({ owner = 'ann', name = 'Rex', extra = { body = { 1 } } })", "leave out name"),
         ("batch({ body = { { id = 1 } }, extra = { body = { { id = 2 } } } })", "leave out body"),
         ("batch({ extra = { query = { a = 1 } } })", "needs body, a list"),
-        ("note({ extra = { body = { 1 } } })", "the body is text/plain"),
+        ("note({ extra = { body = { 1 } } })", "the body is sent as text/plain"),
     ],
 )
 def test_what_extra_does_not_hold_is_asked_for(called: tuple[Runtime, Service], call: str, said: str) -> None:

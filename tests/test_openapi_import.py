@@ -238,7 +238,7 @@ def test_the_command_asks_before_it_writes_an_update(kosmolua: Program, tmp_path
     assert (shown.returncode, "  + list_owners" in shown.stdout) == (1, True)
     assert kosmolua("integrations", "update", "pets", "--yes").returncode == 0
     again = kosmolua("integrations", "update", "pets")
-    assert (again.returncode, again.stdout) == (0, "pets: 0 new, 0 gone, 0 with other arguments, none renamed\n")
+    assert (again.returncode, again.stdout) == (0, "pets: 0 new, 0 gone, 0 with changed arguments, none renamed\n")
 
 
 OVERLAY = """
@@ -278,11 +278,11 @@ def test_an_overlay_changes_names_effects_and_arguments(tmp_path: Path) -> None:
     ("overlay", "said"),
     [
         ("functoins = 1", "did you mean 'functions'"),
-        ("[functions.getPet]\neffect = 'reads'", "effect must be read, write, destroy"),
+        ("[functions.getPet]\neffect = 'reads'", "effect must be one of read, write, destroy"),
         ("[functions.getPet]\nname = 'end'", "cannot be called 'end'"),
         ("[functions.getPet]\nname = 'list_pets'", "two functions are called list_pets"),
-        ("[paging.default]\nkind = 'cursor'", "kind must be token"),
-        ("[paging.default]\nkind = 'token'", "needs parameter"),
+        ("[paging.default]\nkind = 'cursor'", "kind must be one of token"),
+        ("[paging.default]\nkind = 'token'", "needs the key parameter"),
         ("[functions.getPet.arguments.idd]\nname = 'x'", "has no argument 'idd'"),
     ],
 )

@@ -277,13 +277,15 @@ def test_a_full_queue_refuses() -> None:
     with pool_of(2) as pool:
         for _ in range(25):
             pool.queue("a")
-        with pytest.raises(Busy, match=r"24 scripts of this client and 0 of others wait \(nothing was run") as refused:
+        with pytest.raises(
+            Busy, match=r"24 scripts of this client and 0 of others are waiting \(nothing was run"
+        ) as refused:
             pool.queue("a")
         assert refused.value.fields()["retryable"] is True
         assert pool.queue("b").holds
         for number in range(8):
             pool.queue(f"c{number}")
-        with pytest.raises(Busy, match="0 scripts of this client and 32 of others wait"):
+        with pytest.raises(Busy, match="0 scripts of this client and 32 of others are waiting"):
             pool.queue("d")
         for _ in range(100):
             pool.queue()

@@ -197,7 +197,8 @@ def test_the_repl_records(kosmolua: Program, home: Path, write: Write) -> None:
     assert re.search(r"recording to .*/recordings/\w+\.jsonl; :record ends it\n", done.stderr)
     assert "the recording lacks what was set before: x (:reset first records everything)" in done.stderr
     assert (
-        "This session is recorded already, in named.jsonl (:record without a file ends that recording)" in done.stderr
+        "This session is already being recorded, in named.jsonl (:record without a file ends that recording)"
+        in done.stderr
     )
     assert "recorded: kosmolua replay named.jsonl repeats it" in done.stderr
     lines = done.stdout.splitlines()

@@ -464,7 +464,7 @@ def test_a_host_that_is_gone_loses_its_lease(
 def test_a_wrong_address_is_an_error() -> None:
     """In a sentence, without what may be a password."""
     for address, told in (
-        ("mysql://user:hunter2@host/db", "Recordings cannot be kept in a mysql database"),
+        ("mysql://user:hunter2@host/db", "Recordings cannot be kept in a database of the kind mysql"),
         ("postgresql://user:hunter2@host:port/db", "is not valid"),
         ("nothing://x", "is not valid|cannot be kept in a"),
     ):

@@ -27,7 +27,7 @@ POLL_INTERVAL = 0.05
 REQUEST_SECONDS = 1.0
 """Seconds of simulated time that a request takes."""
 GLANCE_SECONDS = 0.001
-"""Seconds of simulated time that reading the clock takes, so that a script's loop that polls the clock ends."""
+"""Seconds of simulated time that reading the clock takes, so that a loop that polls the clock ends."""
 
 
 class Sender(Protocol):

@@ -103,7 +103,7 @@ class Contents:
                 raise BadArguments(what, hint="pass less in one call")
         if len(places) > MAX_PLACES:
             what = f"{path}: the arguments contain bytes in more than {MAX_PLACES:,} places"
-            raise BadArguments(what, hint="pass less in one call")
+            raise BadArguments(what, hint="pass fewer in one call")
         return filled
 
     def _keep(self, name: str, content: Content) -> None:

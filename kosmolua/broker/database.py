@@ -135,7 +135,7 @@ class Database:
             dialect = url.get_backend_name()
             if dialect not in _SETTINGS:
                 hint = "use PostgreSQL or SQLite"
-                raise ConfigError(f"Recordings cannot be kept in a {dialect} database", hint=hint)
+                raise ConfigError(f"Recordings cannot be kept in a database of the kind {dialect}", hint=hint)
             self._engine = sql.create_engine(url, pool_pre_ping=True, connect_args=_SETTINGS[dialect])
         except ImportError as error:
             hint = "pip install 'kosmolua[postgres]'"

@@ -36,7 +36,7 @@ BLOCK = 64 * 1024
 """How many bytes to read at a time from the end of a file."""
 KEY = ".key"
 KEY_TRIES, KEY_PAUSE = 50, 0.02
-"""How many times to look for a key that another process is about to write, and the seconds between."""
+"""How many times to look for a key that another process is about to write, and the seconds between two looks."""
 
 
 class Folders:
@@ -69,7 +69,8 @@ class Folders:
             if len(key := _bytes_of(path)) == KEY_SIZE:
                 return key
             time.sleep(KEY_PAUSE)
-        raise ConfigError(f"{path} does not contain a key", hint="remove the file; a new key is then created")
+        hint = "remove the file; a new key is then created"
+        raise ConfigError(f"The key file {path} does not contain a key", hint=hint)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -303,7 +304,7 @@ def _last_line(file: Any, size: int) -> bytes:
 
 
 def _to_create(path: str) -> Any:
-    """Create and open a file that only its owner can read.
+    """Create and open a key file, which only its owner can read.
 
     Raises:
         FileExistsError: The file exists already.
@@ -314,7 +315,7 @@ def _to_create(path: str) -> Any:
     except FileExistsError:
         raise
     except OSError as error:
-        raise ConfigError(f"{path} cannot be created: {error.strerror}") from None
+        raise ConfigError(f"The key file {path} cannot be created: {error.strerror}") from None
 
 
 def _bytes_of(path: str) -> bytes:
@@ -322,7 +323,7 @@ def _bytes_of(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"The key file {path} cannot be read: {error.strerror}") from None
 
 
 @contextmanager

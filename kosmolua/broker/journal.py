@@ -237,7 +237,10 @@ def _shift(path: str) -> None:
 
 
 def _open(path: str | os.PathLike[str]) -> FileIO:
-    """Open a journal, which only its owner can read, to append lines. End an incomplete line that a full disk left."""
+    """Open a journal, which only its owner can read, to append lines.
+
+    If a full disk left half a line at the end, end this line.
+    """
     file = FileIO(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))
     try:
         if _ends_in_half_a_line(path):

@@ -30,7 +30,7 @@ QUIET_INTERVALS = 4
 APPROVED_LATER = "approved with kosmolua resume"
 """The journal's words for a call that a person approved while the run was paused."""
 MAX_GATHERING = 3.0
-"""The most seconds that a call waits for other calls to join the same question."""
+"""How many seconds a call waits at most for other calls to join the same question."""
 
 
 class Permissions:

@@ -34,7 +34,7 @@ MAX_KEY = 100
 MAX_NESTING = 5
 """How many levels of nesting a placeholder has at most. A type that contains itself has no innermost level."""
 PLANNED = "the plan"
-"""The journal's words for what allowed a call, if this was a plan."""
+"""The journal's words for what allowed a call that is in a plan."""
 _MARK = re.compile(r"<[\w.]+#(\d+)((?:\.[^.<>\[\]]+|\[\d+\])*)>")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from kosmolua.errors import ConfigError, KosmoError
 
 LOCK_TRIES, LOCK_PAUSE = 5, 0.02
-"""How many times to try a lock, and the seconds between: another process may hold it for a moment to test it."""
+"""How many times to try a lock, and the seconds between two tries. Another process can hold the lock for a moment, to
+test it."""
 
 
 class Sheet(Protocol):

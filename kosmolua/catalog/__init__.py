@@ -1,1 +1,1 @@
-"""The catalog: finds and loads integrations, and resolves the paths under ``app`` that scripts name."""
+"""The catalog: finds and loads integrations, and resolves paths in scripts, such as ``app.integrations.github``."""

@@ -1,4 +1,4 @@
-"""The catalog: finds the integration, account and function that a script's path such as ``notes.work.list`` names."""
+"""The catalog: finds the integration, the account and the function for a script's path, such as ``notes.work.list``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kosmolua.schema.names import APP, ROOT, SCRIPTS, lua_path, parts_of, qualif
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
-"""The most accounts that are described together with their integration. Others are described when they are named."""
+"""The maximum number of accounts in an integration's description. Others are described when a script names them."""
 ALL = "*"
 MAX_TARGETS = 512
 
@@ -38,7 +38,7 @@ class Provider(Protocol):
         """Return the names of all integrations under the root, sorted, without loading any."""
 
     def load(self, name: str) -> Plugin:
-        """Return the integration of this name; load the integration if necessary.
+        """Return the integration of this name and where it was found, loading it if necessary.
 
         Raises:
             PluginError: The integration cannot be loaded.
@@ -46,7 +46,7 @@ class Provider(Protocol):
         """
 
     def listed(self, name: str) -> Plugin:
-        """Return the integration of this name for a list or a search, without starting or connecting to a server.
+        """Return the same as :meth:`load`, for a list or a search, without starting or connecting to a server.
 
         Raises:
             PluginError: The integration cannot be loaded, or its functions are unknown until its server is started.
@@ -61,13 +61,13 @@ class Provider(Protocol):
 
 @dataclass(frozen=True)
 class Target:
-    """What a path of a call names: a function, the integration that has it, and the account to call it with.
+    """The target of a call: a function, the integration that has it, and the account to call it with.
 
     Args:
         integration: The integration.
-        account: The name of the account; if the path names none or ``default``, the name of the default account.
+        account: The name of the account. For a path without an account or with ``default``, it is the default account.
         function: The function.
-        rule: The permission rule that says whether scripts can call the function with the account.
+        rule: The permission rule that decides whether scripts can call the function with the account.
     """
 
     integration: Integration
@@ -110,7 +110,7 @@ class Catalog:
         self._descriptions: dict[str, Json] = {}
 
     def preferring(self, account: str | None) -> Catalog:
-        """Return a catalog in which this account is the default of each integration that has an account of this name.
+        """Return a catalog in which an account of this name is the default of each integration that has one.
 
         If ``account`` is None, the result is this catalog.
         """
@@ -136,7 +136,7 @@ class Catalog:
         return sorted(qualified(root, name) for root, provider in self._providers.items() for name in provider.names())
 
     def plugin(self, name: str) -> Plugin:
-        """Return an integration and where it comes from, for a list or a search, without starting a server.
+        """Return an integration and where it was found, for a list or a search, without starting a server.
 
         Raises:
             PluginError: The integration cannot be loaded, or its functions are unknown until its server is started.
@@ -146,7 +146,7 @@ class Catalog:
         return self._provider(root).listed(short)
 
     def integration(self, name: str) -> Integration:
-        """Return the integration of this name; load the integration, or start its server, if necessary.
+        """Return the integration of this name, loading it or starting its server if necessary.
 
         Raises:
             PluginError: The integration cannot be loaded.
@@ -167,7 +167,7 @@ class Catalog:
         """Yield every integration that can be loaded without starting a server.
 
         Args:
-            skip: Called with the name and the error of each other integration.
+            skip: Called with the name and the error of each integration that cannot be loaded.
         """
         for name in self.names():
             try:
@@ -200,7 +200,7 @@ class Catalog:
         return self._accounts.path
 
     def permissions(self, name: str) -> list[dict[str, object]]:
-        """Return a table for each account of an integration: the permission of each effect and of single functions."""
+        """Return a dict for each account of an integration, with the permissions for effects and functions."""
         if name == SCRIPTS:
             return []
         integration = self.integration(name)
@@ -223,7 +223,7 @@ class Catalog:
                 accounts of the integrations that can be loaded match.
 
         Returns:
-            The name of the integration and the name of the account, for each account.
+            For each account, the name of its integration and the name of the account.
 
         Raises:
             PluginError: A named integration cannot be loaded.
@@ -241,17 +241,18 @@ class Catalog:
         return found
 
     def describe(self, path: str) -> Json:
-        """Return what is at a path under ``app``, so that the sandbox can build that part of the table ``app``.
+        """Return a description of what is at a path under ``app``, from which the sandbox builds that part of ``app``.
 
         Args:
             path: The path without ``app``, such as ``integrations.github``; empty for ``app`` itself.
 
         Returns:
-            For ``app`` and for a table directly under it: ``names``. For an integration: ``functions`` (those written
-            in Python), ``aliases`` and ``accounts``; ``others`` is true if an OpenAPI document adds functions, and
-            ``more`` is true if only the first :data:`MAX_DESCRIBED_ACCOUNTS` accounts are named. For an account:
-            ``account`` is true. For a function: ``function``, its name without the integration's prefix. For
-            ``INTEGRATION.*``: all ``functions`` and ``accounts``.
+            For ``app`` and for a table directly under it: ``names``; for ``app.scripts``, ``scripts`` is true. For an
+            integration: ``functions`` (those written in Python), ``aliases`` and ``accounts``; ``others`` is true if
+            an OpenAPI document adds functions, and ``more`` is true if ``accounts`` has only the first
+            :data:`MAX_DESCRIBED_ACCOUNTS` accounts. For an account: ``account`` is true. For a script: ``script`` is
+            true. For a function: ``function``, its name without the integration's prefix. For ``INTEGRATION.*``: all
+            ``functions`` and ``accounts``.
 
         Raises:
             PluginError: The integration cannot be loaded.
@@ -313,11 +314,11 @@ class Catalog:
         return self._find(path)[1]
 
     def resolve(self, path: str) -> Target:
-        """Return the function, integration and account that a path names, for a call.
+        """Find the function, the integration and the account for the path of a call, and the rule that applies.
 
         Args:
-            path: ``INTEGRATION.FUNCTION`` or ``INTEGRATION.ACCOUNT.FUNCTION``; ``app.integrations.`` before it is
-                optional. Without an account, the default account of the integration is used.
+            path: ``INTEGRATION.FUNCTION`` or ``INTEGRATION.ACCOUNT.FUNCTION``, with or without ``app.integrations.``
+                before it. Without an account, the default account of the integration is used.
 
         Raises:
             UnknownPath: No integration, account or function has this name.
@@ -339,7 +340,7 @@ class Catalog:
         return target
 
     def _is_current(self, integration: Integration) -> bool:
-        """Return False if another object took an integration's place because its MCP server now offers other tools."""
+        """Return False if an MCP server's tools have changed, so that a new object has replaced this integration."""
         return integration.root == ROOT or self._load(*root_and_name(integration.name)).integration is integration
 
     def _provider(self, root: str) -> Provider:
@@ -350,7 +351,8 @@ class Catalog:
     def _load(self, root: str, name: str) -> Plugin:
         """Load the integration of this name under a root.
 
-        If there is none, but the accounts file has a section of this name, the error says how to load the plugin.
+        If there is no such integration, but the accounts file has a section for it, the error says how to load the
+        plugin.
         """
         try:
             return self._provider(root).load(name)
@@ -378,7 +380,7 @@ class Catalog:
         return integration, function, account
 
     def _default(self, integration: Integration) -> str | None:
-        """Return the name of the account that a call without an account uses; None if there is no default account."""
+        """Return the name of the account for calls that name no account; None if there is no default account."""
         if integration.name == SCRIPTS:
             return "default"  # the calls that scripts make have their own accounts
         if self._preferred and self._accounts.has(integration, self._preferred):
@@ -386,7 +388,7 @@ class Catalog:
         return self._accounts.default(integration)
 
     def _usable(self, integration: Integration) -> list[str]:
-        """Return the account names that a script can write, sorted; these include ``default`` if there is a default."""
+        """Return the account names that scripts can use, sorted, with ``default`` if there is a default account."""
         names = self._accounts.names(integration)
         if self._default(integration) is None or self._accounts.has(integration, "default"):
             return names
@@ -394,7 +396,7 @@ class Catalog:
         return [*names[:place], "default", *names[place:]]
 
     def _no_default(self, integration: Integration) -> NotConfigured:
-        """Return the error for a path without an account if the integration has no default account."""
+        """Return the error for a path that names no account of an integration without a default account."""
         if names := self._accounts.names(integration):
             return NotConfigured(
                 f"{integration.name} has several accounts and no default: {listed(names)}",
@@ -407,9 +409,9 @@ class Catalog:
         )
 
     def _refuse_name_of_service(self, root: str, parts: Sequence[str]) -> None:
-        """Raise an error if a path names an operation instead of its function, as in ``hub GET /issues``.
+        """Raise an error that names the function if a path names its operation instead, as in ``hub GET /issues``.
 
-        The error names the function. For any other path, nothing happens.
+        For any other path, nothing happens.
         """
         name, _, rest = ".".join(parts).replace(" ", ".", 1).partition(".")
         if rest and name in self._providers[root].names():
@@ -418,7 +420,7 @@ class Catalog:
                 self._refuse(integration, rest)
 
     def _refuse(self, integration: Integration, rest: str) -> NoReturn:
-        """Raise the error for a path inside an integration that names nothing; the hint suggests what was meant."""
+        """Raise the error for a path in an integration if nothing is there, with a hint about what was meant."""
         from kosmolua.docs.meant import functions_meant
 
         if integration.name == SCRIPTS:
@@ -454,7 +456,7 @@ def _refuse_script(scripts: Integration, name: str) -> NoReturn:
 
 
 def _function_meant(integration: Integration, name: str) -> str:
-    """Return a hint that names the functions which an unknown name may mean, or says that no function does this."""
+    """Return a hint for an unknown name: the functions that may be meant, or a sentence that no function does this."""
     from kosmolua.docs.meant import functions_meant
 
     if meant := functions_meant(integration, name):

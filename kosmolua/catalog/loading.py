@@ -23,20 +23,20 @@ T = TypeVar("T")
 
 
 def guarded(load: Callable[[], T], origin: str, seconds: float = LOAD_TIMEOUT) -> T:
-    """Call ``load``, which runs a plugin's code, and return its result.
+    """Call ``load``, which imports a plugin, and return its result, or raise an error when the time is over.
 
-    The plugin's code runs in a thread of its own, because nothing else can limit the time of an import. A thread
-    cannot be killed: when the time is over, SystemExit is raised in the thread. A thread that hangs inside a system
-    call does not notice this and remains.
+    ``load`` runs in a separate thread, because nothing else can limit the time of an import. Since a thread cannot be
+    killed, SystemExit is raised in the thread when the time is over. A thread that is blocked in a system call does
+    not notice this and remains.
 
     Args:
-        load: Imports the plugin, without arguments.
+        load: A function that imports the plugin and returns what was imported.
         origin: The plugin's file, for messages.
         seconds: The time limit.
 
     Raises:
-        PluginError: The import failed or took too long. The error's ``origin`` is the file and line of the plugin's
-            code where this happened.
+        PluginError: The import failed or took too long. The error's ``origin`` is the file and line in the
+            plugin's code where this happened.
     """
     loading = _Loading(load)
     loading.start()
@@ -82,7 +82,7 @@ def _explained(error: BaseException, origin: str) -> PluginError:
 
 
 def _line_in(origin: str, frames: Iterator[tuple[str, int]]) -> str:
-    """Return ``file:line`` of the innermost stack frame that is in the plugin's code; ``origin`` if there is none.
+    """Return ``file:line`` of the innermost stack frame in the plugin's code, or ``origin`` if there is none.
 
     Args:
         origin: The plugin's file.
@@ -133,7 +133,7 @@ class EntryPoint:
 
 
 def installed_entry_points() -> dict[str, list[EntryPoint]]:
-    """Return the entry points of the group ``kosmolua.integrations``, by name. Several packages can use one name."""
+    """Return the entry points of the group ``kosmolua.integrations`` by name. Two packages can use the same name."""
     found: dict[str, list[EntryPoint]] = {}
     for text in _texts():
         for name, value in _read(text):
@@ -144,8 +144,8 @@ def installed_entry_points() -> dict[str, list[EntryPoint]]:
 def _texts() -> Iterator[str]:
     """Yield the text of ``entry_points.txt`` of each package on ``sys.path``.
 
-    Of two packages with the same name only the first counts, which is the one that Python imports. The current folder
-    is left out, even if it is on ``sys.path``, so that a cloned repository cannot run code.
+    Of two packages with the same name only the first counts, since Python imports that one. The current folder is left
+    out even if it is on ``sys.path``, so that a cloned repository cannot run code.
     """
     seen = set()
     for place in sys.path:

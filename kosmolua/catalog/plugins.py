@@ -39,7 +39,8 @@ class Plugin:
         origin: The plugin's file, or the value of its entry point.
         place: How the plugin was found: ``bundled``, ``user``, ``entry point``, ``--plugin``, ``scripts``, or ``given``
             for an integration that was passed as an object.
-        prose: Returns the hand-written part of the integration's documentation page; None if there is no such part.
+        prose: A function that returns the hand-written part of the integration's documentation page, or None if there
+            is no such part.
     """
 
     integration: Integration
@@ -71,7 +72,7 @@ class Place:
         return self._spec(name) if _is_usable(name) else None
 
     def misnamed(self, name: str) -> str | None:
-        """Return the file of a module that exists but whose name no integration can have; None for other names."""
+        """Return the file of the module of this name if an integration cannot have the name; None otherwise."""
         spec = self._spec(name) if not _is_usable(name) and name in self.names() else None
         return spec.origin if spec else None
 
@@ -84,11 +85,11 @@ class Plugins:
     """Finds integrations by name and loads each at most once, when it is first needed.
 
     Args:
-        named: Plugins that the user gives: files or package folders, as with ``--plugin``, or integrations. A single
-            one need not be in a list.
-        places: The folders to look in. None means the bundled folder and the user's folder.
-        entry_points: Returns the installed entry points by name. It is called once, when the first integration is
-            loaded or all are listed.
+        named: More plugins: the paths of files or package folders, as with ``--plugin``, or integrations. A single
+            plugin can be passed without a list.
+        places: The folders to search. None means the bundled folder and the user's folder.
+        entry_points: A function that returns the installed entry points, keyed by name. It is called once, when the
+            first integration is loaded or all are listed.
         load_timeout: Seconds that loading one integration may take.
     """
 
@@ -120,7 +121,7 @@ class Plugins:
         return sorted(found | self._entry_points.keys() | self._load_from_options().keys())
 
     def load(self, name: str) -> Plugin:
-        """Return the plugin of this name; load the plugin when it is first needed.
+        """Return the plugin of this name, loading it when it is first needed.
 
         Raises:
             PluginError: The plugin cannot be loaded, or two different plugins have this name.
@@ -141,7 +142,7 @@ class Plugins:
 
         Args:
             name: The name of the integration.
-            where: Where the name was written, for the beginning of the message.
+            where: The place where the name is used, such as a line of a file. The message begins with it.
 
         Raises:
             ConfigError: There is no integration of this name.
@@ -182,7 +183,7 @@ class Plugins:
         return _extended(loaded, self._places) if isinstance(loaded, Plugin) else loaded
 
     def _misnamed(self, name: str) -> PluginError:
-        """Return the error for a plugin whose file has a name that no plugin can have.
+        """Return the error for a file in a folder of plugins if no plugin can have the file's name.
 
         Raises:
             UnknownPath: No folder has a file of this name.
@@ -194,9 +195,9 @@ class Plugins:
         raise UnknownPath(f"{lua_path()} has no '{name[:80]}'", hint=hint)
 
     def _candidates(self, name: str) -> dict[str, Plugin | PluginError | Callable[[], Plugin]]:
-        """Return all plugins of this name by their origin, so that a plugin which is found twice counts once.
+        """Return all plugins of this name, keyed by origin, so that a plugin that is found twice counts once.
 
-        The value for a plugin given with ``--plugin`` is the loaded plugin or the error of loading it. For any other
+        The value for a plugin passed with ``--plugin`` is the loaded plugin, or the error of loading it. For any other
         plugin, the value is a function that loads it.
         """
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
@@ -243,15 +244,15 @@ class Plugins:
 
 
 def is_document(path: Path) -> bool:
-    """Return True if the name of a file is that of an OpenAPI document, such as ``pets.yaml``, not of Python code."""
+    """Return True if a file's name is like that of an OpenAPI document, such as ``pets.yaml``."""
     return path.suffix in (".json", ".yaml", ".yml")
 
 
 def _document(path: Path) -> tuple[str, Path]:
-    """Return the name for the integration of an OpenAPI document, made from the file's name, and the path.
+    """Return a name for an OpenAPI document's integration, made from the name of the file, and the document's path.
 
     Raises:
-        ConfigError: There is no such file, or its name cannot be made the name of an integration.
+        ConfigError: There is no such file, or no valid name can be made from the file's name.
     """
     if not path.is_file():
         raise ConfigError(f"There is no plugin at {path}", hint="name a .py file, a folder, or an OpenAPI document")
@@ -273,7 +274,7 @@ def _load_document(document: tuple[str, Path]) -> tuple[str, Plugin | PluginErro
 
 
 def onto_folder(parent: Path, name: str) -> Path:
-    """Return the folder for the OpenAPI document that the user adds to an integration. The folder need not exist.
+    """Return the folder for an OpenAPI document that the user adds to an integration. The folder need not exist.
 
     Args:
         parent: The folder of the user's integrations.
@@ -289,7 +290,7 @@ def _compile_document(folder: Path, label: str) -> None:
 
     Args:
         folder: The folder of the plugin.
-        label: The label of the folder of plugins. Only documents in the folder ``user`` are compiled.
+        label: The label of the :class:`Place` that contains the plugin. Only for ``user`` is a document compiled.
 
     Raises:
         PluginError: The document cannot be compiled.
@@ -304,9 +305,10 @@ def _compile_document(folder: Path, label: str) -> None:
 
 
 def _extended(plugin: Plugin, places: Sequence[Place]) -> Plugin:
-    """Add the functions of an OpenAPI document to a plugin: of one that the user imported, else of the plugin's own.
+    """Add the functions of an OpenAPI document to a plugin, and return the result.
 
-    A plugin without a document is returned unchanged.
+    The document is the one that the user added to the integration, or else the plugin's own. A plugin without a
+    document is returned unchanged.
     """
     integration = plugin.integration
     onto = [folder for place in places if (folder := onto_folder(place.folder, integration.name)).is_dir()]
@@ -334,7 +336,7 @@ def _sources_of(spec: ModuleSpec) -> list[str]:
 
 
 def usual_places() -> list[Place]:
-    """Return the folders in which plugins are looked for by default: the bundled one, and the user's."""
+    """Return the folders that are searched for plugins by default: the bundled folder, and the user's."""
     return [Place("bundled", bundled_folder()), Place("user", Path(config_folder()) / "integrations")]
 
 
@@ -347,9 +349,9 @@ def bundled_folder() -> Path:
 
 
 def _package_of(folder: Path) -> str:
-    """Return the name of a made-up package that stands for a folder, so that modules of two folders never clash.
+    """Return the name of an artificial package for a folder, so that modules in two folders never clash.
 
-    The package is put into ``sys.modules`` if it is not there.
+    The package is put into ``sys.modules`` unless it is already there.
     """
     digest = source_hash(os.fsencode(folder)).hex()  # the same in every process, for pickling
     package = f"{_PACKAGE}_{digest}"
@@ -392,17 +394,17 @@ def _file_of(point: EntryPoint) -> str:
 
 
 def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name: str | None) -> Plugin:
-    """Return the plugin for an object that was imported.
+    """Return the plugin for what was imported.
 
     Args:
-        loaded: An integration, or a module with an integration in its variable ``integration``.
+        loaded: An integration, or a module with an integration in the variable ``integration``.
         module: The module of the plugin.
         origin: The plugin's file, or the value of its entry point.
         label: How the plugin was found, as in :attr:`Plugin.place`.
         name: The name that the integration must have; None for any name.
 
     Raises:
-        PluginError: There is no integration, the integration has mistakes, or it has another name.
+        PluginError: There is no integration, the integration has mistakes, or its name is not ``name``.
     """
     integration = getattr(loaded, "integration", loaded)
     if not isinstance(integration, Integration):

@@ -32,17 +32,17 @@ def add(runtime: Runtime, name: str) -> tuple[str, Path]:
         The name of the account's section, such as ``render2.default``, and the accounts file.
 
     Raises:
-        UsageError: The account exists already, or there is no terminal to ask on.
+        UsageError: The account already exists, or there is no terminal to ask on.
     """
     integration_name, *rest = parts_of(name)
     integration, account = runtime.catalog.integration(integration_name), rest[0] if rest else "default"
     section, file = f"{integration_name}.{account}", runtime.catalog.accounts_path
     if file.exists() and account in parse(file).get(integration_name, {}):
         hint = "edit that section, or give the new account another name"
-        raise UsageError(f"{file} has a section [{section}] already", hint=hint)
+        raise UsageError(f"{file} already has a section [{section}]", hint=hint)
     if not console.can_ask():
         hint = f"'kosmolua accounts example {integration_name}' prints what to write into {file}"
-        raise UsageError(f"'kosmolua accounts add' asks for each field, which needs a terminal ({hint})")
+        raise UsageError(f"'kosmolua accounts add' must ask for each field, which needs a terminal ({hint})")
     given = {field.name: _asked(field) for field in integration.account_fields}
     table: Table = {key: value for key, value in given.items() if value is not None}
     _try(integration, account, table)
@@ -72,25 +72,25 @@ def _asked(field: AccountField) -> Any:
 
 
 def _try(integration: Integration, account: str, table: Table) -> None:
-    """Show who the account belongs to. If the call for this fails, ask whether to keep the account anyway."""
+    """Show to whom the account belongs. If the call for this fails, ask whether to keep the account anyway."""
     if integration.identify is None:
         return
     try:
         alone = Plugins(integration, places=(), entry_points=dict)
         with Runtime({integration.name: {account: table}}, plugins=alone, environ={}) as runtime:
-            console.complain(f"it is {runtime.identify(integration.name, account)}")
+            console.complain(f"the account belongs to {runtime.identify(integration.name, account)}")
     except NotConfigured as error:
         console.complain(error.message)
     except KosmoError as error:
         console.complain_of(error)
-        console.confirm("Keep it anyway?")
+        console.confirm("Keep the account anyway?")
 
 
 def _store_secret(integration: Integration, account: str, field: AccountField, secret: str) -> dict[str, str]:
     """Ask where to store a secret, and store it there.
 
     Returns:
-        The table for the accounts file that names the place, such as ``{"env": "API_KEY"}``.
+        The value to write into the accounts file: a table that names the place, such as ``{"env": "API_KEY"}``.
     """
     keyring = keyring_or_none()
     places = [place for place in PLACES if place != "keyring" or keyring]

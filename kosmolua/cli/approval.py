@@ -33,8 +33,7 @@ class Approver:
     the run: its later calls raise KeyboardInterrupt without a question.
 
     Args:
-        is_single: Whether the person typed one call and nothing else is run, so that answers for more calls are not
-            offered.
+        is_single: Whether the person typed a single call, so that answers which cover other calls are not offered.
     """
 
     def __init__(self, *, is_single: bool = False) -> None:
@@ -54,7 +53,7 @@ class Approver:
             return "the person at the terminal"
 
     def __call__(self, approval: Approval) -> bool:
-        """Ask about a call, unless an earlier answer applies; return True if the person allows the call.
+        """Ask about a call, unless an earlier answer applies, and return True if the person allows the call.
 
         Raises:
             KeyboardInterrupt: The person pressed Ctrl-C, at this question or at an earlier one.
@@ -62,7 +61,7 @@ class Approver:
         return self.approve_many([approval])[0]
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
-        """Ask one question about calls that wait at the same time, and return for each call whether it is allowed.
+        """Ask one question about several waiting calls, and return for each call whether it is allowed.
 
         Raises:
             KeyboardInterrupt: The person pressed Ctrl-C, at this question or at an earlier one.
@@ -124,7 +123,11 @@ class Approver:
 
 
 def described(call: Mapping[str, Any]) -> str:
-    """Return one line about a call of a recording: its number, effect, function, account and arguments."""
+    """Return one line about a recorded call: its number, effect, function, account and arguments.
+
+    Args:
+        call: The call's record, with the keys ``number``, ``effect``, ``path``, ``account`` and ``arguments``.
+    """
     arguments = call.get("arguments") or {}
     shown = ", ".join(f"{exposed(name)} = {exposed(luacats.literal(value))}" for name, value in arguments.items())
     return f"call {call['number']}: {call['effect']} {call['path']} [{call['account']}] {_shorten_row(shown)}".rstrip()
@@ -143,7 +146,7 @@ def _sentence(approval: Approval) -> str:
 
 
 def _lines_of(approval: Approval) -> dict[str, str]:
-    """Return the text of each argument of a call, by name. After an id comes the object's name, if that is known."""
+    """Return the text of each argument of a call, by name. An id is followed by the object's name, if there is one."""
     lines = {exposed(name): exposed(luacats.literal(value)) for name, value in approval.arguments.items()}
     return lines | {name: f"{lines[name]} ({exposed(said)})" for name, said in approval.names.items() if name in lines}
 
@@ -157,7 +160,7 @@ def _list(approvals: Sequence[Approval], shorten: Callable[[str], str]) -> str:
 
     Args:
         approvals: The calls.
-        shorten: Cuts the text of a call's arguments if it is too long.
+        shorten: A function that cuts the text of a call's arguments if it is too long.
     """
     groups: dict[tuple[str, str], list[Approval]] = {}
     for approval in approvals:
@@ -175,7 +178,7 @@ def _answer(question: str, answers: Mapping[str, str]) -> str:
 
     Args:
         question: The question.
-        answers: What may be typed, each with its meaning: ``{"y": "yes", "n": "no"}``.
+        answers: The answers that are accepted, each with its meaning: ``{"y": "yes", "n": "no"}``.
     """
     while True:
         if answer := answers.get(_reply_to(question).strip().lower()):
@@ -226,7 +229,7 @@ def _reply_to(question: str) -> str:
 
 @contextmanager
 def _shown(question: str) -> Iterator[None]:
-    """Write a question, and again each time the program resumes after Ctrl-Z, until the ``with`` block ends."""
+    """Write a question. Until the ``with`` block ends, write it again each time the program resumes after Ctrl-Z."""
     _write(question)
     if not hasattr(signal, "SIGCONT"):
         yield

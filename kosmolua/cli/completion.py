@@ -22,7 +22,7 @@ Offers = dict[str, str]
 
 
 def offered_pages(catalog: Catalog, typed: str) -> Offers:
-    """Return the documentation pages to offer: guides, integrations, and the functions of a typed integration."""
+    """Return the documentation pages to offer: guides, integrations, and, for a typed integration, its functions."""
     from kosmolua.docs import pages
 
     found = dict.fromkeys(pages.NAMES, "guide")
@@ -65,11 +65,11 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def completes(find: Callable[[Catalog, str], Offers]) -> Complete:
-    """Return a callback with which click completes an argument: it offers what ``find`` returns.
+    """Return a callback for click that completes an argument with what the function ``find`` returns.
 
     Args:
-        find: Returns possible completions for the text that is typed so far. Those that do not begin with the text
-            are removed afterwards.
+        find: A function that gets the catalog and the text that is typed so far, and returns possible completions.
+            Completions that do not begin with the text are removed afterwards.
     """
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -92,12 +92,12 @@ def _catalog(context: click.Context) -> Catalog:
 
 
 def integrations(catalog: Catalog, _: str) -> Offers:
-    """Return the names of all integrations, whatever is typed."""
+    """Return the names of all integrations. The typed text is not used."""
     return offered_integrations(catalog)
 
 
 def accounts(catalog: Catalog, typed: str) -> Offers:
-    """Return all integrations; if an integration and a dot are typed, also its accounts as ``INTEGRATION.ACCOUNT``."""
+    """Return all integrations, and, after an integration and a dot, its accounts as ``INTEGRATION.ACCOUNT``."""
     found = offered_integrations(catalog)
     for name in [*found]:
         if typed.startswith(f"{name}."):
@@ -108,7 +108,7 @@ def accounts(catalog: Catalog, typed: str) -> Offers:
 def paths(catalog: Catalog, typed: str) -> Offers:
     """Return the paths that may complete a text, such as ``render2.list_services``.
 
-    These are the integrations that match the text; if only one matches, the functions of this integration.
+    These are the integrations that match the text, or, if only one matches, the functions of this integration.
     """
     name, dot, rest = _BEFORE_NAMES.sub("", typed, count=1).partition(".")
     before = typed.removesuffix(f"{name}{dot}{rest}")
@@ -125,9 +125,9 @@ def _within(prefix: str, found: Offers) -> Offers:
 
 
 def arguments_of(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the completions of an argument of ``kosmolua call``: parameters as KEY=, or the values of a typed key.
+    """Return the completions of an argument of ``kosmolua call``: KEY= for each parameter, or values for a typed key.
 
-    The function is the one that the same command line names before the argument.
+    The parameters are those of the function that the command line names.
     """
     try:
         with standard.apart():
@@ -146,9 +146,9 @@ def arguments_of(context: click.Context, _: click.Parameter, incomplete: str) ->
 
 
 def _key_apart(words: list[str]) -> str | None:
-    """Return the key whose value is typed next, or None if a key is typed.
+    """Return the key whose value is being typed as a word of its own, or None if a key is being typed.
 
-    Bash splits KEY=VALUE into three words, and leaves out an equals sign at the end.
+    Bash splits KEY=VALUE into three words, and omits an equals sign that comes last.
     """
     if words[-1:] == ["="]:
         words = words[:-1]

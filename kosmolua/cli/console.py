@@ -76,7 +76,7 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
 
 
 def _list_findings(error: CheckFailed, script: str) -> None:
-    """Write the findings of a script's check to standard error, each on a line, and that the script was not run."""
+    """Write the findings of a script's check to standard error, one on a line, and say that the script was not run."""
     for finding in error.findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
         note = complain if finding["severity"] == "error" else warn
@@ -95,7 +95,7 @@ def as_json(value: object, indent: int | None = 2) -> None:
 
     Args:
         value: The value.
-        indent: How many spaces indent the JSON; None puts all on one line.
+        indent: How many spaces indent a level of the JSON; None to write everything on one line.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     if standard.is_shown:
@@ -108,7 +108,8 @@ def as_json(value: object, indent: int | None = 2) -> None:
 def _harmless(text: str) -> str:
     """Return text with terminal control characters escaped.
 
-    The module for this is imported only if the text needs it: an import fails if the process cannot open more files.
+    The module for this is imported only if the text contains such characters, since most texts do not, and an import
+    fails if the process cannot open more files.
     """
     if text.isprintable():
         return text
@@ -187,7 +188,7 @@ def ask(question: str, **options: Any) -> str:
 
     Args:
         question: The question.
-        options: Further parameters of ``click.prompt``.
+        options: Other arguments for ``click.prompt``.
     """
     import click
 
@@ -230,7 +231,7 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 def status_of(error: KosmoError | None) -> int:
-    """Return the exit status of a command that ended with this error, or 0 if the error is None."""
+    """Return the exit status of a command that ends with this error, or 0 if the error is None."""
     if error is None:
         return 0
     if isinstance(error, UsageError):

@@ -23,12 +23,10 @@ _BY_NAME = {option.attribute: option for option in OPTIONS if option.attribute !
 
 
 def user_defaults(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the default of each option for which the user has set one.
-
-    The keys are names of attributes of :class:`kosmolua.cli.options.Options`.
+    """Return the defaults that the user has set, by the attribute of :class:`kosmolua.cli.options.Options`.
 
     Args:
-        accounts: The accounts file that the command line names, or None.
+        accounts: The accounts file that the command line names, or None for the usual one.
         environ: The environment variables.
 
     Raises:
@@ -72,13 +70,13 @@ def _in_file(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]
 def _value(option: Option[Any], given: object, where: str) -> Any:
     """Return the value of an option, converted from what the accounts file or a variable contains.
 
-    If an option may have several values, its variable separates them like the folders in ``PATH``, but secrets by line
-    breaks.
+    If an option accepts several values, they are separated in its environment variable like the folders in ``PATH``.
+    Secrets are separated by line breaks instead.
 
     Args:
         option: The option.
         given: The value in the file or the variable.
-        where: The place of the value, for messages.
+        where: The file or the variable that contains the value, for messages.
 
     Raises:
         ConfigError: The value is not valid.

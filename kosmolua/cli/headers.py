@@ -1,4 +1,4 @@
-"""Options that a script itself declares in its header, as ``--days`` in ``kosmolua run report.lua --days 7``."""
+"""Options that a script itself declares in its header, such as ``--days`` in ``kosmolua run report.lua --days 7``."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
 
     Args:
         ctx: The context of the command.
-        given: The values of all options that click parsed, by attribute.
+        given: The values of all options that click parsed, by the name that click gives to the option.
 
     Raises:
-        UsageError: An option is given several times, and its parameter takes one value.
+        UsageError: An option occurs several times, but its parameter takes only one value.
     """
     header: Header = ctx.meta.get(_HEADER, NONE)
     values = {each.name: (each.type, given.pop(_attribute(each), None)) for each in header.parameters}
@@ -97,7 +97,7 @@ def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
 
 
 def _header_of(file: str) -> Header:
-    """Return the header of a script, or an empty one if it cannot be read: running the script reports that error."""
+    """Return the header of a script, or an empty one if the script cannot be read: the run then reports the error."""
     try:
         return read_header(read_file(file, Limits().max_source), name_of(file))
     except KosmoError:
@@ -113,7 +113,7 @@ def _option_of(parameter: Parameter, taken: set[str]) -> click.Option:
 
     Args:
         parameter: The parameter.
-        taken: The names of the command's own options.
+        taken: The names of the command's own options. If the parameter has one of them, its option gets a prefix.
     """
     plain = f"--{parameter.name.replace('_', '-')}"
     name = f"{PREFIX}{plain[2:]}" if plain in taken else plain
@@ -132,7 +132,7 @@ def _option_of(parameter: Parameter, taken: set[str]) -> click.Option:
 
 
 class _Value(click.ParamType):  # type: ignore[type-arg]
-    """The type, for click, of an option that stands for a script's parameter.
+    """The click type of an option that stands for a script's parameter.
 
     click passes the text on unchanged; :func:`params_of` converts the texts of all parameters.
     """

@@ -1,4 +1,4 @@
-"""Reads the input of a script (option ``--input``) in the format of the file's name, and secrets (``--secret``)."""
+"""Reads the input of a script (``--input``) in the format that the file's name states, and secrets (``--secret``)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def read_input(path: str, limit: int) -> object:
     """Return the value of the global ``input`` of a script, read from a file.
 
     Args:
-        path: The file, or ``-`` for standard input, which is decoded if it is valid JSON, and is text otherwise.
+        path: The file, or ``-`` for standard input. If standard input is not valid JSON, it is returned as text.
         limit: The most bytes that the input may have.
 
     Raises:
         UsageError: The file or standard input cannot be read, is too large, or does not have the format that the
-            file's name promises.
+            file's name states.
     """
     if path == "-":
         with standard.reading("there is no input to read") as stream:
@@ -70,7 +70,7 @@ def read_lines(limit: int) -> list[Any]:
 def read_secrets(given: Sequence[str]) -> dict[str, Secret | str]:
     """Return the secrets that ``--secret`` names, by name.
 
-    A secret with the source ``ask`` is typed by a person now. Of any other secret, the source is returned.
+    If the source of a secret is ``ask``, a person types the secret now. For any other secret, the source is returned.
 
     Args:
         given: The values of the option, each ``NAME=SOURCE``.
@@ -123,7 +123,7 @@ def _lines(text: str) -> list[Any]:
 
 
 def _table(text: str) -> list[dict[str, str]]:
-    """Return the rows of a CSV text as dicts, whose keys are the cells of the first line. Empty lines are left out."""
+    """Return the rows of a CSV text as dicts. The keys are the cells of the first line. Empty lines are left out."""
     import csv
 
     reader = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
@@ -137,7 +137,7 @@ def _table(text: str) -> list[dict[str, str]]:
                     raise ValueError("the first line gives two columns the same name")
                 continue
             if len(cells) > len(names):
-                raise ValueError(f"line {reader.line_num} has {len(cells)} cells, but the first line {len(names)}")
+                raise ValueError(f"line {reader.line_num} has {len(cells)} cells, but the first line has {len(names)}")
             rows.append(dict(zip(names, cells, strict=False)))
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: {error}") from None
@@ -151,7 +151,7 @@ def _toml(text: str) -> object:
 
 
 def _plain(value: object) -> object:
-    """Return a value read from TOML, with dates and times in it replaced by text, since JSON has none."""
+    """Return a value from TOML, with text in place of dates and times, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -22,7 +22,7 @@ def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
 
     Raises:
         UnknownPath: There is no such account.
-        NotConfigured: The name has no account, and the integration has several accounts but no default one.
+        NotConfigured: The name contains no account, and the integration has several accounts but no default one.
     """
     integration_name, rest = integration_in(parts_of(name), runtime.catalog.names())
     if integration_name.startswith(f"{SERVERS}."):
@@ -38,7 +38,7 @@ def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
 
 
 def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> tuple[str, str]:
-    """Log an account in to its service, and keep the token.
+    """Log an account in to its service, and store the token.
 
     Args:
         runtime: The runtime that has the account.
@@ -47,7 +47,7 @@ def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> 
         as_client: Whether to log in with the account's client_id and client_secret, without a person.
 
     Returns:
-        The account's section of the accounts file, and the place where the token is kept.
+        The account's section of the accounts file, and the place where the token is stored.
 
     Raises:
         NotConfigured: The account lacks a setting for the login, or the service does not support device codes.
@@ -90,7 +90,8 @@ def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
 def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
     """Let a person log in to a service, and return the service and its tokens.
 
-    A browser is used; a device code (a short code typed on another device) if that is requested or no browser opens.
+    The login page is opened in a browser. If that is not possible, or if the person asked for it, the person types a
+    device code (a short code) on another device instead.
     """
     login = service.login
     if login.authorize and not by_device:
@@ -104,7 +105,7 @@ def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
 
 
 class _NoBrowser(Exception):
-    """Raised if no browser can be opened on this machine."""
+    """Raised when no browser can be opened on this machine."""
 
 
 def _open(url: str, *, must: bool) -> None:
@@ -120,7 +121,7 @@ def _open(url: str, *, must: bool) -> None:
     if webbrowser.open(url):
         console.complain("a page opens in your browser: log in there, and come back")
     elif must:
-        console.complain(f"open this page in a browser of this machine, and log in: {url}")
+        console.complain(f"open this page in a browser on this machine, and log in: {url}")
     else:
         raise _NoBrowser
 

@@ -28,14 +28,14 @@ SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations
 
 
 def path(text: str) -> str:
-    """Return a path unchanged; raise ValueError if it is empty, as when a shell variable in it is not set."""
+    """Return a path unchanged. Raise ValueError if the path is empty, as it is if a shell variable is not set."""
     if not text:
         raise ValueError("the value is empty (is a variable not set?)")
     return text
 
 
 def appendable(text: str) -> str:
-    """Return the path of a journal unchanged; raise ValueError if it is empty or ``-``, which is standard output."""
+    """Return the path of a journal unchanged. Raise ValueError if it is empty, or ``-`` (standard output)."""
     if text == "-":
         raise ValueError("a journal goes to a file, not to standard output")
     return path(text)
@@ -90,7 +90,8 @@ def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> 
 
     Args:
         typed: The words of the command line.
-        takes_value: Returns True if a word is an option whose value is the next word. That value is never replaced.
+        takes_value: A function that returns True if a word is an option and the next word is its value. That value is
+            never replaced.
     """
     words: list[str] = []
     is_value = False
@@ -107,7 +108,7 @@ def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> 
 class Option(Generic[Value]):
     """The declaration of a command line option, as an attribute of :class:`Options`.
 
-    The option is named after the attribute: ``read_only`` declares ``--read-only``. Read on an instance of
+    The option is named after the attribute: ``read_only`` declares ``--read-only``. In an instance of
     :class:`Options`, the attribute is the option's value.
 
     Args:
@@ -117,14 +118,14 @@ class Option(Generic[Value]):
         name: The name of the attribute, for an option that is not declared in :class:`Options`.
         short: The short name of the option, such as ``-y``.
         metavar: The placeholder for the value in the help; None for a flag, which has no value.
-        read: Converts a text to a value, or raises ValueError.
-        is_repeatable: Whether the option may occur more than once, so that its value is a tuple.
+        read: A function that converts a text to a value, or raises ValueError.
+        is_repeatable: Whether the option can occur more than once. Its value is then a tuple.
         separator: The text between several values in the environment variable of the option.
-        for_listing: Whether commands that only list integrations and accounts have the option.
-        for_calls: Whether commands that make calls without a script have the option.
-        for_servers: Whether commands that run scripts from clients or over many inputs have the option.
-        for_sessions: Whether commands that may run several scripts have the option.
-        for_fleets: Whether ``kosmolua fleet``, which runs one script many times, is the only command with the option.
+        for_listing: Whether commands that only list integrations and accounts accept the option.
+        for_calls: Whether commands that make calls without a script accept the option.
+        for_servers: Whether commands that run scripts from clients or over many inputs accept the option.
+        for_sessions: Whether commands that can run several scripts accept the option.
+        for_fleets: Whether only ``kosmolua fleet``, which runs one script many times, accepts the option.
     """
 
     def __init__(
@@ -186,8 +187,8 @@ class Options:
     """The values of the options that commands share.
 
     Args:
-        defaults: Defaults that the user has set, by attribute, see :mod:`kosmolua.cli.defaults`.
-        given: The values on the command line, by attribute. An option without one has its default.
+        defaults: The defaults that the user has set, by attribute, see :mod:`kosmolua.cli.defaults`.
+        given: The values on the command line, by attribute. All other options have their defaults.
     """
 
     accounts = Option[str | None](
@@ -218,7 +219,7 @@ class Options:
         read=path,
         for_listing=True,
         for_calls=False,
-        help="The folder of the scripts that others find in app.scripts.",
+        help="The folder of the scripts that other scripts find in app.scripts.",
     )
     simulate = Option(
         default=False,
@@ -265,7 +266,7 @@ class Options:
         default=False,
         section=PERMISSIONS,
         short="-y",
-        help="Allow calls that would be asked about, unless they destroy.",
+        help="Allow calls that need an approval, unless they destroy.",
     )
     allow = Option[tuple[str, ...]](
         default=(),
@@ -317,7 +318,7 @@ class Options:
         default=False,
         section=LIMITATIONS,
         for_calls=False,
-        help="Run a script even if the check finds that it must fail.",
+        help="Run a script even if the check finds that it will fail.",
     )
     journal = Option[str | None](
         default=None, section=OUTPUT, metavar="FILE", read=appendable, help="Append a JSON line for each call."
@@ -345,7 +346,7 @@ class Options:
         for_listing=True,
         help="Show the Python traceback of an integration that fails.",
     )
-    json = Option(default=False, section=OUTPUT, for_listing=True, help="Print JSON, also on failure.")
+    json = Option(default=False, section=OUTPUT, for_listing=True, help="Print JSON, even on failure.")
 
     def __init__(self, defaults: dict[str, Any] | None = None, **given: Any) -> None:
         self.defaults = defaults or {}
@@ -361,7 +362,7 @@ class Options:
         return {name: self.given.get(name, self.defaults.get(name)) for name in ADJUSTABLE}
 
     def over(self, others: Options) -> Options:
-        """Combine these options with others, over which they take precedence, and return the result.
+        """Return these options combined with others. If both set an option, the value in these options is used.
 
         The defaults are those of these options.
 
@@ -395,10 +396,11 @@ class Script:
     """The script that a ``run`` command line names.
 
     Args:
-        file: The file of the script; ``-`` for standard input. If ``code`` is given too, this is the first argument.
-        code: The text of the script, as the option ``-e`` gives it, or None.
-        arguments: The arguments of the script, which it finds in the global ``arg``.
-        params: The values of the options that the header of the script declares, by parameter.
+        file: The file of the script, or ``-`` for standard input. If ``code`` is not None, this word is the first
+            argument of the script instead.
+        code: The text of the script, from the option ``-e``, or None.
+        arguments: The arguments of the script, which the script finds in the global ``arg``.
+        params: The values of the parameters that the header of the script declares, by name.
     """
 
     def __init__(
@@ -419,9 +421,10 @@ _BY_NAME = {name: option for option in OPTIONS if not option.for_fleets for name
 
 
 def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
-    """Parse the words after ``run`` if they are simple; return None if click has to parse them.
+    """Parse the words after ``run`` if they are simple, or return None if click has to parse them.
 
-    They are simple if each option has its full name as one word, its value is the next word, and all values are valid.
+    The words are simple if each option is written with its full name, its value is the next word, and all values are
+    valid.
     """
     values: dict[str, Any] = {}
     operands: list[str] = []
@@ -444,10 +447,10 @@ def _takes_value(word: str) -> bool:
 
 
 def _read_value(option: Option[Any], words: Iterator[str], values: dict[str, Any]) -> bool:
-    """Read the value of an option; return False if it is missing or not valid, an error that click then reports.
+    """Read the value of an option. Return False if the value is missing or not valid: click then reports the error.
 
     Args:
-        option: The option, whose name was the last word.
+        option: The option whose name was just read.
         words: The remaining words of the command line.
         values: The values by attribute, to which this one is added.
     """

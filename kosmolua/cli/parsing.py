@@ -22,7 +22,7 @@ _FILES = ("FILE", "PATH", "DIR")
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]
-    """The type, for click, of a shared option. The value is converted as the declaration of the option says."""
+    """The click type of a shared option. It converts the value with the function in the option's declaration."""
 
     def __init__(self, option: Option[Any]) -> None:
         self.name = str(option.metavar)
@@ -49,7 +49,7 @@ class Sectioned(click.Option):
 
 
 class Examples:
-    """Mixin for click commands: shows the epilog, which has example command lines, at the end of the help."""
+    """Mixin for click commands: shows the epilog, which contains example command lines, at the end of the help."""
 
     epilog: str | None
 
@@ -77,7 +77,7 @@ class Command(Examples, click.Command):
         self._advice = advice
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line. For an unknown option, raise a UsageError with similar options and the advice."""
+        """Parse the command line. For an unknown option, raise a UsageError that names similar options."""
         try:
             return super().parse_args(ctx, spelled_out(args, takes_value=_values_of(self, ctx)))
         except click.NoSuchOption as error:
@@ -100,9 +100,9 @@ class Command(Examples, click.Command):
 
 
 def _values_of(command: click.Command, ctx: click.Context) -> Callable[[str], bool]:
-    """Return a function that tells whether the value of an option is the next word of the command line.
+    """Return a function that returns True if a word is an option and the next word is its value.
 
-    Short flags before the option in the same word are allowed: the value of ``-e`` follows ``-ye``.
+    The word can contain short flags before the option: the value of ``-e`` also follows ``-ye``.
     """
     options = [each for each in command.get_params(ctx) if isinstance(each, click.Option)]
     named = {name for each in options if not (each.is_flag or each.count) for name in each.opts}
@@ -134,12 +134,12 @@ def running_options(command: _Command) -> _Command:
 
 
 def session_options(command: _Command) -> _Command:
-    """Decorate a command that may run several scripts: it gets the options for that, as its argument ``options``."""
+    """Decorate a command that can run several scripts: it gets the options for that, as its argument ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_sessions])
 
 
 def applying_options(command: _Command) -> _Command:
-    """Decorate a command that applies a plan: it gets all shared options but those of plans, as ``options``."""
+    """Decorate a command that applies a plan: it gets all shared options except those of plans, as ``options``."""
     return _with_options(command, [option for option in _SHARED if option.attribute not in ("plan", "plan_file")])
 
 
@@ -149,7 +149,7 @@ def calling_options(command: _Command) -> _Command:
 
 
 def serving_options(command: _Command) -> _Command:
-    """Decorate a command that runs scripts which clients send: it gets the options for such scripts, as ``options``."""
+    """Decorate a command that runs scripts from clients: it gets the options for such scripts, as ``options``."""
     return _with_options(command, [option for option in _SHARED if option.for_sessions and option.for_servers])
 
 
@@ -159,7 +159,7 @@ def fleet_options(command: _Command) -> _Command:
 
 
 def hosting_options(command: _Command) -> _Command:
-    """Decorate a command that serves tenants: it gets the options that apply to all of them, as ``options``."""
+    """Decorate a command that serves tenants: it gets the options that apply to all tenants, as ``options``."""
     shared = ("accounts", "plugin", "simulate", "simulate_fail", "read_only", "deny", "require_isolation", "no_check")
     return _with_options(command, [option for option in _SHARED if option.attribute in (*shared, *ADJUSTABLE)])
 
@@ -189,11 +189,13 @@ def _with_options(command: _Command, options: Sequence[Option[Any]]) -> _Command
 
 
 def _defaults(accounts: str | None) -> dict[str, Any]:
-    """Return the user's defaults for the current command; none for a group, since its subcommand reads them.
+    """Return the user's defaults for the options of the current command.
+
+    For a group of commands, the result is empty, since the subcommand reads the defaults.
 
     Args:
-        accounts: The accounts file that is named after the command, or None. It takes precedence over one that is named
-            before a subcommand.
+        accounts: The accounts file that the command line names after the command, or None. It takes precedence over a
+            file that is named before a subcommand.
     """
     context = click.get_current_context()
     if context.invoked_subcommand:

@@ -1,4 +1,4 @@
-"""Finds and shows plans: the writes that ``kosmolua run --plan`` noted, and ``kosmolua apply`` makes."""
+"""Finds and shows plans. A plan lists the writes of a script: ``run --plan`` notes them, and ``apply`` makes them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def find(named: str) -> str:
     """Return the path of a plan that the user named.
 
     Args:
-        named: A path, or the name of a plan in the user's plans folder. A name that no plan has is returned unchanged.
+        named: A path, or the name of a plan in the user's plans folder. If no plan has this name, it is returned
+            unchanged.
     """
     if os.path.exists(named) or os.path.dirname(named):
         return named
@@ -45,7 +46,7 @@ def find(named: str) -> str:
 
 
 def show(plan: Plan) -> None:
-    """Write a plan to standard error: its calls, by integration and account, and the results that the script reads."""
+    """Write a plan to standard error: its calls, by integration and account, and which results the script looks at."""
     count = len(plan.writes)
     lines = [f"the plan has {count or 'no'} {'write' if count == 1 else 'writes'}"]
     last = ""
@@ -74,7 +75,7 @@ def _decisions(plan: Plan) -> list[str]:
     """Return a sentence for each planned call whose result the script looks at.
 
     A planned call has no real result yet, so the script may do something else when the plan is applied. The sentence
-    names the first line of the script that looks at the result, and the fields that it looks at.
+    names the first line of the script that looks at the result, and the fields that this line looks at.
     """
     lines = []
     for number in dict.fromkeys(seen["number"] for seen in plan.decisions):

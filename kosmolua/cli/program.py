@@ -64,7 +64,7 @@ class Program(Group):
         return [name for group in COMMANDS.values() for name in group]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of a command, and return the command; None if no command has this name."""
+        """Import the module of a command, and return the command, or None if no command has this name."""
         if cmd_name not in self.list_commands(ctx):
             return None
         command: click.Command = importlib.import_module(f"kosmolua.cli.commands.{cmd_name}").command
@@ -83,7 +83,7 @@ class Program(Group):
         return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line up to the command's name. An option of a command before the name is an error."""
+        """Parse the command line up to the name of the command. A command's option before this name is an error."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -137,11 +137,11 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
 
 
 def _answering(work: Callable[[], int], indent: int | None) -> Callable[[], int]:
-    """Return a function that runs a command for ``--json``: an error is printed as a JSON object on standard output.
+    """Return a function that runs a command for ``--json``. It prints an error as a JSON object on standard output.
 
     Args:
-        work: Runs the command and returns the exit status.
-        indent: How many spaces indent the JSON; None puts all on one line.
+        work: A function that runs the command and returns the exit status.
+        indent: How many spaces indent a level of the JSON; None to write everything on one line.
     """
 
     def answer() -> int:

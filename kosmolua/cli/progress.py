@@ -43,7 +43,7 @@ class Printed:
         """True if the last line on the terminal is incomplete."""
 
     def write(self, piece: bytes) -> None:
-        """Write a piece of the output. An incomplete character or colour code at its end is held back for the next."""
+        """Write a piece of the output. An incomplete character or colour code at its end waits for the next piece."""
         if not standard.is_shown:
             standard.write(piece)
             return
@@ -58,9 +58,9 @@ class Printed:
         self.mid_line = not shown.endswith("\n") if shown else self.mid_line
 
     def settle(self) -> None:
-        """Write what :meth:`write` still holds back, reset colours and end the line.
+        """Write an incomplete end that :meth:`write` has kept, reset colours, and end the line.
 
-        This is called before something else is written to the same terminal.
+        Call this before something else is written to the same terminal.
         """
         rest = self._incomplete + self._decoder.decode(b"", final=True)
         end = PLAIN * self._is_coloured + "\n" * (self.mid_line or bool(rest))
@@ -73,10 +73,10 @@ class Live:
 
     Args:
         terminal: The stream on which the line is drawn.
-        printed: Writes the script's output, above the line.
-        after: How many seconds a run lasts before the line first appears.
-        every: Seconds between two drawings of the line.
-        clock: Returns the current time in seconds.
+        printed: The object that writes the script's output above the line.
+        after: How many seconds after its beginning a run gets the line.
+        every: How many seconds there are between two drawings of the line.
+        clock: A function that returns the current time in seconds.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Live:
             self._erase()
 
     def note(self, event: Event) -> None:
-        """Take note of an event of the run: a call starts or ends, or the script begins to wait."""
+        """Record an event of the run: a call starts or ends, or the script begins to wait."""
         with self._lock:
             if isinstance(event, CallStarted):
                 self._under_way.add(event.number)
@@ -132,7 +132,7 @@ class Live:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Hide the status line until the ``with`` block ends, in which something else is written to the terminal."""
+        """Hide the status line during the ``with`` block, which writes something else to the terminal."""
         with self._lock:
             self._erase()
             self._asides += 1
@@ -212,10 +212,10 @@ class Trace:
             _write(harmless(line.rstrip()), COLOURS[record.status])
 
     def note_usage(self, usage: Mapping[str, Any]) -> None:
-        """Write how much processor time and memory a run used in the sandbox, and the isolation layers of the sandbox.
+        """Write how much processor time and memory a run used, and which isolation layers its sandbox had.
 
         Args:
-            usage: The ``usage`` of the run's outcome.
+            usage: The attribute ``usage`` of the run's outcome.
         """
         used = f"{usage.get('cpu_ms', 0):.0f} ms of processor time, {usage.get('memory_bytes', 0) / 1024:,.0f} KiB"
         layers = ", ".join(usage.get("isolation", ())) or "unknown"
@@ -228,7 +228,11 @@ class Trace:
 
 @contextmanager
 def tracer(wanted: bool) -> Iterator[Watch]:  # noqa: FBT001 - the value of an option
-    """Yield a callback for the events of runs, which writes a trace if ``wanted``. Totals follow the ``with`` block."""
+    """Yield a callback that writes a trace of the events of runs. When the ``with`` block ends, write totals.
+
+    Args:
+        wanted: Whether to write anything; False to yield a callback that does nothing.
+    """
     if not wanted:
         yield lambda event: None
         return
@@ -243,12 +247,14 @@ def _write(line: str, style: str) -> None:
 
 
 class Watching:
-    """The callbacks that show one run at a terminal: ``approve`` asks, ``write`` gets output, ``watch`` gets events.
+    """The callbacks that show one run at a terminal: ``approve``, ``write`` and ``watch``.
+
+    ``approve`` asks a person about calls, ``write`` gets the script's output, and ``watch`` gets the events of the run.
 
     Args:
-        approver: Asks a person about calls; None if nobody can be asked.
-        trace: Writes a line for each call; None for no trace.
-        printed: Writes the script's output.
+        approver: The object that asks a person about calls; None if nobody can be asked.
+        trace: The object that writes a line for each call; None for no trace.
+        printed: The object that writes the script's output.
         live: The status line; None if standard error is not a terminal.
     """
 
@@ -268,7 +274,7 @@ class Watching:
                 self._trace.note(event)
 
     def end(self, outcome: Outcome) -> Outcome:
-        """Write the resources that the run used, if there is a trace, and return the outcome unchanged."""
+        """If there is a trace, write which resources the run used. Return the outcome unchanged."""
         if self._trace:
             with self._aside():
                 self._trace.note_usage(outcome.usage)
@@ -291,7 +297,7 @@ def watching(*, trace: bool, approver: Approver | None = None) -> Iterator[Watch
 
     Args:
         trace: Whether to write a line for each call.
-        approver: Asks about calls; by default a new approver if there is a terminal at which a person can be asked.
+        approver: The object that asks about calls; by default a new one, if there is a terminal to ask at.
     """
     if approver is None and console.can_ask():
         approver = Approver()

@@ -1,4 +1,4 @@
-"""Finds a recording that the command line names, and the script and options for running it again."""
+"""Finds a recording that the command line names, and the script and the options with which to run it again."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def find(named: str, store: Store) -> Recording:
 
     Args:
         named: The path of a recording, or the id of a recorded run, or the beginning of an id.
-        store: The store in which recorded runs are found by their ids.
+        store: The store to search for the id.
 
     Raises:
         ConfigError: The recording cannot be read.
-        UsageError: There is no such recording, or several ids begin like this.
+        UsageError: There is no such recording, or several ids begin with the text.
     """
     if os.path.exists(named) or os.path.dirname(named):
         return read(named)
@@ -33,13 +33,15 @@ def find(named: str, store: Store) -> Recording:
     if len(found) == 1:
         return store.read(found[0])
     if found:
-        raise UsageError(f"The ids of several recorded runs begin with {named!r}: {', '.join(found)}", hint="name one")
-    problem = f"There is no recording {named!r}, neither a file of this name nor a run that was recorded"
+        raise UsageError(
+            f"The ids of several recorded runs begin with {named!r}: {', '.join(found)}", hint="name one of them"
+        )
+    problem = f"There is no recording {named!r}, neither a file of this name nor a run with such an id"
     raise UsageError(problem, hint="kosmolua runs lists the runs")
 
 
 def changed_script(file: str | None) -> tuple[str, bytes] | None:
-    """Return the name and the text of the script in the file that ``--script`` names, or None without that option."""
+    """Return the name and the text of the script that the option ``--script`` names, or None without this option."""
     return None if file is None else (name_of(file), read_file(file, Limits().max_source))
 
 
@@ -47,7 +49,7 @@ def options_of_host(host: Mapping[str, Any]) -> Options:
     """Return options with the accounts file, plugins and simulators of an earlier run.
 
     Args:
-        host: The ``host`` of the earlier run's recording or plan, which describes these settings.
+        host: The description of these settings in the recording or plan of the earlier run.
     """
     return Options(
         accounts=host["accounts"],

@@ -19,7 +19,7 @@ MAX_PAGE_WIDTH = 100
 
 
 class _FoldingTable(TableElement):
-    """A table in a page of Markdown. A word that is wider than its column is broken, and not cut as rich does."""
+    """A table in a page of Markdown. A word that is wider than its column is wrapped; rich would cut it."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for table in super().__rich_console__(console, options):
@@ -53,7 +53,7 @@ def draw_page(text: str, *, paged: bool) -> None:
 
 
 def draw_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Draw a table on the terminal. If the longest words of the columns do not fit, draw each row as a list."""
+    """Draw a table on the terminal. If the longest words do not fit into the columns, draw each row as a list."""
     with standard.given_back():
         console = Console()
         width = sum(_longest_word(cells) for cells in zip(columns, *rows, strict=True)) + GAP * (len(columns) - 1)

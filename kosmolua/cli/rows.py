@@ -16,16 +16,18 @@ MAX_INPUTS = 1024**3
 
 
 def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any]]:
-    """Return a pair of key and row for each row of a file.
+    """Return the key and the content of each row of a file.
 
     Args:
         path: A ``.jsonl`` or ``.csv`` file, or a ``.json`` file with a list; ``-`` for JSON lines on standard input.
-        key: The field whose value is the key of a row; None if the key is the row's number, counted from 1.
+        key: The name of the field that contains the key of a row. With None, the key is the row's number, counted
+            from 1.
         header: The header of the script. The cells of a ``.csv`` file are converted to the types of the parameters
             that the header declares, and empty cells are left out.
 
     Raises:
-        UsageError: The file cannot be read, has no list of rows, a row has no key, or two rows have the same key.
+        UsageError: The file cannot be read or contains no list of rows, a row has no key, or two rows have the same
+            key.
     """
     rows = read_lines(MAX_INPUTS) if path == "-" else read_input(path, MAX_INPUTS)
     if not isinstance(rows, list):
@@ -46,7 +48,7 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
 
 
 def _typed(row: Mapping[str, str], header: Header) -> dict[str, object]:
-    """Return a row of a CSV file with cells converted to the types of the script's parameters. Omit empty cells."""
+    """Convert the cells of a CSV row to the types of the script's parameters, and leave out empty cells."""
     kinds = {each.name: each.type for each in header.parameters}
     return {name: kinds[name].read(cell) if name in kinds else cell for name, cell in row.items() if cell != ""}
 

@@ -44,8 +44,9 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
 
     Args:
         options: The shared options of the command line.
-        approve: Asks a person about calls, unless a run is started with another callback for that.
-        given: Further parameters of :class:`kosmolua.Runtime`.
+        approve: A function that asks a person about a call. It is used for runs that have no such function of their
+            own.
+        given: Other arguments for :class:`kosmolua.Runtime`.
 
     Raises:
         ConfigError: A file cannot be read, or has an invalid key or value.
@@ -71,7 +72,7 @@ def open_to_list(options: Options, **given: Any) -> Runtime:
 
     Args:
         options: The shared options of the command line.
-        given: Further parameters of :class:`kosmolua.Runtime`.
+        given: Other arguments for :class:`kosmolua.Runtime`.
     """
     return _open(options, **given)
 
@@ -104,7 +105,7 @@ def _open(options: Options, **given: Any) -> Runtime:
 
 
 def _servers(options: Options) -> dict[str, Any]:
-    """Return the settings of the MCP servers that ``--server`` names, by name and in the form of the accounts file."""
+    """Return the settings of the MCP servers that ``--server`` names, by name, in the form of the accounts file."""
     if not options.server:
         return {}
     from kosmolua.catalog.mcp_servers.imports import read_given
@@ -139,12 +140,12 @@ def taken_as_interrupts() -> Iterator[None]:
 
 
 def name_of(path: str | Path) -> str:
-    """Return the name that a script has in messages: the last part of its path, with U+FFFD for invalid UTF-8."""
+    """Return the name of a script for messages: the last part of its path, with U+FFFD in place of invalid UTF-8."""
     return os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
 
 
 def read_file(path: str | Path, limit: int) -> bytes:
-    """Return the script in a file. Of a script that is too long, return only a few bytes more than the limit.
+    """Return the script in a file. If it is too long, return only its beginning, a few bytes more than the limit.
 
     Args:
         path: The file.
@@ -165,7 +166,7 @@ def read_file(path: str | Path, limit: int) -> bytes:
 
 
 def read_input(limit: int) -> bytes:
-    """Return the script on standard input. Of a script that is too long, return only a few bytes more than the limit.
+    """Return the script on standard input. If it is too long, return only a few bytes more than the limit.
 
     Args:
         limit: The most bytes that a script may have.
@@ -195,7 +196,7 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
     Args:
         script: The script.
         options: The shared options of the command line.
-        worker: A sandbox that was started already, or None to start one.
+        worker: A sandbox that has already been started, or None to start one.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -207,10 +208,10 @@ def perform(work: Callable[[], Outcome], options: Options, name: str, tenant: st
     """Call a function that runs a script, show the outcome, and return the exit status.
 
     Args:
-        work: Runs the script and returns the outcome.
+        work: A function that runs the script and returns the outcome.
         options: The shared options of the command line.
         name: The script's name in messages.
-        tenant: The tenant of ``kosmolua serve`` whose run this is; None for a run of the user.
+        tenant: The tenant of ``kosmolua serve`` that the run belongs to; None if it belongs to the user.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -239,7 +240,7 @@ def perform(work: Callable[[], Outcome], options: Options, name: str, tenant: st
 
 
 def _list_calls(error: KosmoError) -> None:
-    """If an error names calls that a person must decide about before the run can go on, write these calls."""
+    """Write the calls that an error names, if a person must decide about these calls before the run can go on."""
     if isinstance(error, (Paused, UnderWay)):
         from kosmolua.cli.approval import described
 
@@ -251,7 +252,7 @@ def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
     """Run a script and return its outcome. While the script runs, show its output and calls, and ask for approvals.
 
     Args:
-        run: Runs the script with the callbacks that it gets as keyword arguments, see
+        run: A function that runs the script. It gets callbacks as keyword arguments, see
             :class:`kosmolua.runs.RunOptions`.
         options: The shared options of the command line.
     """
@@ -330,7 +331,7 @@ def where_it_is(path: str, *, can_go_on: bool, tenant: str | None = None) -> str
     Args:
         path: The file of the recording.
         can_go_on: Whether the run can be resumed.
-        tenant: The tenant of ``kosmolua serve`` whose run this is; None for a run of the user.
+        tenant: The tenant of ``kosmolua serve`` that the run belongs to; None if it belongs to the user.
     """
     folder, file = os.path.split(path)
     name = os.path.splitext(file)[0] if tenant or folder == recordings_folder() else path

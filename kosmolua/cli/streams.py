@@ -1,6 +1,6 @@
 """Standard input and output, which only the command line uses.
 
-In integrations, standard input is empty, and what they print goes to standard error.
+For integrations, standard input is empty, and what they print goes to standard error.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ POLL_INTERVAL = 0.1
 
 
 class OutputLost(OSError):
-    """Raised if standard output cannot be written."""
+    """Raised when standard output cannot be written."""
 
 
 class Standard:
     """The standard input and output of the program, as the command line uses them.
 
-    They are the file descriptors 0 and 1. After :meth:`set_apart` they are copies of these descriptors, which
+    At first they are the file descriptors 0 and 1. After :meth:`set_apart`, they are copies of these descriptors that
     integrations do not know.
     """
 
@@ -167,7 +167,7 @@ standard = Standard()
 def replace_closed_streams() -> None:
     """Open a substitute for each standard stream that was closed when the program started.
 
-    Otherwise a file or pipe that the program opens later would get the descriptor of the closed stream. Writing to a
+    Without it, a file or pipe that the program opens later would get the descriptor of the closed stream. Writing to a
     closed standard output still fails. Text written to a closed standard error is lost.
     """
     while (descriptor := _open_empty()) < STANDARD_DESCRIPTORS:
@@ -178,7 +178,7 @@ def replace_closed_streams() -> None:
 
 
 def guard_output() -> None:
-    """Replace ``sys.stdout``: a failing write raises :class:`OutputLost`, and unencodable characters are escaped."""
+    """Replace ``sys.stdout`` with a stream that raises :class:`OutputLost`, and escapes what it cannot encode."""
     raw = _Output(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw), sys.stdout.encoding, errors="backslashreplace", line_buffering=True
@@ -223,7 +223,7 @@ def _redirect(stdin: int, stdout: int) -> None:
 
 
 def _open_empty() -> int:
-    """Return a new file descriptor from which nothing can be read, and to which nothing can be written."""
+    """Return a new file descriptor that has nothing to read and cannot be written to."""
     try:
         return os.open(os.devnull, os.O_RDONLY)
     except OSError:  # a bare chroot has no /dev/null

@@ -1,4 +1,4 @@
-"""Lets commands use the recorded runs of a tenant of ``kosmolua serve``: opens the store, and a runtime to resume."""
+"""Opens the recordings of a tenant of ``kosmolua serve`` for commands, and a runtime with which to resume them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ STORE, TENANT = "KOSMOLUA_STORE", "KOSMOLUA_TENANT"
 
 
 def granted(store: Store, runtime: Runtime) -> list[str]:
-    """Return patterns of the functions that people of a tenant have allowed permanently, on the server's web pages.
+    """Return patterns of the functions that a tenant's users have allowed permanently, on the server's web pages.
 
     Args:
-        store: The store of the tenant, which keeps these permissions.
-        runtime: The runtime that has the functions.
+        store: The tenant's store, which contains these permissions.
+        runtime: The runtime that knows the functions.
     """
     from kosmolua.serve.grants import Grants
 
@@ -50,8 +50,8 @@ class Kept:
 
     Args:
         tenant: The tenant of ``kosmolua serve`` whose recordings are used; None for those of the user.
-        where: The folder or database in which the server keeps the recordings; None for the one that the accounts
-            file names.
+        where: The folder or database where the server keeps the recordings; None for the one that the accounts file
+            names.
     """
 
     tenant: str | None = None
@@ -90,7 +90,7 @@ class Kept:
             options: The shared options of the command line. Limits and denied functions in them apply too.
             store: The store of the tenant.
             simulate: Whether calls are answered by simulators.
-            approve: Asks a person about a call if it needs an approval and nobody has decided about it yet.
+            approve: A function that asks a person about a call that needs an approval, if nobody has decided yet.
 
         Raises:
             ConfigError: A file cannot be read, or has an invalid key or value.
@@ -108,7 +108,7 @@ class Kept:
         """Return the settings of the server, and those of the tenant, from the accounts file.
 
         Raises:
-            ConfigError: A package is missing, or the accounts file cannot be read.
+            ConfigError: A Python package is missing, or the accounts file cannot be read.
             UsageError: There is no such tenant.
         """
         assert self.tenant
@@ -156,7 +156,7 @@ _STORE = click.option(
     "--store",
     metavar="WHERE",
     envvar=STORE,
-    help="The folder or database that has the tenant's runs [that of the accounts file].",
+    help="The folder or database with the tenant's runs [the one in the accounts file].",
 )
 
 

@@ -11,13 +11,12 @@ from kosmolua.schema.types import List, Type, Union
 def value_of(name: str, kind: Type, texts: Sequence[str]) -> object:
     """Return the value of an argument that occurs once or more on the command line.
 
-    Several texts give a list, and so does one text if the type is a list.
+    If the type is a list, each text is an item of the list, except for a single text that is a whole list in JSON.
 
     Args:
         name: The name of the argument, for messages.
-        kind: The declared type. A text that cannot be converted stays a text, which is refused later, by the call or
-            the run.
-        texts: The texts after the equals sign, one for each occurrence of the argument.
+        kind: The declared type. A text that cannot be converted stays a text: the call or the run refuses it later.
+        texts: The text of each occurrence of the argument, without the name and the equals sign.
 
     Raises:
         UsageError: The argument occurs several times, but is not a list.
@@ -31,6 +30,6 @@ def value_of(name: str, kind: Type, texts: Sequence[str]) -> object:
 
 
 def _item_of(kind: Type) -> Type | None:
-    """Return the type of the items of a list type, or of the list type in a union; None if there is no list type."""
+    """Return the type of the items of a list, or of a list in a union of types; None if the type includes no list."""
     allowed = kind.members if isinstance(kind, Union) else (kind,)
     return next((each.item for each in allowed if isinstance(each, List)), None)

@@ -62,7 +62,7 @@ pre{white-space:pre-wrap;margin:.3em 0;font-size:.9em}summary{cursor:pointer}.re
 
 
 def page(recording: Recording) -> str:
-    """Return a page of HTML with the calls of a recording as a waterfall. It needs no other file and no JavaScript."""
+    """Return an HTML page with the waterfall of a recording. The page needs no other files and no JavaScript."""
     bars = bars_of(recording)
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     rows = "".join(_row(bar, whole) for bar in bars)

@@ -85,12 +85,12 @@ class Library:
     def search(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> str:
         """Return a Markdown list of the pages that match a query, the best first.
 
-        Functions among the first three pages are shown with their signatures. If a word of the query is on no page,
-        the search uses the most similar word that is on a page, and the text says so.
+        Functions among the first three pages are shown with their signatures. If no page contains a word of the query,
+        the most similar word that a page contains is used instead, and the text says so.
 
         Args:
-            query: Words in any order. Pages with synonyms, other forms, or longer words that begin with a word of the
-                query match too.
+            query: Words in any order. Each word also finds its synonyms, its other forms, and longer words that begin
+                with it.
             limit: The most pages to list, from 1 to 100.
             for_scripts: Whether to leave out the guides that only people need.
 
@@ -125,8 +125,8 @@ class Library:
         """Return the pages that match a query, the best first. Each is a :class:`kosmolua.docs.search.Hit`.
 
         Args:
-            query: Words in any order. Pages with synonyms, other forms, or longer words that begin with a word of the
-                query match too.
+            query: Words in any order. Each word also finds its synonyms, its other forms, and longer words that begin
+                with it.
             limit: The most pages to return, from 1 to 100.
             for_scripts: Whether to leave out the guides that only people need.
 
@@ -175,7 +175,7 @@ class Library:
         """Return all search indexes, each with a name.
 
         The index with an empty name covers the guides, and the functions that are written in Python. If an integration
-        has an OpenAPI document, another index covers the document's functions. It has the integration's name.
+        has an OpenAPI document, another index, which has the integration's name, covers the functions of the document.
         """
         with self._lock:
             if self._built is None:

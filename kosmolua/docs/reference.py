@@ -82,7 +82,10 @@ class IntegrationPage(Page):
         return f"## Functions from the service's document\n\n{THEIR_WORDS}\n\n" + "\n".join(lines) if lines else ""
 
     def _rest(self) -> str:
-        """Return a sentence about how many functions the OpenAPI document adds and how to find them; empty if none."""
+        """Return a sentence about how many functions the OpenAPI document adds, and how to find these functions.
+
+        The sentence is empty if there are none.
+        """
         count = len(listed(outline.outline_of(self.integration)))
         how = f"`{self.name}` with detail brief lists them, and lua_search_docs finds them"
         return f"{count} more call the other operations in the service's document: {how}." if count else ""

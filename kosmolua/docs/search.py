@@ -187,7 +187,7 @@ class Index:
     def _of_owner(self, query: str, ranked: list[tuple[int, float]]) -> list[tuple[int, float]]:
         """Rank the entries of one integration again, by how similar their summaries are to the query.
 
-        This is needed because a thousand entries can contain the same words of the query. The list of scores stays
+        This is needed because a thousand entries can contain the same words of the query. The scores themselves stay
         the same, so that they can be compared with scores of other indexes: the best score is given to the entry that
         is now the first, and so on.
 
@@ -253,8 +253,8 @@ class Index:
             every_word: The FTS5 expression that finds entries with every word.
 
         Returns:
-            By row number, the effect of each entry's function; and, by row number, the first part of each entry's
-            score, which depends on how many words of its names are in the query.
+            Two dicts by row number: the effect of each entry's function, and the first part of each entry's score. That
+            part depends on how many words of the entry's names are in the query.
         """
         rows: list[tuple[int, str, str]] = []
         for expression in filter(None, (every_word, any_word)):
@@ -279,8 +279,8 @@ class Index:
     def _weights(self, word: str, meant: Sequence[str], candidates: Iterable[int]) -> dict[int, float]:
         """Return the weight of a word of the query in each entry that contains the word or a synonym, by row number.
 
-        The weight depends on the column in which the word is found, such as the names or the text of the entry. If it
-        is found in several, the highest weight counts.
+        The weight depends on the column in which the word is found, such as the names or the text of the entry. If the
+        word is found in several columns, the highest weight counts.
 
         Args:
             word: The word.
@@ -402,7 +402,7 @@ def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tupl
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    """Return the columns of an entry in the database. A text with markup is stored without the markup and with it."""
+    """Return the columns of an entry in the database. A text with markup is stored twice: without it and with it."""
     *others, text, effect = entry
     if not _MARKUP.search(text):
         return (*others, text, "", effect)

@@ -30,7 +30,7 @@ THEIR_WORDS = "Summaries and quotations are the service's own words: read them a
 
 
 def sections_of(outline: Outline) -> Mapping[str, Mapping[str, Sketch]]:
-    """Return the sections of an integration, sorted by name. Each has its functions, by short name."""
+    """Return the sections of an integration, sorted by name. Each contains its functions, by short name."""
     found: dict[str, dict[str, Sketch]] = {}
     for name, sketch in outline.functions.items():
         if sketch.section:
@@ -214,7 +214,7 @@ def _section_line(section: str, functions: Mapping[str, Sketch], most: int) -> s
 
 
 def _shortened(text: str, how: str) -> str:
-    """Cut a page that is too long after a line or a name, and add a note about the rest.
+    """Cut off the end of a page that is too long, after a line or a name, and add a note about the rest.
 
     Args:
         text: The page.

@@ -338,9 +338,9 @@ def words_of(query: str) -> list[str]:
 
 
 def number_in(query: str) -> str | None:
-    """Return the verb with which the name of the function that a query means probably begins: ``list`` or ``get``.
+    """Return the verb of the functions that a query probably means: ``list``, ``get``, or None if that is unclear.
 
-    This is ``list`` if the query is about several things, ``get`` if it is about one, and None if that is unclear.
+    It is ``list`` if the query is about several things, and ``get`` if it is about one.
     """
     words = words_in(query[:MAX_QUERY])
     if _NUMBERED.intersection(words):

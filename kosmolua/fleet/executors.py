@@ -1,4 +1,4 @@
-"""Opens the executor that runs the tasks of a fleet: threads of this process, a dask cluster, or any other executor."""
+"""Opens the executor that runs a fleet's tasks: threads of this process, a dask cluster, or any other executor."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from kosmolua.errors import ConfigError, UsageError
 
 DASK = "dask:"
 DEFAULT_JOBS = 8
-"""How many runs are active at once in threads of this process."""
+"""How many runs are active at once if they run in threads of this process."""
 DEFAULT_LIMIT = 64
-"""How many tasks an executor of unknown size gets at once."""
+"""How many tasks to give at once to an executor of unknown size."""
 TASKS_PER_WORKER = 4
-"""How many tasks an executor gets for each of its workers, so that no worker waits for its next task."""
+"""How many tasks to give an executor for each of its workers, so that no worker has to wait for its next task."""
 CONNECT_TIMEOUT = "10s"
 CLOSE_TIMEOUT = 10.0
-"""Seconds that the processes of an executor have to end by themselves when a fleet is over."""
+"""How many seconds an executor's processes have to end by themselves when a fleet has ended."""
 LOCAL_CLUSTER = {
     "distributed.scheduler.allowed-failures": 0,  # a lost worker may have written something
     "distributed.worker.profile.enabled": False,  # it samples each worker a hundred times a second
@@ -32,24 +32,25 @@ LOCAL_CLUSTER = {
 
 
 def works_here(executor: Executor) -> bool:
-    """Return True if an executor runs tasks in threads of this process, so that nothing has to be pickled for it."""
+    """Return True if an executor runs tasks in threads of this process. Nothing then has to be pickled for it."""
     return isinstance(executor, ThreadPoolExecutor)
 
 
 def limit_of(executor: Executor) -> int:
-    """Return how many tasks an executor gets before the first of them has ended: some for each of its workers."""
+    """Return how many tasks to give an executor at once: several for each of its workers."""
     workers = getattr(executor, "_max_workers", None)
     return workers * TASKS_PER_WORKER if isinstance(workers, int) and workers > 0 else DEFAULT_LIMIT
 
 
 @contextmanager
 def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]]:
-    """Open an executor, yield it and the number of tasks to give it at once, and shut it down when the block ends.
+    """Open an executor. Yield it with the number of tasks to give it at once. Shut it down when the block ends.
 
     Args:
-        named: ``dask://HOST:PORT`` for a dask cluster, ``dask:local`` for a new one on this machine, ``MODULE:FACTORY``
-            for a function without arguments that returns an executor, or None for threads of this process.
-        jobs: How many runs are active at once; by default as many as the executor has workers.
+        named: ``dask://HOST:PORT`` for a dask cluster, ``dask:local`` for a new cluster on this machine,
+            ``MODULE:FACTORY`` for a function without parameters that returns an executor, or None for threads of this
+            process.
+        jobs: How many runs are active at once. By default, this is as many as the executor has workers.
 
     Raises:
         UsageError: ``named`` does not name an executor.
@@ -73,9 +74,9 @@ def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]
 
 
 def _close(executor: Executor) -> None:
-    """Shut an executor down, and terminate its processes if they do not end in time.
+    """Shut an executor down. Terminate its processes if they do not end in time.
 
-    A process that is left would wait for ever for work from this process.
+    A process that is not terminated would wait for ever for work from this process.
     """
     ending = Thread(target=partial(executor.shutdown, cancel_futures=True), name="kosmolua-fleet-end", daemon=True)
     ending.start()
@@ -91,7 +92,7 @@ def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
 
     Args:
         named: ``dask://HOST:PORT`` for a running cluster, or ``dask:local`` to start one on this machine.
-        jobs: The number of workers of a local cluster; by default one for each CPU.
+        jobs: The number of workers of a local cluster. By default, there is one for each CPU.
 
     Raises:
         ConfigError: dask is not installed, or the cluster cannot be reached or has no workers.
@@ -124,10 +125,10 @@ def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
 
 
 def _from_factory(named: str) -> Executor:
-    """Import a function given as ``MODULE:FACTORY``, call it, and return the executor that it returns.
+    """Import the function with the name ``MODULE:FACTORY``, call it, and return the executor that it returns.
 
     Raises:
-        UsageError: There is no such function, or it returns something else.
+        UsageError: There is no such function, or its result is not an executor.
     """
     module, colon, factory = named.partition(":")
     if not (module and colon and factory):
@@ -136,7 +137,7 @@ def _from_factory(named: str) -> Executor:
     try:
         executor = getattr(importlib.import_module(module), factory)()
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"The executor {named} cannot be made: {error}") from None
+        raise UsageError(f"The executor {named} cannot be created: {error}") from None
     if not isinstance(executor, Executor):
         raise UsageError(f"{named} must return a concurrent.futures.Executor, not {executor!r}")
     return executor

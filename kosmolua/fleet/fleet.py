@@ -15,27 +15,27 @@ from kosmolua.runs import Outcome
 from kosmolua.runs.telemetry import carried
 
 BATCH_SECONDS = 1.0
-"""Tasks for about this many seconds are sent to another process together, since sending takes milliseconds."""
+"""Tasks that take about this many seconds are sent to another process together, since sending takes milliseconds."""
 MAX_BATCH = 64
 _LOST = ("KilledWorker", "FutureCancelledError", "FuturesCancelledError")
-"""The names of the errors of dask which mean that the process of a task was lost."""
+"""The names of the dask errors that mean that the process of a task was lost."""
 _Numbered = tuple[int, Task]
 
 
 class Fleet:
-    """Runs a script once for each task, with the help of an executor.
+    """Runs a script once for each task, in an executor.
 
-    The iterator of tasks is read as tasks are needed, so that even very many tasks take little memory. Another process
-    gets several short tasks as a batch, and runs them one after another. If the caller stops reading outcomes, tasks
-    that have not begun are cancelled.
+    The iterator of tasks is read only as tasks are needed, so that even very many tasks take little memory. Short tasks
+    for another process are sent in batches, which that process runs one after another. If the caller stops reading
+    outcomes, tasks that have not begun are cancelled.
 
     Args:
         runtime: The runtime that runs the script in this process. Other processes open a runtime with the same options.
         script: The script.
         executor: The executor that runs the tasks, in this process or in others.
-        limit: How many tasks, or batches of short tasks, the executor has at once.
-        retries: How many times to repeat a task that failed for a temporary reason and has written nothing.
-        ordered: Yield the outcomes in the order of the tasks, not in the order of completion.
+        limit: How many tasks, or batches of short tasks, to give the executor at once.
+        retries: How many times to repeat a task that failed for a temporary reason and wrote nothing.
+        ordered: True to yield the outcomes in the order of the tasks. By default, they are yielded as tasks end.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Fleet:
                 batch.future.cancel()
 
     def _numbered(self, tasks: Iterator[_Numbered]) -> Iterator[tuple[int, Outcome]]:
-        """Run numbered tasks, and yield the number and the outcome of each as soon as it has ended."""
+        """Run numbered tasks. Yield the number and the outcome of each task as soon as it has ended."""
         self._fill(tasks)
         while self._under_way:
             batch = self._done.get()
@@ -99,7 +99,7 @@ class Fleet:
                 following += 1
 
     def _fill(self, tasks: Iterator[_Numbered]) -> None:
-        """Give tasks to the executor until it has as many as the limit allows, or no task is left."""
+        """Give the executor tasks until it has as many as the limit allows or no tasks are left."""
         while len(self._under_way) < self._limit:
             size = 1 if self._is_here else max(1, min(int(BATCH_SECONDS / self._mean_seconds), MAX_BATCH))
             batch = list(islice(tasks, size))
@@ -125,7 +125,7 @@ class Fleet:
         future.add_done_callback(lambda _: self._done.put(batch))
 
     def _outcomes(self, batch: _Batch) -> Sequence[Outcome]:
-        """Return the outcomes of a batch that has ended. If the process of the batch was lost, they are errors."""
+        """Return the outcomes of a batch that has ended. If its process was lost, these outcomes are errors."""
         try:
             result = batch.future.result()
         except Exception as error:
@@ -144,8 +144,8 @@ class Fleet:
 class _Batch:
     """Numbered tasks that were given to the executor together.
 
-    ``future`` is the executor's future for them, ``repeats`` how often they were run before, and ``is_lost`` True if
-    their process was lost.
+    ``future`` is the executor's future for the batch. ``repeats`` is how often the tasks were run before. ``is_lost``
+    is True if the process of the batch was lost.
     """
 
     def __init__(self, tasks: Sequence[_Numbered], future: Future[Outcome | bytes], repeats: int) -> None:
@@ -157,7 +157,7 @@ class _Batch:
 
 def _lost(task: Task, error: BaseException) -> Outcome:
     said = str(error) or type(error).__name__
-    lost = WorkerLost(f"The process of the run was lost: {said}", hint="what it had done until then is not known")
+    lost = WorkerLost(f"The process of the run was lost: {said}", hint="it is not known what the run had done by then")
     outcome = Outcome([], "", lost, [])
     outcome.key, outcome.account = task.key, task.account
     return outcome

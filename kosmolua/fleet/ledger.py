@@ -1,4 +1,4 @@
-"""The ledger of a fleet: a file with a line of JSON for each outcome, with which a stopped fleet can be continued."""
+"""The ledger of a fleet: a file with a line of JSON for each outcome. It allows a stopped fleet to be continued."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from kosmolua.errors import ConfigError, UsageError
 from kosmolua.runs import Outcome
 
 Place = tuple[str, str | None]
-"""Identifies a line of a ledger: the key of the input, as JSON, and the account."""
+"""Identifies a line of a ledger by the key of the input, as JSON, and the account."""
 
 
 def place_of(key: object, account: str | None) -> Place:
-    """Return what identifies an outcome in a ledger: the key of the input, as JSON, and the account."""
+    """Return the pair that identifies an outcome in a ledger: the key of the input as JSON, and the account."""
     return json.dumps(key, sort_keys=True, default=str), account
 
 
 def line_of(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as the values of a line in a ledger, before they are encoded as JSON."""
+    """Return the values for an outcome's line in a ledger. The caller encodes them as JSON."""
     return {
         "key": outcome.key,
         "account": outcome.account,
@@ -37,16 +37,16 @@ def line_of(outcome: Outcome) -> dict[str, Any]:
 
 
 class Ledger:
-    """A file to which the outcomes of a fleet are written, each as soon as it is known.
+    """A file to which each outcome of a fleet is written as soon as it is known.
 
-    ``done`` has the inputs that need no further run, each identified as by :func:`place_of`.
+    ``done`` contains the inputs that need no further run, identified by the results of :func:`place_of`.
 
     Args:
         path: The path of the file.
-        resume: Continue an existing file; if False, a file that exists has to be empty.
+        resume: True to continue an existing file. If False, an existing file has to be empty.
 
     Raises:
-        UsageError: The file already exists, and ``resume`` is False.
+        UsageError: The file already exists and is not empty, and ``resume`` is False.
         ConfigError: The file cannot be read or written, or was not written by a fleet.
     """
 
@@ -63,7 +63,7 @@ class Ledger:
             raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
     def add(self, outcome: Outcome) -> None:
-        """Append a line for an outcome to the file.
+        """Append the line for an outcome to the file.
 
         Raises:
             ConfigError: The file cannot be written.
@@ -80,9 +80,9 @@ class Ledger:
         self._file.close()
 
     def _load(self) -> None:
-        """Read the file, and keep only the lines of successful runs, whose inputs are done.
+        """Read the file. Keep only the lines of successful runs, and record their inputs as done.
 
-        Lines of failed runs and an incomplete last line are removed, so their inputs are run again.
+        Lines of failed runs and an incomplete last line are removed from the file, so that their inputs are run again.
 
         Raises:
             ConfigError: The file cannot be read, or was not written by a fleet.

@@ -1,4 +1,4 @@
-"""The tasks of a fleet. Each is one run of the fleet's script, in this process or in another one."""
+"""The tasks of a fleet. Each task is one run of the fleet's script, in this process or in another one."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from kosmolua.runs.job import as_bytes
 from kosmolua.runs.telemetry import going_on
 
 PLUGINS = "kosmolua_integrations_"
-"""The prefix of the names of plugins' modules, which the catalog imports."""
+"""The prefix of the names of plugins' modules. The catalog imports these modules."""
 
 
 class Runtime(Protocol):
-    """The part of :class:`kosmolua.runtime.Runtime` that a fleet uses. A runtime is pickled as its options."""
+    """The part of :class:`kosmolua.runtime.Runtime` that a fleet uses. Pickling a runtime stores only its options."""
 
     @property
     def catalog(self) -> Any:
@@ -47,7 +47,7 @@ class Script:
 
     Args:
         source: The text of the script.
-        options: The options of each run, by the names in :class:`kosmolua.runs.RunOptions`.
+        options: The options of each run, by their names in :class:`kosmolua.runs.RunOptions`.
     """
 
     source: bytes
@@ -64,13 +64,13 @@ class Task:
     """One run of the script of a fleet.
 
     Args:
-        key: What identifies the input in outcomes and ledgers.
-        input: The value that the script finds in ``input``, and also in ``params`` if it declares parameters.
-        account: The default account of this run; None for the default account of the accounts file.
-        recording: The path of the file to record the run in, or None. If the file already has a recording in which
-            something was written or the run ended, the run is resumed from it.
-        settle: How to treat writes that were under way when an earlier attempt was killed: ``done`` to count them as
-            done, ``again`` to send them again. By default such a run fails and is not resumed.
+        key: A value that identifies the input in outcomes and ledgers.
+        input: The value that the script finds in ``input`` and, if it declares parameters, also in ``params``.
+        account: The default account of this run, or None for the default account in the accounts file.
+        recording: The path of the file to record the run in, or None. If the file already holds a recording in which
+            something was written or the run ended, the run is resumed from that recording.
+        settle: How to treat writes that were under way when an earlier attempt was killed: ``done`` counts them as
+            done, ``again`` sends them again. By default, such a run fails and is not resumed.
     """
 
     key: Any
@@ -83,11 +83,11 @@ class Task:
 def tasks_of(
     inputs: Iterable[tuple[Any, Any]], accounts: Sequence[str], folder: str | os.PathLike[str] | None
 ) -> Iterator[Task]:
-    """Yield a task for each input or, if accounts are given, for each input and account.
+    """Yield a task for each input or, if there are ``accounts``, for each input and account.
 
     Args:
         inputs: Pairs of a key, which identifies the input, and the input.
-        accounts: The default accounts of the tasks. If there are none, tasks use the default of the accounts file.
+        accounts: The default accounts of the tasks. If this is empty, tasks use the default in the accounts file.
         folder: The folder for the recordings of the runs, or None to record nothing.
     """
     for key, value in inputs:
@@ -97,7 +97,7 @@ def tasks_of(
 
 
 def recording_name(key: object, account: str | None) -> str:
-    """Return the name of the file for the recording of a run.
+    """Return the name of the file in which to record a run.
 
     Args:
         key: The key of the run's input.
@@ -109,7 +109,7 @@ def recording_name(key: object, account: str | None) -> str:
 
 
 def perform(runtime: Runtime, script: Script, task: Task) -> Outcome:
-    """Run a task in this process, and return its outcome, which has the task's key and account."""
+    """Run a task in this process. Return its outcome, with the key and account of the task."""
     try:
         outcome = _run(runtime, script, task)
     except KosmoError as error:
@@ -119,17 +119,17 @@ def perform(runtime: Runtime, script: Script, task: Task) -> Outcome:
 
 
 class NotPortable(UsageError, TypeError):
-    """A runtime, script or input cannot be sent to another process, since it cannot be pickled."""
+    """A runtime, script or input cannot be pickled, so it cannot be sent to another process."""
 
 
 def pack(runtime: Runtime, script: Script, tasks: Sequence[Task], trace: Mapping[str, str] | None = None) -> bytes:
-    """Return tasks as bytes that :func:`perform_apart` runs in another process.
+    """Encode tasks as bytes for :func:`perform_apart`, which runs them in another process.
 
     Args:
         runtime: The runtime to run the tasks with. The other process opens a runtime with the same options.
         script: The script of the fleet.
         tasks: The tasks.
-        trace: The trace that the runs belong to, as :func:`kosmolua.runs.telemetry.carried` returns it.
+        trace: The trace that the runs belong to, as :func:`kosmolua.runs.telemetry.carried` returns it, or None.
 
     Raises:
         NotPortable: Something in the tasks cannot be pickled.
@@ -142,9 +142,9 @@ def pack(runtime: Runtime, script: Script, tasks: Sequence[Task], trace: Mapping
 
 
 def perform_apart(packed: bytes) -> bytes:
-    """Run tasks from :func:`pack` one after another, in another process than the fleet's. Return the outcomes as bytes.
+    """Run the tasks from :func:`pack` one after another, in another process. Return the outcomes as bytes.
 
-    :func:`unpack` decodes them in the fleet's process.
+    :func:`unpack` decodes these bytes in the fleet's process.
     """
     runtime, script, tasks, trace, _ = pickle.loads(packed)
     with going_on(trace):
@@ -152,7 +152,7 @@ def perform_apart(packed: bytes) -> bytes:
 
 
 def _picklable(outcome: Outcome) -> Outcome:
-    """Make an outcome picklable and return it: an error of a plugin that cannot be pickled becomes a KosmoError."""
+    """Make an outcome picklable and return it: a plugin's error that cannot be pickled becomes a KosmoError."""
     try:
         pickle.dumps(outcome.error)
     except Exception as error:  # noqa: BLE001 - whatever the plugin's own types raise
@@ -170,7 +170,7 @@ def unpack(packed: bytes, runtime: Runtime) -> list[Outcome]:
 
     Args:
         packed: The outcomes as bytes.
-        runtime: The runtime of this process, whose catalog loads plugins if an outcome contains their types.
+        runtime: The runtime of this process. Its catalog loads a plugin if an outcome contains the plugin's types.
     """
     outcomes: list[Outcome] = _Unpickler(BytesIO(packed), runtime).load()
     return outcomes
@@ -182,7 +182,7 @@ class _Unpickler(pickle.Unpickler):
         self._runtime = runtime
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the class ``name`` of a module. If the module is a plugin's, load the plugin first."""
+        """Return the class ``name`` of a module. If the module belongs to a plugin, load the plugin first."""
         if module.startswith(PLUGINS):
             with suppress(KosmoError):
                 self._runtime.catalog.integration(module.split(".")[1])
@@ -190,7 +190,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def may_repeat(outcome: Outcome) -> bool:
-    """Return True if a run failed for a temporary reason and has written nothing."""
+    """Return True if a run failed for a temporary reason and wrote nothing."""
     sent = [call for call in outcome.calls if call["status"] != "refused"]
     if outcome.ok or any(call["effect"] not in ("read", None) for call in sent):
         return False
@@ -224,7 +224,7 @@ def _run(runtime: Runtime, script: Script, task: Task) -> Outcome:
 
 
 def _wait_for_other(path: str) -> None:
-    """Wait until no other process writes the recording in a file, as a process of a killed fleet could still do."""
+    """Wait until no other process, such as one of a killed fleet, writes to a recording's file."""
     try:
         import fcntl
 
@@ -235,7 +235,7 @@ def _wait_for_other(path: str) -> None:
 
 
 def _recording(path: str) -> Recording | None:
-    """Read the recording in a file. Return None if there is no file, or no complete line in it."""
+    """Read the recording in a file. Return None if the file does not exist or has no complete line."""
     try:
         return read(path) if os.path.getsize(path) else None
     except FileNotFoundError:
@@ -253,7 +253,7 @@ def _has_written(recording: Recording) -> bool:
 
 
 def _under_way(recording: Recording) -> list[int]:
-    """Return the numbers of the calls in a recording that are writes without a known result."""
+    """Return the numbers of those calls in a recording that are writes without a known result."""
     return [number for number, call in calls_of(recording).items() if call.get("status") == "unknown"]
 
 

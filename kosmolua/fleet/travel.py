@@ -1,4 +1,4 @@
-"""Encodes the options of a runtime for another process, which opens the same runtime. Credentials are never encoded."""
+"""Encodes the options of a runtime, to open the same runtime in another process. Credentials are never encoded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kosmolua.limits import Limits
 _STAY = {
     "environ": "environ could contain credentials, so it stays in this process: set the variables in the other process",
     "backend": "a backend works only in this process: open the runtime without one",
-    "servers": "MCP servers that are given as a table could contain credentials, so they stay in this process: "
+    "servers": "MCP servers that are passed as a table could contain credentials, so they stay in this process: "
     "put them into the accounts file",
 }
-"""The options of a runtime that are never sent to another process, each with the message for a runtime that has one."""
+"""The options of a runtime that are never sent to another process, each with the message for a runtime that uses it."""
 _PATHS = ("accounts", "simulate", "journal", "scripts")
 
 
@@ -35,7 +35,7 @@ def packed(settings: Mapping[str, Any], limits: Limits) -> bytes:
             raise TypeError(problem)
     if isinstance(settings["accounts"], Mapping):
         raise TypeError(
-            "accounts that are given as a table could contain credentials, so they stay in this process: "
+            "accounts that are passed as a table could contain credentials, so they stay in this process: "
             "pass the path of a file"
         )
     kept = {name: settings[name] for name in sorted(settings.keys() - _STAY.keys())}
@@ -46,7 +46,7 @@ def packed(settings: Mapping[str, Any], limits: Limits) -> bytes:
 
 
 def unpacked(options: bytes) -> tuple[dict[str, Any], Limits]:
-    """Return the constructor parameters and the limits of a runtime, from bytes that :func:`packed` returned."""
+    """Decode bytes that :func:`packed` returned. Return the constructor parameters and the limits of the runtime."""
     settings, limits = pickle.loads(options)
     return settings | {"share_limits": True}, Limits(**limits)
 

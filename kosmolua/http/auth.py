@@ -1,4 +1,4 @@
-"""Authentication: a class for each way in which a request can carry an account's credential."""
+"""Authentication: a class for each way to send an account's credential with a request."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ class OAuth2:
     """Says how an account logs in with OAuth 2. Use this to annotate the account's field for the token.
 
     An example is ``token: Annotated[Secret | None, OAuth2(authorize="https://...", token="https://...")] = None``. The
-    program logs in with the account's ``client_id`` and ``client_secret``. If the account has none, the program uses
-    the ``client_id`` below.
+    program logs in with the account's ``client_id`` and ``client_secret``. If the account has no ``client_id``, the
+    program uses the one below.
 
     If the integration defines the base URL of an account's service, an address here can also be a path, such as
     ``/oauth/token``.

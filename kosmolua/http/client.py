@@ -60,7 +60,7 @@ class Api:
 
     Raises:
         NotConfigured: ``base_url`` is not an http or https address, or it contains a user name or a query.
-        TypeError: Both ``bearer`` and ``auth`` are given.
+        TypeError: Both ``bearer`` and ``auth`` were passed.
     """
 
     def __init__(

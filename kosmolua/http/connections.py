@@ -218,7 +218,7 @@ class Adapter(HTTPAdapter):
 
     Args:
         size: How many connections are kept open for further requests.
-        max_bytes: The most bytes of a body that is accepted.
+        max_bytes: The largest size of a body that is accepted, in bytes.
     """
 
     _latest: tuple[str, Any] = ("", None)

@@ -88,7 +88,7 @@ def body_of(response: Response) -> Json:
 
 
 def id_suffix(response: Response) -> str:
-    """Return text to append to a message: the id that the service gave the request, or an empty string without one."""
+    """Return text to append to a message: the id that the service gave the request. It is empty if there is no id."""
     return f" [request {response.request_id}]" if response.request_id else ""
 
 

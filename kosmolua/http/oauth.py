@@ -45,7 +45,7 @@ class Tokens:
 
     Args:
         access: The access token, which is sent with each request.
-        refresh: The refresh token, with which a new access token can be requested; empty if there is none.
+        refresh: The refresh token, used to request a new access token; empty if there is none.
         expires: When the access token expires, in seconds since 1970; None if the service does not say.
         scope: The scopes of the access token, as the service writes them.
     """
@@ -74,7 +74,7 @@ def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> t
         open_page: The function that opens a URL in a browser.
 
     Raises:
-        NetworkError: The service cannot be reached, or nobody logged in in time.
+        NetworkError: The service cannot be reached, or the login took too long.
         NotConfigured: The service or the person refused the login.
     """
     from secrets import token_urlsafe
@@ -102,7 +102,7 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
         show: The function that shows the person the URL of the page and the code to type there.
 
     Raises:
-        NetworkError: The service cannot be reached, or nobody logged in in time.
+        NetworkError: The service cannot be reached, or the login took too long.
         NotConfigured: The service or the person refused the login.
     """
     if not service.client_id:
@@ -240,7 +240,7 @@ def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
 
 @contextmanager
 def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
-    """Listen on a port of this machine for the redirects with which a service ends a login.
+    """Listen on a port of this machine for the redirects that end a login.
 
     Yield the address to redirect the browser to, and a queue that receives the query parameters of each redirect.
     """

@@ -93,7 +93,7 @@ def by_link(
 
 
 def next_link(response: Response) -> str | None:
-    """Return the link with ``rel="next"`` in the ``Link`` header of a response (RFC 8288), or None without one.
+    """Return the link with ``rel="next"`` in the ``Link`` header of a response (RFC 8288), or None.
 
     This is the address of the next page, as it is written in the header. It can be relative.
     """

@@ -174,7 +174,7 @@ class Transport:
         return Fault(f"it was redirected more than {MAX_REDIRECTS} times", passing=False)
 
     def _exchange(self, request: Request, call: _Call) -> Response | Fault:
-        """Wait until the rate limits allow a request, send it, and call the call's ``observe`` with the attempt."""
+        """Wait until the rate limits allow a request, send it, and pass the attempt to the call's ``observe``."""
         with ExitStack() as turn:
             learn = turn.enter_context(self._rate_limit.turn(request, call.until))
 

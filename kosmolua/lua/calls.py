@@ -128,7 +128,7 @@ def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str 
 
 
 def _keys_inside(value: Value) -> Iterator[str]:
-    """Yield the keys of a table constructor and of tables nested in it, in snake case as parameter names are."""
+    """Yield the keys of a table constructor and of those nested in it, in snake case, like parameter names."""
     for node in value.node.walk() if isinstance(value, Literal) and value.kind == "table" and value.node else ():
         if node.kind == "field" and (key := key_of(node)):
             yield re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
@@ -239,7 +239,7 @@ def _example(parameter: Parameter) -> str:
 
 
 def _of_another_kind(text: str, parameter: Parameter, parameters: Sequence[Parameter]) -> str:
-    """Return the name of another parameter that the prefix of an id fits, or an empty string.
+    """Return the name of another parameter for which an id has the right prefix, or an empty string.
 
     Args:
         text: The id, such as ``srv-123``.

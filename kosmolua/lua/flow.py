@@ -38,7 +38,7 @@ class Flow:
 
         Args:
             target: The node of the variable's name.
-            value: What is known about the value.
+            value: The value, as far as it is known.
         """
         variable = self._scopes.variable(target)
         if variable is None and self._scopes.may_share_globals:
@@ -55,7 +55,7 @@ class Flow:
 
         Args:
             parameter: The node of the parameter's name.
-            value: What is known about the value.
+            value: The value, as far as it is known.
             calls: How many calls of this function the script contains.
         """
         variable = self._scopes.variable(parameter)

@@ -152,7 +152,7 @@ class Gathered:
         return is_empty and is_private and variable.fills == self._grown[variable]
 
     def _variable(self, node: Node) -> Variable | None:
-        """Return the local variable with which a name or a path such as ``a.b[1]`` begins, or None."""
+        """Return the local variable at the beginning of a name or a path such as ``a.b[1]``, or None for a global."""
         return self._scopes.variable(base_of(node))
 
     def _note_item(self, node: Node, what: str) -> None:

@@ -1,8 +1,8 @@
 ---@meta
 
----What every script has beside Lua's own library.
+---What every script has in addition to Lua's own library.
 
----The integrations that are installed, each with its accounts. Nothing in it can be assigned.
+---The installed integrations, each with its accounts. This table is read-only.
 ---@class app
 ---@field integrations app.integrations
 app = {}
@@ -13,22 +13,22 @@ app = {}
 ---@field message string One line: what happened, where, and what to do.
 ---@field hint? string What to do.
 ---@field param? string The parameter at fault.
----@field status? integer The HTTP status, where the service answered.
----@field retryable? boolean Whether the same call may succeed later.
----@field retry_after? number Seconds to wait before that.
----@field request_id? string The service's own name for the request.
----@field body? any What the service answered, decoded, at most 16 KiB.
+---@field status? integer The HTTP status, if the service answered.
+---@field retryable? boolean Whether the same call could succeed later.
+---@field retry_after? number Seconds to wait before a retry.
+---@field request_id? string The id that the service gave the request.
+---@field body? any The service's answer, decoded, up to 16 KiB.
 ---@field path? string The function that was called.
----@field account? string The account it was called for.
+---@field account? string The account that it was called for.
 
----What `--input` holds: JSON, TOML or CSV decoded, or text. nil without it.
+---The content of `--input`: decoded JSON, TOML or CSV, or text. nil without this option.
 ---@type any
 input = nil
 
 ---Stands for a secret. It can be passed whole to a function, but cannot be read, joined or compared.
 ---@class Secret
 
----The secrets that `--secret NAME=SOURCE` and `[kosmolua.secrets]` give.
+---The secrets that `--secret NAME=SOURCE` and `[kosmolua.secrets]` provide.
 ---@type table<string, Secret>
 secrets = {}
 
@@ -42,16 +42,16 @@ params = {}
 ---@return T
 function dump(value) end
 
----Waits. It takes no processor time, and other branches of `parallel` continue. With `--simulate`, the clock of the
+---Waits, without taking processor time. Other functions in `parallel` continue. With `--simulate`, the clock of the
 ---simulators advances instead.
 ---@param seconds number
 function sleep(seconds) end
 
----Ends the script with an exit status. `pcall` does not catch it, and output that was printed is kept.
+---Ends the script with an exit status. `pcall` does not catch this, and printed output is kept.
 ---@param status? integer 0 to 63 (default: 0, which is success).
 function exit(status) end
 
----Lists the pages of the documentation, one a line.
+---Lists the pages of the documentation, one per line.
 ---@param namespace? string `guides`, `integrations`, or an integration such as `render2`.
 ---@return string
 function lua_list_docs(namespace) end
@@ -59,7 +59,7 @@ function lua_list_docs(namespace) end
 ---@class lua_search_docs.options
 ---@field limit? integer How many pages, in 1..100 (default: 10).
 
----Finds the pages to read for some words, best first.
+---Finds the documentation pages that match some words, best first.
 ---@param query string
 ---@param options? lua_search_docs.options
 ---@return string
@@ -96,10 +96,10 @@ function time.parse(text) end
 function time.format(seconds, pattern) end
 
 ---@class jsonlib
----@field null any Stands for null inside arrays and inside arguments. In objects that are read a null is an absent key.
+---@field null any Stands for null inside arrays and inside arguments. In decoded objects, a null is an absent key.
 json = {}
 
----Reads JSON. Text that is not JSON raises an error that has the position.
+---Reads JSON. Text that is not JSON raises an error that names the position.
 ---@param text string
 ---@return any
 function json.decode(text) end
@@ -130,7 +130,7 @@ regex = {}
 ---@return table<integer|string, string|false>|nil
 function regex.match(text, pattern, flags) end
 
----Finds every match. Returns a list, each item as `regex.match` returns it.
+---Finds every match. Returns a list of tables like those of `regex.match`.
 ---@param text string
 ---@param pattern string
 ---@param flags? string Any of i, m, s, x and a.
@@ -184,13 +184,13 @@ base64 = {}
 ---@class base64.options
 ---@field url? boolean Whether to use the alphabet for URLs, with `-` and `_`, and no padding (default: false).
 
----Encodes a text in base64. It may hold any bytes.
+---Encodes a text in base64. The text can contain any bytes.
 ---@param text string
 ---@param options? base64.options
 ---@return string
 function base64.encode(text, options) end
 
----Decodes base64 in either alphabet. Padding may be absent, and white space is skipped. Other text raises an error.
+---Decodes base64 in either alphabet. Padding can be left out, and white space is skipped. Other text raises an error.
 ---@param text string
 ---@return string
 function base64.decode(text) end
@@ -234,7 +234,7 @@ function url.encode(text) end
 ---@return string
 function url.decode(text) end
 
----Returns the query string of a URL from a table, sorted by name. For a list, the name is repeated with each item.
+---Returns the query string of a URL from a table, sorted by name. The name of a list is repeated for each item.
 ---@param parameters table<string, string|number|boolean|(string|number|boolean)[]>
 ---@return string
 function url.query(parameters) end
@@ -248,7 +248,7 @@ csv = {}
 ---@field separator? string The character between cells (default: a comma).
 
 ---Reads comma-separated values. Each line becomes a table whose keys are the names in the first line or, without a header,
----a list of cells. Cells are strings. Malformed text raises an error that has the line.
+---a list of cells. Cells are strings. Malformed text raises an error that names the line.
 ---@param text string
 ---@param options? csv.options
 ---@return table[]
@@ -258,7 +258,7 @@ function csv.parse(text, options) end
 ---@field header? boolean|string[] The columns and their order, or false for no line of names (default: all, sorted).
 ---@field separator? string The character between cells (default: a comma).
 
----Writes comma-separated values. The rows are tables with named keys, and the first line has the names; or they are lists.
+---Writes comma-separated values. The rows are lists, or tables whose keys are the columns and make up the first line.
 ---@param rows table[]
 ---@param options? csv.writing
 ---@return string

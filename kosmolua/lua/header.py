@@ -36,7 +36,7 @@ class Header:
     """The header of a script: its description, its parameters and the type of its result.
 
     Args:
-        doc: The description of the script, whose first line is the summary; empty if there is none.
+        doc: The description of the script, or an empty string. The first line is the summary.
         parameters: The parameters, in order.
         returns: The type of the returned value, or None if it is not declared.
         is_declared: True if the header has a ``@param`` or ``@return``. If False, any arguments can be passed.
@@ -62,7 +62,7 @@ class Header:
         return Record("params", fields, required=given)
 
     def bind(self, name: str, given: Mapping[str, Any] | Sequence[Any]) -> dict[str, object]:
-        """Return the table ``params`` for a run: the checked and converted arguments, and defaults for the others.
+        """Return the table ``params`` for a run: the converted arguments, and the defaults of the other parameters.
 
         Args:
             name: The name of the script for messages.

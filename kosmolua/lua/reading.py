@@ -183,7 +183,7 @@ class Reading(Expressions):
                     self._flow.give(value if self._comes_from_call(each) else UNKNOWN)
 
     def _comes_from_call(self, node: Node | None) -> bool:
-        """Return True if an expression is the result of an integration's function, or a field or item in one."""
+        """Return True if an expression is the result of an integration's function, or a field or item of one."""
         for _ in range(2):
             node = node and base_of(node)
             variable = self._scopes.variable(node) if node else None

@@ -322,7 +322,7 @@ def uses_in(source: str, integration: str) -> Iterator[Use]:
 
 
 def _use(given: Sequence[Node], variables: Mapping[str, list[str]], integration: str) -> Iterator[Use]:
-    """Yield a :class:`Use` if a call is a call of an integration's function.
+    """Yield a :class:`Use` if the called function belongs to an integration.
 
     Args:
         given: The expressions of the called function and of its arguments.

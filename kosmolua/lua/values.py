@@ -269,7 +269,7 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
     """Return the Lua type that a value certainly has, such as ``string``, or an empty string if that is not known.
 
     Args:
-        value: What is known about the value.
+        value: The value, as far as it is known.
         or_nil: True to return the type even if the value can be nil instead.
     """
     if isinstance(value, Literal):

@@ -1,1 +1,1 @@
-"""Starts and ends the sandbox processes that scripts run in, and limits their number. This is code of the host."""
+"""Starts and ends the sandbox processes that scripts run in, and limits their number. This code belongs to the host."""

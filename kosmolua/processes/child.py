@@ -1,6 +1,6 @@
-"""The child processes that scripts run in, as the host sees them: their pipes, their exit status, and how to end them.
+"""The child processes that scripts run in, from the host's side: their pipes, exit statuses, and how to end them.
 
-Host and child exchange frames, which are lines of JSON. ``kosmolua/protocol.py`` describes them.
+Host and child exchange messages, called frames, which are lines of JSON. ``kosmolua/protocol.py`` describes them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Child(Protocol):
     """What the host can do with a child process in which a script runs."""
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
 
     def read(self, limit: int) -> bytes | None:
         """Wait for the next frame of the child process. Return its line, or None if the process has ended.
@@ -43,10 +43,10 @@ class Child(Protocol):
         """End the process at once."""
 
     def insist(self) -> None:
-        """End the process by stronger means because :meth:`kill` did not end it. Other workers can end with it."""
+        """End the process by stronger means, because :meth:`kill` did not end it. This can also end other workers."""
 
     def status(self) -> int:
-        """Wait for the end of the process, after :meth:`read` returned None. Return its exit status.
+        """Wait for the end of the process after :meth:`read` returned None, and return its exit status.
 
         The status is negative if a signal ended the process.
         """
@@ -56,7 +56,7 @@ class Child(Protocol):
 
 
 class Pipes:
-    """Sends frames to a child process and reads the frames of the child, over two pipes.
+    """Sends frames to a child process, and reads frames from it, over two pipes.
 
     Args:
         incoming: The descriptor to read the child's frames from.
@@ -69,7 +69,7 @@ class Pipes:
         self._writing = Lock()
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
         try:
             with self._writing:
                 self._outgoing.write(line)
@@ -99,10 +99,10 @@ class Pipes:
 
 
 class PolledPipes(Pipes):
-    """Sends and reads frames as :class:`Pipes` does, with a timeout for reading if one is wanted.
+    """Sends and reads frames as :class:`Pipes` does. Reading can have a timeout.
 
-    ``is_clean`` is for the code that runs scripts in the child. That code sets it to True if the last script ended by
-    itself and left no work unfinished.
+    ``is_clean`` is set by the code that runs scripts in the child: True if the last script ended by itself and left no
+    work unfinished.
 
     Args:
         incoming: The descriptor to read the child's frames from.
@@ -125,7 +125,7 @@ class PolledPipes(Pipes):
             close(self.outgoing)
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
         try:
             with self._writing:
                 rest = memoryview(line)
@@ -142,7 +142,8 @@ class PolledPipes(Pipes):
             seconds: How long to wait for the frame.
 
         Raises:
-            TimeoutError: The frame did not arrive in ``seconds``. The part that arrived is kept for the next read.
+            TimeoutError: The frame did not arrive within ``seconds``. The part that has arrived is kept for the next
+                read.
             BadFrame: The line is longer than ``limit`` bytes.
         """
         ends = monotonic() + seconds
@@ -165,9 +166,9 @@ class PolledPipes(Pipes):
             return line
 
     def close_pipes(self) -> None:
-        """Close the host's ends of both pipes once no thread reads or writes.
+        """Close the host's ends of both pipes when no thread reads or writes any more.
 
-        A thread that still used a closed descriptor might reach another file, since the system reuses the numbers.
+        A thread that still used a closed descriptor could access another file, since the system reuses the numbers.
         """
         with self._reading, self._writing:
             if self._is_open:
@@ -176,17 +177,17 @@ class PolledPipes(Pipes):
                 os.close(self.outgoing)
 
     def leave(self) -> None:
-        """Close this process's copies of the pipes. Called in a fork of the program; the parent keeps its pipes."""
+        """Close this process's copies of the pipes. A fork of the program calls this; the parent keeps its pipes."""
         self._is_open = False
         os.close(self.incoming)
         os.close(self.outgoing)
 
 
 class ColdChild(Pipes):
-    """A child process that was started as a new Python interpreter, and not forked by a zygote.
+    """A child process that is started as a new Python interpreter, not forked by a zygote.
 
     Args:
-        worker: A worker that was launched earlier; by default a new one is launched.
+        worker: A worker that was launched earlier. By default, a new one is launched.
 
     Raises:
         WorkerLost: The worker cannot be started.
@@ -236,11 +237,11 @@ JOB = b'{"kind":"job"'
 class SessionProcess(Pipes):
     """The processes of a session, in which chunks of Lua run one after another.
 
-    The first process forks for each chunk. All of them are in the process group that the first process leads.
+    The first process forks for each chunk, and leads the process group that all these processes belong to.
 
     Args:
-        start: The function that starts a sandbox process, with the signature of :func:`launch.start`.
-        forks: Whether the first process can fork. If it cannot, stopping a chunk ends the whole session.
+        start: The function that starts a sandbox process. It has the signature of :func:`launch.start`.
+        forks: True if the first process can fork. Otherwise, stopping a chunk ends the whole session.
 
     Raises:
         WorkerLost: The process cannot be started.
@@ -265,7 +266,7 @@ class SessionProcess(Pipes):
         return self._process.pid
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` tells that."""
+        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
         if line.startswith(JOB):
             with self._controlling:
                 self._jobs += 1
@@ -274,12 +275,12 @@ class SessionProcess(Pipes):
     def stop(self, number: int) -> None:
         """Stop a chunk if it still runs. If the system cannot fork, end the whole session instead.
 
-        The order to stop is sent over the control pipe, in case the chunk has no process yet, and then as a signal to
-        the process group. Processes that run no chunk block the signal.
+        The order to stop is first sent over the control pipe, in case the chunk has no process yet, and then as a
+        signal to the process group. Processes that do not run a chunk block this signal.
 
         Args:
-            number: The number of the chunk: 1 for the first that was sent to this session, and so on. Nothing happens
-                if a later chunk was sent already.
+            number: The number of the chunk, counted from 1 in the order in which chunks were sent to this session.
+                Nothing happens if a later chunk was sent already.
         """
         if not self._forks:
             self._process.kill()
@@ -293,7 +294,8 @@ class SessionProcess(Pipes):
     def kill(self) -> None:
         """End all processes of the session at once.
 
-        The first process is not reaped here, so that no other process group can get its number in the meantime.
+        The exit status of the first process is not collected here, so that no other process group can get its number in
+        the meantime.
         """
         if self._forks:
             self._signal(launch.SIGKILL)

@@ -1,4 +1,4 @@
-"""Starts processes of the sandbox. It imports little, so that a process can start while the program still imports."""
+"""Starts sandbox processes. This module imports little, so that a process can start while the program still imports."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ BOOT = (
     "import gc, sys; gc.disable(); sys.path += sys.argv[1:]; "
     "from kosmolua.sandbox.{role} import main; gc.enable(); main()"
 )
-"""The Python program of a sandbox process. It imports modules without garbage collection, which is a tenth faster."""
+"""The Python program of a sandbox process. It imports modules without garbage collection, a tenth faster."""
 _PR_SET_DUMPABLE = 4
 STANDARD_DESCRIPTORS = 3
 """The number of standard descriptors: input, output and error."""
 POLL_INTERVAL = 0.005
-"""Seconds between two checks whether a process has ended, on systems that cannot wait for that without reaping it."""
+"""Seconds between two checks whether a process has ended, on systems that cannot wait without collecting its status."""
 SIGKILL = 9
-"""The number of the signal. Python has no name for it on Windows."""
+"""The number of the signal, for which Python has no name on Windows."""
 UNKNOWN = 0
-"""Stands for the exit status of a process that was reaped elsewhere, as in :mod:`subprocess`."""
+"""Stands for the exit status of a process if other code has collected it already, as in :mod:`subprocess`."""
 BLOCKED = {"session": (_signal.SIGTERM, _signal.SIGPROF)} if hasattr(os, "posix_spawn") else {}
-"""The signals that a process blocks from its start, by its role. In a session they are meant for the running chunk."""
+"""The signals that a process blocks from its start, by its role. In a session, they are meant for the running chunk."""
 
 ENVIRONMENTS = {"zygote": {"LD_BIND_NOW": "1"}}
-"""The environment variables of a process by its role; other roles have none. A zygote resolves symbols at its start."""
+"""The environment variables of a process by its role. Other roles have none. A zygote resolves symbols at its start."""
 
 
 class Process:
-    """Starts a sandbox process, and can end it or wait for its end. Its methods must be called in the parent process.
+    """Starts a sandbox process, and can end it or wait for its end. Call the methods only in the parent process.
 
-    The sandbox process inherits only the given descriptors, and leads a new process group.
+    The sandbox process inherits only the descriptors below, and leads a new process group.
 
     Args:
         role: The module of ``kosmolua.sandbox`` that the process runs: ``worker``, ``zygote`` or ``session``.
@@ -76,7 +76,7 @@ class Process:
         self._reaping = RLock()
 
     def poll(self) -> int | None:
-        """Return the exit status of the process, negative if a signal ended it, or None while the process runs."""
+        """Return the exit status of the process, negative if a signal ended it. Return None while the process runs."""
         with self._reaping:
             if self._status is None:
                 try:
@@ -88,7 +88,7 @@ class Process:
             return self._status
 
     def wait(self) -> int:
-        """Wait for the end of the process and return its exit status, which is negative if a signal ended it."""
+        """Wait for the end of the process. Return its exit status, which is negative if a signal ended the process."""
         while (status := self.poll()) is None:
             _await_end(self.pid)
         if os.getpid() == 1:
@@ -96,20 +96,20 @@ class Process:
         return status
 
     def _reap_orphans(self) -> None:
-        """Reap the forks that the process left behind, which only the first process of a container has to do."""
+        """Collect exit statuses of forks that the process left behind. Only a container's first process gets any."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)
 
     def kill(self) -> None:
-        """End the process at once, unless it has ended: another process could have its id by then."""
+        """End the process at once. Do nothing if it has ended, since another process could have its id by then."""
         with self._reaping:
             if self.poll() is None:
                 os.kill(self.pid, SIGKILL)
 
 
 def _open_nowhere() -> int:
-    """Return a descriptor for output that nobody reads: the null device, or a pipe if the device is missing."""
+    """Return a descriptor for output that nobody reads: of the null device, or of a pipe if that device is missing."""
     try:
         return os.open(os.devnull, os.O_RDWR)
     except (FileNotFoundError, PermissionError):
@@ -119,7 +119,7 @@ def _open_nowhere() -> int:
 
 
 def _await_end(pid: int) -> None:
-    """Wait until a child process has ended, without reaping it. If the system cannot do that, wait a few ms."""
+    """Wait until a child process has ended, without collecting its status. If that is impossible, wait a few ms."""
     if hasattr(os, "waitid"):
         try:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -130,7 +130,7 @@ def _await_end(pid: int) -> None:
 
 
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
-    """Start a sandbox process that has none of this process's environment variables, and cannot read its memory.
+    """Start a sandbox process that gets none of this process's environment variables and cannot read its memory.
 
     Args:
         role: The module of ``kosmolua.sandbox`` that the process runs: ``worker``, ``zygote`` or ``session``.
@@ -152,8 +152,8 @@ def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) 
 def _hide() -> None:
     """On Linux, hide the memory and environment of this process from other processes of its user.
 
-    A script that breaks out of the sandbox would run in such a process. Afterwards only root can attach a debugger or
-    profiler to this process, and the system writes no core dump if it crashes.
+    A script that breaks out of the sandbox would run in such a process. After this call, only root can attach a
+    debugger or profiler to this process, and the system writes no core dump if this process crashes.
     """
     if sys.platform == "linux":
         import ctypes
@@ -177,9 +177,9 @@ def _spawn(role: str, stdin: int, stdout: int | None, stderr: int | None) -> Sta
 
 
 def pipe() -> tuple[int, int]:
-    """Make a pipe. Return the descriptors to read from and to write to, neither of which is 0, 1 or 2.
+    """Make a pipe. Return the descriptors to read from and to write to. Neither of them is 0, 1 or 2.
 
-    ``os.pipe`` would return those numbers if standard input, output or error is closed.
+    ``os.pipe`` could return these numbers if standard input, output or error is closed.
     """
     low: list[int] = []
     try:
@@ -196,7 +196,7 @@ def pipe() -> tuple[int, int]:
 class PipePair:
     """The two pipes between this process and a child process that is about to be started.
 
-    ``incoming`` is the descriptor to read from in this process, and ``outgoing`` the one to write to.
+    ``incoming`` is the descriptor that this process reads from, and ``outgoing`` the one that it writes to.
 
     Raises:
         OSError: Too many files are open.
@@ -213,9 +213,9 @@ class PipePair:
 
     @contextmanager
     def theirs(self) -> Iterator[tuple[int, int]]:
-        """Yield the child's descriptors to read from and to write to, and close them when the block ends.
+        """Yield the child's two descriptors. Close this process's copies of them when the block ends.
 
-        If the block raises an error, close this process's ends as well.
+        If the block raises an error, close this process's ends of the pipes as well.
         """
         try:
             yield self._their_incoming, self._their_outgoing
@@ -247,10 +247,10 @@ def _import_paths() -> list[str]:
 
 
 class Worker:
-    """Starts a worker as a new Python interpreter, which takes longer than to fork a zygote.
+    """Starts a worker as a new Python interpreter. This takes longer than forking a zygote.
 
-    ``process`` is the worker's process, ``incoming`` the descriptor to read from it, and ``outgoing`` the one to write
-    to it.
+    ``process`` is the worker's process, ``incoming`` the descriptor for reading from it, and ``outgoing`` the
+    descriptor for writing to it.
 
     Raises:
         OSError: The worker cannot be started.

@@ -1,4 +1,4 @@
-"""Worker pool: gives each script a process, limits how many scripts run at once, and decides whose script is next."""
+"""The worker pool: gives each script a process, limits how many scripts run at once, and decides which one is next."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 MAX_REUSE = 1_000_000
 """The largest number of runs that one process can be set to serve."""
 MAX_QUEUE = 16
-"""How many runs of all clients together can wait, for each worker of the pool."""
+"""How many runs of all clients together can wait, per worker of the pool."""
 MAX_QUEUE_OF_CLIENT = 12
-"""How many runs of one client can wait, for each worker of the pool."""
+"""How many runs of one client can wait, per worker of the pool."""
 MAX_PAUSED = 4
-"""How many runs can be paused, for each worker of the pool. Further runs stay active while they wait for a person."""
+"""How many runs can be paused, per worker of the pool. Further runs stay active while they wait for a person."""
 RESERVE = 8
-"""One in this many workers is kept for clients that have no running script."""
+"""One worker in this many is kept free for clients that have no running script."""
 
 
 class Load(NamedTuple):
@@ -36,8 +36,8 @@ class Load(NamedTuple):
     Args:
         workers: How many runs can be active at once.
         busy: How many runs are active.
-        queued: How many runs wait until they can become active.
-        paused: How many runs are not active because they wait for a person's answer.
+        queued: How many runs are waiting to become active.
+        paused: How many runs are not active because they are waiting for a person's answer.
     """
 
     workers: int
@@ -49,17 +49,17 @@ class Load(NamedTuple):
 class WorkerPool:
     """Gives each run a process, and limits how many runs are active at once.
 
-    The pool has as many places as workers, and an active run has one of them. A run that waits for a person's answer
-    needs no place. Clients take turns: when a place is free, the next run of each waiting client comes before the
-    second run of any client. The last free places go only to clients that have no place, so that no single client can
-    keep the others waiting.
+    The pool has as many places as workers. Each active run occupies a place, while a run that waits for a person's
+    answer needs none. Clients take turns: when places become free, each waiting client gets one before any client gets
+    a second. The last free places go only to clients that have no place, so that no single client can keep the others
+    waiting.
 
-    Where the system can fork, a zygote forks the processes, some of them before they are needed. Elsewhere the pool
-    keeps one spare process ready.
+    If the system can fork, a zygote forks the processes, some of them before they are needed. Otherwise, the pool keeps
+    one spare process ready.
 
     Args:
-        workers: How many runs can be active at once; further runs wait.
-        reuse: How many runs one process serves, if each run ends cleanly and the system can fork.
+        workers: How many runs can be active at once. Further runs wait.
+        reuse: How many runs one process serves if each run ends cleanly and the system can fork.
 
     Raises:
         ConfigError: ``workers`` or ``reuse`` is out of bounds.
@@ -89,22 +89,22 @@ class WorkerPool:
 
     @property
     def max_runs(self) -> int:
-        """The largest number of runs that can have a process: active runs, and runs that wait for a person's answer."""
+        """The largest number of runs that can have a process: active runs, and runs that wait for a person."""
         return self._workers * (1 + MAX_PAUSED)
 
     def queue(self, client: str | None = None, on_come: Callable[[], None] | None = None) -> Turn:
         """Put a run into the queue for a place among the active runs, and return without waiting.
 
         Args:
-            client: The client that the run belongs to. None stands for the program itself, which can use all places and
-                whose queue has no limit.
+            client: The client that the run belongs to. None stands for the program itself. It can use all places, and
+                its queue has no limit.
             on_come: A function to call, in any thread, when the run gets a place or its turn is cancelled.
 
         Returns:
-            The run's turn, with which to wait for the place.
+            The run's turn. Use it to wait for the place.
 
         Raises:
-            Busy: Too many runs wait already.
+            Busy: Too many runs are waiting already.
         """
         turn = Turn(self._places, client, on_come)
         self._places.queue(turn)
@@ -112,17 +112,18 @@ class WorkerPool:
 
     @contextmanager
     def take(self, client: str | None = None, turn: Turn | None = None, limits: Limits | None = None) -> Iterator[Turn]:
-        """Wait until a run can become active, get a process for it, and yield the turn, which has the process.
+        """Wait until a run can become active, get a process for it, and yield its turn, which holds the process.
 
         When the block ends, the pool takes the process and the place back.
 
         Args:
             client: The client that the run belongs to. None stands for the program itself.
-            turn: The turn of the run if :meth:`queue` was called for it; otherwise the run is queued now.
-            limits: The limits of the run, by default ``Limits()``. They apply to the process before it gets its job.
+            turn: The turn of the run if :meth:`queue` was called for it. Otherwise, the run is queued now.
+            limits: The limits of the run; by default ``Limits()``. They apply to the process even before it gets its
+                job.
 
         Raises:
-            Busy: Too many runs wait already.
+            Busy: Too many runs are waiting already.
             Interrupted: The pool is closed, or the turn was cancelled.
             WorkerLost: No process can be started.
         """
@@ -142,13 +143,13 @@ class WorkerPool:
             turn.end()
 
     def warm(self) -> None:
-        """Start the zygote, which forks workers, before a run needs it. Do nothing if the system cannot fork."""
+        """Start the process that forks workers before a run needs it. Do nothing if the system cannot fork."""
         with self._lock:
             if CAN_FORK and not self._closed:
                 self._spares.warm()
 
     def close(self) -> None:
-        """End the processes that are kept ready. Runs that still wait for a place fail with Interrupted."""
+        """End the processes that are kept ready. Runs that are still waiting for a place fail with Interrupted."""
         with self._lock:
             self._closed = True
             for warm in (vars(self).get("_spares"), self._spare):
@@ -158,7 +159,7 @@ class WorkerPool:
         self._places.open()
 
     def start_anew(self) -> None:
-        """Make the pool usable in a fork of the program: its processes and runs stay with the parent."""
+        """Make the pool usable in a fork of the program. The pool's processes and runs stay with the parent."""
         if spares := vars(self).get("_spares"):
             spares.leave()
         forget(self)
@@ -188,7 +189,7 @@ class WorkerPool:
 
 
 class Turn:
-    """A run that waits for a place in a worker pool, and later has a place and a process.
+    """A run's turn in a worker pool: the run waits for a place, and then has a place and a process.
 
     ``holds`` is True while the run has a place, which makes it one of the active runs. ``child`` is the run's process.
     It exists once :meth:`WorkerPool.take` yields the turn.
@@ -196,7 +197,7 @@ class Turn:
     Args:
         places: The pool's places.
         client: The client that the run belongs to, or None for the program itself.
-        on_come: A function to call when the run gets a place or its turn is cancelled.
+        on_come: A function to call when the run gets a place or its turn is cancelled, or None.
     """
 
     def __init__(self, places: _Places, client: str | None, on_come: Callable[[], None] | None = None) -> None:
@@ -214,9 +215,9 @@ class Turn:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Pause the run during the block, in which a person is asked: other runs can have its place.
+        """Pause the run during the block, in which a person is asked. Other runs can have its place meanwhile.
 
-        The process keeps running, and the run waits for a place when the block ends. If too many runs are paused
+        The process keeps running. When the block ends, the run waits for a place again. If too many runs are paused
         already, this run keeps its place.
         """
         self._over.clear()
@@ -237,10 +238,10 @@ class Turn:
         self._places.end(self)
 
     def come(self, *, holds: bool) -> None:
-        """Record that the run no longer waits, and wake the thread in :meth:`wait`.
+        """Record that the run no longer waits, and wake the thread that is in :meth:`wait`.
 
         Args:
-            holds: Whether the run has got a place; False if it was cancelled.
+            holds: True if the run has got a place, False if its turn was cancelled.
         """
         self.holds = holds
         self._over.set()
@@ -249,9 +250,9 @@ class Turn:
 
 
 class _Places:
-    """Decides which runs are active: gives a limited number of places to the runs of clients, which take turns.
+    """Decides which runs are active: gives a limited number of places to runs, so that their clients take turns.
 
-    ``_queues`` has the waiting runs of each client that has any, in the order in which the clients' turns come.
+    ``_queues`` contains the waiting runs of each client that has any. The client whose turn is next comes first.
     """
 
     def __init__(self, count: int) -> None:
@@ -280,7 +281,7 @@ class _Places:
     def pause(self, turn: Turn) -> bool:
         """Take a run's place away until :meth:`resume`.
 
-        Return False if the run has no place, or if it keeps its place because too many runs are paused already.
+        Return True, or False if the run has no place or keeps its place because too many runs are paused already.
         """
         with self._lock:
             if not turn.holds or len(self._paused) >= MAX_PAUSED * self._count:
@@ -291,7 +292,7 @@ class _Places:
             return True
 
     def resume(self, turn: Turn) -> None:
-        """Queue a paused run for a place again, ahead of the runs of the same client that have not begun."""
+        """Queue a paused run for a place again, ahead of runs of the same client that have not begun."""
         with self._lock:
             self._paused.discard(turn)
             if turn in self._cancelled:
@@ -330,9 +331,9 @@ class _Places:
             turn.come(holds=True)
 
     def _next(self) -> Turn | None:
-        """Remove the next run from its client's queue and return it, or return None if every run has to wait.
+        """Remove the next run from the queue of its client, and return it. Return None if every run has to wait.
 
-        The client goes behind the other waiting clients.
+        The client's next turn comes after those of the other waiting clients.
         """
         for client, waiting in self._queues.items():
             kept_free = self._reserve if client is not None and self._held[client] else 0
@@ -365,6 +366,6 @@ class _Places:
         everybody = sum(len(waiting) for name, waiting in self._queues.items() if name is not None)
         if own >= MAX_QUEUE_OF_CLIENT * self._count or everybody >= MAX_QUEUE * self._count:
             raise Busy(
-                f"The server is busy: {own:,} scripts of this client and {everybody - own:,} of others wait",
+                f"The server is busy: {own:,} scripts of this client and {everybody - own:,} of others are waiting",
                 hint="nothing was run; try again when some of them have ended",
             )

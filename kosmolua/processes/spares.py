@@ -1,8 +1,8 @@
 """Spare workers: processes that are ready before a script needs one.
 
-A spare was forked in advance, or it has finished one script and can run another. Recent demand decides how many spares
-are kept. A program that runs only one script gets none. A thread ends the spares soon after the last script; the thread
-exists only while there are spares.
+A spare was forked in advance, or has finished one script and can run another. Recent demand determines how many spares
+are kept. A program that runs only one script gets none. Soon after the last script, a thread ends the spares. This
+thread exists only while there are spares.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from kosmolua.errors import Interrupted, WorkerLost
 from kosmolua.processes.zygote import ForkedChild, Terms, Zygote
 
 MAX_SPARES = 8
-"""The largest number of spares. A spare that has run nothing takes about one MiB."""
+"""The largest number of spares. A spare that has not run anything takes about one MiB."""
 MIN_SPARES = 2
 """The number of spares while scripts run one after another: one runs a script while the next is forked."""
 LOOK_INTERVAL = 1.0
-"""Seconds between two checks of the demand. The demand of the last two intervals counts."""
+"""Seconds between two checks of the demand. The last two intervals count as recent."""
 IDLE_TIMEOUT = 5.0
 """Seconds without a script after which all spares are ended."""
 
 
 class Spares:
-    """Keeps forked workers of a runtime that wait for a script, and hands them out. The methods are thread-safe."""
+    """Keeps forked workers that are waiting for a script, and hands them out. The methods are thread-safe."""
 
     def __init__(self) -> None:
         self._zygote: Zygote | None = None
@@ -38,14 +38,14 @@ class Spares:
         self._lock = RLock()
 
     def take(self, terms: Terms) -> ForkedChild:
-        """Return a worker for one script: a spare one, or a new one that the zygote forks meanwhile.
+        """Return a worker for one script: a spare, or a new worker, which the zygote is still forking.
 
         Args:
             terms: The limits that must apply to the worker.
 
         Raises:
             Interrupted: :meth:`close` was called.
-            WorkerLost: The zygote, which forks workers, has died, and so has the zygote that replaced it.
+            WorkerLost: The zygote, the process that forks workers, has died, and so has its replacement.
             OSError: No zygote can be started, or too many files are open.
         """
         with self._lock:
@@ -64,9 +64,9 @@ class Spares:
                 self._zygote = Zygote()
 
     def give_back(self, child: ForkedChild) -> None:
-        """Take back a worker whose script has ended: keep it as a spare if it can run another script, or else end it.
+        """Take back a worker whose script has ended. Keep it as a spare if it can run another script, otherwise end it.
 
-        Also fork further spares if recent demand needs them.
+        Also fork more spares if recent demand requires them.
         """
         with self._lock:
             self._active -= 1
@@ -88,7 +88,7 @@ class Spares:
     def leave(self) -> None:
         """Forget all workers and the zygote, and close this process's copies of their pipes.
 
-        Called in a fork of the program, whose parent keeps the processes.
+        A fork of the program calls this. The processes stay with the parent.
         """
         self._lock = RLock()
         if self._zygote:
@@ -99,9 +99,9 @@ class Spares:
         self._active = self._takes = 0
 
     def look(self) -> bool:
-        """End the spares that recent demand does not need. Called at intervals by a thread.
+        """End the spares that recent demand does not require. A thread calls this at intervals.
 
-        Return False if the thread can end, since no spare is left to look after.
+        Return True, or False if the thread can end since no spare is left.
         """
         with self._lock:
             is_idle = not self._active and not self._peak
@@ -115,11 +115,11 @@ class Spares:
 
     @property
     def _wanted(self) -> int:
-        """How many spares recent demand needs. A program that runs only one script needs none."""
+        """How many spares recent demand requires. A program that runs only one script needs none."""
         return min(MAX_SPARES, max(MIN_SPARES, self._peak, self._earlier_peak)) if self._takes > 1 else 0
 
     def _ready_one(self, terms: Terms) -> ForkedChild | None:
-        """Remove from the spares the oldest one to which these limits apply and which still runs, and return it.
+        """Remove the oldest spare that has these limits and still runs, and return it.
 
         Return None if there is no such spare.
         """
@@ -142,13 +142,13 @@ class Spares:
         return zygote.fork(terms)
 
     def _refill(self, terms: Terms, spent: ForkedChild | None = None) -> None:
-        """Fork one or two spares if fewer have these limits than recent demand needs.
+        """Fork one or two spares with these limits if there are fewer of them than recent demand requires.
 
         Spares with other limits are ended to make room, since they might never be needed again.
 
         Args:
             terms: The limits of the new spares.
-            spent: A worker to end at the same time, if a spare is forked.
+            spent: A worker to end at the same time if a spare is forked, or None.
         """
         matching = sum(each.terms == terms for each in self._ready)
         with suppress(OSError, WorkerLost):  # the next script finds no spare; if starting fails again, it reports why
@@ -161,9 +161,9 @@ class Spares:
                 self._ready.append(self._zygote.fork(terms))
 
     def _is_watched(self) -> bool:
-        """Start the thread that ends spares when they are no longer needed, unless it runs already.
+        """Start the thread that ends spares that are no longer needed, unless it runs already. Return True.
 
-        Return False if the spares are closed or no thread can be started.
+        Return False if :meth:`close` was called or no thread can be started.
         """
         if self._is_closed:
             return False

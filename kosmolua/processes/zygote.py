@@ -1,4 +1,4 @@
-"""The zygote, a warm process that forks workers, and these workers, as the host sees them."""
+"""The host's side of the zygote, a warm process that forks workers, and of these workers."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Terms(NamedTuple):
 class Zygote:
     """Starts a zygote: a process that has a Lua VM but runs no script, and forks workers that are ready for scripts.
 
-    The zygote is a new program without this process's environment variables and memory. So neither the zygote nor its
-    forks can contain a secret. The zygote ends when this object is closed or garbage-collected.
+    The zygote is a new program without the environment variables and memory of this process. So neither the zygote nor
+    its forks can contain a secret. The zygote ends when this object is closed or garbage-collected.
 
     Raises:
         OSError: The zygote cannot be started.
@@ -52,11 +52,11 @@ class Zygote:
         self._close = weakref.finalize(self, self._control.close)
 
     def fork(self, terms: Terms, instead_of: ForkedChild | None = None) -> ForkedChild:
-        """Order the zygote to fork a worker, and return the worker at once, before it exists.
+        """Order the zygote to fork a worker. Return the worker at once, even before its process exists.
 
         Args:
             terms: The limits that apply to the worker.
-            instead_of: A worker that the zygote ends after it has forked the new one.
+            instead_of: A worker that the zygote ends after it has forked the new one, or None.
 
         Raises:
             WorkerLost: The zygote has died.
@@ -90,7 +90,7 @@ class Zygote:
         return the status of a killed worker.
 
         Args:
-            number: The number of the worker: 1 for the first that the zygote was ordered to fork, and so on.
+            number: The number of the worker, counted from 1 in the order in which the workers were ordered.
         """
         with self._asking:
             self.order(WORKER_ORDER.pack(ASK, number, 0, 0, 0))
@@ -105,17 +105,17 @@ class Zygote:
         return -launch.SIGKILL
 
     def close(self) -> None:
-        """End the zygote, and with it all its workers."""
+        """End the zygote and all its workers."""
         self._end()
 
     def leave(self) -> None:
-        """Close this process's copy of the socket. Called in a fork of the program; the parent keeps the zygote."""
+        """Close this process's copy of the socket. A fork of the program calls this; the parent keeps the zygote."""
         self._end.detach()
         self._close()
 
 
 def _start() -> tuple[socket.socket, launch.Started]:
-    """Start a zygote. Return the socket that carries its orders, and its process."""
+    """Start a zygote. Return the socket on which to send orders, and the process."""
     control, theirs = socket.socketpair()
     with theirs:
         try:
@@ -134,12 +134,12 @@ def _end(control: socket.socket, process: launch.Started) -> None:
 
 
 class ForkedChild(PolledPipes):
-    """A worker that a zygote forked, as the host sees it: with its pipes, and with orders to the zygote about it.
+    """The host's side of a worker that a zygote forked: the pipes to it, and the orders to the zygote about it.
 
     Args:
-        zygote: The worker's parent. Only it can end the worker safely, since only it knows that the process id is still
-            the worker's.
-        number: The number by which host and zygote refer to the worker.
+        zygote: The worker's parent. Only the parent can end the worker safely, since only the parent knows that the
+            process id still belongs to the worker.
+        number: The number that host and zygote use for the worker.
         terms: The limits that apply to the worker.
         pipes: The pipes to and from the worker.
     """
@@ -154,20 +154,20 @@ class ForkedChild(PolledPipes):
 
     @property
     def is_there(self) -> bool:
-        """Whether the worker still runs."""
+        """True if the worker still runs."""
         poll = select.poll()
         poll.register(self.incoming, 0)  # no events asked for: only the end of the pipe and errors are reported
         return not poll.poll(0)
 
     def reuse(self) -> bool:
-        """Count a job as done. Return True if it ended cleanly and the worker can run another job."""
+        """Count a job as done. Return True if this job ended cleanly and the worker can run another one."""
         self._jobs -= 1
         is_reusable = self.is_clean and not self._is_killed and self._jobs > 0
         self.is_clean = False
         return is_reusable
 
     def last_order(self) -> bytes:
-        """Return the order to the zygote that ends the worker, or empty bytes if this order was returned before."""
+        """Return the order that makes the zygote end the worker, or empty bytes if it was returned before."""
         if self._is_killed:
             return b""
         self._is_killed = True
@@ -183,7 +183,7 @@ class ForkedChild(PolledPipes):
         self._zygote.close()
 
     def status(self) -> int:
-        """Wait for the worker's exit status and return it. It is negative for a signal. Call this only once."""
+        """Wait for the worker's exit status and return it; it is negative for a signal. Call this only once."""
         return self._zygote.status(self._number)
 
     def close(self) -> None:

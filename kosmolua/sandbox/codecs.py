@@ -1,4 +1,4 @@
-"""Base64 and hashes for Lua scripts, computed by C functions of Python in the script's process."""
+"""Base64 and hashes for Lua scripts, computed by Python's C functions in the script's process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 COPIES = 3
-"""The largest number of copies of a text in Python's memory while it is converted."""
+"""The largest number of copies of a text in Python's memory while the text is converted."""
 BLOCK_SIZE = 64
 """The size of a block of SHA-256, in bytes."""
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
@@ -22,10 +22,10 @@ _INNER, _OUTER = (bytes(code ^ mask for code in range(256)) for mask in (0x36, 0
 
 
 def _hash(name: str, *modules: str) -> Any:
-    """Return the hash function ``name`` from the first of ``modules`` that this Python has.
+    """Return the hash function called ``name`` from the first of these modules that this Python has.
 
-    These modules are built into Python. Only if all are missing, ``hashlib`` is imported, which loads OpenSSL and takes
-    longer.
+    The modules are built into Python. Only if all of them are missing is ``hashlib`` imported, which loads OpenSSL and
+    takes longer.
     """
     for module in modules:
         try:
@@ -51,9 +51,9 @@ def _encode_for_url(text: bytes) -> bytes:
 
 
 def _decode(text: bytes) -> bytes | None:
-    """Return the decoded bytes of a base64 text, or None if it is not base64.
+    """Return the decoded bytes of a base64 text, or None if the text is not base64.
 
-    Both alphabets of RFC 4648 are accepted, white space is skipped, and padding can be absent.
+    Both alphabets of RFC 4648 are accepted, white space is skipped, and padding can be left out.
     """
     digits = text.translate(_FROM_URL, b" \t\r\n")
     if not _BASE64.fullmatch(digits):
@@ -93,13 +93,13 @@ _CODECS: dict[bytes, Callable[..., bytes | None]] = {
 
 
 def convert(name: bytes, text: bytes, *more: bytes, room: float = inf) -> bytes | None:
-    """Encode, decode or hash a text for a script. Return the result, or None if the text cannot be decoded.
+    """Encode, decode or hash a text for a script. Return the result, or None if a text to decode is not valid.
 
     Args:
         name: The conversion: one of the keys of ``_CODECS``, such as ``sha256``.
         text: The text to convert.
-        more: The further arguments of the conversion, such as the key of an HMAC.
-        room: How many bytes of memory the conversion can use for copies of the text.
+        more: Further arguments of the conversion, such as the key of an HMAC.
+        room: The most bytes of memory that can be used for copies of the text.
 
     Raises:
         MemoryError: The copies would need more than ``room`` bytes.

@@ -17,11 +17,11 @@ if sys.platform == "linux":
     from kosmolua.sandbox import linux, seccomp
 
 LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "seccomp")
-"""The names of the layers. Every Unix has the first; only Linux has the last, a filter of system calls."""
+"""The names of the layers. Every Unix has the first. Only Linux has the last, a filter of system calls."""
 INTERPRETER = 128 * 1024**2
-"""Bytes of address space for Python, its libraries and a frame: idle 15 MiB, and 100 MiB to send a result of 16 MiB."""
+"""Bytes of address space for Python, its libraries and a message: 15 MiB idle, 100 MiB to send a result of 16 MiB."""
 MAX_COPIES = 256 * 1024**2
-"""The largest number of bytes of address space for copies of Lua's values that Python functions make for Lua.
+"""Bytes of address space for the copies of Lua's values that Python functions make, at most.
 
 Fragmentation of Lua's heap uses up a part of this space: 96 MiB of strings take 111 MiB.
 """
@@ -29,17 +29,17 @@ SIGKILL = 9
 if sys.platform == "linux":
     _ENDING = linux.ending_with_parent(SIGKILL)
 POLL_INTERVAL = 0.2
-"""Seconds between two checks whether the parent lives, on systems that do not report its end."""
+"""Seconds between two checks whether the parent still runs, on systems that do not report its end."""
 STANDARD_DESCRIPTORS = 3
 """The number of standard descriptors: input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
 MAX_FORKS = 256
-"""How many threads a session's user can add. A session needs two, but the kernel counts all threads of the user."""
+"""How many threads a session's user can add. A session needs two, but the kernel counts all threads of that user."""
 MAX_THREADS = 2**22
 """The largest number of threads that Linux allows."""
 NOBODY = 65534
 MAX_CPU = 2**31
-"""The largest limit of processor time that is passed to the kernel, in seconds."""
+"""The largest limit on processor time that is passed to the kernel, in seconds."""
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 def drop_inherited() -> None:
-    """Change to the root folder, and close all file descriptors except standard input, output and error."""
+    """Make the root folder the current one, and close all file descriptors except standard input, output and error."""
     os.chdir("/")
     close_descriptors()
 
@@ -64,9 +64,9 @@ def close_descriptors() -> None:
 def die_with_parent() -> None:
     """Make this process end when its parent ends, even if a script is in a loop.
 
-    On Linux the process ends with the thread that started it, and a later change of the user id would cancel this. A
-    zygote, which forks workers, has to outlive the thread that started it. So it does not call this function, but ends
-    when its socket closes.
+    On Linux, the process ends with the thread that started it, and a later change of the user id would cancel this. A
+    zygote, the process that forks workers, has to outlive the thread that started it. So a zygote does not call this
+    function, but ends when its socket closes.
     """
     parent = os.getppid()
     if sys.platform == "linux":
@@ -87,19 +87,19 @@ def die_with_parent() -> None:
 
 
 def give_back_memory() -> None:
-    """On Linux, return freed memory to the system. Called before this process waits for its next job."""
+    """On Linux, return freed memory to the system. This is called before the process waits for its next job."""
     if sys.platform == "linux":
         linux.give_back_freed_memory()
 
 
 class Confinement:
-    """Applies the isolation layers to this process, and knows which of them are in force.
+    """Applies the isolation layers to this process, and records which of them are in force.
 
-    :meth:`settle` gives up the rights that no job needs. :meth:`lock` applies the restrictions that depend on the job.
-    Layers that the system does not have are left out.
+    First, :meth:`settle` gives up the rights that no job needs. Then :meth:`lock` applies the restrictions that depend
+    on the job. Layers that the system lacks are left out.
 
     Args:
-        forking: Whether the process still forks after :meth:`lock`, as a session does.
+        forking: True if the process still forks after :meth:`lock`, as a session does.
     """
 
     def __init__(self, *, forking: bool = False) -> None:
@@ -123,13 +123,13 @@ class Confinement:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the system refused to apply a layer that was expected to work."""
+        """True if the system refused to apply a layer that was expected to work."""
         return bool(self._refused)
 
     def settle(self) -> None:
-        """Give up the rights that neither this process nor its forks need once all modules are loaded.
+        """Give up the rights that this process and its forks no longer need once the modules are loaded.
 
-        Call it after the last import: where the system has Landlock, the process cannot read files afterwards.
+        Call this after the last import. If the system has Landlock, the process cannot read files afterwards.
         """
         if sys.platform == "linux":
             linux.keep_freed_memory()
@@ -151,7 +151,7 @@ class Confinement:
 
         Args:
             cpu: Seconds of processor time from now on, after which the kernel ends this process.
-            memory: The largest number of bytes that Lua can hold. The limit of address space is well above it.
+            memory: The largest number of bytes that Lua can hold. The limit on address space is well above this.
             jobs: How many jobs this process runs. Call :meth:`rearm` before each further job, to limit its processor
                 time.
         """
@@ -161,8 +161,8 @@ class Confinement:
     def steps(self, cpu: float, memory: int, jobs: int = 1) -> list[Step]:
         """Return what :meth:`lock` would do with the same arguments, as a list of steps for :meth:`take`.
 
-        A parent prepares the steps before it forks, so that the fork can carry them out with little work: a fork is
-        ready earlier the fewer memory pages it writes to, since the system copies each of them.
+        A parent prepares the steps before it forks, so that the fork can carry them out with little work. The fewer
+        memory pages a fork writes to, the earlier it is ready, since the system copies each of these pages.
         """
         steps: list[Step] = []
         if resource:
@@ -178,7 +178,7 @@ class Confinement:
         return steps
 
     def take(self, steps: list[Step]) -> None:
-        """Carry out steps that :meth:`steps` returned. Remember the layers that the system refuses to apply."""
+        """Carry out steps that :meth:`steps` returned, and record the layers that the system refuses to apply."""
         for layer, call, arguments in steps:
             try:
                 is_refused = call(*arguments)
@@ -188,7 +188,7 @@ class Confinement:
                 self._refused.add(layer)
 
     def rearm(self, cpu: float) -> None:
-        """Limit the processor time from now on to ``cpu`` seconds; 0 removes the limit."""
+        """Limit the processor time from now on to ``cpu`` seconds. If ``cpu`` is 0, remove the limit."""
         signal.setitimer(signal.ITIMER_PROF, cpu)
 
     def _filter_for(self, jobs: int) -> Step | None:
@@ -204,7 +204,7 @@ def _limit_time(cpu: float) -> None:
 
 
 def _limiting(name: str, value: int) -> Step:
-    """Return a step that limits a resource of this process, to at most the limit that is in force already.
+    """Return a step that limits a resource of this process. A lower limit that is in force already is kept.
 
     Args:
         name: The end of the resource's name in Python, such as ``CPU`` for ``RLIMIT_CPU``.
@@ -221,8 +221,8 @@ def _limiting(name: str, value: int) -> Step:
 def _max_threads() -> int:
     """Return a limit on the number of this user's threads that still lets this process fork.
 
-    The function tries limits until a fork succeeds. Only the kernel knows how many threads the user has, since /proc
-    does not show processes that are hidden or in other containers.
+    The function tries limits until a fork succeeds. Only the kernel knows how many threads the user has: /proc does not
+    show hidden processes, or those in other containers.
     """
     if resource is None:
         return 0
@@ -243,9 +243,9 @@ def _max_threads() -> int:
 
 
 def _become_nobody() -> bool:
-    """If this process runs as root, change to the user ``nobody``, unless root could then no longer end the process.
+    """If this process runs as root, change to the user ``nobody``, unless root could not end the process afterwards.
 
-    Return True if the process does not run as root afterwards, and False also on Windows.
+    Return True if the process does not run as root afterwards. On Windows, return False.
     """
     if not hasattr(os, "getuid"):
         return False

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Call: TypeAlias = tuple[Callable[..., int], tuple[Any, ...]]
-    """A function that returns 0 on success, and its arguments. A parent prepares them, and its forks make the call."""
+    """A function that returns 0 on success, and its arguments. A parent prepares both, and its forks make the call."""
 
 OOM_SCORE_ADJUSTMENT = 900
-"""How readily the kernel kills a sandbox process if memory runs out, up to 1000. Other processes usually have 0."""
+"""How readily the kernel kills a sandbox process if memory runs out, up to 1000. The usual value of a process is 0."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
@@ -41,8 +41,8 @@ class _FilterProgram(ctypes.Structure):
 def keep_freed_memory() -> None:
     """Make glibc keep freed memory for later allocations. Do nothing with another C library.
 
-    A script that joins strings frees and allocates memory at every step. If freed memory went back to the system, every
-    allocation would cause page faults.
+    A script that joins strings frees and allocates memory at every step. If freed memory were returned to the system,
+    every allocation would cause page faults.
     """
     if mallopt := getattr(_libc, "mallopt", None):
         for parameter, value in _MALLOC.items():
@@ -56,7 +56,7 @@ def give_back_freed_memory() -> None:
 
 
 def prefer_for_oom_kill() -> None:
-    """Make this process and its forks the first to be killed if memory runs out. Do nothing without /proc."""
+    """Make this process and its forks the first to be killed if memory runs out. Do nothing if there is no /proc."""
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write(str(OOM_SCORE_ADJUSTMENT))
@@ -70,7 +70,7 @@ def forbid_new_privileges() -> bool:
 
 
 def hide() -> bool:
-    """Hide this process's memory and environment from other processes of its user. Return True on success."""
+    """Hide this process's memory and environment from other processes of the same user. Return True on success."""
     return _control(_PR_SET_DUMPABLE, 0)
 
 
@@ -78,7 +78,7 @@ def end_with_parent(signal: int) -> bool:
     """Make the kernel send a signal to this process when the thread that started the process ends.
 
     Args:
-        signal: The number of the signal; 0 cancels an earlier request.
+        signal: The number of the signal, or 0 to cancel an earlier request.
 
     Returns:
         True on success.
@@ -89,13 +89,13 @@ def end_with_parent(signal: int) -> bool:
 def ending_with_parent(signal: int) -> Call:
     """Return :func:`end_with_parent` as a prepared call: a function that returns 0 on success, and its arguments.
 
-    The call is prepared before a fork, so that the fork has less to do.
+    A parent prepares the call before it forks, so that the fork has less to do.
     """
     return _prepared(_PR_SET_PDEATHSIG, signal)
 
 
 def may_kill() -> bool:
-    """Return True if root can end processes of other users. In some containers root lacks that right."""
+    """Return True if root can end processes of other users. In some containers, root lacks this right."""
     return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1
 
 
@@ -110,7 +110,7 @@ def filtering(program: bytes) -> Call:
 
 
 def landlock_version() -> int:
-    """Return the version of Landlock in the kernel. It is below 1 if the kernel has no Landlock."""
+    """Return the version of Landlock in the kernel. The result is below 1 if the kernel has no Landlock."""
     return int(_libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_CREATE_RULESET_VERSION))
 
 
@@ -125,7 +125,7 @@ def landlock_ruleset(attributes: bytes) -> int:
 
 
 def landlock_restrict(ruleset: int) -> bool:
-    """Apply a Landlock ruleset, given by its descriptor, to this process and its forks. Return True on success."""
+    """Apply the Landlock ruleset with this descriptor to this process and its forks. Return True on success."""
     return int(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
 
 
@@ -142,7 +142,7 @@ def _prepared(option: int, value: int, pointer: object = None) -> Call:
 _FILES = {1: 1 << 13, 2: 1 << 14, 3: 1 << 15, 5: 1 << 16}
 _NETWORK = {4: 1 << 2}
 _SCOPES = {6: 1 << 2}
-"""For each version of Landlock that added kinds of access, the first bit that the version does not use.
+"""The first unused bit for each version of Landlock that added kinds of access.
 
 Files: 13 kinds, then moving between folders, truncating, and device control. Network: binding and connecting TCP
 sockets. Scopes: sockets with abstract names, and signals.
@@ -150,9 +150,9 @@ sockets. Scopes: sockets with abstract names, and signals.
 
 
 def restrict() -> bool:
-    """Deny this process and its forks every kind of access that the kernel's Landlock can deny.
+    """Deny this process and its forks every kind of access that Landlock can deny in this kernel.
 
-    Return True on success, and False if the kernel has no Landlock or refuses.
+    Return True on success, and False if the kernel has no Landlock or refuses to apply it.
     """
     version = landlock_version()
     if version < 1:

@@ -15,13 +15,13 @@ FLAGS = {"i": re.I, "m": re.M, "s": re.S, "x": re.X, "a": re.A}
 MAX_PATTERN = 16 * 1024
 """The largest number of characters of a pattern."""
 MAX_CACHED_PATTERN = 1024
-"""The largest number of characters of a pattern that is kept compiled, which takes up to 80 times its size."""
+"""Only patterns of up to this many characters are kept compiled, which takes up to 80 times their size."""
 MATCHES_AT_ONCE = 1000
-"""How many matches are held as Python objects at a time. The objects take ten times as much memory as their JSON."""
+"""How many matches are kept as Python objects at a time. The objects take ten times as much memory as their JSON."""
 ENCODED_MATCH = 40
 """Bytes of the JSON of a match, not counting the texts in it."""
 _PART = r"\\.|\[\^?\]?(?:\\.|[^\]\\])*|(\(\?)(?=<[A-Za-z_])"
-"""Matches an escaped character, a character class without its end, or the captured beginning of a named group."""
+"""Matches an escaped character, a character class without its end, or (captured) the beginning of a named group."""
 _IS_WIDE = re.compile(rb"[\xF0-\xFF]")
 warnings.simplefilter("ignore")  # nobody reads warnings, and a confined process cannot import the modules for them
 
@@ -29,15 +29,15 @@ warnings.simplefilter("ignore")  # nobody reads warnings, and a confined process
 def scan(subject: bytes, pattern: bytes, flags: bytes, most: int, room: float = inf) -> bytes:
     """Search a text for a script, and return the matches of a pattern as JSON.
 
-    The JSON has each match with the text before it, and the text after the last match. If the pattern or a flag is
-    wrong, the JSON has only ``problem``, which says why.
+    The JSON contains each match with the text before it, and the text after the last match. If the pattern or a flag is
+    wrong, it contains only ``problem``, which says what is wrong.
 
     Args:
         subject: The text to search. Each byte that is not UTF-8 counts as one character.
         pattern: The pattern, in the syntax of ``re``; ``(?<name>...)`` is allowed as well as ``(?P<name>...)``.
-        flags: Letters of the flags of ``re``: any of ``i``, ``m``, ``s``, ``x`` and ``a``.
-        most: The largest number of matches to return; 0 for all.
-        room: The largest number of bytes of memory for the text as a Python string, and also for the JSON.
+        flags: The letters of flags of ``re``: any of ``i``, ``m``, ``s``, ``x`` and ``a``.
+        most: The largest number of matches to return, or 0 for all.
+        room: How many bytes of memory the text can take as a Python string. The same limit applies to the JSON.
 
     Raises:
         MemoryError: The text or the JSON would need more than ``room`` bytes.
@@ -54,10 +54,10 @@ def scan(subject: bytes, pattern: bytes, flags: bytes, most: int, room: float = 
 
 
 def size_of_text(raw: bytes) -> int:
-    """Return an upper bound for the memory of a text as a Python string, in bytes.
+    """Return the most bytes of memory that a text can take as a Python string.
 
-    Python stores all characters of a string with the same width: 1, 2 or 4 bytes. One emoji makes every character 4
-    bytes wide.
+    Python stores all characters of a string with the same width: 1, 2 or 4 bytes. A single emoji makes every character
+    4 bytes wide.
 
     Args:
         raw: The text in UTF-8.
@@ -116,7 +116,7 @@ _compile_and_keep = lru_cache(maxsize=64)(_compile_anew)
 
 
 def _names_in(pattern: str, flags: int) -> list[int]:
-    """Find the named groups written ``(?<name>``, without Python's ``P``, and return the positions of their ``<``."""
+    """Return the positions of the ``<`` of named groups that are written ``(?<name>``, without Python's ``P``."""
     if "(?<" not in pattern:
         return []
     is_verbose = flags & re.X or re.match(r"\(\?[aims]*x", pattern)
@@ -125,20 +125,20 @@ def _names_in(pattern: str, flags: int) -> list[int]:
 
 @lru_cache(maxsize=2)
 def _parts(is_verbose: bool) -> re.Pattern[str]:  # noqa: FBT001 - a key of the cache
-    """Return the expression that finds the next escape, character class or named group in a pattern of a script.
+    """Return the expression that finds the next escape, character class or named group in a script's pattern.
 
     Args:
-        is_verbose: Whether the pattern has the flag ``x``. Only then it has comments, which are found as well.
+        is_verbose: True if the pattern has the flag ``x``. Only then can it have comments, which are found as well.
     """
     return re.compile(rf"#[^\n]*|{_PART}" if is_verbose else _PART, re.S)
 
 
 def _problem(error: re.error, names: list[int]) -> str:
-    """Return the message for an error in a pattern, with the error's position in the pattern as the script wrote it.
+    """Return the message for an error in a pattern. Its position refers to the pattern as the script wrote it.
 
     Args:
-        error: The error in the pattern into which a ``P`` was inserted before each name of a group.
-        names: The positions of the insertions, in the pattern as the script wrote it.
+        error: The error in the changed pattern, in which a ``P`` was inserted into each named group.
+        names: The positions of these insertions in the pattern as the script wrote it.
     """
     if error.pos is None:
         return error.msg

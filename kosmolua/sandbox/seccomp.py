@@ -1,10 +1,10 @@
 """seccomp: a filter that allows only the system calls that a running Lua VM needs.
 
-All other calls fail with "operation not permitted", so no code in the process can open a file or a socket, start a
-program or see another process.
+All other system calls fail with "operation not permitted", so no code in the process can open a file or a socket, start
+a program or see another process.
 
-The filter is a program for the kernel's packet filter (BPF). For the program's input see
-https://docs.kernel.org/userspace-api/seccomp_filter.html, and for the numbers of the system calls the tables
+The filter is a program for the kernel's packet filter (BPF). The program's input is described at
+https://docs.kernel.org/userspace-api/seccomp_filter.html. The numbers of the system calls are in the tables
 ``arch/*/entry/syscalls`` in the kernel's source.
 """
 
@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from kosmolua.sandbox import linux
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-"""For each machine its column in the tables below, and its number in ``linux/audit.h``.
+"""For each kind of machine, its column in the tables below and its number in ``linux/audit.h``.
 
-Other machines, and 32-bit programs, have no filter.
+There is no filter for other machines and for 32-bit programs.
 """
 _RUNNING = {
     # The pipes to the host
@@ -65,13 +65,13 @@ _FORKING = {
     "setitimer": (38, 103),
     "prctl": (157, 167),
 }
-"""The further system calls of a session, which forks for each chunk of Lua. A fork sets its limits anew, and asks to
-end with its parent.
+"""The additional system calls of a session, which forks for each chunk of Lua. A fork sets its own limits,
+and asks to end with its parent.
 
 ``kill`` is not among them, since only the host ends a chunk.
 """
 _REARMING = {"setitimer": (38, 103)}
-"""The further system calls of a worker that runs several jobs, since each job has its own limit of processor time."""
+"""The additional system call of a worker that runs several jobs, since each job has its own limit on processor time."""
 _CLEAR = {
     "mmap": (2, 0x4),
     "mprotect": (2, 0x4),
@@ -94,12 +94,12 @@ _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 class Filter:
     """The filter of system calls for this machine.
 
-    ``call`` applies the filter to a process and all its forks. It is a function that returns 0 on success, with its
-    arguments, or None if there is no filter for this kind of machine.
+    ``call`` consists of a function that returns 0 on success, and its arguments. Calling it applies the filter to a
+    process and all its forks. ``call`` is None if there is no filter for this kind of machine.
 
     Args:
-        forking: Whether to allow also the system calls with which a session forks for each chunk of Lua.
-        rearming: Whether to allow also the system call that limits processor time.
+        forking: True to also allow the system calls that a session needs to fork for each chunk of Lua.
+        rearming: True to also allow the system call that limits processor time.
     """
 
     def __init__(self, *, forking: bool = False, rearming: bool = False) -> None:
@@ -110,13 +110,13 @@ class Filter:
 
 
 def assemble(calls: dict[str, tuple[int, int | None]], column: int, machine: int) -> bytes:
-    """Return a filter that allows only the given system calls, in the kernel's format.
+    """Return a filter that allows only the system calls in ``calls``, in the kernel's format.
 
     Args:
-        calls: For each system call, by name, its numbers on the kinds of machines; None where it does not exist.
-        column: The index of this kind of machine in those numbers.
-        machine: The number of this kind of machine in ``linux/audit.h``. The filter kills a process that makes a
-            system call of another kind of machine, such as one of a 32-bit program.
+        calls: The number of each system call on each kind of machine, by name; None where the call does not exist.
+        column: The index of this kind of machine among these numbers.
+        machine: The number of this kind of machine in ``linux/audit.h``. The filter kills a process that makes a system
+            call for another kind of machine, as a 32-bit program does.
     """
     numbers = {name: number for name, columns in calls.items() if (number := columns[column]) is not None}
     return b"".join(_INSTRUCTION.pack(*instruction) for instruction in _instructions(numbers, machine))

@@ -1,14 +1,15 @@
 """A session: a process that runs chunks of Lua one after another in one VM, as a prompt or a notebook needs.
 
-A chunk that is stopped has no effect on the state: the next chunk sees the state from before.
+A chunk that is stopped has no effect on the state of the VM: the next chunk sees the previous state.
 
-If the system can fork, each chunk runs in a child, while its parent waits and holds the state from before as a
-checkpoint. When the chunk ends by itself, the child takes the parent's place, and the parent exits. If the child dies,
-because of a limit, a crash or the host's order, the parent tells the host so with an exit notice, and waits for the
-next chunk. While a chunk runs, the parent polls the control pipe, which closes when the host ends.
+If the system can fork, each chunk runs in a child process, while its parent waits and holds the previous state as a
+checkpoint. When the chunk ends by itself, the child takes the parent's place, and the parent exits. The child can also
+die, because of a limit, a crash or an order of the host. The parent then sends the host an exit notice, and waits for
+the next chunk. While a chunk runs, the parent polls the control pipe, which closes when the host ends.
 
-No process of a session has the right to signal another, since a script might break out of Lua in one of them. To stop a
-chunk, the host signals the whole process group. All processes block that signal, except the process of the chunk.
+No process of a session can send signals to another, since a script might break out of Lua in one of them. To stop a
+chunk, the host sends a signal to the whole process group. All processes block that signal, except the process of the
+chunk.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if sys.platform == "linux":
 
 CAN_FORK = hasattr(os, "fork")
 BEGUN, DONE = b"+", b"."
-"""The messages of a chunk's process to its parent: the chunk has begun, and it has ended by itself."""
+"""The messages that a chunk's process sends to its parent: the chunk has begun, and it has ended by itself."""
 INCOMING, OUTGOING, CONTROL = range(3)
 
 
@@ -74,7 +75,7 @@ class Session(Worker):
     def _whole_frame(self) -> dict[str, Any]:
         """Read the host's next message, and return it decoded.
 
-        Return an empty dict if it is not a whole message: a child that died has read the beginning of it.
+        Return an empty dict if the message is not complete, because a child process that died has read its beginning.
         """
         try:
             frame = json.loads(self._receive())
@@ -110,7 +111,7 @@ class Session(Worker):
         os.close(writer)
 
     def _was_stopped(self) -> bool:
-        """Return True if the host ordered this chunk to stop before the chunk's process could receive the signal."""
+        """Return True if the host ordered this chunk to stop before its process could receive the signal."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         while poll.poll(0):
@@ -122,12 +123,13 @@ class Session(Worker):
     def _watch(self, child: int, reader: int) -> None:
         """Wait for the child process that runs a chunk.
 
-        Exit if the chunk ended by itself, since the child then takes this process's place. Tell the host and return if
-        the child died. Discard the host's orders to stop: the child receives them as a signal.
+        If the chunk ended by itself, exit, since the child takes this process's place. If the child died, tell the host
+        and return. Discard the host's orders to stop, which the child receives as a signal.
 
         Args:
             child: The id of the child process.
-            reader: The descriptor on which the child tells that its chunk has begun, and that it has ended.
+            reader: The descriptor of the pipe on which the child reports that its chunk has begun, and that it has
+                ended.
         """
         if os.read(reader, 1):
             poll = select.poll()
@@ -148,14 +150,14 @@ class Session(Worker):
         self._vm.converse(verb, source, name, settings, self._limits["memory"], seed)
 
     def _exit(self, fields: bytes) -> None:
-        """Do nothing when a chunk calls ``exit``: the process keeps running, and an error in Lua ends the chunk.
+        """Do nothing when a chunk calls ``exit``. The process keeps running, and an error in Lua ends the chunk.
 
         Args:
             fields: The outcome of the chunk, which is sent later.
         """
 
     def _end(self, fields: bytes) -> None:
-        """Send the outcome of a chunk to the host. A signal that is meant for the chunk no longer ends this process.
+        """Send the outcome of a chunk to the host. Signals that are meant for the chunk no longer end this process.
 
         Args:
             fields: The outcome, as the fields of a JSON object.
@@ -167,7 +169,7 @@ class Session(Worker):
 
 
 MORTAL = {signal.SIGTERM, signal.SIGPROF} if CAN_FORK else set()
-"""The signals that end a chunk. All processes of a session get them, but only one that runs a chunk unblocks them."""
+"""The signals that end a chunk. All processes of a session get them, but only that of the chunk unblocks them."""
 
 
 def _end_group() -> NoReturn:

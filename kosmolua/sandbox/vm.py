@@ -1,6 +1,6 @@
-"""The Lua VM that runs scripts: a hardened Lua runtime, the prelude in it, and the bridge from Lua to Python.
+"""The Lua VM that runs scripts: a hardened Lua runtime with the prelude, and the bridge from Lua to Python.
 
-The prelude is KosmoLua's own Lua code, which makes the functions and libraries that scripts use.
+The prelude is KosmoLua's own Lua code. It defines the functions and libraries that scripts use.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ MODULES = (
     *("memory", "parallel", "placeholders", "readonly", "recorded", "regex", "registry", "requests", "scripts"),
     *("secrets", "session", "shapes", "strings", "time", "traceback", "tree"),
 )
-"""The modules of the prelude, KosmoLua's own Lua code. Each is loaded on first use."""
+"""The modules of the prelude, KosmoLua's own Lua code. Each module is loaded on first use."""
 COMMON = ("decode", "encode", "errors", "inspect", "strings", "tree")
 """The modules that most scripts need, in addition to the modules that load before every script."""
 BROKEN = 70
-"""The exit status of a sandbox process after an error in Python: ``EX_SOFTWARE`` of sysexits."""
+"""The exit status of a sandbox process after an error in Python: ``EX_SOFTWARE`` of ``sysexits.h``."""
 COPIES_OF_A_REPLY = 3
-"""How often a reply to Lua is in memory: as a string, as pieces that the decoder made of the string, and as tables."""
+"""How many copies of a reply to Lua are in memory: the string, the pieces that the decoder made from it, and tables."""
 
 Verbs = dict[bytes, Callable[..., "bytes | None"]]
 
@@ -45,7 +45,7 @@ def read_prelude(name: str) -> bytes:
 class Prelude:
     """KosmoLua's own Lua files: ``boot``, which every VM runs first, and the modules that it loads on demand.
 
-    The constructor reads all files, since the process cannot open files once it is confined.
+    The constructor reads all files, since the process cannot open files after it is confined.
     """
 
     def __init__(self) -> None:
@@ -53,26 +53,26 @@ class Prelude:
         self.chunks = {name.encode(): read_prelude(name) for name in MODULES}
 
     def compile(self) -> None:
-        """Replace the source of all files by bytecode. This pays in a process that makes several VMs, or that forks."""
+        """Replace the source of all files by bytecode. This pays off in a process that makes several VMs or forks."""
         dump = LuaRuntime(encoding=None).eval(b"function(text) return string.dump(load(text, '=[host]', 't')) end")
         self.boot = dump(self.boot)
         self.chunks = {name: dump(text) for name, text in self.chunks.items()}
 
 
 class OutOfMemory(Exception):
-    """The VM reached its memory limit."""
+    """The Lua code in a VM reached the memory limit."""
 
 
 class VM:
-    """A Lua 5.4 VM that can call Python only through the given functions, which are called verbs.
+    """A Lua 5.4 VM that can call only certain Python functions, which are called verbs.
 
-    Only bytes cross between Lua and Python. While Python passes values to Lua, Lua's memory limit is off, since an
-    allocation that fails there would hang the process. KosmoLua's own Lua code, the prelude, calls the verb ``rearm``
-    to put the limit back before it continues.
+    Only bytes are passed between Lua and Python. While Python passes values to Lua, Lua's memory limit is off, since a
+    failed allocation would hang the process there. The prelude, KosmoLua's own Lua code, then calls the verb ``rearm``
+    to set the limit again before it continues.
 
     Args:
-        verbs: The Python functions that Lua can call, by name. They take and return bytes. An exception in one of them
-            ends the process.
+        verbs: The Python functions that Lua can call, by name. They take and return bytes. An exception in a verb ends
+            the process.
         prelude: KosmoLua's own Lua files, which the VM runs before any script.
     """
 
@@ -91,7 +91,7 @@ class VM:
         self._run, self._converse, self._preload = boot(self._bridge)
 
     def close(self) -> None:
-        """Free all memory of the VM. The VM cannot be used afterwards."""
+        """Free the memory of the VM. The VM cannot be used afterwards."""
         self._lua.set_max_memory(0)
         del self._run, self._converse, self._preload, self._lua
 
@@ -110,7 +110,7 @@ class VM:
 
     @property
     def room(self) -> float:
-        """How many more bytes Lua can allocate before it reaches its memory limit; infinity without a limit."""
+        """How many more bytes Lua can allocate before it reaches its memory limit; infinity if there is no limit."""
         return self._limit - self.memory_used if self._limit else inf
 
     def run(
@@ -122,7 +122,7 @@ class VM:
         memory: int,
         seed: bytes,
     ) -> None:
-        """Run a script. Its result or error goes to the Python function that Lua calls by the name ``end``.
+        """Run a script. Lua passes the result or error to the Python function that it calls by the name ``end``.
 
         Args:
             source: The text of the script.
@@ -133,7 +133,7 @@ class VM:
             seed: Sixteen bytes to seed the random numbers with.
 
         Raises:
-            OutOfMemory: Lua reached its memory limit where Lua code could not report that.
+            OutOfMemory: Lua reached its memory limit at a point where no Lua code could report this.
         """
         self._within(memory, self._run, source, chunk, settings, seed, *arguments)
 
@@ -142,7 +142,7 @@ class VM:
     ) -> None:
         """Run a chunk of a session, and keep its state for the next chunk.
 
-        The result or error of the chunk goes to the Python function that Lua calls by the name ``end``.
+        Lua passes the result or error of the chunk to the Python function that it calls by the name ``end``.
 
         Args:
             verb: What to do with the source: ``evaluate``, ``value``, ``check`` or ``names``, as in
@@ -151,15 +151,15 @@ class VM:
             chunk: The chunk's name in messages, with ``@`` or ``=`` in front as Lua requires.
             settings: The settings of the run, packed as ``prepare`` in ``lua/boot.lua`` reads them.
             memory: The largest number of bytes that Lua can hold.
-            seed: Sixteen bytes to seed the random numbers with; by default the generator is left as it is.
+            seed: Sixteen bytes to seed the random numbers with. By default, the generator keeps its state.
 
         Raises:
-            OutOfMemory: Lua reached its memory limit where Lua code could not report that.
+            OutOfMemory: Lua reached its memory limit at a point where no Lua code could report this.
         """
         self._within(memory, self._converse, source, chunk, settings, verb, seed or b"")
 
     def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
-        """Call a Lua function with the memory limit off until the function has its arguments and sets the limit.
+        """Call a Lua function. The memory limit is off until the function has its arguments and sets the limit.
 
         Args:
             memory: The largest number of bytes that Lua can hold.
@@ -167,7 +167,7 @@ class VM:
             arguments: The arguments of the function.
 
         Raises:
-            OutOfMemory: Lua reached its memory limit where Lua code could not report that.
+            OutOfMemory: Lua reached its memory limit at a point where no Lua code could report this.
         """
         self._limit = memory
         self._lua.set_max_memory(0)

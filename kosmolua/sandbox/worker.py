@@ -1,7 +1,8 @@
 """A worker: the process in which one script runs, or several scripts one after another.
 
-A worker talks to the host, the process that started it, over standard input and output. The frames between them are
-lines of JSON, described in ``kosmolua/protocol.py``. First a worker closes all other file descriptors.
+A worker communicates with the host, the process that started it, over standard input and output. The messages, called
+frames, are lines of JSON. ``kosmolua/protocol.py`` describes them. The first thing that a worker does is to close all
+other file descriptors.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ PRINT_SIZE = 64 * 1024
 MAX_FRAME = 2**40
 SETTINGS = struct.Struct("<qqqB")
 ASKS_TIME, IS_RECORDED, IS_PLANNED = 1, 2, 4
-"""The flags in the settings, which ``lua/boot.lua`` unpacks."""
+"""The flags in the settings of a run, which ``lua/boot.lua`` unpacks."""
 REHEARSALS = 12
-"""How often Python has to run a function before it specializes its bytecode."""
+"""How often Python has to run a function before it specializes the function's bytecode."""
 SEED_SIZE = 16
 """The number of bytes of the seed of random numbers."""
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
@@ -44,7 +45,7 @@ REHEARSAL = REHEARSALS * protocol.frame(
 )
 """The frames of jobs that do nothing, for :meth:`Worker.rehearse`."""
 TRIM_AFTER = 0.002
-"""Seconds of processor time. A script that took less cannot have used much memory, so freed memory is kept."""
+"""Seconds of processor time. A script that took less time cannot have used much memory, so freed memory is kept."""
 
 
 class Worker:
@@ -52,13 +53,13 @@ class Worker:
 
     Args:
         incoming: The descriptor to read the host's frames from.
-        outgoing: The descriptor to write frames for the host to.
-        is_compiled: Whether to compile KosmoLua's own Lua code first. Worthwhile in a process that makes several VMs,
-            or that forks.
+        outgoing: The descriptor to write frames to, for the host.
+        is_compiled: True to compile KosmoLua's own Lua code first. This is worthwhile in a process that makes several
+            VMs or forks.
     """
 
     forking = False
-    """Whether the process still forks after it is confined, as a session does for each chunk."""
+    """True if the process still forks after it is confined, as a session does for each chunk."""
 
     def __init__(self, incoming: int, outgoing: int, *, is_compiled: bool = False) -> None:
         self._incoming = os.fdopen(incoming, "rb", closefd=False)
@@ -92,13 +93,13 @@ class Worker:
         self._confinement.settle()
 
     def warm(self) -> None:
-        """Load the Lua modules that most scripts need, and prepare the first frame, before this process forks."""
+        """Before this process forks, load the Lua modules that most scripts need, and prepare the first frame."""
         self._vm.preload(COMMON)
         self._arrivals = protocol.Arrivals(self._incoming.fileno())
         self._ready = self._ready_frame()
 
     def foresee(self, cpu: float, memory: int, jobs: int) -> list[Step]:
-        """Prepare in the parent what the next fork needs, so that the fork is ready earlier.
+        """In the parent, prepare what the next fork needs, so that the fork is ready earlier.
 
         Args:
             cpu: Seconds of processor time that each job of the fork can take.
@@ -106,7 +107,7 @@ class Worker:
             jobs: How many jobs the fork runs.
 
         Returns:
-            The steps that the fork has to pass to :meth:`lock`, to confine itself.
+            The steps that the fork has to pass to :meth:`lock` to confine itself.
         """
         terms = cpu, memory, jobs
         if terms != self._terms:
@@ -119,8 +120,8 @@ class Worker:
     def rehearse(self) -> None:
         """Run scripts that do nothing, so that Python specializes its bytecode before this process forks.
 
-        Otherwise each fork would spend the time for that. The caller writes :data:`REHEARSAL` to the worker's input
-        first, and discards what the worker writes, since the host must not see it.
+        Otherwise, each fork would have to specialize it again. The caller first writes :data:`REHEARSAL` to the
+        worker's input. It discards the worker's output, which the host must not see.
         """
         fresh, self._vm = self._vm, VM(self._verbs, self._prelude)
         self._jobs, self._is_locked, self._seed = REHEARSALS + 1, True, b""
@@ -132,10 +133,10 @@ class Worker:
         self._jobs, self._is_locked, self._is_used = 1, False, False
 
     def lock(self, steps: list[Step]) -> None:
-        """Confine this process, and tell the host that it is ready for a job. Called in a fork, before its first job.
+        """Confine this process, and tell the host that it is ready for a job. A fork calls this before its first job.
 
         Args:
-            steps: The steps that the parent's :meth:`foresee` returned.
+            steps: The steps that :meth:`foresee` returned in the parent.
         """
         self._confinement.take(steps)
         self._report()
@@ -198,7 +199,7 @@ class Worker:
         self._write(line + b"\n")
 
     def _exchange(self, line: bytes) -> bytes:
-        """Send a frame to the host, and return the next frame that the host sends."""
+        """Send a frame, a line of JSON, to the host. Return the next frame that the host sends."""
         self._write(line + b"\n")
         if self._arrivals:
             self._arrivals.wait()
@@ -231,7 +232,7 @@ class Worker:
         return codecs.convert(name, text, *more, room=self._vm.room)
 
     def _exit(self, fields: bytes) -> None:
-        """Send the outcome of a script that called ``exit`` to the host, and end this process at once.
+        """Send the host the outcome of a script that called ``exit``, and end this process at once.
 
         Args:
             fields: The outcome, as the fields of a JSON object.
@@ -245,7 +246,7 @@ class Worker:
     def _end(self, fields: bytes) -> None:
         """Send the outcome of a script to the host, and exit if this process has no further jobs.
 
-        Otherwise remove the script's limit of processor time, so that it no longer ends this process.
+        Otherwise, remove the script's limit on processor time, so that it no longer ends this process.
 
         Args:
             fields: The outcome, as the fields of a JSON object.
@@ -274,10 +275,11 @@ class Worker:
 def _settings_of(job: dict[str, Any]) -> bytes:
     """Return the settings of a run in the form that ``prepare`` in ``lua/boot.lua`` reads.
 
-    They are packed numbers, followed by the input, parameters and names of secrets as JSON if there are any.
+    The result consists of packed numbers, followed by the input, parameters and names of secrets as JSON, if there are
+    any.
 
     Args:
-        job: The frame that describes the run. Its input and parameters are removed.
+        job: The decoded frame that describes the run. Its input and parameters are removed from it.
     """
     limits = job["limits"]
     flags = ASKS_TIME if job.get("asks_time") else 0

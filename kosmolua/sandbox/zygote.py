@@ -1,8 +1,8 @@
-"""A zygote: a process that has built a Lua VM but runs no script. It forks workers, which can run a script at once.
+"""A zygote: a process with a Lua VM that runs no script. It forks workers, which can run a script immediately.
 
-The standard input of a zygote is a socket. The host sends its orders on it, and the zygote answers with the exit
-statuses of workers if the host asks for them. The zygote carries out one order after another. It handles no signals, so
-it polls to learn that a worker has ended.
+The standard input of a zygote is a socket, on which the host sends orders. If the host asks for a worker's exit status,
+the zygote replies on the same socket. The zygote carries out one order after another. It handles no signals, so it
+polls to find out that a worker has ended.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from kosmolua.sandbox.confinement import Step
 
 DESCRIPTORS = struct.Struct("ii")
-"""The descriptors of a new worker's pipes, which come with the order to fork it."""
+"""The descriptors of a new worker's pipes. They arrive with the order to fork the worker."""
 MAX_ANCILLARY = 64 + DESCRIPTORS.size
 INCOMING, OUTGOING = 0, 1
 REHEARSAL_PAUSE = 0.005
-"""Seconds without an order after which the zygote calls :meth:`Worker.rehearse`. The first scripts come before that."""
+"""Seconds without an order after which the zygote calls :meth:`Worker.rehearse`. The first scripts arrive earlier."""
 FORKS_BEFORE_REHEARSAL = 6
-"""Forks after which the zygote calls :meth:`Worker.rehearse` even if there is no pause between orders."""
+"""The number of forks after which the zygote calls :meth:`Worker.rehearse` even without a pause between orders."""
 REAP_INTERVAL = 0.002
-"""Seconds between two checks of workers that were killed and have not ended yet, while no order comes."""
+"""While no order arrives, seconds between two checks of workers that were killed but have not ended yet."""
 STATUS_TIMEOUT = 1.0
-"""Seconds after which a worker that has closed its pipe, but does not end, is killed."""
+"""Seconds after which a worker is killed if it has closed its pipe but does not end."""
 
 
 class Zygote:
-    """Forks workers, ends them when the host orders it, and tells the host their exit statuses.
+    """Forks workers, ends them when the host orders it, and reports their exit statuses to the host.
 
     Args:
         control: The descriptor of the socket to the host.
@@ -73,7 +73,7 @@ class Zygote:
                 self._reap()
 
     def _rehearse(self) -> None:
-        """Call :meth:`Worker.rehearse` in this process with pipes that no host reads, before the next fork."""
+        """Before the next fork, call :meth:`Worker.rehearse` in this process, with pipes that no host reads."""
         kept = os.dup(INCOMING), os.dup(OUTGOING)
         (jobs, their_jobs), (frames, their_frames) = os.pipe(), os.pipe()
         os.dup2(jobs, INCOMING)
@@ -134,7 +134,7 @@ class Zygote:
             os._exit(BROKEN)
 
     def _kill(self, number: int) -> None:
-        """End a worker if it still runs. The host does not ask for the exit status of a worker that it ordered to end.
+        """End a worker if it still runs. The host does not ask for the exit status of such a worker.
 
         Args:
             number: The number that the host gave the worker.
@@ -145,7 +145,7 @@ class Zygote:
             self._dying.add(pid)
 
     def _status(self, number: int) -> int:
-        """Wait for the end of a worker that has closed its pipe. Return its exit status, negative for a signal.
+        """Wait for the end of a worker that has closed its pipe, and return its exit status, negative for a signal.
 
         A worker that does not end soon is killed. The status is ``NO_ROOM`` if the worker could not be forked.
 

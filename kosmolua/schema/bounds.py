@@ -69,7 +69,7 @@ class Range(Bound):
 
     @property
     def example(self) -> object:
-        """The lower end of the range if it is in the range, else the upper end if that is; otherwise None."""
+        """An end of the range that is itself in the range, preferably the lower one; None if there is none."""
         return next((end for end in (self.minimum, self.maximum) if end is not None and self.holds(end)), None)
 
     def holds(self, value: float) -> bool:
@@ -113,7 +113,7 @@ class Length(Bound):
         return len(value) >= self.minimum and (self.maximum is None or len(value) <= self.maximum)
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return ``minLength`` and ``maxLength``, or the same bounds as ``minItems`` or ``minProperties`` and so on."""
+        """Return the length as ``minLength`` and ``maxLength``, or as the keywords for items or for properties."""
         unit = {"array": "Items", "object": "Properties"}.get(kind, "Length")
         ends = {f"min{unit}": self.minimum or None, f"max{unit}": self.maximum}
         return {name: end for name, end in ends.items() if end is not None}

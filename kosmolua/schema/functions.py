@@ -32,7 +32,7 @@ class More(Protocol):
         """Return a function by its short name, or None if there is none."""
 
     def named(self, key: str) -> str | None:
-        """Return the short name of the function for a service's operation, such as ``GET /pets``, or None without one.
+        """Return the short name of the function for a service's operation, such as ``GET /pets``, or None.
 
         If the plugin registers a function that does the same, the name of that function is returned.
         """

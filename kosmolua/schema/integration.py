@@ -64,7 +64,7 @@ class AccountField:
         name: The key.
         about: One sentence that describes the key.
         secret: True if the value is a credential. It can then be read from a source such as an environment variable.
-        type: The type of the value. The type of a credential is that of strings.
+        type: The type of the value. For a credential, this is the string type.
         default: The default value in the account class, or :data:`REQUIRED` if there is none.
         many: True if the value is a table of credentials by name, such as environment variables of an MCP server.
         login: The OAuth login that can provide the value, or None.
@@ -171,7 +171,7 @@ class Integration:
         return self._register(handler, "write")
 
     def destroys(self, handler: _Handler) -> _Handler:
-        """Register a Python function that scripts can call and whose effect cannot be undone.
+        """Register a Python function that scripts can call and that does something that cannot be undone.
 
         Examples are functions that delete something, or replace all of it. Use this as a decorator.
         """
@@ -218,7 +218,7 @@ class Integration:
         """Add the operations of an OpenAPI document as functions, except those that registered functions cover already.
 
         The added functions use the same accounts and permissions. A registered function covers the operation of the
-        same name, and the operations for which the overlay ``openapi.toml`` names it in ``covered_by``.
+        same name. It also covers the operations that name it as ``covered_by`` in the overlay ``openapi.toml``.
 
         Args:
             file: The plugin's ``__file__``. ``openapi.json`` and ``openapi.toml`` are in the same folder.

@@ -299,7 +299,7 @@ class Reader:
         return (Range(low, high, low_excluded, high_excluded),)
 
     def _end(self, schema: Schema, plain: str, exclusive: str, name: str) -> tuple[float | None, bool]:
-        """Return one end of a range of numbers or None without one, and whether the range excludes that number itself.
+        """Return one end of a range of numbers, or None, and whether the range excludes that end itself.
 
         Args:
             schema: The schema of the number.

@@ -461,7 +461,7 @@ class Record(Type):
         return self.name, tuple(self.fields), *keys, self.extra, tuple(self.fields.values())
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the name of the record in LuaCATS, after its namespace."""
+        """Return the name of the record in LuaCATS, with the namespace in front."""
         return f"{namespace}.{self.name}" if namespace else self.name
 
     @property

@@ -26,7 +26,7 @@ try(csv.parse, 'a,b\n1,2\n"3"4,5')
 try(csv.parse, 'a,b\n1,2"')
 --> csv.lua:5: csv.parse: line 2: a quote inside a cell without quotes
 try(csv.parse, "a,b\n1,2,3")
---> csv.lua:5: csv.parse: row 1 has 3 cells, and the header 2
+--> csv.lua:5: csv.parse: row 1 has 3 cells, but the header has 2
 try(csv.parse, "a,a\n1,2")
 --> csv.lua:5: csv.parse: two columns are called a; read it with { header = false }
 try(csv.parse, 5)

@@ -42,7 +42,7 @@ refuse(regex.gsub, "a", "a", {})
 refuse(regex.gsub, "a", "a", function() return {} end)
 --> regex.gsub: the replacement must be a string, not a table
 refuse(regex.gsub, "a", "a", "b", 1.5)
---> regex.gsub: the limit must be an integer from 0 up
+--> regex.gsub: the limit must be an integer of at least 0
 refuse(regex.match, "a", [[\N{LATIN SMALL LETTER A}]])
 --> regex.match: \N needs the names of characters, which the sandbox does not have
 refuse(regex.match, "a", ("a"):rep(100000))

@@ -32,7 +32,7 @@ for _, text in ipairs(wrong) do
   assert(not pcall(time.parse, text), text)
 end
 print(select(2, pcall(function() local _ = time.parse("2026-02-30") end)))
---> time.lua:34: time.parse: "2026-02-30" is not a time; it reads RFC 3339 or ISO 8601, such as 2026-03-02T09:00:00Z
+--> time.lua:34: time.parse: "2026-02-30" is not a time in the format RFC 3339 or ISO 8601, such as 2026-03-02T09:00:00Z
 print(select(2, pcall(function() local _ = time.parse(nil) end)))
 --> time.lua:36: time.parse needs a string, not nil
 

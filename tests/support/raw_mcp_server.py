@@ -58,6 +58,9 @@ def answer_call(number: object, what: str) -> None:
         say(id=number, result=text("x") | STRUCTURED[what])
     elif len(what) > 100:
         say(id=number, result=text(f"{len(what)} {what[-1]}"))
+    elif what == "notices":
+        say(method="notifications/message", params={"level": "no such level"})
+        say(id=number, result=text("after notices"))
     elif what == "noise":
         print("[" * 100_000, "a word", '{"id": "call-99"}', '"text"', sep="\n", flush=True)
         say(id=number, result=text("after noise"))

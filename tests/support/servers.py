@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPT = Path(__file__).with_name("mcp_tools.py")
+RAW = Path(__file__).with_name("raw_mcp_server.py")
 FLOOD = 200
 """MiB of an endless line."""
 

@@ -23,7 +23,7 @@ from kosmolua import __version__
 from kosmolua.catalog.mcp_servers.cards import Card
 from kosmolua.catalog.mcp_servers.direct import DirectCall, DirectCalls
 from kosmolua.catalog.mcp_servers.http_client import UNAUTHORIZED, http_client
-from kosmolua.catalog.mcp_servers.log import ServerLog, Trace
+from kosmolua.catalog.mcp_servers.log import ServerLog, Trace, divert_warnings
 from kosmolua.catalog.mcp_servers.outputs import Outputs
 from kosmolua.catalog.mcp_servers.pending import InLoop
 from kosmolua.catalog.mcp_servers.questions import Confirm, Questions
@@ -104,6 +104,7 @@ class Link:
         """
         try:
             async with AsyncExitStack() as stack:
+                stack.enter_context(self.log.taking_warnings())
                 overdue = asyncio.get_running_loop().call_later(START_TIMEOUT, self._give_up)
                 try:
                     await self._connect(stack)
@@ -149,7 +150,7 @@ class Link:
         """
         self._status = 0
         try:
-            with self._reported(), self._questions.put_to(confirm):
+            with self._reported(), self._questions.put_to(confirm), self.log.taking_warnings():
                 try:
                     return _plain(await self._send(method, params))
                 except MCPError:
@@ -233,15 +234,17 @@ class Link:
     async def _continue_call(self, params: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Json]:
         """Answer the questions that a server sent in place of a result, and let the SDK's session finish the call."""
         asked = InputRequiredResult.model_validate(raw, by_name=False)
-        responses = await self._questions.answer_all(asked.input_requests or {}) or None
-        further = {"input_responses": responses, "request_state": asked.request_state}
-        return _plain(await self._client.call_tool(params["name"], params["arguments"], **further))
+        with self.log.taking_warnings():
+            responses = await self._questions.answer_all(asked.input_requests or {}) or None
+            further = {"input_responses": responses, "request_state": asked.request_state}
+            return _plain(await self._client.call_tool(params["name"], params["arguments"], **further))
 
     async def _connect(self, stack: AsyncExitStack) -> None:
-        self.log.take_warnings()
+        transport = await self._transport(stack)
+        divert_warnings()
         self._client = await stack.enter_async_context(
             Client(
-                await self._transport(stack),
+                transport,
                 elicitation_callback=self._questions.answer,
                 logging_callback=self.log.write_message,
                 log_level="info" if self.log.is_shown else None,

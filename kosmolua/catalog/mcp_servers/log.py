@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -68,20 +71,40 @@ class ServerLog:
         share = f"{progress:g}/{total:g}" if total else f"{progress:g}"
         self.write(f"progress {share}{f': {message}' if message else ''}")
 
-    def take_warnings(self) -> None:
-        """Take over the warnings of the MCP SDK, which would otherwise be written to standard error."""
-        for name in ("mcp.client", "mcp.shared"):
-            logger = logging.getLogger(name)
-            logger.handlers, logger.propagate = [_FirstLines(self.write)], False
+    @contextmanager
+    def taking_warnings(self) -> Iterator[None]:
+        """Take over what the MCP SDK logs about this server in the ``with`` block, and in tasks that begin there.
+
+        The first line of each warning is passed on. Without this, the SDK's records would go to the handlers of the
+        program, by default to standard error with tracebacks. See also :func:`divert_warnings`.
+        """
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
 
 
-class _FirstLines(logging.Handler):
-    """A log handler that passes the first line of each warning of the SDK to a function, without tracebacks."""
+_current: ContextVar[ServerLog | None] = ContextVar("server_log", default=None)
+"""The log of the server that the current task works for; None in the program's other tasks and threads."""
+_SDK = re.compile(r"client|mcp(\..+)?")
+"""The names of the SDK's loggers. One of its modules has the logger ``client``."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._write = write
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass on the first line of a log message."""
-        self._write(record.getMessage().partition("\n")[0])
+def divert_warnings() -> None:
+    """Let records of the SDK's loggers go only to the log of a server, if :meth:`ServerLog.taking_warnings` says so.
+
+    Call this when the SDK's modules are loaded, since each has a logger. Other records are left as they are: they
+    belong to the program that uses KosmoLua, which may have MCP connections of its own.
+    """
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and _SDK.fullmatch(name):
+            logger.addFilter(_divert)
+
+
+def _divert(record: logging.LogRecord) -> bool:
+    """Pass on the first line of a warning about a server. As a filter, return False if the record is about a server."""
+    log = _current.get()
+    if log and record.levelno >= logging.WARNING:
+        log.write(record.getMessage().partition("\n")[0])
+    return log is None

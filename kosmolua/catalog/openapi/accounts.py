@@ -1,4 +1,4 @@
-"""Accounts of integrations made from OpenAPI documents: what fields an account has, and how its requests are sent."""
+"""Accounts of integrations made from OpenAPI documents: their fields, and the client that sends their requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kosmolua.secret import Secret
 from kosmolua.suggestions import listed
 
 RENEW_BEFORE = 30.0
-"""How many seconds before a token expires a new one is fetched."""
+"""A new token is fetched this many seconds before the old one expires."""
 _ABOUT = {
     "bearer": "The token that requests carry.",
     "basic": "The user's name for basic authentication.",
@@ -36,7 +36,7 @@ _ABOUT = {
 
 
 def fields_of(access: Access) -> list[AccountField]:
-    """Return the fields that an account of a service has: credentials first, then other settings, then ``base_url``."""
+    """Return the fields of a service's accounts: credentials first, then other settings, then ``base_url``."""
     found: dict[str, AccountField] = {}
     for each in _fields(access):
         found.setdefault(each.name, each)
@@ -54,9 +54,9 @@ def _fields(access: Access) -> Iterator[AccountField]:
                 own = login if each.kind == "bearer" else None
                 yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, default, login=own)
             if login:
-                yield AccountField("client_id", "The client id of a login.", secret=False, type=STRING, default=None)
-                yield AccountField("client_secret", "The client's password.", secret=True, type=STRING, default=None)
-                about = f"The scopes of a login{f', such as {listed(each.scopes, 3)}' if each.scopes else ''}."
+                yield AccountField("client_id", "The client id for logins.", secret=False, type=STRING, default=None)
+                yield AccountField("client_secret", "The client secret.", secret=True, type=STRING, default=None)
+                about = f"The scopes to ask for{f', such as {listed(each.scopes, 3)}' if each.scopes else ''}."
                 yield AccountField("scopes", about, secret=False, type=List(STRING), default=None)
             if login and each.kind == "client":
                 about = "The token of a login; without it, each process fetches one."
@@ -76,12 +76,12 @@ def _fields(access: Access) -> Iterator[AccountField]:
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a service reports errors in answers whose status is 200.
+    """How a service reports errors in responses with status 200.
 
     Args:
-        place: The key in the answer's JSON that tells whether there is an error, such as ``ok``.
-        value: The value at that key which means that there is an error, such as false.
-        message: The key at which the answer has the error message; empty if not known.
+        place: The path of a value in the response's JSON that says whether there is an error, such as ``ok``.
+        value: The value there if there is an error, such as false.
+        message: The path of the error message in the response's JSON; empty if unknown.
     """
 
     place: str
@@ -94,9 +94,9 @@ class DocumentAccount:
 
     Args:
         access: The addresses of the service, and the credentials and headers that its requests need.
-        refusal: How the service reports errors in answers whose status is 200; None if it never does.
-        tokens: The store of access tokens that were fetched with client ids and secrets.
-        settings: The values of the account's fields, by name.
+        refusal: How the service reports errors in responses with status 200; None if it reports none there.
+        tokens: The store of the access tokens that are fetched with client ids and secrets.
+        settings: The values of the account's fields, keyed by field name.
     """
 
     def __init__(self, access: Access, refusal: Refusal | None, tokens: ClientTokens, **settings: Any) -> None:
@@ -120,10 +120,10 @@ class DocumentClient:
 
     Args:
         access: The addresses of the service, and the credentials and headers that its requests need.
-        refusal: How the service reports errors in answers whose status is 200; None if it never does.
-        tokens: The store of access tokens that were fetched with client ids and secrets.
-        settings: The values of the account's fields, by name.
-        send: Sends a request and returns the response.
+        refusal: How the service reports errors in responses with status 200; None if it reports none there.
+        tokens: The store of the access tokens that are fetched with client ids and secrets.
+        settings: The values of the account's fields, keyed by field name.
+        send: A function that sends a request and returns the response.
     """
 
     def __init__(
@@ -145,11 +145,11 @@ class DocumentClient:
         """Return the HTTP client for a base URL.
 
         Args:
-            server: The base URL of an operation that has its own; empty for the service's base URL. If the account
-                sets another base URL, the account's is used for all operations.
+            server: The operation's own base URL; empty if it has none and uses the service's. If the account sets a
+                different base URL, all operations use the account's.
 
         Raises:
-            NotConfigured: Credentials must not be sent to ``server``, because its origin is not one of those that the
+            NotConfigured: Credentials must not be sent to ``server``, because its origin is not among those that the
                 document named when it was imported.
         """
         own = self._settings.get("base_url")
@@ -167,7 +167,7 @@ class DocumentClient:
         return self._apis[url]
 
     def checked(self, response: Response) -> Response:
-        """Return a response unchanged, or raise the error that its body reports although its status is 200.
+        """Return a response unchanged, unless its body reports an error although its status is 200.
 
         Raises:
             ApiError: The body reports an error.
@@ -186,7 +186,7 @@ class DocumentClient:
         raise ApiError(f"{asked} was refused: {words}", status=response.status, body=body_of(response))
 
     def _auth_of(self, credential: Credential, tokens: ClientTokens) -> Auth:
-        """Return the object that adds a credential of the account to each request."""
+        """Return the object that adds one of the account's credentials to each request."""
         settings = self._settings
         if credential.kind != "client" or settings.get("token"):
             return _auth(credential, settings)
@@ -202,15 +202,16 @@ class DocumentClient:
 
 
 def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
-    """Return the credentials to send: of the alternatives that a service accepts, the first that the account has.
+    """Return the credentials to send: the first alternative that the service accepts and that the account has.
 
     Raises:
-        NotConfigured: The account has none of the alternatives completely, or the service requires signed requests.
+        NotConfigured: The account does not have all credentials of any alternative, or the service requires signed
+            requests.
     """
     for credentials in access.alternatives:
         if all(settings.get(name) for each in credentials for name in each.fields):
             if any(each.kind == "signature" for each in credentials):
-                hint = "write a plugin whose account signs them"
+                hint = "write a plugin with an account that signs requests"
                 raise NotConfigured("the service requires signed requests, which only a plugin can send", hint=hint)
             return credentials
     if not access.alternatives:
@@ -235,27 +236,27 @@ def _auth(credential: Credential, settings: Mapping[str, Any]) -> Auth:
 
 
 def _as_user(key: Secret) -> Secret:
-    """Return the value of the header ``Authorization`` for basic authentication with a key as user and no password."""
+    """Return the ``Authorization`` header for basic authentication with a key as the user name and no password."""
     from base64 import b64encode
 
     return Secret("Basic " + b64encode(f"{key.reveal()}:".encode()).decode(), holding=[key])
 
 
 class ClientTokens:
-    """Keeps the access tokens that were fetched with a client id and secret (RFC 6749, 4.4) until they expire."""
+    """Keeps access tokens until they expire. They are fetched with client ids and secrets (RFC 6749, 4.4)."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._tokens: dict[tuple[str, str, str, str], _Token] = {}
 
     def of(self, url: str, client: str, secret: Secret, scope: str) -> _Token:
-        """Return the token for a client id and secret. Nothing is fetched until the token is used.
+        """Return the token for a client id and secret. It is fetched when it is first used.
 
         Args:
-            url: The address that issues tokens.
+            url: The URL of the service's token endpoint.
             client: The client id.
             secret: The client secret.
-            scope: The scopes to ask for, separated by spaces; or empty.
+            scope: The scopes to ask for, separated by spaces; empty for none.
         """
         with self._lock:
             return self._tokens.setdefault((url, client, secret.reveal(), scope), _Token(url, client, secret, scope))
@@ -276,7 +277,7 @@ class _Token:
         """Return a valid token, fetching one if necessary.
 
         Raises:
-            NotConfigured: The service answered without a token.
+            NotConfigured: The service's response contains no token.
         """
         with self._lock:
             if self._token is None or time.monotonic() >= self._ends:
@@ -284,7 +285,7 @@ class _Token:
                 given = answer if isinstance(answer, dict) else {}
                 if not isinstance(given.get("access_token"), str):
                     hint = "check client_id, client_secret and scopes in the accounts file"
-                    raise NotConfigured("the service answered without an access_token for the client_id", hint=hint)
+                    raise NotConfigured("the service returned no access_token for the client_id", hint=hint)
                 seconds = given.get("expires_in")
                 lasts = float(seconds) if isinstance(seconds, (int, float)) else 300.0
                 self._token, self._ends = Secret(given["access_token"]), time.monotonic() + lasts - RENEW_BEFORE
@@ -293,18 +294,18 @@ class _Token:
 
 @dataclass(frozen=True)
 class _ClientAuth:
-    """Adds an access token that was fetched with a client id and secret to each request."""
+    """Adds an access token to each request. The token is fetched with a client id and secret."""
 
     token: _Token
     send: Send
 
     def sign(self, request: Request) -> Request:
-        """Return the request with a valid token in its header ``Authorization``. The token is fetched if necessary."""
+        """Return the request with a valid token in its header ``Authorization``, fetching the token if necessary."""
         return Bearer(self.token.get(self.send)).sign(request)
 
 
 def refusal_of(told: Mapping[str, Any]) -> Refusal | None:
-    """Return how a service reports errors in answers whose status is 200; None if ``openapi.toml`` does not say.
+    """Return how a service reports errors in responses with status 200; None if ``openapi.toml`` does not say.
 
     Args:
         told: The table ``errors`` of ``openapi.toml``, such as ``failed = "ok == false"`` and ``message = "error"``.

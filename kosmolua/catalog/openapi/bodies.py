@@ -17,7 +17,7 @@ FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _NDJSON = "application/x-ndjson"
 _SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
 NOTHING: Any = object()
-"""Stands for an argument that a call does not give, since None is a JSON value."""
+"""Stands for an argument that a call does not pass, since None is a JSON value."""
 
 
 class Content(NamedTuple):
@@ -26,7 +26,7 @@ class Content(NamedTuple):
     Args:
         form: The names and values of a form.
         body: The bytes of any other body.
-        media: The media type of the bytes; empty for a form, whose media type is set where the request is sent.
+        media: The media type of the bytes; empty for a form, since the HTTP client sets that of a form.
     """
 
     form: list[tuple[str, str]] | None = None
@@ -38,9 +38,9 @@ class Member(NamedTuple):
     """One key of a body that is an object.
 
     Args:
-        name: The key, as the service names it.
+        name: The service's name for the key.
         value: The value that the call passes.
-        style: How a form writes the value if it is a list or a table: a style of :func:`pairs_of`.
+        style: How a list or a table is written in a form: one of the styles of :func:`pairs_of`.
     """
 
     name: str
@@ -49,12 +49,13 @@ class Member(NamedTuple):
 
 
 def object_of(members: Sequence[Member], media: str, encode: str = "") -> Content:
-    """Encode a body that is an object. If two members have the same name, JSON has only the later one.
+    """Encode a body that is an object. If two members have the same name, JSON contains only the later one.
 
     Args:
         members: The keys of the object, with their values.
-        media: The media type that the document gives: JSON, a form or multipart.
-        encode: ``form`` or ``multipart`` if ``openapi.toml`` prescribes this encoding instead; or empty.
+        media: The document's media type for the body: JSON, a form or multipart.
+        encode: The encoding that ``openapi.toml`` sets, which overrides ``media`` if it is ``form`` or ``multipart``;
+            empty if it sets none.
     """
     media = {"form": FORM, "multipart": MULTIPART}.get(encode, media)
     if media.startswith(FORM):
@@ -70,8 +71,9 @@ def content_of(value: Any, media: str, encode: str = "") -> Content:
 
     Args:
         value: The value that the call passes: any value for JSON, else text, or a table with the key ``base64``.
-        media: The media type that the document gives.
-        encode: ``ndjson`` if ``openapi.toml`` prescribes this encoding instead; or empty.
+        media: The document's media type for the body.
+        encode: The encoding that ``openapi.toml`` sets, which overrides ``media`` if it is ``ndjson``; empty if it sets
+            none.
 
     Raises:
         BadArguments: The value cannot be sent as this media type.
@@ -82,25 +84,28 @@ def content_of(value: Any, media: str, encode: str = "") -> Content:
     if is_json(media):
         return Content(body=encoded(value), media=media)
     if isinstance(value, list) or (isinstance(value, Mapping) and "base64" not in value):
-        raise BadArguments(f"the body is {media}: pass a string, or a table with the key base64", param="body")
+        raise BadArguments(
+            f"the body is sent as {media}, so pass a string, or a table with the key base64", param="body"
+        )
     content, kind, _ = file_of(value, "body")
     return Content(body=content, media=kind or media)
 
 
 def joined(given: Any, added: Any, name: str, media: str) -> Any:
-    """Combine the argument that is the whole body with the body in the argument ``extra``.
+    """Combine the two arguments that can contain the whole body: an argument for it, and ``extra.body``.
 
     Args:
-        given: The value of the argument, or :data:`NOTHING` if the call does not pass it.
+        given: The value of the argument for the body, or :data:`NOTHING` if the call does not pass it.
         added: The value of ``extra.body``, or :data:`NOTHING` if the call does not pass it.
-        name: The name of the argument.
+        name: The name of the argument for the body.
         media: The media type of the body.
 
     Returns:
-        The one that is passed; :data:`NOTHING` if none is; or one table with the keys of both, for JSON.
+        The value that the call passes, or :data:`NOTHING` if it passes neither. Two tables are merged into one if the
+        body is JSON.
 
     Raises:
-        BadArguments: Both are passed, but the body is not JSON or they are not both tables.
+        BadArguments: The call passes both, but they are not both tables, or the body is not JSON.
     """
     if given is NOTHING or added is NOTHING:
         return added if given is NOTHING else given
@@ -110,12 +115,12 @@ def joined(given: Any, added: Any, name: str, media: str) -> Any:
 
 
 def whole_beside(names: Iterable[str]) -> BadArguments:
-    """Return the error for a call that passes the whole body as ``extra.body`` and also passes parts of the body.
+    """Return the error for a call that passes the whole body as ``extra.body``, but also passes parts of the body.
 
     Args:
-        names: The names of the arguments that are parts of the body.
+        names: The names of the arguments for parts of the body.
     """
-    what = "extra.body is the whole body here, so no other argument can be part of the body"
+    what = "extra.body is the whole body in this call, so no other argument can be a part of the body"
     return BadArguments(what, param="extra", hint=f"leave out {', '.join(names)}")
 
 
@@ -127,7 +132,7 @@ def word_of(value: Any) -> str:
 
 
 def repeated(given: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return a table as pairs of name and value for a query or a form. Each item of a list becomes a pair."""
+    """Return a table as pairs of name and value for a query or a form. Each item of a list becomes one pair."""
     return [pair for key, value in given.items() for pair in pairs_of(key, value, "repeated")]
 
 
@@ -135,11 +140,11 @@ def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
     """Yield the pairs of name and value that an argument becomes in a query or a form.
 
     Args:
-        name: The name that the service uses.
+        name: The service's name for the argument.
         value: The value that the call passes.
         style: How lists and tables are written: ``repeated`` (a pair for each item), ``joined``, ``pipes`` or
             ``spaces`` (one text with ``,``, ``|`` or a space between the items), ``deep`` (keys in brackets),
-            ``deep[]`` (also ``[]`` for list items) or ``json``.
+            ``deep[]`` (the same, with ``[]`` after the name for list items) or ``json``.
     """
     if style == "json":
         yield name, value if isinstance(value, str) else word_of(value)
@@ -168,7 +173,7 @@ def encoded(value: Any) -> bytes:
 
 
 def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
-    """Return the bytes, the media type and the file name of a file that a script passes.
+    """Return the bytes, the media type and the name of a file that a script passes; the latter two can be empty.
 
     Args:
         value: A string, or a table with ``base64`` and optionally ``content_type`` and ``filename``.
@@ -185,17 +190,17 @@ def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
         raise BadArguments(f"{name}.base64 is not valid base64", param=name) from None
     kind = str(value.get("content_type") or "")
     if not kind.isprintable():
-        raise BadArguments(f"{name}.content_type is not a media type", param=name)
+        raise BadArguments(f"{name}.content_type is not a media type such as image/png", param=name)
     return content, kind, str(value.get("filename") or "")
 
 
 def multipart(parts: Sequence[tuple[str, Any]]) -> Multipart:
-    """Return a multipart form with the values that a script passes, given as pairs of name and value."""
+    """Return a multipart form with the values that a script passes, as pairs of name and value."""
     return Multipart(tuple(part for name, value in parts for part in _parts(name, value)))
 
 
 def _parts(name: str, value: Any) -> Iterator[Part]:
-    """Yield the parts that an argument becomes in a multipart form: one for each file or other item of a list."""
+    """Yield the parts that an argument becomes in a multipart form: one for each item of a list, otherwise one."""
     is_list = isinstance(value, (list, tuple))
     if is_list and not all(isinstance(each, (dict, list)) and "base64" not in each for each in value):
         for each in value:

@@ -1,4 +1,4 @@
-"""Sends the request of an operation with the arguments of a call, and converts the answer to a value for the script."""
+"""Sends the request of an operation with the arguments of a call, and converts the response to a value for scripts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Client(Protocol):
         """Return the HTTP client for a base URL; for the service's usual base URL if ``server`` is empty."""
 
     def checked(self, response: Response) -> Response:
-        """Return a response unchanged, or raise an ApiError if its body reports an error although its status is 200."""
+        """Return a response unchanged, or raise an ApiError if its status is 200 but its body reports an error."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Call:
 
     Args:
         method: The HTTP method, in capitals.
-        path: The template of the path, such as ``/pets/{id}``, and the query in it, if any.
+        path: The template of the path, such as ``/pets/{id}``. It can contain a query.
         fields: The arguments that a call can pass: parameters, and keys of the body.
         body: The body of the request; None if there is none.
-        media: The media types that the answer can have.
-        server: The base URL of the operation, if it differs from that of the service; or empty.
-        recipe: How the list that the operation returns is paged; None if it is not.
-        encode: The encoding of the body that ``openapi.toml`` prescribes; or empty.
-        safe: True if ``openapi.toml`` says that the request changes nothing, although other requests of its method do.
+        media: The media types that the response can have.
+        server: The operation's own base URL; empty if it uses the service's.
+        recipe: How the operation splits its list into pages; None if it does not.
+        encode: The encoding of the body that ``openapi.toml`` sets; empty if it sets none.
+        safe: True if ``openapi.toml`` says that the request changes nothing, whatever its method.
     """
 
     method: str
@@ -65,9 +65,9 @@ class Call:
     safe: bool = False
 
     def spelled(self, name: str) -> str:
-        """Return the name of an argument that KosmoLua adds, such as ``all``.
+        """Return the name for an argument that KosmoLua adds, such as ``all``.
 
-        ``_`` is appended if the operation itself has an argument of that name.
+        ``_`` is appended if the operation itself has an argument of this name.
         """
         taken = {each.name for each in self.fields} | ({self.body.name} if self.body else set())
         while name in taken:
@@ -75,14 +75,14 @@ class Call:
         return name
 
     def inside_extra(self, each: Field | None = None) -> tuple[str, ...]:
-        """Return where in the argument ``extra`` a call can pass a part of the body, instead of in its own argument.
+        """Return the place in the argument ``extra`` where a call can also pass a part of the body, or the whole body.
 
         Args:
             each: The argument for a part of the body; None for the whole body.
 
         Returns:
-            The keys that lead to the place, such as ``("extra", "body", "name")``; empty if the argument is not a part
-            of the body.
+            The keys that lead to the place, such as ``("extra", "body", "name")``; empty if ``each`` is not a part of
+            the body.
         """
         if each is None:
             return self.spelled("extra"), "body"
@@ -93,14 +93,14 @@ class Call:
 
         Args:
             client: The client of the account.
-            arguments: The arguments of the call, by name.
+            arguments: The arguments of the call, keyed by name.
 
         Returns:
             The value for the script.
 
         Raises:
             BadArguments: The body cannot be sent.
-            CallError: A request failed, or the service answered with an error.
+            CallError: A request failed, or the service reported an error.
         """
         given = dict(arguments)
         wants_all = given.pop(self.spelled("all"), False) if self.recipe else False
@@ -126,8 +126,8 @@ class Call:
         """Encode the body of the request.
 
         Args:
-            given: The arguments of the call, by name.
-            extra: The argument ``extra``, whose key ``body`` adds to the body.
+            given: The arguments of the call, keyed by name.
+            extra: The argument ``extra``. Its key ``body`` adds to the body.
         """
         added = extra.get("body", NOTHING)
         body = self.body
@@ -197,16 +197,16 @@ def _segment(each: Field, value: Any) -> str:
 
 
 def _accepted(media: Sequence[str]) -> str:
-    """Return the value of the header ``Accept``: of the answer's possible media types, JSON or else the first."""
+    """Return the ``Accept`` header for a response that can have these media types: JSON, or else the first."""
     known = [each for each in media if is_json(each) and each != "*/*"]
     return (known or [each for each in media if "/" in each] or ["application/json"])[0]
 
 
 def value_of(response: Response, method: str) -> Json:
-    """Convert the answer to a request of the given HTTP method to the value that a script gets.
+    """Convert the response to a request with this HTTP method to the value that a script gets.
 
-    JSON is decoded, and text becomes a string. An answer without content becomes ``{ status }``, and any other content
-    becomes ``{ content_type, base64, bytes }``.
+    JSON is decoded, and text becomes a string. A response without content becomes ``{ status }``, and any other
+    content becomes ``{ content_type, base64, bytes }``.
     """
     if method == "HEAD" or not response.body:
         return {"status": response.status}
@@ -221,7 +221,7 @@ def value_of(response: Response, method: str) -> Json:
 
 
 def _unnamed(response: Response) -> Json:
-    """Return the value of an answer without a media type: decoded if it is JSON, else a string, else a binary table."""
+    """Return the value of a response without a media type: decoded JSON, else a string, else a table with base64."""
     try:
         return response.json()
     except (ValueError, RecursionError):

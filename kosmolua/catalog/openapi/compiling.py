@@ -28,7 +28,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.function import Effect
 
 MANY = 70
-"""Functions of documents with more operations than this are grouped by path if there are fewer than two tags."""
+"""If a document has more operations than this and fewer than two tags, its functions are grouped by path."""
 READS = ("GET", "HEAD", "OPTIONS", "TRACE")
 _READING = "search|query|list|get|find|count|check|validate|preview|export|lookup|fetch"
 _LOOKS_LIKE_READ = re.compile(rf"^({_READING})(_|$)|_search$|_query$")
@@ -47,16 +47,16 @@ create table schemas(pointer text primary key, value text);
 
 @dataclass
 class Built:
-    """An operation of an OpenAPI document, and the function that is made from the operation.
+    """An operation of an OpenAPI document, and the function made from it.
 
     Args:
         operation: The operation as the document describes it.
         name: The name of the function.
         effect: The effect of the function: ``read``, ``write`` or ``destroy``.
-        section: The section of the documentation that lists the function.
+        section: The name of the section that lists the function in the documentation.
         summary: One sentence about the function.
         told: The entry of ``openapi.toml`` for the operation; empty if there is none.
-        recipe: How the list that the operation returns is paged; None if it is not.
+        recipe: How the operation splits its list into pages; None if it does not.
     """
 
     operation: Operation
@@ -69,11 +69,11 @@ class Built:
 
     @property
     def doc(self) -> str:
-        """The function's documentation: summary, the service's description as a quotation, route, paging and errors."""
+        """The function's documentation: summary, quoted description, HTTP method and path, paging and errors."""
         route = f"Sends ``{self.operation.key}``."
         deprecated = "Deprecated: the service may remove it." if self.operation.deprecated else ""
         said = "" if summary_of("", self.operation.about) == self.summary else self.operation.about
-        paging = f"Pages: {self.recipe.words}; ``all = true`` returns the items of all." if self.recipe else ""
+        paging = f"Pages: {self.recipe.words}; ``all = true`` returns the items of all pages." if self.recipe else ""
         statuses = [f"{status}: {cleaned(words, 80)}" for status, words in self.operation.statuses.items() if words]
         errors = f"Raises:\n    CallError: {'; '.join(statuses[:8])}" if statuses else ""
         return "\n\n".join(filter(None, [self.summary, quoted(said), f"{route} {paging}".strip(), deprecated, errors]))
@@ -81,12 +81,12 @@ class Built:
 
 @dataclass(frozen=True)
 class Covered:
-    """An operation that gets no function, because a function written in Python does the same.
+    """An operation without a function of its own, because a function written in Python covers it.
 
     Args:
         key: The HTTP method and path of the operation, as in ``GET /pets``.
-        id: The operationId, or empty.
-        name: The name that the operation's function would have.
+        id: The operationId; empty if there is none.
+        name: The name that a function made from the operation would have.
         by: The name of the function written in Python.
     """
 
@@ -104,11 +104,12 @@ class Compiled:
         title: The title of the document, or the sentence that ``openapi.toml`` sets instead.
         access: The addresses of the service, and the credentials and headers that its requests need.
         functions: The functions, in the order of the document.
-        covered: The operations that get no function, because a function written in Python does the same.
-        names: The names of all functions, by method and path, including those of operations that no longer exist.
+        covered: The operations that functions written in Python cover.
+        names: The names of all functions, keyed by method and path such as ``GET /pets``, including the functions of
+            operations that no longer exist.
         notes: Sentences about parts of the document that were left out or could not be read exactly.
         total: The number of operations in the document.
-        errors: The table ``errors`` of ``openapi.toml``: how the service reports errors in answers whose status is 200.
+        errors: The table ``errors`` of ``openapi.toml``: how the service reports errors in responses with status 200.
     """
 
     title: str
@@ -127,10 +128,10 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
     Args:
         root: The document.
         overlay: The content of ``openapi.toml``, in which users correct the document.
-        kept: The names that functions had after an earlier import, by method and path. Functions keep these names.
+        kept: The names that functions got in an earlier import, keyed by method and path. The names do not change.
 
     Raises:
-        ConfigError: The overlay gives two functions one name, or names an argument that does not exist.
+        ConfigError: The overlay gives two functions the same name, or names an argument that does not exist.
     """
     document = Document(root)
     every = list(read_operations(document))
@@ -165,7 +166,7 @@ def _names(document: Document, operations: Sequence[Operation], overlay: Overlay
     renamed = [str(overlay.entry(each, name).get("name", name)) for each, name in zip(operations, names, strict=True)]
     if len({*renamed}) < len(renamed):
         twice = next(name for name in renamed if renamed.count(name) > 1)
-        raise ConfigError(f"{overlay.file}: two functions are called {twice}", hint="give one of them another name")
+        raise ConfigError(f"{overlay.file}: two functions are called {twice}", hint="give one of them a different name")
     return renamed
 
 
@@ -174,7 +175,7 @@ def _returns_list(document: Document, operation: Operation) -> bool:
 
 
 def _sections(operations: Sequence[Operation]) -> list[str]:
-    """Return the section of the documentation for each operation: its tag, or the first meaningful part of its path."""
+    """Return the name of each operation's section in the documentation: its tag, or a part of its path."""
     tags = {each.tag for each in operations if each.tag}
     by_path = not tags or (len(tags) < 2 and len(operations) > MANY)
     return [_section(each, by_path=by_path) for each in operations]
@@ -206,10 +207,10 @@ def _access(document: Document, overlay: Overlay, operations: Sequence[Operation
 
 
 def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
-    """Replace each variable in a base URL that has only one possible value.
+    """Fill in the variables of a base URL that have only one possible value.
 
     Returns:
-        The other variables, which accounts set, and the base URL.
+        The other variables, which accounts set, and the new base URL.
     """
     left = []
     for each in variables:
@@ -221,7 +222,7 @@ def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
 
 
 def _rename(settings: list[Any], variables: list[Any], alternatives: list[list[Any]]) -> None:
-    """Rename each field for a header whose name is that of another field of the account, so that all names differ."""
+    """Rename fields for headers if the account has another field of the same name."""
     taken = {"base_url", *(each.field for each in variables)}
     taken |= {name for credentials in alternatives for each in credentials for name in each.fields}
     for each in settings:
@@ -243,7 +244,7 @@ def _servers(document: Document) -> list[dict[str, Any]]:
 
 
 def _origins(base_url: str, operations: Iterable[Operation]) -> list[str]:
-    """Return all origins (scheme, host and port) to which requests are sent, that of the base URL first."""
+    """Return all origins (scheme, host and port) that requests are sent to, starting with that of the base URL."""
     found = {_origin(base_url): None}
     found |= {origin(str(_server(each) or "")): None for each in operations}
     return [each for each in found if each]
@@ -276,7 +277,7 @@ def _built(document: Document, operation: Operation, name: str, section: str, ov
 
 
 def _sentence(operation: Operation) -> str:
-    """Make a summary for an operation that has no description: its operationId in words, else its method and path."""
+    """Make a summary for an operation without a description: its operationId as words, or its method and path."""
     if not operation.id:
         return f"{operation.method} {operation.path}."
     group, slash, rest = operation.id.partition("/")
@@ -311,7 +312,7 @@ def _name_arguments(operation: Operation, told: Mapping[str, Any], overlay: Over
 
 
 def plain(value: object) -> Any:
-    """Convert dataclasses, also in lists, to JSON objects. Fields that have their default value are left out."""
+    """Convert dataclasses to JSON objects, even inside lists. Fields with their default value are left out."""
     if is_dataclass(value) and not isinstance(value, type):
         found = {}
         for each in fields(value):
@@ -328,8 +329,8 @@ def write(result: Compiled, root: dict[str, Any], file: Path) -> None:
 
     Args:
         result: The result of :func:`compiled`.
-        root: The document, from which the schemas that functions refer to are copied.
-        file: The file to write. The folder of the file is created if necessary.
+        root: The document. The schemas that functions refer to are copied from it.
+        file: The file to write. Its folder is created if necessary.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -396,7 +397,7 @@ def _row(place: int, each: Built) -> tuple[object, ...]:
 
 
 def _server(operation: Operation) -> Json:
-    """Return the base URL of an operation that has its own, with default values for variables; else None."""
+    """Return an operation's own base URL, with default values for variables; None if it uses the service's."""
     for each in operation.servers[:1]:
         if isinstance(each, dict):
             url = text(each.get("url"))
@@ -414,7 +415,7 @@ def _entry(each: Built) -> Entry:
 
 
 def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[str, str]]:
-    """Yield each schema to which functions refer, also through other schemas: its reference, and the schema as JSON."""
+    """Yield the reference and the JSON of each schema that functions refer to, directly or through other schemas."""
     done: set[str] = set()
     left: list[str] = []
     for each in functions:
@@ -432,10 +433,10 @@ def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[s
 
 
 def candidates(result: Compiled) -> list[str]:
-    """Return the names of functions that write according to their HTTP method, but whose names suggest reading."""
+    """Return the names of functions that count as writes because of their HTTP method, but are named like reads."""
     return [each.name for each in result.functions if each.effect == "write" and _LOOKS_LIKE_READ.search(each.name)]
 
 
 def fields_of(given: Sequence[Mapping[str, Any]]) -> list[Field]:
-    """Return the arguments of an operation from the JSON objects into which :func:`plain` converted them."""
+    """Convert the JSON objects that :func:`plain` made from an operation's arguments back to arguments."""
     return [Field(**each) for each in given]

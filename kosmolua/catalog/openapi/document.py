@@ -13,13 +13,13 @@ from kosmolua.limits import MIB
 from kosmolua.protocol import Json
 
 MAX_BYTES = 64 * MIB
-"""The most bytes of a document."""
+"""The maximum size of a document, in bytes."""
 MAX_VALUES = 5_000_000
-"""The most values of a document. The values in a YAML anchor count again for each alias that refers to the anchor."""
+"""The maximum number of values in a document. The values of a YAML anchor count again for each alias."""
 MAX_DEPTH = 200
-"""The most levels of nested values."""
+"""The maximum number of levels of nested values."""
 MAX_FOLLOWED = 50
-"""The most references that are followed one after the other, if each leads to the next."""
+"""The maximum length of a chain of references, each leading to the next."""
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -38,7 +38,9 @@ def read(data: bytes, name: str) -> dict[str, Any]:
         ConfigError: The data is neither JSON nor YAML, too large, nested too deeply, or not an OpenAPI document.
     """
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"{name} is larger than {MAX_BYTES // MIB} MiB", hint="remove the parts that you do not need")
+        raise ConfigError(
+            f"{name} is larger than {MAX_BYTES // MIB} MiB", hint="remove parts of the document that you do not need"
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -46,7 +48,9 @@ def read(data: bytes, name: str) -> dict[str, Any]:
     root = _json(text, name) if text.lstrip()[:1] in ("{", "[") else None
     root = _yaml(text, name) if root is None else root
     if not isinstance(root, dict) or not isinstance(root.get("paths", {}), dict) or not _version(root):
-        raise ConfigError(f"{name} is not an OpenAPI document", hint='it needs "openapi": "3..." or "swagger": "2.0"')
+        raise ConfigError(
+            f"{name} is not an OpenAPI document", hint='it needs the key "openapi": "3..." or "swagger": "2.0"'
+        )
     return root
 
 
@@ -55,10 +59,10 @@ def _version(root: dict[str, Any]) -> bool:
 
 
 def _json(text: str, name: str) -> Json:
-    """Parse a text as JSON, and return its value; None if the text is not JSON but may be YAML.
+    """Parse a text as JSON, and return its value; None if the text is not JSON but can still be YAML.
 
     Raises:
-        ConfigError: The text is invalid JSON, or has too many values or too many levels.
+        ConfigError: The text is invalid JSON, has too many values, or is nested too deeply.
     """
     if sum(map(text.count, ",{[")) > MAX_VALUES:
         _refuse(name, f"it has more than {MAX_VALUES:,} values")
@@ -109,8 +113,8 @@ def _yaml(text: str, name: str) -> Json:
 class _Builder:
     """Builds Python values from the events of a YAML parser, with scalars as in the core schema of YAML 1.2.
 
-    An alias becomes the same Python object as its anchor, so that aliases of aliases take no memory. The values in the
-    object are counted again for each alias, so that such a document is refused if it is too large.
+    An alias becomes the same Python object as its anchor, so that aliases of aliases take no extra memory. Still, the
+    values in this object are counted again for each alias, and a document with too many values is refused.
     """
 
     def __init__(self, parser: Any, yaml: Any) -> None:
@@ -120,7 +124,7 @@ class _Builder:
         self._open: set[str] = set()
 
     def build(self) -> Json:
-        """Return the value of the first YAML document in the text; None if there is none."""
+        """Return the value of the first YAML document in the text, or None if the text contains no document."""
         event = self._parser.get_event()
         while not isinstance(event, self._yaml.NodeEvent):
             if isinstance(event, self._yaml.StreamEndEvent):
@@ -129,10 +133,10 @@ class _Builder:
         return self._value(event, 0)[0]
 
     def _value(self, event: Any, depth: int) -> tuple[Json, int]:
-        """Read the value that begins with an event of the parser.
+        """Read the value that begins with this event of the parser.
 
         Returns:
-            The value, and how many values it contains, including itself.
+            The value, and the number of values in it, including the value itself.
 
         Raises:
             ValueError: The value is nested too deeply or too large, or has an invalid alias or key.
@@ -212,7 +216,7 @@ class Document:
 
     @property
     def is_old(self) -> bool:
-        """True if the document is Swagger 2.0, and not OpenAPI 3."""
+        """True if the document is Swagger 2.0 rather than OpenAPI 3."""
         return "openapi" not in self.root
 
     @property
@@ -227,7 +231,7 @@ class Document:
     def look_up(self, pointer: str) -> Json:
         """Return the value to which a reference such as ``#/components/schemas/Pet`` leads.
 
-        If the reference leads nowhere or to another document, record this as a note, and return an empty object.
+        If the reference leads nowhere or to another document, a note is added and an empty object is returned.
         """
         if not (pointer == "#" or pointer.startswith("#/")):
             self.note(f"the reference {pointer} leads out of the document and was not followed")
@@ -245,7 +249,7 @@ class Document:
         return node
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Return ``node``, or the object to which its ``$ref`` leads; an empty object if that is not an object."""
+        """Return ``node``, or the object that its ``$ref`` leads to. If this is not an object, return an empty one."""
         for _ in range(MAX_FOLLOWED):
             if not isinstance(node, dict):
                 return {}

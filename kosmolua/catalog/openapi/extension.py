@@ -1,4 +1,4 @@
-"""Adds the operations of an OpenAPI document to the integration of a plugin. The document is read when needed."""
+"""Adds the operations of an OpenAPI document to a plugin's integration. The document is read when it is needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ExtensionFunctions:
     """The functions that an OpenAPI document adds to a plugin. Implements :class:`kosmolua.schema.functions.More`.
 
     Args:
-        extension: Which document is added, and how its operations get their HTTP client from the plugin's account.
+        extension: The document to add, and how to get an HTTP client for its operations from the plugin's account.
         integration: The integration that the plugin defines.
     """
 
@@ -47,7 +47,7 @@ class ExtensionFunctions:
 
     @lazy
     def _names(self) -> str:
-        """The text of the file that lists the names of the functions; empty if there is no such file."""
+        """The text of ``names.lock``, which lists the names of the functions; empty if there is no such file."""
         lock = Path(self._extension.file).parent / "names.lock"
         return lock.read_text(encoding="utf-8") if lock.is_file() else ""
 
@@ -56,9 +56,9 @@ class ExtensionFunctions:
         return self.read.names()
 
     def has(self, name: str) -> bool:
-        """Return True if the document adds a function of this name, which is written without the integration's prefix.
+        """Return True if the document adds a function of this name (without the integration's prefix).
 
-        For most other names the list of names is enough, and the document is not read.
+        Most unknown names are missing in ``names.lock`` too, so that the document need not be read for them.
         """
         return (not self._names or f"\n{name} " in self._names) and self.read.has(name)
 
@@ -67,15 +67,15 @@ class ExtensionFunctions:
         return self.read.function(name)
 
     def named(self, key: str) -> str | None:
-        """Return the name of the function for an operation such as ``GET /pets``, or None if there is no function."""
+        """Return the name of the function for an operation such as ``GET /pets``, or None if there is none."""
         return self.read.named(key)
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return what lists and searches show of each function, by the function's name without the prefix."""
+        """Return what lists and searches show of each function, keyed by the function's name without the prefix."""
         return self.read.sketches()
 
     def records(self) -> Mapping[str, Record]:
-        """Return the types that have names in the document and are tables with fixed keys, by name."""
+        """Return by name those named types of the document that are tables with fixed keys."""
         return self.read.records()
 
     @property
@@ -99,18 +99,19 @@ class ExtensionFunctions:
 
 
 def api_of(opened: Any) -> Api:
-    """Return the HTTP client of a plugin's account, for the operations of a document.
+    """Return the HTTP client of a plugin's account, for the operations of an OpenAPI document.
 
     Args:
-        opened: What the account's ``open`` returned: the HTTP client, or an object whose attribute ``api`` is it.
+        opened: What the account's ``open`` returned: the HTTP client, or an object with the client as its attribute
+            ``api``.
 
     Raises:
         NotConfigured: Neither ``opened`` nor its attribute ``api`` is an HTTP client.
     """
     api = getattr(opened, "api", opened)
     if not isinstance(api, Api):
-        what = "the account opens an object without the HTTP client that functions of an OpenAPI document need"
-        raise NotConfigured(what, hint="give the object an attribute api that is an Api")
+        what = "the account's open() returns no HTTP client, which the functions of the OpenAPI document need"
+        raise NotConfigured(what, hint="return an Api, or an object with an attribute api that is one")
     return api
 
 
@@ -118,8 +119,8 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
     """Return a copy of a plugin's integration that also has the operations of an OpenAPI document as functions.
 
     Args:
-        integration: The integration that the plugin defines, which is not changed.
-        onto: The folder of a document that the user added to the integration; None for the document of the plugin.
+        integration: The integration that the plugin defines. It is not changed.
+        onto: The folder of a document that the user added to the integration; None for the plugin's own document.
     """
     extension = integration.extension
     if onto:
@@ -134,7 +135,7 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
 
 
 def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Callable[..., Send]:
-    """Return a function that makes an account's simulator: the plugin's, combined with one made from the document."""
+    """Return a function that makes an account's simulator, which combines the plugin's with one for the document."""
 
     def simulate(account: str, **options: Any) -> Send:
         return Beside(curated, more, account, options)
@@ -145,13 +146,14 @@ def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Ca
 class Beside:
     """The simulator for a plugin with an OpenAPI document.
 
-    It answers the requests of the document's functions itself. The plugin's own simulator answers all others.
+    It answers the requests of the document's functions itself. The plugin's own simulator, if there is one, answers all
+    others.
 
     Args:
-        curated: Makes the simulator that the plugin defines; None if the plugin has none.
+        curated: The plugin's function that makes its own simulator; None if the plugin has none.
         functions: The functions that the document adds.
         account: The name of the account.
-        options: The options of simulators: ``clock``, ``failures`` and ``state``.
+        options: The options of simulators, as keyword arguments: ``clock``, ``failures`` and ``state``.
     """
 
     def __init__(
@@ -180,7 +182,7 @@ class Beside:
         return Simulator(self._functions.read, self._account, self._state)
 
     def dump(self) -> dict[str, Any]:
-        """Return the state of both simulators as a JSON value, from which a later process can continue."""
+        """Return the state of both simulators as a JSON value, so that a later process can continue with it."""
         dump = getattr(self.own, "dump", None)
         own = dump() if dump else None
         return {"own": own, "document": self._document.dump() if "_document" in vars(self) else self._state}

@@ -1,4 +1,4 @@
-"""The functions of an OpenAPI document. Each is read from the compiled document when it is needed."""
+"""The functions of an OpenAPI document. Each function is read from the compiled document when it is needed."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
 MAX_ITEMS = 1000
-"""The most items that ``all = true`` returns, unless a call sets another number."""
-MOST = "With all = true, the most items to return. If there are more, the result's truncated is true."
+"""The maximum number of items that ``all = true`` returns, unless a call sets a different one."""
+MOST = "With all = true, the maximum number of items to return. If there are more, the result's truncated is true."
 FILE = Record(
     "File",
     {"base64": STRING, "filename": STRING, "content_type": STRING, "bytes": Scalar("integer")},
     {
         "base64": "The bytes, in base64.",
         "filename": "The name of the file.",
-        "bytes": "How many bytes, as in the result of a download, which can be passed as a file; it is not sent.",
+        "bytes": "The number of bytes. It is not sent, but it lets you pass the result of a download as a file.",
     },
     required=frozenset({"base64"}),
 )
@@ -45,21 +45,23 @@ EXTRA = Record(
     {
         "query": "Added to the query.",
         "headers": "Sent as headers.",
-        "body": "A table's keys are added to the body; anything else is the body.",
+        "body": "A table's keys are added to the body; any other value is the whole body.",
     },
 )
-EMPTY = Record("Empty", {"status": Scalar("integer")}, {"status": "Such as 204."}, required=frozenset({"status"}))
+EMPTY = Record(
+    "Empty", {"status": Scalar("integer")}, {"status": "The HTTP status, such as 204."}, required=frozenset({"status"})
+)
 BINARY = Record(
     "Binary",
     {"content_type": STRING, "base64": STRING, "bytes": Scalar("integer")},
-    {"base64": "The bytes, in base64.", "bytes": "How many."},
+    {"base64": "The bytes, in base64.", "bytes": "The number of bytes."},
     required=frozenset({"content_type", "base64", "bytes"}),
 )
 
 
 @dataclass(frozen=True)
 class InText(Scalar):
-    """The type of a value that becomes text in a URL: a number fits a string, and a string of digits a number."""
+    """The type of a value that becomes text in a URL. Strings accept numbers, and numbers accept strings of digits."""
 
     def _fit(self, value: Any) -> object:
         if self.kind == "string" and isinstance(value, int) and not isinstance(value, bool):
@@ -75,10 +77,11 @@ class DocumentFunctions:
     Args:
         store: The compiled document.
         owner: The name of the integration.
-        prefix: The prefix of the functions' full names, or empty.
-        bind: Returns the function that makes a call, which takes the opened account and the arguments.
-        without: The names of the functions that the plugin defines in Python. They replace the document's functions.
-        supplied: The names of arguments that the account supplies, so that calls can leave them out.
+        prefix: The prefix of the functions' full names; empty for none.
+        bind: Called with a :class:`Call`. Returns the function that makes the call; its parameters are the opened
+            account and the arguments.
+        without: The names of the functions that the plugin defines in Python. They replace functions of the document.
+        supplied: The names of the arguments that the account supplies, so that calls can leave them out.
     """
 
     def __init__(
@@ -107,17 +110,17 @@ class DocumentFunctions:
         return name not in self._without and self._store.has(name)
 
     def named(self, key: str) -> str | None:
-        """Return the name of the function for an operation; None if there is no such function.
+        """Return the name of the function for an operation, or None if there is no such function.
 
         Args:
-            key: The operation as ``GET /path`` or by its operationId. An operation that a Python function of the plugin
-                covers is also found by the name that its own function would have.
+            key: The operation's method and path, such as ``GET /pets``, or its operationId. If a Python function of the
+                plugin covers the operation, ``key`` can also be the name that a function made from it would have.
         """
         found = self._store.named(key) or self._store.covering(key)
         return found if found in self._without or (found and self._store.has(found)) else None
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return what lists and searches show of each function, by the function's name without the prefix."""
+        """Return what lists and searches show of each function, keyed by the function's name without the prefix."""
         rows = (row for row in self._store.rows() if row.name not in self._without)
         return {row.name: self._sketch(row) for row in rows}
 
@@ -132,7 +135,7 @@ class DocumentFunctions:
         return call_of(found[1]) if found else None
 
     def records(self) -> Mapping[str, Record]:
-        """Return the types that have names in the document and are tables with fixed keys, by name."""
+        """Return by name those named types of the document that are tables with fixed keys."""
         return _Records(self._store)
 
     @lazy
@@ -205,7 +208,7 @@ class DocumentFunctions:
 
 
 class _Records(Mapping[str, Record]):
-    """The types that have names in the document and are tables with fixed keys, each read when it is accessed."""
+    """By name, those named types of the document that are tables with fixed keys. A type is read when accessed."""
 
     def __init__(self, store: Store) -> None:
         self._reader = Reader(look_up=store.schema)
@@ -227,7 +230,7 @@ class _Records(Mapping[str, Record]):
 
 
 def call_of(detail: Mapping[str, Any]) -> Call:
-    """Return the object that sends an operation's requests, made from the operation's details in the compiled file."""
+    """Make the object that sends an operation's requests from the operation's details in the compiled document."""
     body = detail["body"]
     return Call(
         method=detail["method"],
@@ -246,9 +249,9 @@ def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Paramet
     """Yield the parameters of a function: first those of the document, then those that KosmoLua adds.
 
     Args:
-        call: Sends the requests of the function.
-        reader: Converts JSON Schemas to types.
-        function: The name of the function, from which names of nested types are made.
+        call: The object that sends the function's requests.
+        reader: The object that converts JSON Schemas to types.
+        function: The name of the function. The names of nested types begin with it.
     """
     names = {each.name for each in call.fields}
     for each in call.fields:
@@ -271,7 +274,7 @@ def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Paramet
             MOST,
             MAX_ITEMS,
         )
-    yield Parameter(call.spelled("extra"), EXTRA, "Query, headers and body beyond the documentation.", None)
+    yield Parameter(call.spelled("extra"), EXTRA, "Undocumented parts of the query, the headers and the body.", None)
 
 
 def _parameter(
@@ -315,7 +318,7 @@ def _whole_body(body: Body, reader: Reader, function: str, inside: tuple[str, ..
 
 
 def _with_files(kind: Type) -> Type:
-    """Return a type with each binary string widened to a string or a table with base64 and a file name."""
+    """Return a type in which each binary string can also be a table with base64 and a file name."""
     if isinstance(kind, List):
         return replace(kind, item=_with_files(kind.item))
     if isinstance(kind, Scalar) and kind.format == "binary":
@@ -326,11 +329,11 @@ def _with_files(kind: Type) -> Type:
 def shallow(kind: Type, *, as_text: bool = False) -> Type:
     """Return a type like the declared one, but without the types inside lists and tables.
 
-    Arguments are checked against the result before they are sent, since documents are often wrong about the details.
+    Arguments are checked only against this type before they are sent, since documents are often wrong about details.
 
     Args:
         kind: The type that the document declares.
-        as_text: True if the argument becomes text in a URL, so that a number is accepted where a string is declared.
+        as_text: True if the argument becomes text in a URL. Then numbers are accepted for strings, and vice versa.
     """
     if isinstance(kind, Union):
         members = tuple(dict.fromkeys(shallow(member, as_text=as_text) for member in kind.members))

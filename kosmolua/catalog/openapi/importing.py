@@ -1,4 +1,4 @@
-"""Imports OpenAPI documents: fetches a document, writes it to the user's integrations, and updates it later."""
+"""Imports OpenAPI documents: fetches a document, writes it to the user's integrations, and updates the copy later."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FETCH_TIMEOUT = 60.0
 """Seconds that fetching a document may take."""
 MAX_REDIRECTS = 5
 MAX_SHOWN = 12
-"""The most functions that an update lists as new, gone or changed."""
+"""The maximum number of functions that an update lists as new, and as gone, and as changed."""
 _SAYS_NOTHING = "openapi swagger spec api api_docs latest schema index v1 v2 v3"
 _DULL_NAMES = frozenset(_SAYS_NOTHING.split())
 _MODULE = '''"""{title}"""
@@ -51,7 +51,7 @@ class Fetched:
 
     Args:
         data: The bytes of the document.
-        source: Where the document was fetched from: an address, a file, or ``-`` for standard input.
+        source: The source of the document: an address, a file, or ``-`` for standard input.
     """
 
     data: bytes
@@ -64,7 +64,7 @@ class Fetched:
 
     @property
     def stem(self) -> str:
-        """The name for the integration that the address or file suggests; empty if this is a word such as ``api``."""
+        """A name for the integration, made from the address or file; empty if that is a word such as ``api``."""
         path = urlsplit(self.source).path if self.url else self.source
         stem = snake(Path(path).name.partition(".")[0])
         return "" if stem in _DULL_NAMES else stem
@@ -73,12 +73,12 @@ class Fetched:
 def fetch(source: str, read_stdin: Callable[[], bytes]) -> Fetched:
     """Fetch an OpenAPI document.
 
-    An address must use https, or http if it is on this machine. No credential is sent. Redirects are followed if they
-    lead to such addresses, and everything must be done within :data:`FETCH_TIMEOUT`.
+    An address must use https, or be on this machine. No credential is sent. Redirects to such addresses are followed,
+    and the whole download must end within :data:`FETCH_TIMEOUT`.
 
     Args:
         source: The address or the file of the document, or ``-`` for standard input.
-        read_stdin: Reads standard input.
+        read_stdin: A function that returns the bytes of standard input.
 
     Raises:
         ConfigError: The document cannot be fetched or read, or is too large.
@@ -90,7 +90,7 @@ def fetch(source: str, read_stdin: Callable[[], bytes]) -> Fetched:
     path = Path(source)
     try:
         if path.stat().st_size > MAX_BYTES:
-            hint = "remove the parts that you do not need"
+            hint = "remove parts of the document that you do not need"
             raise ConfigError(f"{source} is larger than {MAX_BYTES // MIB} MiB", hint=hint)
         return Fetched(path.read_bytes(), str(path.absolute()))
     except OSError as error:
@@ -125,7 +125,7 @@ _ACCEPT = {"Accept": "application/json, application/yaml, */*"}
 
 def _content(url: str, response: Response) -> bytes:
     if not response.is_success:
-        hint = "the document must be readable without a login; or download it, and pass the file"
+        hint = "give an address that needs no login, or download the document and pass the file"
         raise ConfigError(f"{url} cannot be fetched: the server answered {response.status}", hint=hint)
     return response.body
 
@@ -135,12 +135,12 @@ class Wishes:
     """The options that a user sets for an import.
 
     Args:
-        name: The name of the integration; empty to derive the name from the document.
-        onto: The installed integration to which the document adds functions; empty for an integration of its own.
-        auth: How requests authenticate, one of :data:`AUTH`; empty to do what the document says.
+        name: The name of the integration; empty to derive a name from the document.
+        onto: The installed integration to which the document adds functions; empty to make a new integration.
+        auth: How requests authenticate: one of :data:`AUTH`; empty to follow the document.
         base_url: The base URL of the service; empty to use the document's.
-        only: Patterns for the operations to import, such as ``/pets/*``; a word without punctuation is a tag.
-        base: The text with which the new ``openapi.toml`` begins.
+        only: Patterns for the operations to import, such as ``/pets/*``. A word without punctuation is a tag.
+        base: A text to append to the new ``openapi.toml``.
     """
 
     name: str = ""
@@ -153,16 +153,16 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Import:
-    """An OpenAPI document that was read and compiled, and is ready to be written as an integration.
+    """A compiled OpenAPI document that is ready to be written as an integration.
 
     Args:
         name: The name of the integration.
-        folder: The name of the integration's folder; ``NAME.onto`` if the document adds to an installed integration.
+        folder: The name of the integration's folder; ``NAME.onto`` if the document extends an installed integration.
         root: The document.
         overlay: The text of ``openapi.toml``, in which users correct the document.
         result: The compiled document.
         size: The size of the document, in bytes.
-        seconds: How many seconds of processor time it took to read and compile the document.
+        seconds: The processor time for reading and compiling the document, in seconds.
     """
 
     name: str
@@ -177,7 +177,7 @@ class Import:
         """Write the files of the integration, and return their paths.
 
         Args:
-            parent: The folder of integrations, in which the integration's folder is created if necessary.
+            parent: The folder of integrations. The integration's folder is created in it if necessary.
 
         Raises:
             ConfigError: The files cannot be written.
@@ -195,7 +195,7 @@ class Import:
             raise ConfigError(f"{folder} cannot be written: {error.strerror}") from None
 
     def texts(self) -> dict[str, str]:
-        """Return the texts of the document, of ``openapi.toml``, and of the list of function names, by file name."""
+        """Return the texts of ``openapi.json``, ``openapi.toml`` and ``names.lock``, keyed by file name."""
         return {
             DOCUMENT: json.dumps(self.root, ensure_ascii=False),
             OVERLAY: self.overlay,
@@ -203,7 +203,7 @@ class Import:
         }
 
     def lines(self) -> list[str]:
-        """Return the lines that tell the user what was found in the document, and where credentials will be sent."""
+        """Return lines that tell the user what the document contains, and where credentials will be sent."""
         result = self.result
         effects = Counter(each.effect for each in result.functions)
         counts = ", ".join(f"{effects[effect]:,} {effect}" for effect in EFFECTS if effects[effect])
@@ -220,12 +220,12 @@ class Import:
         lines.append(f"  {left:,} operations left out, {len(result.notes):,} notes" + (":" if result.notes else ""))
         lines += [f"    {note}" for note in result.notes[:MAX_SHOWN]]
         if found := candidates(result):
-            lines.append(f"  {len(found)} that write may only read, such as {', '.join(found[:3])}")
+            lines.append(f"  {len(found)} functions count as writes but may only read, such as {', '.join(found[:3])}")
             lines.append('    (openapi.toml: [functions.NAME] effect = "read" declares that it only reads)')
         return lines
 
     def _origins(self) -> list[str]:
-        """Return the origins to which credentials are sent, with ``{name}`` for each variable of the base URL."""
+        """Return the origins that credentials are sent to, with ``{name}`` for each variable of the base URL."""
         access = self.result.access
         if not access.variables or not access.origins:
             return access.origins
@@ -273,12 +273,12 @@ def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Impo
     Args:
         fetched: The document as it was fetched.
         wishes: The options that the user sets for the import.
-        taken: The names of installed integrations, which the new integration cannot have.
+        taken: The names that are in use: those of the installed integrations.
 
     Raises:
-        ConfigError: The document cannot be read, or an option does not fit the document.
-        UsageError: The integration cannot have the name; or the document gives no base URL or no credential, and the
-            options do not set one.
+        ConfigError: The document cannot be read, or an option is invalid.
+        UsageError: The integration's name is invalid or in use; or a base URL or a credential is neither in the
+            document nor in the options.
     """
     started = time.process_time()
     root = read(fetched.data, fetched.source)
@@ -301,17 +301,19 @@ def _title(root: Mapping[str, Any]) -> str:
 
 def _check_name(name: str, taken: Sequence[str]) -> None:
     if objection := objection_to_integration(name):
-        raise UsageError(f"The integration cannot be called {name!r}", hint=f"{objection}; choose one with --name")
+        raise UsageError(f"The integration cannot be called {name!r}", hint=f"{objection}; choose a name with --name")
     if name in taken:
-        hint = f"choose another with --name, or extend that one with --onto {name}"
+        hint = (
+            f"choose another name with --name, or add the document's functions to that integration with --onto {name}"
+        )
         raise UsageError(f"There is already an integration called {name}", hint=hint)
 
 
 def _check_access(result: Compiled, wishes: Wishes, name: str) -> None:
     access = result.access
     if not access.base_url:
-        hint = "give the address with --base-url, such as --base-url https://api.example.com/v1"
-        raise UsageError(f"The OpenAPI document of {name} gives no address of the service", hint=hint)
+        hint = "give the base URL with --base-url, such as --base-url https://api.example.com/v1"
+        raise UsageError(f"The OpenAPI document of {name} has no base URL", hint=hint)
     secrets = any(each.secret for each in access.variables) or any(each.secret for each in access.settings)
     if not access.alternatives and not secrets and not wishes.auth:
         hint = f"choose how requests authenticate with --auth {'|'.join(AUTH)}"
@@ -335,7 +337,7 @@ def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], ori
 
 
 def relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
-    """Return the base URL of the service if the document gives one relative to the document's address; else empty.
+    """Return the service's base URL if the document gives it relative to the document's address; otherwise empty.
 
     Args:
         fetched: The document as it was fetched.
@@ -354,14 +356,14 @@ def _overlay_of(text: str) -> Overlay:
 
 @dataclass(frozen=True)
 class Changes:
-    """What changes if an imported document is replaced by its newest version.
+    """The changes from an imported document to its newest version.
 
     Args:
         added: The names of new functions.
         gone: The names of functions that no longer exist.
-        changed: For each function whose arguments changed, its name and the differences.
-        origins: The origins to which credentials are sent from now on, but were not sent before.
-        logins: The origins where accounts log in from now on, but did not log in before.
+        changed: The differences in arguments, keyed by the name of the function.
+        origins: The origins that credentials are sent to from now on, but were not sent to before.
+        logins: The origins that accounts log in to from now on, but did not log in to before.
         update: The new version of the document, ready to be written.
     """
 
@@ -377,7 +379,9 @@ class Changes:
 
     def lines(self) -> list[str]:
         """Return lines that show the user what changes: new (``+``), gone (``-``) and changed (``~``) functions."""
-        counts = f"{len(self.added)} new, {len(self.gone)} gone, {len(self.changed)} with other arguments, none renamed"
+        counts = (
+            f"{len(self.added)} new, {len(self.gone)} gone, {len(self.changed)} with changed arguments, none renamed"
+        )
         lines = [f"{self.update.name}: {counts}"]
         for sign, names in (("+", self.added), ("-", self.gone)):
             lines += [f"  {sign} {name}" for name in names[:MAX_SHOWN]] + _more(names)
@@ -397,8 +401,8 @@ def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> C
 
     Args:
         folder: The folder of the imported integration.
-        read_stdin: Reads standard input, for the source ``-``.
-        source: The address or file of the new version; empty for where the document came from.
+        read_stdin: A function that returns the bytes of standard input, for the source ``-``.
+        source: The address or file of the new version; empty to use the source of the import.
 
     Raises:
         ConfigError: The document cannot be fetched, a file cannot be read, or the document came from standard input
@@ -441,7 +445,7 @@ def _changes(old: Compiled, new: Compiled, ready: Import, overlay: Overlay) -> C
 
 
 def _difference(old: Built, new: Built) -> str:
-    """Return a phrase about the arguments that were added, removed or are now required; empty if there are none."""
+    """Return a phrase about the arguments that are new, removed or now required; empty if there are none."""
     before = {each.name: each.required for each in old.operation.fields}
     after = {each.name: each.required for each in new.operation.fields}
     parts = [f"+{name}" for name in after if name not in before] + [f"-{name}" for name in before if name not in after]
@@ -450,7 +454,7 @@ def _difference(old: Built, new: Built) -> str:
 
 
 def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> str:
-    """Return the text of ``openapi.toml`` with the document's hash, date and origins replaced by those of an update."""
+    """Return the text of ``openapi.toml`` with the hash, date and origins of the new version of the document."""
     found = [origin(str(overlay.account["base_url"]))] if overlay.account.get("base_url") else new.access.origins
     fresh = {"sha256": sha256(fetched.data).hexdigest(), "imported": date.today().isoformat(), "origins": found}
     for key, value in fresh.items():
@@ -462,19 +466,19 @@ def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> st
 def findings(
     root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str], registered: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Check whether the user's corrections in ``openapi.toml`` fit the OpenAPI document.
+    """Check the user's corrections in ``openapi.toml`` against the OpenAPI document.
 
     Args:
         root: The document.
         overlay: The content of ``openapi.toml``.
-        kept: The names of the functions, by method and path, as an import wrote them.
-        registered: The names of the functions that the plugin defines in Python, which ``openapi.toml`` can name.
+        kept: The names of the functions in ``names.lock``, keyed by method and path.
+        registered: The names of the functions that the plugin defines in Python. ``covered_by`` can name these.
 
     Returns:
         Sentences about mistakes in ``openapi.toml``, and notes about parts of the document that deserve attention.
 
     Raises:
-        ConfigError: ``openapi.toml`` gives two functions one name, or names an argument that does not exist.
+        ConfigError: ``openapi.toml`` gives two functions the same name, or names an argument that does not exist.
     """
     from kosmolua.catalog.openapi.document import Document
     from kosmolua.catalog.openapi.operations import read_operations
@@ -485,7 +489,10 @@ def findings(
     wrong = overlay.unmatched((each, names.get(each.key, "")) for each in every)
     wrong += [_not_registered(each, registered) for each in result.covered if each.by not in registered]
     notes = [*result.notes]
-    notes += [f"{name} writes according to its method, but is named like a read" for name in candidates(result)]
+    notes += [
+        f"{name} writes according to its HTTP method, but its name suggests that it only reads"
+        for name in candidates(result)
+    ]
     return wrong, notes
 
 

@@ -22,7 +22,7 @@ def imported(file: str) -> Integration:
     """Return the integration for an imported OpenAPI document. The module that an import writes calls this.
 
     Args:
-        file: The ``__file__`` of that module, in whose folder ``openapi.json`` is.
+        file: The ``__file__`` of that module. Its folder contains ``openapi.json``.
 
     Raises:
         PluginError: The document or ``openapi.toml`` cannot be read.
@@ -32,10 +32,10 @@ def imported(file: str) -> Integration:
 
 
 def home_of(document: Path) -> Home:
-    """Return the files that belong to an OpenAPI document which was not imported, but is used where it is.
+    """Return the files that belong to an OpenAPI document that was not imported, but is used in place.
 
-    Beside ``pets.openapi.json`` these can be ``pets.openapi.toml`` (corrections of the document) and
-    ``pets.names.lock`` (the names of functions).
+    For ``pets.openapi.json`` these are ``pets.openapi.toml`` (corrections of the document) and ``pets.names.lock``
+    (the names of functions), if they exist.
     """
     overlay = document.with_suffix(".toml")
     lock = document.with_name(document.name.partition(".")[0] + ".names.lock")
@@ -43,12 +43,12 @@ def home_of(document: Path) -> Home:
 
 
 def of_home(home: Home, name: str, origin: str) -> Integration:
-    """Return the integration that is made from an OpenAPI document.
+    """Make the integration for an OpenAPI document.
 
     Args:
-        home: The document, and the files with corrections and names that belong to the document.
+        home: The document, and the files with its corrections and with the names of its functions.
         name: The name of the integration.
-        origin: The file that messages name as the origin of the integration.
+        origin: The file where the integration comes from, for messages.
 
     Raises:
         PluginError: The document or ``openapi.toml`` cannot be read.
@@ -78,7 +78,7 @@ def functions_of(extension: Extension, integration: Integration) -> DocumentFunc
     """Return the functions that an OpenAPI document adds to the integration of a plugin.
 
     Args:
-        extension: Which document is added, and how its operations get their HTTP client and arguments.
+        extension: The document to add, and how its operations get their HTTP client and some of their arguments.
         integration: The integration that the plugin defines.
     """
     store = Store(Home.of_folder(Path(extension.file).parent))
@@ -111,7 +111,7 @@ def _extending(extension: Extension, store: Store, call: Call) -> Callable[..., 
 
 
 class _Extended:
-    """Lets the operations of an OpenAPI document send their requests with the HTTP client of a plugin's account.
+    """Sends the requests of an OpenAPI document's operations with the HTTP client of a plugin's account.
 
     Args:
         api: The HTTP client of the account.
@@ -126,19 +126,19 @@ class _Extended:
         """Return the HTTP client for a base URL: the account's, or one for an operation's own base URL.
 
         Args:
-            server: The base URL of an operation that has its own; or empty. It is used only if the account's base URL
-                is the document's, and the document named this origin when it was imported.
+            server: The operation's own base URL; empty if it has none. It is used only if the account's base URL is the
+                document's, and the document named the origin of ``server`` when it was imported.
         """
         is_usual = self._api.base_url == self._access.base_url and origin(server) in self._access.origins
         return self._api.at(server) if server and is_usual else self._api
 
     def checked(self, response: Response) -> Response:
-        """Return the response unchanged: the plugin's client has already raised an error if necessary."""
+        """Return the response unchanged. If it were an error, the plugin's client would have raised it already."""
         return response
 
 
 def _simulator(more: DocumentFunctions) -> Callable[..., Send]:
-    """Return a function that makes the simulator of an account, which answers as the document describes."""
+    """Return a function that makes an account's simulator, which replies as the document describes."""
 
     def simulate(account: str, *, state: Mapping[str, Any] | None = None) -> Send:
         from kosmolua.catalog.openapi.simulator import Simulator

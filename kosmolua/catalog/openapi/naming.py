@@ -1,7 +1,7 @@
 """Chooses the names of functions and arguments for an OpenAPI document, and keeps the functions' names in a file.
 
 The name of a function is the operationId in snake_case. Without an operationId, the name is made from the HTTP method
-and the path, as in ``list_pets``. Equal names are made different by adding more of the path, never by a number.
+and the path, as in ``list_pets``. If names are equal, more of the path is added to them, never a number.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _ACTS = frozenset(_ACTING.split())
 
 
 class Route(str):
-    """The path template of a request that was made from an OpenAPI document.
+    """The path template of a request for an operation of an OpenAPI document.
 
-    By this class a simulator tells these requests from those of a plugin's functions.
+    This class lets a simulator tell these requests from requests of a plugin's own functions.
     """
 
     __slots__ = ()
 
 
 class Named(NamedTuple):
-    """The parts of an operation from which the name of its function is made.
+    """The parts of an operation that determine the name of its function.
 
     Args:
-        id: The operationId, or empty.
+        id: The operationId; empty if there is none.
         method: The HTTP method, in lower case.
         path: The template of the path, such as ``/pets/{id}``.
         lists: True if the operation returns a list.
@@ -60,20 +60,20 @@ class Named(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The operation as the file of names writes it, such as ``GET /pets/{id}``."""
+        """The operation in the form of ``names.lock``, such as ``GET /pets/{id}``."""
         return f"{self.method.upper()} {self.path}"
 
 
 def snake(name: str) -> str:
-    """Return a name in snake_case: ``repos/getContent`` as ``repos_get_content``, ``Start<`` as ``start_lt``."""
+    """Convert a name to snake_case: ``repos/getContent`` becomes ``repos_get_content``, and ``Start<`` ``start_lt``."""
     words = _HUMPS.sub("_", _SIGN.sub(lambda sign: _SIGNS[sign[0]], name))
     return re.sub(r"[^a-zA-Z0-9]+", "_", words).strip("_").lower()
 
 
 def usable(name: str, beginning: str = "_") -> str:
-    """Return a name in a form that Lua can write after a dot.
+    """Convert a name so that it can follow a dot in Lua.
 
-    ``_`` is appended to a keyword of Lua. ``beginning`` is put before a name that begins with a digit.
+    ``_`` is appended to a keyword of Lua, and ``beginning`` is put in front of a name that begins with a digit.
     """
     if name in KEYWORDS:
         return f"{name}_"
@@ -85,7 +85,8 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
 
     Args:
         operations: The operations, in the order of the document.
-        kept: Names that functions already have, by :attr:`Named.key`. These are kept, and no other operation gets one.
+        kept: The names that functions already have, keyed by :attr:`Named.key`. They do not change, and no other
+            function gets one of them.
     """
     kept = kept or {}
     taken = set(kept.values())
@@ -100,14 +101,14 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
 
 
 def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, str]) -> list[str]:
-    """Make names that are still equal different, by appending the codes of their paths' last characters in hex.
+    """Make the remaining equal names different, by appending the last bytes of their paths in hexadecimal.
 
     This is for paths that differ only in punctuation, such as ``/a-b`` and ``/a_b``.
 
     Args:
-        names: A name for each operation, which is changed in place.
+        names: A name for each operation. The list is changed in place.
         operations: The operations.
-        kept: Names that functions already have, by :attr:`Named.key`, which are not changed.
+        kept: The names that functions already have, keyed by :attr:`Named.key`. They do not change.
     """
     taken = set(kept.values())
     for place, each in enumerate(operations):
@@ -128,7 +129,7 @@ def _usual(operation: Named) -> str:
 
 
 def fixed_segments(path: str) -> list[str]:
-    """Return the segments of a path in snake_case, without parameters and meaningless segments such as ``v1``."""
+    """Return the segments of a path in snake_case, without parameters and without segments such as ``v1``."""
     segments = [_SLOT.sub("", each) for each in re.split(r"[?#]", path)[0].split("/")]
     kept = [snake(each) for each in segments if each and not _DULL.fullmatch(each)]
     return [each for each in kept if each]
@@ -163,9 +164,9 @@ def singular(word: str) -> str:
 
 
 def _with_parents(operation: Named, name: str) -> str:
-    """Insert the path segment before the last one into a made-up name: ``get_key`` becomes ``get_user_key``.
+    """Insert the path's second-to-last segment into a name made from the path: ``get_key`` becomes ``get_user_key``.
 
-    A name that is an operationId is returned unchanged.
+    A name made from an operationId is returned unchanged.
     """
     fixed = fixed_segments(operation.path)
     if operation.id or len(fixed) < 2:
@@ -189,8 +190,8 @@ def argument_names(wires: Sequence[tuple[str, str]]) -> list[str]:
     """Return a name in snake_case for each argument of a function. All names are different.
 
     Args:
-        wires: For each argument where it is sent (``path``, ``query``, ``header``, ``cookie`` or ``body``) and the name
-            that the service uses. Of two arguments whose names would be equal, the later one is renamed.
+        wires: A pair for each argument: where it is sent (``path``, ``query``, ``header``, ``cookie`` or ``body``), and
+            the service's name for it. If two names would be equal, the later one is changed.
     """
     taken: set[str] = set()
     names = []
@@ -206,12 +207,12 @@ def argument_names(wires: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def read_lock(text: str) -> dict[str, str]:
-    """Parse a ``names.lock``, and return the name of each function by its operation, such as ``GET /pets``."""
+    """Parse a ``names.lock``, and return the functions' names, keyed by operation, such as ``GET /pets``."""
     lines = (line.partition(" ") for line in text.splitlines() if line[:1].isalpha() or line[:1] == "_")
     return {operation: name for name, _, operation in lines}
 
 
 def write_lock(names: Mapping[str, str]) -> str:
-    """Return the text of a ``names.lock``: a line for each function, sorted, with its name and operation."""
+    """Return the text of a ``names.lock``: a sorted line for each function, with its name and its operation."""
     head = "# The names of functions, kept when the document changes. Change a name in openapi.toml, not here.\n"
     return head + "".join(sorted(f"{name} {operation}\n" for operation, name in names.items()))

@@ -17,9 +17,9 @@ Style: TypeAlias = Literal["repeated", "joined", "pipes", "spaces", "deep", "jso
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 MAX_PARTS = 400
-"""The most references that are followed, one inside the other, while the keys of an object are collected."""
+"""The maximum depth of nested references that are followed while the keys of an object are collected."""
 MAX_MEMBERS = 4000
-"""The most schemas, nested members of ``allOf`` and unions included, whose keys are collected as one object."""
+"""The maximum number of schemas from which the keys of one object are collected."""
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
 _OLD_STYLES: dict[str, Style] = {"multi": "repeated", "ssv": "spaces", "tsv": "spaces", "pipes": "pipes"}
 _JSON = re.compile(r"application/json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
@@ -35,16 +35,16 @@ class Field:
     """One argument of an operation: a parameter, or a key of a body that is an object.
 
     Args:
-        wire: The name that the service uses.
+        wire: The service's name for the argument.
         place: Where the argument is sent: ``path``, ``query``, ``header``, ``cookie`` or ``body``.
         schema: The JSON Schema of the argument.
         required: True if a call must pass the argument.
         about: The description in the document.
         style: How a list or a table is written as text; see :func:`pairs_of`.
-        slashes: True if the value can contain slashes and so be several segments of the path.
-        only: The media type of the body that has this key, if the body's other media types do not have it; or empty.
-        fills: For a path parameter: the key of the body that gets the same value; or empty.
-        name: The name that scripts use, which is set when the document is compiled.
+        slashes: True if the value can contain slashes, and thus be several segments of the path.
+        only: The media type to use for the body if a call passes this argument; empty for the default one.
+        fills: For a path parameter, the key of the body that gets the same value; empty for none.
+        name: The name that scripts use. It is set when the document is compiled.
     """
 
     wire: str
@@ -87,9 +87,9 @@ class Result:
     """What an operation returns.
 
     Args:
-        schema: The JSON Schema of the answer; None if the answer is not JSON.
-        media: The media types that the answer can have.
-        links: True if the document says that the answer has a header ``Link``.
+        schema: The JSON Schema of the response; None if the response is not JSON.
+        media: The media types that the response can have.
+        links: True if the response has a header ``Link``, according to the document.
     """
 
     schema: Json = None
@@ -102,19 +102,19 @@ class Operation:
     """One operation of an OpenAPI document: an HTTP method of a path.
 
     Args:
-        id: The operationId, or empty.
+        id: The operationId; empty if there is none.
         method: The HTTP method, in capitals.
-        path: The template of the path, such as ``/pets/{id}``, and the query in it, if any.
-        tag: The first tag, or empty.
+        path: The template of the path, such as ``/pets/{id}``. It can contain a query.
+        tag: The first tag; empty if there is none.
         summary: The summary in the document.
         about: The description in the document.
         deprecated: True if the document marks the operation as deprecated.
         fields: The arguments of a call: the parameters, and the keys of the body.
         body: The body of the request; None if there is none.
         result: What the operation returns if it succeeds.
-        statuses: The descriptions of the other answers, by status.
-        servers: The ``servers`` of the operation or of its path; empty if it has those of the document.
-        hints: The extensions of OpenAPI (``x-...``) that are used, such as ``x-pagination``.
+        statuses: The descriptions of the other responses, keyed by status.
+        servers: The ``servers`` of the operation or of its path; empty if it uses those of the document.
+        hints: The extensions of OpenAPI (``x-...``) that KosmoLua uses, such as ``x-pagination``.
     """
 
     id: str
@@ -153,7 +153,7 @@ def is_file(document: Document, schema: Json) -> bool:
 
 
 def read_operations(document: Document) -> Iterator[Operation]:
-    """Yield the operations of an OpenAPI document. If a part cannot be read, a note is added to the document."""
+    """Yield the operations of an OpenAPI document. The document gets a note for each part that cannot be read."""
     for path, given in document.root.get("paths", {}).items():
         item = document.resolve(given)
         if not item or not path.startswith(("/", "{")):
@@ -220,7 +220,7 @@ class _Reading:
         )
 
     def _parameters(self) -> Iterator[dict[str, Any]]:
-        """Yield the parameters of the path and of the operation, which replace those of the path with the same name."""
+        """Yield the parameters of the operation, and those of its path that have a different name or place."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for parameters in (self._item.get("parameters"), self._given.get("parameters")):
             for each in parameters if isinstance(parameters, list) else ():
@@ -302,7 +302,7 @@ class _Reading:
     def _body(
         self, contents: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
     ) -> tuple[Body | None, list[Field]]:
-        """Choose how a body is sent if the document gives several media types.
+        """Choose how a body is sent. The document can give several media types.
 
         Args:
             contents: The description of the body for each media type.
@@ -310,7 +310,7 @@ class _Reading:
                 body are optional.
 
         Returns:
-            The body, and its keys as arguments; None and no arguments if nothing is known about the body.
+            The body, and its keys as arguments; None and no arguments if the document says nothing about the body.
         """
         chosen = min(contents, key=_preference)
         same = [each for each in contents if _preference(each) == _preference(chosen)]
@@ -410,7 +410,7 @@ class _Reading:
 
 
 def _preference(media: str) -> int:
-    """Return a number by which media types are sorted: JSON first, then forms, then multipart, then all others."""
+    """Return a number for sorting media types: JSON first, then forms, then multipart, then all others."""
     if is_json(media):
         return 0
     return 1 if media.startswith("application/x-www-form-urlencoded") else 2 if media.startswith("multipart/") else 3
@@ -421,9 +421,10 @@ def _is_read_only(schema: Json) -> bool:
 
 
 def _ordered(fields: list[Field]) -> list[Field]:
-    """Sort arguments: those of the path first, then required ones, then the others.
+    """Sort arguments: those of the path first, then the required ones, then the others.
 
-    A required key of the body that has the name and type of a path parameter is left out; the parameter fills the key.
+    A required key of the body is left out if a path parameter has the same name and type: the parameter's value is
+    sent for the key too.
     """
     slots = {each.wire: each for each in fields if each.place == "path"}
     kept = []
@@ -445,10 +446,10 @@ def _type_of(each: Field) -> object:
 
 
 class Resolves(Protocol):
-    """A class that resolves references of an OpenAPI document, such as :class:`Document`."""
+    """An object that resolves references in an OpenAPI document, such as a :class:`Document`."""
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Return ``node``, or the object to which its ``$ref`` leads; an empty object if that is not an object."""
+        """Return ``node``, or the object that its ``$ref`` leads to. If this is not an object, return an empty one."""
 
 
 _Flat = tuple[dict[str, Json], set[str], bool]
@@ -457,12 +458,12 @@ _Flat = tuple[dict[str, Json], set[str], bool]
 def flat_object(document: Resolves, schema: Json) -> _Flat | None:
     """Collect the properties of a JSON Schema for objects, including those behind references and in ``allOf``.
 
-    If the schema is a union of objects, the result has the properties of all members; those are required which all
-    members require.
+    If the schema is a union of objects, the result has the properties of all members. A property is required only if
+    all members require it.
 
     Returns:
-        The schemas of the properties by name, the names of the required ones, and True if other properties are
-        allowed. None if the schema is not one for objects, or has more than :data:`MAX_MEMBERS` members.
+        The schemas of the properties, keyed by name; the names of the required ones; and True if other properties are
+        allowed. None if the schema is not for objects, or consists of more than :data:`MAX_MEMBERS` schemas.
     """
     return _flattened(document, schema, (), iter(range(MAX_MEMBERS)))
 
@@ -513,11 +514,11 @@ def _says_required_only(member: Json) -> bool:
 
 
 def _united(members: list[dict[str, Json]], around: dict[str, Json]) -> dict[str, Json]:
-    """Merge the properties of all members of a union. A property with several schemas gets a union of these.
+    """Merge the properties of all members of a union. A property with several schemas gets a union of them.
 
     Args:
         members: The properties of each member.
-        around: The properties beside the union, which take precedence.
+        around: The properties declared outside the union. They take precedence.
     """
     schemas: dict[str, list[Json]] = {}
     for member in members:

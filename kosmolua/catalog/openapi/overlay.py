@@ -32,7 +32,7 @@ PAGING_KINDS = {
     "item_cursor": ("parameter", "field"),
     "none": (),
 }
-"""The kinds of paging, each with the keys that it needs."""
+"""The kinds of paging, each with the keys that it requires."""
 PAGING_KEYS = ("kind", "parameter", "field", "items", "size", "more", "first")
 ENCODINGS = ("json", "form", "multipart", "ndjson", "text")
 
@@ -46,7 +46,7 @@ class Overlay:
         tables: The parsed content.
 
     Raises:
-        ConfigError: The content has an unknown key or an invalid value. Whether it fits the document is not checked.
+        ConfigError: The content has an unknown key or an invalid value. It is not checked against the document.
     """
 
     file: str = "openapi.toml"
@@ -63,9 +63,9 @@ class Overlay:
             for argument, told in entry.get("arguments", {}).items():
                 self._known(told, ARGUMENT_KEYS, f"{where}.arguments.{argument}")
             if entry.get("effect", "read") not in EFFECTS:
-                self._wrong(where, f"effect must be {', '.join(EFFECTS)}")
+                self._wrong(where, f"effect must be one of {', '.join(EFFECTS)}")
             if entry.get("encode", "json") not in ENCODINGS:
-                self._wrong(where, f"encode must be {', '.join(ENCODINGS)}")
+                self._wrong(where, f"encode must be one of {', '.join(ENCODINGS)}")
             if "name" in entry and (objection := objection_to_function(str(entry["name"]))):
                 self._wrong(where, f"a function cannot be called {entry['name']!r}: {objection}")
             if "paging" in entry:
@@ -75,7 +75,7 @@ class Overlay:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """The table ``document``: where the document came from, and to which origins credentials may be sent."""
+        """The table ``document``: where the document came from, and the origins that credentials may be sent to."""
         return self.table("document")
 
     @property
@@ -85,34 +85,34 @@ class Overlay:
 
     @property
     def functions(self) -> Mapping[str, Mapping[str, Any]]:
-        """The table ``functions``: an entry for an operation, by its operationId, ``GET /path`` or function name."""
+        """The table ``functions``: entries for operations, keyed by operationId, ``GET /path`` or function name."""
         return self.table("functions")
 
     @property
     def default_paging(self) -> Mapping[str, Any]:
-        """How a list is paged if the entry of its operation does not say; empty if the file does not say."""
+        """The default paging, for operations without paging of their own; empty if the file sets none."""
         found: Mapping[str, Any] = self.table("paging").get("default", {})
         return found
 
     def table(self, key: str) -> Mapping[str, Any]:
-        """Return a table at the top level of the file; an empty table if there is none."""
+        """Return a table at the top level of the file, or an empty table if there is none."""
         found: object = self.tables.get(key, {})
         if not isinstance(found, Mapping):
-            self._wrong(key, "this is not a table")
+            self._wrong(key, "this must be a table")
         return found
 
     def entry(self, operation: Operation, name: str = "") -> Mapping[str, Any]:
-        """Return what the file says about an operation; empty if nothing.
+        """Return the file's entry for an operation, or an empty table if there is none.
 
         Args:
             operation: The operation.
-            name: The name of the operation's function; or empty.
+            name: The name of the operation's function; empty if it has no name yet.
         """
         entries = [self.functions[key] for key in (name, operation.key, operation.id) if key and key in self.functions]
         return {key: value for entry in entries for key, value in entry.items()}
 
     def takes(self, operation: Operation) -> bool:
-        """Return True if an operation shall become a function, according to the keys ``only`` and ``skip``."""
+        """Return True if the keys ``only`` and ``skip`` let an operation become a function."""
         only, skip = self._patterns("only"), self._patterns("skip")
         return (not only or any(_fits(each, operation) for each in only)) and not any(
             _fits(each, operation) for each in skip
@@ -129,27 +129,28 @@ class Overlay:
         sentences = []
         for key in self.functions:
             if key not in keys:
-                sentences.append(_unmatched(f"[functions.{key!r}] fits no operation", key, keys))
+                sentences.append(_unmatched(f"[functions.{key!r}] matches no operation", key, keys))
         for word in ("only", "skip"):
             for pattern in self._patterns(word):
                 if not any(_fits(pattern, operation) for operation, _ in known):
                     tags = {f"tag:{operation.tag}" for operation, _ in known if operation.tag}
-                    sentences.append(_unmatched(f"{word}: {pattern!r} fits no operation", pattern, {*tags, *keys}))
+                    sentences.append(_unmatched(f"{word}: {pattern!r} matches no operation", pattern, {*tags, *keys}))
         return sentences
 
     def _patterns(self, key: str) -> list[str]:
         given: object = self.tables.get(key, [])
         if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
-            self._wrong(key, 'it must be a list such as ["tag:Pets", "/pets/*", "deprecated"]')
+            self._wrong(key, 'this must be a list such as ["tag:Pets", "/pets/*", "deprecated"]')
         return given
 
     def _known(self, table: object, keys: Iterable[str], where: str) -> None:
         if not isinstance(table, Mapping):
-            self._wrong(where, "this is not a table")
+            self._wrong(where, "this must be a table")
         for key in table:
             if key not in keys:
                 hint = did_you_mean(key, keys) or f"its keys are {', '.join(keys)}"
-                raise ConfigError(f"{self.file}: {f'[{where}]' if where else 'the file'} has no key {key!r}", hint=hint)
+                place = f" in [{where}]" if where else ""
+                raise ConfigError(f"{self.file}: unknown key {key!r}{place}", hint=hint)
 
     def _check_paging(self, recipe: object, where: str) -> None:
         if not isinstance(recipe, Mapping):
@@ -157,10 +158,10 @@ class Overlay:
         self._known(recipe, PAGING_KEYS, where)
         kind = recipe.get("kind")
         if kind not in PAGING_KINDS:
-            self._wrong(where, f"kind must be {', '.join(PAGING_KINDS)}")
+            self._wrong(where, f"kind must be one of {', '.join(PAGING_KINDS)}")
         for key in PAGING_KINDS[kind]:
             if key not in recipe:
-                self._wrong(where, f"paging of the kind {kind} needs {key}")
+                self._wrong(where, f"paging of the kind {kind} needs the key {key}")
 
     def _wrong(self, where: str, what: str) -> NoReturn:
         raise ConfigError(f"{self.file}: [{where}]: {what}")

@@ -16,7 +16,7 @@ from kosmolua.http.paging import next_link
 from kosmolua.protocol import Json, Truncated
 
 MAX_PAGES = 10_000
-"""The most pages that one call fetches, whatever they contain."""
+"""The maximum number of pages that one call fetches, even if they have few items."""
 _NAMES = """
 sizes: per_page page_size limit count max_results maxresults size pagesize perpage page_limit results_per_page
 sizes: first take num top max page[size] page[limit] itemsperpage maxitems max_items
@@ -36,7 +36,7 @@ lists: data items results records values list entries members value
 
 
 def _named(what: str) -> list[str]:
-    """Return the names that services use for one kind of parameter or key, such as ``sizes``, the likeliest first."""
+    """Return the names that services use for a kind of parameter or key, such as ``sizes``, the likeliest first."""
     lines = (line.partition(": ") for line in _NAMES.splitlines())
     return [name for kind, _, names in lines if kind == what for name in names.split()]
 
@@ -52,8 +52,8 @@ class Page(NamedTuple):
     """One page of a list.
 
     Args:
-        value: The decoded body of the answer.
-        response: The answer, whose headers may lead to the next page.
+        value: The decoded body of the response.
+        response: The response. Its headers may lead to the next page.
     """
 
     value: Json
@@ -64,18 +64,18 @@ class Page(NamedTuple):
 class Recipe:
     """How an operation splits its list into pages.
 
-    A place is the dotted path of a value in an answer, such as ``links.next``.
+    A place is the dotted path of a value in a response, such as ``links.next``.
 
     Args:
-        kind: What leads to the next page: a ``token`` or a ``url`` in the answer, the header ``Link`` (``link``), a
+        kind: What leads to the next page: a ``token`` or a ``url`` in the response, the header ``Link`` (``link``), a
             ``page`` number, an ``offset``, or a value of the last item (``last_id``, ``item_cursor``).
-        parameter: The parameter that sets where a page starts, as the service names it; or empty.
-        field: The place of the token or URL in the answer; for ``last_id`` and ``item_cursor``, a key of an item.
-        items: The place of the list in the answer; empty if the answer is the list.
-        size: The parameter that sets how many items a page has; or empty.
-        maximum: The most items that a page can have; 0 if not known.
-        usual: The number of items of a page by default; 0 if not known.
-        more: The place of a value that is true while there are more pages; or empty.
+        parameter: The service's name for the parameter that says where a page starts; empty if there is none.
+        field: The place of the token or URL in the response; for ``last_id`` and ``item_cursor``, a key of an item.
+        items: The place of the list in the response; empty if the response is the list.
+        size: The parameter for the number of items on a page; empty if there is none.
+        maximum: The maximum number of items on a page; 0 if unknown.
+        usual: The default number of items on a page; 0 if unknown.
+        more: The place of a value that is true while there are more pages; empty if there is none.
         first: The number of the first page, for the kind ``page``.
     """
 
@@ -95,13 +95,13 @@ class Recipe:
 
     @property
     def words(self) -> str:
-        """A phrase for the documentation of a function that explains how its list is paged."""
+        """A phrase that explains the paging, for the documentation of a function."""
         ways = {
-            "token": f"`{self.parameter}` takes `{self.field}` of the page before",
-            "link": "the `Link` header leads to the next",
-            "url": f"`{self.field}` is the address of the next",
-            "page": f"`{self.parameter}` counts them",
-            "offset": f"`{self.parameter}` counts items",
+            "token": f"`{self.parameter}` takes `{self.field}` of the previous page",
+            "link": "the `Link` header leads to the next one",
+            "url": f"`{self.field}` is the address of the next one",
+            "page": f"`{self.parameter}` is the page number",
+            "offset": f"`{self.parameter}` is the number of items to skip",
             "last_id": f"`{self.parameter}` takes the last item's `{self.field}`",
             "item_cursor": f"`{self.parameter}` takes the last item's `{self.field}`",
         }
@@ -109,7 +109,7 @@ class Recipe:
 
 
 def recipe_of(document: Document, operation: Operation, told: Mapping[str, Any]) -> Recipe | None:
-    """Return how an operation splits its list into pages; None if it does not, or if this is not known.
+    """Return how an operation splits its list into pages; None if it does not, or if this is unknown.
 
     Args:
         document: The OpenAPI document.
@@ -203,7 +203,7 @@ def _sizes(size: Field | None) -> tuple[int, int]:
 
 
 class _Shape:
-    """The parameters of an operation and the keys of its result, from which the kind of paging is guessed.
+    """The parameters of an operation and the keys of its result. From these the kind of paging is guessed.
 
     Args:
         document: The OpenAPI document.
@@ -221,7 +221,7 @@ class _Shape:
         self._keys = flat[0] if flat else {}
 
     def parameter(self, names: list[str]) -> Field | None:
-        """Return the parameter with the first of these names that a parameter has; None if no parameter has one."""
+        """Return a parameter that has one of these names, preferring earlier names; None if there is none."""
         plain = {re.sub(r"^\$", "", wire): each for wire, each in self._parameters.items()}
         return next((plain[name] for name in names if name in plain), None)
 
@@ -230,11 +230,11 @@ class _Shape:
         return wire.lower() in self._parameters
 
     def is_number(self, each: Field) -> bool:
-        """Return True if a parameter can be a number: its type is number, string or not declared."""
+        """Return True if a parameter can be a number: its declared type is number or string, or it has none."""
         return self._document.resolve(each.schema).get("type", "integer") in ("integer", "number", "string")
 
     def is_text(self, each: Field) -> bool:
-        """Return True if the type of a parameter is string."""
+        """Return True if a parameter is declared as a string."""
         return self._document.resolve(each.schema).get("type") == "string"
 
     def key(self, name: str) -> bool:
@@ -242,7 +242,7 @@ class _Shape:
         return name in self._keys
 
     def items(self) -> str | None:
-        """Return the key of the list in the result; empty if the result is the list, None if no list is found."""
+        """Return the key of the list in the result; empty if the result is itself the list, None if there is none."""
         if self._is_list:
             return ""
         lists = [key for key, schema in self._keys.items() if self._lists(schema)]
@@ -257,15 +257,15 @@ class _Shape:
         return self._document.resolve(schema).get("type") in ("array", ["array", "null"], ["null", "array"])
 
     def item_has(self, key: str) -> bool:
-        """Return True if the items of the list that :meth:`items` found have this key."""
+        """Return True if the items of the list have this key. :meth:`items` must have been called before."""
         flat = flat_object(self._document, self._item)
         return bool(flat and key in flat[0])
 
     def next(self, names: list[str], *, of_url: bool = False) -> str:
-        """Return the place in the result of the value that leads to the next page, such as ``links.next``; or empty.
+        """Return the place of the value that leads to the next page, such as ``links.next``; empty if there is none.
 
         Args:
-            names: The names that the value may have, the likeliest first.
+            names: The possible names of the value, the likeliest first.
             of_url: True to look for a URL, False to look for a token.
         """
         for place, keys in self._levels():
@@ -307,14 +307,14 @@ def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow
 
     Args:
         recipe: How the list is split into pages.
-        given: The arguments of the call, by the names that the service uses.
-        fetch: Sends the request of the call, with some of its arguments replaced.
-        follow: Fetches the page at an address that the service gave.
-        most: The most items to return. If there are more, a result that is a table gets ``truncated = true``, and a
-            result that is a list becomes a :class:`kosmolua.protocol.Truncated`.
+        given: The arguments of the call, keyed by the service's names.
+        fetch: A function that sends the request of the call with some arguments changed, and returns the page.
+        follow: A function that returns the page at a URL from the service.
+        most: The maximum number of items to return. If there are more, a result that is a table gets
+            ``truncated = true``, and a result that is a list becomes a :class:`kosmolua.protocol.Truncated`.
 
     Raises:
-        NetworkError: A page has something else than a list at the place of the list.
+        NetworkError: A page has something other than a list at the place of the list.
     """
     sized = dict(given)
     if recipe.size and recipe.size not in given and recipe.maximum:
@@ -352,14 +352,14 @@ def _items(page: Page, recipe: Recipe) -> list[Json]:
 
 
 def _next(recipe: Recipe, page: Page, sized: Mapping[str, Json], number: int, count: int) -> Any:
-    """Return the value that leads to the next page: a token, an address or a number; None after the last page.
+    """Return what leads to the next page: a token, a URL or a number; None after the last page.
 
     Args:
         recipe: How the list is split into pages.
         page: The page that was fetched last.
-        sized: The arguments of the call, with the size of a page.
-        number: How many pages were fetched before this page.
-        count: How many items were fetched, including those of this page.
+        sized: The arguments of the call, including the size of a page.
+        number: How many pages were fetched before ``page``.
+        count: How many items were fetched so far, including those of ``page``.
     """
     items = _items(page, recipe)
     if recipe.kind == "link":
@@ -382,7 +382,7 @@ def _next(recipe: Recipe, page: Page, sized: Mapping[str, Json], number: int, co
 
 
 def at(value: Json, place: str) -> Any:
-    """Return what is at a place such as ``links.next`` in a JSON value, or None if nothing is there."""
+    """Return the part of a JSON value at a place such as ``links.next``, or None if there is none."""
     if not place:
         return value
     if isinstance(value, dict) and place in value:
@@ -399,7 +399,7 @@ def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) 
         first: The first page.
         recipe: How the list is split into pages.
         items: The items to return.
-        truncated: True if there are more items than are returned.
+        truncated: True if the list has more items than ``items``.
     """
     if not recipe.items or not isinstance(first, dict):
         return Truncated(items) if truncated else items
@@ -416,7 +416,7 @@ def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) 
 
 
 def _without(value: Mapping[str, Json], place: str) -> dict[str, Any]:
-    """Return a table without the value at a place such as ``links.next``."""
+    """Return a copy of a table without the value at a place such as ``links.next``."""
     first, _, rest = place.partition(".")
     if place in value or not rest:
         return {key: each for key, each in value.items() if key != place}

@@ -1,4 +1,4 @@
-"""Cleans descriptions from OpenAPI documents, and marks them as quotations since nobody has checked them."""
+"""Cleans descriptions from OpenAPI documents, and marks them as quotations, since nobody has checked them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from html import unescape
 
 MAX_PROSE = 600
-"""The most characters of a description."""
+"""The maximum length of a description, in characters."""
 MAX_SUMMARY = 120
-"""The most characters of a summary."""
+"""The maximum length of a summary, in characters."""
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<img\b[^>]*>", re.IGNORECASE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
@@ -22,7 +22,7 @@ def cleaned(text: str, most: int = MAX_PROSE) -> str:
 
     Args:
         text: The description, in Markdown or HTML.
-        most: The most characters to return. A longer text is cut after a word.
+        most: The maximum length of the result, in characters. A longer text is cut after a word, and ``...`` is added.
     """
     text = text[: most * 20]
     plain = _LINK.sub(r"\1", _IMAGE.sub(" ", _HIDDEN.sub(" ", text)))
@@ -34,17 +34,17 @@ def cleaned(text: str, most: int = MAX_PROSE) -> str:
 
 
 def summary_of(summary: str, about: str) -> str:
-    """Return an operation's summary, else the first sentence of its description; empty if both are empty.
+    """Return an operation's summary, or else the first sentence of its description; empty if it has neither.
 
     Args:
-        summary: The summary in the document; or empty.
-        about: The description in the document; or empty.
+        summary: The summary in the document; empty if there is none.
+        about: The description in the document; empty if there is none.
     """
     line = cleaned(summary, MAX_SUMMARY) or cleaned(_SENTENCE.split(cleaned(about), maxsplit=1)[0], MAX_SUMMARY)
     return line if not line or line[-1] in ".!?" else f"{line}."
 
 
 def quoted(text: str) -> str:
-    """Return a description as a Markdown quotation that says where the text is from; empty if there is no text."""
+    """Return a description as a Markdown quotation that names its source; empty if there is no description."""
     line = cleaned(text)
     return f"> The service's documentation says: {line}" if line else ""

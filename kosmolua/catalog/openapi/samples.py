@@ -1,4 +1,4 @@
-"""Makes sample values that fit a JSON Schema, from its examples or made up. The same seed gives the same values."""
+"""Makes sample values for a JSON Schema: its examples, or made-up values. The same seed gives the same values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.types import Type
 
 MAX_DEPTH = 6
-"""The most levels of nested tables that get optional keys."""
+"""At this depth and below, tables get only required keys."""
 MAX_NESTED = 24
-"""The most levels of nested values, even if the keys are required."""
+"""The maximum depth of nested values, even for required keys."""
 MAX_MADE = 4000
-"""The most values in one sample."""
+"""The number of values after which a sample gets only required keys."""
 MAX_MADE_OF_ITEM = 400
-"""The most values in one item of a paged list."""
+"""The same number for one item of a paged list."""
 _NAMES = "amber birch cedar delta ember fjord grove harbor iris juniper krill lotus maple north olive pearl"
 _WORDS = _NAMES.split()
 _TIME = "2026-01-{day:02d}T{hour:02d}:15:00Z"
@@ -31,7 +31,7 @@ class Samples:
     """Makes sample values that fit the JSON Schemas of one OpenAPI document.
 
     Args:
-        look_up: Returns the value in the document to which a reference leads.
+        look_up: A function that returns the value in the document that a reference leads to.
         account: The name of the account. The samples of different accounts differ.
     """
 
@@ -42,16 +42,16 @@ class Samples:
         self._types: dict[str, Type] = {}
 
     def of(self, schema: Json, seed: str) -> Json:
-        """Return a sample for a schema: the schema's first example that fits, else a value made from the seed."""
+        """Return a sample for a schema: its first example that fits, or else a value made from the seed."""
         return _Making(self, f"{self._account} {seed}").value(schema, 0)
 
     def items(self, schema: Json, place: str, seed: str, count: int) -> list[Json]:
-        """Return samples for the items of a list, each made from another seed.
+        """Return samples for the items of a list, each made from a different seed.
 
         Args:
             schema: The schema that contains the list.
-            place: The dotted path of the list in a value of the schema; empty if the value is the list.
-            seed: The seed from which the items' seeds are made.
+            place: The dotted path that leads to the list, such as ``data.items``; empty if the schema is the list's.
+            seed: The seed. The items' seeds are made from it.
             count: How many items to return.
         """
         item = self._item_schema(schema, place)
@@ -72,7 +72,7 @@ class Samples:
         return True
 
     def resolve(self, schema: Json) -> dict[str, Any]:
-        """Return the schema to which the ``$ref`` in ``schema`` leads, or ``schema`` itself if it has none."""
+        """Return the schema that the ``$ref`` in ``schema`` leads to, or ``schema`` itself if it has none."""
         for _ in range(50):
             if not isinstance(schema, dict):
                 return {}
@@ -94,9 +94,9 @@ class _Making:
     """Makes one sample value, with all values inside it.
 
     Args:
-        samples: Resolves references and checks examples.
-        seed: The text on which the made-up values depend.
-        most: After this number of values only required keys are made.
+        samples: The object that resolves references and checks examples.
+        seed: The made-up values depend on this text.
+        most: After this number of values, only required keys are made.
     """
 
     def __init__(self, samples: Samples, seed: str, most: int = MAX_MADE) -> None:
@@ -107,7 +107,7 @@ class _Making:
         self._open: list[str] = []
 
     def value(self, schema: Json, depth: int) -> Json:
-        """Return a sample for a schema that is ``depth`` levels below the outermost one."""
+        """Return a sample for a schema. ``depth`` is 0 for the outermost schema."""
         self._made += 1
         if depth > MAX_NESTED:
             return {}  # the schema of a table that must contain itself
@@ -151,7 +151,7 @@ class _Making:
         return self._string(schema) if kind in ("string", None) else "sample"
 
     def _one_of(self, members: list[Json], depth: int) -> Json:
-        """Return a sample for a union: for its first member that does not lead back to a value being made."""
+        """Return a sample for the first member of a union, avoiding members that refer to a value being made."""
         others = [each for each in members if not self._leads_back(each)]
         return self.value((others or members)[0], depth)
 
@@ -178,7 +178,7 @@ class _Making:
         return made
 
     def _leads_back(self, schema: Json) -> bool:
-        """Return True if a schema refers to a value that is being made, so that recursion would not end."""
+        """Return True if a schema refers to a value that is still being made, so that recursion would not end."""
         return isinstance(schema, dict) and schema.get("$ref") in self._open
 
     def _field(self, key: str, schema: Json, depth: int) -> Json:
@@ -244,16 +244,16 @@ class _Making:
 
 
 def _drops_equal_items(schema: Mapping[str, Any]) -> bool:
-    """Return True if equal items shall be removed from a sample of a list, because the schema demands unique items.
+    """Return True if a sample of a list must lose equal items, because the schema demands unique items.
 
-    A list that must have more than one item keeps them, so that it is not too short.
+    A list that needs more than one item keeps them, so that it is not too short.
     """
     least = schema.get("minItems")
     return schema.get("uniqueItems") is True and not (isinstance(least, int) and least > 1)
 
 
 def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the smallest and the largest number that a schema allows. A bound that is not declared gets a default."""
+    """Return the smallest and the largest number that a schema allows. An undeclared bound gets a default."""
     low, high = (end if isinstance(end := schema.get(word), (int, float)) else None for word in ("minimum", "maximum"))
     for word, step in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
         end = schema.get(word)
@@ -266,7 +266,7 @@ def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _numbers(seed: str) -> Iterator[int]:
-    """Yield endlessly many pseudorandom numbers that depend only on the seed."""
+    """Yield pseudorandom numbers without end. They depend only on the seed."""
     state = sha256(seed.encode()).digest()
     while True:
         yield int.from_bytes(state[:6], "big")
@@ -274,7 +274,7 @@ def _numbers(seed: str) -> Iterator[int]:
 
 
 def _examples(schema: Mapping[str, Any]) -> Iterator[Json]:
-    """Yield the examples that a schema itself declares, as ``example`` or ``examples``."""
+    """Yield the examples under ``example`` or ``examples`` in a schema."""
     if "example" in schema:
         yield schema["example"]
     examples = schema.get("examples")
@@ -286,8 +286,8 @@ def _matching(pattern: str, text: str, digit: int) -> str:
 
     Args:
         pattern: The regular expression.
-        text: The text to return if it matches, or if the expression is too difficult to make a match.
-        digit: A number on which the characters of a made-up text depend.
+        text: The text to return if it matches, or if no match can be made for the expression.
+        digit: A number that selects the characters of a made-up text.
     """
     import re
 
@@ -310,7 +310,7 @@ def _of(parsed: Any, digit: int) -> Iterator[str]:
 
     Args:
         parsed: The parsed expression, as Python's parser for regular expressions returns it.
-        digit: A number on which the characters depend.
+        digit: A number that selects the characters.
     """
     for operator, value in parsed:
         name = str(operator)

@@ -1,4 +1,4 @@
-"""Reads from an OpenAPI document which credentials requests need, and makes fields of accounts from them."""
+"""Finds the credentials that requests need in an OpenAPI document, and makes account fields for them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from kosmolua.http.messages import LOOPBACK, origin
 Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "client", "signature"]
 
 AUTH = ("bearer", "basic", "header:NAME", "query:NAME", "none")
-"""The values of ``--auth``, for a document that declares no credential."""
+"""The possible values of ``--auth``, for a document that declares no credential."""
 CREDENTIALS = re.compile(r"(.*[-_])?(api[-_]?key|access[-_]?token|auth[-_]?token|token|secret|password)", re.IGNORECASE)
-"""Matches the names of headers, parameters and variables of base URLs whose values are credentials."""
+"""Matches a header, parameter or base URL variable by its name if its value is a credential."""
 _PREFIX = re.compile(r"prefix(?:ed)?(?: with| by| of)?\s+[\"'`](\w+)[\"'`]", re.IGNORECASE)
 _SHOWN = re.compile(r"(?:^|Authorization:\s*)`?(\w+) +[{<\[]", re.IGNORECASE)
-"""Matches the word before a key in a description that shows the whole header: ``Authorization: SSWS {API Token}``."""
+"""Matches the word before a key in a description with the whole header, such as ``Authorization: SSWS {API Token}``."""
 _PLACEHOLDER = re.compile(r"(?:Bearer|Basic) <(\w+)>")
 MOST_COMMON = 0.5
-"""The share of operations that must have a header or parameter for it to become a field of the account."""
+"""A header or parameter becomes a field of the account if at least this share of operations has it."""
 MIN_OPERATIONS = 3
-"""The fewest operations that must have a header or parameter for it to become a field of the account."""
+"""A header or parameter becomes a field of the account only if at least this number of operations has it."""
 DROPPED = frozenset(
     {"accept", "content-type", "authorization", "user-agent", "traceparent", "tracestate", "x-request-id"}
 )
-"""Headers that never become arguments or fields, since KosmoLua sets them or nobody needs to."""
+"""Headers that never become arguments or fields, since KosmoLua sets them or they are not needed."""
 
 
 @dataclass
@@ -39,13 +39,13 @@ class Credential:
     """A credential that a service requires in requests.
 
     Args:
-        kind: How requests carry the credential. ``client`` is a bearer token fetched with a client id and secret, and
-            ``signature`` a signed request, which is not supported.
-        fields: The names of the account's fields with the credential's values, such as ``username`` and ``password``.
-        name: The name of the header, query parameter or cookie, if the kind does not fix the name; or empty.
-        prefix: The word before the value in the header, such as ``Bot``; or empty.
+        kind: How requests carry the credential. ``client`` is a bearer token fetched with a client id and secret.
+            ``signature`` is a signed request, which KosmoLua does not support.
+        fields: The names of the account's fields for the credential, such as ``username`` and ``password``.
+        name: The name of the header, query parameter or cookie; empty if the kind determines it.
+        prefix: The word before the value in the header, such as ``Bot``; empty for none.
         about: The description in the document.
-        login: The addresses where a user can log in to get the credential, as the arguments of
+        login: The addresses for logging in to get the credential, as the arguments of
             :class:`kosmolua.http.auth.OAuth2`; empty if there is no login.
         scopes: The scopes that a login can ask for.
     """
@@ -61,11 +61,11 @@ class Credential:
 
 @dataclass
 class Setting:
-    """A header that every request has and whose value is a field of the account.
+    """A header of every request. An account field holds its value.
 
     Args:
         header: The name of the header.
-        field: The name of the account's field.
+        field: The name of the account field.
         default: The default value of the field; None if there is none.
         required: True if the service requires the header.
         secret: True if the value is a credential.
@@ -82,11 +82,11 @@ class Setting:
 
 @dataclass
 class Variable:
-    """A variable in the base URL of a service, whose value is a field of the account.
+    """A variable in the base URL of a service. An account field holds its value.
 
     Args:
         wire: The name of the variable in the base URL.
-        field: The name of the account's field.
+        field: The name of the account field.
         default: The default value; empty if there is none.
         choices: The allowed values; empty if any value is allowed.
         secret: True if the value is a credential.
@@ -108,8 +108,8 @@ class Access:
     Args:
         base_url: The base URL, with ``{name}`` for each variable; empty if each account must set one.
         variables: The variables in the base URL.
-        alternatives: Lists of credentials. A request must carry all credentials of any one list.
-        settings: The headers that every request has, as fields of the account.
+        alternatives: Lists of credentials. A request must carry all credentials of one list.
+        settings: The headers of every request.
         origins: The origins (scheme, host and port) to which credentials may be sent.
     """
 
@@ -120,16 +120,16 @@ class Access:
     origins: list[str] = made_by(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the object as a JSON value, from which :func:`access_of` restores it."""
+        """Return this object as a JSON value. :func:`access_of` restores the object from it."""
         return asdict(self)
 
     def address(self, settings: Mapping[str, Any]) -> str:
-        """Return the base URL that an account uses, with its variables replaced by the account's values.
+        """Return an account's base URL, with its variables replaced by the account's values.
 
         A variable that is a credential is not replaced, so that the result can be shown.
 
         Args:
-            settings: The values of the account's fields, by name.
+            settings: The values of the account's fields, keyed by field name.
         """
         url = str(settings.get("base_url") or self.base_url)
         for each in self.variables:
@@ -139,7 +139,7 @@ class Access:
 
     @property
     def logins(self) -> list[str]:
-        """The origins where accounts log in, sorted. ``base_url`` among them stands for the service's own origin."""
+        """The origins that accounts log in to, sorted. The word ``base_url`` stands for the origin of the base URL."""
         every = [each for credentials in self.alternatives for each in credentials]
         addresses = [url for each in every for url in each.login.values()]
         return sorted({"base_url" if url.startswith("/") else origin(url) for url in addresses})
@@ -161,11 +161,11 @@ def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> lis
 
     Args:
         document: The document.
-        auth: How requests authenticate if the user says so instead, one of :data:`AUTH`; or empty.
-        prefix: The word before a key in a header, if ``openapi.toml`` sets one; or empty.
+        auth: How requests authenticate according to the user: one of :data:`AUTH`; empty to follow the document.
+        prefix: The word that ``openapi.toml`` sets before a key in a header; empty if it sets none.
 
     Returns:
-        Lists of credentials. A request must carry all credentials of any one list. Empty if the document declares none.
+        Lists of credentials; empty if the document declares none. A request must carry all credentials of one list.
 
     Raises:
         ConfigError: ``auth`` is not one of :data:`AUTH`.
@@ -201,11 +201,11 @@ def _asked(auth: str) -> Credential:
 
 
 def _requirements(root: Mapping[str, Any], schemes: Mapping[str, Any]) -> list[list[str]]:
-    """Return the names of the security schemes that a request needs together, for each of the alternatives.
+    """Return the alternative ways to authenticate, each as a list of the security schemes that it combines.
 
     Args:
         root: The document.
-        schemes: The security schemes that the document declares, by name.
+        schemes: The security schemes that the document declares, keyed by name.
     """
     of_all = _names_in(root.get("security"))
     if of_all:
@@ -226,12 +226,12 @@ def _names_in(security: object) -> list[list[str]]:
 
 
 def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential | None:
-    """Return the credential that a security scheme of a document requires; None if the scheme is not known.
+    """Return the credential that a security scheme of a document requires; None if KosmoLua does not know the scheme.
 
     Args:
         name: The name of the scheme in the document.
-        scheme: The description of the scheme.
-        prefix: The word before a key in a header, if ``openapi.toml`` sets one; or empty.
+        scheme: The object in the document that describes the scheme.
+        prefix: The word that ``openapi.toml`` sets before a key in a header; empty if it sets none.
     """
     kind, about = text(scheme.get("type")), text(scheme.get("description"))
     plain = usable(snake(name).removesuffix("_auth") or "api_key")
@@ -259,7 +259,7 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
 
 
 def _prefix(scheme: str, header: str, about: str) -> str:
-    """Guess the word that a header has before its key, such as ``Bot`` in ``Authorization: Bot KEY``; or empty.
+    """Guess the word before the key in a header, such as ``Bot`` in ``Authorization: Bot KEY``; empty for none.
 
     Args:
         scheme: The name of the security scheme.
@@ -275,7 +275,7 @@ def _prefix(scheme: str, header: str, about: str) -> str:
 
 
 def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
-    """Return the addresses where a user logs in by browser or device code; empty if a scheme has no such login."""
+    """Return the addresses for logging in by browser or device code; empty if a scheme has no such login."""
     flows = scheme.get("flows")
     if not isinstance(flows, dict):
         flows = {"authorizationCode": scheme} if scheme.get("flow") == "accessCode" else {}
@@ -289,7 +289,7 @@ def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
-    """Return the address that issues tokens for a client id and secret, if a scheme has only this login; else empty."""
+    """Return the token endpoint for a client id and secret, if this is a scheme's only login; otherwise empty."""
     flows = scheme.get("flows")
     if not isinstance(flows, dict):
         flows = {"clientCredentials": scheme} if scheme.get("flow") == "application" else {}
@@ -299,13 +299,13 @@ def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _may_log_in_at(url: str) -> bool:
-    """Return True if credentials may be sent to an address: it uses TLS, is on this machine, or is relative."""
+    """Return True if it is safe to send credentials to an address: it uses TLS, is on this machine, or is relative."""
     is_own = url.startswith("/") and not url.startswith("//")
     return is_own or url.startswith("https://") or bool(LOOPBACK.match(url))
 
 
 def _scopes(scheme: Mapping[str, Any]) -> list[str]:
-    """Return the scopes that a login by a security scheme can ask for, in the order of the document."""
+    """Return the scopes that a login with a security scheme can ask for, in the order of the document."""
     flows = scheme.get("flows")
     given = flows.values() if isinstance(flows, dict) else [scheme]
     named = (flow.get("scopes") for flow in given if isinstance(flow, dict))
@@ -315,11 +315,11 @@ def _scopes(scheme: Mapping[str, Any]) -> list[str]:
 def settings_of(operations: Sequence[Operation], *, has_credential: bool) -> list[Setting]:
     """Find the headers that most operations have, and make them fields of the account instead of arguments of calls.
 
-    These headers are removed from the arguments of all operations. The headers in :data:`DROPPED` are removed too, and
-    so are parameters for a credential for which the account already has a field.
+    These headers are removed from the arguments of all operations. The headers in :data:`DROPPED` are removed too,
+    and so are parameters for credentials if the document declares a credential.
 
     Args:
-        operations: All operations of a document, which are changed.
+        operations: All operations of a document. Their arguments are changed.
         has_credential: True if the document declares a credential.
 
     Returns:

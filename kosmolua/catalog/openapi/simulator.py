@@ -1,8 +1,8 @@
-"""Simulates a service from its OpenAPI document: replies fit the document's examples and schemas.
+"""Simulates a service from its OpenAPI document. Replies are made from the document's examples and schemas.
 
 The same request gets the same reply each time. Created items can be listed, fetched, changed and deleted as long as the
-simulator exists; a deleted item gives status 404. Nothing else is simulated: no relations between items, no changes
-over time, no totals.
+simulator exists; a request for a deleted item gets status 404. Nothing else is simulated: no relations between items,
+no changes over time, no totals.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kosmolua.protocol import Json
 ITEMS = 25
 """How many items a paged list has."""
 PAGE = 10
-"""How many items a page has if the request sets no number."""
+"""How many items a page has if neither the request nor the document says."""
 _SLOT = re.compile(r"\{\+?([^{}]+)\}")
 _ENDS_IN_SLOT = re.compile(r"/\{\+?([^{}/]+)\}$")
 _SUFFIX = re.compile(r"\.(json|xml)$")
@@ -36,9 +36,9 @@ class Simulator:
     """Simulates a service as its OpenAPI document describes it.
 
     Args:
-        functions: The functions that are made from the document.
+        functions: The functions made from the document.
         account: The name of the account. Each account has its own data.
-        state: What :meth:`dump` returned earlier, to continue with the same data; None to begin anew.
+        state: An earlier result of :meth:`dump`, to continue with the same data; None to start afresh.
     """
 
     def __init__(self, functions: DocumentFunctions, account: str, state: Mapping[str, Any] | None = None) -> None:
@@ -49,7 +49,7 @@ class Simulator:
         self._made = int((state or {}).get("made", 0))
 
     def dump(self) -> dict[str, Any]:
-        """Return what requests have created, changed and deleted so far, as a JSON value."""
+        """Return the items that requests have created, changed and deleted so far, as a JSON value."""
         return {"collections": self._collections, "deleted": sorted(self._deleted), "made": self._made}
 
     def __call__(self, request: Request) -> Response:
@@ -101,9 +101,9 @@ class Simulator:
 
         Args:
             request: The request.
-            detail: The description of its operation.
+            detail: The details of its operation in the compiled document.
             body: The decoded body of the request.
-            reply: The reply to the request, which shows the item.
+            reply: The reply to the request. It shows the item.
 
         Returns:
             The reply, with an id if the item is new.
@@ -129,7 +129,7 @@ class Simulator:
             reply: The reply that shows the item.
 
         Returns:
-            The reply with the id; unchanged and not added if it has no key for an id.
+            The reply with the id. If the reply has no key for an id, it is returned unchanged and nothing is added.
         """
         key = _id_key(reply, item)
         if key is None:
@@ -145,12 +145,12 @@ class Simulator:
         return reply
 
     def _item_below(self, detail: Mapping[str, Any]) -> str | None:
-        """Return the path parameter that names one item of a collection, such as ``petId`` in ``/pets/{petId}``.
+        """Return the path parameter for one item of a collection, such as ``petId`` in ``/pets/{petId}``.
 
-        None is returned if the document has no operation that gets a single item.
+        The result is None if the document has no operation that gets a single item.
 
         Args:
-            detail: The description of an operation on the collection, such as ``POST /pets``.
+            detail: The details of an operation on the collection, such as ``POST /pets``, in the compiled document.
         """
         beginning = _template(detail) + "/{"
         for row in self._functions.store.rows():
@@ -163,12 +163,12 @@ class Simulator:
         return self._collections.get(path.rpartition("/")[0], {}).get(unquote(path.rpartition("/")[2]))
 
     def _listed(self, path: str, detail: Mapping[str, Any], reply: Json) -> Json:
-        """Return the reply to a request for a list with created items added in front and deleted items removed.
+        """Return the reply to a request for a list, with created items in front and without deleted items.
 
         Args:
             path: The path of the collection.
-            detail: The description of the operation.
-            reply: The reply without these changes: the list, or a table that contains the list.
+            detail: The details of the operation in the compiled document.
+            reply: The reply as the document describes it: a list, or a table that contains the list.
         """
         made = [*self._collections.get(path, {}).values()]
         place = _place_of_list(reply)
@@ -179,11 +179,11 @@ class Simulator:
         return whole if place == "" else {**reply, place: whole}  # type: ignore[dict-item]
 
     def _own_items(self, made: list[Json], items: list[Json]) -> list[Json]:
-        """Return created items in the form that a list has, which may wrap each item in a table with one key.
+        """Return created items in the form of a list's items, since a list can wrap each item in a table.
 
         Args:
             made: The created items.
-            items: The items of the list, which show its form.
+            items: The other items of the list, which show the form.
         """
         like = items[0] if items else None
         if isinstance(like, dict):
@@ -199,7 +199,7 @@ class Simulator:
         ]
 
     def _page(self, request: Request, detail: Mapping[str, Any]) -> Response:
-        """Return the response to a request for one page of a list, including what leads to the next page."""
+        """Return the response to a request for one page of a list, with a link or token for the next page."""
         recipe = Recipe(**detail["paging"])
         path = _path_of(request, detail)
         schema = detail["result"]["schema"]
@@ -227,13 +227,13 @@ class Simulator:
         return Response(200, headers, json.dumps(reply).encode())
 
     def _start(self, recipe: Recipe, asked: Mapping[str, str], items: list[Json], size: int) -> int:
-        """Return the index of the item with which a requested page begins.
+        """Return the index of a requested page's first item.
 
         Args:
             recipe: How the list is split into pages.
             asked: The query of the request.
             items: All items of the list.
-            size: The number of items of a page.
+            size: The number of items on a page.
         """
         if "simulated_start" in asked:
             return _number(asked["simulated_start"], 0)
@@ -253,7 +253,7 @@ class Simulator:
 
 
 def _counted_on(text: str, more: int) -> str:
-    """Add ``more`` to the last number in an id, so that it looks like other ids: ``evt-12`` becomes ``evt-13``."""
+    """Add ``more`` to the last number in an id, to get an id of the same form: ``evt-12`` becomes ``evt-13``."""
     found = re.search(r"(\d+)(\D*)$", text)
     if found is None:
         return f"{text}-{more}"
@@ -270,24 +270,24 @@ def _number(text: str, otherwise: int) -> int:
 
 
 def _template(detail: Mapping[str, Any]) -> str:
-    """Return the path template of an operation without query, and without a suffix such as ``.json``."""
+    """Return the path template of an operation, without query and without a suffix such as ``.json``."""
     return _SUFFIX.sub("", str(detail["path"]).partition("?")[0].rstrip("/"))
 
 
 def _path_of(request: Request, detail: Mapping[str, Any]) -> str:
-    """Return the path of a request, without a suffix such as ``.json`` if the operation's template ends in it."""
+    """Return the path of a request, without a suffix such as ``.json`` if the operation's path template has one."""
     path = urlsplit(request.url).path.rstrip("/")
     return _SUFFIX.sub("", path) if _SUFFIX.search(detail["path"]) else path
 
 
 def _item_slot(detail: Mapping[str, Any]) -> str | None:
-    """Return the parameter at the end of an operation's path, which names one item; None if the path ends otherwise."""
+    """Return the path parameter for one item if an operation's path ends with it, or None."""
     found = _ENDS_IN_SLOT.search(_template(detail))
     return found[1] if found else None
 
 
 def _slots(request: Request, path: str) -> dict[str, str]:
-    """Return the values that a request has for the parameters in a path template, by name."""
+    """Return a request's values for the parameters in a path template, keyed by the parameter's name."""
     names = _SLOT.findall(path.partition("?")[0])
     pattern = re.escape(path.partition("?")[0])
     for name in names:
@@ -305,12 +305,12 @@ def _body_of(request: Request) -> Json:
 
 
 def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) -> Json:
-    """Put the values from a request's path into the reply: for ``/pets/7``, the reply gets the ``id`` 7.
+    """Return the reply with the values from the request's path: for ``/pets/7``, it gets the ``id`` 7.
 
     Args:
         reply: The reply.
-        slots: The values of the path parameters, by name.
-        item: The path parameter that names the item which the reply shows; None if it shows no single item.
+        slots: The values of the path parameters, keyed by name.
+        item: The path parameter for the item that the reply shows; None if it does not show a single item.
     """
     if not isinstance(reply, dict) or not slots:
         return reply
@@ -326,19 +326,21 @@ def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) 
 
 
 def _id_key(reply: Mapping[str, Json], slot: str) -> str | None:
-    """Return the key of a reply that most likely has the value of a path parameter: for ``petId``, ``id``; or None."""
+    """Return the key of a reply that most likely holds a path parameter's value: ``id`` for ``petId``; or None."""
     plain = slot.lower().replace("-", "_")
     candidates = [slot, *(each for each in _IDS if plain.endswith(each) or each in ("id", "uuid"))]
     return next((key for key in candidates if key in reply and isinstance(reply[key], (str, int))), None)
 
 
 def _echoed(reply: Json, body: Json, fits: Callable[[Json, Json], bool], schema: Json) -> Json:
-    """Put the values in a request's body into the reply, for keys that the reply has, if the reply still fits.
+    """Return the reply with the request's values for the keys that the reply and the request's body have in common.
+
+    A value is left out if the reply would not fit the schema with it.
 
     Args:
         reply: The reply.
         body: The decoded body of the request.
-        fits: Returns True if a value fits a schema.
+        fits: A function that returns True if a value fits a schema.
         schema: The schema of the reply.
     """
     if not isinstance(reply, dict) or not isinstance(body, dict):
@@ -358,7 +360,7 @@ def _place_of_list(reply: Json) -> str | None:
 
 
 def _put(value: Json, place: str, what: Any) -> Any:
-    """Return a copy of a JSON value in which ``what`` is at a place such as ``links.next``."""
+    """Return a copy of a JSON value, with ``what`` at a place such as ``links.next``."""
     if not place:
         return what
     whole: dict[str, Any] = dict(value) if isinstance(value, dict) else {}

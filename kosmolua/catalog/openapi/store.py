@@ -21,16 +21,16 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import cache_folder
 from kosmolua.protocol import Json
 
-VERSION = f"{__version__}.6"
-"""The version of the compiler. A compiled document of another version is not used."""
+VERSION = f"{__version__}.7"
+"""The version of the compiler. Documents that a different version compiled are not used."""
 MAX_KEPT = 512
-"""The most schemas of a document that are kept in memory after they were read."""
+"""The maximum number of a document's schemas that stay in memory after they are read."""
 DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 """The names of the files of an imported document."""
 
 
 class Row(NamedTuple):
-    """One function, with what lists and searches show of it."""
+    """What lists and searches show of one function."""
 
     name: str
     key: str
@@ -48,7 +48,7 @@ class Home:
     Args:
         document: The path of the document.
         overlay: The path of ``openapi.toml``, in which users correct the document; None if there is none.
-        lock: The path of the file that keeps the names of functions; None if there is none.
+        lock: The path of ``names.lock``, which keeps the names of functions; None if there is none.
     """
 
     document: Path
@@ -57,7 +57,7 @@ class Home:
 
     @classmethod
     def of_folder(cls, folder: Path) -> Home:
-        """Return the files of the imported document in a folder. Only the document must exist."""
+        """Return the files of the imported document in a folder. Only the document itself must exist."""
         folder = _unpacked(folder)
         overlay, lock = folder / OVERLAY, folder / LOCK
         return cls(folder / DOCUMENT, overlay if overlay.is_file() else None, lock if lock.is_file() else None)
@@ -65,8 +65,8 @@ class Home:
     def compiled(self) -> Path:
         """Return the path of the compiled document, which need not exist.
 
-        The path depends on the version of the compiler, and on the size and modification time of each file: reading
-        documents of 20 MB at every start would take too long.
+        The path depends on the version of the compiler, and on the size and modification time of each file. Their
+        content is not read, since reading documents of 20 MB at every start would take too long.
 
         Raises:
             OSError: A file cannot be accessed.
@@ -79,7 +79,7 @@ class Home:
 
 
 class Store:
-    """Reads one compiled OpenAPI document, which is compiled and opened on first use. Any thread may use this.
+    """Reads one compiled OpenAPI document, which is compiled and opened on first use. Any thread may use a store.
 
     Args:
         home: The files that belong to the document.
@@ -89,11 +89,11 @@ class Store:
         self.home = home
         self._lock = Lock()
         self.schema = lru_cache(MAX_KEPT)(self._schema)
-        """Returns the value to which a reference leads, or an empty object. Callers must not change the value."""
+        """Returns the value that a reference leads to, or an empty object. Callers must not change the value."""
 
     @lazy
     def database(self) -> sqlite3.Connection:
-        """The connection to the compiled document, which is compiled first if necessary.
+        """The connection to the compiled document. The document is compiled first if necessary.
 
         Raises:
             ConfigError: The document or ``openapi.toml`` cannot be read.
@@ -107,19 +107,19 @@ class Store:
         return sqlite3.connect(f"file:{_escaped(file)}?mode=ro", uri=True, check_same_thread=False)
 
     def meta(self, key: str) -> Any:
-        """Return what is stored about the document under ``title``, ``access``, ``errors``, ``total`` or ``notes``."""
+        """Return a JSON value about the document: its ``title``, ``access``, ``errors``, ``total`` or ``notes``."""
         (value,) = self._one("select value from meta where key = ?", key) or ("null",)
         return json.loads(value)
 
     def detail(self, name: str) -> tuple[Row, dict[str, Any]] | None:
-        """Return the row and the details of a function; None if there is no function of this name."""
+        """Return the row and the details (a JSON object) of a function; None if there is no function of this name."""
         found = self._one(
             "select name, key, effect, section, summary, words, parameters, detail from functions where name = ?", name
         )
         return (Row(*found[:-1]), json.loads(found[-1])) if found else None
 
     def named(self, key: str) -> str | None:
-        """Return the name of the function for an operation, given as ``GET /path`` or by its operationId; or None."""
+        """Return the name of the function for an operation (``GET /path`` or an operationId), or None."""
         found = self._one("select name from functions where key = ?1 or id = ?1 order by key <> ?1", key)
         return str(found[0]) if found else None
 
@@ -127,7 +127,8 @@ class Store:
         """Return the name of the Python function that covers an operation according to ``openapi.toml``, or None.
 
         Args:
-            key: The operation: as ``GET /path``, by its operationId, or by the name that its own function would have.
+            key: The operation's method and path, such as ``GET /pets``; or its operationId; or the name that a function
+                made from it would have.
         """
         statement = "select by_ from covered where key = ?1 or id = ?1 or name = ?1 order by key <> ?1, id <> ?1"
         found = self._one(statement, key)
@@ -155,7 +156,7 @@ class Store:
         return value
 
     def pointers(self) -> list[str]:
-        """Return all references that schemas of functions contain, such as ``#/components/schemas/Pet``."""
+        """Return all references in the schemas of functions, such as ``#/components/schemas/Pet``."""
         with self._lock:
             return [pointer for (pointer,) in self.database.execute("select pointer from schemas")]
 
@@ -166,7 +167,7 @@ class Store:
 
 
 def _unpacked(folder: Path) -> Path:
-    """Return a folder of an imported document; for a folder inside a zipped wheel, return a copy in the cache."""
+    """Return the folder of an imported document, or a copy in the cache if the folder is inside a zipped wheel."""
     archive = next((each for each in folder.parents if each.is_file()), None)
     if archive is None:
         return folder
@@ -202,7 +203,7 @@ def load(home: Home) -> tuple[dict[str, Any], Any, Mapping[str, str]]:
     """Read the files that belong to an OpenAPI document.
 
     Returns:
-        The parsed document, the content of ``openapi.toml``, and the names of the functions, by method and path.
+        The parsed document, the content of ``openapi.toml``, and the names of the functions, keyed by method and path.
 
     Raises:
         ConfigError: A file cannot be read, or is invalid.

@@ -34,8 +34,8 @@ MAX_SHOWN = 200
 def command(context: click.Context, options: Options) -> None:
     """List the accounts, without their secrets.
 
-    The accounts are in the file that --accounts names, else in the file that the variable KOSMOLUA_ACCOUNTS names, else
-    in accounts.toml in your config folder. On a terminal, the path of this file follows the list.
+    The accounts file is the one that --accounts names, or else the one that the variable KOSMOLUA_ACCOUNTS names, or
+    else accounts.toml in your config folder. On a terminal, its path follows the list.
     """
     context.obj = options
     if context.invoked_subcommand:
@@ -46,7 +46,7 @@ def command(context: click.Context, options: Options) -> None:
     if options.json:
         console.as_json([{**entry, "file": str(path) if path.exists() else None} for entry in entries])
     elif not entries:
-        console.complain(f"there are no accounts; run 'kosmolua accounts example' and write {path}")
+        console.complain(f"there are no accounts; 'kosmolua accounts example' prints what to write into {path}")
     else:
         show_permissions(entries)
         if console.on_terminal():

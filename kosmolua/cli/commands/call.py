@@ -36,14 +36,14 @@ _PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
 
 
 class _Call(Command):
-    """The command ``call``. The command itself handles ``--help``, since the help is different for each PATH."""
+    """The command ``call``. It handles ``--help`` itself, since the help depends on PATH."""
 
     _help_wanted = click.Option(
         ["-h", "--help", "wants_help"], is_flag=True, help="Show this message, or the parameters of PATH, and exit."
     )
 
     def get_help_option(self, ctx: click.Context) -> click.Option:
-        """Return the option ``--help``, which only sets the parameter ``wants_help`` of the command."""
+        """Return the option ``--help``. It shows no help: it only sets the parameter ``wants_help`` of the command."""
         return self._help_wanted
 
 
@@ -210,7 +210,7 @@ def _check_shape(path: str) -> None:
 
 
 def _arguments(path: str, function: Function | None, words: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments that the words after PATH give, by name and converted to the declared types.
+    """Return the arguments in the words after PATH, by name and converted to the declared types.
 
     Raises:
         UsageError: A word belongs to no parameter, or its value cannot be read.
@@ -238,9 +238,9 @@ def _arguments(path: str, function: Function | None, words: Sequence[str]) -> di
 
 
 def _content(text: str) -> str:
-    """Return the value that an argument's text means: the content of a file if the text begins with one ``@``.
+    """Return the value of an argument: its text, or the content of a file if the text begins with one ``@``.
 
-    ``@-`` is standard input, and ``@@`` stands for one ``@``.
+    ``@-`` is the content of standard input. ``@@`` at the beginning stands for one ``@`` of the text.
 
     Raises:
         UsageError: The file cannot be read.
@@ -262,4 +262,4 @@ def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"The value after {name}:= is not JSON: {error}", hint=f"{name}=VALUE takes text") from None
+        raise UsageError(f"The value after {name}:= is not JSON: {error}", hint=f"{name}=VALUE passes text") from None

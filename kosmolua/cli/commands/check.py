@@ -34,7 +34,7 @@ def command(files: tuple[str, ...], options: Options) -> int:
     variables that are never defined. Probable mistakes are warnings. The last lines for each script say what it may
     read, write and destroy, and with which accounts.
 
-    The exit status is 1 if there are errors, and 0 if there are only warnings, or nothing.
+    The exit status is 1 if there are errors, and 0 otherwise.
     """
     with open_to_list(options) as runtime:
         checker = runtime.checker(is_complete=False)

@@ -55,8 +55,8 @@ class Finding(NamedTuple):
         subject: What was checked, such as ``sandbox``.
         state: ``ok``; ``note`` if something optional is missing; or ``error``.
         words: The result, in one sentence.
-        command: The command that corrects a problem, or continues; or another remedy; empty if there is nothing to do.
-        status: The exit status that ``kosmolua doctor`` has because of this result; 0 unless it is an error.
+        command: What to do: usually a command that corrects the problem or is a next step; or empty.
+        status: The exit status of ``kosmolua doctor`` if this is the worst result; 0 unless this is an error.
     """
 
     subject: str
@@ -82,7 +82,7 @@ class Finding(NamedTuple):
 def command(options: Options) -> int:
     """Show what is set up, which problems there are, and which command to run next. Nothing is sent to any service.
 
-    The exit status is 0 if nothing is wrong. It is no problem if something optional is missing: a note says so.
+    The exit status is 0 if nothing is wrong. If something optional is missing, a note says so, which is not an error.
     """
     findings = list(_examine(options))
     following = _next(findings)
@@ -136,7 +136,7 @@ def _extra(extra: str, modules: Sequence[str]) -> Finding:
 def _collector() -> Finding:
     """Check whether the packages that send spans to the OpenTelemetry collector in the environment are installed."""
     if missing := _missing(EXPORTER):
-        words = f"the environment names a collector, and {', '.join(missing)} is missing to send spans to it"
+        words = f"the environment names a collector, but {', '.join(missing)} is missing, which sends spans to it"
         command = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
         return Finding("spans", "note", words, command)
     return Finding("spans", "ok", "sent to the collector that the environment names")
@@ -154,7 +154,7 @@ def _is_there(module: str) -> bool:
 
 
 def _sandbox() -> Finding:
-    """Check whether the sandbox runs a script: with all isolation layers, or else with those that the system has."""
+    """Check whether the sandbox runs a script with all isolation layers, or else with those that the system has."""
     try:
         with Runtime({}, require_isolation=True) as strict, Runtime({}) as plain:
             outcome = strict.run("return 1")

@@ -24,7 +24,9 @@ from kosmolua.folders import config_folder
 @click.argument("source", metavar="FILE|URL|-")
 @click.option("--name", default="", metavar="NAME", help="The integration's name [from the file, or the title].")
 @click.option("--onto", default="", metavar="NAME", help="Extend this integration, with its accounts.")
-@click.option("--auth", default="", metavar="KIND", help="bearer, basic, header:NAME, query:NAME or none.")
+@click.option(
+    "--auth", default="", metavar="KIND", help="The credential: bearer, basic, header:NAME, query:NAME or none."
+)
 @click.option("--base-url", default="", metavar="URL", help="The beginning of every address.")
 @click.option("--only", multiple=True, metavar="TAG", help="Import only a tag, '/pets/*' or 'GET /pets'; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written.")
@@ -43,8 +45,8 @@ def import_(
 ) -> None:
     """Make an integration from an OpenAPI document: 3.0, 3.1 or Swagger 2.0, in JSON or YAML.
 
-    The integration is written into your folder of integrations, with a file openapi.toml in which you can correct and
-    add to the document.
+    The integration is written into your folder of integrations. In its file openapi.toml, you can correct the document
+    and add to it.
     """
     options = options.over(earlier)
     runtime = open_to_list(options)
@@ -64,7 +66,7 @@ def import_(
 
 
 def _overlay_to_start_from(onto: str, taken: list[str], options: Options) -> str:
-    """Return the text of openapi.toml in the plugin of an integration; empty if there is no such file.
+    """Return the text of the file openapi.toml in the plugin of an integration; empty if there is no such file.
 
     Raises:
         UsageError: No integration has this name.
@@ -139,7 +141,7 @@ def integrations_folder() -> Path:
 
 
 def standard_document() -> bytes:
-    """Return the OpenAPI document on standard input; of one that is too large, only a byte more than the limit.
+    """Return the OpenAPI document on standard input. If it is too large, return only one byte more than the limit.
 
     Raises:
         UsageError: Standard input is closed, or cannot be read.

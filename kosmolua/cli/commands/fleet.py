@@ -47,14 +47,14 @@ INTERVAL = 0.2
 )
 @click.argument("script", type=click.Path(), metavar="SCRIPT")
 @click.option(
-    "--inputs", required=True, metavar="FILE", help="Run each input of a .jsonl, .csv or .json; - is JSON lines."
+    "--inputs", required=True, metavar="FILE", help="The inputs, in a .jsonl, .csv or .json; - is JSON lines."
 )
 @click.option("--key", metavar="FIELD", help="The field that names an input [its number].")
 @click.option("--each-account", metavar="A,B", help="Run each input with each account as the default one.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Runs at once [8, or as many as there are workers].")
 @click.option("--executor", metavar="NAME", help="dask://HOST:PORT, dask:local, or MODULE:FACTORY [threads].")
 @click.option("--out", metavar="FILE", help="Append a JSON line for each outcome [standard output].")
-@click.option("--resume", is_flag=True, help="Run inputs that are missing in --out, or failed; no write is repeated.")
+@click.option("--resume", is_flag=True, help="Run inputs that failed or are missing from --out; no write is repeated.")
 @click.option("--recordings", metavar="DIR", help="Keep a recording of each run here.")
 @click.option(
     "--retries",
@@ -80,7 +80,7 @@ def command(options: Options, **given: Any) -> int:
     The exit status is 0 if all runs succeeded, 1 if some failed, and 130 if the fleet was interrupted.
     """
     if given["resume"] and not given["out"]:
-        raise UsageError("--resume needs --out, the file that tells which inputs are done")
+        raise UsageError("--resume needs --out, the file that says which inputs are done")
     if (given["done"] or given["again"]) and not given["resume"]:
         raise UsageError("--done and --again decide about the runs that --resume continues: give --resume too")
     with open_runtime(options, reuse=options.reuse) as runtime, taken_as_interrupts():
@@ -138,7 +138,7 @@ class _Report:
         """Run the tasks, write the outcome of each, and return the exit status.
 
         Args:
-            fleet: Runs the tasks, several at the same time.
+            fleet: The object that runs the tasks, several at the same time.
             tasks: The runs to make, one for each input and account.
             ledger: The file ``--out``, to which outcomes are written; None for standard output.
         """
@@ -158,7 +158,7 @@ class _Report:
         return 1 if self._counts[False] else 0
 
     def _check(self) -> bool:
-        """Raise an error if the script is certain to fail; otherwise return whether it may write."""
+        """Return True if the script may write. Raise an error if the script is certain to fail."""
         report = self._runtime.checker().check(chunk_of(self._script.source))
         if not self._given["no_check"] and (refusal := report.refusal()) and report.is_lua:
             raise refusal
@@ -167,7 +167,8 @@ class _Report:
     def _left(self, tasks: Iterator[Task], ledger: Ledger | None) -> Iterator[Task]:
         """Yield the tasks that the ledger does not list as done.
 
-        A task whose key ``--done`` or ``--again`` names gets that decision about a write that was under way.
+        If ``--done`` or ``--again`` names the key of a task, the task gets this decision about the write during which
+        its earlier run stopped.
         """
         settled = {**dict.fromkeys(self._given["done"], "done"), **dict.fromkeys(self._given["again"], "again")}
         for task in tasks:

@@ -97,7 +97,7 @@ def _counted(count: object, noun: str) -> str:
 
 
 def _origin(entry: dict[str, object]) -> str:
-    """Return the origin of an integration, for a table. On a terminal, which is narrow, omit it for bundled ones."""
+    """Return the origin of an integration, for a table. On a terminal it is empty for a bundled integration."""
     return "" if entry["place"] == "bundled" and console.on_terminal() else str(entry["origin"])
 
 
@@ -134,8 +134,8 @@ def new(
     """Write a new plugin into the folder NAME: the integration, its page, a simulator, a test and a pyproject.toml.
 
     On a terminal you are asked for the options that you leave out; elsewhere they have their defaults. With --from, the
-    plugin extends an OpenAPI document: the operations that --functions names, each by its function's name, its
-    operationId or 'GET /path', are written as functions in Python, and all others come from the document.
+    plugin extends an OpenAPI document: --functions names operations that are written as functions in Python, each by
+    its function's name, its operationId or 'GET /path'. All other operations come from the document.
     """
     options = options.over(earlier)
     check_name(name, open_to_list(options).catalog.names())
@@ -205,10 +205,10 @@ def _ask(question: str, given: str | None, default: str, check: Callable[[str], 
     """Return the value of an option: from the command line, else a person's answer, else the default.
 
     Args:
-        question: The question to the person, if there is a terminal to ask on.
+        question: The question for the person, which is asked only if there is a terminal.
         given: The value on the command line, or None.
         default: The default.
-        check: Returns the value to use, or raises UsageError if the value is not valid.
+        check: A function that gets a value and returns the value to use, or raises UsageError if it is not valid.
     """
     if given is not None or not console.can_ask():
         return check(given or default)
@@ -241,8 +241,8 @@ def _next_steps(plan: Plan, folder: Path, script: str) -> list[str]:
 def check(earlier: Options, target: str, options: Options) -> int:
     """Check a plugin: its docstrings, types, names, effects, page and examples.
 
-    Each finding is a line, FILE:LINE: what is wrong (what to do). The exit status is 1 if there are findings that are
-    not just notes, and 3 if the plugin cannot be loaded.
+    Each finding is a line of the form FILE:LINE: what is wrong (what to do). The exit status is 1 if there are findings
+    that are not just notes, and 3 if the plugin cannot be loaded.
     """
     options = options.over(earlier)
     plugin = _load(target, options)
@@ -272,7 +272,7 @@ def _load(target: str, options: Options) -> Plugin:
     """Load a plugin and return it.
 
     Args:
-        target: The path of a plugin, which is loaded without the installed ones; or the name of an installed plugin.
+        target: The path of a plugin, or the name of an installed plugin. For a path, no installed plugin is loaded.
         options: The shared options of the command line.
 
     Raises:

@@ -43,9 +43,9 @@ TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
 @click.option(
     "--account", metavar="NAME", help="Only calls with this account, such as production or render2.production."
 )
-@click.option("--effect", type=click.Choice(["read", "write", "destroy"]), help="Only calls of this effect.")
+@click.option("--effect", type=click.Choice(["read", "write", "destroy"]), help="Only calls with this effect.")
 @click.option(
-    "--status", type=click.Choice(["ok", "failed", "refused", "unknown"]), help="Only calls that ended like this."
+    "--status", type=click.Choice(["ok", "failed", "refused", "unknown"]), help="Only calls with this status."
 )
 @click.option("--run", metavar="ID", help="Only calls of this run; the beginning of its id is enough.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N calls.")
@@ -68,7 +68,7 @@ def command(
 
     FILE is a journal written with --journal, or - for standard input; by default the journal in your state folder.
 
-    A journal also has the calls that were refused, for which nothing was sent. Incomplete lines are left out.
+    A journal also lists calls that were refused, for which nothing was sent. Incomplete lines are left out.
     """
     wanted = {"path": path, "account": account, "effect": effect, "status": status, "run": run}
     given = {option: value for option, value in wanted.items() if value is not None}
@@ -95,7 +95,7 @@ def read_journal(file: str | None) -> list[Entry]:
         file: The path of the journal, ``-`` for standard input, or None for the journal in the user's state folder.
 
     Raises:
-        UsageError: The journal cannot be read, or does not exist yet.
+        UsageError: The journal does not exist yet or cannot be read.
     """
     if file == "-":
         with standard.reading("there is no journal to read") as lines:
@@ -106,7 +106,7 @@ def read_journal(file: str | None) -> list[Entry]:
             return [*_read(lines)]
     except OSError as error:
         if file is None and isinstance(error, FileNotFoundError):
-            raise UsageError(f"No call was recorded yet: there is no journal {path}") from None
+            raise UsageError(f"No call has been recorded yet: there is no journal {path}") from None
         raise UsageError(f"The journal {path} cannot be read: {error.strerror}") from None
 
 
@@ -139,7 +139,7 @@ def _fits(entry: Entry, option: str, value: str) -> bool:
 
 
 def _names(entry: Entry, option: str) -> list[str]:
-    """Return the values of a filter option for which a call is shown.
+    """Return the values of a filter option that match a call.
 
     Args:
         entry: The record of the call.

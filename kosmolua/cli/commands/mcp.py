@@ -76,6 +76,6 @@ def command(address: str | None, workers: int, options: Options) -> None:
 
 
 def _collect_from_here() -> None:
-    """Turn garbage collection on, but exclude the objects that exist now, since nearly all of them are permanent."""
+    """Turn on garbage collection, but exclude the objects that exist now, since nearly all of them are permanent."""
     gc.freeze()
     gc.enable()

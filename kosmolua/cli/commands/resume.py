@@ -25,18 +25,18 @@ _NUMBERS = re.compile(r"\d+(,\d+)*")
 
 
 class Resume(Command):
-    """The command ``resume``. ``--approve`` and ``--deny`` without numbers apply to all calls that wait."""
+    """The command ``resume``. Without numbers, ``--approve`` and ``--deny`` apply to all waiting calls."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Add ``all`` where ``--approve`` or ``--deny`` has no numbers of calls, and parse the command line."""
+        """Add ``all`` where no numbers of calls follow ``--approve`` or ``--deny``, and parse the command line."""
         return super().parse_args(ctx, list(_with_numbers(args)))
 
 
 def _with_numbers(words: Sequence[str]) -> Iterator[str]:
     """Yield a command line with the word ``all`` after each ``--approve`` and ``--deny`` that names no calls.
 
-    ``--deny`` is also replaced by ``--deny-calls``, unless a pattern of functions follows: that is the other option
-    ``--deny``, which this command shares with ``kosmolua run``.
+    ``--deny`` is also replaced by ``--deny-calls``, unless a pattern of functions follows. ``--deny PATTERN`` is a
+    different option, which this command shares with ``kosmolua run``.
     """
     following = [*words[1:], "--"]
     for word, after in zip(words, following, strict=False):
@@ -50,12 +50,12 @@ def _with_numbers(words: Sequence[str]) -> Iterator[str]:
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]
-    """The type, for click, of an option that names calls by their numbers, such as ``7,9``; or ``all``."""
+    """The click type of an option that names calls by their numbers, such as ``7,9``, or says ``all``."""
 
     name = "N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a list of the numbers, or True for ``all``; report a value that is neither."""
+        """Return a list of the numbers, or True for ``all``. End the command with a message if the value is neither."""
         if value == ALL:
             return True
         if not isinstance(value, str) or not _NUMBERS.fullmatch(value):
@@ -64,7 +64,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 
 
 class Done(click.ParamType):  # type: ignore[type-arg]
-    """The type, for click, of ``--done``: numbers of calls, which may be followed by the result that the script gets.
+    """The click type of ``--done``: numbers of calls, optionally with the result that the script gets for them.
 
     ``7,9`` names two calls, and ``7={"id": "a"}`` gives the result of call 7 as JSON.
     """
@@ -72,7 +72,10 @@ class Done(click.ParamType):  # type: ignore[type-arg]
     name = "N[=JSON]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the result of each call by its number, None if the value has no JSON; report an invalid value."""
+        """Return the result of each call by number: None if the value contains no JSON.
+
+        End the command with a message if the value is invalid.
+        """
         numbers, equals, text = str(value).partition("=")
         if not _NUMBERS.fullmatch(numbers):
             self.fail(f"{value!r} does not begin with the number of a call.", param, ctx)
@@ -100,9 +103,9 @@ class Done(click.ParamType):  # type: ignore[type-arg]
 @click.option("--approve", multiple=True, type=Numbers(), help="Allow these calls of a paused run, or all that wait.")
 @click.option("--deny-calls", multiple=True, type=Numbers(), hidden=True)
 @click.option(
-    "--done", multiple=True, type=Done(), help="Count a write that was under way as done; the script gets JSON."
+    "--done", multiple=True, type=Done(), help="Count a write without an answer as done, with JSON as its result."
 )
-@click.option("--again", multiple=True, type=Numbers(), help="Send a write that was under way again.")
+@click.option("--again", multiple=True, type=Numbers(), help="Send a write without an answer again.")
 @tenant_options
 @session_options
 def command(
@@ -118,12 +121,12 @@ def command(
     """Continue a recorded run where it ended.
 
     FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. The results of
-    recorded calls come from the recording; all other calls are made now, and appended to it. A write that is recorded
-    as done is never sent again. If the run ended during a write, nobody knows whether the write was done: its call is
-    shown, and --done or --again decides about it.
+    recorded calls come from the recording; all other calls are made now, and appended to the recording. A write that is
+    recorded as done is never sent again. If the run ended during a write, nobody knows whether the write was done: its
+    call is shown, and --done or --again decides about it.
 
-    A paused run goes on with --approve or --deny, followed by numbers of calls; without numbers, all waiting calls are
-    meant. Limits are the recorded ones, unless options raise them. A tenant's run has the accounts and permissions that
+    A paused run goes on with --approve or --deny, followed by numbers of calls; without numbers, they mean all waiting
+    calls. Limits are the recorded ones, unless options raise them. A tenant's run has the accounts and permissions that
     the accounts file gives to the tenant.
     """
     decided: dict[str, Any] = {"approve": _numbers(approve), "deny": _numbers(deny_calls), "again": _numbers(again)}

@@ -123,9 +123,9 @@ def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
 def prune(keep: str | None, kept: Kept, options: Options) -> None:
     """Remove old recordings: your own in your state folder, or those of a tenant.
 
-    A recording is old after the time that --keep says, else the setting keep of [kosmolua.recordings] in the accounts
-    file. Old recordings are also removed once a day, after a recorded run. Recordings that are being written, or that
-    wait for an approval, are kept.
+    --keep says when a recording is old; otherwise, the setting keep in [kosmolua.recordings] of the accounts file does.
+    Old recordings are also removed once a day, after a recorded run. Recordings that are being written, or that wait
+    for an approval, are kept.
     """
     try:
         seconds = parse_duration(keep) if keep else None

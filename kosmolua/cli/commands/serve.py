@@ -25,7 +25,7 @@ COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
-    """The type, for click, of an option whose value is a duration, such as ``30s``; 0 is allowed."""
+    """The click type of an option whose value is a duration, such as ``30s``. The value can be 0."""
 
     name = "S"
 
@@ -85,7 +85,7 @@ def command(address: str, drain: float, processes: int, options: Options) -> Non
 
 @contextmanager
 def _counting_together(processes: int) -> Iterator[None]:
-    """Give several processes a folder in which prometheus_client adds up their metrics, until the ``with`` block ends.
+    """During the ``with`` block, provide a folder in which prometheus_client adds up the metrics of several processes.
 
     The library finds the folder in an environment variable, which it reads when it is imported.
     """

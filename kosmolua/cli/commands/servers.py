@@ -125,7 +125,7 @@ def add(
 @listing_options
 @click.pass_obj
 def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
-    """Start the servers with the given NAMEs, or else all servers, and show their current tools."""
+    """Start the servers with these NAMEs, or all servers without a NAME, and show their current tools."""
     options = options.over(earlier)
     status = 0
     entries = []

@@ -1,4 +1,4 @@
-"""``kosmolua stubs``: write definitions of all functions, with which editors complete and check scripts."""
+"""``kosmolua stubs``: write definitions of all functions, so that editors can complete and check scripts."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ MAX_FILES = 200
 
 
 def is_command(chunk: str) -> bool:
-    """Return True if a text that was typed at the prompt is a command such as ``:help``, and not Lua."""
+    """Return True if a text typed at the prompt is a command such as ``:help``, and not Lua."""
     return chunk.startswith(":") and not chunk.startswith("::")
 
 
 class Quit(Exception):
-    """Raised if the user leaves the REPL."""
+    """Raised when the user leaves the REPL."""
 
 
 class Command(NamedTuple):
@@ -32,8 +32,8 @@ class Command(NamedTuple):
     Args:
         argument: The placeholder of the command's argument in the help; empty if the command takes none.
         about: What the command does, for the help.
-        work: Runs the command. It is called with the argument, or an empty string without one.
-        shows: Whether the command shows text for people, so that it is refused with ``--json``.
+        work: A function that runs the command. It gets the argument, or an empty string if there is none.
+        shows: Whether the command shows text for people. Such a command is refused with ``--json``.
     """
 
     argument: str
@@ -47,10 +47,11 @@ class Commands:
 
     Args:
         runtime: The runtime of the session.
-        load: Runs a file as a chunk of the session.
-        record: Begins to record the session, in the given file or a new one; if a recording is under way, ends it.
-        reset: Begins a new session.
-        calls: Returns the calls of the session, as in the ``calls`` of :class:`kosmolua.runs.Outcome`.
+        load: A function that runs the file at a path as a chunk of the session.
+        record: A function that begins to record the session, in a file or, for None, in a new one. If the session is
+            being recorded and the argument is None, it ends the recording instead.
+        reset: A function that begins a new session.
+        calls: A function that returns the calls of the session, in the form of :attr:`kosmolua.runs.Outcome.calls`.
         for_people: Whether commands can show text for people; False with ``--json``.
     """
 
@@ -157,9 +158,9 @@ def _cell(value: object) -> str:
 
 
 def files_that_begin_with(text: str) -> Iterator[str]:
-    """Yield the paths of existing files and folders that can complete a text. The paths of folders end with a slash.
+    """Yield paths that may complete a text: those of all files and folders in the folder that the text names.
 
-    All files in the folder that the text names are returned: the caller selects those that begin with the text.
+    The path of a folder ends with a slash. The caller selects the paths that begin with the text.
     """
     folder = text[: text.rfind("/") + 1]
     try:

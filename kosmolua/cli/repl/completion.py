@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
 
     Args:
         text: The text to insert.
-        start: Minus the number of characters before the cursor that the text replaces.
+        start: Where the replaced text begins, relative to the cursor: -3 to replace the last three characters.
         about: A short description of the completion.
     """
 
@@ -45,10 +45,10 @@ class Candidates:
 
     Args:
         catalog: The integrations under ``app``.
-        names: Returns the names in a Lua table of the session, given the expression for the table. The result is kept
-            until :meth:`forget` is called.
+        names: A function that gets a Lua expression for a table of the session and returns the names in the table. The
+            result is kept until :meth:`forget` is called.
         commands: The commands of the REPL, such as ``:help``, each with a description.
-        files: Returns paths that may complete a text.
+        files: A function that gets a text and returns paths that may complete it.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Candidates:
         self._known: dict[str, Names] = {}
 
     def forget(self) -> None:
-        """Forget which names are in the session's tables. Call this after a chunk has run, which may change them."""
+        """Forget which names are in the session's tables. Call this after each chunk, since chunks can change them."""
         self._known.clear()
 
     def of(self, text: str) -> list[Candidate]:
@@ -76,7 +76,7 @@ class Candidates:
             return []  # an integration that cannot be loaded has no completions
 
     def function_at(self, text: str) -> Function | None:
-        """Return the function of an integration whose arguments are being typed at the end of a text, or None."""
+        """Return the function for which arguments are being typed at the end of a text, or None if there is none."""
         try:
             return self._function_at(text, place_of(text))
         except KosmoError:
@@ -121,7 +121,10 @@ class Candidates:
         return self._known[base]
 
     def _path(self, base: str) -> str | None:
-        """Return the path, such as ``app.integrations.render2``, of the table that an expression means; else None."""
+        """Return the path of the table under ``app`` that an expression means, such as ``app.integrations.render2``.
+
+        The result is None if the expression means something else.
+        """
         if base == APP or base.startswith(f"{APP}."):
             return base
         return self._names_in(base).path

@@ -88,7 +88,7 @@ class Conversation:
 
     Args:
         runtime: The runtime of the session.
-        session: Runs the chunks, one after another, with the same globals.
+        session: The session, which runs the chunks one after another with the same globals.
         options: The shared options of the command line.
     """
 
@@ -178,7 +178,7 @@ class Conversation:
         self._known = after if is_kept else unchanged
 
     def _checked(self, source: str) -> Report | None:
-        """Check a chunk, and return the report; None if the check is switched off or not possible."""
+        """Check a chunk, and return the report; None if the check is switched off or cannot be done."""
         if self._options.no_check:
             return None
         from kosmolua.lua.values import UNKNOWN
@@ -248,15 +248,18 @@ class Conversation:
         self._evaluate(source.decode("utf-8", "surrogateescape"), name_of(path))
 
     def _record(self, path: Path | None) -> None:
-        """Begin to record the session in a file; if it is recorded already, end the recording and show its path.
+        """Begin to record the session. If it is already being recorded, end the recording and show its path.
+
+        Args:
+            path: The file to record to; None for a new file with a name of its own.
 
         Raises:
-            UsageError: A file is named, but the session is recorded already.
+            UsageError: A file is named, but the session is already being recorded.
         """
         if recorder := self._session.recorder:
             if path:
                 hint = ":record without a file ends that recording"
-                raise UsageError(f"This session is recorded already, in {recorder.path}", hint=hint)
+                raise UsageError(f"This session is already being recorded, in {recorder.path}", hint=hint)
             self.end_recording()
             return
         own = sorted(self._session.names().types.keys() - GLOBALS - {"_"})

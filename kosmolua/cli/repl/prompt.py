@@ -35,7 +35,7 @@ class Prompt:
 
     Args:
         candidates: Finds completions.
-        is_whole: Returns True if a chunk is complete, and False if further lines must follow.
+        is_whole: A function that returns True if a chunk is complete, and False if more lines must follow.
         history: The file that keeps the chunks of this and earlier sessions.
     """
 
@@ -88,7 +88,7 @@ class Prompt:
             self._go_on(buffer)
 
     def _go_on(self, buffer: Buffer) -> None:
-        """After Enter, accept the typed chunk if it is complete; otherwise begin an indented further line."""
+        """Handle Enter: accept the typed chunk if it is complete, or else begin a new line with an indentation."""
         surplus = surplus_indent(buffer.document.lines)
         if surplus:
             buffer.transform_current_line(lambda line: line[surplus:])
@@ -109,12 +109,12 @@ class _Completer(Completer):
 
 
 def _continuation(_: int, __: int, wraps: int) -> str:
-    """Return the prompt before a further line of a chunk; empty if the line only continues a long one on the screen."""
+    """Return the prompt for a further line of a chunk; empty if a long line only wraps on the screen."""
     return "" if wraps else NEXT
 
 
 def indent_after(line: str) -> str:
-    """Return the indent with which the line after a given line of Lua begins: deeper if the line opens a block."""
+    """Return the indentation of the line that follows a line of Lua: that of the line, or more if it opens a block."""
     own = line[: len(line) - len(line.lstrip())]
     return own + INDENT if _OPENS.search(line) else own
 
@@ -122,7 +122,8 @@ def indent_after(line: str) -> str:
 def surplus_indent(lines: Sequence[str]) -> int:
     """Return how many spaces to remove from the beginning of the last line.
 
-    They are the automatic indent of a block, if the line closes the block, as ``end`` does. Otherwise the result is 0.
+    If the line closes a block, as ``end`` does, but is still indented like the inside of the block, this is one level
+    of indentation. Otherwise it is 0.
     """
     if len(lines) < 2 or not _CLOSES.match(lines[-1]):
         return 0

@@ -35,9 +35,9 @@ class Lines:
     """Reads lines and joins them to complete chunks.
 
     Args:
-        next_line: Returns the next line with its newline, or an empty string at the end of input. It gets the prompt to
-            show.
-        is_whole: Returns True if a chunk is complete, and False if further lines must follow.
+        next_line: A function that gets the prompt to show, and returns the next line with its newline, or an empty
+            string at the end of input.
+        is_whole: A function that returns True if a chunk is complete, and False if more lines must follow.
     """
 
     is_typed = False
@@ -47,7 +47,7 @@ class Lines:
         self._is_whole = is_whole
 
     def read(self) -> str | None:
-        """Return the next chunk, or None at the end of input. The last chunk is incomplete if the input ends in it."""
+        """Return the next chunk, or None at the end of input. If the input ends within a chunk, return that part."""
         chunk = ""
         while line := self._next_line(NEXT if chunk else FIRST):
             chunk += line
@@ -133,6 +133,7 @@ def _complete_with(readline: ModuleType, candidates: Candidates) -> None:
 def _replacements(candidates: Candidates, text: str, word: str) -> list[str]:
     """Return the texts that can replace a word at the end of a text.
 
-    readline replaces whole words, but a candidate may replace only the last part of one, so the first part is added.
+    readline replaces whole words, but a candidate may replace only the last part of a word. The first part of the word
+    is then put before the candidate.
     """
     return [word[: len(word) + each.start] + each.text for each in candidates.of(text)]

@@ -27,7 +27,7 @@ local base64 = {}
 ---@class base64.options
 ---@field url? boolean Whether to use the alphabet for URLs, with `-` and `_`, and no padding (default: false).
 
----Encodes a text in base64. It may hold any bytes.
+---Encodes a text in base64. The text can contain any bytes.
 ---@param text string
 ---@param options? base64.options
 ---@return string
@@ -37,7 +37,7 @@ function base64.encode(text, options)
   return convert(for_url and "encode_for_url" or "encode", text)
 end
 
----Decodes base64 in either alphabet. Padding may be absent, and white space is skipped. Other text raises an error.
+---Decodes base64 in either alphabet. Padding can be left out, and white space is skipped. Other text raises an error.
 ---@param text string
 ---@return string
 function base64.decode(text)
@@ -117,7 +117,7 @@ local function add(pairs_of, name, value)
   pairs_of[#pairs_of + 1] = escape(name) .. "=" .. escape(tostring(value))
 end
 
----Returns the query string of a URL from a table, sorted by name. For a list, the name is repeated with each item.
+---Returns the query string of a URL from a table, sorted by name. The name of a list is repeated for each item.
 ---@param parameters table<string, string|number|boolean|(string|number|boolean)[]>
 ---@return string
 function url.query(parameters)

@@ -91,7 +91,7 @@ local function read_lines(text, separator)
 end
 
 ---Reads comma-separated values. Each line becomes a table whose keys are the names in the first line or, without a header,
----a list of cells. Cells are strings. Malformed text raises an error that has the line.
+---a list of cells. Cells are strings. Malformed text raises an error that names the line.
 ---@param text string
 ---@param options? csv.options
 ---@return table[]
@@ -114,7 +114,7 @@ function csv.parse(text, options)
   for index = 2, #lines do
     local row, cells = {}, lines[index]
     if #cells > #names then
-      error("csv.parse: row " .. index - 1 .. " has " .. #cells .. " cells, and the header " .. #names, 2)
+      error("csv.parse: row " .. index - 1 .. " has " .. #cells .. " cells, but the header has " .. #names, 2)
     end
     for column = 1, #cells do
       row[names[column]] = cells[column]
@@ -155,7 +155,7 @@ local function names_in(rows)
   for index = 1, #rows do
     for name in next, rows[index] do
       if type(name) ~= "string" then
-        error("csv.format: the rows must be all lists, or all tables with named keys", 3)
+        error("csv.format: the rows must all be lists, or all be tables with named keys", 3)
       elseif not seen[name] then
         seen[name] = true
         names[#names + 1] = name
@@ -178,7 +178,7 @@ end
 ---@field header? boolean|string[] The columns and their order, or false for no line of names (default: all, sorted).
 ---@field separator? string The character between cells (default: a comma).
 
----Writes comma-separated values. The rows are tables with named keys, and the first line has the names; or they are lists.
+---Writes comma-separated values. The rows are lists, or tables whose keys are the columns and make up the first line.
 ---@param rows table[]
 ---@param options? csv.writing
 ---@return string

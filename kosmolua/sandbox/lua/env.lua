@@ -231,7 +231,7 @@ local function without_host(trace)
   return trace
 end
 
----Waits. It takes no processor time, and other branches of `parallel` continue. With `--simulate`, the clock of the
+---Waits, without taking processor time. Other functions in `parallel` continue. With `--simulate`, the clock of the
 ---simulators advances instead.
 ---@param seconds number
 function env.sleep(seconds)
@@ -242,7 +242,7 @@ function env.sleep(seconds)
   requests.ask("sleep", format(',"seconds":%.17g', seconds))
 end
 
----Ends the script with an exit status. `pcall` does not catch it, and output that was printed is kept.
+---Ends the script with an exit status. `pcall` does not catch this, and printed output is kept.
 ---@param status? integer 0 to 63 (default: 0, which is success).
 function env.exit(status)
   status = status == nil and 0 or status

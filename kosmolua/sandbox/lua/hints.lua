@@ -86,7 +86,7 @@ local misuses = {
     { "call a table value %(global 'parallel'%)$", PARALLEL },
     { "attempt to add a 'string' with", "texts are joined with .." },
     { "attempt to concatenate a table value", "print shows tables" },
-    { "%(field '%?'%)$", "a list begins at 1, and ends at #list; (map[key] or 0) stands for what a map lacks" },
+    { "%(field '%?'%)$", "a list begins at 1, and ends at #list; write (map[key] or 0) for a key that a map lacks" },
     { "%(local 'self'%)$", "call it with a colon, as in object:method(...)" },
     { "^attempt to call a %a+ value$", "pcall takes the function itself, as in pcall(f, x), not pcall(f(x))" },
   },

@@ -18,7 +18,7 @@ local function raise(prefix, caught)
   error(prefix .. (caught.where ~= "" and caught.where or "the value") .. " " .. caught.problem, 3)
 end
 
----Reads JSON. Text that is not JSON raises an error that has the position.
+---Reads JSON. Text that is not JSON raises an error that names the position.
 ---@param text string
 ---@return any
 function json.decode(text)

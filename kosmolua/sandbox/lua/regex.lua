@@ -52,7 +52,7 @@ function regex.match(text, pattern, flags)
   return first and captures(answer, first)
 end
 
----Finds every match. Returns a list, each item as `regex.match` returns it.
+---Finds every match. Returns a list of tables like those of `regex.match`.
 ---@param text string
 ---@param pattern string
 ---@param flags? string Any of i, m, s, x and a.
@@ -102,7 +102,7 @@ function regex.gsub(text, pattern, replacement, limit)
     error("regex.gsub: the replacement must be a string or a function, not a " .. kind, 2)
   end
   if limit ~= nil and (integer_or_float(limit) ~= "integer" or limit < 0) then
-    error("regex.gsub: the limit must be an integer from 0 up", 2)
+    error("regex.gsub: the limit must be an integer of at least 0", 2)
   elseif limit == 0 then
     return text, 0
   end

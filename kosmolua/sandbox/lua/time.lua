@@ -92,7 +92,7 @@ function time.parse(text)
   if type(text) ~= "string" then
     error("time.parse needs a string, not " .. inspect.safely(text), 2)
   end
-  return read(text) or error("time.parse: " .. format("%q", text) .. " is not a time; it reads " .. EXPECTED, 2)
+  return read(text) or error("time.parse: " .. format("%q", text) .. " is not a time in the format " .. EXPECTED, 2)
 end
 
 local function check_seconds(name, seconds)
