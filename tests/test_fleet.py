@@ -247,6 +247,9 @@ def test_inputs_come_through_a_pipe(kosmolua: Program, write: Write) -> None:
         wrong = kosmolua("fleet", job, "--inputs", "-", input=f'{{"team": "a"}}\n{second}\n')
         assert (wrong.returncode, wrong.stdout) == (2, "")
         assert "Standard input is not JSON lines: line 2: " in wrong.stderr
+    twice = kosmolua("fleet", job, "--inputs", "-", "--key", "team", input='{"team": "a"}\n{"team": "a"}\n')
+    assert (twice.returncode, twice.stdout) == (2, "")
+    assert 'kosmolua: Standard input has two inputs with the key "a"' in twice.stderr
 
 
 TITLE = "\x1b]0;owned\x07"
@@ -273,6 +276,28 @@ def test_progress_is_shown_where_a_line_can_be_drawn_again(
     else:
         assert b"1/1" in terminal.raw and rb"(a\u001b]0;owned\u0007b)" in terminal.raw
     assert terminal.screen()[-1].startswith("kosmolua: 1 done, 0 failed")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX terminal")
+@pytest.mark.parametrize("key", ["k" * 200, "\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 100], ids=["long", "wide"])
+def test_progress_takes_one_line_of_any_terminal(
+    write: Write, environment: dict[str, str], tmp_path: Path, key: str
+) -> None:
+    """A long key is cut where the line ends, so that the next drawing erases all of the last one."""
+    from support.terminal import Terminal
+
+    inputs = write("inputs.csv", "team\n" + "".join(f"{number}{key}\n" for number in range(3)))
+    words = ["fleet", str(write("job.lua", "sleep(0.3)")), "--inputs", str(inputs), "--key", "team", "--jobs", "1"]
+    command = [sys.executable, "-m", "kosmolua", *words, "--out", str(tmp_path / "out")]
+    for columns in (60, 160):
+        with Terminal(command, environment, columns=columns) as terminal:
+            assert terminal.wait() == 0
+        (summary,) = terminal.screen()
+        assert summary.startswith("kosmolua: 3 done, 0 failed")
+        drawn = terminal.raw.decode().split("\x1b[K")[1].partition("\r")[0]
+        assert columns - 2 <= len(drawn) + drawn.count(key[0]) * (key[0] > "\xff") < columns
+        (tmp_path / "out").unlink()
 
 
 @pytest.mark.slow

@@ -202,6 +202,9 @@ def test_an_update_shows_where_a_credential_would_go_now(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_document_comes_through_a_pipe(kosmolua: Program, tmp_path: Path) -> None:
     """``import -`` and ``update NAME -`` read it from standard input."""
+    wrong = kosmolua("integrations", "import", "-", input="{}")
+    assert wrong.returncode == 3
+    assert wrong.stderr.startswith("kosmolua: Standard input is not an OpenAPI document")
     done = kosmolua("integrations", "import", "-", "--name", "pets", input=json.dumps(pets(*FIRST)))
     assert done.stdout.startswith("pets: 3 functions in 1 sections"), done.stderr
     more = json.dumps(pets(*FIRST, ("get", "/owners", "")))

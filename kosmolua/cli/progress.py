@@ -147,7 +147,7 @@ class Live:
         with self._lock:
             if self._asides or self._printed.mid_line or self._clock() - self._started < self._after:
                 return
-            text = console.styled(self._text()[: _width(self._terminal) - 1], "dim", self._terminal)
+            text = console.styled(on_one_line(self._text(), self._terminal), "dim", self._terminal)
             self._write(ERASE + text)
             self._shown = True
 
@@ -174,6 +174,18 @@ class Live:
 def _spell(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def on_one_line(text: str, terminal: TextIO) -> str:
+    """Return a text, or only its beginning if the text is too wide for one line of a terminal."""
+    from unicodedata import east_asian_width
+
+    room = _width(terminal) - 1
+    for place, character in enumerate(text):
+        room -= 2 if east_asian_width(character) in ("W", "F") else 1
+        if room < 0:
+            return text[:place]
+    return text
 
 
 def _width(terminal: TextIO) -> int:

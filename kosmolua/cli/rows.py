@@ -41,8 +41,9 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
     for found, _ in keyed:
         said = json.dumps(found, sort_keys=True)
         if said in seen:
+            subject = "Standard input" if path == "-" else path
             hint = "choose with --key a field that is different in each input"
-            raise UsageError(f"{path} has two inputs with the key {said}", hint=hint)
+            raise UsageError(f"{subject} has two inputs with the key {said}", hint=hint)
         seen.add(said)
     return keyed
 

@@ -32,7 +32,7 @@ def read(data: bytes, name: str) -> dict[str, Any]:
 
     Args:
         data: JSON or YAML 1.2, in UTF-8 with or without a byte order mark.
-        name: The file or address of the document, for messages.
+        name: The source of the document, for messages.
 
     Raises:
         ConfigError: The data is neither JSON nor YAML, too large, nested too deeply, or not an OpenAPI document.

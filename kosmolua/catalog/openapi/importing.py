@@ -63,6 +63,11 @@ class Fetched:
         return self.source if "://" in self.source else ""
 
     @property
+    def name(self) -> str:
+        """The source of the document, as it is named in messages."""
+        return "Standard input" if self.source == "-" else self.source
+
+    @property
     def stem(self) -> str:
         """A name for the integration, made from the address or file; empty if that is a word such as ``api``."""
         path = urlsplit(self.source).path if self.url else self.source
@@ -281,7 +286,7 @@ def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Impo
             document nor in the options.
     """
     started = time.process_time()
-    root = read(fetched.data, fetched.source)
+    root = read(fetched.data, fetched.name)
     name = wishes.onto or wishes.name or fetched.stem or snake(_title(root))
     if not wishes.onto:
         _check_name(name, taken)
@@ -418,7 +423,7 @@ def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> C
     old = compiled(before, overlay, kept)
     started = time.process_time()
     fetched = fetch(source or came, read_stdin)
-    root = read(fetched.data, fetched.source)
+    root = read(fetched.data, fetched.name)
     free = Overlay(overlay.file, {key: value for key, value in overlay.tables.items() if key != "document"})
     new = compiled(root, free, kept)
     text = _redated((folder / OVERLAY).read_text(encoding="utf-8"), fetched, new, overlay)

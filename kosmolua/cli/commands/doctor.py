@@ -55,7 +55,7 @@ class Finding(NamedTuple):
         subject: What was checked, such as ``sandbox``.
         state: ``ok``; ``note`` if something optional is missing; or ``error``.
         words: The result, in one sentence.
-        command: What to do: usually a command that corrects the problem or is a next step; empty if nothing is to do.
+        command: What to do: usually a command that corrects the problem or is a next step; or empty.
         status: The exit status of ``kosmolua doctor`` if this is the worst result; 0 unless this is an error.
     """
 

@@ -141,7 +141,7 @@ def integrations_folder() -> Path:
 
 
 def standard_document() -> bytes:
-    """Return the OpenAPI document on standard input; of one that is too large, only a byte more than the limit.
+    """Return the OpenAPI document on standard input. If it is too large, return only one byte more than the limit.
 
     Raises:
         UsageError: Standard input is closed, or cannot be read.

@@ -15,6 +15,7 @@ import click
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, fleet_options
+from kosmolua.cli.progress import on_one_line
 from kosmolua.cli.rows import read_rows
 from kosmolua.cli.scripts import name_of, open_runtime, read_file, taken_as_interrupts
 from kosmolua.cli.streams import standard
@@ -209,7 +210,7 @@ class _Report:
         line = (
             f"{count:,}/{self._total:,}  {rate:.0f}/s  {self._counts[False]:,} failed  slowest {slowest:.1f} s ({key})"
         )
-        sys.stderr.write(f"\r\x1b[K{line[:100]}")
+        sys.stderr.write(f"\r\x1b[K{on_one_line(line, sys.stderr)}")
         sys.stderr.flush()
 
     def _end_progress(self) -> None:

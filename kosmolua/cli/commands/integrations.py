@@ -241,8 +241,8 @@ def _next_steps(plan: Plan, folder: Path, script: str) -> list[str]:
 def check(earlier: Options, target: str, options: Options) -> int:
     """Check a plugin: its docstrings, types, names, effects, page and examples.
 
-    Each finding is a line, FILE:LINE: what is wrong (what to do). The exit status is 1 if there are findings that are
-    not just notes, and 3 if the plugin cannot be loaded.
+    Each finding is a line of the form FILE:LINE: what is wrong (what to do). The exit status is 1 if there are findings
+    that are not just notes, and 3 if the plugin cannot be loaded.
     """
     options = options.over(earlier)
     plugin = _load(target, options)
@@ -272,7 +272,7 @@ def _load(target: str, options: Options) -> Plugin:
     """Load a plugin and return it.
 
     Args:
-        target: The path of a plugin, which is loaded without the installed ones; or the name of an installed plugin.
+        target: The path of a plugin, or the name of an installed plugin. For a path, no installed plugin is loaded.
         options: The shared options of the command line.
 
     Raises:

@@ -139,7 +139,7 @@ def _fits(entry: Entry, option: str, value: str) -> bool:
 
 
 def _names(entry: Entry, option: str) -> list[str]:
-    """Return the values of a filter option for which a call is shown.
+    """Return the values of a filter option that match a call.
 
     Args:
         entry: The record of the call.
