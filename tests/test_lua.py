@@ -156,7 +156,7 @@ def test_an_error_about_what_is_absent_says_what_to_do(runtime: Runtime, source:
         (
             r'p = "\d"',
             "1: invalid escape sequence near '\"\\d': "
-            "in quotes a backslash is doubled, in [[...]] it stands for itself; a pattern has % for it: %. and %d",
+            "in quotes, double the backslash; in [[...]], it stands for itself; patterns use %, as in %. and %d",
         ),
         ("x = = 1 -- let x != y", "1: unexpected symbol near '='"),
         ("-- let it be\nn 1", "2: syntax error near '1'"),

@@ -211,7 +211,7 @@ def test_a_limit_ends_the_script_and_says_how_to_go_on(agent: Agent) -> None:
         result = await execute(client, "print('so far') while true do print('x') end", max_output=1000)
         assert result.is_error
         assert result.structured_content["error"]["limit"] == "output"
-        assert "The call itself set max_output; it can be as high as" in text_of(result)
+        assert "The tool call itself set max_output; it can be as high as" in text_of(result)
         assert "so far" in text_of(result)
 
     agent.talk(conversation)
@@ -290,7 +290,7 @@ def test_five_megabytes_are_cut_to_the_budget(agent: Agent) -> None:
             (note,) = outcome["left_out"]["parts"]
             assert note == f"result[1].services: {50_000 - len(page['services']):,} of 50,000 items"
             assert note in text_of(result)
-            assert "pick fields, filter, count or page inside the script" in text_of(result)
+            assert "select fields, filter, count or page inside the script" in text_of(result)
 
     agent.talk(conversation)
 
@@ -304,7 +304,7 @@ def test_what_was_cut_can_be_read_on(any_agent: Agent) -> None:
 
     async def conversation(client: Client) -> None:
         result = await execute(client, code, budget=4_000)
-        assert 'read on with lua_read_doc, page "run:' in text_of(result)
+        assert 'read the whole answer with lua_read_doc, page "run:' in text_of(result)
         page = text_of(result).rpartition('page "')[2].partition('"')[0]
         read, offset, more = "", 0, True
         while more:
@@ -334,7 +334,7 @@ def test_one_client_does_not_read_what_another_was_told(url: str) -> None:
                 await execute(client, "return 1")
             await execute(first, "print(('secret '):rep(5000))", budget=4_000)
             assert "secret" in text_of(await first.call_tool("lua_read_doc", {"page": "run:last"}))
-            assert "There is no answer" in text_of(await second.call_tool("lua_read_doc", {"page": "run:last"}))
+            assert "There is no kept answer" in text_of(await second.call_tool("lua_read_doc", {"page": "run:last"}))
 
     anyio.run(main)
 

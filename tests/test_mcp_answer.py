@@ -78,13 +78,13 @@ def test_an_error_comes_first_with_its_line_and_traceback() -> None:
 @pytest.mark.parametrize(
     ("error", "script", "advice"),
     [
-        (HOST.exceeded("wall"), {}, "That is the host's limit, which no call can raise"),
-        (Limits(timeout=1).exceeded("wall"), {"limits": {"timeout": 1}}, "it can be as high as 120 here"),
-        (HOST.exceeded("memory"), {"limits": {"timeout": 1}}, "That is the host's limit"),
-        (Limits(memory=8).exceeded("memory"), {"limits": {"memory": 8}}, "as high as 100,663,296 here"),
-        (HOST.exceeded("depth"), {}, "That is the host's limit"),
+        (HOST.exceeded("wall"), {}, "That is the server's limit, which no tool call can raise"),
+        (Limits(timeout=1).exceeded("wall"), {"limits": {"timeout": 1}}, "it can be as high as 120 on this server"),
+        (HOST.exceeded("memory"), {"limits": {"timeout": 1}}, "That is the server's limit"),
+        (Limits(memory=8).exceeded("memory"), {"limits": {"memory": 8}}, "as high as 100,663,296 on this server"),
+        (HOST.exceeded("depth"), {}, "That is the server's limit"),
         (Denied("no"), {}, "Only the user can change that"),
-        (Denied("no"), {"read_only": True}, '"run" would let it ask for writes'),
+        (Denied("no"), {"read_only": True}, 'With mode "run" it may be allowed to write'),
         (NotConfigured("no account", hint="[render2.x]\napi_key = 1"), {}, "api_key = 1\n\nOnly the user"),
     ],
 )

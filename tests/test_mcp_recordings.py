@@ -24,7 +24,7 @@ def test_a_plan_notes_writes_and_sends_none() -> None:
         assert found["plan"]["calls"][0]["arguments"] == {"service_id": "srv-cabc12345678"}
         assert found["calls"] == {"total": 1, "planned": 1}
         line = '- 1. write render2.restart_service [default] {"service_id":"srv-cabc12345678"}'
-        assert f"Plan (nothing of it was sent):\n{line}" in text_of(result)
+        assert f"Plan (nothing was sent):\n{line}" in text_of(result)
         result = await execute(client, "return 1", mode="plan")
         assert "Plan: the script writes nothing." in text_of(result)
 

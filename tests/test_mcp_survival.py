@@ -271,7 +271,7 @@ def test_a_client_that_reads_no_more_ends_the_server_with_a_sentence() -> None:
         client.send("tools/call", call("return 1"))
         assert client.process.wait(60) == 1
         said = client.process.stderr.read().decode()
-    assert said == "kosmolua: Standard output can no longer be written, so the server has ended\n"
+    assert said == "kosmolua: Writing to standard output failed, so the server has ended\n"
 
 
 def can_isolate() -> bool:

@@ -66,7 +66,7 @@ def test_limits_may_only_be_lowered() -> None:
     ("tool", "given", "said", "param"),
     [
         ("lua_read_doc", {"pag": "x"}, "has no argument 'pag' (did you mean 'page'?)", "pag"),
-        ("lua_read_doc", {"zzz": "x"}, "(it takes page, detail, budget, offset)", "zzz"),
+        ("lua_read_doc", {"zzz": "x"}, "(its arguments are page, detail, budget, offset)", "zzz"),
         ("lua_read_doc", {}, "lua_read_doc needs page", "page"),
         (
             "lua_read_doc",

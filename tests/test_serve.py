@@ -76,7 +76,7 @@ def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[tenants.acme]\ntokn = "x"', "accounts.toml:2: [tenants.acme] has no key 'tokn' (did you mean 'token'?)"),
+        ('[tenants.acme]\ntokn = "x"', "accounts.toml:2: unknown key 'tokn' in [tenants.acme] (did you mean 'token'?)"),
         ("[tenants.acme]\nworkers = 2", "[tenants.acme] has neither token nor jwt"),
         ('[tenants.acme]\ntoken = ["a", "b", "c"]', "one secret, or a list of two"),
         ('[tenants.acme]\ntoken = "short"', "fewer than 8 characters"),
@@ -84,7 +84,7 @@ def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
         ('[tenants.acme]\ntoken = "long-enough"\npermissions = { wirte = "deny" }', "did you mean 'write'?"),
         ('[tenants.acme]\ntoken = "long-enough"\npermissions = { "render2.x" = "deny" }', "matches no function"),
         ('[tenants.a]\ntoken = "long-enough"\n[tenants.b]\ntoken = "long-enough"', "a and b have the same token"),
-        ('[serve]\nhost = "x"', "[serve] has no key 'host' (did you mean 'hosts'?)"),
+        ('[serve]\nhost = "x"', "unknown key 'host' in [serve] (did you mean 'hosts'?)"),
         ("[serve]\napproval_wait = -1", "approval_wait must be a duration"),
     ],
     ids=lambda text: text[:40],

@@ -254,7 +254,7 @@ def test_the_cookie_of_another_grants_nothing(acme: Acme) -> None:
         ):
             return text_of(await client.call_tool("lua_read_doc", {"page": "run:last"}))
 
-    assert "There is no answer" in anyio.run(talk)
+    assert "There is no kept answer" in anyio.run(talk)
 
 
 def test_pages_of_another_are_not_found(acme: Acme) -> None:

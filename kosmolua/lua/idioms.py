@@ -104,7 +104,7 @@ OF_TABLES = {
 _SYNTAX = [
     (
         r"\\[^abfnrtvxzu0-9\\\"'\s]",
-        "in quotes, double the backslash; in [[...]], it stands for itself; patterns use % instead, as in %. and %d",
+        "in quotes, double the backslash; in [[...]], it stands for itself; patterns use %, as in %. and %d",
     ),
     (r"^\s*```", "remove the lines with ```"),
     (r"!=", "Lua writes ~= for !="),

@@ -1,4 +1,4 @@
-"""The MCP server, with which agents run scripts and read documentation. It uses the official SDK.
+"""The MCP server, with which agents run scripts and read documentation. It uses the official MCP SDK.
 
-Everything here calls a :class:`kosmolua.runtime.Runtime`. No MCP request can do more than that runtime permits.
+Everything is done with a :class:`kosmolua.runtime.Runtime`. No MCP request can do more than this runtime permits.
 """

@@ -24,7 +24,7 @@ class Address:
     Args:
         family: The address family, a constant of :mod:`socket`.
         ip: The IP address.
-        port: The port; 0 lets the system choose a free port.
+        port: The port; with 0, the system chooses a free port.
     """
 
     family: int
@@ -33,7 +33,7 @@ class Address:
 
     @classmethod
     def read(cls, text: str) -> Address | UnixAddress:
-        """Parse ``HOST:PORT`` or ``unix:PATH``. A host name is resolved, to an IPv4 address if it has one.
+        """Parse ``HOST:PORT`` or ``unix:PATH``. A host name is resolved, if possible to an IPv4 address.
 
         Raises:
             UsageError: The text has neither of these forms.
@@ -58,10 +58,10 @@ class Address:
         return f"http://{self}{PATH}"
 
     def listen(self) -> tuple[Listener, Address]:
-        """Return a socket that listens on this address, and the address with the port that the socket really has.
+        """Return a socket that listens on this address, and the address with the actual port of the socket.
 
         Raises:
-            ConfigError: The system does not allow listening on this address, for instance since it is in use.
+            ConfigError: The system does not allow listening on this address, for instance because it is in use.
         """
         listener = Listener(self.family)
         try:
@@ -90,7 +90,8 @@ class UnixAddress:
     def __post_init__(self) -> None:
         if not self.path:
             raise UsageError(
-                f"The address {UNIX!r} names no socket file", hint=f"name one, as in {UNIX}/run/user/1000/kosmolua.sock"
+                f"The address {UNIX!r} has no path of a socket file",
+                hint=f"write for example {UNIX}/run/user/1000/kosmolua.sock",
             )
         if not hasattr(socket, "AF_UNIX"):
             raise UsageError("This system has no Unix sockets", hint="listen on HOST:PORT instead")
@@ -100,14 +101,14 @@ class UnixAddress:
 
     @property
     def url(self) -> str:
-        """The socket file and the URL that clients connect to, as text for a person."""
+        """The socket file, and the URL that clients use with it, as text for a person."""
         return f"{self}, as http://localhost{PATH}"
 
     def listen(self) -> tuple[Listener, UnixAddress]:
-        """Return a socket that listens on this address, and the address. A stale socket file is replaced.
+        """Return a socket that listens on this address, and the address itself. An unused socket file is replaced.
 
         Raises:
-            ConfigError: The system does not allow listening on this address, for instance since it is in use.
+            ConfigError: The system does not allow listening on this address, for instance because it is in use.
         """
         listener = Listener(socket.AF_UNIX)
         mask = os.umask(0o177)
@@ -143,5 +144,5 @@ def _read(text: str) -> tuple[str, int]:
         pass
     raise UsageError(
         f"The address {text!r} is not of the form HOST:PORT",
-        hint="such as 127.0.0.1:8000, [::1]:8000 or unix:/path/of.sock",
+        hint="write for example 127.0.0.1:8000, [::1]:8000 or unix:/path/of.sock",
     )

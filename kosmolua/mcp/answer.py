@@ -1,4 +1,4 @@
-"""The result of the MCP tool ``execute_lua``: text for a model, and a JSON object, cut to the requested length."""
+"""The result of the MCP tool ``execute_lua``: text for a model, and a JSON object, both cut to the requested length."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kosmolua.mcp.tools import Script
 from kosmolua.runs import Outcome
 
 MIN_SHARE = 80
-"""The fewest characters that a long member of a list or map is cut to. A member with room for fewer is left out."""
+"""The shortest length to which a long member of a list or map is cut, in characters. With less room, it is left out."""
 MAX_NOTES = 6
 MAX_PLACE = 60
 
@@ -31,7 +31,7 @@ def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
     Args:
         value: A JSON value.
         room: The maximum length of the cut value as compact JSON, in characters.
-        place: The name of the value in the notes; empty for a map whose keys are clear without a name.
+        place: The name of the value in the notes; empty for a map if its keys need no prefix in the notes.
     """
     cutter = _Cutter()
     kept = cutter.fit(value, room, place)
@@ -42,13 +42,13 @@ def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
 
 
 def decodable(value: Any) -> Any:
-    """Return a JSON value with replacements for lone surrogates, NaN and infinity, which JSON decoders may reject."""
+    """Return a copy of a JSON value without lone surrogates, NaN and infinity, since some JSON decoders reject them."""
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
     return json.loads(text, parse_constant=lambda _: None)
 
 
 def weigh(value: Any, most: int) -> int:
-    """Return the length of a value as compact JSON. If it exceeds ``most``, return any number above ``most``."""
+    """Return the length of a value as compact JSON, or any number above ``most`` if the length exceeds ``most``."""
     if isinstance(value, dict):
         return _weigh_all(chain.from_iterable(value.items()), 2 * len(value), most)
     if isinstance(value, list):
@@ -134,12 +134,12 @@ def _portions(overheads: list[int], weights: list[int], room: int) -> list[tuple
     members to get a useful part, some members are left out.
 
     Args:
-        overheads: The characters that each member needs besides its value, for its key and its separators.
+        overheads: How many characters each member needs in addition to its value, for its key and separators.
         weights: The length of each member's value, in characters.
         room: The number of characters to divide.
 
     Returns:
-        For each member that is not left out its index, and the number of characters for its value.
+        A pair for each member that is not left out: its index, and the number of characters for its value.
     """
     chosen, left = [], room
     for index, (overhead, weight) in enumerate(zip(overheads, weights, strict=True)):
@@ -155,11 +155,11 @@ def _portions(overheads: list[int], weights: list[int], room: int) -> list[tuple
 
 
 ROOM_FOR_REST = 2_000
-"""The characters of an answer that are reserved for calls, advice and notes, beside result, output and error."""
+"""How many characters of an answer are reserved for calls, advice and notes. Result, output and error get the rest."""
 MAX_KINDS_OF_CALL = 6
 MAX_TRACEBACK = 600
 MAX_WARNINGS = 6
-GET_LESS = "return or print only what is needed: pick fields, filter, count or page inside the script"
+GET_LESS = "return and print only what is needed: select fields, filter, count or page inside the script"
 
 
 def answer(
@@ -170,9 +170,11 @@ def answer(
     Args:
         outcome: The outcome of the script.
         script: The script that was requested.
-        host: The limits of the server, which a script can only lower.
-        way_to_approve: A phrase that says how a person approves calls of a paused run.
-        keep: Stores the whole text of an answer that is cut, and returns the name of the page with that text.
+        host: The limits of the server. A script can only have lower ones.
+        way_to_approve: A phrase that says how a person approves calls of a paused run, such as ``with kosmolua
+            resume``.
+        keep: A function that stores the whole text of an answer that is cut, and returns the name of the page with the
+            text.
     """
     error = (
         outcome.error and outcome.error.fields()
@@ -188,7 +190,7 @@ def answer(
         found["warnings"] = outcome.warnings[:MAX_WARNINGS]
     if left_out:
         page = keep(_join(_sections(decodable(whole), outcome, script, host, way_to_approve)))
-        hint = f'read on with lua_read_doc, page "{page}", offset 0; or {GET_LESS}'
+        hint = f'read the whole answer with lua_read_doc, page "{page}", offset 0; or {GET_LESS}'
         found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": hint}
     return CallToolResult(
         content=[TextContent(text=decodable(_join(_sections(found, outcome, script, host, way_to_approve))))],
@@ -198,7 +200,7 @@ def answer(
 
 
 def refusal(error: KosmoError) -> CallToolResult:
-    """Return the tool result that reports a failed request to the client and its model."""
+    """Return the tool result that reports an error to the client and its model."""
     stanza = f"\n\n{error.hint}" if error.hint and "\n" in error.hint else ""
     return CallToolResult(content=[TextContent(text=decodable(error.message + stanza))], is_error=True)
 
@@ -232,16 +234,16 @@ def run_of(outcome: Outcome) -> str:
 
 
 def _plan(plan: Mapping[str, Any]) -> str:
-    """Return a plan as text: a line for each planned call, and for each line of the script that reads its result."""
+    """Return a plan as text: a line for each planned call, and one for each place where the script uses a result."""
     lines = [
         f"- {call['number']}. {call['effect']} {call['path']} [{call['account']}] {_shown(call['arguments'])}"
         for call in plan.get("calls", ())
     ]
     lines += [
-        f"- from line {seen['line']} on it depends on the result of {seen['path']}: {seen['key']}"
+        f"- from line {seen['line']} on, the script depends on {seen['key']} in the result of {seen['path']}"
         for seen in plan.get("decisions", ())
     ]
-    return "\n".join(["Plan (nothing of it was sent):", *lines]) if lines else "Plan: the script writes nothing."
+    return "\n".join(["Plan (nothing was sent):", *lines]) if lines else "Plan: the script writes nothing."
 
 
 def _warnings(warnings: Sequence[str]) -> str:
@@ -267,7 +269,7 @@ def _failure(error: Mapping[str, Any]) -> str:
 
 
 def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
-    """Return the text for a script that the check refused: a sentence, then a line for each finding."""
+    """Return the text for a script that the check refused: a sentence, and a line for each mistake."""
     lines = ["Error (check): the script was not run, and nothing was sent. Write it again without these mistakes:"]
     for finding in findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
@@ -276,7 +278,7 @@ def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_approve: str) -> str:
-    """Return a sentence that tells the model what to do about an error; an empty string if there is none.
+    """Return a sentence that tells the model what to do about an error; an empty string if there is no advice.
 
     Args:
         error: The fields of the error.
@@ -287,21 +289,21 @@ def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_appro
     if error["code"] == "limit_exceeded":
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
     if error["code"] == "denied" and script.read_only:
-        return 'The script ran with mode "read_only"; "run" would let it ask for writes.'
+        return 'The script ran with mode "read_only". With mode "run" it may be allowed to write.'
     if error["code"] == "paused":
         return (
-            f"Tell the user which calls wait. They can approve them {way_to_approve}; or, if your client can ask "
-            "them, call execute_lua with the run's id as resume, and without code."
+            f"Tell the user which calls are waiting. The user can approve them {way_to_approve}. Or, if your client "
+            "can ask the user, call execute_lua with the run's id as resume, and without code."
         )
     if error["code"] in ("denied", "not_configured"):
-        return "Only the user can change that: tell them what was refused, and do not try again as it is."
+        return "Only the user can change that. Tell them what was refused, and do not repeat the call unchanged."
     return ""
 
 
 def _advice_on_limit(name: str, script: Script, host: Limits) -> str:
     if name in script.limits and script.limits[name] < getattr(host, name):
-        return f"The call itself set {name}; it can be as high as {getattr(host, name):,.10g} here."
-    return "That is the host's limit, which no call can raise: do less in one script, or tell the user."
+        return f"The tool call itself set {name}; it can be as high as {getattr(host, name):,.10g} on this server."
+    return "That is the server's limit, which no tool call can raise: do less in one script, or tell the user."
 
 
 def _shown(value: Any) -> str:

@@ -22,47 +22,47 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import state_folder
 
 VARIABLE = "KOSMOLUA_MCP_TOKEN"
-"""The environment variable with the token that all clients send."""
+"""The environment variable with the token that all clients must send."""
 MAX_TOKEN = 4_096
 SCOPE = "kosmolua.client"
 """The key of the client's name in the ASGI scope of a request."""
 COOKIE = "kosmolua-client"
 SESSION = "mcp-session-id"
 MAX_SESSIONS_OF_ADDRESS = 100
-"""The most sessions of clients at one address."""
+"""The most sessions that clients at one address can have."""
 FORGET_TIMEOUT = 3600.0
 """Seconds after which an unused session has certainly ended."""
 MAX_NAME = 64
 RECONNECT_TIMEOUT = 10.0
-"""Seconds for which scripts of a disconnected client continue, since it may reconnect."""
+"""Seconds for which the scripts of a disconnected client continue, since the client may reconnect."""
 
 
 @dataclass
 class _Session:
-    """A session of an MCP client (up to protocol version 2025-11-25): its address, and when it sent requests."""
+    """A session of an MCP client, up to protocol version 2025-11-25: the client's address, and how it is used."""
 
     address: str
     requests: int = 0
-    """The number of the session's requests that are being answered."""
+    """The number of requests in the session that are being answered now."""
     uses: int = 0
-    """The number of the session's requests so far."""
+    """The number of requests in the session so far."""
     used: float = 0.0
-    """When the last request ended, on the scale of :func:`time.monotonic`."""
+    """When the last request of the session ended, on the scale of :func:`time.monotonic`."""
 
 
 class Clients:
     """An ASGI layer that finds out which client sent a request, and ends the scripts of disconnected clients.
 
     Up to protocol version 2025-11-25, each session counts as a client. Later versions have no sessions, so the first
-    answer sets a cookie. The cookie grants no rights; it only distinguishes clients at the same address.
+    answer to a client sets a cookie. The cookie grants no rights. It only distinguishes clients at the same address.
 
-    An address has at most :data:`MAX_SESSIONS_OF_ADDRESS` sessions. A further session ends an older session of the
-    address: a session that was never used, if there is one, else the session that has been unused for longest.
+    Each address has at most :data:`MAX_SESSIONS_OF_ADDRESS` sessions. If there is one more, an older session of the
+    address ends: one that was never used if there is any, or else the session that has been idle for longest.
 
     Args:
         app: The application that answers the requests.
-        has_runs: Returns True if scripts of the named client are running.
-        end_runs: Ends the scripts of the named client.
+        has_runs: A function that returns True if scripts of the client with this name are running.
+        end_runs: A function that ends the scripts of the client with this name.
     """
 
     def __init__(self, app: ASGIApp, *, has_runs: Callable[[str], bool], end_runs: Callable[[str], None]) -> None:
@@ -106,11 +106,11 @@ class Clients:
                     asyncio.get_running_loop().call_later(RECONNECT_TIMEOUT, self._end_unless_back, name)
 
     def _noting_session(self, scope: Scope, send: Send) -> Send:
-        """Return a replacement for ``send`` that also remembers the session that an answer opens.
+        """Return a replacement for ``send``. If an answer opens a session, the replacement also records the session.
 
         Args:
-            scope: The ASGI scope of the request, which has the client's address.
-            send: Sends the answer.
+            scope: The ASGI scope of the request, which contains the client's address.
+            send: The ASGI function that sends the answer.
         """
         address = str((scope.get("client") or [""])[0])
 
@@ -123,7 +123,7 @@ class Clients:
         return send_and_note
 
     def _make_room(self, address: str, scope: Scope, newest: str) -> None:
-        """End a session if an address has too many of them, and forget sessions that have expired.
+        """End a session if an address has too many sessions, and forget sessions that have expired.
 
         Args:
             address: The address of the client.
@@ -143,11 +143,11 @@ class Clients:
         task.add_done_callback(self._ending.discard)
 
     async def _end_session(self, name: str, scope: Scope) -> None:
-        """End a session as its client would do it: with a DELETE request.
+        """End a session with a DELETE request, as the session's client would do it.
 
         Args:
             name: The id of the session.
-            scope: The ASGI scope of any request, on which the DELETE request is based.
+            scope: The ASGI scope of any request. The scope of the DELETE request is a changed copy of it.
         """
         headers = [(SESSION.encode(), name.encode()), (b"host", b"localhost")]
         request = {**scope, "method": "DELETE", "headers": headers}
@@ -166,12 +166,12 @@ class Clients:
 
 
 def client_of(request: Request | None, software: str) -> str | None:
-    """Return a name for the client that sent a request, or None for the only client of a server on standard input.
+    """Return a name for the client that sent a request. Return None on standard input, where there is only one client.
 
     Args:
         request: The HTTP request; None on standard input.
-        software: The name and version that the client reports. They are part of the name if the client has neither
-            session nor cookie.
+        software: The name and version that the client reports. They are part of the returned name if the client has
+            neither a session nor a cookie.
     """
     if request is None:
         return None
@@ -180,15 +180,15 @@ def client_of(request: Request | None, software: str) -> str | None:
 
 
 def is_exact(client: str | None) -> bool:
-    """Return True if the name identifies one client: it comes from a session or a cookie, not from an address."""
+    """Return True if only one client can have this name: it comes from a session or a cookie, not from an address."""
     return client is None or not client.startswith("address ")
 
 
 @contextmanager
 def _within_trace(headers: Headers) -> Iterator[None]:
-    """Continue the OpenTelemetry trace that the headers of a request name, within a ``with`` block.
+    """Continue the OpenTelemetry trace in the headers of a request, in a ``with`` block.
 
-    A trace that the MCP message in the request names takes precedence.
+    A trace in the MCP message of the request takes precedence.
     """
     if "traceparent" not in headers:
         yield
@@ -211,14 +211,14 @@ def _with_cookie(send: Send) -> Send:
 
 
 def find_token(environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the token that clients must send, and the path of the file with it.
+    """Return the token that clients must send, and the path of the file that contains it.
 
-    If an environment variable has the token, the path is None. Otherwise the token is read from the file; a missing
-    file is created with a new token.
+    If the token is in the environment variable, the path is None. Otherwise the token is read from the file. If there
+    is no such file, it is created with a new token.
 
     Raises:
-        ConfigError: The environment variable is blank; or the file cannot be created or read, or is empty, or other
-            users can read it.
+        ConfigError: The environment variable is blank. Or the file cannot be created or read, is empty, or is readable
+            for other users.
     """
     given = environ.get(VARIABLE)
     if given is None:
@@ -228,7 +228,7 @@ def find_token(environ: Mapping[str, str]) -> tuple[str, str | None]:
     if not token:
         raise ConfigError(
             f"The environment variable {VARIABLE} is blank",
-            hint="set it to a long random string, or unset it, so that a token is created",
+            hint="set it to a long random string, or unset it to have a token created",
         )
     return token, None
 

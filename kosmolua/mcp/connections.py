@@ -1,4 +1,4 @@
-"""The connections of the HTTP server: limits on their number, and on the time in which a client sends a request."""
+"""The connections of the HTTP server: limits on their number, and on the time that a client takes to send a request."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 HEAD_TIMEOUT = 10.0
-"""Seconds in which a client must send the head of a request, counted from its connection or the previous answer."""
+"""Seconds that a client has to send the head of a request, after it has connected or received the previous answer."""
 BODY_TIMEOUT = 30.0
-"""Seconds in which a client must send the body of a request, counted from the end of the head."""
+"""Seconds that a client has to send the body of a request, after it has sent the head."""
 MAX_CONNECTIONS = 1_000
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""TCP keep-alive: seconds of silence before the first probe, seconds between probes, and how many may fail."""
+"""TCP keep-alive: seconds of silence before the first probe, seconds between probes, and how many probes can fail."""
 UNACKNOWLEDGED_TIMEOUT = 30
 """Seconds after which a connection ends if its client does not acknowledge data."""
 BACKLOG = 1_024
-"""How many connections the system queues until they are accepted. If the queue is full, a client retries after 1 s."""
+"""How many connections the system queues until they are accepted. If the queue is full, clients retry later."""
 _SORRY = b"All connections are in use; try again in a moment.\n"
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
     b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b" % (len(_SORRY), _SORRY)
 )
-"""The answer to a connection for which there is no room."""
+"""The answer to a client that connects when all connections are in use."""
 
 
 def max_connections() -> int:
-    """Return how many connections the server accepts at most: no more than half of the process's file descriptors."""
+    """Return the maximum number of connections: at most half as many as the process can have file descriptors."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -48,10 +48,11 @@ _UNIX = getattr(socket, "AF_UNIX", None)
 
 
 class Listener(socket.socket):
-    """A listening socket for a process that may run out of file descriptors.
+    """A listening socket for a process that can run out of file descriptors.
 
-    Without a free descriptor, a connection cannot be accepted, and the event loop would try again without a pause. This
-    socket accepts such a connection with a descriptor that is kept in reserve, and closes it at once.
+    If the process has no free file descriptor, it cannot accept a connection, and the event loop would try again
+    without a pause. So this socket keeps one descriptor in reserve. With it, the socket accepts such a connection and
+    closes the connection at once.
 
     Args:
         family: The address family, a constant of :mod:`socket`.
@@ -63,9 +64,9 @@ class Listener(socket.socket):
         self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def listen(self, backlog: int = BACKLOG) -> None:
-        """Listen with a queue of :data:`BACKLOG` connections. The argument is ignored.
+        """Listen with a queue for :data:`BACKLOG` connections. The argument ``backlog`` is ignored.
 
-        asyncio passes the number of connections that it accepts at once, which would be too small for the queue.
+        asyncio passes the number of connections that it accepts at once, which would be too small a queue.
         """
         super().listen(BACKLOG)
 
@@ -73,8 +74,8 @@ class Listener(socket.socket):
         """Accept a connection.
 
         Raises:
-            BlockingIOError: There is no connection; or the process had no descriptor for a connection, which was then
-                closed.
+            BlockingIOError: No client is waiting for a connection. Or the process had no free file descriptor for the
+                connection, and has closed it.
         """
         try:
             return super().accept()
@@ -86,7 +87,7 @@ class Listener(socket.socket):
             super().accept()[0].close()
         finally:
             self._spare = os.open(os.devnull, os.O_RDONLY)
-        raise BlockingIOError(errno.EAGAIN, "no descriptor is left")
+        raise BlockingIOError(errno.EAGAIN, "the process has no free file descriptor")
 
     def close(self) -> None:
         """Close the socket, and remove the socket file if this is a Unix socket."""
@@ -99,10 +100,10 @@ class Listener(socket.socket):
 
 
 class Connection(H11Protocol):
-    """The connection of a client, which is closed if the client does not send a request in time.
+    """The connection of a client. It is closed if the client does not send a request in time.
 
-    If there are too many connections, a new connection replaces the one whose request has been awaited for longest, so
-    that idle clients do not keep others out.
+    If there are too many connections, a new connection replaces the one that has waited longest for a request. So idle
+    clients do not keep others out.
 
     Args:
         config: The server's settings.
@@ -120,7 +121,7 @@ class Connection(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.owes: float | None = None
-        """Seconds that the client has to send the next head or body; None while it waits for an answer."""
+        """Seconds that the client has to send the next head or body of a request; None while it waits for an answer."""
         self.owes_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -133,18 +134,18 @@ class Connection(H11Protocol):
         self._note_what_it_owes()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer of the connection, which has ended."""
+        """Stop the timer of this connection, which has ended."""
         if self._timer:
             self._timer.cancel()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Handle the data of a request that has arrived, and adjust the time that the client has left."""
+        """Handle data of a request that has arrived. After the head, begin to count the time for the body."""
         super().handle_events()
         self._note_what_it_owes()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request, after an answer has been sent."""
+        """After an answer has been sent, begin to wait for the next request."""
         super().on_response_complete()
         self._note_what_it_owes()
 
@@ -177,7 +178,7 @@ class Connection(H11Protocol):
 
 
 def _watch(connection: socket.socket | None) -> None:
-    """Let the operating system end a connection whose client has disappeared without closing it, by TCP keep-alive."""
+    """Use TCP keep-alive, so that the system ends the connection if the client disappears without closing it."""
     if connection is None or connection.family == _UNIX:
         return
     with suppress(OSError):

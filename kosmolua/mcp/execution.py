@@ -22,13 +22,13 @@ class Execution:
     Args:
         runner: Runs the script.
         script: The script.
-        client: The name of the client, or None if there is only one. Worker processes are shared out among clients.
-        asks: True if the client can ask a person to approve calls.
-        check: True to refuse a script that is certain to fail.
-        watch: Called in another thread when a call starts and when it ends.
+        client: The name of the client; None if there is only one. Worker processes are shared fairly among the clients.
+        asks: Whether the client can ask a person to approve calls.
+        check: Whether a script that is certain to fail is refused.
+        watch: A function that is called in another thread when a call starts and when it ends.
 
-    ``question`` is the question to a person that the script waits for, or None. ``latest`` names the call that the
-    script started last. ``limits`` are the limits that the server had when the script was started.
+    While the script waits for a person's answer, ``question`` is the question; otherwise it is None. ``latest`` names
+    the call that the script started last. ``limits`` are the limits that the server had when the script was started.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Execution:
         self._changed.clear()
 
     def outcome(self) -> Outcome:
-        """Return the outcome of the script, which must have ended."""
+        """Return the outcome of the script. The script must have ended."""
         return self._task.result()
 
     def answer(self, question: Question, answer: Answer) -> None:
@@ -101,14 +101,14 @@ class Execution:
             self._loop.call_soon_threadsafe(self._begin_call, event.path, event.account)
 
     def withdraw(self) -> None:
-        """Withdraw the question that the client shows, since it was answered elsewhere or its answer is not needed."""
+        """Withdraw the question that the client shows, since the answer came from elsewhere or is not needed."""
         self._loop.call_soon_threadsafe(self._withdraw)
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
-        """Ask the person in one question about calls that wait at the same time. Block until there is an answer.
+        """Ask a person about calls that wait at the same time, in one question. Block until there is an answer.
 
         Returns:
-            For each call True if it is approved, in the order of ``approvals``.
+            A list in the order of ``approvals``, with True for each call that is approved.
         """
         open_ones = [approval for approval in approvals if _subject(approval) not in self._allowed]
         if self._asks_no_more:
@@ -154,7 +154,7 @@ class Execution:
 
 
 async def _run(runner: Runner, script: Script, options: RunOptions) -> Outcome:
-    """Do what a client requested: run a script, run it with its writes only planned, or continue a recorded run."""
+    """Do what a client requested: run a script, plan its writes, or continue a recorded run."""
     if script.resume:
         try:
             return await runner.resume(script.resume, options)
@@ -170,7 +170,7 @@ async def _run(runner: Runner, script: Script, options: RunOptions) -> Outcome:
 
 
 class _Approver:
-    """The ``approve`` option of a run: asks the person at the MCP client whether a call is approved."""
+    """The option ``approve`` of a run: asks the person at the MCP client whether a call is approved."""
 
     def __init__(self, execution: Execution) -> None:
         self.name = "the person at the MCP client"

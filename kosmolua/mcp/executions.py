@@ -1,4 +1,4 @@
-"""The scripts that an MCP server runs for its clients: starts, follows and ends them, and asks for approvals."""
+"""The scripts that an MCP server runs for its clients: starts and ends them, reports progress, asks for approvals."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from kosmolua.mcp.tools import Script
 from kosmolua.mcp.transcripts import Transcripts
 
 HEARTBEAT_INTERVAL = 5.0
-"""Seconds after which a client is told that a script still runs, even if nothing happened."""
+"""Seconds after which a client is told that its script still runs, even if nothing has happened."""
 MIN_SILENCE = 0.1
-"""The fewest seconds between two progress notifications to a client."""
+"""The shortest time between two progress notifications to a client, in seconds."""
 APPROVAL = "approval"
 SMALL_ANSWER = 4_000
-"""The size in characters up to which an outcome is converted on the event loop, since a thread would take longer."""
+"""The size up to which an outcome is converted in the event loop's thread, in characters."""
 
 
 _Given = TypeVar("_Given")
@@ -48,12 +48,12 @@ async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
 
 
 class Client:
-    """The MCP client that sent one request: reports progress to the client, and asks the person who uses it.
+    """The MCP client that sent one request: reports progress to the client, and asks the person who uses the client.
 
     Args:
-        context: The context of the request that the SDK passes to a handler.
+        context: The context that the MCP SDK passes to the handler of the request.
 
-    ``name`` distinguishes the client from other clients; it is None if there can be no others.
+    ``name`` distinguishes the client from other clients. It is None if the server has only one client.
     """
 
     def __init__(self, context: ServerRequestContext[Any]) -> None:
@@ -69,11 +69,11 @@ class Client:
         return can_be_asked(self._session.client_capabilities)
 
     async def follow(self, execution: Execution) -> bool:
-        """Report a script's progress to the client, and ask the script's questions there, until the script has ended.
+        """Report a script's progress to the client until the script has ended, and ask the script's questions there.
 
         Returns:
             True if the script has ended. False if it has a question that must be sent as the answer to the client's
-            request: from protocol version 2026-07-28 on, a server cannot send requests to a client.
+            request, since from protocol version 2026-07-28 on, a server cannot send requests to a client.
         """
         while not execution.done and not execution.question:
             await self._await_change(execution)
@@ -119,15 +119,15 @@ class Client:
 
 
 def put_off(question: Question) -> InputRequests:
-    """Return a question as the content of an answer to a client, which replies to it in its next request."""
+    """Return a question in the form in which an answer to a client contains it. The client replies in a new request."""
     form = ElicitRequestFormParams(message=question.message, requested_schema=question.schema)
     return {APPROVAL: ElicitRequest(params=form)}
 
 
 PARKING_TIMEOUT = 600.0
-"""Seconds after which a script is ended if its client was asked a question and has not come back with the answer.
+"""Seconds that a client has to send the answer to a question. After that, its script is ended.
 
-The script waits for the answer at most as long as the server's ``--timeout``, and then continues without the answer.
+The script itself waits at most as long as the server's limit ``timeout``, and then continues without the answer.
 """
 
 
@@ -137,8 +137,8 @@ class Executions:
     Args:
         runner: Runs the scripts.
         transcripts: Stores the whole text of answers that are too long for their client.
-        watch: Called in another thread when a call starts and when it ends.
-        check: True to refuse scripts that are certain to fail.
+        watch: A function that is called in another thread when a call starts and when it ends.
+        check: Whether scripts that are certain to fail are refused.
     """
 
     def __init__(self, runner: Runner, transcripts: Transcripts, watch: Watch, *, check: bool) -> None:
@@ -150,7 +150,7 @@ class Executions:
         self._parked: dict[str, Execution] = {}
 
     async def start(self, script: Script, client: Client) -> CallToolResult | InputRequiredResult:
-        """Run a script and return its result, or a question that the client must first ask a person."""
+        """Run a script for a client. Return its result, or a question that the client must ask a person first."""
         asks = client.asks_a_person
         execution = Execution(self._runner, script, client=client.name, asks=asks, check=self._check, watch=self._watch)
         return await self._follow(execution, client)
@@ -158,11 +158,12 @@ class Executions:
     async def resume(
         self, state: str, replies: Mapping[str, object], client: Client
     ) -> CallToolResult | InputRequiredResult:
-        """Continue a script that waited for an answer, with the reply that its client has sent.
+        """Continue a script that waits for an answer, after its client has sent the answer in a new request.
 
         Args:
-            state: The state that the server sent to the client with the question.
-            replies: The replies of the person, by the name of the question.
+            state: The state that the server sent to the client together with the question.
+            replies: The replies of the person, by the names of the questions.
+            client: The client that sent the request.
 
         Raises:
             WorkerLost: The script no longer runs.
@@ -175,16 +176,16 @@ class Executions:
         return await self._follow(execution, client)
 
     def close(self) -> None:
-        """End the scripts that wait for an answer that their client has not sent."""
+        """End the scripts that wait for a client to send an answer."""
         for state in list(self._parked):
             self._forget(state)
 
     def has_runs(self, client: str) -> bool:
-        """Return True if a request of the named client waits for a running script."""
+        """Return True if a request of the client with this name waits for a running script."""
         return client in self._followed
 
     def end_runs(self, client: str) -> None:
-        """End the scripts that requests of the named client wait for."""
+        """End the scripts for which requests of the client with this name are waiting."""
         for scope in list(self._followed.get(client, ())):
             scope.cancel()
 

@@ -1,4 +1,4 @@
-"""The MCP server over HTTP: checks which requests are allowed, and passes them to the transport of the MCP SDK."""
+"""The MCP server over HTTP: checks which requests are allowed, and passes these to the transport of the MCP SDK."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     import uvicorn
 
 SHUTDOWN_TIMEOUT = 2
-"""Seconds that open connections get to finish when the server is told to stop."""
+"""Seconds that open connections have to finish when the server is told to stop."""
 SESSION_TIMEOUT = 600.0
-"""Seconds after which the session of a client without a connection ends."""
+"""Seconds after which the session of a client ends if the client has no connection."""
 MAX_SESSIONS = 500
 
 
 class Guard:
-    """An ASGI layer that refuses requests without the token, and requests that a page of another website made.
+    """An ASGI layer that refuses requests without the token, and requests from pages of other websites.
 
-    The browser puts the website whose page made a request into the header Origin, and the host name of the URL into the
-    header Host. An attacker can make a foreign host name point to this server (DNS rebinding). So a server without a
-    token, as on a Unix socket, accepts only loopback names in Host.
+    When a page makes a request, the browser names the page's website in the header Origin, and the host of the URL in
+    the header Host. An attacker can make any host name point to this server (DNS rebinding). So a server without a
+    token, such as one on a Unix socket, accepts only loopback names in Host.
 
     Args:
         app: The application that answers the allowed requests.
-        token: The token that the Authorization header must have; None to require no token.
+        token: The token that must be in the Authorization header; None if no token is required.
     """
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
@@ -54,17 +54,19 @@ class Guard:
     def _refusal(self, headers: Headers) -> PlainTextResponse | None:
         host = headers.get("host", "")
         if self._token is None and not is_loopback_name(host):
-            return PlainTextResponse("This server accepts only loopback names as Host.", 421)
+            return PlainTextResponse("The header Host must have a loopback name, such as localhost.", 421)
         if any(origin.partition("://")[2] != host for origin in headers.getlist("origin")):
             return PlainTextResponse("Requests from the pages of other sites are refused.", 403)
         if self._token is not None and not hmac.compare_digest(bearer(headers), self._token):
             challenge = {"WWW-Authenticate": "Bearer"}
-            return PlainTextResponse("Authorization: Bearer TOKEN is missing or wrong.", 401, challenge)
+            return PlainTextResponse(
+                "The header Authorization: Bearer TOKEN is missing, or its token is wrong.", 401, challenge
+            )
         return None
 
 
 def bearer(headers: Headers) -> bytes:
-    """Return the bearer token in the Authorization header of a request; empty bytes if there is none."""
+    """Return the bearer token in the Authorization header of a request, or empty bytes if there is no such token."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
 
@@ -79,11 +81,11 @@ def is_loopback_name(host: str) -> bool:
 
 
 def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
-    """Return the uvicorn settings to serve an application with connections of :mod:`kosmolua.mcp.connections`.
+    """Return the settings with which uvicorn serves an application, with :class:`Connection` for its connections.
 
     Args:
         app: The application that answers the requests.
-        more: Further settings of uvicorn, or other values for the settings made here.
+        more: Further settings of uvicorn. They can also replace some of those that are made here.
     """
     import uvicorn
 
@@ -107,8 +109,9 @@ def serve(
     Args:
         handlers: Answers the requests.
         address: The address to listen on. Over TCP, clients must send a token.
-        environ: The environment variables. If none of them has the token, a file in the state folder has it.
-        announce: Called with a sentence about the server's address, and with one about the file of the token.
+        environ: The environment variables. If the token is not among them, it is read from a file in the state folder.
+        announce: A function that shows a sentence. It is called with the server's address, and with the path of the
+            token's file.
 
     Raises:
         ConfigError: The server cannot listen on the address, or the token is blank or cannot be read.

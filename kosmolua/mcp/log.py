@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 
 REPEAT_INTERVAL = 60.0
-"""Seconds within which the same sentence is not written again."""
+"""Seconds during which the same sentence is not written again."""
 MAX_SENTENCES = 1_000
 
 
 class Sentences(logging.Handler):
-    """A log handler that writes each warning and error as one sentence, without a traceback.
+    """A log handler that writes each warning or error as one sentence, without a traceback.
 
     A sentence that was written within the last minute is not repeated.
 
@@ -49,7 +49,7 @@ def log_in_sentences(write: Callable[[str], None]) -> None:
 
 
 def _cause_of(error: BaseException) -> str:
-    """Return the type and the text of an error; for an exception group, those of the first error inside it."""
+    """Return the type and the text of an error. For an exception group, return those of the first error in it."""
     while inner := getattr(error, "exceptions", ()):
         error = inner[0]
     return f"{type(error).__name__}: {error}".removesuffix(": ")

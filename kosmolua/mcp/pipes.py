@@ -1,7 +1,8 @@
-"""MCP messages over two pipes, one JSON message per line, read and written by the event loop itself.
+"""MCP messages over two pipes, as one line of JSON each, read and written in the event loop's thread.
 
-The transport of the MCP SDK reads each line and writes each message in a thread, which takes as long as the rest of a
-small request. The server uses the SDK's transport only for files and terminals, and on systems without ``poll``.
+The transport of the MCP SDK reads each line and writes each message in a separate thread. For a small request, this
+takes as long as everything else. So the server uses the SDK's transport only for files and terminals, and on systems
+without ``poll``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BLOCK = 64 * 1024
 
 
 def are_pipes(*descriptors: int) -> bool:
-    """Return True if all file descriptors are pipes or sockets and the system has ``poll`` to wait for them."""
+    """Return True if all file descriptors are pipes or sockets, and the system has ``poll`` to wait for them."""
     modes = [os.fstat(each).st_mode for each in descriptors]
     return hasattr(select, "poll") and all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
 
@@ -33,21 +34,21 @@ def are_pipes(*descriptors: int) -> bool:
 async def streams(
     reading: int, writing: int, lost: Callable[[], None]
 ) -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
-    """Yield the stream of the client's messages, and the stream for messages to the client.
+    """Yield two streams: one of the client's messages, and one for messages to the client.
 
     Args:
         reading: The file descriptor of the pipe from which the client's messages are read.
         writing: The file descriptor of the pipe to which messages are written.
-        lost: Called when writing to the pipe has failed.
+        lost: A function that is called when writing to the pipe has failed.
     """
     yield _Incoming(reading), _Outgoing(writing, lost)
 
 
 class Stream:
-    """The base of the streams of messages, which are asynchronous context managers."""
+    """The base class of the streams of messages. Each stream is an asynchronous context manager."""
 
     async def aclose(self) -> None:
-        """Do nothing when the context is left: the pipe stays open. Subclasses may override this."""
+        """Do nothing when the context is left, so that the pipe stays open. Subclasses can do more."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -56,7 +57,7 @@ class Stream:
 
 
 class _Incoming(Stream):
-    """The stream of the client's messages. For a line that is not a message, it yields a ValidationError instead."""
+    """The stream of the client's messages. For a line that is not a message, it yields a ValidationError."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -118,7 +119,7 @@ class _Incoming(Stream):
 
 
 class _Outgoing(Stream):
-    """The stream of messages to the client. If the sender is cancelled, the rest of its message is still written."""
+    """The stream of messages to the client. If :meth:`send` is cancelled, its message is still written to the end."""
 
     def __init__(self, descriptor: int, lost: Callable[[], None]) -> None:
         self._descriptor = descriptor
@@ -140,7 +141,7 @@ class _Outgoing(Stream):
             await self._is_drained.wait()
 
     def _write(self) -> None:
-        """Write as much as the pipe takes without blocking. The event loop calls this again to write the rest."""
+        """Write as much as the pipe accepts without blocking. The event loop calls this again to write the rest."""
         loop = asyncio.get_running_loop()
         try:
             while self._waiting and self._room.poll(0):

@@ -1,4 +1,4 @@
-"""Questions to the person at an MCP client about calls that need approval: their text, their form, and the answers."""
+"""Questions to the person at an MCP client about calls that need approval: the text, the form, and the answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONCE, EVERY = "this call", "every call of this function in this script"
 THESE, EACH, ALIKE = "these calls", "none yet: ask about each", "every call of these functions in this script"
 MORE = "nothing yet: show the rest"
 MAX_PAGE = 4_000
-"""The maximum length of a question, in characters. A longer text is divided into several questions, in full."""
+"""The maximum length of a question, in characters. A longer text is divided, without loss, into several questions."""
 
 
 class Answer(Enum):
@@ -39,11 +39,12 @@ class Answer(Enum):
 
 
 class Question:
-    """A question to a person about one or several calls. The thread that makes the calls waits for the answer.
+    """A question to a person about one or more calls. The thread that makes the calls waits for the answer.
 
     Args:
-        approvals: The calls to decide.
-        page: The part of the text that this question shows, counted from 0. Only a long text has several parts.
+        approvals: The calls to decide about.
+        page: The number of the part of the text that this question shows, beginning with 0. Only a long text has
+            several parts.
     """
 
     def __init__(self, *approvals: Approval, page: int = 0) -> None:
@@ -65,26 +66,26 @@ class Question:
         return {"type": "object", "properties": {"allow": choice}}
 
     def next_page(self) -> Question:
-        """Return the question that shows the next part of the text; after the last part, the last part again."""
+        """Return the question that shows the next part of the text. If this is the last part, show it again."""
         return Question(*self._approvals, page=self._page + (not self._is_last))
 
     def wait(self, seconds: float) -> Answer | None:
-        """Wait at most ``seconds`` for the answer. Return the answer, or None if there is none yet."""
+        """Wait at most ``seconds`` for the answer. Return the answer; None if there is still no answer then."""
         self._answered.wait(seconds)
         return self._answer
 
     def answer(self, answer: Answer) -> None:
-        """Set the answer, which ends :meth:`wait` in the other thread. Only the first answer counts."""
+        """Set the answer, so that :meth:`wait` returns it in the other thread. Only the first answer counts."""
         if not self._answered.is_set():
             self._answer = answer
             self._answered.set()
 
     def meaning(self, reply: object) -> Answer:
-        """Return the answer that a client's reply means.
+        """Return the answer that is meant by a client's reply.
 
-        A dismissed form means :attr:`Answer.NEVER`, and a reply that is not valid means :attr:`Answer.NO`. A client
-        that cannot show choices only accepts the form: this approves the calls at the last part of the text, and shows
-        the next part before that.
+        If the person dismissed the form, this is :attr:`Answer.NEVER`. If the reply is not valid, it is
+        :attr:`Answer.NO`. A client that cannot show choices may accept the form without a choice. This approves the
+        calls if the question shows the last part of the text; otherwise it shows the next part.
         """
         if not isinstance(reply, ElicitResult) or reply.action == "decline":
             return Answer.NO
@@ -103,16 +104,16 @@ class Question:
 
 
 def can_be_asked(client: ClientCapabilities | None) -> bool:
-    """Return True if a client can show a form to a person, which MCP calls elicitation.
+    """Return True if a client can show forms to a person. MCP calls this elicitation.
 
-    A client that supports elicitation and names no mode can show forms.
+    A client that supports elicitation but names no mode can show forms too.
     """
     mode = client.elicitation if client else None
     return mode is not None and (mode.form is not None or mode.url is None)
 
 
 def _pages(approvals: Sequence[Approval]) -> list[str]:
-    """Return the text of a question about calls, in parts of limited length.
+    """Return the text of a question about calls, divided into parts of limited length.
 
     Each part begins with a line that says what the script wants to do.
     """
@@ -133,7 +134,7 @@ def _pages(approvals: Sequence[Approval]) -> list[str]:
 
 
 def _list(approvals: Sequence[Approval]) -> Iterator[str]:
-    """Yield the lines that list calls: for each function and account a heading, then a numbered line for each call."""
+    """Yield the lines that list calls: a heading for each function and account, then a numbered line for each call."""
     groups: dict[tuple[str, str], list[Approval]] = {}
     for approval in approvals:
         groups.setdefault((approval.path, approval.account), []).append(approval)
@@ -151,7 +152,7 @@ def _deed(approval: Approval) -> str:
 
 
 def _arguments(approval: Approval) -> list[str]:
-    """Return a line for each argument of a call. If it is an id that has a name, the line has the name too."""
+    """Return a line for each argument of a call. For an id, the line also has the object's name if it is known."""
     named = {name: f" ({exposed(said)})" for name, said in approval.names.items()}
     return [f"{exposed(name)} = {_shown(value)}{named.get(name, '')}" for name, value in approval.arguments.items()]
 

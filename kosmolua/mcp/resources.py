@@ -1,4 +1,4 @@
-"""The documentation as MCP resources, where each page has a URI, and the MCP prompt ``write_script``."""
+"""The documentation as MCP resources, in which each page has a URI; and the MCP prompt ``write_script``."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ def resources(runtime: Runtime) -> list[Resource]:
 
 
 def read(runtime: Runtime, uri: str) -> TextResourceContents:
-    """Return the documentation page that has the given URI.
+    """Return the documentation page with this URI.
 
     Raises:
         DocNotFound: No page has this URI. The hint of the error names the most similar page.
         PluginError: The integration cannot be loaded.
     """
     if not uri.startswith(PREFIX):
-        raise DocNotFound(f"There is no resource {uri[:80]!r}", hint=f"pages are at {TEMPLATE.uri_template}")
+        raise DocNotFound(
+            f"There is no resource {uri[:80]!r}", hint=f"pages have URIs of the form {TEMPLATE.uri_template}"
+        )
     text = runtime.docs.read(unquote(uri.removeprefix(PREFIX)))
     return TextResourceContents(uri=uri, mime_type=MARKDOWN, text=text)
 
@@ -62,10 +64,10 @@ def _listed(names: Iterable[str]) -> Iterable[Resource]:
 MAX_REFERENCE = 12_000
 WRITE_SCRIPT = Prompt(
     name="write_script",
-    description="Write and run a Lua script for a task, with the pages that it needs.",
+    description="Write and run a Lua script for a task, with the documentation pages for it.",
     arguments=[
-        PromptArgument(name="task", description="What the script is to do.", required=True),
-        PromptArgument(name="integration", description="The integration that it is about, such as render2."),
+        PromptArgument(name="task", description="What the script should do.", required=True),
+        PromptArgument(name="integration", description="The integration for the task, such as render2."),
     ],
 )
 _TASK = """\
@@ -80,15 +82,15 @@ was refused instead.
 
 
 def write_script(runtime: Runtime, arguments: Mapping[str, str]) -> GetPromptResult:
-    """Return the prompt ``write_script`` for a task: instructions for a model, and the documentation that it needs.
+    """Return the prompt ``write_script`` for a task: instructions for a model, and the documentation for the task.
 
     Args:
         runtime: The runtime with the documentation.
         arguments: The arguments of the prompt: ``task``, and optionally ``integration``.
 
     Raises:
-        BadArguments: There is no task, or an argument is unknown.
-        DocNotFound: There is no integration with the given name.
+        BadArguments: The argument ``task`` is missing, or an argument is unknown.
+        DocNotFound: There is no integration with the name in ``integration``.
         PluginError: The integration cannot be loaded.
     """
     _check(arguments)
@@ -107,6 +109,8 @@ def _check(arguments: Mapping[str, str]) -> None:
     known = [argument.name for argument in WRITE_SCRIPT.arguments or ()]
     for name in arguments:
         if name not in known:
-            raise BadArguments(f"write_script has no argument {name[:80]!r}", hint=f"it takes {', '.join(known)}")
+            raise BadArguments(
+                f"write_script has no argument {name[:80]!r}", hint=f"its arguments are {', '.join(known)}"
+            )
     if not arguments.get("task", "").strip():
-        raise BadArguments("write_script needs the argument task: a sentence that says what to do", param="task")
+        raise BadArguments("write_script needs the argument task, a sentence that says what to do", param="task")

@@ -1,4 +1,4 @@
-"""The interface with which an MCP server runs scripts for its clients, and its implementation for one runtime."""
+"""How an MCP server runs scripts for its clients: the interface, and its implementation with one runtime."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Runner(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """The limits of each script. A client can only lower them."""
+        """The limits of each script. A client can only request lower ones."""
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
-        """Run a script and return its outcome. Cancelling the task ends the script."""
+        """Run a script and return its outcome. If the task is cancelled, the script ends."""
 
     async def resume(self, run: str, options: RunOptions) -> Outcome:
-        """Continue a recorded run and return its outcome. Cancelling the task ends the script.
+        """Continue a recorded run and return its outcome. If the task is cancelled, the script ends.
 
         Args:
             run: The id of the run.
@@ -54,13 +54,13 @@ class PlainRunner:
         return self._runtime.limits
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
-        """Run a script and return its outcome. Cancelling the task ends the script."""
+        """Run a script and return its outcome. If the task is cancelled, the script ends."""
         if self._runtime.recordings.mcp and not options.get("planning"):
             options["record"] = True
         return await self._runtime.run_async(source, **options)
 
     async def resume(self, run: str, options: RunOptions) -> Outcome:
-        """Continue a recorded run and return its outcome. Cancelling the task ends the script.
+        """Continue a recorded run and return its outcome. If the task is cancelled, the script ends.
 
         Args:
             run: The id of the run.

@@ -1,4 +1,4 @@
-"""The MCP server: answers each kind of MCP request, independently of the transport (HTTP or standard input)."""
+"""The MCP server: answers each kind of MCP request, for both transports (HTTP and standard input)."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class Handlers:
 
     Args:
         runtime: Runs scripts and serves the documentation.
-        read_only: True if the runtime denies every write, so that the descriptions of the tools say this.
-        simulated: True if the runtime's data is simulated, so that the descriptions of the tools say this.
-        watch: Called in another thread when a call starts and when it ends.
-        check: True to refuse scripts that are certain to fail.
+        read_only: Whether the runtime denies every write. If so, the descriptions of the tools say this.
+        simulated: Whether the runtime's data is simulated. If so, the descriptions of the tools say this.
+        watch: A function that is called in another thread when a call starts and when it ends.
+        check: Whether scripts that are certain to fail are refused.
         runner: Runs the scripts; by default a :class:`PlainRunner` with the runtime.
     """
 
@@ -84,14 +84,14 @@ class Handlers:
         self.adopt(runtime, read_only=read_only, simulated=simulated)
 
     def adopt(self, runtime: Runtime, *, read_only: bool, simulated: bool) -> None:
-        """Serve the documentation and describe the tools with another runtime from now on.
+        """From now on, serve the documentation and describe the tools with another runtime.
 
         The runner that was passed to the constructor continues to run the scripts.
 
         Args:
             runtime: The new runtime.
-            read_only: True if this runtime denies every write.
-            simulated: True if the data of this runtime is simulated.
+            read_only: Whether this runtime denies every write.
+            simulated: Whether the data of this runtime is simulated.
         """
         self._runtime = runtime
         self._about = _about(runtime, simulated=simulated)
@@ -103,7 +103,7 @@ class Handlers:
         self._tools = {tool.name: tool for tool in tools}
 
     def server(self) -> Server[Any]:
-        """Return a server of the MCP SDK that answers requests with these handlers."""
+        """Return a server of the MCP SDK, which answers requests with the methods of this object."""
         server: Server[Any] = Server(
             NAME,
             version=__version__,
@@ -127,7 +127,7 @@ class Handlers:
         return f"{INSTRUCTIONS} {self._about}"
 
     def close(self) -> None:
-        """End the scripts that wait for an answer that their client has not sent."""
+        """End the scripts that wait for a client to send an answer."""
         self._executions.close()
 
     def reopen_journal(self) -> None:
@@ -135,11 +135,11 @@ class Handlers:
         self._runtime.reopen_journal()
 
     def has_runs(self, client: str) -> bool:
-        """Return True if a request of the named client waits for a running script."""
+        """Return True if a request of the client with this name waits for a running script."""
         return self._executions.has_runs(client)
 
     def end_runs(self, client: str) -> None:
-        """End the scripts of the named client, which has disconnected."""
+        """End the scripts of the client with this name, which has disconnected."""
         self._executions.end_runs(client)
 
     async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
@@ -147,9 +147,9 @@ class Handlers:
         return ListToolsResult(tools=list(self._tools.values()))
 
     def _input_schema(self, name: str) -> Mapping[str, Any] | None:
-        """Return the JSON Schema of the named tool's arguments, or None if there is no such tool.
+        """Return the JSON Schema of a tool's arguments, or None if there is no tool with this name.
 
-        Without this method, the SDK would list all tools at each call.
+        Without this method, the SDK would list all tools before each call.
         """
         tool = self._tools.get(name)
         return tool.input_schema if tool else None
@@ -157,7 +157,7 @@ class Handlers:
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
         """Call a tool and return its result, or a question that the client must first ask a person.
 
-        A failure is returned as a result, so that the model can read it.
+        An error is returned as a result, so that the model can read it.
 
         Raises:
             MCPError: There is no tool with the requested name.
@@ -180,7 +180,7 @@ class Handlers:
         return CallToolResult(content=[TextContent(text=text)])
 
     async def list_resources(self, context: Context, params: Paging) -> ListResourcesResult:
-        """Return the documentation's guides and its pages about integrations, as a list of MCP resources."""
+        """Return the guides and the pages about integrations in the documentation, as a list of MCP resources."""
         return ListResourcesResult(resources=await in_thread(resources.resources, self._runtime))
 
     async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:
@@ -200,7 +200,7 @@ class Handlers:
         return ReadResourceResult(contents=[contents])
 
     async def list_prompts(self, context: Context, params: Paging) -> ListPromptsResult:
-        """Return the list of the prompts, which has one prompt."""
+        """Return the list of the prompts. There is only one."""
         return ListPromptsResult(prompts=[WRITE_SCRIPT])
 
     async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
@@ -210,7 +210,9 @@ class Handlers:
             MCPError: There is no prompt with this name, or an argument is not valid.
         """
         if params.name != WRITE_SCRIPT.name:
-            raise MCPError(INVALID_PARAMS, f"There is no prompt {params.name[:80]!r} (there is {WRITE_SCRIPT.name})")
+            raise MCPError(
+                INVALID_PARAMS, f"There is no prompt {params.name[:80]!r} (the only prompt is {WRITE_SCRIPT.name})"
+            )
         try:
             return await in_thread(write_script, self._runtime, params.arguments or {})
         except KosmoError as error:
@@ -241,7 +243,7 @@ class Handlers:
 
 
 def _about(runtime: Runtime, *, simulated: bool) -> str:
-    """Return sentences that name the integrations and their accounts, so that an agent knows what the server is for."""
+    """Return sentences that name the integrations and their accounts, so that an agent knows what it can do here."""
     parts = [_about_integration(runtime, each) for each in runtime.catalog.loadable() if each.name != SCRIPTS]
     known = f"Integrations: {' '.join(parts)}" if parts else "There are no integrations."
     return known + (" All data is simulated (--simulate): nothing is real." if simulated else "")

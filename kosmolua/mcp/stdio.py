@@ -29,7 +29,7 @@ def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callab
     Args:
         handlers: Answers the requests.
         pipes: The file descriptors of standard input and output if both are pipes; None to use the SDK's transport.
-        complain: Writes a sentence to standard error.
+        complain: A function that writes a sentence to standard error.
     """
     # A thread may wait for the next line and cannot be interrupted by an exception, so these signals end the process,
     # and its scripts end with it.
@@ -37,16 +37,17 @@ def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callab
         signal.signal(number, _leave)
 
     def end() -> NoReturn:
-        complain("Standard output can no longer be written, so the server has ended")
+        complain("Writing to standard output failed, so the server has ended")
         os._exit(1)
 
     asyncio.run(_serve(handlers, streams(*pipes, end) if pipes else stdio_server(), end))
 
 
 def _leave(number: int, frame: object) -> None:
-    """Handle a signal: end the process, as the signal would do without a handler.
+    """End the process on a signal, as the signal would without a handler, after sending the remaining spans.
 
-    In a container, signals without a handler do not end the first process (with the process id 1), so it calls exit.
+    In a container, a signal without a handler does not end the first process, which has the process id 1. So this
+    process exits instead of raising the signal again.
     """
     flush_spans()
     if os.getpid() == 1:
@@ -70,13 +71,13 @@ async def _serve(handlers: Handlers, transport: AbstractAsyncContextManager[Any]
 
 
 class _Sifted(Stream):
-    """The stream of a client's messages, without the lines that are not messages.
+    """A stream of a client's messages that leaves out lines that are not messages.
 
-    Such a line is answered with an error, since the client may wait for an answer.
+    A line that is not a message is answered with an error, since the client may be waiting for an answer.
 
     Args:
-        incoming: The stream of the client's messages, with a ValidationError for each line that is not a message.
-        answer: Sends an answer to the client.
+        incoming: The stream of the client's messages. For a line that is not a message, it yields a ValidationError.
+        answer: A function that sends an answer to the client.
     """
 
     def __init__(
@@ -112,19 +113,19 @@ class _Sifted(Stream):
         raise anyio.EndOfStream
 
     async def aclose(self) -> None:
-        """Close the stream that the messages come from."""
+        """Close the stream from which the messages come."""
         await self._incoming.aclose()
 
 
 def _refusal(error: ValidationError) -> JSONRPCError | None:
-    """Return the JSON-RPC error with which a line that is not a message is answered; None for a blank line.
+    """Return the JSON-RPC error that answers a line that is not a message. Return None for a blank line.
 
     Args:
-        error: The error of the validation, which has the line.
+        error: The validation error for the line, which contains the line.
     """
     first, *_ = faults = error.errors(include_url=False)
     if first["type"] != "json_invalid":
-        said = ErrorData(code=INVALID_REQUEST, message="This is not a message of JSON-RPC 2.0")
+        said = ErrorData(code=INVALID_REQUEST, message="This is not a JSON-RPC 2.0 message")
     elif first["input"].strip():
         said = ErrorData(code=PARSE_ERROR, message=first["msg"])
     else:
@@ -133,10 +134,10 @@ def _refusal(error: ValidationError) -> JSONRPCError | None:
 
 
 def _id_in(inputs: list[object]) -> int | str | None:
-    """Return the id of a malformed message, so that its sender can match the answer; None if it has no usable id.
+    """Return the id of a malformed message, so that the answer can have the same id; None if it has no valid id.
 
     Args:
-        inputs: The values that failed the validation: JSON text, or values that were decoded from it.
+        inputs: The values that failed the validation. Each is JSON text, or a value that was decoded from JSON text.
     """
     for given in inputs:
         try:

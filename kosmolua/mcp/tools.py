@@ -25,11 +25,11 @@ from kosmolua.schema.types import Record, Scalar, Type
 from kosmolua.suggestions import did_you_mean
 
 DEFAULT_PAGE, DEFAULT_ANSWER = 20_000, 20_000
-"""The default lengths of a page and of an answer of execute_lua, in characters."""
+"""The default lengths of a page of the documentation and of an answer of ``execute_lua``, in characters."""
 MIN_ANSWER, MAX_ANSWER = 4_000, 100_000
-"""The bounds of the length of an answer that a call of execute_lua can ask for."""
+"""The smallest and largest length of an answer that a call of ``execute_lua`` can request, in characters."""
 MAX_READ = 256
-"""How many schemas of tools are cached."""
+"""How many schemas of tools are kept in parsed form."""
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 _UNITS = {
@@ -41,12 +41,13 @@ _UNITS = {
 
 
 def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]:
-    """Return the tools that every MCP server has: ``execute_lua``, and those for the documentation.
+    """Return the tools that every server has: ``execute_lua``, and the tools for the documentation.
 
     Args:
-        limits: The limits of the server. A call of ``execute_lua`` can only lower them.
-        read_only: True if the server denies every write.
-        about: Sentences for the description of ``execute_lua``: the integrations, and whether data is simulated.
+        limits: The limits of the server. A call of ``execute_lua`` can only request lower ones.
+        read_only: Whether the server denies every write.
+        about: Sentences for the description of ``execute_lua``: which integrations there are, and whether data is
+            simulated.
     """
     return [*_DOCS, _execute_lua(limits, read_only=read_only, about=about)]
 
@@ -56,10 +57,11 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
 
     Args:
         runtime: The runtime with the folder of scripts.
-        taken: The names of the other tools. A script with the name of another tool becomes the tool ``script_NAME``.
+        taken: The names of the other tools. A script with the same name as another tool becomes the tool
+            ``script_NAME``.
 
     Returns:
-        By the name of each tool, the tool and the script that it runs.
+        A dict from the name of each tool to the tool and the script that it runs.
     """
     if not runtime.scripts.names():
         return {}
@@ -79,7 +81,7 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
 
 
 def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """Return the JSON Schema of an object with a value for each parameter."""
+    """Return the JSON Schema of an object that has a value for each parameter."""
     arguments = Record(
         "arguments",
         {each.name: each.type for each in parameters},
@@ -90,9 +92,10 @@ def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
 
 
 def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a tool call, checked and converted to the types in the tool's schema.
+    """Check the arguments of a tool call, and return them with the types that the tool's schema requires.
 
-    An argument that is null counts as absent, and a string is accepted for a number, since some clients send these.
+    An argument that is null counts as missing, and a string with a number is accepted as a number, since some clients
+    send these.
 
     Args:
         tool: The tool that is called.
@@ -107,7 +110,7 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
     known = _types_of(tool)
     for name in arguments:
         if name not in known:
-            hint = did_you_mean(name, known) or f"it takes {', '.join(known)}"
+            hint = did_you_mean(name, known) or f"its arguments are {', '.join(known)}"
             raise refused(f"{tool.name} has no argument {name[:80]!r}", param=name[:80], hint=hint)
     for name in tool.input_schema.get("required", ()):
         if name not in arguments:
@@ -121,19 +124,23 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _types_of(tool: Tool) -> dict[str, Type]:
-    """Return the types of a tool's arguments, by the arguments' names."""
+    """Return the types of a tool's arguments, by the names of the arguments."""
     return _types_in(json.dumps(tool.input_schema["properties"]))
 
 
 @lru_cache(MAX_READ)
 def _types_in(properties: str) -> dict[str, Type]:
-    """Return the types of a JSON Schema's properties, by name. The properties are given as JSON text, for the cache."""
+    """Return the types of the properties of a JSON Schema, by name.
+
+    Args:
+        properties: The properties as JSON text, since a dict cannot be the key of a cache.
+    """
     reader = Reader()
     return {name: reader.read(schema, name) for name, schema in json.loads(properties).items()}
 
 
 def _number(value: object, wanted: Type) -> object:
-    """Convert a string that holds a number if a number is wanted; otherwise return the value unchanged."""
+    """Return the number in a string if the argument has to be a number. Return any other value unchanged."""
     if not isinstance(value, str) or not isinstance(wanted, Scalar) or wanted.kind not in ("integer", "number"):
         return value
     try:
@@ -203,7 +210,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
             "mode": {
                 "enum": ["run", "read_only", "plan"],
                 "default": "run",
-                "description": "plan only notes writes",
+                "description": "plan only lists writes",
             },
             "resume": {"type": "string"},
             **{name: _limit(name, getattr(limits, name)) for name in ADJUSTABLE},
@@ -228,16 +235,16 @@ def _limit(name: str, most: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Script:
-    """A script that a client wants to run: the arguments of ``execute_lua``, or one of the user's own scripts.
+    """A script to run for a client: the arguments of ``execute_lua``, or a script from the user's folder of scripts.
 
     Args:
         code: The text of the script.
         args: The values of the script's variables ``arg`` and ``...``.
         input: The value of the script's variable ``input``; None for nil.
-        read_only: True to deny every write.
-        plan: True to list writes in a plan instead of sending them.
-        resume: The id of a paused run to continue instead of running ``code``, or None.
-        limits: Limits for this script, by name. They can only be lower than the server's.
+        read_only: Whether every write is denied.
+        plan: Whether writes are only listed in a plan and not sent.
+        resume: The id of a run that is continued instead of running ``code``; None to run ``code``.
+        limits: Limits for this script, by name. They can only be lower than those of the server.
         budget: The maximum length of the answer, in characters.
         name: The script's name in messages; empty for the default name.
         params: The value of the script's variable ``params``.
@@ -255,12 +262,15 @@ class Script:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def given(self, params: Mapping[str, Any]) -> Script:
-        """Return the same script with other values for its parameters."""
+        """Return the same script with these values for its parameters."""
         return replace(self, params=params)
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Script:
-        """Return the script for the arguments of an ``execute_lua`` call that :func:`check` has checked.
+        """Return the script for a call of ``execute_lua``.
+
+        Args:
+            arguments: The arguments of the call, as :func:`check` returned them.
 
         Raises:
             BadArguments: The arguments have neither ``code`` nor ``resume``, or both.

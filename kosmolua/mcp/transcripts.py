@@ -1,4 +1,4 @@
-"""Transcripts: the whole texts of answers that were cut, kept for a while so that their client can read the rest."""
+"""Transcripts: the whole texts of answers that were cut, kept for a while so that the client can read them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from kosmolua.mcp.clients import is_exact
 PREFIX = "run:"
 LAST = "run:last"
 MAX_CHARACTERS = 64_000_000
-"""The maximum length of all kept texts together, in characters. The oldest text is dropped first."""
+"""The maximum total length of all texts that are kept, in characters. The oldest text is dropped first."""
 MAX_OF_CLIENT = 4
 
 
 class Transcripts:
-    """Keeps the whole text of the last few answers to each client that were cut. Any thread may use it."""
+    """Keeps the whole texts of the last answers to each client that were cut. Any thread may use this object."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
         self._lock = Lock()
 
     def keep(self, client: str | None, text: str) -> str:
-        """Keep the whole text of an answer, and return the name of the page under which :meth:`read` finds it.
+        """Keep the whole text of an answer, and return the name of a page, with which :meth:`read` finds the text.
 
         Args:
-            client: The name of the client that gets the answer. If other clients may have the same name, the page has
-                a name that cannot be guessed; otherwise it is ``run:last``.
+            client: The name of the client that gets the answer; None if the server has only one client.
             text: The whole text of the answer.
+
+        Returns:
+            ``run:last``; or, if several clients can have this name, a page name that cannot be guessed.
         """
         page = PREFIX + secrets.token_hex(8)
         with self._lock:
@@ -45,7 +47,7 @@ class Transcripts:
         """Return a part of a kept answer, with a note that says where the next part begins.
 
         Args:
-            client: The name of the client that wants to read on.
+            client: The name of the client that reads; None if the server has only one client.
             page: ``run:last`` for the client's last answer, or the name that :meth:`keep` returned.
             offset: The number of characters to skip.
             budget: The maximum length of the part, in characters.
@@ -60,7 +62,7 @@ class Transcripts:
                 f"{page} has {len(text):,} characters, so nothing is at offset {offset:,}", param="offset"
             )
         end = min(offset + budget, len(text))
-        more = f'\n\n[Characters {offset:,} to {end:,} of {len(text):,}. Read on: page "{page}", offset {end}]'
+        more = f'\n\n[Characters {offset:,} to {end:,} of {len(text):,}. The next part: page "{page}", offset {end}]'
         return text[offset:end] + (more if end < len(text) else "")
 
     def _find(self, client: str | None, page: str) -> str:
@@ -71,6 +73,6 @@ class Transcripts:
             if page in self._kept:  # such a name cannot be guessed, so a client can read only its own answers
                 return self._kept[page][1]
         raise DocNotFound(
-            f"There is no answer {page[:80]!r} to read on",
+            f"There is no kept answer with the page name {page[:80]!r}",
             hint="only the last few answers that were cut are kept; run the script again",
         )

@@ -1,4 +1,4 @@
-"""The ASGI application of the server: its routes, and the layers that check, log and count each request."""
+"""The ASGI application of the server: its routes, and the layers that check, log and count requests."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _STOPPED = PlainTextResponse("This server is stopping; try again in a moment.\n"
 
 
 class House:
-    """The objects that all parts of the server's ASGI application share.
+    """The objects that the parts of the server's ASGI application share: tenants, metrics and log.
 
     Args:
         tenants: The tenants of the server.
         metrics: The metrics of the server.
         log: The log of the server.
-        hosts: Host names of the server besides those in the accounts file.
+        hosts: Host names of the server, in addition to those in the accounts file.
 
-    While ``is_ready`` is True, the readiness probe ``/readyz`` reports success.
+    While ``is_ready`` is True, requests for ``/readyz`` get the answer that the server is ready.
     """
 
     def __init__(self, tenants: Tenants, metrics: Metrics, log: Log, hosts: tuple[str, ...] = ()) -> None:
@@ -51,7 +51,7 @@ class House:
         return (*self._hosts, *self.tenants.settings.hosts)
 
     def note_request(self, scope: Scope, status: int, size: int, seconds: float) -> None:
-        """Count a request that was answered, and log it unless it is a health probe.
+        """Count a request that was answered. Log it too, unless it asks for ``/healthz`` or ``/readyz``.
 
         Args:
             scope: The ASGI scope of the request.
@@ -65,7 +65,7 @@ class House:
             self.log.note("request", **request_fields(scope, status, size, seconds))
 
     def note_refusal(self, address: str) -> None:
-        """Count and log a request that was refused, since it had no valid token of a tenant.
+        """Count and log a request that was refused because it had no valid token of a tenant.
 
         Args:
             address: The address of the client.
@@ -76,8 +76,8 @@ class House:
     async def may_read_metrics(self, request: Request) -> bool:
         """Return True if a request is allowed to read the metrics.
 
-        If the settings have a token for the metrics, the request must have this token. Otherwise the request must come
-        from this machine.
+        If the settings contain a token for the metrics, the request must have this token. Otherwise the request must
+        come from this machine.
         """
         if self.tenants.metrics_token is not None:
             return hmac.compare_digest(bearer(request.headers), self.tenants.metrics_token.reveal().encode())
@@ -85,11 +85,11 @@ class House:
 
 
 class Door:
-    """The ASGI application at the MCP path: passes each request to the tenant whose token the request has.
+    """The ASGI application at the path of MCP: passes each request to the tenant whose token is in the request.
 
     Args:
         tenants: The tenants of the server.
-        refusals: Answers requests without a valid token of a tenant.
+        refusals: The application that answers requests without a valid token of a tenant.
     """
 
     def __init__(self, tenants: Tenants, refusals: Refusals) -> None:
@@ -110,7 +110,7 @@ def application(house: House) -> ASGIApp:
     """Return the ASGI application of the server.
 
     Args:
-        house: The objects that the application's parts share.
+        house: The objects that the parts of the application share.
     """
     tenants = house.tenants
 
@@ -146,7 +146,7 @@ def application(house: House) -> ASGIApp:
 
 
 def _is_of_this_machine(request: Request) -> bool:
-    """Return True if a request comes from a program on this machine, and not through a proxy."""
+    """Return True if a request comes from a program on this machine, and did not come through a proxy."""
     if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
         return False
     try:

@@ -1,7 +1,7 @@
 """Approvals: calls of running scripts that wait until a person approves or denies them.
 
-Each waiting call is kept as a question in the tenant's store, so the website can show and answer it from any process of
-the server. If the script's MCP client can ask the person who uses it, the question is shown there too.
+Each waiting call is kept as a question in the tenant's store. So every process of the server can show the question on
+the website, and pass the answer on. If the script's MCP client can ask its user, the client also shows the question.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, WorkerLost
 
 POLL_INTERVAL = 0.25
-"""Seconds between two checks whether the store has new decisions."""
+"""Seconds between two checks for new decisions in the store."""
 SOMEBODY = "a person"
 
 
@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
     Args:
         reply: The reply, or ``UNANSWERED`` if nobody replied.
-        by: Who replied, in words for the journal.
+        by: A phrase for the journal that says who replied.
     """
 
     reply: Reply
@@ -37,13 +37,13 @@ class Answer(NamedTuple):
 
 
 class Approvals:
-    """The calls of one tenant's scripts in this process that wait for a person. Any thread may use it.
+    """The calls of a tenant's scripts in this process that wait for a person. Any thread may use this object.
 
-    If nobody decides about a call in time, its run is paused. A person can still approve the call later; the run is
+    If nobody decides about a call in time, the run is paused. A person can still approve the call later. The run is
     then resumed from its recording.
 
     Args:
-        store: Returns the tenant's store, in which the questions are kept.
+        store: A function that returns the tenant's store, in which the questions are kept.
     """
 
     def __init__(self, store: Callable[[], Store]) -> None:
@@ -60,13 +60,13 @@ class Approvals:
             return len(self._open.keys() - self._answers.keys())
 
     def release(self, run: str | None = None) -> bool:
-        """Pause a run that waits for a person, without waiting any longer.
+        """Stop waiting for a person's decisions about the calls of a run, so that the run pauses now.
 
         Args:
-            run: The id of the run; None for all runs that wait now.
+            run: The id of the run; None for all runs that are waiting.
 
         Returns:
-            False if no such run waits for a person.
+            True if a run was waiting for a person. False if there was no such run.
         """
         with self._changed:
             runs = {each for each in self._open.values() if run in (None, each)}
@@ -77,15 +77,15 @@ class Approvals:
     def ask(
         self, run: str, script: str, approvals: Sequence[Approval], seconds: float, client: Approve | None
     ) -> list[Answer]:
-        """Ask people about calls, wait for their decisions, and return the answer for each call.
+        """Ask people about calls, wait for their decisions, and return a list with the answer for each call.
 
         Args:
             run: The id of the run that makes the calls.
             script: The name of the run's script.
             approvals: The calls to decide about.
-            seconds: How long to wait at most.
-            client: Asks the person at the MCP client, in addition to the people on the website; None to ask only them.
-                The first answer counts.
+            seconds: How long to wait at most, in seconds.
+            client: A function that asks the person at the MCP client, in addition to the people on the website; None to
+                ask only the people on the website. The first answer counts.
         """
         store, now = self._store(), time.time()
         questions = [
@@ -122,7 +122,7 @@ class Approvals:
         return run in self._released or all(each in self._answers for each in ids)
 
     def _look(self, store: Store, ids: Sequence[str]) -> None:
-        """Read new decisions about questions from the store.
+        """Look for new decisions about questions in the store, and keep them as the answers to these questions.
 
         Args:
             store: The store.
@@ -162,14 +162,14 @@ class Approvals:
 
 
 class Approver:
-    """The ``approve`` option of one run: asks people on the website and at the MCP client about the run's calls.
+    """The option ``approve`` of one run: asks people on the website and at the MCP client about the run's calls.
 
     Args:
         approvals: The waiting calls of the tenant.
         run: The id of the run.
         script: The name of the run's script.
-        seconds: Returns the number of seconds that a call waits at most.
-        client: Asks the person at the MCP client; None to ask only the people on the website.
+        seconds: A function that returns how many seconds a call waits at most.
+        client: A function that asks the person at the MCP client; None to ask only the people on the website.
     """
 
     def __init__(
@@ -183,11 +183,11 @@ class Approver:
         self._client = client
 
     def __call__(self, approval: Approval) -> Reply:
-        """Ask whether one call is approved, wait for a person's reply, and return the reply."""
+        """Ask whether a call is approved, wait for a person's reply, and return it: True, False or ``UNANSWERED``."""
         return self.approve_many([approval])[0]
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
-        """Ask about calls that wait at the same time. Return the replies in the order of ``approvals``."""
+        """Ask about calls that wait at the same time. Return a list with the reply for each of ``approvals``."""
         answers = self._approvals.ask(self._run, self._script, approvals, self._seconds(), self._client)
         self.name = next((answer.by for answer in answers if answer.reply is True), SOMEBODY)
         return [answer.reply for answer in answers]

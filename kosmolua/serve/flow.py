@@ -1,4 +1,4 @@
-"""ASGI layers around the server's application: they refuse requests, and keep the connections of slow answers open."""
+"""ASGI layers around the server's application: refuse requests, and keep the connections of slow answers open."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FIRST_BYTES = 5.0
-"""Seconds after which the server begins the answer to an MCP request, even if the script still runs."""
+"""Seconds after which the server begins the answer to an MCP request, even if the script is still running."""
 SILENCE = 10.0
-"""Seconds without data after which the server sends a comment, so that a proxy keeps the connection open."""
+"""Seconds without data after which the server sends a comment. So a proxy keeps the connection open."""
 MAX_DELAY = 5.0
 FIRST_DELAY = 0.25
-"""Seconds by which the first refusal of an address is delayed. The delay doubles with each refusal within a minute."""
+"""Seconds by which the first refusal for an address is delayed. The delay doubles with each refusal within a minute."""
 FORGET = 60.0
 MAX_ADDRESSES = 4_096
 _EVENTS = b"text/event-stream"
@@ -34,13 +34,13 @@ _STREAM = [
 class Gate:
     """An ASGI layer that refuses requests from pages of other websites, and requests for a foreign host name.
 
-    The browser puts the website whose page made a request into the header ``Origin``, and the host name of the URL into
-    the header ``Host``. An attacker can make a foreign host name point to this server (DNS rebinding). So only the
-    server's host names and IP addresses are accepted.
+    When a page makes a request, the browser names the page's website in the header ``Origin``, and the host of the URL
+    in the header ``Host``. An attacker can make any host name point to this server (DNS rebinding). So only the
+    server's own host names and IP addresses are accepted.
 
     Args:
         app: The application that answers the accepted requests.
-        hosts: Returns the host names of the server, besides ``localhost``.
+        hosts: A function that returns the host names of the server. ``localhost`` is accepted in addition.
     """
 
     def __init__(self, app: ASGIApp, hosts: Callable[[], Collection[str]]) -> None:
@@ -55,7 +55,10 @@ class Gate:
     def _refusal(self, headers: Headers) -> PlainTextResponse | None:
         host = headers.get("host", "")
         if len(headers.getlist("host")) > 1 or not self._is_own(host):
-            return PlainTextResponse("This is not a name of this server; [serve] hosts lists its names.\n", 421)
+            return PlainTextResponse(
+                "This server has no such host name. The key hosts in [serve] of the accounts file lists its names.\n",
+                421,
+            )
         if any(origin.partition("://")[2] != host for origin in headers.getlist("origin")):
             return PlainTextResponse("Requests from the pages of other sites are refused.\n", 403)
         return None
@@ -72,12 +75,12 @@ class Gate:
 
 
 class Refusals:
-    """The ASGI application that refuses a request without a valid token, with status 401.
+    """The ASGI application that answers requests without a valid token with status 401.
 
-    The answer is delayed, so that tokens cannot be guessed quickly. The delay grows with each refusal of an address.
+    The answer is delayed, so that tokens cannot be guessed quickly. The delay grows with each refusal for an address.
 
     Args:
-        note: Called with the client's address for each request that is refused.
+        note: A function that is called with the client's address for each request that is refused.
     """
 
     def __init__(self, note: Callable[[str], None]) -> None:
@@ -90,7 +93,7 @@ class Refusals:
         self._note(address)
         await asyncio.sleep(self._delay(address))
         challenge = {"WWW-Authenticate": "Bearer"}
-        said = "Authorization: Bearer TOKEN is missing or wrong.\n"
+        said = "The header Authorization: Bearer TOKEN is missing, or its token is wrong.\n"
         await PlainTextResponse(said, 401, challenge)(scope, receive, send)
 
     def _delay(self, address: str) -> float:
@@ -104,11 +107,11 @@ class Refusals:
 
 
 class Heartbeat:
-    """An ASGI layer that keeps the connection of a slow answer open, since proxies close connections without data.
+    """An ASGI layer that keeps the connection of a slow answer open, since proxies close silent connections.
 
-    If the client accepts server-sent events, the answer begins after :data:`FIRST_BYTES` seconds, even if the script
-    has not ended. While there is no data, comments are sent. If the application answers in JSON after that, its JSON is
-    sent as an event of the stream.
+    If the client accepts server-sent events, the answer begins as a stream of events after :data:`FIRST_BYTES` seconds,
+    even if the script has not ended. While there is no data, comments are sent, which clients ignore. If the
+    application then answers in JSON, its JSON is sent as an event of the stream.
 
     Args:
         app: The application that answers the requests.
@@ -144,8 +147,8 @@ class _Answer:
     """One HTTP answer, to which both the application and :class:`Heartbeat` write.
 
     Args:
-        send: Sends an ASGI message to the client.
-        may_begin: True if the answer can begin as a stream of events before the application begins it.
+        send: The ASGI function that sends a message to the client.
+        may_begin: Whether this layer can begin the answer as a stream of events if the application has not begun it.
     """
 
     def __init__(self, send: Send, *, may_begin: bool) -> None:
@@ -161,7 +164,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         """Pass an ASGI message from the application to the client.
 
-        If the stream of events has begun and the application answers in JSON, convert the JSON to an event.
+        If this layer has begun a stream of events and the application answers in JSON, send the JSON as an event.
         """
         async with self._writing:
             self._latest = monotonic()
@@ -184,7 +187,7 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
 
     async def _add(self, message: Message) -> None:
-        """Collect the parts of a JSON answer after the stream has begun. After the last part, send them as an event."""
+        """Collect the parts of a JSON answer after the stream has begun. With the last part, send them as one event."""
         assert self._json is not None
         self._json += message.get("body", b"")
         if not message.get("more_body", False):
@@ -193,9 +196,10 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": event, "more_body": False})
 
     async def beat(self) -> None:
-        """Begin the answer if it has not begun. Send a comment whenever there was no data for ``SILENCE`` seconds.
+        """Begin the stream of events if the answer has not begun. Send comments as long as there is no data.
 
-        Return when the answer is complete.
+        Return when the answer is complete. A comment is a line of the stream that clients ignore. One is sent whenever
+        there was no data for ``SILENCE`` seconds.
         """
         while not self._is_over:
             async with self._writing:

@@ -1,4 +1,4 @@
-"""Grants: a person's permanent approval, given on the website, of all calls of a function with an account."""
+"""Grants: permanent approvals of all calls of a function with an account, which people make on the website."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kosmolua.catalog.catalog import Catalog
 from kosmolua.errors import CallError, ConfigError, PluginError
 
 FRESHNESS = 1.0
-"""The number of seconds for which the grants that were read from the store for one run are used for other runs."""
+"""Seconds for which grants that were read from the store are used without reading the store again."""
 
 
 class _Read(NamedTuple):
-    """The result of reading the grants: the catalog they were compared with, the time, and the patterns."""
+    """What was read from the store: the grants as patterns, the time of reading, and the catalog that was used."""
 
     catalog: Catalog
     time: float
@@ -24,14 +24,14 @@ class _Read(NamedTuple):
 
 
 class Grants:
-    """The functions that people of a tenant have permanently allowed, each with one account. Any thread may use it.
+    """The functions that people of a tenant have permanently allowed, each with an account. Any thread may use this.
 
-    A call of such a function is made without asking a person. Calls that the permissions deny stay denied. A function
-    that destroys something cannot be granted; only the accounts file can allow it. Every method that uses the store
-    raises a ConfigError if the store cannot be reached.
+    Nobody is asked about a call of such a function. Calls that the permissions deny stay denied. A function that
+    destroys something cannot be granted; only the accounts file can allow it. Every method that uses the store raises a
+    ConfigError if the store cannot be reached.
 
     Args:
-        store: Returns the tenant's store, in which the grants are kept.
+        store: A function that returns the tenant's store, in which the grants are kept.
     """
 
     def __init__(self, store: Callable[[], Store]) -> None:
@@ -43,7 +43,7 @@ class Grants:
         return iter(self._store().grants())
 
     def add(self, path: str, account: str) -> None:
-        """Store a grant: calls of a function with an account need no approval from now on.
+        """Store a grant, so that calls of a function with an account need no approval from now on.
 
         Args:
             path: The path of the function.
@@ -65,7 +65,7 @@ class Grants:
     def patterns(self, catalog: Catalog) -> list[str]:
         """Return the grants as patterns for the option ``allow`` of a run.
 
-        A grant is left out if its function no longer exists or now destroys something.
+        A grant is left out if its function no longer exists, or if the function now destroys something.
 
         Args:
             catalog: The integrations and accounts of the tenant.
@@ -76,10 +76,10 @@ class Grants:
         return patterns
 
     def recent_patterns(self, catalog: Catalog) -> list[str] | None:
-        """Return the last result of :meth:`patterns` without reading the store, or None if it is outdated.
+        """Return the last result of :meth:`patterns` without reading the store, or None if this result is outdated.
 
-        The result is outdated after ``FRESHNESS`` seconds, after a change of the grants in this process, and for
-        another catalog. Until then, a change by another process goes unnoticed.
+        The result is outdated after ``FRESHNESS`` seconds, after this process has changed a grant, and for a different
+        catalog. A change by another process goes unnoticed for up to ``FRESHNESS`` seconds.
         """
         read = self._read
         if read is None or read.catalog is not catalog or read.time <= self._changed:

@@ -1,4 +1,4 @@
-"""The log of a server, as lines of JSON, and its audit log, a permanent file with a line for each run."""
+"""The log of a server, in lines of JSON; and its audit log, a permanent file with one line for each run."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from kosmolua.serve.runs import Running
 
 AUDIT = "audit.jsonl"
 MAX_PENDING = 10_000
-"""How many lines can wait to be written. Further lines are dropped and counted."""
+"""How many lines can wait to be written. Further lines are dropped, and their number is logged."""
 GATHERING = 0.02
-"""Seconds for which the writing thread waits for further lines after a first line, to write them together."""
+"""Seconds that the writing thread waits for more lines after the first one, to write them together."""
 MAX_WRITE = 4_096
-"""How many bytes are written at once, unless a line is longer. A pipe does not mix up to this many with other data."""
+"""How many bytes are written at once, unless a single line is longer. A pipe keeps this many bytes together."""
 CLOSE_TIMEOUT = 2.0
 MAX_TEXT = 200
-"""The length to which texts that a client chose are cut in the log, such as the path of a request."""
+"""The length to which the log cuts texts that a client chose, such as the path of a request."""
 TENANT = "kosmolua.tenant"
 """The key of the tenant's name in the ASGI scope of a request."""
 
@@ -44,7 +44,7 @@ class Log:
 
     Args:
         path: The file to append to; None to call ``write`` instead.
-        write: Writes bytes with one or several lines, for instance to standard output.
+        write: A function that writes bytes with one or more lines, for instance to standard output.
 
     Raises:
         ConfigError: The file cannot be opened.
@@ -61,7 +61,7 @@ class Log:
         self._thread.start()
 
     def note(self, kind: str, **fields: object) -> None:
-        """Log an event with the current time. If too many lines wait to be written, the event is dropped.
+        """Log an event with the current time. If too many lines wait to be written, drop the event.
 
         Args:
             kind: The kind of event, such as ``request``.
@@ -75,11 +75,11 @@ class Log:
             self._lost += 1
 
     def reopen(self) -> None:
-        """Reopen the log file before the next line is written, since the file may have been renamed."""
+        """Reopen the log file before the next line is written. This is for a file that has been renamed."""
         self._is_stale = True
 
     def close(self) -> None:
-        """Write the lines that wait, and end the writing thread. Give up after about ``CLOSE_TIMEOUT`` seconds."""
+        """Write the lines that still wait, and end the writing thread. Give up after a few seconds."""
         with suppress(Full):
             self._lines.put(None, timeout=CLOSE_TIMEOUT)
         self._thread.join(CLOSE_TIMEOUT)
@@ -87,7 +87,7 @@ class Log:
     def _write_all(self) -> None:
         """Write lines in the writing thread until the log is closed.
 
-        The thread gathers lines for a moment and writes them together, since waking up for each line would take time
+        The thread gathers lines for a moment and writes them together. If it woke up for each line, it would take time
         from the thread that answers requests.
         """
         is_over = False
@@ -119,12 +119,12 @@ class Log:
 
 
 class RunLog:
-    """An observer of runs: writes a line to the log when a run starts and ends, and one to the audit log at its end.
+    """An observer of runs: writes a line to the log at the start and the end of a run, and to the audit log at its end.
 
     Args:
         log: The log of the server.
         audit: The audit log of the server.
-        mode: ``live``, or ``simulated`` if calls are answered by simulators.
+        mode: ``simulated`` if simulators answer the calls; otherwise ``live``.
     """
 
     def __init__(self, log: Log, audit: Journal, mode: str) -> None:
@@ -158,7 +158,7 @@ class Entry:
     fields: dict[str, object]
 
     def line(self, redactor: Redactor) -> bytes:
-        """Return the line as JSON, with the current time. Nothing is masked, since the fields contain no secrets."""
+        """Return the line as JSON, with the current time. Mask nothing, since the fields contain no secrets."""
         return _line({"time": _now(), **self.fields})
 
 
@@ -166,10 +166,10 @@ def open_audit(warn: Callable[[str], None]) -> Journal:
     """Open the audit log in the user's state folder and return it.
 
     Args:
-        warn: Called with a sentence when the audit log can no longer be written, and when it can be written again.
+        warn: A function that is called with a sentence when writing the audit log fails, and when it works again.
 
     Raises:
-        ConfigError: The audit log cannot be opened. A server does not start without an audit log.
+        ConfigError: The audit log cannot be opened. Without it the server does not start.
     """
     folder = state_folder()
     try:
@@ -180,12 +180,13 @@ def open_audit(warn: Callable[[str], None]) -> Journal:
 
 
 class AccessLog:
-    """An ASGI layer that reports each request after its answer.
+    """An ASGI layer that reports each request after it has been answered.
 
     Args:
         app: The application that answers the requests.
-        note: Called with the ASGI scope of the request, the status and the size in bytes of its answer, and the
-            duration in seconds. The status is 0 if the client disconnected before the answer.
+        note: A function that is called for each request. Its arguments are the ASGI scope of the request, the status of
+            the answer, the size of the answer in bytes, and the duration in seconds. The status is 0 if the client
+            disconnected before the answer.
     """
 
     def __init__(self, app: ASGIApp, note: Callable[[Scope, int, int, float], None]) -> None:
@@ -247,7 +248,7 @@ def _about(run: Running, outcome: Outcome) -> dict[str, object]:
 
 
 def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Join lines to blocks of at most ``MAX_WRITE`` bytes, and yield the blocks. A longer line is a block by itself."""
+    """Join lines into blocks of at most ``MAX_WRITE`` bytes, and yield them. A longer line is a block of its own."""
     block = b""
     for line in lines:
         if block and len(block) + len(line) > MAX_WRITE:

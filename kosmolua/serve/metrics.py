@@ -18,7 +18,7 @@ from kosmolua.serve.tenants import Tenant
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable with the folder in which several processes keep their counts.
+"""The environment variable that names the folder in which several processes keep their counts.
 
 The variable must be set before ``prometheus_client`` is imported.
 """
@@ -29,31 +29,31 @@ _LOAD: tuple[tuple[str, str, Literal["livemax", "livesum"]], ...] = (
     ("queue", "Scripts that wait for a worker.", "livesum"),
     ("approvals_waiting", "Calls of running scripts that wait for a person.", "livesum"),
 )
-"""The gauges that are updated when the metrics are read.
+"""The gauges, which are updated when the metrics are read.
 
-Each has a name, a description, and the way in which the values of several processes are combined.
+For each gauge: its name, its description, and how the values of several processes are combined.
 """
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
-    """The metrics of a server, for all tenants. It is an observer of runs, and also counts requests.
+    """The metrics of a server, for all tenants. This is an observer of runs, and also counts requests.
 
     Args:
-        tenants: Returns the tenants of the server. It is called when the metrics are read.
+        tenants: A function that returns the tenants of the server. It is called when the metrics are read.
     """
 
     def __init__(self, tenants: Callable[[], Iterable[Tenant]]) -> None:
         registry = self._registry = CollectorRegistry()
         each: dict[str, Any] = {"namespace": PREFIX, "registry": registry}
         self._runs = Counter("runs", "Runs that ended.", ["tenant", "status"], **each)
-        self._errors = Counter("errors", "Runs that an error ended, by its code.", ["tenant", "code"], **each)
+        self._errors = Counter("errors", "Runs that ended with an error, by its code.", ["tenant", "code"], **each)
         self._calls = Counter(
             "calls", "Calls that ended.", ["tenant", "integration", "effect", "status", "error"], **each
         )
         self._requests = Counter("http_requests", "Requests.", ["route", "method", "status"], **each)
-        self._refusals = Counter("unauthorized", "Requests without a tenant's token.", **each)
+        self._refusals = Counter("unauthorized", "Requests without a valid token.", **each)
         timed: dict[str, Any] = {**each, "buckets": _SECONDS}
         self._run_seconds = Histogram("run_seconds", "Durations of runs.", ["tenant"], **timed)
         self._call_seconds = Histogram("call_seconds", "Durations of calls.", ["tenant", "integration"], **timed)
@@ -74,7 +74,7 @@ class Metrics:
         self._call_seconds.labels(run.tenant, integration).observe(call.duration_ms / 1000)
 
     def ended(self, run: Running, outcome: Outcome) -> None:
-        """Count a run that has ended, its duration, and the error if one ended the run."""
+        """Count a run that has ended, its duration, and the error that ended it, if there was one."""
         self._runs.labels(run.tenant, outcome.status).inc()
         self._run_seconds.labels(run.tenant).observe(run.seconds)
         if outcome.error:
@@ -93,11 +93,11 @@ class Metrics:
         self._request_seconds.labels(route).observe(seconds)
 
     def refused(self) -> None:
-        """Count a request that was refused, since it had no valid token of a tenant."""
+        """Count a request that was refused because it had no valid token of a tenant."""
         self._refusals.inc()
 
     def refresh(self) -> None:
-        """Set the gauges of each tenant: all workers, busy workers, and how many scripts and calls wait."""
+        """Set the gauges of each tenant: the numbers of workers, busy workers, waiting scripts and waiting calls."""
         for tenant in self._tenants():
             load = tenant.runtime.load
             values = load.workers, load.busy, load.queued, len(tenant.approvals)
@@ -117,8 +117,8 @@ class Metrics:
 def _code_of(outcome: Outcome) -> str:
     """Return the code of the error that ended a run.
 
-    Scripts can invent codes for their own errors, so all such errors get the same code: the metrics would grow without
-    bound otherwise.
+    Scripts can invent codes for their own errors. All such errors get the same code here, since the metrics would grow
+    without bound otherwise.
     """
     error = outcome.error
     assert error

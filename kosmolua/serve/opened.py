@@ -1,4 +1,4 @@
-"""Opening a tenant: makes its tokens and its runtime from the section ``[tenants.NAME]`` of the accounts file."""
+"""Opens a tenant: makes its tokens and its runtime from the section ``[tenants.NAME]`` of the accounts file."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Common:
     """The options from the command line that apply to all tenants.
 
     Args:
-        simulate: Answer calls from simulators.
-        failures: How simulated functions fail: the name of a failure by the name of each function.
+        simulate: Whether simulators answer the calls.
+        failures: For each simulated function that should fail, the name of its failure.
         plugins: The files or folders of integrations that all tenants have, in addition to the installed ones.
-        read_only: Deny every write.
+        read_only: Whether every write is denied.
         deny: Patterns of functions whose calls are denied.
-        limits: The limits of scripts by name. The section of a tenant can have other values.
-        require_isolation: Run no script if the system lacks an isolation layer.
-        check: Refuse scripts that are certain to fail.
-        environ: The environment variables that secrets can come from.
-        warn: Called with a sentence about a setting that is unwise but works.
+        limits: The limits of scripts, by name. The section of a tenant can set different values.
+        require_isolation: Whether scripts are refused if the system lacks an isolation layer of the sandbox.
+        check: Whether scripts that are certain to fail are refused.
+        environ: The environment variables from which secrets can be read.
+        warn: A function that is called with a sentence about each setting that works but is unwise.
     """
 
     simulate: bool = False
@@ -52,13 +52,13 @@ class Common:
 
 
 class Opened:
-    """The objects that are made from a tenant's settings: its tokens, and a runtime with its accounts.
+    """What is made from a tenant's settings: the tenant's tokens, and a runtime with the tenant's accounts.
 
     Args:
         settings: The settings of the tenant.
         common: The options from the command line that apply to all tenants.
         server: The settings of the server.
-        stores: The stores for the recordings of all tenants; None to keep each tenant's recordings in its folder.
+        stores: The stores for the recordings of all tenants; None to keep the recordings in the tenant's folder.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or a token is missing or too short.
@@ -77,16 +77,16 @@ class Opened:
 
     @lazy
     def simulated(self) -> Runtime:
-        """The runtime of the playground, which answers calls from simulators. It is made on first use."""
+        """The runtime of the playground, in which simulators answer the calls. It is created on first use."""
         return self._open_runtime(simulate=True)
 
     @property
     def is_running(self) -> bool:
-        """True while a script of the tenant runs in one of the runtimes."""
+        """True while a script of the tenant is running in one of the two runtimes."""
         return any(each.is_running for each in self._runtimes())
 
     def close(self) -> None:
-        """Close the runtimes, which ends their scripts."""
+        """Close the runtimes. This ends their scripts."""
         for each in self._runtimes():
             each.close()
 
@@ -122,7 +122,7 @@ def open_runtime(
         common: The options from the command line that apply to all tenants.
         server: The settings of the server.
         store: The store for the tenant's recordings; None to keep them in the tenant's folder.
-        simulate: Whether the runtime answers calls from simulators.
+        simulate: Whether simulators answer the calls.
         given: Further arguments of :class:`~kosmolua.runtime.Runtime`.
 
     Raises:

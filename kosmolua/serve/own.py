@@ -1,4 +1,4 @@
-"""The stores and the secrets in ``[serve]`` of the accounts file, which belong to the server and not to a tenant."""
+"""The stores and secrets of the server itself, which ``[serve]`` in the accounts file names."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kosmolua.serve.settings import Given, Settings
 
 
 class Own:
-    """Opens the stores and reads the secrets that ``[serve]`` of the accounts file names.
+    """Opens the stores and reads the secrets that ``[serve]`` in the accounts file names.
 
     Every method raises a ConfigError if a secret is missing at its source, such as an environment variable.
 
     Args:
         settings: The settings of the server.
-        environ: The environment variables that secrets can come from.
-        warn: Called with a sentence about a setting that is unwise but works.
+        environ: The environment variables from which secrets can be read.
+        warn: A function that is called with a sentence about each setting that works but is unwise.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
@@ -33,7 +33,7 @@ class Own:
         self._sources = Sources(self._folder, environ, warn)
 
     def stores(self) -> Stores | None:
-        """Open and return the stores of all tenants that ``[serve] store`` names; None if the settings name none."""
+        """Open and return the stores of all tenants at the place in ``[serve] store``. Return None without this key."""
         if self._settings.store is None:
             return None
         where = self.secret("serve.store", self._settings.store).reveal()
@@ -42,11 +42,11 @@ class Own:
     def cookie_key(self, stores: Stores | None) -> bytes:
         """Return the key that signs the website's cookies.
 
-        This is the key in the settings. Without one, it is the key in the stores, which all replicas of the server
-        share; without stores, a random key.
+        This is the key in the settings. If there is none, it is the key in the stores, which all replicas of the server
+        share. If there are no stores either, it is a random key.
 
         Args:
-            stores: The stores of the tenants, or None.
+            stores: The stores of the tenants; None if the settings name none.
         """
         if self._settings.cookie_key is not None:
             return sha256(self.secret("serve.cookie_key", self._settings.cookie_key).reveal().encode()).digest()

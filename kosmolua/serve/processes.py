@@ -1,10 +1,10 @@
-"""Several server processes behind one address, and how a connection gets to the process that serves its tenant.
+"""Several server processes at one address. A connection is passed to the process that serves the client's tenant.
 
-Every process could serve every tenant. But each tenant is assigned to one process, its owner, so that the tenant's
-sessions, waiting questions and workers are in one process. The process that accepts a connection reads the head of the
-first request. If the tenant of this request has another owner, the process passes the connection, with the data that it
-has read, to the owner. The owner then serves all requests of the connection. A connection of a proxy ends after one
-request instead, since a proxy sends requests of several tenants over one connection.
+Each tenant is assigned to one process, which is called the owner of the tenant. So the tenant's sessions, waiting
+questions and workers are all in one process. The process that accepts a connection reads the head of the first request.
+If a different process owns the tenant of this request, the connection is passed to that process, together with the data
+that was read. The owner then serves all requests of the connection. A proxy, however, sends requests of several tenants
+over one connection. So a connection that comes from a proxy ends after one request.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from kosmolua.runs.telemetry import flush_spans
 from kosmolua.serve.tenants import Tenants
 
 RESTART_DELAY = 1.0
-"""Seconds before a new process replaces one that has died."""
+"""Seconds until a process that has died is replaced."""
 _LINE, _END = b"\r\n", b"\r\n\r\n"
 _FORWARDED = re.compile(rb"\r\n(?:x-forwarded-for|x-real-ip|forwarded|via)[ \t]*:", re.IGNORECASE)
-"""A header that proxies add to the requests that they pass on."""
+"""Headers that proxies add to requests."""
 
 
 class Group:
-    """The processes of a server: the parent process starts them, and replaces those that die.
+    """The processes of a server. Their parent process starts them, and replaces those that die.
 
     Args:
         count: The number of processes.
@@ -48,14 +48,14 @@ class Group:
         self._ends = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
 
     def run(self, work: Callable[[int], None], ended: Callable[[int], None]) -> None:
-        """Start the processes. Return when a signal to stop has arrived and all processes have ended.
+        """Start the processes, and return once a signal to stop has arrived and all processes have ended.
 
-        A process that ends without such a signal is replaced. SIGTERM, SIGINT and SIGHUP are forwarded to all
-        processes.
+        A process that ends before such a signal is replaced. SIGTERM, SIGINT and SIGHUP are forwarded to all processes.
 
         Args:
-            work: Called in each new process with the number of the process, counted from 0.
-            ended: Called in the parent process with the process id of each process that has ended.
+            work: A function that is called in each new process with the number of the process. The first process has
+                the number 0.
+            ended: A function that is called in the parent process with the process id of each process that has ended.
         """
         numbers: dict[int, int] = {}
         stopping: list[int] = []
@@ -80,10 +80,10 @@ class Group:
                     numbers[_start(work, number)] = number
 
     def member(self, number: int, tenants: Tenants) -> Member:
-        """Return the object with which the process with this number exchanges connections with the other processes.
+        """Return the object through which a process exchanges connections with the other processes.
 
         Args:
-            number: The number of the process, counted from 0.
+            number: The number of that process; the first process has the number 0.
             tenants: The tenants of the server.
         """
         receiving = self._ends[number][0]
@@ -92,12 +92,12 @@ class Group:
 
 
 class Member:
-    """One process of a :class:`Group`: passes connections to the other processes, and receives connections from them.
+    """Represents this process in a :class:`Group`: passes connections to the other processes, and receives theirs.
 
     Args:
         number: The number of this process.
         receiving: The socket on which connections from other processes arrive.
-        sending: For each process the socket with which connections are sent to that process.
+        sending: For each process, the socket with which connections are sent to that process.
         tenants: The tenants of the server.
     """
 
@@ -113,7 +113,7 @@ class Member:
         """Begin to serve the connections that other processes pass to this process.
 
         Args:
-            protocol: Makes the asyncio protocol object for a connection.
+            protocol: A function that makes the asyncio protocol object for a connection.
         """
         loop = asyncio.get_running_loop()
         taking: set[asyncio.Task[None]] = set()
@@ -131,10 +131,10 @@ class Member:
         loop.add_reader(self._receiving, receive)
 
     def owner_of(self, head: bytes) -> int | None:
-        """Return the number of the process that serves a request's tenant, or None if any process can.
+        """Return the number of the process that serves the tenant of a request, or None if any process can answer it.
 
         Args:
-            head: The head of the request, which has the tenant's token.
+            head: The head of the request, which contains the tenant's token.
         """
         place = self._tenants.place_of(_bearer(head))
         return None if place is None else place % len(self._sending)
@@ -148,8 +148,8 @@ class Member:
             read: The data that this process has already read from the connection.
 
         Returns:
-            True if the connection was passed. False if this process has to serve the connection: it is the owner
-            itself, or the owner cannot receive connections now.
+            True if the connection was passed. False if this process has to serve the connection, since it is itself the
+            owner, or since the owner cannot receive connections now.
         """
         if owner == self._number:
             return False
@@ -188,7 +188,7 @@ class RoutedConnection(Connection):
     """
 
     member: Member
-    """This process."""
+    """The object through which this process exchanges connections with the other processes."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class RoutedConnection(Connection):
         self._limit = config.h11_max_incomplete_event_size or 0
 
     def take_over(self, read: bytes) -> None:
-        """Serve the connection in this process, after another process has passed it on.
+        """Serve the connection in this process, after another process has passed the connection to it.
 
         Args:
             read: The data that the other process has already read from the connection.
@@ -211,7 +211,7 @@ class RoutedConnection(Connection):
         super().data_received(read)
 
     def data_received(self, data: bytes) -> None:
-        """Handle data from the client. Once the first request's head is complete, decide which process serves it."""
+        """Handle data from the client. Once the first head is complete, pass the connection to the tenant's owner."""
         if self._head is None:
             super().data_received(data)
             return
@@ -244,9 +244,9 @@ def _start(work: Callable[[int], None], number: int) -> int:
 
 
 def _for_one_request(read: bytes) -> bytes:
-    """Return the data of a request, with the header ``Connection: close`` added if it came through a proxy.
+    """Return the data of a request. If it came through a proxy, add the header ``Connection: close``.
 
-    The connection then ends after one request.
+    With this header, the connection ends after one request.
 
     Args:
         read: The data that was read from the connection, which begins with the head of the request.
@@ -259,7 +259,7 @@ def _for_one_request(read: bytes) -> bytes:
 
 
 def _bearer(head: bytes) -> bytes:
-    """Return the bearer token in the head of a request, or empty bytes if there is none."""
+    """Return the bearer token in the head of a request, or empty bytes if there is no such token."""
     for line in head.split(_LINE)[1:]:
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"authorization":

@@ -1,4 +1,4 @@
-"""The active runs of a server, and the interface of observers, whose methods are called for each run and call."""
+"""The active runs of a server, and the interface of the observers that are told about each run and call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Running:
     Args:
         tenant: The name of the tenant that the run belongs to.
         id: The id of the run, and of its recording.
-        client: The name by which the server identifies the client that started the run.
+        client: The name of the client that started the run, by which the server distinguishes clients.
         script: The name of the script.
         sha256: The SHA-256 of the script's text, in hex; None if the text is not known.
         started: The time when the run started, in UTC.
@@ -39,16 +39,16 @@ class Running:
 
 
 class Observer(Protocol):
-    """An object whose methods are called for the runs of all tenants, such as the metrics or the log.
+    """An object that is told about the runs of all tenants, such as the metrics or the log.
 
-    The methods may be called in any thread. An error that :meth:`called` raises ends the run.
+    The methods can be called in any thread. If :meth:`called` raises an error, the run ends with this error.
     """
 
     def started(self, run: Running) -> None:
-        """Called when a run has started."""
+        """Process the start of a run."""
 
     def called(self, run: Running, call: Record) -> None:
-        """Called when a call of a run has ended."""
+        """Process the end of a call of a run."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:
-        """Called when a run has ended."""
+        """Process the end of a run."""

@@ -1,4 +1,4 @@
-"""The server of several tenants: it listens, stops without losing a run, and reloads its settings."""
+"""The server for several tenants: listens, stops without losing a run, and reloads its settings."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from kosmolua.serve.tenants import Tenants
 
 REFRESH_INTERVAL = 1.0
 LINGER = 1.0
-"""Seconds after the last run in which clients can still send requests, when the server has been told to stop."""
+"""Seconds for which clients can still send requests after the last run, when the server has been told to stop."""
 ANSWER_TIMEOUT = 5
-"""Seconds that unfinished answers get to complete once no run is active."""
+"""Seconds that unfinished answers have to complete once no run is active."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The options of a server that come from the command line.
+    """The options of a server, as they come from the command line.
 
     Args:
-        listen: The address to listen on, as the user typed it.
-        accounts: The accounts file, or None if there is none.
+        listen: The address to listen on, as the user has typed it.
+        accounts: The path of the accounts file; None if there is none.
         common: The options that apply to all tenants.
-        drain: The number of seconds that active runs get to end when the server is told to stop.
+        drain: How many seconds active runs have to end when the server is told to stop.
         processes: How many processes serve the address.
-        write: Writes lines of the log if the accounts file names no log file.
-        announce: Called with a sentence for the person who started the server.
+        write: A function that writes lines of the log. It is used if the accounts file names no log file.
+        announce: A function that is called with a sentence for the person who started the server.
     """
 
     listen: str
@@ -62,8 +62,8 @@ class Plan:
 def serve(plan: Plan) -> None:
     """Serve all tenants until the process receives a signal to stop.
 
-    On SIGTERM the server lets active runs end and then stops; on a second SIGTERM it stops at once. On SIGHUP it reads
-    the accounts file again and reopens the log, the audit log and the journals.
+    On SIGTERM the server lets active runs end and then stops. On a second SIGTERM it stops at once. On SIGHUP it reads
+    the accounts file again, and reopens the log, the audit log and the journals.
 
     Args:
         plan: The options from the command line.
@@ -116,13 +116,13 @@ def _announcement(tenants: Tenants, url: str) -> str:
 
 
 class Server(uvicorn.Server):
-    """The HTTP server in one process.
+    """The HTTP server of this process, which serves the application and handles signals.
 
     Args:
-        house: The objects that the application's parts share.
+        house: The objects that the parts of the application share: tenants, metrics and log.
         plan: The options from the command line.
-        audit: The audit log, which a reload reopens.
-        member: Exchanges connections with the other processes of the server; None if there are no others.
+        audit: The audit log. It is reopened when the settings are reloaded.
+        member: Exchanges connections with the other processes of the server; None if this is the only process.
     """
 
     def __init__(self, house: House, plan: Plan, audit: Journal, member: Member | None) -> None:
@@ -147,7 +147,7 @@ class Server(uvicorn.Server):
             self._loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve connections of clients, and connections that other processes pass to this process."""
+        """Begin to serve connections from clients, and connections that other processes pass to this process."""
         await super().startup(sockets)
         if self._member:
             made: Any = self.config.http_protocol_class
@@ -155,13 +155,13 @@ class Server(uvicorn.Server):
             self._begin(self._refresh())
 
     async def _refresh(self) -> None:
-        """Update the gauges of this process at intervals, since any process may answer a request for the metrics."""
+        """Update the gauges of this process at intervals, since another process may answer requests for the metrics."""
         while not self.should_exit:
             self._house.metrics.refresh()
             await asyncio.sleep(REFRESH_INTERVAL)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Handle a signal to stop. On the first SIGTERM, let runs end and then stop; otherwise stop at once."""
+        """Handle a signal to stop. On the first SIGTERM, let runs end and then stop. Otherwise stop at once."""
         if self._is_draining or sig == signal.SIGINT:
             self.should_exit = True
             return
@@ -174,7 +174,7 @@ class Server(uvicorn.Server):
         task.add_done_callback(self._tasks.discard)
 
     async def _drain(self) -> None:
-        """Report to readiness probes that the server is not ready, let active runs end, and stop the server."""
+        """Answer readiness probes with "not ready", let active runs end, and stop the server."""
         self._house.is_ready = False
         self._house.log.note("draining", seconds=self._plan.drain)
         await self._house.tenants.drain(self._plan.drain)
@@ -190,14 +190,14 @@ class Server(uvicorn.Server):
         try:
             await tenants.reload(await asyncio.to_thread(files.read, self._plan.accounts))
         except ConfigError as error:
-            self._plan.common.warn(f"nothing was reloaded: {error}")
+            self._plan.common.warn(f"the settings were not reloaded: {error}")
             self._house.log.note("reload failed", error=str(error))
             return
         self._house.log.note("reloaded", tenants=[tenant.name for tenant in tenants])
 
 
 def _names_in(listen: str) -> tuple[str, ...]:
-    """Return a tuple with the host in an address that a user typed, such as ``localhost:8000``; or an empty tuple."""
+    """Return the host in an address that a user has typed, as a tuple; an empty tuple if there is no host name."""
     try:
         host = urlsplit(f"//{listen}").hostname
     except ValueError:

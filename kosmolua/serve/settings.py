@@ -22,7 +22,7 @@ from kosmolua.schema.mismatch import Mismatch, must_be
 from kosmolua.suggestions import did_you_mean
 
 MAX_TOKENS = 2
-"""How many tokens of a tenant can be valid at the same time: two, so that a new token can replace an old one."""
+"""How many tokens of a tenant can be valid at the same time. Two allow a change from an old token to a new one."""
 DEFAULT_WORKERS = 32
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 STANZA = """\
@@ -55,12 +55,12 @@ class Issuer:
 class Provider:
     """The OpenID Connect provider where people sign in to the website.
 
-    The tenant whose ``jwt`` settings accept the token of the provider is the tenant that the person belongs to.
+    A person belongs to the tenant whose settings ``jwt`` accept the provider's token for this person.
 
     Args:
         issuer: The URL of the provider. Its configuration is at a well-known path below this URL.
         client_id: The client id of this server at the provider.
-        client_secret: The client secret of this server at the provider, or None.
+        client_secret: The client secret of this server at the provider; None if it has none.
         scopes: The scopes that the server requests.
     """
 
@@ -76,13 +76,14 @@ class TenantSettings:
 
     Args:
         name: The name of the tenant.
-        token: The tenant's tokens, at most two; empty if it has only signed tokens.
-        jwt: The conditions for signed tokens that the tenant accepts; None to accept no signed tokens.
+        token: The tenant's tokens, at most two; empty if the tenant uses only signed tokens.
+        jwt: The conditions for signed tokens of the tenant; None if signed tokens are not accepted.
         accounts: The tenant's accounts file; None for the accounts in the server's accounts file.
-        plugins: The files or folders of integrations that only this tenant has.
+        plugins: The files or folders of integrations that only this tenant can use.
         scripts: The folder of the tenant's scripts; None for a folder in the server's state folder.
-        permissions: The upper bound of the tenant's permissions. The permissions of its accounts can be stricter.
-        limits: The limits of the tenant's scripts that differ from the server's limits.
+        permissions: The most that the tenant's scripts are permitted. The permissions of the tenant's accounts can be
+            stricter.
+        limits: The limits of the tenant's scripts, as far as they differ from the server's limits.
         workers: How many scripts of the tenant run at once; None for an equal share of the server's workers.
     """
 
@@ -107,18 +108,19 @@ class Settings:
     """The settings of the server and of its tenants in an accounts file.
 
     Args:
-        path: The path of the accounts file, or None if there is none.
+        path: The path of the accounts file; None if there is none.
         tenants: The settings of each tenant, by the tenant's name.
         hosts: The host names that the server accepts in the header ``Host``, besides IP addresses and ``localhost``.
-        metrics_token: The token that requests for ``/metrics`` need; None to answer only requests from this machine.
+        metrics_token: The token that requests for ``/metrics`` need; None if only requests from this machine are
+            answered.
         approval_wait: Seconds that a call waits for an approval before its run is paused.
         max_request: The maximum size of a request's body, in bytes.
         max_headers: The maximum size of a request's head, in bytes.
-        workers: How many scripts run at once, shared equally among tenants that do not set their number.
+        workers: How many scripts run at once. Tenants without the setting ``workers`` get equal shares of this number.
         log: The log file; None for standard output.
-        store: The folder, or the URL of the database, in which all replicas of the server keep recordings, questions to
-            people and grants; None for the user's state folder.
-        cookie_key: The key that signs the website's cookies; None for the key in the store or, without a store, a
+        store: The folder or the URL of the database for recordings, questions to people and grants, which all replicas
+            of the server share; None for the user's state folder.
+        cookie_key: The key that signs the website's cookies. None for the key in the store; if there is no store, for a
             random key at each start.
         oidc: The OpenID Connect provider where people sign in; None if people can sign in only with a tenant's token.
     """
@@ -137,7 +139,7 @@ class Settings:
     oidc: Provider | None = None
 
     def workers_of(self, tenant: TenantSettings) -> int:
-        """Return how many scripts of a tenant can run at once: the tenant's setting, else an equal share."""
+        """Return how many scripts of a tenant can run at once: the tenant's setting, or else an equal share."""
         return tenant.workers or max(1, self.workers // len(self.tenants))
 
 
@@ -145,7 +147,7 @@ def read(path: str | None) -> Settings:
     """Read and check the settings of the server in an accounts file.
 
     Args:
-        path: The path of the accounts file. Without a file (None), there are no tenants and all values are defaults.
+        path: The path of the accounts file. If it is None, there are no tenants, and all values are the defaults.
 
     Raises:
         ConfigError: The file cannot be read, a key is unknown, or a value is invalid.
@@ -178,7 +180,7 @@ def _tenant(file: Path, name: str, table: Table) -> TenantSettings:
 
 
 def _refuse_same_issuers(file: Path, tenants: Mapping[str, TenantSettings]) -> None:
-    """Raise a ConfigError if the settings of two tenants would accept the same signed token."""
+    """Raise a ConfigError if two tenants would accept the same signed token."""
     issuers = [(name, each.jwt) for name, each in tenants.items() if each.jwt]
     for place, (name, one) in enumerate(issuers):
         for other_name, other in issuers[place + 1 :]:
@@ -195,9 +197,9 @@ def _checked(file: Path, table: object, known: Mapping[str, Check], *section: st
 
     Args:
         file: The accounts file, for messages.
-        table: The value that the file has for the section.
-        known: The keys that the section can have, each with the function that checks and converts its value.
-        section: The keys that lead to the section, such as ``tenants`` and ``acme``.
+        table: The value of the section in the file, which should be a table.
+        known: The keys that the section can have. For each key, a function that checks and converts the value.
+        section: The keys that lead to the section, such as ``tenants`` and ``acme`` for ``[tenants.acme]``.
 
     Raises:
         ConfigError: The section is not a table, a key is unknown, or a value is invalid.
@@ -209,7 +211,7 @@ def _checked(file: Path, table: object, known: Mapping[str, Check], *section: st
     for key, value in table.items():
         if key not in known:
             hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
-            raise _wrong(file, f"[{name}] has no key {key[:80]!r}", *section, key, hint=hint)
+            raise _wrong(file, f"unknown key {key[:80]!r} in [{name}]", *section, key, hint=hint)
         try:
             checked[key] = known[key](value)
         except Mismatch as mismatch:
@@ -270,7 +272,9 @@ def _secret(value: object) -> Given:
 def _tokens(value: object) -> tuple[Given, ...]:
     given = value if isinstance(value, list) else [value]
     if not 0 < len(given) <= MAX_TOKENS:
-        raise Mismatch(f"must be one secret, or a list of two while a new token replaces an old one, not {len(given)}")
+        raise Mismatch(
+            f"must be one secret, or a list of two while a new token replaces an old one, not a list of {len(given)}"
+        )
     return tuple(_secret(each) for each in given)
 
 
@@ -280,7 +284,7 @@ def _permissions(value: object) -> dict[str, Permission]:
     for key, permission in value.items():
         if key not in EFFECTS and "." not in key and not is_pattern(key):
             hint = did_you_mean(key, EFFECTS) or f"its keys are {', '.join(EFFECTS)}, and functions such as"
-            raise Mismatch(f'has no key {key[:80]!r} ({hint} "render2.delete_service" or "github.*")')
+            raise Mismatch(f'has the unknown key {key[:80]!r} ({hint} "render2.delete_service" or "github.*")')
         if permission not in PERMISSIONS:
             raise must_be('"allow", "ask" or "deny"', permission).inside(f".{key[:80]}")
     return dict(value)
@@ -291,7 +295,9 @@ def _limits(value: object) -> dict[str, float]:
         raise Mismatch('must be a table, such as { timeout = "60s" }')
     for name, given in value.items():
         if name not in NAMES:
-            raise Mismatch(f"has no key {name[:80]!r} ({did_you_mean(name, NAMES) or 'its keys are names of limits'})")
+            raise Mismatch(
+                f"has the unknown key {name[:80]!r} ({did_you_mean(name, NAMES) or 'its keys are names of limits'})"
+            )
         try:
             read = LIMITS[name].unit.parse(given) if isinstance(given, str) and name in (*BYTES, *SECONDS) else given
             Limits(**{name: read})
@@ -308,7 +314,7 @@ def _issuer(value: object) -> Issuer:
     for key in value:
         if key not in known:
             hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
-            raise Mismatch(f"has no key {key[:80]!r} ({hint})")
+            raise Mismatch(f"has the unknown key {key[:80]!r} ({hint})")
     for key in known[:3]:
         if not isinstance(value.get(key), str) or not value[key]:
             raise must_be("a string", value.get(key)).inside(f".{key}")
@@ -324,7 +330,7 @@ def _provider(value: object) -> Provider:
     for key in value:
         if key not in known:
             hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
-            raise Mismatch(f"has no key {key[:80]!r} ({hint})")
+            raise Mismatch(f"has the unknown key {key[:80]!r} ({hint})")
     for key in ("issuer", "client_id"):
         if key not in value:
             raise Mismatch(f"must have the key {key}")

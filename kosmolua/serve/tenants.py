@@ -31,10 +31,10 @@ from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tokens import Tokens, may_be_signed
 
 OPEN_TENANT = "simulated"
-"""The name of the only tenant of a simulating server whose settings have no tenants."""
+"""The name of the only tenant of a server that simulates and has no tenants in its settings."""
 POLL_INTERVAL = 0.05
 RETIREMENT = 5.0
-"""Seconds for which a replaced runtime stays open, since a request may have looked it up just before."""
+"""Seconds for which a runtime that was replaced stays open, since a request may have looked it up just before."""
 
 
 def _ignore(_: object) -> None:
@@ -42,15 +42,15 @@ def _ignore(_: object) -> None:
 
 
 class Tenant:
-    """A tenant of the server, which has no access to other tenants: runs its scripts, and answers its MCP requests.
+    """A tenant of the server: runs the tenant's scripts, and answers the MCP requests of the tenant's clients.
 
     Args:
         opened: The runtime and the tokens that were made from the tenant's settings.
         common: The options from the command line that apply to all tenants.
-        observers: Objects whose methods are called when a run of the tenant starts, makes a call and ends.
+        observers: Objects that are told when a run of the tenant starts, makes a call and ends.
 
-    ``name`` is the tenant's name. ``approvals`` has the calls of the tenant's running scripts that wait for a person.
-    ``grants`` has the functions that people of the tenant have permanently allowed.
+    ``name`` is the tenant's name. ``approvals`` holds the calls of the tenant's running scripts that wait for a person.
+    ``grants`` holds the functions that people of the tenant have permanently allowed.
     """
 
     def __init__(self, opened: Opened, common: Common, observers: Sequence[Observer] = ()) -> None:
@@ -80,7 +80,7 @@ class Tenant:
 
     @property
     def runtime(self) -> Runtime:
-        """The runtime that runs the tenant's scripts. A reload replaces it, so look it up for each request."""
+        """The runtime that runs the tenant's scripts. Do not keep it: a reload of the settings replaces it."""
         return self._opened.runtime
 
     @property
@@ -100,12 +100,12 @@ class Tenant:
 
     @property
     def folder(self) -> str:
-        """The path of the folder for the tenant's files. The folder may not exist yet."""
+        """The path of the folder for the tenant's files. The folder need not exist yet."""
         return self._opened.folder
 
     @property
     def simulated(self) -> Runtime:
-        """The runtime of the playground: it has the tenant's accounts, and answers calls from simulators."""
+        """The runtime of the playground. It has the tenant's accounts, but simulators answer the calls."""
         return self._opened.simulated
 
     def may_bear_signed(self, token: bytes) -> bool:
@@ -135,9 +135,9 @@ class Tenant:
     async def run(self, source: str, options: RunOptions) -> Outcome:
         """Run a script for a client, and return its outcome.
 
-        The run is recorded, unless it only makes a plan, and the observers are called. A call that needs approval waits
-        for a person on the website or at the client; if nobody answers in time, the run is paused. Cancelling the task
-        ends the script, or pauses it if it waits for a person.
+        The run is recorded, unless it only makes a plan. The observers are told about it. A call that needs approval
+        waits for a person on the website or at the client. If nobody answers in time, the run is paused. If the task is
+        cancelled, the script ends, or is paused if it waits for a person.
 
         Args:
             source: The text of the script.
@@ -151,7 +151,7 @@ class Tenant:
         return await self._attend(running, options, lambda runtime, given: runtime.run_async(source, **given))
 
     async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
-        """Resume a recorded run of any client of this tenant, and return its outcome.
+        """Resume a recorded run of this tenant, whichever client started it, and return its outcome.
 
         Args:
             run: The id of the run.
@@ -236,7 +236,7 @@ class Tenant:
             self._serving.result()
 
     def adopt(self, opened: Opened) -> None:
-        """Use other settings from now on. Scripts that are running keep the settings that they started with.
+        """Use new settings from now on. Scripts that are running keep the settings with which they started.
 
         Args:
             opened: The runtime and the tokens that were made from the new settings.
@@ -248,7 +248,7 @@ class Tenant:
         task.add_done_callback(self._retiring.discard)
 
     async def drain(self, seconds: float) -> None:
-        """Refuse new runs of the tenant, and wait at most ``seconds`` until its active runs have ended."""
+        """Refuse new runs of the tenant. Wait until its active runs have ended, but at most ``seconds``."""
         self._is_draining = True
         ends = asyncio.get_running_loop().time() + seconds
         while self._running and asyncio.get_running_loop().time() < ends:
@@ -257,7 +257,7 @@ class Tenant:
     async def stop(self) -> None:
         """End the tenant's scripts and sessions. Runs that wait for a person are paused.
 
-        All recorded runs can be resumed later.
+        Every recorded run that has not finished can be resumed later.
         """
         self._is_draining = True
         if self.approvals.release():
@@ -279,7 +279,7 @@ class Tenant:
 
 
 async def _retire(opened: Opened) -> None:
-    """Close runtimes that were replaced, once they have no active runs or when this task is cancelled."""
+    """Close runtimes that were replaced, as soon as they have no active runs or this task is cancelled."""
     try:
         await asyncio.sleep(RETIREMENT)
         while opened.is_running:
@@ -289,7 +289,7 @@ async def _retire(opened: Opened) -> None:
 
 
 async def _dismiss(tenant: Tenant) -> None:
-    """Stop a tenant that was removed from the settings, once its runs have ended or when this task is cancelled."""
+    """Stop a tenant that was removed from the settings, as soon as its runs have ended or this task is cancelled."""
     try:
         await tenant.drain(tenant.limits.timeout)
     finally:
@@ -302,12 +302,13 @@ class Tenants:
     Args:
         settings: The settings in the accounts file.
         common: The options from the command line that apply to all tenants.
-        observers: Objects whose methods are called when a run of any tenant starts, makes a call and ends.
-        key: The key that signs the website's cookies; None for the key in the settings, else the key in the stores,
-            which all replicas share, else a random key.
+        observers: Objects that are told when a run of any tenant starts, makes a call and ends.
+        key: The key that signs the website's cookies. None for the key in the settings; if there is none, for the key
+            in the stores, which all replicas of the server share; if there are no stores, for a random key.
 
-    ``settings`` has the settings that were read last, ``metrics_token`` the token for the metrics, ``client_secret``
-    the server's client secret at the OpenID Connect provider, and ``key`` the key that signs the website's cookies.
+    ``settings`` holds the settings that were read last. ``metrics_token`` is the token for the metrics, or None.
+    ``client_secret`` is the server's client secret at the OpenID Connect provider, or None. ``key`` is the key that
+    signs the website's cookies.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
@@ -330,18 +331,19 @@ class Tenants:
         return iter(list(self._by_name.values()))
 
     def get(self, name: str) -> Tenant | None:
-        """Return the tenant with the given name, or None if there is none."""
+        """Return the tenant with this name, or None if there is no such tenant."""
         return self._by_name.get(name)
 
     @property
     def open_tenant(self) -> Tenant | None:
-        """The tenant whose requests need no token, which only a simulating server has; None on other servers."""
+        """The tenant whose requests need no token; None if there is none. Only a server that simulates can have one."""
         return next((tenant for tenant in self if tenant.settings.is_open), None)
 
     def place_of(self, token: bytes) -> int | None:
-        """Return the index of the tenant that a token seems to belong to, or None.
+        """Return the position of the tenant to which a token seems to belong, or None if there is no such tenant.
 
-        The signatures of signed tokens are not verified, so the result only says which process serves a request.
+        The position of the first tenant is 0. The signature of a token is not verified, so the result must only be used
+        to choose the process that serves a request.
 
         Args:
             token: The token of a request.
@@ -352,10 +354,10 @@ class Tenants:
         return None
 
     async def authenticate(self, token: bytes) -> Tenant | None:
-        """Return the tenant that a valid token belongs to, or None.
+        """Return the tenant to which a valid token belongs, or None if the token is not valid.
 
-        On a server with a tenant that needs no token, return this tenant for any other token. The time of the search
-        does not reveal which tenant's token was sent.
+        If there is a tenant that needs no token, return this tenant for any token that belongs to no other tenant. The
+        duration of the search does not reveal which tenant's token was sent.
 
         Args:
             token: The token of a request.
@@ -366,7 +368,7 @@ class Tenants:
         return found[0] if len(found) == 1 else self.open_tenant
 
     def observe(self, *observers: Observer) -> None:
-        """Add objects whose methods are called when a run of any tenant starts, makes a call and ends."""
+        """Add objects that are told when a run of any tenant starts, makes a call and ends."""
         self._observers.extend(observers)
 
     async def start(self) -> None:
@@ -375,7 +377,7 @@ class Tenants:
             await tenant.start()
 
     async def reload(self, settings: Settings) -> None:
-        """Use other settings from now on, without ending any run. After an error, the old settings stay in use.
+        """Use new settings from now on, without ending any run. If this raises an error, the old settings stay in use.
 
         Raises:
             ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
@@ -400,11 +402,11 @@ class Tenants:
             task.add_done_callback(self._leaving.discard)
 
     async def drain(self, seconds: float) -> None:
-        """Refuse new runs of all tenants, and wait at most ``seconds`` until the active runs have ended."""
+        """Refuse new runs of all tenants. Wait until the active runs have ended, but at most ``seconds``."""
         await asyncio.gather(*(tenant.drain(seconds) for tenant in self))
 
     def disconnect(self) -> None:
-        """Close the connections of the stores to their database. A store connects again when it is next used."""
+        """Close the connections of the stores to their database. A store connects again when it is used again."""
         if self._stores:
             self._stores.close()
 
@@ -416,7 +418,7 @@ class Tenants:
         await asyncio.to_thread(self.disconnect)
 
     def reopen_journals(self) -> None:
-        """Reopen the journals of all tenants, since the journals' files may have been renamed."""
+        """Reopen the journals of all tenants. This is for journals whose files have been renamed."""
         for tenant in self:
             tenant.runtime.reopen_journal()
 
@@ -424,9 +426,10 @@ class Tenants:
         return Own(settings, self._common.environ, self._common.warn)
 
     def _open(self, settings: Settings) -> tuple[Settings, list[Opened]]:
-        """Open the tenants in the settings. Return the settings, and the runtime and tokens of each tenant.
+        """Open the tenants in the settings. Return the settings, and a list with the runtime and tokens of each tenant.
 
-        A simulating server without tenants gets a tenant that needs no token, also in the returned settings.
+        If the server simulates and has no tenants, it gets a tenant that needs no token. The returned settings include
+        it.
 
         Raises:
             ConfigError: A tenant cannot be opened, or two tenants have the same token.
@@ -459,4 +462,7 @@ def _refuse_same_tokens(opened: Sequence[Opened]) -> None:
 def _warn_of_shared_accounts(opened: Sequence[Opened], warn: Callable[[str], None]) -> None:
     names = [each.settings.name for each in opened if each.settings.accounts is None and each.server.path]
     if len(names) > 1 and not opened[0].runtime.is_simulated:
-        warn(f"the tenants {', '.join(names)} share the accounts of {opened[0].server.path}, since they name no others")
+        warn(
+            f"the tenants {', '.join(names)} share the accounts in {opened[0].server.path}, "
+            "since their settings name no accounts file"
+        )

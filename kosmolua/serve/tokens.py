@@ -1,4 +1,4 @@
-"""Tokens that authenticate a tenant's requests: tokens in the accounts file, and tokens that an issuer signed (JWT)."""
+"""Tokens that authenticate a tenant's requests: those in the accounts file, and those signed by an issuer (JWT)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from kosmolua.secret import Secret
 from kosmolua.serve.settings import Issuer
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-"""The accepted algorithms of signatures. All are asymmetric, so nobody can sign with the public keys."""
+"""The signature algorithms that are accepted. All are asymmetric, so nobody can sign tokens with the public keys."""
 LEEWAY = 30
-"""Seconds by which the clocks of issuer and server may differ."""
+"""Seconds by which the clocks of the issuer and of this server can differ."""
 KEYS_LIFETIME = 600.0
 """Seconds after which an issuer's keys are fetched again."""
 MIN_FETCH_INTERVAL = 30.0
-"""The fewest seconds between two fetches of the keys for an unknown key id, since anybody can send unknown key ids."""
+"""The shortest interval between two fetches because of an unknown key id, in seconds. Anybody can send such ids."""
 FETCH_TIMEOUT = 5
 MAX_TOKEN = 16_384
 """The maximum length of a signed token, in bytes."""
@@ -45,7 +45,7 @@ class Tokens:
     def accept(self, given: bytes) -> bool:
         """Return True if a request's token is one of the tenant's tokens.
 
-        The comparison takes the same time for every token, so it reveals nothing about the tenant's tokens.
+        The comparison takes the same time for every token. So its duration reveals nothing about the tenant's tokens.
 
         Args:
             given: The token of the request.
@@ -55,9 +55,9 @@ class Tokens:
         return any(matches)
 
     def marks(self, key: bytes) -> list[str]:
-        """Return for each token a keyed hash, which a session of the website stores.
+        """Return a keyed hash of each token. A session of the website stores the hash of the token that began it.
 
-        The hash shows whether the token with which the session began is still configured, without revealing the token.
+        The hash shows whether this token is still configured, and does not reveal the token.
 
         Args:
             key: The key of the hashes.
@@ -77,12 +77,12 @@ class SignedTokens:
     """Verifies signed tokens (JWT) for one tenant, with the public keys of their issuer.
 
     Args:
-        issuer: The issuer, and the claims that a token must have.
-        folder: The folder to which a relative path of the key file refers.
-        warn: Called with a sentence if the keys cannot be read.
+        issuer: The settings of the issuer, with the claims that a token must have.
+        folder: The folder to which the path of the key file is relative, if the keys are in a file.
+        warn: A function that is called with a sentence if the keys cannot be read.
 
     Raises:
-        ConfigError: The URL of the keys is neither https nor on this machine.
+        ConfigError: The URL of the keys neither begins with ``https`` nor is on this machine.
     """
 
     def __init__(self, issuer: Issuer, folder: Path, warn: Callable[[str], None]) -> None:
@@ -99,10 +99,9 @@ class SignedTokens:
         self._file = folder / issuer.jwks if url.scheme not in ("http", "https") else None
 
     async def accept(self, given: bytes) -> bool:
-        """Return True if a token authenticates a request for the tenant.
+        """Return True if a token authenticates a request of the tenant.
 
-        The issuer must have signed the token for the right audience, and the token must be valid now and have the
-        required claims.
+        The token must be signed by the issuer for the right audience, be valid now, and have the required claims.
 
         Args:
             given: The token.
@@ -143,10 +142,10 @@ class SignedTokens:
         return claims.get("iss") == self._issuer.issuer and all(claims.get(name) == value for name, value in wanted)
 
     async def _key(self, kid: str | None) -> jwt.PyJWK | None:
-        """Return the issuer's key with an id, or None if there is no such key. The keys are fetched if necessary.
+        """Return the issuer's key with this id, or None if there is no such key. Fetch the keys if necessary.
 
         Args:
-            kid: The id in the token's header. Without an id, the issuer's key is returned if it has only one.
+            kid: The id in the token's header. If it is None and the issuer has only one key, return this key.
         """
         if self._is_due(kid):
             async with self._fetching:
@@ -179,7 +178,7 @@ class SignedTokens:
 
 
 def may_be_signed(given: bytes) -> bool:
-    """Return True if a token has the form of a signed token: three parts, and not too long. Nothing is verified."""
+    """Return True if a token looks like a signed token: it has three parts and is not too long. Nothing is verified."""
     return given.count(b".") == 2 and len(given) <= MAX_TOKEN
 
 

@@ -1,7 +1,7 @@
 """The website for the people of a tenant: approvals, runs, documentation, a playground, accounts and usage.
 
-The server renders all pages, and every page works without JavaScript. The templates escape all text from scripts,
-services and documents. HTML inside Markdown is shown as text.
+All pages are rendered on the server, and work without JavaScript. The templates escape all text from scripts, services
+and documents. HTML in Markdown is shown as text.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from kosmolua.serve.tenants import Tenants
 
 
 def routes(tenants: Tenants) -> list[BaseRoute]:
-    """Return the routes of the website. The last route answers every path that no other route answers.
+    """Return the routes of the website, which have to come after all other routes of the application.
 
-    So these routes have to come after all other routes of the application.
+    The last of them answers every path that no other route answers.
 
     Args:
         tenants: The tenants of the server.

@@ -1,4 +1,4 @@
-"""The accounts page: a tenant's accounts with their permissions, and the functions that people permanently allowed."""
+"""The accounts page: a tenant's accounts with their permissions, and the functions that people always allow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def listed(visit: Visit) -> Response:
 
 
 def revoked(visit: Visit) -> Response:
-    """Revoke the permanent approval of a function that the form names, and redirect to the accounts page."""
+    """Revoke the permanent approval of the function that is named in the form, and redirect to the accounts page."""
     visit.own.tenant.grants.revoke(visit.form.get("path", ""), visit.form.get("account", ""))
     return visit.redirect("/accounts")
 

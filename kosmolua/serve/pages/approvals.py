@@ -13,29 +13,29 @@ from kosmolua.serve.pages.workspace import Workspace
 
 ANSWERS = {"approve": True, "deny": False}
 PERSON = "a person on the page"
-"""The text in the journal that says who approved or denied a call."""
+"""The phrase in the journal that says who approved or denied a call."""
 
 
 def waiting(visit: Visit) -> Response:
-    """Return the page that lists the runs whose calls wait for a person."""
+    """Return the page that lists the runs with calls that wait for a person."""
     return visit.page("approvals.html", "approvals", parts=("live",), waiting=visit.own.asking())
 
 
 def count(visit: Visit) -> Response:
-    """Return the HTML with the number of calls that wait for a person, which the navigation shows."""
+    """Return the number of calls that wait for a person, as HTML. The navigation shows this number."""
     return render("count.html", {"count": len(visit.own.waiting())})
 
 
 def decide(visit: Visit) -> Response:
-    """Record the decisions in a form about calls that wait, and redirect to a page that shows the result.
+    """Record the decisions in the form about calls that wait, and redirect to a page that shows the result.
 
-    Paused runs are resumed with the decisions. Calls without a decision still wait.
+    Paused runs are resumed with the decisions. Calls without a decision continue to wait.
     """
     shown = visit.lists.get("call", ())
     calls = [call for call in visit.own.waiting() if call.id in shown]
     answers = {call.id: answer for call in calls if (answer := _answer(visit.form, call.id)) is not None}
     if not answers:
-        why = "No call that still waits was approved or denied."
+        why = "You have approved or denied no call that is still waiting."
         return visit.error("Nothing was decided", why, status=409)
     _keep_grants(visit, calls, answers)
     decided = [call for call in calls if call.id in answers]
@@ -53,9 +53,9 @@ def _answer(form: Mapping[str, str], call: str) -> bool | None:
 
 
 def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
-    """Permanently allow each function that was approved and whose box "always allow" was ticked.
+    """Permanently allow each function if its call was approved and its box "always allow" was ticked.
 
-    The form has this box at the first call of each function only.
+    The form has this box only at the first call of each function.
 
     Args:
         visit: The request with the form.
@@ -70,7 +70,7 @@ def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, b
 
 
 def _resume(workspace: Workspace, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
-    """Resume the paused runs of calls that a person has decided about.
+    """Resume the paused runs of calls about which a person has decided.
 
     Args:
         workspace: The workspace of the tenant.

@@ -1,4 +1,4 @@
-"""The documentation on the website: its pages, the list of all pages, and the search."""
+"""The documentation on the website: the pages, the list of all pages, and the search."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def index(visit: Visit) -> Response:
-    """Return the page with the list of all documentation, or with the results of a search if the URL has a query."""
+    """Return the page that lists all documentation. If the URL has a query, list the results of the search instead."""
     query = visit.asked("q").strip()
     if not query:
         return _shown(visit, "", visit.own.runtime.docs.list())
@@ -32,7 +32,7 @@ def index(visit: Visit) -> Response:
 
 
 def page(visit: Visit) -> Response:
-    """Return the page of the documentation that the URL names, or a page that says that there is none."""
+    """Return the page of the documentation that the URL names. If there is none, return a page that says so."""
     name = str(visit.request.path_params["page"])
     try:
         text = visit.own.runtime.docs.read(name)
@@ -54,14 +54,14 @@ def _page(visit: Visit, name: str | None, **shown: Any) -> Response:
 
 
 def _resolver(visit: Visit, name: str) -> Resolve:
-    """Return a function that finds links for the code in a page: given a name, it returns the URL of a page, or None.
+    """Return a function that finds the page about a name in code. It returns the URL of the page, or None.
 
-    The function knows the names of pages, paths such as ``app.integrations.render2``, and the functions of the
-    integration that the page is about.
+    It finds the names of pages, paths such as ``app.integrations.render2``, and the names of the functions of the
+    integration to which the current page belongs.
 
     Args:
-        visit: The request for the page.
-        name: The name of the page.
+        visit: The request for the current page.
+        name: The name of the current page.
     """
     integrations = {page_of(each) for each in visit.own.runtime.catalog.names()}
     around = next((each for each in integrations if name == each or name.startswith(f"{each}.")), None)

@@ -1,4 +1,4 @@
-"""The history of a tenant's runs for the website: their summaries from the store, their details from the recordings."""
+"""The history of a tenant's runs: reads their summaries from the store, and their details from the recordings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kosmolua.errors import ConfigError, KosmoError, Paused
 
 RUNNING, DAMAGED = "running", "damaged"
 STATUSES = (RUNNING, "paused", "done", "failed", "limit", "interrupted", DAMAGED)
-"""The statuses that a person can choose to filter the list of runs."""
+"""The statuses by which a person can filter the list of runs."""
 MAX_RUNS = 2000
-"""How many of the latest runs the list of runs and the usage page take into account."""
+"""How many of the latest runs the website uses for the list of runs and the usage page."""
 
 
 class CallSummary:
-    """The main facts about one call of a recorded run.
+    """A summary of one call of a recorded run.
 
     Args:
         call: The fields of the call in the recording.
@@ -45,7 +45,7 @@ class CallSummary:
 
     @property
     def integration(self) -> str:
-        """The name of the integration whose function was called."""
+        """The name of the integration to which the function belongs."""
         return self.path.rpartition(".")[0] or self.path
 
 
@@ -56,7 +56,7 @@ class Details:
     Args:
         seconds: How long the run took, not counting pauses.
         calls: The calls of the run.
-        error: The error that ended the run, or None.
+        error: The error that ended the run; None if it ended without one.
     """
 
     seconds: float = 0.0
@@ -65,11 +65,11 @@ class Details:
 
 
 class Run:
-    """A recorded run, as the website shows it. Its details are read from the recording only when they are needed.
+    """A recorded run, as the website shows it. Its details are read from the recording when they are first needed.
 
     Args:
         summary: The summary of the run in the store.
-        look: Returns the details of the run with this summary.
+        look: A function that returns the details of the run with a summary.
     """
 
     def __init__(self, summary: Summary, look: Callable[[Summary], Details]) -> None:
@@ -95,7 +95,7 @@ class Run:
 
     @property
     def error(self) -> KosmoError | None:
-        """The error that ended the run, or None. If the recording cannot be read, the error that says so."""
+        """The error that ended the run, or None. If the recording cannot be read, the error that says why."""
         return self._look(self._summary).error
 
     @property
@@ -105,15 +105,15 @@ class Run:
 
     @property
     def can_resume(self) -> bool:
-        """True if the run has ended or paused before it was done, so that it can be resumed."""
+        """True if the run can be resumed, since it is paused or has ended before it was done."""
         return self.status not in (RUNNING, DAMAGED, "done")
 
     def fits(self, words: str, status: str = "", mode: str = "") -> bool:
-        """Return True if the run matches a filter of the list of runs.
+        """Return True if the run matches the filter of the list of runs.
 
         Args:
-            words: Words, separated by spaces, that must all occur in the run's id, script name, client, error message
-                or function paths.
+            words: Words, separated by spaces. Each must occur in the id of the run, the name of its script or client,
+                its error message or the path of a function that it called.
             status: The status that the run must have; empty for any status.
             mode: The mode that the run must have, such as ``simulated``; empty for any mode.
         """
@@ -134,14 +134,14 @@ class History:
         self._lock = Lock()
 
     def runs(self, store: Store) -> list[Run]:
-        """Return the runs in a store, at most ``MAX_RUNS``, the latest first."""
+        """Return the runs in a store, beginning with the latest, but at most ``MAX_RUNS``."""
         return [self._run(summary, store) for summary in store.runs(limit=MAX_RUNS)]
 
     def run(self, name: str, store: Store) -> Run | None:
-        """Return a run by its id or the beginning of its id, or None if the store has no such run.
+        """Return the run whose id begins with a text, or None if the store has no such run.
 
         Args:
-            name: The beginning of the run's id.
+            name: The id of the run, or the beginning of its id.
             store: The store.
         """
         found = store.runs(beginning=name, limit=1) if RUN_ID.fullmatch(name) else []
@@ -151,7 +151,7 @@ class History:
         return Run(summary, lambda summary: self._details(summary, store))
 
     def _details(self, summary: Summary, store: Store) -> Details:
-        """Return the details of a run. The recording is read only if its details are not cached or it has changed."""
+        """Return the details of a run. Read its recording only if it has changed or its details are not cached."""
         with self._lock:
             known = self._known.get(summary.run)
         if known and known[0] == summary:
@@ -176,14 +176,13 @@ def _details_of(recording: Recording) -> Details:
 
 
 def counts(call: Mapping[str, Any], error: KosmoError | None) -> bool:
-    """Return True if the website shows a call of a run.
+    """Return True if the website shows this call of a run.
 
-    A call that waited in an earlier pause was made again under another number when the run was resumed, so only the
-    later call is shown.
+    When a paused run is resumed, the calls that waited are made again with new numbers. Only the later calls are shown.
 
     Args:
         call: The fields of the call in the recording.
-        error: The error with which the run ended the last time, or None.
+        error: The error with which the run ended most recently; None if it ended without one.
     """
     waiting = [each["number"] for each in error.calls] if isinstance(error, Paused) else []
     return call.get("error") != Paused.code or call.get("number") in waiting

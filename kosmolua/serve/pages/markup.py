@@ -1,4 +1,4 @@
-"""Renders Markdown as safe HTML, with highlighted code and links to other pages."""
+"""Renders Markdown as safe HTML, with highlighted code and with links to other pages."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ from pygments.util import ClassNotFound
 from kosmolua.serve.pages.rendering import path
 
 Resolve = Callable[[str], "str | None"]
-"""A function that returns the URL of the page about a name in code, such as a function; None if there is no page."""
+"""A function from a name in code, such as the name of a function, to the URL of the page about it; or to None."""
 LANGUAGES = {"lua", "python", "toml", "json", "sh", "console", "ini", "yaml"}
 LONG_WORD = 24
 _NO_LETTERS = re.compile(r"[^a-z0-9]+")
 
 
 class Prose:
-    """A Markdown text that was rendered as HTML.
+    """A Markdown text, rendered as HTML.
 
     Args:
-        text: The Markdown. HTML inside it is shown as text.
-        resolve: Returns the URL of the page about a name in code, or None. Such names become links.
-        playground: The URL of the playground. Blocks of Lua code get a link that opens them there.
+        text: The Markdown. HTML in it is shown as text.
+        resolve: A function that returns the URL of the page about a name in code, or None if there is no such page. The
+            names with a page become links.
+        playground: The URL of the playground. Blocks of Lua code get a link that opens them in the playground.
 
-    ``html`` is safe to insert into a page. ``headings`` has the anchor and the text of each heading of level two.
+    ``html`` is the HTML, which is safe to insert into a page. ``headings`` lists the anchor and the text of each
+    heading of level two.
     """
 
     def __init__(self, text: str, resolve: Resolve, playground: str) -> None:
@@ -67,10 +69,10 @@ def _reader() -> MarkdownIt:
 
 
 class _Renderer(RendererHTML):
-    """The Markdown renderer: makes tables that scroll, highlighted code, and links that send no referrer.
+    """The Markdown renderer: makes tables scroll, highlights code, and makes links send no referrer.
 
-    Each method returns the HTML for the token at ``index``. It is a plain string, since a ``Markup`` would escape
-    strings that are added to it.
+    Each method returns the HTML for the token at ``index``. The HTML is a plain string, since a ``Markup`` would escape
+    the strings that are added to it.
     """
 
     def __init__(self, resolve: Resolve, playground: str) -> None:
@@ -93,7 +95,7 @@ class _Renderer(RendererHTML):
         return str(path(content) if len(content) > LONG_WORD and " " not in content else escape(content))
 
     def code_inline(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return inline code as HTML, with a link if it is a name that a page is about."""
+        """Return inline code as HTML, with a link if the code is a name and there is a page about it."""
         word = tokens[index].content
         shown = Markup("<code>{}</code>").format(word)
         address = None if _is_in_link(tokens, index) else self._resolve(word)
@@ -104,7 +106,7 @@ class _Renderer(RendererHTML):
         return self._code(tokens[index].content, "")
 
     def fence(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        """Return a fenced block of code as HTML, highlighted if its language is known."""
+        """Return a fenced block of code as HTML, with highlighting if its language is known."""
         token = tokens[index]
         return self._code(token.content, token.info.split()[0] if token.info.split() else "")
 
@@ -123,7 +125,7 @@ class _Renderer(RendererHTML):
 
 
 def coloured(text: str, language: str) -> Markup:
-    """Return code as HTML whose tokens have CSS classes for highlighting; without them if the language is unknown."""
+    """Return code as HTML. If the language is known, the tokens of the code have CSS classes for highlighting."""
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False) if language in LANGUAGES else None
     except ClassNotFound:
@@ -134,7 +136,7 @@ def coloured(text: str, language: str) -> Markup:
 
 
 def coloured_lines(script: str) -> list[Markup]:
-    """Return the lines of a Lua script, each as HTML whose tokens have CSS classes for highlighting."""
+    """Return the lines of a Lua script as HTML, in which the tokens have CSS classes for highlighting."""
     return [Markup(line) for line in coloured(script, "lua").removesuffix("\n").split("\n")]
 
 

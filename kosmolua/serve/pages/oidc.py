@@ -1,7 +1,8 @@
-"""Signing in with OpenID Connect: a person signs in at a provider, which then sends a token that the provider signed.
+"""Signing in with OpenID Connect: a person signs in at a provider, and the provider sends a token that it has signed.
 
-Authlib implements the protocol: an authorization code with PKCE (RFC 7636), bound to the browser by a state and to the
-token by a nonce. The token is verified elsewhere: the tenant whose settings accept it is the person's tenant.
+Authlib implements the protocol, which uses an authorization code with PKCE (RFC 7636). A state binds the sign-in to the
+browser, and a nonce binds it to the token. The token is verified elsewhere. The person belongs to the tenant whose
+settings accept the token.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from kosmolua.serve.settings import Provider
 
 DESCRIPTION = "/.well-known/openid-configuration"
 DESCRIPTION_LIFETIME = 600.0
-"""Seconds for which the configuration that a provider publishes is cached."""
+"""Seconds for which the published configuration of a provider is cached."""
 TIMEOUT = 5.0
 """The timeout of a request to the provider, in seconds."""
 
 
 class Begun(NamedTuple):
-    """A sign-in that has begun, while the person is at the provider. The browser keeps it in a signed cookie.
+    """A sign-in that has begun. While the person is at the provider, the browser keeps it in a signed cookie.
 
     Args:
-        state: A random text that the provider must return.
-        verifier: The PKCE verifier, which proves that this server requested the authorization code.
+        state: A random text that the provider must send back.
+        verifier: The PKCE verifier, which proves that this server has requested the authorization code.
         nonce: A random text that the token must contain.
         following: The path of the page to show after the sign-in.
     """
@@ -45,11 +46,11 @@ class Begun(NamedTuple):
 
 
 class Login:
-    """Signs people in at an OpenID Connect provider. Any thread may use it.
+    """Signs people in at an OpenID Connect provider. Any thread may use this object.
 
     Args:
         provider: The settings of the provider.
-        secret: The client secret of this server at the provider, or None.
+        secret: The client secret of this server at the provider; None if it has none.
     """
 
     def __init__(self, provider: Provider, secret: Secret | None) -> None:
@@ -59,7 +60,7 @@ class Login:
         self._described: tuple[float, Mapping[str, Any]] | None = None
 
     def begin(self, back: str, following: str) -> tuple[Begun, str]:
-        """Begin a sign-in. Return what the browser has to keep, and the provider's URL to redirect the person to.
+        """Begin a sign-in. Return what the browser has to keep, and the URL of the provider's sign-in page.
 
         Args:
             back: The URL to which the provider sends the person back.
@@ -78,22 +79,24 @@ class Login:
         return begun, str(address)
 
     def finish(self, begun: Begun, back: str, answer: Mapping[str, str]) -> bytes:
-        """Complete a sign-in: exchange the provider's authorization code for the person's signed token, and return it.
+        """Complete a sign-in: exchange the provider's authorization code for the person's signed token. Return it.
 
         The caller has to verify the token.
 
         Args:
-            begun: The sign-in that the browser has kept since :meth:`begin`.
+            begun: The sign-in that :meth:`begin` returned, which the browser has kept.
             back: The URL that was passed to :meth:`begin`.
             answer: The query parameters of the URL to which the provider has sent the person back.
 
         Raises:
-            KosmoError: The person or the provider refused, or the answer does not belong to this sign-in.
+            KosmoError: The person or the provider refused the sign-in, or the answer does not belong to this sign-in.
         """
         if not hmac.compare_digest(answer.get("state", "").encode(), begun.state.encode()):
             raise KosmoError("The provider's answer does not belong to a sign-in of this browser", hint="sign in again")
         if answer.get("iss", self.provider.issuer) != self.provider.issuer:
-            raise KosmoError("The answer to the sign-in comes from another provider", hint="sign in again")
+            raise KosmoError(
+                "The answer to the sign-in does not come from the provider that this server uses", hint="sign in again"
+            )
         if "code" not in answer:
             raise KosmoError(f"The provider refused the sign-in: {answer.get('error', 'it sent no code')[:200]}")
         endpoint = self._endpoint("token_endpoint")
@@ -107,11 +110,11 @@ class Login:
         return str(given.get("id_token", "")).encode()
 
     def is_answer(self, begun: Begun, claims: Mapping[str, Any]) -> bool:
-        """Return True if the provider made a token for this server and for the given sign-in.
+        """Return True if the provider made a token for this server and for this sign-in.
 
         Args:
             begun: The sign-in.
-            claims: The claims of the token, whose signature was verified.
+            claims: The claims of the token. The signature of the token must have been verified.
         """
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
@@ -130,13 +133,13 @@ class Login:
         )
 
     def _endpoint(self, name: str) -> str:
-        """Return a URL from the configuration that the provider publishes.
+        """Return a URL from the published configuration of the provider.
 
         Args:
-            name: The key of the URL, such as ``token_endpoint``.
+            name: The key of the URL in the configuration, such as ``token_endpoint``.
 
         Raises:
-            ConfigError: The URL is missing, or is neither https nor on this machine.
+            ConfigError: The URL is missing, or neither begins with ``https`` nor is on this machine.
         """
         address = str(self._description().get(name, ""))
         url = urlsplit(address)

@@ -1,4 +1,4 @@
-"""The playground: a page on which a person writes, checks and runs a script. Calls are simulated by default."""
+"""The playground: a page on which a person can write, check and run scripts. Calls are simulated by default."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ START = """\
 print("hello from the sandbox")
 return { answer = 6 * 7 }
 """
-"""The script that the editor shows at first."""
+"""The script that the editor shows at the beginning."""
 
 
 def opened(visit: Visit) -> Response:
-    """Return the playground page. Its editor has the code or the run's script that the URL names, or an example."""
+    """Return the playground page. Its editor shows the code or the run's script that the URL names, or an example."""
     source = visit.request.query_params.get("source", "") or START
     if name := visit.asked("run"):
         if visit.own.find(name) is None:
@@ -33,7 +33,8 @@ def opened(visit: Visit) -> Response:
 def used(visit: Visit) -> Response:
     """Check or run the script in the form, and return the whole playground page with the result.
 
-    This is for browsers without JavaScript. A live run is started in the background, with a redirect to its page.
+    This is for browsers without JavaScript. A live run is started in the background, and the answer redirects to its
+    page.
     """
     source = _source(visit)
     if visit.form.get("deed") == "check":
@@ -44,15 +45,15 @@ def used(visit: Visit) -> Response:
 
 
 def checked(visit: Visit) -> Response:
-    """Check the script in the form, and return the findings as HTML that replaces a part of the playground page."""
+    """Check the script in the form. Return the findings as HTML, which replaces a part of the playground page."""
     return _page(visit, "", report=_checked(visit, _source(visit)))
 
 
 def run(visit: Visit) -> Response:
     """Run the script in the form.
 
-    For a simulated run, return its outcome as HTML that replaces a part of the playground page. For a live run, which
-    continues in the background, return the URL of the run's page in a header.
+    For a simulated run, return the outcome as HTML, which replaces a part of the playground page. A live run continues
+    in the background, and the URL of its page is returned in a header.
     """
     source = _source(visit)
     if not _is_simulated(visit):
@@ -73,7 +74,7 @@ def _checked(visit: Visit, source: str) -> Report:
 
 
 def _source(visit: Visit) -> str:
-    """Return the script in the form, with LF at line ends in place of the CR LF that browsers send."""
+    """Return the script in the form. Browsers send CR LF at the ends of lines, which is replaced by LF."""
     return visit.form.get("source", "").replace("\r\n", "\n")
 
 

@@ -1,4 +1,4 @@
-"""Renders the templates of the website, and has their filters, the static files, and the headers of every answer."""
+"""Renders the templates of the website: their filters, the static files, and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy: browsers load and run only files of this website, and nothing inline."""
+"""The Content-Security-Policy: browsers load and run only files of this website, and no inline code."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -56,9 +56,9 @@ def render(template: str, context: Mapping[str, Any], *, part: str | None = None
 
 
 def asset(name: str) -> Response:
-    """Return the answer with a static file, such as a style sheet; 404 if there is no such file.
+    """Return the answer with a static file, such as a style sheet. If there is no such file, the status is 404.
 
-    Browsers can cache the file without limit, since its URL changes when its content changes.
+    Browsers can cache the file forever, since its URL changes whenever its content changes.
     """
     found = _assets().get(name)
     if found is None:
@@ -68,13 +68,13 @@ def asset(name: str) -> Response:
 
 
 def asset_path(name: str) -> str:
-    """Return the URL path of a static file, with a hash of its content, relative to the root of the website."""
+    """Return the URL of a static file, relative to the root of the website, with a hash of the file's content."""
     return f"/static/{name}?v={_assets()[name][1]}"
 
 
 @lru_cache(maxsize=1)
 def _assets() -> dict[str, tuple[bytes, str]]:
-    """Return the static files by their names, each with its content and a hash of the content."""
+    """Return a dict from the name of each static file to its content and a hash of the content."""
     found = [each for each in (files(PACKAGE) / "static").iterdir() if each.name.endswith((*TYPES,))]
     contents = {each.name: each.read_bytes() for each in found}
     return {name: (content, sha256(content).hexdigest()[:12]) for name, content in contents.items()}
@@ -82,7 +82,7 @@ def _assets() -> dict[str, tuple[bytes, str]]:
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """Return the Jinja environment of the templates, with the filters. It escapes all values."""
+    """Return the Jinja environment of the templates, with the filters. It escapes all values in the templates."""
     made = Environment(
         loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -105,7 +105,7 @@ def environment() -> Environment:
 
 
 def path(name: object) -> Markup:
-    """Return the path of a function as HTML that a browser can break into lines after a dot or an underscore."""
+    """Return the path of a function as HTML. A browser can break the line after each dot and underscore."""
     return Markup(_SIGN.sub(r"\g<0><wbr>", str(escape(exposed(str(name))))))
 
 

@@ -1,4 +1,4 @@
-"""The pages of runs: the list of a tenant's runs, and a page for each run with its calls, output and script."""
+"""The pages about runs: the list of a tenant's runs, and a page for each run with its calls, output and script."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from kosmolua.serve.pages.visits import Visit
 PAGE = 50
 """The number of runs on one page of the list."""
 MAX_BARS = 1000
-"""How many calls the page of a run shows at most."""
+"""The most calls that the page of a run shows."""
 
 
 def listed(visit: Visit) -> Response:
-    """Return the page that lists the tenant's runs, the latest first. The URL's query can have a filter."""
+    """Return the page that lists the tenant's runs, beginning with the latest. The URL can have a filter."""
     asked = {name: visit.asked(name) for name in ("q", "status", "mode")}
     fitting = [run for run in visit.own.runs() if run.fits(asked["q"], asked["status"], asked["mode"])]
     given = visit.asked("from")
@@ -72,7 +72,7 @@ def shown(visit: Visit) -> Response:
 
 
 def output(visit: Visit) -> Response:
-    """Replay a run to get its output and result, and return them as HTML that the page of the run loads."""
+    """Replay a run to get its output and result. Return them as HTML, which the page of the run loads."""
     run = _run(visit)
     if run is None or run.status == DAMAGED:
         return _no_such_run(visit)
@@ -90,7 +90,7 @@ def replayed(visit: Visit) -> Response:
 def resumed(visit: Visit) -> Response:
     """Resume a run, and redirect to its page.
 
-    The form has the person's decisions about writes that may have been done: count as done, or send again.
+    In the form, a person has decided about each write that may have been done: it counts as done, or is sent again.
     """
     run = _run(visit)
     if run is None or run.status == DAMAGED:

@@ -1,4 +1,4 @@
-"""The sessions of people on the website, which are signed cookies, and the tokens that protect forms (CSRF)."""
+"""The sessions of people on the website, in signed cookies, and the tokens that protect forms against CSRF."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Session(NamedTuple):
     Args:
         id: The random id of the session.
         tenant: The name of the tenant whose pages the person sees; empty before the sign-in.
-        mark: A keyed hash of the token with which the person signed in, or a word for another way to sign in. The
-            session ends when the tenant no longer accepts this token or way.
-        until: The time when the session ends, in seconds since 1970; 0 if only the age of the session limits it.
+        mark: A keyed hash of the token with which the person signed in, or a word for a different way of signing in.
+            The session ends when the tenant no longer accepts this token or this way.
+        until: The time when the session ends, in seconds since 1970; 0 if the session ends only because of its age.
     """
 
     id: str
@@ -34,13 +34,13 @@ class Session(NamedTuple):
 
 
 class Sessions:
-    """Turns sessions into signed cookies, and reads sessions from cookies. Any thread may use it.
+    """Turns sessions into signed cookies, and reads sessions from cookies. Any thread may use this object.
 
-    A session that a person has ended is refused by this process from then on. Other processes with the same key refuse
-    it only once it is older than :data:`MAX_AGE`.
+    When a person signs out, this process refuses the session from then on. Other processes with the same key refuse it
+    only once it is older than :data:`MAX_AGE`.
 
     Args:
-        key: The key of the signatures. Processes that serve the same people need the same key.
+        key: The key that signs the cookies. Processes that serve the same people need the same key.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -52,7 +52,7 @@ class Sessions:
         self._lock = Lock()
 
     def begin(self, tenant: str = "", mark: str = "", until: float = 0.0) -> tuple[Session, str]:
-        """Return a new session, and the cookie for it. The parameters are the fields of :class:`Session`."""
+        """Return a new session and its cookie. The parameters are the fields of :class:`Session`."""
         session = Session(secrets.token_urlsafe(16), tenant, mark, until)
         return session, str(self._signer.dumps(session))
 
@@ -74,11 +74,11 @@ class Sessions:
             self._ended[session.id] = now + MAX_AGE
 
     def form_token(self, session: Session) -> str:
-        """Return the token that each form of a session contains, which no other website knows."""
+        """Return the token that each form of a session contains. No other website can know this token."""
         return hmac.new(self._key, f"form {session.id}".encode(), sha256).hexdigest()
 
     def is_own_form(self, session: Session, form: Mapping[str, str]) -> bool:
-        """Return True if a form contains the form token of a session.
+        """Return True if a form contains the token that :meth:`form_token` returns for the session.
 
         Args:
             session: The session.

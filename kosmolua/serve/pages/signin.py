@@ -1,4 +1,4 @@
-"""Signing in with a tenant's token or at an OpenID Connect provider, signing out, and the cookies for these."""
+"""Signing in with a tenant's token or at an OpenID Connect provider, signing out, and the cookies for this."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from kosmolua.serve.tenants import Tenant, Tenants
 from kosmolua.serve.tokens import Tokens, claims_of, may_be_signed
 
 COOKIE, LOGIN_COOKIE = "kosmolua", "kosmolua_login"
-"""The name of the cookie with the session, and of the cookie with a sign-in that has begun at a provider."""
+"""The names of two cookies: that of the session, and that of a sign-in that has begun at a provider."""
 OPEN, SIGNED, PROVIDED = "open", "signed", "provided"
-"""How sessions without a configured token began: without a token, with a signed token, or with a provider's token."""
+"""The marks of sessions that began without a token, with a signed token, or with a token from a provider."""
 MAX_LOGIN_AGE = 600
-"""Seconds within which a person has to sign in at a provider."""
+"""Seconds that a person has to sign in at a provider."""
 WRONG_TOKEN_SECONDS = 0.5
 """Seconds by which the answer to a wrong token is delayed."""
 
 
 class SignIn:
-    """Signs people in to the website and out of it: answers the requests for this, and knows who is signed in.
+    """Signs people in to the website and out of it, and finds out who is signed in.
 
     Args:
         tenants: The tenants of the server.
@@ -58,7 +58,7 @@ class SignIn:
         ]
 
     def session(self, request: Request) -> Session | None:
-        """Return the session in the cookie of a request, or None if there is no valid one."""
+        """Return the session in the cookie of a request, or None if there is no valid session."""
         cookie = request.cookies.get(_name(request, COOKIE))
         return self._sessions.read(cookie) if cookie else None
 
@@ -70,7 +70,8 @@ class SignIn:
     def _marks_of(self, tenant: Tenant) -> list[str]:
         """Return the values of :attr:`Session.mark` that are valid for a session of this tenant.
 
-        They are keyed hashes of the tenant's tokens, and words for other ways to sign in that the tenant accepts.
+        They are keyed hashes of the tenant's tokens, and words for the other ways of signing in that the tenant
+        accepts.
         """
         marks = tenant.tokens.marks(self._tenants.key)
         marks += [SIGNED] if tenant.settings.jwt else []
@@ -78,14 +79,14 @@ class SignIn:
         return [*marks, OPEN] if tenant is self._tenants.open_tenant else marks
 
     def _mark_of(self, tenant: Tenant, token: bytes) -> tuple[str, float]:
-        """Return the :attr:`Session.mark` for a token that begins a session, and the time when the session must end.
+        """Return the :attr:`Session.mark` for a token that begins a session, and the time when the session has to end.
 
         Args:
             tenant: The tenant that has accepted the token.
             token: The token with which the person signs in.
 
         Returns:
-            The mark, and the time when the token expires in seconds since 1970; 0 if it does not expire.
+            The mark; and when the token expires, in seconds since 1970, or 0 if it does not expire.
         """
         if tenant.tokens.accept(token):
             return Tokens([Secret(token.decode())]).marks(self._tenants.key)[0], 0.0
@@ -101,7 +102,7 @@ class SignIn:
             return self._page(request)
         form, lists = await form_of(request)
         if session is None:
-            return self._page(request, "The form was too old. Try again.", status=400)
+            return self._page(request, "The form was too old. Sign in again.", status=400)
         visit = Visit(request, self._sessions, session, form, lists)
         if not is_own(visit):
             return visit.refusal()
@@ -128,10 +129,10 @@ class SignIn:
         return answer
 
     async def _leave(self, request: Request) -> Response:
-        """Begin a sign-in at the OpenID Connect provider: redirect the person there."""
+        """Begin a sign-in at the OpenID Connect provider: redirect the person to the provider."""
         login = self._provider()
         if login is None:
-            return self._page(request, "This server has no provider to sign in with.", status=404)
+            return self._page(request, "This server does not use a provider for signing in.", status=404)
         following = request.query_params.get("next", "")
         following = following if is_local(following) else "/approvals"
         try:
@@ -143,20 +144,26 @@ class SignIn:
         return answer
 
     async def _return(self, request: Request) -> Response:
-        """Complete a sign-in after the provider has sent the person back. Begin a session, and show the next page.
+        """Complete a sign-in after the provider has sent the person back. Begin a session, and lead to the next page.
 
-        This works once, and only in the browser in which the sign-in began.
+        This works only once for each sign-in, and only in the browser in which it began.
         """
         login, begun = self._provider(), self._begun_in(request)
         if login is None or begun is None:
-            return self._page(request, "The sign-in took too long, or began in another browser.", status=400)
+            return self._page(
+                request, "The sign-in took too long, or began in a different browser. Sign in again.", status=400
+            )
         try:
             token = await run_in_threadpool(login.finish, begun, _back(request), dict(request.query_params))
         except KosmoError as error:
             return self._page(request, error.what, status=401)
         tenant = await self._tenants.authenticate(token) if may_be_signed(token) else None
         if tenant is None or tenant is self._tenants.open_tenant or not login.is_answer(begun, claims_of(token)):
-            return self._page(request, "No tenant accepts the person that the provider has signed in.", status=401)
+            return self._page(
+                request,
+                "The provider has signed you in, but its token is not valid for any tenant of this server.",
+                status=401,
+            )
         visit = Visit(request, self._sessions, Session(""))
         answer = visit.page("signed_in.html", following=visit.root + begun.following)
         _set_cookie(request, answer, LOGIN_COOKIE, "", 0, site="lax")
@@ -168,11 +175,11 @@ class SignIn:
         return answer
 
     def _page(self, request: Request, problem: str = "", *, status: int = 200) -> Response:
-        """Return the sign-in page, with a new session whose form token the page's form has.
+        """Return the sign-in page, with a new session. The form on the page has the form token of this session.
 
         Args:
             request: The request.
-            problem: A sentence about why signing in failed; empty for none.
+            problem: A sentence that says why signing in failed; empty if it has not failed.
             status: The HTTP status of the answer.
         """
         session, cookie = self._sessions.begin()
@@ -190,7 +197,7 @@ class SignIn:
         return answer
 
     def _provider(self) -> Login | None:
-        """Return the object that signs people in at the provider in the current settings; None without a provider."""
+        """Return the object that signs people in at the provider, or None if the settings name no provider."""
         provider = self._tenants.settings.oidc
         if provider is None:
             return None
@@ -207,16 +214,16 @@ class SignIn:
 
 
 def _back(request: Request) -> str:
-    """Return the URL of this server to which the provider sends people back after they have signed in there."""
+    """Return the URL of this server to which the provider sends people back after they have signed in."""
     scheme = "https" if _is_public(request) else "http"
     root = str(request.scope.get("root_path", "")).rstrip("/")
     return f"{scheme}://{request.headers['host']}{root}/login/provider/done"
 
 
 def _is_public(request: Request) -> bool:
-    """Return True if cookies can be secure: with TLS, or with TLS at a proxy if the host is not this machine.
+    """Return True if cookies can be secure: if the server or, unless the host is this machine, a proxy uses TLS.
 
-    A browser that uses a loopback name without TLS drops secure cookies.
+    If a browser uses a loopback name without TLS, it drops secure cookies.
     """
     if request.url.scheme == "https":
         return True
@@ -228,7 +235,7 @@ def _is_public(request: Request) -> bool:
 
 
 def _name(request: Request, cookie: str) -> str:
-    """Return the full name of a cookie: with the prefix ``__Host-`` if cookies can be secure.
+    """Return the full name of a cookie, with the prefix ``__Host-`` if cookies can be secure.
 
     Browsers accept a cookie with this prefix only over TLS and from this very host.
     """
@@ -245,8 +252,8 @@ def _set_cookie(
         answer: The answer.
         cookie: The name of the cookie, without a prefix.
         value: The value of the cookie.
-        age: The number of seconds for which the browser keeps the cookie; 0 to delete it.
-        site: The SameSite attribute. Browsers send a ``lax`` cookie also when another website redirects here.
+        age: How many seconds the browser keeps the cookie; 0 to delete the cookie.
+        site: The SameSite attribute. Browsers send a ``lax`` cookie even when another website redirects here.
     """
     name, is_secure = _name(request, cookie), _is_public(request)
     answer.set_cookie(name, value, max_age=age, httponly=True, secure=is_secure, samesite=site)

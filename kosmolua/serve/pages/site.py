@@ -1,4 +1,4 @@
-"""The website: its routes, and the checks that a request comes from a person who is signed in."""
+"""The website: its routes, and the check that a request comes from a person who is signed in."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
 
 
 class Site:
-    """The website for the people of all tenants: finds the view that answers a request, and checks the session.
+    """The website for the people of all tenants: checks the session of each request, and finds the view to answer it.
 
     Args:
         tenants: The tenants of the server.
@@ -78,7 +78,7 @@ class Site:
         return answer
 
     def _workspace(self, session: Session) -> Workspace | None:
-        """Return the workspace of a session's tenant.
+        """Return the workspace of a session's tenant: its data and the actions that people can take on the website.
 
         Return None if the tenant no longer accepts the token that began the session.
         """
@@ -92,7 +92,7 @@ class Site:
 
     def _to_login(self, request: Request) -> Response:
         if request.method != "GET" or PART_HEADER in request.headers:
-            return PlainTextResponse("Sign in first.", 401, HEADERS)
+            return PlainTextResponse("This page is only for people who are signed in.", 401, HEADERS)
         visit = Visit(request, self._sessions, Session(""))
         query = f"?{request.url.query}" if request.url.query else ""
         return visit.redirect("/login", next=f"{request.scope['path']}{query}")
@@ -102,7 +102,7 @@ def _answer(view: View, visit: Visit) -> Response:
     try:
         return view(visit)
     except KosmoError as error:
-        return visit.error("That did not work", error.what, hint=error.hint or "", status=409)
+        return visit.error("The request failed", error.what, hint=error.hint or "", status=409)
 
 
 def _not_found(visit: Visit) -> Response:

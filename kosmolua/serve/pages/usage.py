@@ -1,4 +1,4 @@
-"""The usage page: how many calls a tenant's runs made and how many failed, by day, integration, account and client."""
+"""The usage page: how many calls a tenant's runs made, and how many failed, by day, integration, account and client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHOICES = ("7", "30", "90")
 
 @dataclass
 class Count:
-    """Counts the calls of a group, such as all calls with one account.
+    """The number of calls in a group, such as all calls with one account.
 
     Args:
         name: The name of the group, such as the name of the account.
@@ -40,14 +40,14 @@ class Count:
 
 @dataclass
 class Usage(Count):
-    """The counts of all calls in a period, in total and by groups.
+    """The numbers of calls in a period, in total and by groups.
 
     Args:
         runs: The number of runs.
-        days: The counts for each day, the oldest day first.
-        integrations: The counts for each integration, the integration with the most calls first.
-        accounts: The counts for each account, the account with the most calls first.
-        clients: The counts for each client that started runs, the client with the most calls first.
+        days: The numbers for each day, beginning with the oldest day.
+        integrations: The numbers for each integration, beginning with the one with the most calls.
+        accounts: The numbers for each account, beginning with the one with the most calls.
+        clients: The numbers for each client that started runs, beginning with the one with the most calls.
     """
 
     runs: int = 0
@@ -58,12 +58,12 @@ class Usage(Count):
 
     @property
     def peak(self) -> int:
-        """The number of calls on the day with the most calls, at least 1, for the scale of the chart."""
+        """The number of calls on the day with the most calls, but at least 1. The chart is scaled to it."""
         return max((day.calls for day in self.days), default=0) or 1
 
 
 def shown(visit: Visit) -> Response:
-    """Return the page with the usage of the last days. The URL's query can choose the number of days."""
+    """Return the page with the usage of recent days. The parameter ``days`` of the URL can be 7, 30 or 90."""
     asked = visit.asked("days")
     days = int(asked) if asked in CHOICES else DEFAULT_DAYS
     usage = usage_of(visit.own.runs(), datetime.now(timezone.utc).date(), days)
@@ -71,7 +71,7 @@ def shown(visit: Visit) -> Response:
 
 
 def usage_of(runs: Iterable[Run], today: date, days: int) -> Usage:
-    """Count the calls of runs in a period.
+    """Count the calls that runs made in a period.
 
     Args:
         runs: The runs.

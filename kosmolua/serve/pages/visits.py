@@ -1,4 +1,4 @@
-"""Requests of people to the website, with their session, tenant and form, and the answers to them."""
+"""Requests that people make to the website, with session, tenant and form; and the answers to these requests."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ SECTIONS = (
 MAX_FORM = 1 << 20
 """The maximum size of a field of a form, in bytes."""
 PART_HEADER = "x-part"
-"""The header of a request for one block of a page. The browser then replaces this block of the page that it shows."""
+"""The header of a request for only one block of a page. The browser replaces this block in the page that it shows."""
 
 
 @dataclass(frozen=True)
 class Visit:
-    """A person's request to the website, with everything that a view needs to answer it.
+    """A person's request to the website, with everything that is needed to answer it.
 
     Args:
         request: The request.
         sessions: Turns sessions into cookies, and makes form tokens.
         session: The session of the person.
-        form: The fields of the form that was sent, each with its last value.
-        lists: The fields of the form that was sent, each with all of its values.
-        workspace: The workspace of the person's tenant, or None if the person is not signed in.
+        form: The fields of the form that was sent, with the last value of each field.
+        lists: The fields of the form that was sent, with a list of all values of each field.
+        workspace: The data of the person's tenant, and the actions that people can take; None if the person is not
+            signed in.
     """
 
     request: Request
@@ -53,33 +54,33 @@ class Visit:
 
     @property
     def own(self) -> Workspace:
-        """The workspace of the person's tenant. The person must be signed in."""
+        """The data of the person's tenant, and the actions that people can take. The person must be signed in."""
         assert self.workspace, "only pages for people who are signed in have a workspace"
         return self.workspace
 
     @property
     def root(self) -> str:
-        """The path of the URL below which a proxy serves the website; empty if it is served at the root."""
+        """The path below which a proxy serves the website; empty if the website is served at the root."""
         return str(self.request.scope.get("root_path", "")).rstrip("/")
 
     @property
     def part(self) -> str | None:
-        """The name of the block that the request is for, or None if it is for the whole page."""
+        """The name of the block that the browser requests; None if it requests the whole page."""
         return self.request.headers.get(PART_HEADER)
 
     def asked(self, name: str) -> str:
-        """Return a parameter of the URL's query, or an empty string if the query does not have it."""
+        """Return a parameter of the URL's query, or an empty string if the query has no such parameter."""
         return str(self.request.query_params.get(name, ""))[:1000]
 
     def page(
         self, template: str, section: str = "", *, parts: tuple[str, ...] = (), status: int = 200, **shown: Any
     ) -> Response:
-        """Render a page, or the block of it that the request is for, and return the answer.
+        """Render a page, or only the block that the browser requests, and return the answer.
 
         Args:
             template: The file name of the template.
-            section: The section of the website that the page belongs to, which the navigation marks.
-            parts: The names of the blocks that a request can be for. Any other request gets the whole page.
+            section: The section of the website that the page belongs to. The navigation highlights it.
+            parts: The names of the blocks that a browser can request. Any other request gets the whole page.
             status: The HTTP status of the answer.
             shown: The variables of the template.
         """
@@ -102,9 +103,9 @@ class Visit:
             title: What happened, in a few words.
             message: A sentence that describes the error.
             status: The HTTP status of the answer.
-            hint: What the person can do, or an empty string.
+            hint: A sentence that says what the person can do; empty for none.
             back: The path that the button "Back" leads to.
-            links: Pages of the documentation that the person may have meant.
+            links: The names of pages of the documentation that the person may have meant.
         """
         told: dict[str, Any] = {
             "title": title,
@@ -116,8 +117,12 @@ class Visit:
         return self.page("error.html", status=status, **told)
 
     def refusal(self) -> Response:
-        """Return the answer that refuses a form, since the form does not belong to the person's session."""
-        return self.error("Refused", "This form was not made by this page, or is too old.", status=403)
+        """Return the answer that refuses a form which does not belong to the person's session."""
+        return self.error(
+            "Refused",
+            "This form is too old, or does not come from this website. Go back, reload the page and try again.",
+            status=403,
+        )
 
     def redirect(self, path: str, **query: str) -> Response:
         """Return an answer that redirects to another page of the website.
@@ -159,22 +164,22 @@ class Visit:
 
 
 View = Callable[[Visit], Response]
-"""A function that answers a request of a person. It is called in a thread, so it can block."""
+"""A function that answers a person's request. It is called in a separate thread, so it can block."""
 
 
 def is_local(path: str) -> bool:
-    """Return True if a redirect to a path stays on this website."""
+    """Return True if a redirect to this path stays on this website."""
     parts = urlsplit(path)
     return path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
 
 
 def is_own(visit: Visit) -> bool:
-    """Return True if a form has the token of the person's session and was not sent from a page of another website."""
+    """Return True if a form has the form token of the person's session, and was not sent from another website."""
     return is_same_origin(visit.request) and visit.sessions.is_own_form(visit.session, visit.form)
 
 
 def is_same_origin(request: Request) -> bool:
-    """Return False if the browser's headers say that a page of another website made the request."""
+    """Return False if the headers say that the request was made by a page of another website."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     if site not in (None, "same-origin", "none"):
         return False
@@ -182,7 +187,7 @@ def is_same_origin(request: Request) -> bool:
 
 
 async def form_of(request: Request) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return the fields of the form in a request. Files are left out.
+    """Return the fields of the form in a request. Files in the form are ignored.
 
     Returns:
         A dict with the last value of each field, and a dict with all values of each field.

@@ -1,4 +1,4 @@
-"""The data that the website shows for one tenant, and the actions that people can take there."""
+"""The data that the website shows for one tenant, and the actions that people can take on the website."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from kosmolua.serve.pages.history import History, Run
 from kosmolua.serve.tenants import Tenant
 
 MAX_STARTED = 8
-"""How many runs that people of a tenant have started on the website can be active at once."""
+"""The most runs that people of a tenant can have active at once after starting them on the website."""
 GRACE = 1.0
-"""Seconds that a request waits for the run that it started, so that the next page can show the end of a short run."""
+"""Seconds that a request waits for the run that it starts, so that the next page can show how a short run ended."""
 MAX_TRIAL_SECONDS = 30.0
 """The time limit of a simulated run in the playground, in seconds."""
 CLIENT = "the page"
-"""The name of the client for runs that a person starts on the website."""
+"""The name of the client in runs that a person starts on the website."""
 SCRIPT = "playground.lua"
 
 
 @dataclass(frozen=True)
 class Asking:
-    """A run whose calls wait for a person's approval.
+    """A run with calls that wait for a person's approval.
 
     Args:
-        run: The id of the run, or an empty string if the run is not recorded.
+        run: The id of the run; empty if the run is not recorded.
         script: The name of the run's script.
-        calls: The calls that wait.
+        calls: The calls that wait for approval.
     """
 
     run: str
@@ -53,7 +53,7 @@ class Asking:
 class Workspace:
     """The data that the website shows for one tenant, and the actions that people of the tenant can take.
 
-    Any thread may use it except the thread of the event loop, which it would block.
+    Any thread may use this object, except the thread of the event loop, which would be blocked.
 
     Args:
         tenant: The tenant.
@@ -74,20 +74,20 @@ class Workspace:
 
     @property
     def runtime(self) -> Runtime:
-        """The tenant's runtime, which makes real calls unless the whole server simulates."""
+        """The tenant's runtime. It makes real calls, unless the whole server simulates them."""
         return self.tenant.runtime
 
     @property
     def simulated(self) -> Runtime:
-        """The runtime of the playground, which answers calls from simulators."""
+        """The runtime of the playground, in which simulators answer the calls."""
         return self.tenant.simulated
 
     def runs(self) -> list[Run]:
-        """Return the tenant's recorded runs, the latest first."""
+        """Return the tenant's recorded runs, beginning with the latest."""
         return self._history.runs(self.runtime.store)
 
     def find(self, run: str) -> Run | None:
-        """Return a recorded run by its id or the beginning of its id, or None if there is none."""
+        """Return the recorded run whose id is, or begins with, ``run``; None if there is no such run."""
         return self._history.run(run, self.runtime.store)
 
     def recording(self, run: str) -> Recording:
@@ -102,11 +102,11 @@ class Workspace:
         return self.runtime.store.read(run)
 
     def waiting(self) -> list[Waiting]:
-        """Return the calls that wait for a person's approval, the oldest first."""
+        """Return the calls that wait for a person's approval, beginning with the oldest."""
         return self.runtime.store.waiting()
 
     def asking(self) -> list[Asking]:
-        """Return the runs whose calls wait for a person's approval, the run with the oldest call first."""
+        """Return the runs with calls that wait for a person's approval, beginning with the run of the oldest call."""
         calls = self.waiting()
         order = list(dict.fromkeys(map(_run_of, calls)))
         grouped = groupby(sorted(calls, key=lambda call: order.index(_run_of(call))), key=_run_of)
@@ -127,7 +127,7 @@ class Workspace:
         self._start(run, self.tenant.resume(run, {"client": CLIENT}, **decided))
 
     def run(self, source: str) -> str:
-        """Start a script with the tenant's accounts in the background, and return the id of the run, which is recorded.
+        """Start a script with the tenant's accounts in the background, and record the run. Return the id of the run.
 
         Raises:
             KosmoError: The run cannot be recorded, or too many runs that were started on the website are active.
@@ -138,9 +138,9 @@ class Workspace:
         return run
 
     def try_out(self, source: str) -> Outcome:
-        """Run a script with simulated calls, wait for its end, and return its outcome.
+        """Run a script with simulated calls, wait until it has ended, and return its outcome.
 
-        Calls that need approval are allowed without asking anybody.
+        Calls that need approval are allowed, and nobody is asked.
         """
         return self.simulated.run(source, name=SCRIPT, timeout=MAX_TRIAL_SECONDS, allow=["*"], client=CLIENT)
 
@@ -156,7 +156,7 @@ class Workspace:
         return self.runtime.replay(self.recording(run), client=CLIENT)
 
     def _start(self, run: str, work: Coroutine[Any, Any, Outcome]) -> None:
-        """Start a run on the event loop, and wait at most ``GRACE`` seconds for its end.
+        """Start a run on the event loop, and wait at most ``GRACE`` seconds until it has ended.
 
         Args:
             run: The id of the run.
@@ -168,7 +168,7 @@ class Workspace:
         with self._lock:
             why = f"The run {run} is already running" if run in self._under_way else None
             if len(self._under_way) >= MAX_STARTED:
-                why = f"{MAX_STARTED} runs that were started on this page are still active"
+                why = f"{MAX_STARTED} runs that were started on this website are still active"
             if why:
                 work.close()
                 raise Busy(why, hint="try again later")
