@@ -60,8 +60,8 @@ def test_a_call_is_a_plain_request(raw: Runtime, notes: Path) -> None:
         ("refuse", "api_error", "mcp.tools: not today"),
         ("nothing", "api_error", "mcp.tools: the server sent neither a result nor an error"),
         ("not an error", "api_error", "mcp.tools: the server sent neither a result nor an error"),
-        ("misshapen", "network", "mcp.tools sent an answer that cannot be read"),
-        ("sampling", "api_error", "mcp.tools: The server asked for something else than an answer of the user"),
+        ("misshapen", "network", "mcp.tools sent a response that cannot be read"),
+        ("sampling", "api_error", "mcp.tools: The server asked for something other than an answer from the user"),
         ("exit", "network", "mcp.tools was lost: it ended with status 7"),
     ],
 )

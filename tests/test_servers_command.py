@@ -90,7 +90,7 @@ def test_a_person_is_asked_after_the_tools_are_shown(
         (("add", "x", "--", "y", "--token", "ghp_0123456789abcdef0123"), "looks like a credential"),
         (
             ("add", "x", "--env", "A", "--", "y"),
-            "'A' names no value (write NAME=env:VARIABLE for a secret, or NAME=TEXT)",
+            "'A' has no value (write NAME=env:VARIABLE for a secret, or NAME=TEXT)",
         ),
     ],
 )
@@ -129,7 +129,7 @@ def test_the_servers_of_other_clients_are_taken_over(kosmolua: Program, accounts
     done = kosmolua("servers", "import", "claude", str(file), "--yes", *named)
     assert done.returncode == 0, done.stderr
     assert "brave_search\tnpx -y brave\tBRAVE_API_KEY" in done.stdout
-    assert "events is left out: it is reached by the older transport" in done.stderr
+    assert "events is left out: it uses the older HTTP transport" in done.stderr
     assert "old is left out: there is a server of this name" in done.stderr
     text = accounts.read_text()
     assert 'env = {BRAVE_API_KEY = {env = "BRAVE_API_KEY"}}' in text

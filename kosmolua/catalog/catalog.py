@@ -396,7 +396,7 @@ class Catalog:
         return [*names[:place], "default", *names[place:]]
 
     def _no_default(self, integration: Integration) -> NotConfigured:
-        """Return the error for a path that names no account of an integration without a default account."""
+        """Return the error for a path without an account if the integration has no default account."""
         if names := self._accounts.names(integration):
             return NotConfigured(
                 f"{integration.name} has several accounts and no default: {listed(names)}",

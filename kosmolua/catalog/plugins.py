@@ -290,7 +290,7 @@ def _compile_document(folder: Path, label: str) -> None:
 
     Args:
         folder: The folder of the plugin.
-        label: The label of the :class:`Place` that contains the plugin. Only for ``user`` is a document compiled.
+        label: The label of the :class:`Place` that contains the plugin. A document is compiled only for ``user``.
 
     Raises:
         PluginError: The document cannot be compiled.

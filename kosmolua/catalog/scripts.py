@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".lua"
 _MARK = b"\xef\xbb\xbf"
-"""A byte order mark, which does not count as a part of the script."""
+"""A byte order mark. It does not count as a part of the script."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ class Scripts:
     """The provider of ``app.scripts``: the Lua scripts in one folder, all as functions of one integration.
 
     Args:
-        folder: The folder of scripts. A file whose name cannot become the name of a function is left out. Files whose
-            names become the same name, such as ``a-b.lua`` and ``a_b.lua``, cannot be called.
-        catalog: Returns the catalog, by which a script's calls are looked up to find the script's effect.
-        max_source: Returns the most bytes that a script may have.
+        folder: The folder of scripts. Files are left out if no function name can be made from their names. Files with
+            the same function name, such as ``a-b.lua`` and ``a_b.lua``, cannot be called.
+        catalog: A function that returns the catalog. The effect of a script is found from the calls in it.
+        max_source: A function that returns the maximum size of a script, in bytes.
     """
 
     root = SCRIPTS
@@ -139,7 +139,7 @@ class Scripts:
 
     @lazy
     def _files(self) -> dict[str, list[str]]:
-        """The path of each script's file, by the name of the script's function; several paths for an ambiguous name."""
+        """The paths of the scripts' files, keyed by function name. An ambiguous name has several paths."""
         try:
             found = sorted(os.listdir(self.folder))
         except OSError:
@@ -154,8 +154,8 @@ class Scripts:
     def _fill(self, integration: Integration) -> None:
         """Register each script as a function of the integration, with the effect that the checker finds.
 
-        The effect is ``read`` only if the checker proves that all calls of the script read. Since scripts can call
-        scripts, the check is repeated until no effect changes. A script that cannot be read becomes one of the
+        The effect is ``read`` only if the checker proves that every call in the script only reads. Since scripts can
+        call scripts, the check is repeated until no effect changes. A script that cannot be read becomes one of the
         integration's broken functions.
         """
         scripts = {}
@@ -178,7 +178,7 @@ def _read(name: str, path: str, limit: int) -> bytes:
     """Return the text of a script.
 
     Raises:
-        CallError: The file cannot be read, or the script has more bytes than the limit.
+        CallError: The file cannot be read, or the script is larger than ``limit`` bytes.
     """
     try:
         with open(path, "rb") as file:

@@ -22,8 +22,8 @@ and whether the server has ``resources`` and ``prompts``."""
 class Cards:
     """Keeps the cards of MCP servers as files in a folder.
 
-    A card belongs to the name of a server and to its command or URL. A server whose command or URL is changed has no
-    card until KosmoLua connects to the server again.
+    A card is stored for the name of a server together with its command or URL. If one of these changes, the server has
+    no card until KosmoLua connects to it again.
 
     Args:
         folder: The folder, which need not exist. None means a folder in the user's cache.
@@ -37,7 +37,7 @@ class Cards:
 
         Args:
             name: The name of the server.
-            identity: The settings that :func:`identity` returns for the server, such as its command or URL.
+            identity: What :func:`.settings.identity` returns for the server: settings such as its command or URL.
         """
         try:
             card = json.loads(self._file(name, identity).read_bytes())

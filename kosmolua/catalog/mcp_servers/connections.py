@@ -1,6 +1,6 @@
-"""Connections to MCP servers. Each connection is a task of one event loop, which runs in a thread of its own.
+"""Connections to MCP servers. Each connection is a task of one event loop, which has a separate thread.
 
-Any thread can send requests and waits for the answers. All other work happens in the event loop's thread.
+Any thread can send a request and wait for the response. All other work happens in the event loop's thread.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from kosmolua.protocol import Json
 
 T = TypeVar("T")
 RESTART_INTERVAL = 60.0
-"""Seconds within which a server that ended is started again only once."""
+"""A server that ends is started again only once within this number of seconds."""
 
 
 class Connections:
@@ -46,16 +46,16 @@ class Connections:
         self._starts: dict[str, deque[float]] = {}
 
     def offer(self, name: str, server: Server, until: Until) -> Card:
-        """Return the card of a server, which lists what the server offers; connect to the server if necessary.
+        """Return the card of a server (what it offers), connecting to the server if necessary.
 
         Args:
             name: The name of the server.
             server: The settings of the server.
-            until: Returns the deadline.
+            until: A function that returns the deadline.
 
         Raises:
             NetworkError: The server cannot be started or reached, or did not answer before the deadline.
-            NotConfigured: The server requires another credential.
+            NotConfigured: The server requires a valid credential.
         """
 
         async def offer() -> Card:
@@ -83,18 +83,18 @@ class Connections:
             server: The settings of the server.
             method: The method of the protocol, such as ``tools/call``.
             params: The parameters of the method.
-            until: Returns the deadline, which can move while the request is under way.
+            until: A function that returns the deadline, which can move while the request is under way.
             safe: True if the request can be sent again after the connection was lost.
-            tag: For a call of a tool: the hash of the tool as the caller knows it (see :func:`digest`). The request is
-                not sent if the server's tool has another hash. Empty for no check.
-            confirm: Asks the user a question that the server sends; None if no user can be asked.
+            tag: For a call of a tool: the hash of the tool that the caller knows (see :func:`digest`). The request is
+                not sent if the server's tool has a different hash. Empty for no check.
+            confirm: A function that asks the user a question of the server; None if no user can be asked.
             sent: Called each time the request is sent.
 
         Raises:
-            ApiError: The server answered with an error.
+            ApiError: The server's response is an error.
             NetworkError: The server cannot be started or reached, did not answer before the deadline, or has changed
                 the tool; or the connection was lost.
-            NotConfigured: The server requires another credential.
+            NotConfigured: The server requires a valid credential.
         """
 
         async def send() -> dict[str, Json]:
@@ -111,7 +111,7 @@ class Connections:
 
         def refuse_if_final(link: Link, error: Gone) -> None:
             if not safe or link.is_restart:
-                lost = NetworkError(f"{name} was lost: {error}", retryable=safe)
+                lost = NetworkError(f"The connection to {name} was lost: {error}", retryable=safe)
                 lost.detail = link.log.last
                 raise lost from None
 
@@ -126,7 +126,7 @@ class Connections:
         return self._wait(name, send(), until)
 
     def end(self, name: str) -> None:
-        """Close the connection to a server, if there is one, and forget how often the server was started lately."""
+        """Close the connection to a server, if there is one, and forget how often the server was started recently."""
 
         async def end() -> None:
             self._starts.pop(name, None)
@@ -137,7 +137,7 @@ class Connections:
             self._wait(name, end(), lambda: monotonic() + CLOSE_TIMEOUT)
 
     def close(self) -> None:
-        """Close all connections, and stop the servers that were started for them. No new connection can be made."""
+        """Close all connections, and stop the servers started for them. No connection can be made afterwards."""
         with self._lock:
             self._is_closed = True
             loop, self._loop = self._loop, None
@@ -162,7 +162,7 @@ class Connections:
         Args:
             name: The name of the server, for messages.
             work: The coroutine.
-            until: Returns the deadline, which can move while this waits.
+            until: A function that returns the deadline, which can move meanwhile.
 
         Raises:
             NetworkError: The coroutine did not end before the deadline, or the connection was closed.
@@ -173,7 +173,7 @@ class Connections:
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._is_closed:
-                raise NetworkError("No server can be connected: the runtime was closed", retryable=False)
+                raise NetworkError("The runtime was closed, so it cannot connect to servers", retryable=False)
             if self._loop is None:
                 loop = asyncio.new_event_loop()
                 start_thread(lambda: _run(loop), "servers")
@@ -181,7 +181,7 @@ class Connections:
             return self._loop
 
     async def _connected(self, name: str, server: Server) -> Link:
-        """Return the connection to a server once it is ready; connect, and start the server, if necessary."""
+        """Return the connection to a server once it is ready, connecting and starting the server if necessary."""
         link = self._links.get(name)
         if link is None or link.is_over:
             link = self._links[name] = Link(self._around, name, server, is_restart=self._count_start(name, link))
@@ -217,7 +217,7 @@ class Connections:
 
 @contextmanager
 def _reported(name: str) -> Iterator[None]:
-    """Raise a NetworkError if the answer of a server does not come in the ``with`` block."""
+    """Turn a timeout or a cancellation in the ``with`` block into a NetworkError."""
     try:
         yield
     except TimeoutError:

@@ -1,9 +1,9 @@
-"""Calls tools of an MCP server directly over the server's pipes, in half the processor time of the MCP SDK's session.
+"""Calls tools of an MCP server directly over its pipes. This takes half the processor time of the MCP SDK's session.
 
-The thread that makes a call writes the request itself and waits for the answer, which the event loop reads.
+The thread that makes a call writes the request itself. Then it waits until the event loop has read the response.
 
-The SDK's session uses the same pipes. It opens the connection and does everything else, such as answering what a server
-asks during a call. The session also makes the calls that are traced or whose progress is shown, and those whose request
+The SDK's session uses the same pipes. It opens the connection and does everything else, such as answering a server's
+questions during a call. The session also makes a call if it is traced, if its progress is shown, or if the request
 cannot be written at once.
 """
 
@@ -22,7 +22,7 @@ from kosmolua.catalog.mcp_servers.pending import Pending
 
 METHOD = "tools/call"
 PREFIX = "call-"
-"""The beginning of the id of each direct call, by which its answer is told from those of the session's requests."""
+"""The ids of direct calls begin with this, which tells their responses from those to requests of the session."""
 _OF_ONE_REQUEST = {"progressToken", "traceparent", "tracestate", "baggage"}
 """The metadata that differs from request to request, so that direct calls do not repeat it."""
 
@@ -40,10 +40,10 @@ class DirectCalls:
     # In any thread
 
     def start(self, params: Mapping[str, Any]) -> DirectCall | None:
-        """Call a tool. Return the call, which waits for the result; None if the SDK's session has to make the call.
+        """Send the call of a tool. Return an object that waits for its result; None if the SDK's session must send it.
 
         Args:
-            params: The name and the arguments of the tool.
+            params: The parameters of ``tools/call``: the ``name`` and the ``arguments`` of the tool.
         """
         if self._write is None or get_current_span().get_span_context().is_valid:
             return None
@@ -56,7 +56,7 @@ class DirectCalls:
         return None
 
     def cancel(self, number: str) -> None:
-        """Forget a call whose result nobody waits for any longer, and tell the server so if it reads at once."""
+        """Forget a call that nobody waits for any longer, and tell the server, unless writing would have to wait."""
         self._waiting.pop(number, None)
         if self._write:
             self._write(_line({"method": "notifications/cancelled", "params": {"requestId": number}}))
@@ -64,12 +64,12 @@ class DirectCalls:
     # In the loop's thread
 
     def learn(self, message: object, write: Callable[[bytes], bool]) -> None:
-        """Keep what later calls need from a message that the MCP SDK's session sends: its metadata and ``write``.
+        """Keep the metadata of a message that the MCP SDK's session sends, and ``write``, for later calls.
 
         Args:
             message: A message that the session sends. The first request, ``initialize``, is ignored.
-            write: Writes a line to the server from any thread, and returns True; returns False, without writing, if
-                the line cannot be written at once.
+            write: A function that any thread can call to write a line to the server. It returns False, without writing,
+                if the line cannot be written at once; otherwise True.
         """
         if isinstance(message, types.JSONRPCRequest) and message.method != "initialize":
             meta = (message.params or {}).get("_meta") or {}
@@ -77,10 +77,11 @@ class DirectCalls:
             self._write = write
 
     def take(self, message: object) -> bool:
-        """Pass a message of the server to the call that it answers, if it answers a direct call.
+        """If a message of the server is the response to a direct call, pass the message to this call.
 
         Returns:
-            True if the message answers such a call, even one that no longer waits; False if the session needs it.
+            True if the message is the response to a direct call, even to a forgotten one; False if it is for the
+            session.
         """
         if not isinstance(message, dict) or "method" in message or not str(message.get("id")).startswith(PREFIX):
             return False
@@ -99,7 +100,7 @@ class DirectCalls:
 
 
 class DirectCall(Pending[dict[str, Any]]):
-    """A call whose result, as the protocol defines it, a thread waits for. A refused call raises an MCPError.
+    """A direct call. A thread waits for its result, or for an MCPError if the server refuses the call.
 
     Args:
         calls: The object that sent the call.

@@ -33,7 +33,7 @@ def http_client(server: Server, answered: Callable[[int], None]) -> httpx2.Async
 
 
 class _Bearer(httpx2.Auth):
-    """Adds a token to each HTTP request. After a status 401, renews the token of a login and sends once more."""
+    """Adds a token to each HTTP request. After status 401, a login's token is renewed and the request is sent again."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token

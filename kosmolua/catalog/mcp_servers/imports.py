@@ -48,7 +48,7 @@ def read_source(text: str) -> tuple[str, Any]:
     """Read an option that sets an environment variable or a header of a server.
 
     Args:
-        text: ``NAME=TEXT``, or ``NAME=SOURCE:REST`` where the source says how to get a secret, as in ``KEY=env:VAR``.
+        text: ``NAME=TEXT``, or ``NAME=SOURCE:REST`` with the source of a secret, as in ``KEY=env:VAR``.
 
     Returns:
         The name, and the value as the accounts file writes it, such as ``{"env": "VAR"}``.
@@ -58,7 +58,7 @@ def read_source(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
-        what = f"{text.partition('=')[0]!r} names no value"
+        what = f"{text.partition('=')[0]!r} has no value"
         raise UsageError(what, hint="write NAME=env:VARIABLE for a secret, or NAME=TEXT")
     source, colon, rest = value.partition(":")
     if not colon or source not in SOURCES:
@@ -67,15 +67,15 @@ def read_source(text: str) -> tuple[str, Any]:
 
 
 def read_client(client: str, file: Path) -> Iterator[tuple[str, Table | str]]:
-    """Yield the servers that the settings file of another MCP client lists.
+    """Yield the servers that are listed in the settings file of another MCP client.
 
     Args:
         client: The name of the client, a key of :data:`CLIENTS`.
         file: The settings file of the client.
 
     Yields:
-        The name of a server, changed if scripts could not write it, and its section for the accounts file. If the
-        server cannot be used here, a sentence with the reason takes the place of the section.
+        The name of a server, and its section for the accounts file. The name is changed if scripts could not use it.
+        If KosmoLua cannot use the server, a sentence with the reason takes the place of the section.
 
     Raises:
         ConfigError: The file cannot be read, or has no list of servers.
@@ -87,8 +87,8 @@ def read_client(client: str, file: Path) -> Iterator[tuple[str, Table | str]]:
             found = inner.get("servers", inner) if key == "mcp" else inner
             break
     else:
-        keys = " and no ".join(CLIENTS[client])
-        raise ConfigError(f"{file} has no {keys}, so it is not a settings file of {client}")
+        keys = " or ".join(CLIENTS[client])
+        raise ConfigError(f"{file} has no key {keys}, so it is not a settings file of {client}")
     for name, server in found.items():
         usable = re.sub(r"[^a-z0-9_]+", "_", str(name).lower()).strip("_")
         usable = usable if usable[:1].isalpha() else f"server_{usable}"
@@ -97,7 +97,7 @@ def read_client(client: str, file: Path) -> Iterator[tuple[str, Table | str]]:
 
 def _section(server: Mapping[str, Any]) -> Table | str:
     if server.get("type") == "sse":
-        return "it is reached by the older transport over HTTP, which is not supported"
+        return "it uses the older HTTP transport, SSE, which is not supported"
     values = {key: server[key] for key in ("command", "args", "cwd", "url") if server.get(key)}
     if ("command" in values) == ("url" in values):
         return "it has neither a command nor a url" if "command" not in values else "it has both a command and a url"
@@ -110,7 +110,7 @@ def _section(server: Mapping[str, Any]) -> Table | str:
 
 
 def _value(text: str) -> str | Table:
-    """Return a value as the accounts file writes it: ``${NAME}`` becomes ``{ env = "NAME" }``, other text is kept."""
+    """Return a value as the accounts file writes it: ``${NAME}`` becomes ``{ env = "NAME" }``, other text stays."""
     variable = _VARIABLE.fullmatch(text)
     return {"env": variable[1]} if variable else text
 

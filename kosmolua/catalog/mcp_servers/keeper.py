@@ -1,8 +1,8 @@
 """A small program that runs an MCP server and makes sure that no process of the server outlives KosmoLua.
 
 The host, which is the process that runs KosmoLua, starts this program as ``keeper.py HOST_PID COMMAND ARGUMENT...``,
-isolated and without site-packages. The program starts the server in a process group of its own, and ends this group
-when it gets SIGTERM, when the host has ended in any way, and when the server itself has ended.
+isolated and without site-packages. The program starts the server in a new process group. It ends this group when it
+gets SIGTERM, when the host has ended in any way, or when the server itself has ended.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def signal_if_parent_ends(number: int) -> None:
 
 
 def run(command: list[str]) -> None:
-    """Replace this process by the server's program, in a process group of its own. This function does not return."""
+    """Replace this process with the server's program, in a new process group. This function does not return."""
     os.setpgid(0, 0)
     signal_if_parent_ends(signal.SIGKILL)
     for number in (signal.SIGTERM, signal.SIGUSR1):

@@ -1,4 +1,7 @@
-"""One connection to an MCP server. The code runs in the event loop of :mod:`.connections`, unless it says otherwise."""
+"""One connection to an MCP server.
+
+The code runs in the event loop of :mod:`.connections`, unless a comment says that it runs in a different thread.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ START_TIMEOUT = 60.0
 """Seconds within which a server must have started and listed its tools."""
 CLOSE_TIMEOUT = 6.0
 MAX_PAGES = 100
-"""The most pages of a list of tools that are requested."""
+"""The maximum number of pages of tools that are requested."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Surroundings:
     """What all connections share: the folder and the environment in which servers are started, and two callbacks.
 
     Args:
-        folder: The folder in which servers are started. Relative paths of commands are relative to this folder.
+        folder: The folder in which servers are started. Relative paths of commands start from this folder.
         environ: The environment, of which servers inherit only a few variables.
         trace: Called in the event loop's thread with the name of a server and a line that the server printed or logged;
             None if the user does not want to see these lines.
@@ -64,7 +67,7 @@ class Gone(Exception):
 
 
 class Link:
-    """One connection to an MCP server, which is started first if its settings have a command.
+    """One connection to an MCP server. The server is started first if its settings have a command.
 
     Args:
         around: The folder, environment and callbacks that all connections share.
@@ -100,7 +103,7 @@ class Link:
     async def run(self) -> None:
         """Connect to the server, and keep the connection open until it is closed or lost.
 
-        The future ``ready`` gets its result when the server has listed its tools, or the error if it cannot.
+        The future ``ready`` is done when the server has listed its tools. If that fails, it gets the error.
         """
         try:
             async with AsyncExitStack() as stack:
@@ -140,12 +143,12 @@ class Link:
         Args:
             method: The method of the protocol, such as ``tools/call``.
             params: The parameters of the method.
-            confirm: Asks the user a question that the server sends meanwhile; None if no user can be asked.
+            confirm: A function that asks the user a question of the server; None if no user can be asked.
 
         Raises:
-            ApiError: The server answered with an error.
-            NetworkError: The answer cannot be read.
-            NotConfigured: The server requires another credential.
+            ApiError: The server's response is an error.
+            NetworkError: The server's response cannot be read.
+            NotConfigured: The server requires a valid credential.
             Gone: The connection was lost.
         """
         self._status = 0
@@ -186,11 +189,11 @@ class Link:
     # In the thread of a call
 
     def start_call(self, params: Mapping[str, Any], tag: str) -> DirectCall | None:
-        """Call a tool without the event loop. Return the call; None if :meth:`ask` has to make it.
+        """Send the call of a tool without the event loop, and return the call; None if :meth:`ask` must send it.
 
         Args:
-            params: The name and the arguments of the tool.
-            tag: The hash of the tool as the caller knows it.
+            params: The parameters of ``tools/call``: the ``name`` and the ``arguments`` of the tool.
+            tag: The hash of the tool that the caller knows.
         """
         if self.is_over or self.log.is_shown or self.tags.get(params["name"]) != tag:
             return None
@@ -199,13 +202,13 @@ class Link:
     def finish_call(
         self, call: DirectCall, params: Mapping[str, Any], confirm: Confirm | None, until: Until
     ) -> dict[str, Json]:
-        """Wait for the result of a call, and return the result as :meth:`ask` does. It also raises the same errors.
+        """Wait for the result of a call. This returns and raises the same as :meth:`ask`.
 
         Args:
             call: The call.
-            params: The name and the arguments of the tool.
-            confirm: Asks the user a question that the server sends meanwhile; None if no user can be asked.
-            until: Returns the deadline, which can move meanwhile.
+            params: The parameters of ``tools/call``, as for :meth:`start_call`.
+            confirm: A function that asks the user a question of the server; None if no user can be asked.
+            until: A function that returns the deadline, which can move meanwhile.
 
         Raises:
             TimeoutError: The result did not come before the deadline.
@@ -218,7 +221,7 @@ class Link:
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """Raise the errors that :meth:`ask` describes for those of the SDK in the ``with`` block."""
+        """Turn errors of the SDK in the ``with`` block into those that :meth:`ask` raises."""
         try:
             yield
         except MCPError as error:
@@ -226,7 +229,7 @@ class Link:
                 raise Gone(self.reason) from None
             raise self._refusal(error) from None
         except (ValueError, RuntimeError) as error:
-            what = f"The server {self._name} sent an answer that cannot be read: {_words(error)}"
+            what = f"The server {self._name} sent a response that cannot be read: {_words(error)}"
             raise NetworkError(what) from None
 
     # In the loop's thread
@@ -279,7 +282,7 @@ class Link:
         self._status = status
 
     async def _learn(self) -> None:
-        """Ask the server what it offers, store the answer as ``card``, and pass it to the callback ``learned``."""
+        """Ask the server what it offers, store this as ``card``, and pass it to the callback ``learned``."""
         client = self._client
         capabilities = client.server_capabilities
         tools: list[dict[str, Any]] = []
@@ -321,7 +324,7 @@ class Link:
             self.ready.exception()
 
     def _failure(self, error: BaseException) -> CallError:
-        """Return the error for calls that need this server if it could not be started or reached."""
+        """Return the error for calls of this server, which could not be started or reached."""
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         if isinstance(error, CallError):
@@ -333,7 +336,7 @@ class Link:
         return failure
 
     def _refusal(self, error: Any) -> CallError:
-        """Return the error for a request that the server answered with an error."""
+        """Return the error for a request, made from the error in the server's response."""
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         body: dict[str, Json] = {"code": error.error.code, "message": error.error.message}
@@ -344,7 +347,7 @@ class Link:
     def _unauthorized(self) -> NotConfigured:
         login = f"run 'kosmolua accounts login {self._name}'"
         hint = f"{login}, or set token in the section [{self._name}] of the accounts file"
-        return NotConfigured(f"The server {self._name} requires another credential", hint=hint)
+        return NotConfigured(f"The server {self._name} requires a valid credential", hint=hint)
 
 
 def _plain(result: Any) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""What an MCP server prints and logs: lines for the trace, and the last ones for errors."""
+"""What an MCP server prints and logs. All lines go to the trace, and the last ones into error messages."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 Trace: TypeAlias = Callable[[str, str], None]
-"""Shows the user a line, given the name of the server and the line."""
+"""A function that shows the user a line. It is called with the name of the server and the line."""
 
 MAX_KEPT_LINES = 5
-"""How many of the last lines that a server printed are shown to the user when it ends with an error."""
+"""If a server ends with an error, the user is shown this number of the lines that the server printed last."""
 MAX_TOLD = 1_000
-"""The most lines of a server that are passed to the trace per minute. Further lines are dropped."""
+"""The maximum number of a server's lines that are passed to the trace per minute. Further lines are dropped."""
 
 
 class ServerLog:
@@ -25,7 +25,7 @@ class ServerLog:
 
     Args:
         name: The name of the server.
-        trace: Shows the user a line; None if the user does not want to see what servers print.
+        trace: A function that shows the user a line; None if the user does not want to see what servers print.
     """
 
     def __init__(self, name: str, trace: Trace | None) -> None:
@@ -45,7 +45,7 @@ class ServerLog:
         return " / ".join(self._printed) or None
 
     def write(self, line: str) -> None:
-        """Pass a line to the trace, unless the server had too many in this minute."""
+        """Pass a line to the trace, unless too many of the server's lines were passed in this minute."""
         if self._trace is None:
             return
         now = monotonic()
@@ -55,7 +55,7 @@ class ServerLog:
         if self._told <= MAX_TOLD:
             self._trace(self._name, line)
         elif self._told == MAX_TOLD + 1:
-            self._trace(self._name, "(more than can be shown)")
+            self._trace(self._name, "(too many lines: further ones are not shown for up to a minute)")
 
     def write_printed(self, line: str) -> None:
         """Keep a line that the server's process printed, and pass the line to the trace."""
@@ -63,20 +63,20 @@ class ServerLog:
         self.write(line)
 
     async def write_message(self, params: Any) -> None:
-        """Pass on a log message that the server sent, given the parameters of the notification."""
+        """Pass a log message of the server to the trace. ``params`` are the parameters of its notification."""
         self.write(f"{params.level}: {params.data}")
 
     async def write_progress(self, progress: float, total: float | None, message: str | None) -> None:
-        """Pass on how far a request has come, as the server reports it."""
+        """Pass the progress of a request, as the server reports it, to the trace."""
         share = f"{progress:g}/{total:g}" if total else f"{progress:g}"
         self.write(f"progress {share}{f': {message}' if message else ''}")
 
     @contextmanager
     def taking_warnings(self) -> Iterator[None]:
-        """Take over what the MCP SDK logs about this server in the ``with`` block, and in tasks that begin there.
+        """Take over what the MCP SDK logs about this server in the ``with`` block, and in tasks that are started there.
 
-        The first line of each warning is passed on. Without this, the SDK's records would go to the handlers of the
-        program, by default to standard error with tracebacks. See also :func:`divert_warnings`.
+        The first line of each warning is passed to the trace. Otherwise the SDK's records would go to the program's own
+        log handlers, by default to standard error with tracebacks. See also :func:`divert_warnings`.
         """
         token = _current.set(self)
         try:
@@ -92,10 +92,10 @@ _SDK = re.compile(r"client|mcp(\..+)?")
 
 
 def divert_warnings() -> None:
-    """Let records of the SDK's loggers go only to the log of a server, if :meth:`ServerLog.taking_warnings` says so.
+    """Make the SDK's loggers obey :meth:`ServerLog.taking_warnings`: records in its ``with`` block go only to that log.
 
-    Call this when the SDK's modules are loaded, since each has a logger. Other records are left as they are: they
-    belong to the program that uses KosmoLua, which may have MCP connections of its own.
+    Call this when the SDK's modules are loaded, since each module has a logger. Other records are not changed: they
+    belong to the program that uses KosmoLua, which can have its own MCP connections.
     """
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if isinstance(logger, logging.Logger) and _SDK.fullmatch(name):
@@ -103,7 +103,10 @@ def divert_warnings() -> None:
 
 
 def _divert(record: logging.LogRecord) -> bool:
-    """Pass on the first line of a warning about a server. As a filter, return False if the record is about a server."""
+    """Write the first line of a warning to the log of the current server, if there is one.
+
+    Return False, which drops the record, if there is a current server; otherwise True.
+    """
     log = _current.get()
     if log and record.levelno >= logging.WARNING:
         log.write(record.getMessage().partition("\n")[0])

@@ -1,4 +1,4 @@
-"""The output schemas that an MCP server declares for its tools, which structured results must conform to.
+"""Checks structured results of an MCP server's tools against the output schemas that the server declares.
 
 The MCP SDK's session checks the results of its own calls in the same way; this module checks those of direct calls.
 """

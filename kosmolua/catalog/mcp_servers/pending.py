@@ -1,4 +1,4 @@
-"""Results that one thread waits for and the event loop of :mod:`.connections` delivers."""
+"""Results that a thread waits for. The event loop of :mod:`.connections` delivers them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_WAIT = 3600.0
 
 
 class Pending(Generic[T]):
-    """A result that is not known yet. The thread that waits uses a lock, which is much faster than a future."""
+    """A result that is yet to come. The waiting thread uses a lock, which is much faster than a future."""
 
     def __init__(self) -> None:
         self._value: T
@@ -28,10 +28,10 @@ class Pending(Generic[T]):
         """Wait for the result, and return it or raise the exception that came instead.
 
         Args:
-            until: Returns the deadline, which can move meanwhile.
+            until: A function that returns the deadline, which can move meanwhile.
 
         Raises:
-            TimeoutError: The result did not come before the deadline. Nobody waits for it any longer.
+            TimeoutError: The result did not come before the deadline. The work on it is stopped.
         """
         is_over = False
         try:
@@ -66,7 +66,7 @@ class InLoop(Pending[T]):
     """The result of a coroutine that runs in an event loop.
 
     Args:
-        loop: The event loop, which runs in a thread of its own.
+        loop: The event loop, which runs in another thread.
         work: The coroutine, which is started immediately.
     """
 

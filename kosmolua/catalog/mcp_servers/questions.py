@@ -11,11 +11,11 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST, ElicitRequest, ElicitResult
 
 Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
-"""Asks the user a question that a server sends, with the values to show beside it, and returns True for yes."""
+"""A function that asks the user and returns True for yes. It is called with a question and values to show with it."""
 
 
 class Questions:
-    """Answers the questions of one server: asks the user if yes or no suffices as the answer, else declines.
+    """Answers the questions of one server. Asks the user if yes or no is a sufficient answer; otherwise declines.
 
     Args:
         server: The name of the server, which is shown with each question.
@@ -29,10 +29,10 @@ class Questions:
 
     @contextmanager
     def put_to(self, confirm: Confirm | None) -> Iterator[None]:
-        """During the ``with`` block, in which a request is under way, ask the user with ``confirm``.
+        """Ask the user with ``confirm`` during the ``with`` block, in which a request is under way.
 
-        A question does not say to which request it belongs. If several are under way, the user is asked with the
-        ``confirm`` of the last one that has one.
+        A question does not say which request it belongs to. If several requests are under way, the user is asked with
+        the ``confirm`` of the latest request that has one.
         """
         self._confirms.append(confirm)
         try:
@@ -44,7 +44,7 @@ class Questions:
         """Return the answer to a question.
 
         Args:
-            context: What the SDK passes, which is not used.
+            context: A value that the SDK passes. It is not used.
             params: The parameters of the question: its message, and the schema of the answer or a URL to visit.
         """
         confirm = next((each for each in reversed(self._confirms) if each), None)
@@ -56,7 +56,7 @@ class Questions:
             content = _agreed(params.requested_schema)
             shown |= {} if content is None else content
         if confirm is None or (content is None and not url):
-            self._log(f"asked, and nobody can answer: {params.message}")
+            self._log(f"asked a question that nobody can answer: {params.message}")
             return ElicitResult(action="decline")
         is_allowed = await asyncio.to_thread(confirm, params.message, shown)
         return ElicitResult(action="accept", content=content) if is_allowed else ElicitResult(action="decline")
@@ -65,22 +65,22 @@ class Questions:
         """Return the answers to the questions that a server sends in place of a tool's result.
 
         Args:
-            requests: The questions. The keys are those that the answers must have.
+            requests: The questions, by key. The answers get the same keys.
 
         Raises:
             MCPError: One of the requests is not a question to the user.
         """
         if not all(isinstance(each, ElicitRequest) for each in requests.values()):
-            raise MCPError(INVALID_REQUEST, "The server asked for something else than an answer of the user")
+            raise MCPError(INVALID_REQUEST, "The server asked for something other than an answer from the user")
         return {key: await self.answer(None, each.params) for key, each in requests.items()}
 
 
 def _agreed(schema: Any) -> dict[str, Any] | None:
-    """Return the answer that says yes to a question of a server; None if yes is not enough for an answer.
+    """Return the answer that says yes to a question of a server; None if the answer must contain more than a yes.
 
     Args:
-        schema: The JSON Schema of the answer: a form with fields. The answer has the default of each field, and true
-            for a boolean without a default. Yes is not enough if a required field of another type has no default.
+        schema: The JSON Schema of the answer, a form with fields. The answer gets each field's default, and true for a
+            boolean without a default. There is no such answer if a required field of a different type has no default.
     """
     schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
     answer: dict[str, Any] = {}

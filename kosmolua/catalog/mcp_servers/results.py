@@ -12,9 +12,9 @@ from kosmolua.http.binary import Content
 from kosmolua.protocol import Json, decode
 
 MAX_MESSAGE = 2_000
-"""The most characters of a server's text in the message of an error."""
+"""The maximum length of a server's text in the message of an error, in characters."""
 MAX_BODY = 16 * 1024
-"""The most characters of a server's text that an error has beside its message."""
+"""The maximum length of a server's text that an error has besides its message, in characters."""
 
 
 def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> Json:
@@ -22,12 +22,12 @@ def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> J
 
     Args:
         path: The path of the function, such as ``mcp.files.read``, for messages.
-        answer: The result, as in the protocol.
+        answer: The result, a JSON object of the protocol.
         wrapped: True if the tool's schema declares an object whose only key is ``result``.
 
     Returns:
-        The structured content, if there is any; for a wrapped value, what is under ``result``. Otherwise the one item
-        of the content, or a list of all items, or None if there are no items.
+        The structured content, if there is any; of a wrapped value, only what is under ``result``. Otherwise the
+        content: its only item, or a list of all items, or None if there are no items.
 
     Raises:
         ApiError: The tool reported an error.
@@ -44,9 +44,9 @@ def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> J
 
 
 def of_resource(answer: Mapping[str, Any]) -> Json:
-    """Return the contents of a resource: text, a decoded value if its media type is JSON, or a table for bytes.
+    """Return the content of a resource: text, a decoded value if the media type is JSON, or a table for bytes.
 
-    Several contents are returned as a list.
+    If there are several contents, they are returned as a list.
     """
     return _one_or_all([_resource_content(each) for each in answer.get("contents", ())])
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.mcp_servers.settings import Server
 
 MAX_INSTRUCTIONS = 4000
-"""The most characters of a server's instructions that are shown."""
+"""The maximum length of a server's instructions, in characters. The rest is not shown."""
 START_TIMEOUT = 65.0
 """Seconds to wait for a server that has no card yet; a little longer than a start may take."""
 
@@ -47,9 +47,9 @@ class Servers:
         offline: True to refuse to start or connect a server that has no card.
         cards: The store of cards; None means the one in the user's cache.
         trace: Called with the name of a server and a line that the server printed or logged; None for no trace.
-        changed: Called when a server offers something else than its card says.
-        confirm: Returns the function that asks the user a server's question during the current thread's call; None if
-            no user can be asked.
+        changed: Called when what a server offers no longer matches its card.
+        confirm: A function that returns the :data:`Confirm` for the current thread's call, or None if no user can be
+            asked.
     """
 
     root = SERVERS
@@ -86,8 +86,8 @@ class Servers:
         Raises:
             ConfigError: The section of the server lacks a key, or has an invalid key or value.
             NetworkError: The server cannot be started or reached, or does not answer.
-            NotConfigured: The server requires another credential; or it has no card, and servers cannot be started
-                because of ``offline``.
+            NotConfigured: The server requires a valid credential; or it has no card, and ``offline`` forbids starting
+                it.
             UnknownPath: The accounts file has no server of this name.
         """
         if known := self._loaded.get(name):
@@ -95,13 +95,13 @@ class Servers:
         if found := self._known(name):
             return found
         if self._offline:
-            what = f"The functions of {SERVERS}.{name} are not known, and servers are not started in a simulation"
+            what = f"The functions of {SERVERS}.{name} are unknown, and servers are not started in a simulation"
             raise NotConfigured(what, hint=f"run 'kosmolua servers check {name}' once")
         self.refresh(name)
         return self._loaded[name][1]
 
     def listed(self, name: str) -> Plugin:
-        """Return a server as an integration, without starting it: its card says what it offered at the last connection.
+        """Return a server as an integration, without starting it. Its card says what it offered when last connected.
 
         Raises:
             PluginError: The server has no card.
@@ -109,7 +109,7 @@ class Servers:
         if found := self._known(name):
             return found
         raise PluginError(
-            "the server was never started, so its tools are not known",
+            "the server was never started, so its tools are unknown",
             origin=str(self._accounts.path),
             hint=f"run 'kosmolua servers check {name}'",
         )
@@ -120,7 +120,7 @@ class Servers:
         Raises:
             ConfigError: The section of the server lacks a key, or has an invalid key or value.
             NetworkError: The server cannot be started or reached, or does not answer.
-            NotConfigured: The server requires another credential.
+            NotConfigured: The server requires a valid credential.
             UnknownPath: The accounts file has no server of this name.
         """
         server, ends = self.settings(name), monotonic() + START_TIMEOUT
@@ -134,7 +134,7 @@ class Servers:
     def prose(self, name: str) -> str | None:
         """Return the instructions that a server sent, as a Markdown quotation; None if there are none.
 
-        They are quoted because nobody has checked them.
+        The instructions are quoted because nobody has checked them.
         """
         card = self.card(name)
         text = str(card.get("instructions") or "").strip()[:MAX_INSTRUCTIONS] if card else ""
@@ -220,7 +220,7 @@ class Servers:
             return self._loaded[name][1] if name in self._loaded else None
 
     def _learn(self, full_name: str, card: Card) -> None:
-        """Replace the card of a server if the server now offers something else.
+        """Replace the card of a server if what the server offers has changed.
 
         Args:
             full_name: The name of the server under ``app``, such as ``mcp.files``.

@@ -26,9 +26,9 @@ KEEPER = Path(__file__).with_name("keeper.py")
 class Server:
     """The settings of an MCP server: either a command that starts the server, or its URL; and its credentials."""
 
-    command: Annotated[
-        str | None, "The program that is the server. A relative path starts at the accounts file's folder."
-    ] = None
+    command: Annotated[str | None, "The server's program. A relative path starts from the accounts file's folder."] = (
+        None
+    )
     args: Annotated[list[str], "The program's arguments, which every user of the machine can read."] = field(
         default_factory=list
     )
@@ -41,12 +41,12 @@ class Server:
     url: Annotated[str | None, "The address of a server that is reached over HTTP."] = None
     headers: Annotated[dict[str, Secret], "Headers of each HTTP request."] = field(default_factory=dict)
     token: Annotated[Secret | None, "Sent as Authorization: Bearer; by default the token of a login.", OAuth2()] = None
-    client_id: Annotated[str | None, "The client id of a login, if clients cannot register themselves."] = None
-    client_secret: Annotated[Secret | None, "The client's password, if it has one."] = None
+    client_id: Annotated[str | None, "The client id for logins, if clients cannot register themselves."] = None
+    client_secret: Annotated[Secret | None, "The client secret, if there is one."] = None
     scopes: Annotated[list[str] | None, "The scopes of a login; by default those that the server names."] = None
 
     def open(self, send: Send) -> Send:
-        """Return ``send``, the function that sends requests of the protocol: a server needs no other client."""
+        """Return ``send``, the function that sends requests of the protocol, since a server needs no other client."""
         return send
 
     def command_line(self, folder: Path, environ: Mapping[str, str]) -> list[str]:
@@ -73,8 +73,8 @@ class Server:
         """Return the environment in which the server is started.
 
         Args:
-            environ: The environment of KosmoLua, from which only ``PATH`` and a few variables such as ``HOME`` are
-                taken. The variables of the server's section are added.
+            environ: The environment of KosmoLua. Only ``PATH`` and a few variables such as ``HOME`` are taken from it.
+                The variables of the server's section are added.
         """
         names = PASSED_ON + (PASSED_ON_BY_WINDOWS if sys.platform == "win32" else ())
         needed = {name: environ[name] for name in names if name in environ}
@@ -83,7 +83,7 @@ class Server:
 
 
 def identity(table: Table) -> dict[str, object]:
-    """Return the settings in a server's section that decide which server is started or reached, without secrets."""
+    """Return the settings in a server's section that identify the server, without secrets."""
     parts = {key: table.get(key) for key in ("command", "args", "cwd", "url")}
     return parts | {key: sorted(table.get(key, ())) for key in ("env", "headers")}
 
@@ -104,6 +104,6 @@ def kept(command: list[str]) -> list[str]:
 
 
 def _search_path(environ: Mapping[str, str]) -> str:
-    """Return ``PATH`` without relative folders: a program in the current folder must not be started by its name."""
+    """Return ``PATH`` without relative folders, so that no program in the current folder is started by its name."""
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(folder for folder in folders if os.path.isabs(folder))

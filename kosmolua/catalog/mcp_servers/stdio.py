@@ -1,7 +1,7 @@
 """The transport to an MCP server that runs as a child process: one JSON message per line on its stdin and stdout.
 
-The SDK's own transport is not used: it passes on more of the environment, has no limit on the length of a line, and
-needs a file for the server's error output.
+The SDK's own transport is not used, because it passes on more of the environment, does not limit the length of a line,
+and needs a file for the server's error output.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from mcp.shared.message import SessionMessage
 from kosmolua.catalog.mcp_servers.direct import DirectCalls
 
 MAX_LINE = 32 * 1024 * 1024
-"""The most bytes of a message. A server that sends a longer one is stopped."""
+"""The maximum size of a message, in bytes. A server that sends a larger one is stopped."""
 MAX_PRINTED = 2_000
-"""The most characters that are kept of a line that a server prints."""
+"""The maximum length of a line that a server prints, in bytes. The rest of the line is dropped."""
 MAX_AT_ONCE = 16
 """How many available lines are read before other tasks of the event loop get their turn."""
 PIPE_BUF = getattr(select, "PIPE_BUF", 0)
@@ -57,8 +57,8 @@ async def process_streams(
         command: The program and its arguments.
         environment: All environment variables of the server.
         folder: The folder in which the server is started.
-        calls: Calls tools over the same pipes beside the SDK's session, and gets the answers to these calls.
-        said: Called with each line that the server prints and that is not a message.
+        calls: The object that calls tools over the same pipes as the SDK's session. It gets the responses to its calls.
+        said: Called with each line of the server's output that is not a message.
         ended: Called with the reason when the server reads or sends no more messages.
 
     Raises:
@@ -104,7 +104,7 @@ S = TypeVar("S", bound="_Stream")
 
 
 class _Stream:
-    """Messages in one direction, as a stream for the MCP SDK which reads or writes the server's pipe directly."""
+    """A stream of messages in one direction for the MCP SDK. It reads or writes the server's pipe directly."""
 
     async def __aenter__(self: S) -> S:
         return self
@@ -121,7 +121,7 @@ class _Requests(_Stream):
 
     Args:
         process: The server's process.
-        calls: Calls tools over the same pipes beside the SDK's session, and gets the answers to these calls.
+        calls: The object that calls tools over the same pipes as the SDK's session. It gets the responses to its calls.
         ended: Called with the reason if the server no longer reads messages.
     """
 
@@ -136,7 +136,7 @@ class _Requests(_Stream):
         self._descriptor = _copy_of_pipe(process.stdin.transport)
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Send a message of the SDK's session to the server. Wait while too many bytes of messages are not read.
+        """Send a message of the SDK's session to the server. Wait while the server has too many bytes left to read.
 
         Raises:
             anyio.BrokenResourceError: The server no longer reads messages.
@@ -179,7 +179,7 @@ class _Messages(_Stream):
 
     Args:
         process: The server's process.
-        calls: Calls tools over the same pipes beside the SDK's session, and gets the answers to these calls.
+        calls: The object that calls tools over the same pipes as the SDK's session. It gets the responses to its calls.
         said: Called with each line on the server's stdout that is not a message.
         ended: Called with the reason when the server has sent its last message.
     """
@@ -229,13 +229,13 @@ class _Messages(_Stream):
         raise anyio.EndOfStream
 
     async def aclose(self) -> None:
-        """Report that the connection was closed, as the reason why no more messages come."""
+        """Report that no more messages come, because the connection was closed."""
         self._ended("it was closed")
         self._calls.end()
 
 
 def _copy_of_pipe(transport: asyncio.WriteTransport) -> int | None:
-    """Return a new descriptor of the pipe that a transport writes to; None if it is no pipe, as before Python 3.11."""
+    """Return a new descriptor of the pipe that a transport writes to; None if it has no pipe, as before Python 3.11."""
     if sys.platform == "win32":
         return None
     descriptor = transport.get_extra_info("pipe").fileno()
@@ -251,7 +251,7 @@ async def _why_silent(process: Process, otherwise: str) -> str:
 
 
 async def _lines_of(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Yield the lines that a server prints on stderr, each cut to :data:`MAX_PRINTED` characters."""
+    """Yield the lines that a server prints on stderr, each cut to :data:`MAX_PRINTED` bytes."""
     line = b""
     while data := await stream.read(BLOCK):
         *whole, rest = (line + data).split(b"\n")

@@ -20,9 +20,9 @@ from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.types import ANY, STRING, List, Map, Record, Type, Union
 
 MAX_TEXT = 64 * 1024
-"""The most characters of a description."""
+"""The maximum length of a description, in characters."""
 EXTRA = "extra"
-"""The parameter for further arguments of a tool whose schema allows arguments that it does not name."""
+"""The name of the parameter for further arguments. A tool gets it if its schema allows undeclared arguments."""
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -34,8 +34,8 @@ class Question(Request):
     Args:
         asks: The method of the protocol, such as ``tools/call``.
         params: The parameters of the method.
-        tag: For a call of a tool: the :func:`digest` of the tool. The request fails if the server's tool has another
-            digest. Empty for no check.
+        tag: For a call of a tool: the :func:`digest` of the tool. The request fails if the server's tool has a
+            different digest. Empty for no check.
     """
 
     asks: str = ""
@@ -45,7 +45,7 @@ class Question(Request):
 
 @dataclass(frozen=True)
 class Answer(Response):
-    """The answer of an MCP server. Its result is kept in ``value`` as Python values and not encoded as JSON."""
+    """The response of an MCP server. Its result is kept in ``value`` as Python values and not encoded as JSON."""
 
     value: dict[str, Any] = field(default_factory=dict)
 
@@ -66,7 +66,7 @@ def functions_of(server: str, card: Card) -> Iterator[Function]:
 
 
 def lua_name(name: str) -> str:
-    """Return the name that scripts write for a tool or an argument: ``create-issue`` becomes ``create_issue``."""
+    """Return the name that scripts use for a tool or an argument: ``create-issue`` becomes ``create_issue``."""
     name = _OTHER.sub("_", name) or "_"
     if name[0].isdigit():
         name = f"_{name}"
@@ -74,7 +74,7 @@ def lua_name(name: str) -> str:
 
 
 def digest(tool: Mapping[str, Any]) -> str:
-    """Return a hash of a tool's input schema and annotations, by which a changed tool is noticed."""
+    """Return a hash of a tool's input schema and annotations, which reveals that a tool has changed."""
     parts = [tool.get("inputSchema"), tool.get("annotations")]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -93,7 +93,7 @@ class _Tool:
     Args:
         server: The name of the server under ``app``, such as ``mcp.files``.
         name: The name of the function.
-        tool: The description of the tool, as in the protocol.
+        tool: The description of the tool, a JSON object of the protocol.
     """
 
     def __init__(self, server: str, name: str, tool: Mapping[str, Any]) -> None:
@@ -161,13 +161,13 @@ def ask(
     """Send a request to an MCP server, and return the result as the protocol defines it.
 
     Args:
-        send: Sends the requests of a call.
+        send: A function that sends the requests of a call.
         server: The name of the server under ``app``, such as ``mcp.files``.
         method: The method of the protocol, such as ``tools/call``.
         params: The parameters of the method.
         safe: True if the request changes nothing.
-        tag: For a call of a tool: the :func:`digest` of the tool. The request fails if the server's tool has another
-            digest. Empty for no check.
+        tag: For a call of a tool: the :func:`digest` of the tool. The request fails if the server's tool has a
+            different digest. Empty for no check.
     """
     url = f"mcp://{server}/{method}"
     response = send(Question("POST", url, declared_safe=safe, asks=method, params=params, tag=tag))
@@ -196,15 +196,15 @@ def _own_functions(server: str, card: Card) -> Iterator[Function]:
         return results.of_prompt(ask(send, server, "prompts/get", params))
 
     if card.get("resources"):
-        doc = "Read a resource: text, or { content_type, base64, bytes }; several contents are a list."
+        doc = "Read a resource: text, or { content_type, base64, bytes }, or a list if there are several contents."
         yield own("read_resource", doc, read_resource, ANY, Parameter("uri", STRING, "The address of the resource."))
         yield own("list_resources", "List the resources.", listing("resources/list", "resources"), List(ANY))
         doc = "List the templates for addresses of resources."
         templates = listing("resources/templates/list", "resourceTemplates")
         yield own("list_resource_templates", doc, templates, List(ANY))
     if card.get("prompts"):
-        name = Parameter("name", STRING, "The prompt.")
-        arguments = Parameter("arguments", Map(STRING), "Its arguments, by name.", None)
+        name = Parameter("name", STRING, "The name of the prompt.")
+        arguments = Parameter("arguments", Map(STRING), "The prompt's arguments, by name.", None)
         doc = "Get a prompt: { description, messages }, each message with role and content."
         yield own("get_prompt", doc, get_prompt, ANY, name, arguments)
         yield own(
@@ -213,18 +213,18 @@ def _own_functions(server: str, card: Card) -> Iterator[Function]:
 
 
 def _renamed(function: Function, taken: set[str]) -> Function:
-    """Return a function for resources or prompts with ``mcp_`` before its name, because a tool has that name.
+    """Return a copy of a function with ``mcp_`` before its name, because a tool has the same name.
 
     Args:
-        function: The function.
-        taken: The names of the tools' functions. The new name is none of these, and is added to them.
+        function: A function for resources or prompts.
+        taken: The names of the tools' functions, to which the new name is added.
     """
     name = _free(f"mcp_{function.name}", taken)
     return replace(function, name=name, full_name=name)
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """Return the name, with a number after it if it is taken, and add what is returned to the names taken."""
+    """Return the name, followed by a number if it is taken, and add the result to ``taken``."""
     wanted, number = name, 1
     while name in taken:
         number += 1
@@ -245,7 +245,7 @@ def _result_of(tool: Mapping[str, Any], name: str) -> tuple[Type, bool]:
 
 
 def _says_more(schema: Mapping[str, Any]) -> bool:
-    """Return True if the input schema of a tool explicitly allows arguments that it does not name."""
+    """Return True if the input schema of a tool explicitly allows undeclared arguments."""
     return bool(schema.get("additionalProperties")) or bool(schema.get("patternProperties"))
 
 
