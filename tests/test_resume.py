@@ -213,6 +213,20 @@ def test_a_read_only_run_stays_so(runtime: Runtime, shelf: Shelf, file: Path) ->
     assert shelf.lent == {}
 
 
+@pytest.mark.parametrize("place", ["run", "runtime"])
+def test_what_a_run_may_not_call_stays_denied(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path, place: str
+) -> None:
+    """Also if the program that resumes it denies nothing, and allows everything."""
+    source = 'print(pcall(app.integrations.library.lend, { book = "b-1" })) error("no")'
+    denied = {"deny": ["library.lend"]}
+    first = open_runtime(**denied) if place == "runtime" else open_runtime()
+    first.run(source, record=file, **(denied if place == "run" else {}))
+    outcome = open_runtime(allow=["*"]).resume(file, script=source.replace("b-1", "b-2"))
+    assert "--deny library.lend" in outcome.output
+    assert shelf.lent == {}
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_says_what_was_under_way(
     open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path
@@ -483,6 +497,35 @@ def test_the_command_line_pauses_and_goes_on(kosmolua: Program, write: Write, ho
     again = kosmolua("resume", "r.jsonl")
     assert (again.returncode, again.stdout) == (0, ended.stdout)
     assert "is already finished" in again.stderr
+
+
+@pytest.mark.slow
+def test_defaults_come_from_the_accounts_file_of_the_run(kosmolua: Program, write: Write, home: Path) -> None:
+    """What that file denies stays denied, and the default file of whoever resumes is not asked."""
+    write("home/.config/kosmolua/accounts.toml", "[kosmolua.options]\njson = true\n")
+    write("home/others.toml", "[kosmolua.options]\nsimulate = true\nread_only = true\n")
+    write("home/new.lua", "print(pcall(app.integrations.render2.restart_service, { service_id = 'srv-x' }))")
+    ended = kosmolua("run", "-e", "error('no')", "--accounts", "others.toml", "--record=r.jsonl")
+    assert ended.returncode == 1
+    resumed = kosmolua("resume", "r.jsonl", "--script", "new.lua", "--yes")
+    assert "this run is read-only" in resumed.stdout
+    assert not resumed.stdout.startswith("{"), resumed.stdout
+    write("home/others.toml", "[kosmolua.options]\nsimulate = true\n")
+    kosmolua("run", "-e", "print(10)", "--accounts", "others.toml", "--plan-file", "p.json")
+    assert kosmolua("apply", "p.json").stdout == "10\n"
+
+
+@pytest.mark.slow
+def test_limits_of_a_recorded_run_are_the_recorded_ones(kosmolua: Program, write: Write, home: Path) -> None:
+    """Whatever the defaults say: only an option on the command line changes them."""
+    write("home/accounts.toml", "[kosmolua.options]\nmax_output = '9'\n")
+    given = ("--accounts", "accounts.toml")
+    ended = kosmolua("run", "-e", "print('0123456789') error('no')", *given, "--max-output", "20", "--record=r.jsonl")
+    assert (ended.returncode, ended.stdout) == (1, "0123456789\n")
+    for command in ("replay", "resume"):
+        again = kosmolua(command, "r.jsonl", *given)
+        assert (again.returncode, again.stdout) == (1, "0123456789\n"), again.stderr
+        assert kosmolua(command, "r.jsonl", *given, "--max-output", "5").returncode == 124
 
 
 @pytest.mark.slow

@@ -38,6 +38,11 @@ class Patterns:
                 hint = did_you_mean(path, known) or "write it as in render2.delete_service or 'render2.*_env_var'"
                 raise ConfigError(f"{option} {pattern} matches no function", hint=hint)
 
+    @property
+    def written(self) -> list[str]:
+        """The patterns as the user wrote them."""
+        return [*self._patterns]
+
     def fitting(self, target: Target) -> str | None:
         """Return the option with the first pattern that matches a call of ``target``, such as ``--allow render2.*``.
 

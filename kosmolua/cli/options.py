@@ -361,6 +361,11 @@ class Options:
         """The value of each limit by name, from the command line or the user's defaults; None if neither sets it."""
         return {name: self.given.get(name, self.defaults.get(name)) for name in ADJUSTABLE}
 
+    @property
+    def limits_given(self) -> dict[str, Any]:
+        """The limits on the command line, by name. These apply to a recorded run, whose other limits are recorded."""
+        return {name: self.given[name] for name in ADJUSTABLE if name in self.given}
+
     def over(self, others: Options) -> Options:
         """Return these options combined with others. If both set an option, the value in these options is used.
 

@@ -10,6 +10,7 @@ import click
 
 from kosmolua.broker.recording import Recording, read
 from kosmolua.broker.store import Store
+from kosmolua.cli.defaults import user_defaults
 from kosmolua.cli.options import Options
 from kosmolua.cli.scripts import name_of, read_file
 from kosmolua.errors import UsageError
@@ -45,19 +46,28 @@ def changed_script(file: str | None) -> tuple[str, bytes] | None:
     return None if file is None else (name_of(file), read_file(file, Limits().max_source))
 
 
-def options_of_host(host: Mapping[str, Any]) -> Options:
-    """Return options with the accounts file, plugins and simulators of an earlier run.
+def options_again(options: Options, host: Mapping[str, Any]) -> Options:
+    """Return the options of a command that continues an earlier run, or applies the plan of one.
+
+    The accounts file, plugins and simulators are those of the earlier run, unless the options name others. The user's
+    defaults come from ``[kosmolua.options]`` of the accounts file that is used.
 
     Args:
-        host: The description of these settings in the recording or plan of the earlier run.
+        options: The options of the command.
+        host: The ``host`` of the earlier run's recording or plan, which describes these settings.
+
+    Raises:
+        ConfigError: ``[kosmolua.options]`` has an unknown key, or a value is invalid.
     """
-    return Options(
+    earlier = Options(
         accounts=host["accounts"],
         plugin=tuple(host["plugins"]),
         simulate=host["simulate"],
         simulate_state=host["simulate_state"],
         simulate_fail=tuple(f"{path}={outcome}" for path, outcome in host["simulate_fail"].items()),
     )
+    combined = options.over(earlier)
+    return Options(user_defaults(combined.accounts, os.environ), **combined.given)
 
 
 script_option = click.option(

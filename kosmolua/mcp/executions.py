@@ -69,7 +69,7 @@ class Client:
         return can_be_asked(self._session.client_capabilities)
 
     async def follow(self, execution: Execution) -> bool:
-        """Report a script's progress to the client until the script has ended, and ask the script's questions there.
+        """Report a script's progress to the client, and pass on the script's questions, until the script has ended.
 
         Returns:
             True if the script has ended. False if it has a question that must be sent as the answer to the client's
@@ -119,7 +119,7 @@ class Client:
 
 
 def put_off(question: Question) -> InputRequests:
-    """Return a question in the form in which an answer to a client contains it. The client replies in a new request."""
+    """Return a question as part of an answer to a client. The client replies to the question in a new request."""
     form = ElicitRequestFormParams(message=question.message, requested_schema=question.schema)
     return {APPROVAL: ElicitRequest(params=form)}
 

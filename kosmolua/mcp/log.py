@@ -17,7 +17,7 @@ class Sentences(logging.Handler):
     A sentence that was written within the last minute is not repeated.
 
     Args:
-        write: Writes a sentence.
+        write: A function that writes a sentence.
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
@@ -43,7 +43,7 @@ def log_in_sentences(write: Callable[[str], None]) -> None:
     """Make :class:`Sentences` the only handler of the root logger, which gets the log messages of all libraries.
 
     Args:
-        write: Writes a sentence.
+        write: A function that writes a sentence.
     """
     logging.getLogger().handlers = [Sentences(write)]
 

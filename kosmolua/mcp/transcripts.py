@@ -17,7 +17,7 @@ MAX_OF_CLIENT = 4
 
 
 class Transcripts:
-    """Keeps the whole texts of the last answers to each client that were cut. Any thread may use this object."""
+    """For each client, keeps the whole texts of the last answers that were cut. Any thread may use this object."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
@@ -31,7 +31,8 @@ class Transcripts:
             text: The whole text of the answer.
 
         Returns:
-            ``run:last``; or, if several clients can have this name, a page name that cannot be guessed.
+            ``run:last``; or, if other clients can have the same name as this client, a page name that cannot be
+            guessed.
         """
         page = PREFIX + secrets.token_hex(8)
         with self._lock:

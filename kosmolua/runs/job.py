@@ -128,8 +128,8 @@ def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending
     Args:
         frame: The last message (frame) of the sandbox process.
         limits: The limits of the run.
-        refused: A function that returns the error of the request with a number. If the error of a request ended the
-            script, the message has only the number of this request.
+        refused: A function from the number of a request to the error that was its answer. If such an error ended the
+            script, the message has only the number of the request.
     """
     usage = {name: frame["usage"].get(name) for name in ("cpu_ms", "memory_bytes")}
     usage = {name: value for name, value in usage.items() if _is_number(value)}

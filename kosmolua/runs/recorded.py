@@ -126,7 +126,7 @@ class Take:
 
     @property
     def secrets(self) -> Sequence[str] | None:
-        """The names of the secrets that the script could use when its recording began; None if it has just begun."""
+        """The names of the secrets that the script could use when its recording began; None for a new recording."""
         return self._recording.header["secrets"] if self._recording else None
 
     @property
@@ -223,7 +223,8 @@ def begin(
     Raises:
         ConfigError: The recording cannot be written.
     """
-    options = {"read_only": read_only or host.read_only, "deny": _list(deny)}
+    denied = [pattern for given in host.deny for pattern in given.written]
+    options = {"read_only": read_only or host.read_only, "deny": [*denied, *_list(deny)]}
     new = begun(host, path, source, job, limits, run=run, options=options, account=account, client=client)
     return Take(new.run, new.seed, Tape(Answers(), new.writer, redact=host.redactor.value), new.path, tidy=host.tidy)
 
@@ -343,7 +344,7 @@ def plan_of(host: Host, source: bytes, job: Job) -> Plan:
     Args:
         host: Makes the calls of the run.
         source: The text of the script, unchanged.
-        job: What the script's process is told to run.
+        job: What the script's process has to run.
     """
     run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
     run |= {"input": job.input, "params": dict(job.params)}

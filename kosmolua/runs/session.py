@@ -42,7 +42,7 @@ class Chunk:
 
     Args:
         process: The session's process.
-        number: The number of the chunk in the session, which begins with 1.
+        number: The number of the chunk in the session; the first chunk has the number 1.
     """
 
     def __init__(self, process: SessionProcess, number: int) -> None:
@@ -93,7 +93,7 @@ class Chunk:
         self._process.kill()
 
     def status(self) -> int:
-        """Return the exit status of the chunk's process, or the negative number of the signal that ended it."""
+        """Return the exit status of the chunk's process; if a signal ended it, the negative of the signal's number."""
         return -launch.SIGKILL if self._status is None else self._status
 
     def close(self) -> None:
@@ -156,8 +156,8 @@ class Names:
 
     Args:
         types: For each name in the table, the Lua type of its value.
-        path: The path of the table if the table belongs to ``app``, since all names there are in the catalog; None for
-            any other table.
+        path: The path of the table, if the table belongs to ``app``. The catalog knows all names there. None for any
+            other table.
     """
 
     def __init__(self, types: dict[str, str], path: str | None) -> None:
@@ -245,7 +245,7 @@ class Session:
         return first_of(self._ask("check", source), bool) is not False
 
     def names(self, path: str = "") -> Names:
-        """Return the names in a Lua table, for completion.
+        """Return the names in a Lua table, which a prompt can offer for completion.
 
         Args:
             path: The path of the table, such as ``inventory.books``; empty for the global variables.

@@ -5,7 +5,7 @@ line of JSON. The thread that calls :meth:`Supervisor.run` is the owner of the r
 state and calls the callbacks in the options. The other threads put work for the owner into a mailbox. The owner does
 this work in order::
 
-        child ══ frames ══> reader thread ── calls in parallel ──> call threads, at most 64
+    child ══ frames ══> reader thread ── calls in parallel ──> call threads, at most 64
       ^                  │        │                             │        │
       ╚═════ replies ════╧════════│═════════════════════════════╛        │
                                   │                                      │
@@ -20,8 +20,8 @@ messages cannot be read with a timeout.
 
 The reader answers a request itself if the whole script waits for the answer, since the child sends nothing else until
 then. A script can also make several calls at once, in the branches of ``parallel``. Call threads answer these calls,
-because the other branches continue while one of them waits. The owner waits for mail only until the limit of wall-clock
-time is reached, so a run ends in time even if a call hangs.
+because the other branches continue while one of them waits. The owner waits for work in the mailbox only until the
+limit of wall-clock time is reached, so a run ends in time even if a call hangs.
 
 Which thread changes what:
 
@@ -150,7 +150,7 @@ class Broker(Protocol):
         """Return binary data as a JSON string in base64.
 
         Args:
-            name: The name of the script's handle of the data.
+            name: The name of the handle that the script has for the data.
         """
 
     def peek(self, number: int, key: str, line: int) -> None:
@@ -163,7 +163,7 @@ class Broker(Protocol):
         """
 
     def script(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, through: tuple[str, ...]) -> str:
-        """Return the source of another script and its checked arguments as JSON text. The sandbox then runs it.
+        """Return another script, which the sandbox then runs: its source and its checked arguments, as JSON text.
 
         Args:
             path: The path of the other script.
@@ -206,7 +206,7 @@ class Supervisor:
         limits: The limits of the run.
         clock: Counts down to the limit of wall-clock time.
         broker: A function that returns the broker, which answers the script's requests. It is called for each request.
-        output: Called in the owner's thread with each piece of output.
+        output: A function that is called in the owner's thread with each piece of output.
         memory: The memory budget for calls that wait for an answer, shared by all runs of a runtime.
         in_flight: A function that returns the memory budget for large answers of services, shared by all runs of a
             runtime.

@@ -143,10 +143,10 @@ class Tape:
         """Connect the tape to the supervisor of a run, before the run begins.
 
         Args:
-            send: Sends a line to the script's process.
-            fail: Called with the number of a request and the error that is its answer, before the error is sent to the
-                script.
-            stop: Ends the run with an error.
+            send: A function that sends a line to the script's process.
+            fail: A function that is called before an error is sent to the script, with the number of the request and
+                the error.
+            stop: A function that ends the run with an error.
         """
         self._send, self._fail, self._stop = send, fail, stop
 
@@ -156,7 +156,7 @@ class Tape:
         """Accept a request of the script. Return True if the tape handles it, or False if the broker has to answer it.
 
         Args:
-            frame: The message of the script's process with the request.
+            frame: The message with the request, which the script's process sent.
         """
         branch, line = frame.get("of"), frame.get("line")
         request = _Request(

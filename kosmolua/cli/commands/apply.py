@@ -10,7 +10,7 @@ from kosmolua.broker.planning import Plan
 from kosmolua.cli import plans
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, applying_options, examples
-from kosmolua.cli.recordings import options_of_host
+from kosmolua.cli.recordings import options_again
 from kosmolua.cli.scripts import open_runtime, perform, watched
 from kosmolua.runs import Outcome
 
@@ -28,7 +28,7 @@ def command(file: str, again: bool, options: Options) -> int:  # noqa: FBT001 - 
     """
     path = plans.find(file)
     loaded = Plan.load(path)
-    options = options.over(options_of_host(loaded.run["host"]))
+    options = options_again(options, loaded.run["host"])
 
     def run(**callbacks: Any) -> Outcome:
         given = {**options.limits, **callbacks}

@@ -36,7 +36,7 @@ def command(file: str, script: str | None, kept: Kept, options: Options) -> int:
     with kept.opened(options.accounts) as store:
         recording = recordings.find(file, store)
     name = recording.script["name"]
-    given: dict[str, Any] = {**options.limits}
+    given: dict[str, Any] = options.limits_given
     if changed := recordings.changed_script(script):
         name, given["script"] = changed
         given["name"] = name

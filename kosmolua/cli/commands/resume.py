@@ -140,8 +140,8 @@ def _resume(
 ) -> int:
     name = recording.script["name"]
     if kept.tenant is None:
-        options = options.over(recordings.options_of_host(recording.header["host"]))
-    given: dict[str, Any] = {**options.limits, **decided}
+        options = recordings.options_again(options, recording.header["host"])
+    given: dict[str, Any] = {**options.limits_given, **decided}
     if changed := recordings.changed_script(script):
         name, given["script"] = changed
         given |= {"name": name, "check": not options.no_check}

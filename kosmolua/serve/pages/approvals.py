@@ -53,7 +53,7 @@ def _answer(form: Mapping[str, str], call: str) -> bool | None:
 
 
 def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
-    """Permanently allow each function if its call was approved and its box "always allow" was ticked.
+    """Permanently allow a function if one of its calls was approved and its box "always allow" was ticked.
 
     The form has this box only at the first call of each function.
 

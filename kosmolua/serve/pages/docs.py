@@ -56,7 +56,7 @@ def _page(visit: Visit, name: str | None, **shown: Any) -> Response:
 def _resolver(visit: Visit, name: str) -> Resolve:
     """Return a function that finds the page about a name in code. It returns the URL of the page, or None.
 
-    It finds the names of pages, paths such as ``app.integrations.render2``, and the names of the functions of the
+    The returned function knows the names of pages, paths such as ``app.integrations.render2``, and the functions of the
     integration to which the current page belongs.
 
     Args:

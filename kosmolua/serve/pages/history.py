@@ -127,7 +127,7 @@ class Run:
 
 
 class History:
-    """Reads the recorded runs of one tenant, and caches their details. Any thread may use it."""
+    """Reads the recorded runs of one tenant, and caches their details. Any thread may use this object."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Summary, Details]] = {}

@@ -32,8 +32,8 @@ class Prose:
 
     Args:
         text: The Markdown. HTML in it is shown as text.
-        resolve: A function that returns the URL of the page about a name in code, or None if there is no such page. The
-            names with a page become links.
+        resolve: A function that returns the URL of the page about a name in code, or None if there is no such page.
+            Names that have a page become links.
         playground: The URL of the playground. Blocks of Lua code get a link that opens them in the playground.
 
     ``html`` is the HTML, which is safe to insert into a page. ``headings`` lists the anchor and the text of each

@@ -79,7 +79,7 @@ class Login:
         return begun, str(address)
 
     def finish(self, begun: Begun, back: str, answer: Mapping[str, str]) -> bytes:
-        """Complete a sign-in: exchange the provider's authorization code for the person's signed token. Return it.
+        """Complete a sign-in: exchange the authorization code for the person's signed token, and return the token.
 
         The caller has to verify the token.
 

@@ -74,7 +74,7 @@ def _checked(visit: Visit, source: str) -> Report:
 
 
 def _source(visit: Visit) -> str:
-    """Return the script in the form. Browsers send CR LF at the ends of lines, which is replaced by LF."""
+    """Return the script in the form. The CR LF that browsers send at the ends of lines is replaced by LF."""
     return visit.form.get("source", "").replace("\r\n", "\n")
 
 

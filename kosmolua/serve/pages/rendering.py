@@ -1,4 +1,4 @@
-"""Renders the templates of the website: their filters, the static files, and the headers of every answer."""
+"""The rendering of the website's pages: the filters of the templates, the static files, and the headers of answers."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def duration(seconds: float) -> str:
 
 
 def when(moment: datetime | None, now: datetime | None = None) -> Markup:
-    """Return a point in time as HTML text such as ``5 min ago``, whose tooltip has the exact time.
+    """Return a point in time as HTML text such as ``5 min ago``, with the exact time as its tooltip.
 
     Args:
         moment: The point in time; if it is None, the text is empty.

@@ -221,9 +221,10 @@ def _back(request: Request) -> str:
 
 
 def _is_public(request: Request) -> bool:
-    """Return True if cookies can be secure: if the server or, unless the host is this machine, a proxy uses TLS.
+    """Return True if cookies can be secure: the request came over TLS, or for a host name that is not a loopback name.
 
-    If a browser uses a loopback name without TLS, it drops secure cookies.
+    For such a host name, a proxy in front of this server is expected to use TLS. A browser that uses a loopback name
+    without TLS drops secure cookies.
     """
     if request.url.scheme == "https":
         return True
