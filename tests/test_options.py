@@ -184,8 +184,8 @@ def test_what_is_typed_goes_before_a_variable_and_that_before_the_file(write: Wr
 @pytest.mark.parametrize(
     ("line", "environ", "message"),
     [
-        ("tiemout = 3", {}, "[kosmolua.options] has no key 'tiemout' (did you mean 'timeout'"),
-        ("accounts = 'x'", {}, "[kosmolua.options] has no key 'accounts'"),
+        ("tiemout = 3", {}, "unknown key 'tiemout' in [kosmolua.options] (did you mean 'timeout'"),
+        ("accounts = 'x'", {}, "unknown key 'accounts' in [kosmolua.options]"),
         ("timeout = 'soon'", {}, "[kosmolua.options] timeout: "),
         ("yes = 'perhaps'", {}, "[kosmolua.options] yes: the value must be true or false"),
         ("deny = 3", {}, "[kosmolua.options] deny: the value must be a list of strings"),

@@ -191,6 +191,8 @@ class Database:
     def _unreachable(self, error: DBAPIError) -> ConfigError:
         reason = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
         hint = "nothing is lost: try again when it can be reached"
+        if isinstance(error, _LASTING):
+            hint = "check that the database is Kosmolua's own, and that its user may read and write the tables"
         return ConfigError(f"The database {self.name} cannot be used: {reason[0]}", hint=hint)
 
 

@@ -63,7 +63,7 @@ def _in_file(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]
     for key in given:
         if key not in _BY_NAME:
             hint = did_you_mean(key, _BY_NAME) or f"its keys are {listed(_BY_NAME)}"
-            raise ConfigError(f"{path}: [kosmolua.options] has no key {key!r}", hint=hint)
+            raise ConfigError(f"{path}: unknown key {key!r} in [kosmolua.options]", hint=hint)
     return {key: _value(_BY_NAME[key], value, f"{path}: [kosmolua.options] {key}") for key, value in given.items()}
 
 
