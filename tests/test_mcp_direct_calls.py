@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -51,13 +52,15 @@ def test_a_call_is_a_plain_request(raw: Runtime, notes: Path) -> None:
     assert raw.run("return app.mcp.tools['do']('noise')").result == ["after noise"]
     (call,) = messages(notes, "tools/call")
     assert call["params"] == {"name": "do", "arguments": {"what": "noise"}}
-    assert str(call["id"]).startswith("call-")
+    assert call["id"] >= 1 << 40
 
 
 @pytest.mark.parametrize(
     ("what", "code", "message"),
     [
         ("refuse", "api_error", "mcp.tools: not today"),
+        ("refuse oddly", "api_error", "mcp.tools: not today"),
+        ("refuse and exit", "api_error", "mcp.tools: not today"),
         ("nothing", "api_error", "mcp.tools: the server sent neither a result nor an error"),
         ("not an error", "api_error", "mcp.tools: the server sent neither a result nor an error"),
         ("misshapen", "network", "mcp.tools sent a response that cannot be read"),
@@ -131,3 +134,36 @@ def test_long_and_short_requests_do_not_mix(raw: Runtime) -> None:
     """
     outcome = raw.run(script)
     assert outcome.result == [[True] * 60], outcome.error
+
+
+def test_the_end_of_a_run_ends_its_calls(raw: Runtime, notes: Path) -> None:
+    """The server is told at once that nobody waits any longer, although the call could have taken longer."""
+    raw.limits = Limits(timeout=2, call_timeout=60)
+    outcome = raw.run("app.mcp.tools['do']('hang')")
+    assert outcome.error is not None
+    assert outcome.error.code == "limit_exceeded"
+    wait_for(lambda: messages(notes, "notifications/cancelled"))
+
+
+@pytest.mark.parametrize("padding", [0, 100_000])
+def test_closing_ends_calls_and_starts_nothing(raw: Runtime, notes: Path, padding: int) -> None:
+    """A read is sent again if its server is lost, but not while everything is being closed."""
+    errors: list[Any] = []
+    script = f"app.mcp.tools.look('hang' .. string.rep('x', {padding}))"
+    thread = Thread(target=lambda: errors.append(raw.run(script).error))
+    thread.start()
+    wait_for(lambda: notes.exists() and messages(notes, "tools/call"))
+    raw.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert errors[0] is not None
+    assert len(messages(notes, "initialize")) == 1
+
+
+def test_a_server_that_refuses_the_start_is_quoted(notes: Path) -> None:
+    """What the server says is the reason, not that the connection was closed then."""
+    environment = {"NOTES": str(notes), "REFUSE": "the license has expired"}
+    server = {"command": sys.executable, "args": [str(RAW)], "env": environment}
+    with Runtime(section(server)) as runtime:
+        error = failed(runtime, "x")
+    assert "mcp.tools cannot be started: the license has expired" in error.message

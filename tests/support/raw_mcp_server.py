@@ -13,6 +13,7 @@ TYPED = TOOL | {
     "name": "typed",
     "outputSchema": {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]},
 }
+LOOK = TOOL | {"name": "look", "annotations": {"readOnlyHint": True}}
 BROKEN = TOOL | {"name": "broken", "outputSchema": {"type": "object", "properties": {"total": {"$ref": "#/nowhere"}}}}
 LATE: list[Any] = []
 """The numbers of calls that are not answered yet."""
@@ -38,7 +39,7 @@ def text(words: str) -> dict[str, Any]:
 
 def answer_call(number: object, what: str) -> None:
     """Answer a call of the tool."""
-    if what == "hang":
+    if what.startswith("hang"):
         LATE.append(number)
     elif what == "late":
         for late in LATE:
@@ -46,6 +47,11 @@ def answer_call(number: object, what: str) -> None:
         say(id=number, result=text("in time"))
     elif what == "refuse":
         say(id=number, error={"code": -32050, "message": "not today", "data": {"day": "Sunday"}})
+    elif what == "refuse oddly":
+        say(id=number, error={"code": -32050, "message": "not today", "data": {"day": float("nan")}})
+    elif what == "refuse and exit":
+        say(id=number, error={"code": -32050, "message": "not today"})
+        os._exit(7)
     elif what == "nothing":
         say(id=number)
     elif what == "not an error":
@@ -62,7 +68,7 @@ def answer_call(number: object, what: str) -> None:
         say(method="notifications/message", params={"level": "no such level"})
         say(id=number, result=text("after notices"))
     elif what == "noise":
-        print("[" * 100_000, "a word", '{"id": "call-99"}', '"text"', sep="\n", flush=True)
+        print("[" * 100_000, "a word", '{"id": 1099511627999}', '"text"', sep="\n", flush=True)
         say(id=number, result=text("after noise"))
     else:
         os._exit(7)
@@ -73,6 +79,8 @@ for line in sys.stdin:
         notes.write(line)
     message = json.loads(line)
     match message.get("method"):
+        case "initialize" if "REFUSE" in os.environ:
+            say(id=message["id"], error={"code": -32000, "message": os.environ["REFUSE"]})
         case "initialize":
             info = {"name": "raw", "version": "1"}
             say(
@@ -80,7 +88,7 @@ for line in sys.stdin:
                 result={"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info},
             )
         case "tools/list":
-            say(id=message["id"], result={"tools": [TOOL, TYPED, BROKEN]})
+            say(id=message["id"], result={"tools": [TOOL, TYPED, BROKEN, LOOK]})
         case "tools/call":
             answer_call(message["id"], message["params"]["arguments"].get("what"))
         case _ if "id" in message:

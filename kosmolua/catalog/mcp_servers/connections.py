@@ -15,7 +15,8 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from kosmolua.catalog.mcp_servers.cards import Card
-from kosmolua.catalog.mcp_servers.link import CLOSE_TIMEOUT, Gone, Link, Surroundings
+from kosmolua.catalog.mcp_servers.direct import Gone
+from kosmolua.catalog.mcp_servers.link import CLOSE_TIMEOUT, Link, Surroundings
 from kosmolua.catalog.mcp_servers.pending import InLoop
 from kosmolua.catalog.mcp_servers.questions import Confirm
 from kosmolua.catalog.mcp_servers.settings import Server
@@ -25,6 +26,7 @@ from kosmolua.errors import NetworkError
 from kosmolua.protocol import Json
 
 T = TypeVar("T")
+CLOSED = "The runtime was closed, so it cannot connect to servers"
 RESTART_INTERVAL = 60.0
 """A server that ends is started again only once within this number of seconds."""
 
@@ -41,7 +43,7 @@ class Connections:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
-        # Used only in the loop's thread.
+        # Changed only in the loop's thread.
         self._links: dict[str, Link] = {}
         self._starts: dict[str, deque[float]] = {}
 
@@ -61,7 +63,7 @@ class Connections:
         async def offer() -> Card:
             return (await self._connected(name, server)).card
 
-        return self._wait(name, offer(), until)
+        return self._wait(name, offer, until)
 
     def request(
         self,
@@ -116,14 +118,16 @@ class Connections:
                 raise lost from None
 
         link = self._links.get(name) if method == "tools/call" else None
-        if link and (call := link.start_call(params, tag)):
-            sent()
+        if link:
             try:
                 with _reported(name):
-                    return link.finish_call(call, params, confirm, until)
+                    result = link.call(params, tag, confirm=confirm, until=until, sent=sent)
             except Gone as error:
                 refuse_if_final(link, error)
-        return self._wait(name, send(), until)
+            else:
+                if result is not None:
+                    return result
+        return self._wait(name, send, until)
 
     def end(self, name: str) -> None:
         """Close the connection to a server, if there is one, and forget how often the server was started recently."""
@@ -134,7 +138,7 @@ class Connections:
                 await link.close()
 
         if self._loop:
-            self._wait(name, end(), lambda: monotonic() + CLOSE_TIMEOUT)
+            self._wait(name, end, lambda: monotonic() + CLOSE_TIMEOUT)
 
     def close(self) -> None:
         """Close all connections, and stop the servers started for them. No connection can be made afterwards."""
@@ -156,12 +160,12 @@ class Connections:
         self._lock = Lock()
         self._loop, self._links, self._starts = None, {}, {}
 
-    def _wait(self, name: str, work: Coroutine[Any, Any, T], until: Until) -> T:
+    def _wait(self, name: str, work: Callable[[], Coroutine[Any, Any, T]], until: Until) -> T:
         """Run a coroutine in the event loop, and return its result.
 
         Args:
             name: The name of the server, for messages.
-            work: The coroutine.
+            work: A function that returns the coroutine.
             until: A function that returns the deadline, which can move meanwhile.
 
         Raises:
@@ -173,7 +177,7 @@ class Connections:
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._is_closed:
-                raise NetworkError("The runtime was closed, so it cannot connect to servers", retryable=False)
+                raise NetworkError(CLOSED, retryable=False)
             if self._loop is None:
                 loop = asyncio.new_event_loop()
                 start_thread(lambda: _run(loop), "servers")
@@ -182,6 +186,8 @@ class Connections:
 
     async def _connected(self, name: str, server: Server) -> Link:
         """Return the connection to a server once it is ready, connecting and starting the server if necessary."""
+        if self._is_closed:
+            raise NetworkError(CLOSED, retryable=False)
         link = self._links.get(name)
         if link is None or link.is_over:
             link = self._links[name] = Link(self._around, name, server, is_restart=self._count_start(name, link))
@@ -227,8 +233,13 @@ def _reported(name: str) -> Iterator[None]:
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run an event loop until it is stopped. Then cancel its remaining tasks, whose threads may wait for them."""
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        while tasks := asyncio.all_tasks(loop):
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(tasks))
     finally:
         loop.close()

@@ -10,9 +10,9 @@ cannot be written at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
@@ -21,19 +21,33 @@ from opentelemetry.trace import get_current_span
 from kosmolua.catalog.mcp_servers.pending import Pending
 
 METHOD = "tools/call"
-PREFIX = "call-"
-"""The ids of direct calls begin with this, which tells their responses from those to requests of the session."""
+FIRST_NUMBER = 1 << 40
+"""The id of the first direct call. The session numbers its requests from 0 and never gets that far."""
 _OF_ONE_REQUEST = {"progressToken", "traceparent", "tracestate", "baggage"}
 """The metadata that differs from request to request, so that direct calls do not repeat it."""
+
+
+class Gone(Exception):
+    """Raised when the connection ends while a request is under way."""
+
+
+class Writer(Protocol):
+    """Writes lines to a server, from any thread."""
+
+    def write_at_once(self, line: bytes) -> bool:
+        """Write a line and return True; return False, without writing, if the line would have to wait."""
+
+    def write_later(self, line: bytes) -> None:
+        """Write a line as soon as the server reads what was written before."""
 
 
 class DirectCalls:
     """Calls tools of one server without the session of the MCP SDK."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, DirectCall] = {}
-        self._numbers = count(1)
-        self._write: Callable[[bytes], bool] | None = None
+        self._waiting: dict[int, DirectCall] = {}
+        self._numbers = count(FIRST_NUMBER)
+        self._writer: Writer | None = None
         self._meta: dict[str, Any] = {}
         self._is_over = False
 
@@ -45,36 +59,41 @@ class DirectCalls:
         Args:
             params: The parameters of ``tools/call``: the ``name`` and the ``arguments`` of the tool.
         """
-        if self._write is None or get_current_span().get_span_context().is_valid:
+        writer = self._writer
+        if writer is None or self._is_over or get_current_span().get_span_context().is_valid:
             return None
-        number = f"{PREFIX}{next(self._numbers)}"
-        call = self._waiting[number] = DirectCall(self, number)
+        number = next(self._numbers)
         sent = {**params, "_meta": self._meta} if self._meta else params
-        if not self._is_over and self._write(_line({"id": number, "method": METHOD, "params": sent})):
-            return call
-        del self._waiting[number]
-        return None
+        line = _line({"id": number, "method": METHOD, "params": sent})
+        call = self._waiting[number] = DirectCall(self, number)
+        try:
+            is_sent = writer.write_at_once(line)
+        except BaseException:  # such as KeyboardInterrupt: nobody knows whether the line was written
+            call.give_up()
+            raise
+        if not is_sent:
+            self._waiting.pop(number, None)
+        return call if is_sent else None
 
-    def cancel(self, number: str) -> None:
-        """Forget a call that nobody waits for any longer, and tell the server, unless writing would have to wait."""
-        self._waiting.pop(number, None)
-        if self._write:
-            self._write(_line({"method": "notifications/cancelled", "params": {"requestId": number}}))
+    def cancel(self, number: int) -> None:
+        """Forget a call that nobody waits for any longer, and tell the server."""
+        line = _line({"method": "notifications/cancelled", "params": {"requestId": number}})
+        if self._waiting.pop(number, None) and self._writer and not self._writer.write_at_once(line):
+            self._writer.write_later(line)
 
     # In the loop's thread
 
-    def learn(self, message: object, write: Callable[[bytes], bool]) -> None:
-        """Keep the metadata of a message that the MCP SDK's session sends, and ``write``, for later calls.
+    def learn(self, message: object, writer: Writer) -> None:
+        """Keep the metadata of a message that the MCP SDK's session sends, and ``writer``, for later calls.
 
         Args:
             message: A message that the session sends. The first request, ``initialize``, is ignored.
-            write: A function that any thread can call to write a line to the server. It returns False, without writing,
-                if the line cannot be written at once; otherwise True.
+            writer: Writes lines to the server.
         """
         if isinstance(message, types.JSONRPCRequest) and message.method != "initialize":
             meta = (message.params or {}).get("_meta") or {}
             self._meta = {name: value for name, value in meta.items() if name not in _OF_ONE_REQUEST}
-            self._write = write
+            self._writer = writer
 
     def take(self, message: object) -> bool:
         """If a message of the server is the response to a direct call, pass the message to this call.
@@ -83,9 +102,12 @@ class DirectCalls:
             True if the message is the response to a direct call, even to a forgotten one; False if it is for the
             session.
         """
-        if not isinstance(message, dict) or "method" in message or not str(message.get("id")).startswith(PREFIX):
+        if not isinstance(message, dict) or "method" in message:
             return False
-        if call := self._waiting.pop(message["id"], None):
+        number = message.get("id")
+        if not isinstance(number, int) or number < FIRST_NUMBER:
+            return False
+        if call := self._waiting.pop(number, None):
             if isinstance(result := message.get("result"), dict):
                 call.deliver(result)
             else:
@@ -93,10 +115,11 @@ class DirectCalls:
         return True
 
     def end(self) -> None:
-        """Make all waiting calls fail, because the server sends no more messages."""
+        """Raise :class:`Gone` in all threads that wait for a call, because the server sends no more messages."""
         self._is_over = True
-        for call in list(self._waiting.values()):
-            call.fail(MCPError(types.CONNECTION_CLOSED, "Connection closed"))
+        for number in list(self._waiting):
+            if call := self._waiting.pop(number, None):
+                call.fail(Gone())
 
 
 class DirectCall(Pending[dict[str, Any]]):
@@ -107,7 +130,7 @@ class DirectCall(Pending[dict[str, Any]]):
         number: The id of the request.
     """
 
-    def __init__(self, calls: DirectCalls, number: str) -> None:
+    def __init__(self, calls: DirectCalls, number: int) -> None:
         super().__init__()
         self._calls = calls
         self._number = number

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from mcp.client.client import Client
@@ -24,9 +25,9 @@ from mcp_types import (
 
 from kosmolua import __version__
 from kosmolua.catalog.mcp_servers.cards import Card
-from kosmolua.catalog.mcp_servers.direct import DirectCall, DirectCalls
+from kosmolua.catalog.mcp_servers.direct import DirectCalls, Gone
 from kosmolua.catalog.mcp_servers.http_client import UNAUTHORIZED, http_client
-from kosmolua.catalog.mcp_servers.log import ServerLog, Trace, divert_warnings
+from kosmolua.catalog.mcp_servers.log import ServerLog, Trace, divert_warnings, words_of
 from kosmolua.catalog.mcp_servers.outputs import Outputs
 from kosmolua.catalog.mcp_servers.pending import InLoop
 from kosmolua.catalog.mcp_servers.questions import Confirm, Questions
@@ -34,7 +35,7 @@ from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.catalog.mcp_servers.tools import digest
 from kosmolua.clock import Until
 from kosmolua.errors import ApiError, CallError, NetworkError, NotConfigured
-from kosmolua.protocol import Json
+from kosmolua.protocol import Json, NotJson, encode
 
 START_TIMEOUT = 60.0
 """Seconds within which a server must have started and listed its tools."""
@@ -60,10 +61,6 @@ class Surroundings:
     environ: Mapping[str, str]
     trace: Trace | None
     learned: Callable[[str, Card], None]
-
-
-class Gone(Exception):
-    """Raised when the connection ends while a request is under way."""
 
 
 class Link:
@@ -117,7 +114,7 @@ class Link:
                     self.ready.set_result(None)
                 await self._over.wait()
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
-            self.reason = self.reason or _words(error)
+            self.reason = self.reason or words_of(error)
             if not self.ready.done():
                 self.ready.set_exception(self._failure(error))
                 self.ready.exception()  # marks the error as seen, since nobody may be waiting for it
@@ -158,9 +155,11 @@ class Link:
                     return _plain(await self._send(method, params))
                 except MCPError:
                     await self._settle()
+                    if self.is_over:
+                        raise Gone from None
                     raise
         except (OSError, ExceptionGroupType) as error:
-            self._end(_words(error))
+            self._end(words_of(error))
             raise Gone(self.reason) from None
 
     async def _settle(self) -> None:
@@ -188,35 +187,39 @@ class Link:
 
     # In the thread of a call
 
-    def start_call(self, params: Mapping[str, Any], tag: str) -> DirectCall | None:
-        """Send the call of a tool without the event loop, and return the call; None if :meth:`ask` must send it.
+    def call(
+        self,
+        params: Mapping[str, Any],
+        tag: str,
+        *,
+        confirm: Confirm | None,
+        until: Until,
+        sent: Callable[[], None],
+    ) -> dict[str, Json] | None:
+        """Call a tool without the event loop. Return None, without calling it, if that is not possible.
+
+        Otherwise this returns and raises the same as :meth:`ask`.
 
         Args:
             params: The parameters of ``tools/call``: the ``name`` and the ``arguments`` of the tool.
             tag: The hash of the tool that the caller knows.
-        """
-        if self.is_over or self.log.is_shown or self.tags.get(params["name"]) != tag:
-            return None
-        return self._calls.start(params)
-
-    def finish_call(
-        self, call: DirectCall, params: Mapping[str, Any], confirm: Confirm | None, until: Until
-    ) -> dict[str, Json]:
-        """Wait for the result of a call. This returns and raises the same as :meth:`ask`.
-
-        Args:
-            call: The call.
-            params: The parameters of ``tools/call``, as for :meth:`start_call`.
             confirm: A function that asks the user a question of the server; None if no user can be asked.
             until: A function that returns the deadline, which can move meanwhile.
+            sent: Called when the request is sent.
 
         Raises:
             TimeoutError: The result did not come before the deadline.
         """
+        if self.is_over or self.log.is_shown or self.tags.get(params["name"]) != tag or until() <= monotonic():
+            return None
         with self._reported(), self._questions.put_to(confirm):
+            call = self._calls.start(params)
+            if call is None:
+                return None
+            sent()
             raw = call.get(until)
             if raw.get("resultType") == "input_required":
-                return InLoop(self._loop, self._continue_call(params, raw)).get(until)
+                return InLoop(self._loop, lambda: self._continue_call(params, raw)).get(until)
             return _plain(self._outputs.read(params["name"], raw))
 
     @contextmanager
@@ -224,12 +227,12 @@ class Link:
         """Turn errors of the SDK in the ``with`` block into those that :meth:`ask` raises."""
         try:
             yield
+        except Gone:
+            raise Gone(self.reason) from None
         except MCPError as error:
-            if self.is_over:
-                raise Gone(self.reason) from None
             raise self._refusal(error) from None
         except (ValueError, RuntimeError) as error:
-            what = f"The server {self._name} sent a response that cannot be read: {_words(error)}"
+            what = f"The server {self._name} sent a response that cannot be read: {words_of(error)}"
             raise NetworkError(what) from None
 
     # In the loop's thread
@@ -331,7 +334,7 @@ class Link:
             hints = "; ".join(error.hints) or None
             return NetworkError(f"{self._name} cannot be started: {error.what}", retryable=False, hint=hints)
         verb = "reached" if self._server.url else "started"
-        failure = NetworkError(f"{self._name} cannot be {verb}: {self.reason or _words(error)}")
+        failure = NetworkError(f"{self._name} cannot be {verb}: {self.reason or words_of(error)}")
         failure.detail = self.log.last
         return failure
 
@@ -340,8 +343,9 @@ class Link:
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         body: dict[str, Json] = {"code": error.error.code, "message": error.error.message}
-        if error.error.data is not None:
-            body["data"] = error.error.data
+        with suppress(NotJson):  # data that no script could get is left out
+            if error.error.data is not None and encode(error.error.data):
+                body["data"] = error.error.data
         return ApiError(f"{self._name}: {error.error.message}", body=body)
 
     def _unauthorized(self) -> NotConfigured:
@@ -373,12 +377,3 @@ async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait({task})
-
-
-def _words(error: BaseException) -> str:
-    """Return the text of an error on one line. For an exception group, return the text of its first error."""
-    while inner := getattr(error, "exceptions", ()):
-        error = inner[0]
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -111,3 +111,12 @@ def _divert(record: logging.LogRecord) -> bool:
     if log and record.levelno >= logging.WARNING:
         log.write(record.getMessage().partition("\n")[0])
     return log is None
+
+
+def words_of(error: BaseException) -> str:
+    """Return the text of an error on one line. For an exception group, return the text of its first error."""
+    while inner := getattr(error, "exceptions", ()):
+        error = inner[0]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -19,13 +19,12 @@ class Outputs:
     """Checks the results of the tools of one server."""
 
     def __init__(self) -> None:
-        self._schemas: dict[str, Any] = {}
-        self._validators: dict[str, Any] = {}
+        self._outputs: dict[str, Output] = {}
 
     def learn(self, tools: Iterable[Mapping[str, Any]]) -> None:
         """Use the output schemas of these tools from now on."""
-        self._validators = {}
-        self._schemas = {tool["name"]: tool["outputSchema"] for tool in tools if tool.get("outputSchema") is not None}
+        schemas = {tool["name"]: tool.get("outputSchema") for tool in tools}
+        self._outputs = {name: Output(name, schema) for name, schema in schemas.items() if schema is not None}
 
     def read(self, name: str, raw: Mapping[str, Any]) -> CallToolResult:
         """Return the result of a tool after checking it.
@@ -39,24 +38,42 @@ class Outputs:
                 to the tool's output schema.
         """
         result = CallToolResult.model_validate(raw, by_name=False)
-        if not result.is_error and name in self._schemas:
-            self._check(name, result.structured_content, is_sent="structuredContent" in raw)
+        output = self._outputs.get(name)
+        if output and not result.is_error:
+            output.check(raw)
         return result
 
-    def _check(self, name: str, content: object, *, is_sent: bool) -> None:
-        if not is_sent:
-            raise ValueError(f"the tool {name} returned no structured content, although it has an output schema")
-        try:
-            self._validator(name).validate(content)
-        except ValidationError as error:
-            raise ValueError(f"the structured content of the tool {name} is invalid: {error.message}") from None
-        except (SchemaError, Unresolvable) as error:
-            raise ValueError(f"the output schema of the tool {name} is invalid: {error}") from None
 
-    def _validator(self, name: str) -> Any:
-        if name not in self._validators:
-            schema = self._schemas[name]
-            kind = validator_for(schema)
-            kind.check_schema(schema)
-            self._validators[name] = kind(schema, registry=Registry())
-        return self._validators[name]
+class Output:
+    """The output schema of one tool.
+
+    Args:
+        tool: The name of the tool, for messages.
+        schema: The JSON Schema.
+    """
+
+    def __init__(self, tool: str, schema: Any) -> None:
+        self._tool = tool
+        self._schema = schema
+        self._validator: Any = None
+
+    def check(self, raw: Mapping[str, Any]) -> None:
+        """Check the structured content of a result, which is given as the server sent it.
+
+        Raises:
+            ValueError: There is none, it does not conform to the schema, or the schema is invalid.
+        """
+        if "structuredContent" not in raw:
+            raise ValueError(f"the tool {self._tool} returned no structured content, although it has an output schema")
+        try:
+            self._validator = self._validator or self._compiled()
+            self._validator.validate(raw["structuredContent"])
+        except ValidationError as error:
+            raise ValueError(f"the structured content of the tool {self._tool} is invalid: {error.message}") from None
+        except (SchemaError, Unresolvable, ArithmeticError) as error:
+            raise ValueError(f"the output schema of the tool {self._tool} is invalid: {error}") from None
+
+    def _compiled(self) -> Any:
+        kind = validator_for(self._schema)
+        kind.check_schema(self._schema)
+        return kind(self._schema, registry=Registry())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from threading import Lock
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -11,8 +12,8 @@ from typing import Any, Generic, TypeVar
 from kosmolua.clock import Until
 
 T = TypeVar("T")
-MAX_WAIT = 3600.0
-"""Seconds after which the deadline is checked again, since it may have moved."""
+MAX_WAIT = 0.5
+"""Seconds after which the deadline is checked again, since the end of a run moves it to the present."""
 
 
 class Pending(Generic[T]):
@@ -21,6 +22,7 @@ class Pending(Generic[T]):
     def __init__(self) -> None:
         self._value: T
         self._error: BaseException | None = None
+        self._is_set = False
         self._is_over = Lock()
         self._is_over.acquire()
 
@@ -51,35 +53,39 @@ class Pending(Generic[T]):
 
     def deliver(self, value: T) -> None:
         """Set the result. Only the first call of this method or of :meth:`fail` has an effect."""
-        if self._is_over.locked():
-            self._value = value
+        if not self._is_set:
+            self._value, self._is_set = value, True
             self._is_over.release()
 
     def fail(self, error: BaseException) -> None:
         """Set the exception that the waiting thread gets instead of a result."""
-        if self._is_over.locked():
-            self._error = error
+        if not self._is_set:
+            self._error, self._is_set = error, True
             self._is_over.release()
 
 
 class InLoop(Pending[T]):
-    """The result of a coroutine that runs in an event loop.
+    """The result of a coroutine that runs in an event loop. If the loop is closed, the result is a CancelledError.
 
     Args:
         loop: The event loop, which runs in another thread.
-        work: The coroutine, which is started immediately.
+        work: A function that returns the coroutine, which is started immediately.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
         super().__init__()
         self._loop = loop
         self._work = work
         self._task: asyncio.Task[None] | None = None
-        loop.call_soon_threadsafe(self._begin)
+        try:
+            loop.call_soon_threadsafe(self._begin)
+        except RuntimeError:
+            self.fail(asyncio.CancelledError())
 
     def give_up(self) -> None:
         """Cancel the coroutine if it has not ended."""
-        self._loop.call_soon_threadsafe(self._cancel)
+        with suppress(RuntimeError):  # the loop was closed
+            self._loop.call_soon_threadsafe(self._cancel)
 
     # In the loop's thread
 
@@ -88,7 +94,7 @@ class InLoop(Pending[T]):
 
     async def _run(self) -> None:
         try:
-            self.deliver(await self._work)
+            self.deliver(await self._work())
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             self.fail(error)
 

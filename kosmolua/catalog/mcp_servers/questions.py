@@ -47,7 +47,7 @@ class Questions:
             context: A value that the SDK passes. It is not used.
             params: The parameters of the question: its message, and the schema of the answer or a URL to visit.
         """
-        confirm = next((each for each in reversed(self._confirms) if each), None)
+        confirm = next((each for each in reversed([*self._confirms]) if each), None)
         shown: dict[str, object] = {"asked by": self._server}
         content: dict[str, Any] | None = None
         if url := getattr(params, "url", None):

@@ -15,7 +15,7 @@ import stat
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -26,6 +26,7 @@ from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
 
 from kosmolua.catalog.mcp_servers.direct import DirectCalls
+from kosmolua.catalog.mcp_servers.log import words_of
 
 MAX_LINE = 32 * 1024 * 1024
 """The maximum size of a message, in bytes. A server that sends a larger one is stopped."""
@@ -74,7 +75,6 @@ async def process_streams(
         limit=MAX_LINE,
         start_new_session=True,
     )
-    messages, requests = _Messages(process, calls, said, ended), _Requests(process, calls, ended)
 
     async def listen() -> None:
         assert process.stderr
@@ -91,12 +91,15 @@ async def process_streams(
         for task in (listen, notice_a_closed_input):
             tasks.start_soon(task)
         try:
-            yield messages, requests
+            with closing(_Requests(process, calls, ended)) as requests:
+                yield _Messages(process, calls, said, ended), requests
+        except Exception as error:
+            ended(words_of(error))  # before the server is stopped, which would be the reason otherwise
+            raise
         finally:
-            requests.close()
             with anyio.CancelScope(shield=True):
                 await _stop(process)
-                await messages.aclose()
+            calls.end()
             tasks.cancel_scope.cancel()
 
 
@@ -133,6 +136,7 @@ class _Requests(_Stream):
         self._ended = ended
         self._draining = asyncio.Lock()
         self._writing = Lock()
+        self._loop = asyncio.get_running_loop()
         self._descriptor = _copy_of_pipe(process.stdin.transport)
 
     async def send(self, item: SessionMessage, /) -> None:
@@ -141,7 +145,7 @@ class _Requests(_Stream):
         Raises:
             anyio.BrokenResourceError: The server no longer reads messages.
         """
-        self._calls.learn(item.message, self.write_at_once)
+        self._calls.learn(item.message, self)
         line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
         try:
             with self._writing:
@@ -165,6 +169,16 @@ class _Requests(_Stream):
             except OSError:  # the pipe is full, or the server no longer reads; the session finds out
                 return False
             return True
+
+    def write_later(self, line: bytes) -> None:
+        """Write a line, from any thread, as soon as the server reads what was written before."""
+
+        def write() -> None:
+            with self._writing:
+                self._pipe.write(line)
+
+        with suppress(RuntimeError):  # the loop was closed
+            self._loop.call_soon_threadsafe(write)
 
     def close(self) -> None:
         """Close this object's copy of the pipe. The server sees the end of the pipe once all copies are closed."""
@@ -228,18 +242,13 @@ class _Messages(_Stream):
         self._calls.end()
         raise anyio.EndOfStream
 
-    async def aclose(self) -> None:
-        """Report that no more messages come, because the connection was closed."""
-        self._ended("it was closed")
-        self._calls.end()
-
 
 def _copy_of_pipe(transport: asyncio.WriteTransport) -> int | None:
     """Return a new descriptor of the pipe that a transport writes to; None if it has no pipe, as before Python 3.11."""
     if sys.platform == "win32":
         return None
-    descriptor = transport.get_extra_info("pipe").fileno()
-    return os.dup(descriptor) if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
+    pipe = transport.get_extra_info("pipe")  # None with other event loops than asyncio's own
+    return os.dup(pipe.fileno()) if pipe and stat.S_ISFIFO(os.fstat(pipe.fileno()).st_mode) else None
 
 
 async def _why_silent(process: Process, otherwise: str) -> str:
