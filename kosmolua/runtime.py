@@ -474,7 +474,7 @@ class Runtime:
             again: The numbers of the writes without an answer that are sent again.
             options: The options of the run, as for :meth:`run`. By default the script's name, arguments, ``input``,
                 ``params``, account and limits are those in the recording. A run that was read-only stays
-                read-only.
+                read-only, and functions that were denied stay denied.
 
         Returns:
             The outcome of the whole run, including the earlier calls. A run that is already finished is only replayed.

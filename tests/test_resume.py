@@ -516,6 +516,20 @@ def test_defaults_come_from_the_accounts_file_of_the_run(kosmolua: Program, writ
 
 
 @pytest.mark.slow
+def test_scripts_are_found_again(kosmolua: Program, write: Write, home: Path) -> None:
+    """A run that goes on, and a plan that is applied, call scripts in the folder of the run."""
+    write("home/mine/ten.lua", "return 10")
+    write("home/elsewhere/note.txt", "")
+    given = ("run", "-e", "print(app.scripts.ten())", "--simulate", "--scripts", "mine")
+    kosmolua(*given, "--plan-file", home / "p.json")
+    assert kosmolua("apply", home / "p.json", cwd=home / "elsewhere").stdout == "10\n"
+    kosmolua("run", "-e", "error('no')", *given[3:], f"--record={home / 'r.jsonl'}")
+    write("home/new.lua", given[2])
+    resumed = kosmolua("resume", home / "r.jsonl", "--script", home / "new.lua", cwd=home / "elsewhere")
+    assert resumed.stdout == "10\n", resumed.stderr
+
+
+@pytest.mark.slow
 def test_limits_of_a_recorded_run_are_the_recorded_ones(kosmolua: Program, write: Write, home: Path) -> None:
     """Whatever the defaults say: only an option on the command line changes them."""
     write("home/accounts.toml", "[kosmolua.options]\nmax_output = '9'\n")

@@ -272,12 +272,13 @@ class Host:
         return [Patterns(option, [given] if isinstance(given, str) else given, self.catalog)]
 
     def places(self) -> dict[str, object]:
-        """Return the files of the accounts, integrations and simulators, as fields for the header of a recording."""
+        """Return where accounts, integrations, scripts and simulators are, as fields for the header of a recording."""
         named = self._accounts_source if isinstance(self._accounts_source, str) else None
         plugins = self._given_plugins if isinstance(self._given_plugins, (list, tuple)) else [self._given_plugins]
         return {
             "accounts": named and os.path.abspath(named),
             "plugins": [os.path.abspath(each) for each in plugins if isinstance(each, (str, os.PathLike))],
+            "scripts": self._scripts_folder and os.path.abspath(self._scripts_folder),
             "simulate": self._simulate,
             "simulate_state": self._simulator_state and os.path.abspath(self._simulator_state),
             "simulate_fail": dict(self._failures),

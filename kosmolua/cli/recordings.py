@@ -49,8 +49,8 @@ def changed_script(file: str | None) -> tuple[str, bytes] | None:
 def options_again(options: Options, host: Mapping[str, Any]) -> Options:
     """Return the options of a command that continues an earlier run, or applies the plan of one.
 
-    The accounts file, plugins and simulators are those of the earlier run, unless the options name others. The user's
-    defaults come from ``[kosmolua.options]`` of the accounts file that is used.
+    The accounts file, plugins, scripts and simulators are those of the earlier run, unless the options name others. The
+    user's defaults come from ``[kosmolua.options]`` of the accounts file that is used.
 
     Args:
         options: The options of the command.
@@ -62,6 +62,7 @@ def options_again(options: Options, host: Mapping[str, Any]) -> Options:
     earlier = Options(
         accounts=host["accounts"],
         plugin=tuple(host["plugins"]),
+        scripts=host["scripts"],
         simulate=host["simulate"],
         simulate_state=host["simulate_state"],
         simulate_fail=tuple(f"{path}={outcome}" for path, outcome in host["simulate_fail"].items()),

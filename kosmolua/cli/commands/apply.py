@@ -23,8 +23,8 @@ def command(file: str, again: bool, options: Options) -> int:  # noqa: FBT001 - 
     """Run the script of a plan. Exactly the planned writes are allowed, each once.
 
     PLAN is a plan that kosmolua run --plan wrote: a file, or its name in your state folder. A write that is not in the
-    plan is denied before it is sent. Planned writes that the script did not make are listed. The accounts, plugins and
-    simulators are those with which the plan was made, unless options name others.
+    plan is denied before it is sent. Planned writes that the script did not make are listed. The accounts, plugins,
+    scripts and simulators are those with which the plan was made, unless options name others.
     """
     path = plans.find(file)
     loaded = Plan.load(path)
