@@ -135,7 +135,7 @@ class DatabaseStore:
         return self._database.do(remove)
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings, as :meth:`prune` does, and questions (see :meth:`ask`) that expired more than a day ago.
+        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that expired more than a day ago.
 
         Do nothing if this process did so within the last day.
 

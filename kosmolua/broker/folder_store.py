@@ -120,7 +120,7 @@ class Folder:
         return removed
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings, as :meth:`prune` does, and questions (see :meth:`ask`) that are more than a day old.
+        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that are more than a day old.
 
         Do nothing if any process did so within the last day. The modification time of an empty file in the folder shows
         when that was.

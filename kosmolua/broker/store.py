@@ -164,7 +164,7 @@ class Store(Protocol):
         """
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings, as :meth:`prune` does, and questions (see :meth:`ask`) that dead processes left behind.
+        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that dead processes left behind.
 
         Do nothing if this was done within the last day.
 

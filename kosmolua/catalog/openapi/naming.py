@@ -103,8 +103,8 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
 def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, str]) -> list[str]:
     """Make all names unique. Return the list ``names``, which is changed in place.
 
-    If an operation's name is already taken, the last two bytes of its path are appended in hexadecimal until the name is
-    free. Operations have equal names if their paths differ only in punctuation, such as ``/a-b`` and ``/a_b``.
+    If a name is already taken, the last two bytes of its operation's path are appended in hexadecimal until the name
+    is free. Names are still equal here if their paths differ only in punctuation, such as ``/a-b`` and ``/a_b``.
 
     Args:
         names: A name for each operation.
