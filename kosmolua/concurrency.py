@@ -182,7 +182,7 @@ class _Question(Generic[_Value]):
             self._done.set()
 
     def fail(self, error: BaseException) -> None:
-        """Have :meth:`wait` raise an error, unless the function has returned or raised an error already."""
+        """Make :meth:`wait` raise ``error``, unless the function has already been called and has returned or failed."""
         if not self._done.is_set():
             self._error = error
             self._done.set()

@@ -174,7 +174,7 @@ class PluginError(KosmoError):
         return joined
 
     def fields(self) -> dict[str, object]:
-        """Return the fields that every :class:`KosmoError` has, and ``origin``."""
+        """Return the fields of every :class:`KosmoError`, and ``origin``: the file or entry point with the mistake."""
         return super().fields() | {"origin": self.origin}
 
 
@@ -390,7 +390,7 @@ class CheckFailed(KosmoError):
         self.line = line
 
     def fields(self) -> dict[str, object]:
-        """Return the fields that every :class:`KosmoError` has, and ``findings``."""
+        """Return the fields of every :class:`KosmoError`, and ``findings``: the errors and warnings of the check."""
         return super().fields() | {"findings": self.findings}
 
 
@@ -437,7 +437,7 @@ class Exited(KosmoError):
         self.exit = status
 
     def fields(self) -> dict[str, object]:
-        """Return the fields that every :class:`KosmoError` has, and the exit status as ``exit``."""
+        """Return the fields of every :class:`KosmoError`, and the exit status as ``exit``."""
         return super().fields() | {"exit": self.exit}
 
 
@@ -459,7 +459,7 @@ class LimitExceeded(KosmoError):
         self.value = value
 
     def fields(self) -> dict[str, object]:
-        """Return the fields that every :class:`KosmoError` has, and ``limit`` and ``value``."""
+        """Return the fields of every :class:`KosmoError`, and ``limit`` and ``value``: the limit's name and value."""
         return super().fields() | {"limit": self.limit, "value": self.value}
 
 
@@ -495,7 +495,7 @@ class Paused(KosmoError):
         self.calls = list(calls)
 
     def fields(self) -> dict[str, object]:
-        """Return the fields that every :class:`KosmoError` has, and ``calls``: the calls that wait for an approval."""
+        """Return the fields of every :class:`KosmoError`, and ``calls``: the calls that wait for an approval."""
         return super().fields() | {"calls": self.calls}
 
 
@@ -518,7 +518,7 @@ class UnderWay(KosmoError):
         self.calls = list(calls)
 
     def fields(self) -> dict[str, object]:
-        """Return the fields that every :class:`KosmoError` has, and ``calls``: the writes without an answer."""
+        """Return the fields of every :class:`KosmoError`, and ``calls``: the writes without an answer."""
         return super().fields() | {"calls": self.calls}
 
 
@@ -552,7 +552,7 @@ class Busy(KosmoError):
     code = "busy"
 
     def fields(self) -> dict[str, object]:
-        """Return the fields that every :class:`KosmoError` has, and ``retryable``, which is True."""
+        """Return the fields of every :class:`KosmoError`, and ``retryable``, which is True."""
         return super().fields() | {"retryable": True}
 
 

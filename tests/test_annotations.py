@@ -66,10 +66,10 @@ def test_a_bound_that_restricts_nothing_is_refused(annotation: object, problem: 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: between("1", "5"), "between takes two numbers, the lower one first, not '1' and '5'"),  # type: ignore[arg-type]
-        (lambda: between(5, 1), "between takes two numbers, the lower one first, not 5 and 1"),
-        (lambda: one_of(1, 2), "one_of takes strings, not 1, 2"),  # type: ignore[arg-type]
-        (lambda: one_of(), "one_of takes strings, not nothing"),
+        (lambda: between("1", "5"), "between() takes two numbers, the lower one first, not '1' and '5'"),  # type: ignore[arg-type]
+        (lambda: between(5, 1), "between() takes two numbers, the lower one first, not 5 and 1"),
+        (lambda: one_of(1, 2), "one_of() takes strings, not 1, 2"),  # type: ignore[arg-type]
+        (lambda: one_of(), "one_of() takes strings, not nothing"),
     ],
 )
 def test_a_bound_that_nothing_could_fit_is_refused(make: Callable[[], object], message: str) -> None:

@@ -131,7 +131,7 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("run", ""), "The name of the script is empty (is a variable not set?)"),
+        (("run", ""), "The name of the script is empty (is a shell variable unset?)"),
         (("run",), "Name a script, or - for standard input"),
         (("rum",), "There is no command 'rum' (did you mean 'run' or"),
         (("run", "x.lua", "--timeot", "3"), "'--timeout'?) Arguments of the script that begin with a dash"),
@@ -152,7 +152,10 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
         (("run", "-e", "x", "--max-calls", "9" * 30), "is not a whole number above 0 and at most"),
         (("run", "-e", "x", "--memory", "9999999G"), "'9999999G' is not a size above 0 and at most"),
         (("run", "-e", "x", "-e", "y"), "There are several -e"),
-        (("run", "-e", "x", "--accounts", ""), "Invalid value for '--accounts': the value is empty (is a variable not"),
+        (
+            ("run", "-e", "x", "--accounts", ""),
+            "Invalid value for '--accounts': the value is empty (is a shell variable",
+        ),
         (("run", "-e", "x", "--journal", "-"), "Invalid value for '--journal': a journal goes to a file"),
         (("docs", "render2", "--detail", "breif"), "'breif' is not one of 'brief', 'signatures', 'types', 'full'"),
         (("docs", "overview", "--budget", "300"), "300 is not in the range x>=400"),

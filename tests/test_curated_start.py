@@ -337,7 +337,7 @@ def test_options_that_belong_together(kosmolua: Program, home: Path) -> None:
     """``--from`` without functions, and functions without a document, are refused."""
     document_in(home)
     for options, said in (
-        (["--from", "pets.openapi.json"], "--from needs --functions"),
+        (["--from", "pets.openapi.json"], "--from requires --functions"),
         (["--functions", "getPet"], "--functions names operations of an OpenAPI document"),
     ):
         made = kosmolua("integrations", "new", "shop", *options)

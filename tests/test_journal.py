@@ -223,7 +223,7 @@ def test_a_required_journal_refuses_writes_while_it_cannot_be_written(tmp_path: 
     journal.write(record(path="a"))
     for _ in range(2):
         with pytest.raises(
-            Denied, match=r"accounts file allows no writes without it \(free space on its disk.*Nothing was sent"
+            Denied, match=r"forbids calls that change data without a journal \(free space on its disk.*Nothing was sent"
         ):
             journal.require()
     path.unlink()

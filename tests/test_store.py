@@ -499,5 +499,5 @@ def test_a_damaged_file_does_not_hide_the_others(tmp_path: Path) -> None:
 def test_a_folder_that_takes_no_question_says_so(tmp_path: Path) -> None:
     """A question that cannot be written is an error with the folder's name, not a traceback."""
     (tmp_path / "questions" / "q1.new").mkdir(parents=True)
-    with pytest.raises(ConfigError, match=r"The questions in .*questions cannot be written: "):
+    with pytest.raises(ConfigError, match=r"The requests for approval in .*questions cannot be written: "):
         Folder(tmp_path).ask(Waiting("q1", None, "x.lua", {}, 0.0, 1.0))

@@ -15,7 +15,7 @@ from .wire import Thing, number, text, things_of
 
 
 class Commit(TypedDict):
-    """A commit. Text fields are never nil: a missing text is ``""``."""
+    """A commit. Text fields are never nil: a missing value is ``""``."""
 
     sha: str
     title: Annotated[str, "The first line of its message."]
@@ -42,7 +42,7 @@ class Asset(TypedDict):
 
 
 class Release(TypedDict):
-    """A release. Text fields are never nil: a missing text is ``""``."""
+    """A release. Text fields are never nil: a missing value is ``""``."""
 
     tag: str
     name: str

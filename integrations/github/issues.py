@@ -16,7 +16,7 @@ _PATH = "/repos/{owner}/{repo}/issues"
 
 
 class Issue(TypedDict):
-    """An issue. Text fields are never nil: a missing text is ``""``."""
+    """An issue. Text fields are never nil: a missing value is ``""``."""
 
     number: int
     title: str

@@ -12,7 +12,7 @@ from .wire import Thing, number, text, texts, thing_of
 
 
 class Repo(TypedDict):
-    """A repository. Text fields are never nil: a missing text is ``""``."""
+    """A repository. Text fields are never nil: a missing value is ``""``."""
 
     name: Annotated[str, "The full name, as owner/name."]
     owner: str

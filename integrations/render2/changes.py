@@ -161,11 +161,12 @@ def _source_misfit(settings: Thing, current: Any, runtime: str | None) -> Misfit
     if runtime == "image" and settings["repo"]:
         return Misfit(
             "runtime",
-            "repo cannot be combined with the runtime image",
+            "repo cannot be combined with the runtime 'image'",
             "give the runtime to build with: runtime = 'docker', 'node', 'python', 'ruby', 'go', 'rust' or 'elixir'",
         )
     if runtime == "image" and current != "image" and not settings["image"]:
-        return Misfit("image", "the runtime image needs an image", "give image too")
+        return Misfit("image", "the runtime 'image' requires the parameter image", "give image too")
     if current == "image" and runtime != "image" and not settings["repo"]:
-        return Misfit("repo", f"the runtime {runtime} needs a repository, and the service has none", "give repo too")
+        wrong = f"the runtime '{runtime}' requires the parameter repo, since the service has no repository"
+        return Misfit("repo", wrong, "give repo too")
     return None

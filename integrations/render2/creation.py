@@ -177,10 +177,14 @@ def _inferred(settings: Thing) -> str:
 def _refuse_misfit(settings: Thing, kind: str) -> None:
     if kind == "cron_job" and settings["schedule"] is None:
         raise BadArguments(
-            "A cron_job needs a schedule", param="schedule", hint="give one, such as schedule = '0 3 * * *'"
+            "The type 'cron_job' requires the parameter schedule",
+            param="schedule",
+            hint="give one, such as schedule = '0 3 * * *'",
         )
     if settings["runtime"] == "image" and settings["image"] is None:
-        raise BadArguments("The runtime image needs an image", param="image", hint="give image instead of repo")
+        raise BadArguments(
+            "The runtime 'image' requires the parameter image", param="image", hint="give image instead of repo"
+        )
     wrong = misfit(settings, kind, settings["runtime"], settings["plan"])
     if wrong:
         raise BadArguments(wrong.message, param=wrong.param, hint=wrong.hint)

@@ -70,7 +70,7 @@ class EnvGroupPage(TypedDict):
 
 
 class OneEnvGroup(TypedDict):
-    """The result of functions that read or change one environment group: the group with its variables and files."""
+    """The result of functions that get or change one environment group: the group, its variables and secret files."""
 
     env_group: EnvGroupWithContents
 

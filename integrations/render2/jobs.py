@@ -46,7 +46,7 @@ class JobPage(TypedDict):
 
 
 class OneJob(TypedDict):
-    """The result of get_job, create_job and cancel_job: the job."""
+    """The result of get_job, create_job and cancel_job: the one-off job."""
 
     job: Job
 
@@ -63,7 +63,7 @@ class Run(TypedDict):
 
 
 class OneRun(TypedDict):
-    """The result of run_cron_job: the new run."""
+    """The result of run_cron_job: the new run of the cron job."""
 
     run: Run
 

@@ -109,7 +109,7 @@ def _of_source(given: set[str], runtime: str | None) -> Misfit | None:
         return Misfit("image", "repo and image cannot be given together", "give either the repository or the image")
     if "image" in given and runtime != "image":
         return Misfit(
-            "image", f"the runtime {runtime} does not run an image", "leave out image, or use the runtime image"
+            "image", f"the runtime '{runtime}' does not run an image", "leave out image, or use the runtime 'image'"
         )
     return None
 
@@ -123,7 +123,7 @@ def _of_runtime(given: set[str], runtime: str | None) -> Misfit | None:
         if name in given and group not in groups:
             fitting = _listed(tuple(_SAID[each] for each in groups))
             return Misfit(
-                name, f"{name} does not apply to the runtime {runtime}", f"it applies to {fitting}; leave {name} out"
+                name, f"{name} does not apply to the runtime '{runtime}'", f"it applies to {fitting}; leave {name} out"
             )
     return None
 

@@ -51,7 +51,7 @@ class ServiceScaling(TypedDict):
 
 
 class OneScaling(TypedDict):
-    """The result of set_autoscaling: the new settings."""
+    """The result of set_autoscaling: the new autoscaling settings."""
 
     autoscaling: ServiceScaling
 

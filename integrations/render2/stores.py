@@ -75,7 +75,7 @@ class PostgresPage(TypedDict):
 
 
 class OnePostgres(TypedDict):
-    """The result of get_postgres, create_postgres and update_postgres: the database."""
+    """The result of get_postgres, create_postgres and update_postgres: the Postgres database."""
 
     postgres: Postgres
 
@@ -107,7 +107,7 @@ class KeyValuePage(TypedDict):
 
 
 class OneKeyValue(TypedDict):
-    """The result of get_key_value, create_key_value and update_key_value: the instance."""
+    """The result of get_key_value, create_key_value and update_key_value: the Key Value instance."""
 
     key_value: KeyValue
 

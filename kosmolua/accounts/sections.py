@@ -59,7 +59,10 @@ class Section(NamedTuple):
 
 
 class Sections:
-    """The sections of an accounts file. They are checked before they are used.
+    """The sections of an accounts file.
+
+    The constructor checks ``[kosmolua]``, except for the limits in it. The section of an integration, or of one of its
+    accounts, is checked when a method first reads it.
 
     Args:
         tables: The content of the file; empty if there is none.

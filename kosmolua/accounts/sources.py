@@ -56,7 +56,7 @@ class Sources:
         if len(text) < MIN_SECRET:
             raise NotConfigured(
                 f"The secret {where} has fewer than {MIN_SECRET} characters",
-                hint="choose a longer one at the service: masking such a short one would help a script to guess it",
+                hint="choose a longer one at the service: a script could guess so short a secret from what is masked",
             )
         return Secret(text)
 

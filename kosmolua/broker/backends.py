@@ -27,7 +27,7 @@ POLL_INTERVAL = 0.05
 REQUEST_SECONDS = 1.0
 """Seconds of simulated time that a request takes."""
 GLANCE_SECONDS = 0.001
-"""Seconds of simulated time that reading the clock takes, so that a loop that polls the clock ends."""
+"""Seconds by which reading the simulated clock advances it, so that a loop that waits for a time ends."""
 
 
 class Sender(Protocol):
@@ -219,14 +219,18 @@ class Simulated:
         return 0.0
 
     def time(self) -> float:
-        """Advance the simulated time by :data:`GLANCE_SECONDS`, and return it in seconds since 1970."""
+        """Return the simulated time in seconds since 1970, after advancing it by a millisecond.
+
+        If the time stood still, a script that reads the clock until some time has passed would never end.
+        """
         return self._move_on(GLANCE_SECONDS)
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the function that passes an account's requests to the account's simulator.
 
         Raises:
-            ConfigError: The simulator cannot simulate one of the failures, or cannot use its state in the file.
+            ConfigError: The simulator cannot simulate a failure that was asked for, or cannot use the state that the
+                file keeps for it.
             NotConfigured: The integration has no simulator.
         """
         if integration.simulate is None:

@@ -251,14 +251,17 @@ class Broker:
                 self._watch(CallEnded(record))
 
     def content(self, name: str) -> str:
-        """Return the bytes that a handle stands for: in base64, as a JSON string, with secrets masked.
+        """Return the bytes that a handle stands for, as a JSON string with their base64.
+
+        If the bytes contain a secret, the part of the base64 that encodes the secret is masked.
 
         Args:
             name: The name of the handle.
 
         Raises:
             CallError: The bytes are no longer kept.
-            LimitExceeded: The base64 is too long for a result, or the run has made too many lookups.
+            LimitExceeded: The base64 is longer than a result may be, or the run has made more lookups than the limit
+                ``max_lookups`` allows. Each call of this method is a lookup.
         """
         self._count_lookup()
         text = str(self.contents.text(name))

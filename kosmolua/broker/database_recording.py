@@ -44,7 +44,7 @@ class _Line(NamedTuple):
 
 
 class Row:
-    """A recording in a database, as a :class:`kosmolua.broker.sheets.Place`. The recording need not exist.
+    """A recording in a database. Implements :class:`kosmolua.broker.sheets.Place`. The recording need not exist.
 
     Args:
         database: The database.

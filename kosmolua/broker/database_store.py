@@ -135,7 +135,13 @@ class DatabaseStore:
         return self._database.do(remove)
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings, as :meth:`prune` does, and old questions. Do so at most once a day in this process."""
+        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that expired more than a day ago.
+
+        Do nothing if this process did so within the last day.
+
+        Args:
+            keep: Recordings are removed if they were last written more than this many seconds ago.
+        """
         if self._tidied is None or time.monotonic() - self._tidied > DAY:
             self._tidied = time.monotonic()
             with suppress(ConfigError):  # it is tried again the next day
@@ -155,7 +161,7 @@ class DatabaseStore:
         return sorted([*calls, *self._asked()], key=lambda each: (each.since, each.id))
 
     def ask(self, question: Waiting) -> None:
-        """Store a question about a call. The run that asks the question is still running."""
+        """Store the question whether a person approves a call. The run that makes the call is still running."""
         given: dict[str, object] = {
             "id": question.id,
             "run": question.run,

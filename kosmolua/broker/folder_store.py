@@ -120,9 +120,13 @@ class Folder:
         return removed
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings, as :meth:`prune` does, and old questions. Do so at most once a day.
+        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that are more than a day old.
 
-        The modification time of an empty file in the folder shows when this was last done.
+        Do nothing if any process did so within the last day. The modification time of an empty file in the folder shows
+        when that was.
+
+        Args:
+            keep: Recordings are removed if they were last written more than this many seconds ago.
         """
         marker = os.path.join(self.path, ".tidied")
         with suppress(OSError):
@@ -146,8 +150,8 @@ class Folder:
         return sorted([*paused, *self._asked()], key=lambda each: (each.since, each.id))
 
     def ask(self, question: Waiting) -> None:
-        """Store a question about a call in a file of its own. The run that asks the question is still running."""
-        with _written("The questions", self._questions):
+        """Store, in a new file, the question whether a person approves a call. The run of the call is still running."""
+        with _written("The requests for approval", self._questions):
             _make(self._questions)
             path = self._question(question.id)
             with open(f"{path}.new", "w", encoding="utf-8") as file:
@@ -161,7 +165,7 @@ class Folder:
         """
         if not any(each.id == question for each in self._asked()):
             return False
-        with _written("The questions", self._questions):
+        with _written("The requests for approval", self._questions):
             try:
                 with open(self._question(question, ".answer"), "x", encoding="utf-8") as file:
                     json.dump(asdict(decision), file)
@@ -226,7 +230,7 @@ class Folder:
 
     def _question(self, name: str, suffix: str = "") -> str:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name):
-            raise ConfigError(f"{name[:40]!r} is not the id of a question")
+            raise ConfigError(f"{name[:40]!r} is not the id of a request for approval")
         return os.path.join(self._questions, name + suffix)
 
     def _names(self, beginning: str = "") -> list[str]:

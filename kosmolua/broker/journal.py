@@ -107,7 +107,8 @@ class Journal:
             self._warn(sentence)
         if fails:
             raise Denied(
-                f"The journal {self._path} cannot be written, and the accounts file allows no writes without it",
+                f"The journal {self._path} cannot be written, and the accounts file forbids calls that change data "
+                "without a journal",
                 hint="free space on its disk, or set journal_required = false in the accounts file",
             )
 

@@ -164,13 +164,19 @@ class Store(Protocol):
         """
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings, as :meth:`prune` does, and old questions, unless this was done within the last day."""
+        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that dead processes left behind.
+
+        Do nothing if this was done within the last day.
+
+        Args:
+            keep: Recordings are removed if they were last written more than this many seconds ago.
+        """
 
     def waiting(self) -> list[Waiting]:
         """Return the calls that wait for a person. The call that has waited longest comes first."""
 
     def ask(self, question: Waiting) -> None:
-        """Store a question about a call. The run that asks the question is still running."""
+        """Store the question whether a person approves a call. The run that makes the call is still running."""
 
     def decide(self, question: str, decision: Decision) -> bool:
         """Answer the question with the id ``question``, and return True.

@@ -35,7 +35,7 @@ class Provider(Protocol):
         """The name of the root, such as ``integrations`` for ``app.integrations``."""
 
     def names(self) -> list[str]:
-        """Return the names of all integrations under the root, sorted, without loading any."""
+        """Return the names of all integrations under :attr:`root`, sorted, without loading an integration."""
 
     def load(self, name: str) -> Plugin:
         """Return the integration of this name and where it was found, loading it if necessary.
@@ -200,7 +200,17 @@ class Catalog:
         return self._accounts.path
 
     def permissions(self, name: str) -> list[dict[str, object]]:
-        """Return a dict for each account of an integration, with the permissions for effects and functions."""
+        """Return the permissions of an integration's accounts, as a dict for each account.
+
+        The keys of the dict are ``integration`` and ``account``, the names; ``read``, ``write`` and ``destroy``, each
+        with the permission for functions of this effect (``allow``, ``ask`` or ``deny``); and ``functions``, a dict
+        that maps the name of a function, or a pattern of such names, to its permission.
+
+        Raises:
+            ConfigError: The integration's section of the accounts file has a mistake.
+            PluginError: The integration cannot be loaded.
+            UnknownPath: No integration has this name.
+        """
         if name == SCRIPTS:
             return []
         integration = self.integration(name)
@@ -456,7 +466,10 @@ def _refuse_script(scripts: Integration, name: str) -> NoReturn:
 
 
 def _function_meant(integration: Integration, name: str) -> str:
-    """Return a hint for an unknown name: the functions that may be meant, or a sentence that no function does this."""
+    """Return a hint for an unknown function name: the functions that were probably meant.
+
+    If no function is similar, the hint says so, and names the call that lists all functions.
+    """
     from kosmolua.docs.meant import functions_meant
 
     if meant := functions_meant(integration, name):

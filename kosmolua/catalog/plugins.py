@@ -85,8 +85,8 @@ class Plugins:
     """Finds integrations by name and loads each at most once, when it is first needed.
 
     Args:
-        named: More plugins: the paths of files or package folders, as with ``--plugin``, or integrations. A single
-            plugin can be passed without a list.
+        named: Plugins in addition to those found in ``places`` and ``entry_points``: the paths of files or package
+            folders, as with ``--plugin``, or integrations. A single plugin can be passed without a list.
         places: The folders to search. None means the bundled folder and the user's folder.
         entry_points: A function that returns the installed entry points, keyed by name. It is called once, when the
             first integration is loaded or all are listed.

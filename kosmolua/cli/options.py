@@ -30,7 +30,7 @@ SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations
 def path(text: str) -> str:
     """Return a path unchanged. Raise ValueError if the path is empty, as it is if a shell variable is not set."""
     if not text:
-        raise ValueError("the value is empty (is a variable not set?)")
+        raise ValueError("the value is empty (is a shell variable unset?)")
     return text
 
 

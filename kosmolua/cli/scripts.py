@@ -155,7 +155,7 @@ def read_file(path: str | Path, limit: int) -> bytes:
         UsageError: The file cannot be read, or is not text.
     """
     if path == "":
-        raise UsageError("The name of the script is empty (is a variable not set?)")
+        raise UsageError("The name of the script is empty (is a shell variable unset?)")
     try:
         with open(path, "rb") as stream:
             return _read(stream, f"The script {path}", limit)

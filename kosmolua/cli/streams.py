@@ -133,7 +133,7 @@ class Standard:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Keep integrations from using the user's input and output (see :meth:`set_apart`) in the ``with`` block."""
+        """In the ``with`` block, keep integrations from the user's input and output, as :meth:`set_apart` does."""
         self.set_apart()
         try:
             yield
@@ -142,7 +142,7 @@ class Standard:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Let libraries use the user's input and output in the ``with`` block, in spite of :meth:`set_apart`."""
+        """In the ``with`` block, let libraries use the user's input and output, even after :meth:`set_apart`."""
         _redirect(self.input, self.output)
         try:
             yield
@@ -151,7 +151,7 @@ class Standard:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Let libraries ask the person at the terminal in the ``with`` block, even if standard input is a pipe."""
+        """In the ``with`` block, let libraries ask the person at the terminal, even if standard input is a pipe."""
         self.set_apart()
         answers = self.answers
         _redirect(self.input if answers is None else answers, self.output)
@@ -178,7 +178,10 @@ def replace_closed_streams() -> None:
 
 
 def guard_output() -> None:
-    """Replace ``sys.stdout`` with a stream that raises :class:`OutputLost`, and escapes what it cannot encode."""
+    """Replace ``sys.stdout`` with a stream that raises :class:`OutputLost` if standard output cannot be written.
+
+    The stream writes a character that its encoding lacks as a backslash escape, such as ``\\u20ac``.
+    """
     raw = _Output(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw), sys.stdout.encoding, errors="backslashreplace", line_buffering=True

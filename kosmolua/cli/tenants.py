@@ -59,14 +59,14 @@ class Kept:
 
     @contextmanager
     def opened(self, accounts: str | None) -> Iterator[Store]:
-        """Open the store of these recordings for the ``with`` block.
+        """Open, for the ``with`` block, the store with the recordings of the tenant or, without a tenant, of the user.
 
         Args:
             accounts: The accounts file that the command line names, or None.
 
         Raises:
-            ConfigError: The store cannot be used, or the accounts file cannot be read.
-            UsageError: There is no such tenant.
+            ConfigError: The store cannot be used, the accounts file cannot be read, or the tenant's name is invalid.
+            UsageError: The accounts file has no tenant of this name.
         """
         if self.tenant is None:
             yield default_store()

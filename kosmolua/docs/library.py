@@ -224,6 +224,10 @@ class Library:
         """Return a page that joins the named pages.
 
         The functions of one integration become one part of the page, so that a type which they share appears once.
+
+        Args:
+            names: The names of the pages.
+            for_scripts: Whether to leave out the parts of guides that only people need.
         """
         found: list[Page] = []
         functions: dict[str, list[str]] = {}

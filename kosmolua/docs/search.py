@@ -145,9 +145,9 @@ class Index:
         return [hit for _, hit in islice(self.scored(query, without), limit)]
 
     def scored(self, query: str, without: Collection[str] = ()) -> Iterator[tuple[float, Hit]]:
-        """Yield the score of each hit for a query, and the hit, the best first.
+        """Yield a pair ``(score, hit)`` for each hit of a query, the best hit first.
 
-        Scores of different indexes can be compared.
+        The scores of different indexes can be compared.
 
         Args:
             query: The words to search for. An entry is a hit if it contains one of the words, or a synonym.
@@ -402,7 +402,11 @@ def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tupl
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    """Return the columns of an entry in the database. A text with markup is stored twice: without it and with it."""
+    """Return an entry as a row of the table ``entries``.
+
+    If the entry's text contains Markdown markup, the column ``text`` gets the text without the markup, and the column
+    ``code`` gets the text with it. Otherwise ``code`` is empty.
+    """
     *others, text, effect = entry
     if not _MARKUP.search(text):
         return (*others, text, "", effect)

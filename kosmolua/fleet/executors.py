@@ -120,7 +120,8 @@ def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
     with client:
         workers = sum(client.nthreads().values())
         if not workers:
-            raise ConfigError(f"The dask cluster {named} has no workers", hint="start dask workers for it")
+            hint = "start dask workers that connect to this scheduler"
+            raise ConfigError(f"The dask cluster {named} has no workers", hint=hint)
         yield client, workers
 
 

@@ -33,9 +33,9 @@ _POLL_INTERVAL = 0.1
 class InFlight:
     """Counts the memory that calls use for responses, and makes calls wait while too much is in use. Thread-safe.
 
-    The call that has used memory for the longest time never waits, so at least one call always continues. Of the calls
-    that wait, those that use some memory already come first, so that they can end. Then come the calls of the run that
-    uses the least memory. Among equal calls, the one that has waited longest is first.
+    The call that has used memory for the longest time never waits, so at least one call always continues. Among the
+    waiting calls, a call that already uses some memory takes precedence, so that it can end. Next are the calls of the
+    run that uses the least memory. Among equal calls, the one that has waited longest is first.
 
     Args:
         total: The number of bytes that all calls together can use.

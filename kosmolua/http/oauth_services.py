@@ -100,10 +100,10 @@ def where_to_revoke(service: Service) -> str:
 
 
 def register(service: Service, address: str) -> Service:
-    """Register this program at a service (RFC 7591). Return a copy of the service with the new ``client_id``.
+    """Register this program with a service (RFC 7591). Return a copy of ``service`` with the new ``client_id``.
 
     Args:
-        service: The service to register at.
+        service: The service with which to register.
         address: The address to which the service redirects browsers after a login.
 
     Raises:
@@ -113,7 +113,7 @@ def register(service: Service, address: str) -> Service:
     if not service.register:
         raise NotConfigured(
             "The service does not let programs register themselves",
-            hint="register KosmoLua there yourself, and set client_id in its section of the accounts file",
+            hint="register KosmoLua with the service yourself, and set client_id in its section of the accounts file",
         )
     given = post(
         service.register,

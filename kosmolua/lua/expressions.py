@@ -245,7 +245,10 @@ class Expressions(ABC):
         return whole is not None and any(map(whole.search, self._conditions))
 
     def _is_tested(self, node: Node) -> bool:
-        """Return True if a condition around a name tests this name. Return False for globals of other languages."""
+        """Return True if an expression that looks like nil occurs in a condition around it, as in ``x and f(x)``.
+
+        Return False for globals of other languages, such as ``null``, which scripts use by mistake.
+        """
         return node.text not in idioms.GLOBALS and self._is_guarded(node)
 
     def _value_unary_expression(self, node: Node) -> Value:

@@ -375,8 +375,9 @@ class Fields:
 
 
 def mode_of(integration: Integration) -> Mode | None:
-    """Return how certain findings about an integration's functions are, or None if they are as certain as any others.
+    """Return the mode for a finding that an integration lacks a function that the script names.
 
-    The result is ``Mode.POSSIBLE`` for the tools of an MCP server, which can have changed since they were listed.
+    The result is ``Mode.POSSIBLE`` for an MCP server, since its tools can have changed after they were listed. It is
+    None for other integrations: the mode of the code around the name applies.
     """
     return Mode.POSSIBLE if integration.carrier else None

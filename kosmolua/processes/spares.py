@@ -70,7 +70,7 @@ class Spares:
         """
         with self._lock:
             self._active -= 1
-            if child.reuse() and self._is_watched():
+            if child.reuse() and self._ensure_watched():
                 self._ready.append(child)
                 self._refill(child.terms)
                 return
@@ -152,7 +152,7 @@ class Spares:
         """
         matching = sum(each.terms == terms for each in self._ready)
         with suppress(OSError, WorkerLost):  # the next script finds no spare; if starting fails again, it reports why
-            if matching >= self._wanted or not self._zygote or not self._is_watched():
+            if matching >= self._wanted or not self._zygote or not self._ensure_watched():
                 return
             while len(self._ready) >= self._wanted:
                 self._end(next(each for each in self._ready if each.terms != terms))
@@ -160,10 +160,10 @@ class Spares:
             if len(self._ready) < self._wanted:
                 self._ready.append(self._zygote.fork(terms))
 
-    def _is_watched(self) -> bool:
-        """Start the thread that ends spares that are no longer needed, unless it runs already. Return True.
+    def _ensure_watched(self) -> bool:
+        """Make sure that the thread that ends unneeded spares is running, and return True.
 
-        Return False if :meth:`close` was called or no thread can be started.
+        Return False if :meth:`close` was called, or if the thread cannot be started.
         """
         if self._is_closed:
             return False

@@ -182,7 +182,7 @@ def unless(other: str) -> Unless:
 def between(low: float, high: float) -> Range:
     """Return a bound for numbers from ``low`` to ``high``, both included. Write it inside ``Annotated``."""
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low <= high):
-        raise TypeError(f"between takes two numbers, the lower one first, not {low!r} and {high!r}")
+        raise TypeError(f"between() takes two numbers, the lower one first, not {low!r} and {high!r}")
     return Range(low, high)
 
 

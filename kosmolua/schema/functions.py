@@ -38,14 +38,17 @@ class More(Protocol):
         """
 
     def sketches(self) -> Mapping[str, Any]:
-        """Return a short description of each function by the function's short name, for lists and searches."""
+        """Return what lists and searches show of each function, keyed by the function's short name.
+
+        Each value is a :class:`kosmolua.docs.outline.Sketch`.
+        """
 
     def records(self) -> Mapping[str, Any]:
-        """Return the record types of arguments and results by their names. Each is read on first use."""
+        """Return the record types of arguments and results, keyed by name. Each is read on first use."""
 
     @property
     def index(self) -> Any:
-        """The index for searches in the documentation of the functions."""
+        """The :class:`kosmolua.docs.search.Index` that searches the documentation of the functions."""
 
     @property
     def document(self) -> Path:

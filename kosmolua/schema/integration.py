@@ -160,47 +160,44 @@ class Integration:
         return f"Integration({self.name!r}, {len(self.functions.own)} functions)"
 
     def reads(self, handler: _Handler) -> _Handler:
-        """Register a Python function that scripts can call and that changes nothing. Use this as a decorator."""
+        """Decorate a Python function that changes nothing, so that scripts can call it."""
         return self._register(handler, "read")
 
     def writes(self, handler: _Handler) -> _Handler:
-        """Register a Python function that scripts can call and that creates or changes something.
-
-        Use this as a decorator.
-        """
+        """Decorate a Python function that creates or changes something, so that scripts can call it."""
         return self._register(handler, "write")
 
     def destroys(self, handler: _Handler) -> _Handler:
-        """Register a Python function that scripts can call and that does something that cannot be undone.
+        """Decorate a Python function that does something irreversible, so that scripts can call it.
 
-        Examples are functions that delete something, or replace all of it. Use this as a decorator.
+        Examples are functions that delete something, or replace all of it.
         """
         return self._register(handler, "destroy")
 
     def simulator(self, simulate: _Simulator) -> _Simulator:
-        """Register the simulator. With ``--simulate``, it answers requests in place of the service.
+        """Decorate the function that makes simulators, which answer requests in place of the service.
 
-        The function is called once for each account, with the account's name. It returns a function that gets a
-        request and returns the response. Use this as a decorator.
+        With ``--simulate``, the decorated function is called once for each account, with the account's name. It returns
+        the account's simulator: a function that takes a request and returns the response.
         """
         self.simulate = simulate
         return simulate
 
     def identifies(self, identify: _Identifier) -> _Identifier:
-        """Register the function that ``kosmolua accounts check`` calls to find out who owns an account.
+        """Decorate the function that ``kosmolua accounts check`` calls to find out who owns an account.
 
-        The function gets the opened account, makes one cheap request, and returns a text such as
-        ``ann@example.com (tea-...)``. Use this as a decorator.
+        The function takes the opened account, makes one cheap request, and returns a text such as
+        ``ann@example.com (tea-...)``.
         """
         self.identify = identify
         return identify
 
     def names(self, *parameters: str) -> Callable[[_Namer], _Namer]:
-        """Register the function that looks up the name for an id, to show the name to a person who approves a call.
+        """Return the decorator for a function that looks up the name for an id.
 
-        The function gets the opened account and the id, makes one cheap request, and returns the name. It is called
-        only if a person is asked to approve a call, and once for each id in a run. If it fails, the person sees only
-        the id. Use the result of this method as a decorator.
+        The name is shown to a person who is asked to approve a call. The function takes the opened account and the id,
+        makes one cheap request, and returns the name. It is called only if a person is asked, and once for each id in a
+        run. If it fails, the person sees only the id.
 
         Args:
             parameters: The names of the parameters that take such ids, in any function, such as ``service_id``.

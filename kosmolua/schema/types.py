@@ -647,5 +647,5 @@ def _parts(kind: Type) -> Sequence[Type]:
 def one_of(*choices: str) -> Choice:
     """Return a type that allows only the strings ``choices``. Write it inside ``Annotated``."""
     if not choices or not all(isinstance(choice, str) for choice in choices):
-        raise TypeError(f"one_of takes strings, not {', '.join(map(repr, choices)) or 'nothing'}")
+        raise TypeError(f"one_of() takes strings, not {', '.join(map(repr, choices)) or 'nothing'}")
     return Choice(choices)

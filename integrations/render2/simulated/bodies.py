@@ -16,7 +16,10 @@ RUNTIMES = ("docker", "elixir", "go", "node", "python", "ruby", "rust", "image")
 
 
 def a_paid_plan(value: object, where: str) -> str | None:
-    """Return what is wrong with a plan that must be a paid one, or None. Any name but free is fine, as names change."""
+    """Return what is wrong with a plan that must be a paid one, or None if nothing is wrong.
+
+    Every name except ``free`` is accepted, since Render's names of plans change.
+    """
     return f"{where} must not be free" if value == "free" else TEXT(value, where)
 
 
@@ -112,7 +115,7 @@ def new_service(body: object, where: str) -> str | None:
 
 
 def changed_service(kind: str, plan: str | None) -> Demand:
-    """Return the demand for the body of a request that changes a service of this type and plan."""
+    """Return a check for the body of a request that changes a service of this type and plan."""
     whole = record({}, _TOP | {"name": TEXT, "serviceDetails": _CHANGED_DETAILS[kind]})
 
     def demand(body: object, where: str) -> str | None:
@@ -140,6 +143,9 @@ def _of_runtime(details: dict[str, Any], where: str) -> str | None:
 
 
 def _of_plan(details: dict[str, Any], where: str) -> str | None:
-    """Return what is wrong with the plan, or None. The free plan allows no maintenance mode, even a disabled one."""
+    """Return what is wrong with the plan, or None if nothing is wrong.
+
+    On the free plan, the body must not contain maintenance mode settings, not even ``enabled: false``.
+    """
     free = details.get("plan") == "free" and details.get("maintenanceMode") is not None
     return f"{where}.maintenanceMode must not be given on the free plan" if free else None

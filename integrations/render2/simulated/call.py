@@ -89,7 +89,7 @@ def demanded(demand: Demand, body: object) -> Thing:
     """Return a body that must satisfy a demand.
 
     Raises:
-        Refusal: The body does not satisfy the demand (400).
+        Refusal: The check does not accept the body (400).
     """
     complaint = demand(body, "body")
     if complaint:

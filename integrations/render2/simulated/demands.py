@@ -1,7 +1,7 @@
-"""Demands: checks of the values in a request.
+"""Demands: functions that check the values in a request.
 
-A demand is a function that takes a value and the place of the value in the request, such as ``body.name``. It returns a
-text that says what is wrong with the value, or None if nothing is. Most functions here return a demand.
+A demand takes a value and the place of the value in the request, such as ``body.name``. It returns a text that says
+what is wrong with the value, or None if it accepts the value. Most functions of this module return a demand.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)"
 
 
 def a(kind: type, *choices: str) -> Demand:
-    """Return the demand for a value of a JSON type. If there are choices, the value must be one of them."""
+    """Return a check that accepts values of a JSON type. If there are choices, the value must be one of them."""
 
     def demand(value: object, where: str) -> str | None:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -27,7 +27,7 @@ def a(kind: type, *choices: str) -> Demand:
 
 
 def between(low: int, high: int) -> Demand:
-    """Return the demand for a whole number from ``low`` to ``high``."""
+    """Return a check that accepts whole numbers from ``low`` to ``high``."""
 
     def demand(value: object, where: str) -> str | None:
         fits = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
@@ -37,7 +37,7 @@ def between(low: int, high: int) -> Demand:
 
 
 def listing(each: Demand) -> Demand:
-    """Return the demand for a list whose items all satisfy the demand ``each``."""
+    """Return a check that accepts lists in which the check ``each`` accepts every item."""
 
     def demand(value: object, where: str) -> str | None:
         if not isinstance(value, list):
@@ -49,7 +49,7 @@ def listing(each: Demand) -> Demand:
 
 
 def mapping(each: Demand) -> Demand:
-    """Return the demand for an object with any keys whose values all satisfy the demand ``each``."""
+    """Return a check that accepts objects with any keys, if the check ``each`` accepts every value."""
 
     def demand(value: object, where: str) -> str | None:
         if not isinstance(value, dict):
@@ -60,7 +60,7 @@ def mapping(each: Demand) -> Demand:
 
 
 def record(required: Mapping[str, Demand], optional: Mapping[str, Demand] | None = None) -> Demand:
-    """Return the demand for an object with these fields and no others. As with Render, optional fields can be null."""
+    """Return a check that accepts objects with these fields only. As with Render, optional fields can be null."""
     fields = {**required, **(optional or {})}
 
     def demand(value: object, where: str) -> str | None:
@@ -77,7 +77,7 @@ def record(required: Mapping[str, Demand], optional: Mapping[str, Demand] | None
 
 
 def either(*demands: Demand) -> Demand:
-    """Return the demand for a value that satisfies at least one of several demands."""
+    """Return a check that accepts a value if at least one of several checks accepts it."""
 
     def demand(value: object, where: str) -> str | None:
         complaints = [each(value, where) for each in demands]
@@ -87,7 +87,7 @@ def either(*demands: Demand) -> Demand:
 
 
 def or_null(demand: Demand) -> Demand:
-    """Return the demand for null or a value that satisfies another demand."""
+    """Return a check that accepts null, and every value that the check ``demand`` accepts."""
     return lambda value, where: None if value is None else demand(value, where)
 
 

@@ -40,7 +40,10 @@ class ExtensionFunctions:
 
     @lazy
     def read(self) -> DocumentFunctions:
-        """The functions from the compiled document. The document is compiled first if necessary."""
+        """The functions that the document adds, as read from its compiled form: a database in the cache folder.
+
+        The first use of this attribute compiles the document if that has not been done yet.
+        """
         from kosmolua.catalog.openapi.integration import functions_of
 
         return functions_of(self._extension, self._integration)

@@ -110,7 +110,8 @@ def _download(url: str) -> bytes:
     try:
         for _ in range(MAX_REDIRECTS + 1):
             if not (url.startswith("https://") or LOOPBACK.match(url)):
-                raise ConfigError(f"{url} was not fetched", hint="use https; http is allowed only for this machine")
+                hint = "use https; http is allowed only for this machine"
+                raise ConfigError(f"{url} cannot be fetched: it is not an https address", hint=hint)
             request = Request("GET", urlsplit(url)._replace(fragment="").geturl(), headers=_ACCEPT)
             response = transport.send(request, until=lambda: ends)
             target = location(request, response) if response.status in (301, 302, 303, 307, 308) else ""

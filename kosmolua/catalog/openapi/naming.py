@@ -101,12 +101,13 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
 
 
 def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, str]) -> list[str]:
-    """Make the remaining equal names different, by appending the last bytes of their paths in hexadecimal.
+    """Make all names unique. Return the list ``names``, which is changed in place.
 
-    This is for paths that differ only in punctuation, such as ``/a-b`` and ``/a_b``.
+    If a name is already taken, the last two bytes of its operation's path are appended in hexadecimal until the name
+    is free. Names are still equal here if their paths differ only in punctuation, such as ``/a-b`` and ``/a_b``.
 
     Args:
-        names: A name for each operation. The list is changed in place.
+        names: A name for each operation.
         operations: The operations.
         kept: The names that functions already have, keyed by :attr:`Named.key`. They do not change.
     """

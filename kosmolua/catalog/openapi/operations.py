@@ -138,7 +138,7 @@ class Operation:
 
 
 def is_json(media: str) -> bool:
-    """Return True if a media type is JSON, such as ``application/problem+json``, or any type (``*/*``)."""
+    """Return True if a media type is JSON, including ``application/problem+json`` and the like, or is ``*/*``."""
     return bool(_JSON.match(media))
 
 

@@ -65,11 +65,12 @@ class Home:
     def compiled(self) -> Path:
         """Return the path of the compiled document, which need not exist.
 
-        The path depends on the version of the compiler, and on the size and modification time of each file. Their
-        content is not read, since reading documents of 20 MB at every start would take too long.
+        The path depends on the version of the compiler, and on the size and modification time of the document, its
+        overlay and its lock file. The content of these files is not read, since reading documents of 20 MB at every
+        start would take too long.
 
         Raises:
-            OSError: A file cannot be accessed.
+            OSError: One of these files cannot be accessed.
         """
         digest = sha256(f"{VERSION}\0{self.document.resolve()}".encode())
         for file in filter(None, (self.document, self.overlay, self.lock)):

@@ -185,7 +185,8 @@ def _from_document(
 
     wanted = [word for given in functions for word in map(str.strip, given.split(",")) if word]
     if not wanted:
-        raise UsageError("--from needs --functions", hint="name operations of the document: --functions a,b,c")
+        hint = "list the operations that you want from the document, as in --functions a,b,c"
+        raise UsageError("--from requires --functions", hint=hint)
     fetched = importing.fetch(source, documents.standard_document)
     ready = importing.prepare(fetched, importing.Wishes(onto=name, base_url=base_url or ""))
     auth = auth or ("header" if header else "query" if parameter else "none")

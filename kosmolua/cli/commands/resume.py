@@ -25,10 +25,14 @@ _NUMBERS = re.compile(r"\d+(,\d+)*")
 
 
 class Resume(Command):
-    """The command ``resume``. Without numbers, ``--approve`` and ``--deny`` apply to all waiting calls."""
+    """The command ``resume``.
+
+    ``--approve`` and ``--deny`` apply to all waiting calls if no numbers of calls follow them. ``--deny PATTERN`` is a
+    different option: see :func:`_with_numbers`.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Add ``all`` where no numbers of calls follow ``--approve`` or ``--deny``, and parse the command line."""
+        """Parse the command line, after :func:`_with_numbers` has added ``all`` where numbers of calls are left out."""
         return super().parse_args(ctx, list(_with_numbers(args)))
 
 
