@@ -119,4 +119,6 @@ def test_what_cannot_travel_is_refused_in_a_sentence(kosmolua: Program, write: W
     words = ["fleet", write("s.lua", "return 1"), "--inputs", write("rows.jsonl", "1\n"), "--simulate"]
     done = kosmolua(*words, "--server", "tools=echo", "--executor", "concurrent.futures:ProcessPoolExecutor")
     assert done.returncode == 2
-    assert done.stderr.startswith("kosmolua: The tasks cannot be sent to another process: MCP servers that are given")
+    assert done.stderr.startswith(
+        "kosmolua: The tasks cannot be sent to another process: MCP servers that are passed as a table"
+    )

@@ -126,7 +126,7 @@ def test_what_is_wrong_is_told(kosmolua: Program, tmp_path: Path, accounts: Call
     path = accounts(str(tmp_path / "runs"))
     for words, told in (
         (("--tenant", "acmee"), "has no tenant 'acmee' (did you mean 'acme'?)"),
-        (("--store", "runs"), "--store is for recordings of a tenant (name the tenant with --tenant)"),
+        (("--store", "runs"), "--store applies only to the recordings of a tenant (name the tenant with --tenant)"),
         (("--tenant", "../acme"), "cannot be the name of a tenant"),
         (("--tenant", TENANT, "--store", "mysql://x/y"), "cannot be kept in a database of the kind mysql"),
         (("--tenant", TENANT, "journal.jsonl"), "Name a journal or a --tenant, but not both"),

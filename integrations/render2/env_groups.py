@@ -208,7 +208,9 @@ def set_env_group_var(
 ) -> OneEnvGroup:
     """Set one variable of an environment group, new or existing; the others stay as they are."""
     if (value is None) != generate:
-        raise BadArguments("set_env_group_var needs either value or generate = true", param="value", hint="give one")
+        raise BadArguments(
+            "set_env_group_var needs either value or generate = true", param="value", hint="give one of them"
+        )
     body = value_of({"generate": True} if value is None else value)
     return _one(render.api.put(_VARIABLE, json=body, env_group_id=env_group_id, key=key))
 

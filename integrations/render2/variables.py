@@ -71,7 +71,7 @@ def set_env_var(
 ) -> OneVariable:
     """Set one environment variable of a service, new or existing; the others stay as they are."""
     if (value is None) != generate:
-        raise BadArguments("set_env_var needs either value or generate = true", param="value", hint="give one")
+        raise BadArguments("set_env_var needs either value or generate = true", param="value", hint="give one of them")
     body = value_of({"generate": True} if value is None else value)
     return {"env_var": cast(Variable, thing_of(render.api.put(_VARIABLE, json=body, service_id=service_id, key=key)))}
 

@@ -100,10 +100,10 @@ class Contents:
             size += len(content)
             if size > MAX_PASSED:
                 what = f"{path}: the arguments contain more than {MAX_PASSED // MIB} MiB of base64"
-                raise BadArguments(what, hint="pass less in one call")
+                raise BadArguments(what, hint="pass fewer bytes in one call")
         if len(places) > MAX_PLACES:
             what = f"{path}: the arguments contain bytes in more than {MAX_PLACES:,} places"
-            raise BadArguments(what, hint="pass fewer in one call")
+            raise BadArguments(what, hint="pass fewer values with bytes in one call")
         return filled
 
     def _keep(self, name: str, content: Content) -> None:

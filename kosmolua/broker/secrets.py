@@ -143,7 +143,7 @@ class Handles:
             holder[key] = SecretText(self._secret(name, until).reveal())
         if len(places) > MAX_PLACES:
             what = f"{path}: the arguments contain more than {MAX_PLACES:,} secrets"
-            raise BadArguments(what, hint="pass fewer in one call")
+            raise BadArguments(what, hint="pass fewer secrets in one call")
         return filled
 
     def hide(self, kind: Type | None, value: Any) -> tuple[Any, list[tuple[Place, str]]]:

@@ -139,7 +139,7 @@ def tenant_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def gather(*args: Any, tenant: str | None, store: str | None, **given: Any) -> Any:
         typed = click.get_current_context().get_parameter_source("store") is ParameterSource.COMMANDLINE
         if typed and tenant is None:
-            raise UsageError("--store is for recordings of a tenant", hint="name the tenant with --tenant")
+            raise UsageError("--store applies only to the recordings of a tenant", hint="name the tenant with --tenant")
         return command(*args, kept=Kept(tenant or None, store or None), **given)
 
     gather.__name__, gather.__doc__ = command.__name__, command.__doc__
