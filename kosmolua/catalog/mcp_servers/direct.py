@@ -136,7 +136,7 @@ class DirectCall(Pending[dict[str, Any]]):
         self._number = number
 
     def give_up(self) -> None:
-        """Tell the server that nobody waits for the result any longer."""
+        """Tell the server that nobody waits for the result any longer. Do nothing if the result has come."""
         self._calls.cancel(self._number)
 
 

@@ -216,8 +216,11 @@ class Link:
             call = self._calls.start(params)
             if call is None:
                 return None
-            sent()
-            raw = call.get(until)
+            try:
+                sent()
+                raw = call.get(until)
+            finally:
+                call.give_up()  # which does nothing if the response has come
             if raw.get("resultType") == "input_required":
                 return InLoop(self._loop, lambda: self._continue_call(params, raw)).get(until)
             return _plain(self._outputs.read(params["name"], raw))
