@@ -152,8 +152,11 @@ def test_a_job_can_be_told_to_fail_and_any_call_to_be_refused() -> None:
     [
         ({"trigger_deploys": "build_failed"}, "trigger_deploys is not an operation of render2"),
         ({"trigger_deploy": "failed"}, "trigger_deploy cannot end as failed: give build_failed, pre_deploy_failed"),
-        ({"list_services": "build_failed"}, "list_services cannot end as build_failed: give a status from 400 to 599"),
-        ({"list_services": "200"}, "give a status from 400 to 599"),
+        (
+            {"list_services": "build_failed"},
+            "list_services cannot end as build_failed: give an HTTP status from 400 to 599",
+        ),
+        ({"list_services": "200"}, "give an HTTP status from 400 to 599"),
     ],
 )
 def test_a_failure_that_cannot_be_is_refused_with_the_choices(failures: dict[str, str], said: str) -> None:

@@ -122,7 +122,7 @@ def test_a_plain_simulator_needs_to_know_nothing_of_this(tmp_path: Path) -> None
     with Runtime({}, simulate=True, plugins=[plugin], failures={"plain.get": "x"}, environ={}) as plain:
         error = plain.run("return app.integrations.plain.get()").error
     assert isinstance(error, ConfigError)
-    assert error.message == "The simulator of plain does not support failures"
+    assert error.message == "The simulator of plain does not take the parameter failures"
 
 
 PLAIN = '''

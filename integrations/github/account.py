@@ -76,7 +76,7 @@ def _requests_left(hub: Hub) -> str:
 
 @integration.simulator
 def simulate(account: str, *, state: Mapping[str, Any] | None = None) -> Send:
-    """Return a simulator of an account. ``state`` is what an earlier ``dump`` returned, or None to start anew."""
+    """Return a simulator of an account. ``state`` is an earlier result of ``Simulator.dump``; None starts anew."""
     from .simulator import Simulator
 
     return Simulator(account, state=state)

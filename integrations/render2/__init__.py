@@ -2,7 +2,7 @@
 
 Importing a module registers its functions with the integration. The order of the imports is the order of the functions
 on the reference page. These modules do not import ``annotations`` from ``__future__``, since it turns annotations into
-strings. Compiling those at each start takes a fifth more time.
+strings, and KosmoLua would have to compile each string. Annotations that are values load in a fifth less time.
 """
 
 from . import services, creation, changes, lifecycle, scaling, deploys, jobs, variables, secret_files  # noqa: F401, I001

@@ -134,9 +134,10 @@ def _changed(render: Render, service_id: str, settings: Thing) -> Thing:
 
 
 def _runtime_after(settings: Thing, current: Any) -> str | None:
-    """Return the runtime after the change: the one in the settings, or the one that a new source needs, or ``current``.
+    """Return the runtime after the change: the one in the settings, or the one that a new image or repository needs.
 
-    For a static site ``current`` and the result are None.
+    A new image needs the runtime ``image``. A repository that replaces an image needs the runtime of the new commands,
+    such as ``node`` for ``npm install``. Otherwise return ``current``, which is None for a static site.
     """
     if settings["runtime"]:
         return str(settings["runtime"])

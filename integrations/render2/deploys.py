@@ -207,7 +207,7 @@ def _refuse_misfit(body: dict[str, str], *, deploy_only: bool) -> None:
         raise BadArguments(
             "deploy_only deploys the last build, so it cannot be combined with commit_id, image_url or clear_cache",
             param="deploy_only",
-            hint="leave out the other arguments",
+            hint="leave out commit_id, image_url and clear_cache",
         )
 
 

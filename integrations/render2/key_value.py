@@ -1,4 +1,4 @@
-"""Functions that create, change, delete, suspend and resume Key Value instances."""
+"""Functions that create, change, delete, suspend and resume Key Value instances, Render's stores for Redis clients."""
 
 from typing import Annotated, Literal, TypedDict, cast
 

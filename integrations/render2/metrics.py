@@ -133,7 +133,7 @@ def _refuse_misfit(metric: str, given: Thing, resolution: int | None) -> None:
     for name, metrics in _TAKEN_BY.items():
         if given[name] is not None and metric not in metrics:
             raise BadArguments(
-                f"{name} does not apply to {metric}", param=name, hint=f"it applies to {', '.join(metrics)}"
+                f"{name} does not apply to {metric}", param=name, hint=f"{name} applies to {', '.join(metrics)}"
             )
     if resolution is not None and metric == "bandwidth":
         raise BadArguments(

@@ -1,7 +1,7 @@
 """Misfits: combinations of service settings that cannot work, found before a request is sent.
 
-A combination is a misfit only if Render's requests have no field for a setting, or Render is known to refuse the
-combination. Render itself checks the names of plans and regions.
+A combination is a misfit only if Render's requests have no field for a setting, such as the schedule of a web service,
+or Render is known to refuse the combination. Render itself checks the names of plans and regions.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Misfit(NamedTuple):
 
 
 def misfit(settings: Mapping[str, Any], kind: str, runtime: str | None, plan: str | None) -> Misfit | None:
-    """Return the first misfit among the settings of a service, or None if there is none.
+    """Return the first combination of a service's settings that cannot work (a misfit), or None if there is none.
 
     Args:
         settings: The settings by parameter name; a value of None counts as not given.
@@ -99,7 +99,7 @@ def _of_type(given: set[str], kind: str) -> Misfit | None:
     for name, kinds in _TYPES.items():
         if name in given and kind not in kinds:
             return Misfit(
-                name, f"{name} does not apply to a {kind}", f"it applies to {_listed(kinds)}; leave {name} out"
+                name, f"{name} does not apply to a {kind}", f"{name} applies to {_listed(kinds)}; leave {name} out"
             )
     return None
 
@@ -123,7 +123,9 @@ def _of_runtime(given: set[str], runtime: str | None) -> Misfit | None:
         if name in given and group not in groups:
             fitting = _listed(tuple(_SAID[each] for each in groups))
             return Misfit(
-                name, f"{name} does not apply to the runtime '{runtime}'", f"it applies to {fitting}; leave {name} out"
+                name,
+                f"{name} does not apply to the runtime '{runtime}'",
+                f"{name} applies to {fitting}; leave {name} out",
             )
     return None
 

@@ -30,7 +30,7 @@ _FIELDS = {
 
 
 class ReplicaSettings(TypedDict):
-    """A read replica to create or keep."""
+    """A read replica to create, or to keep if it exists. Replicas that are not listed are deleted."""
 
     name: str
     parameter_overrides: dict[str, str] | None

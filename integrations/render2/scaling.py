@@ -42,7 +42,7 @@ class Targets(TypedDict):
 
 
 class ServiceScaling(TypedDict):
-    """The autoscaling of a service: the smallest and largest number of instances, and the resources that count."""
+    """The autoscaling of a service: how few and how many instances it can have, and by which resources it scales."""
 
     enabled: bool
     min: int
@@ -83,9 +83,9 @@ def set_autoscaling(
 ) -> OneScaling:
     """Set how a service scales by load. The new autoscaling settings replace all earlier ones."""
     if min > max:
-        raise BadArguments(f"min is {min}, which is more than max", param="min", hint=f"give at most {max}")
+        raise BadArguments(f"min is {min}, which is more than max", param="min", hint=f"give a min of at most {max}")
     if not any(criteria.get(name) for name in ("cpu", "memory")):
-        raise BadArguments("set_autoscaling has nothing to scale by", param="criteria", hint="give cpu or memory")
+        raise BadArguments("criteria names neither cpu nor memory", param="criteria", hint="give cpu or memory")
     body = autoscaling_of({"enabled": enabled, "min": min, "max": max, "criteria": criteria})
     reply = thing_of(render.api.put(_AUTOSCALING, json=body, service_id=service_id))
     return {"autoscaling": cast(ServiceScaling, body | reply)}

@@ -48,7 +48,7 @@ class DeletedHeader(TypedDict):
 
 
 class NewRoute(TypedDict):
-    """A redirect or rewrite. Its position in the list becomes its priority."""
+    """A redirect or rewrite. Its position in the list ``routes`` of replace_all_routes becomes its priority."""
 
     type: RouteType
     source: str

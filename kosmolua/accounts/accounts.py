@@ -119,7 +119,10 @@ class Accounts:
         return names[0] if len(names) == 1 else None
 
     def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
-        """Return an account's permission for the functions with this effect that have no rule of their own."""
+        """Return an account's permission for functions with this effect: ``read``, ``write`` or ``destroy``.
+
+        In the accounts file, rules for the name of a function or for a pattern take precedence.
+        """
         return self.rules(integration, account).of_effect(effect).permission
 
     def rules(self, integration: Integration, account: str) -> Rules:
@@ -173,10 +176,10 @@ class Accounts:
             resolved.lock.release()
 
     def _logged_in_since(self, integration: Integration, account: str, settings: Table) -> bool:
-        """Return True if an account has logged in since its ``settings`` were fetched without a login.
+        """Return True if ``settings`` lack the token of a login, and the account is logged in now.
 
-        If the account was logged in before, a token that another process has changed is forgotten, so that the next use
-        reads the new one.
+        If ``settings`` have a token and another process has changed the login, drop the token in memory, so that the
+        next use reads the new one.
         """
         fields = [field for field in integration.account_fields if field.login]
         for field in fields:
@@ -266,7 +269,7 @@ class Accounts:
 
     @property
     def keeps_journal(self) -> bool:
-        """False if the key ``journal`` of ``[kosmolua]`` turns the default journal off."""
+        """False if the key ``journal`` of ``[kosmolua]`` turns off the default journal, a file with all calls."""
         return self._sections.keeps_journal
 
     @property

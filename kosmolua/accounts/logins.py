@@ -106,7 +106,10 @@ class Login:
                 self._known = None
 
     def secret(self, learn: Callable[[Secret], None]) -> LoginSecret:
-        """Return a secret that always reveals the current token, after a call of ``learn`` with that token."""
+        """Return a secret that always reveals the current token.
+
+        Each time, ``learn`` is called with the token first, so that the token is masked in texts.
+        """
         return LoginSecret(self, learn)
 
     def keep(self, service: Service, tokens: Tokens) -> str:
@@ -152,6 +155,7 @@ class Login:
         return service, tokens
 
     def _missing(self, what: str) -> NotConfigured:
+        """Return an error whose message is the name of the account, followed by ``what``."""
         return NotConfigured(f"{self._account} {what}", hint=f"run 'kosmolua accounts login {self._account}'")
 
     def _stamp_now(self) -> tuple[int, int] | None:

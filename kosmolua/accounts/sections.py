@@ -131,7 +131,7 @@ class Sections:
 
     @property
     def keeps_journal(self) -> bool:
-        """False if the key ``journal`` of ``[kosmolua]`` turns the default journal off."""
+        """False if the key ``journal`` of ``[kosmolua]`` turns off the default journal, a file with all calls."""
         return bool(self._own.get("journal", True))
 
     @property

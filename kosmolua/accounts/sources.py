@@ -56,7 +56,7 @@ class Sources:
         if len(text) < MIN_SECRET:
             raise NotConfigured(
                 f"The secret {where} has fewer than {MIN_SECRET} characters",
-                hint="choose a longer one at the service: a script could guess so short a secret from what is masked",
+                hint="choose a longer one at the service: as output is masked, a script could find it by guesses",
             )
         return Secret(text)
 
@@ -171,7 +171,7 @@ def source_of(text: str) -> dict[str, Any]:
     kind, colon, rest = text.partition(":")
     if kind not in SOURCES or not colon or not rest.strip():
         known = ", ".join(f"{name}:{source.short}" for name, source in SOURCES.items())
-        raise ValueError(f"give one of {known}, or the word ask")
+        raise ValueError(f"name one source of {known}; --secret also takes the word ask, for a prompt")
     return {kind: shlex.split(rest) if SOURCES[kind].accepts is _is_command else rest}
 
 

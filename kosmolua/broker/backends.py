@@ -87,7 +87,10 @@ class Live:
         return time()
 
     def sender(self, integration: Integration, account: str) -> Sender:
-        """Return the function that sends an account's requests: the integration's carrier, or an HTTP transport."""
+        """Return the function that sends an account's requests.
+
+        It comes from the integration's own function for this (its carrier), or else from an HTTP transport.
+        """
         if integration.carrier:
             carrier: Sender = integration.carrier(account)
             return carrier
@@ -291,7 +294,7 @@ class Simulated:
         given = {name: value for name, value in options.items() if value is not None and (takes_all or name in known)}
         lacking = [name for name in ("failures", "state") if options[name] is not None and name not in given]
         if lacking:
-            raise ConfigError(f"The simulator of {integration.name} does not support {' or '.join(lacking)}")
+            raise ConfigError(f"The simulator of {integration.name} does not take the parameter {' or '.join(lacking)}")
         try:
             return integration.simulate(account, **given)
         except ValueError as error:

@@ -191,7 +191,7 @@ class Broker:
             if name in through or len(through) >= MAX_SCRIPTS:
                 chain = " -> ".join([*through, name])
                 what = f"scripts call each other in a circle, or more than {MAX_SCRIPTS} levels deep: {chain}"
-                raise CallError("script_cycle", what, hint="remove the last of these calls")
+                raise CallError("script_cycle", what, hint=f"remove the call of {name} from the script {through[-1]}")
             script = self._host.scripts.script(name)
             params = script.header.bind(name, given)
         except KosmoError as error:

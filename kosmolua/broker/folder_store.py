@@ -1,4 +1,7 @@
-"""Stores of recordings, questions and grants in a folder, which several processes and hosts can share."""
+"""Stores of recordings, questions and grants in a folder, which several processes and hosts can share.
+
+A question is a call that waits for a person's approval; a grant approves all later calls of a function with an account.
+"""
 
 from __future__ import annotations
 

@@ -58,6 +58,7 @@ def _refuse_other_branches(home: Thing, branch: str | None) -> None:
 
 
 def _demand_sha(files: dict[str, str], path: str, body: Thing) -> None:
+    """Refuse to change an existing file unless the body has the file's current sha. The messages are GitHub's."""
     if path not in files:
         return
     if body.get("sha") is None:

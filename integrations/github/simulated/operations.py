@@ -105,7 +105,10 @@ def releases(world: World, call: Call) -> Listed:
 
 
 def by_id(world: World, call: Call) -> Listed:
-    """Answer with a list of a repository. The path, from a link to a further page, names the repository by its id."""
+    """Answer with the issues, commits or releases of a repository that the path names by its id.
+
+    GitHub's links to further pages have such paths, as ``/repositories/1/issues``.
+    """
     home = found(next((each for each in world.repos.values() if str(each["id"]) == call.segments["id"]), None))
     owner, _, name = home["full_name"].partition("/")
     lists = {"issues": issues, "commits": commits, "releases": releases}

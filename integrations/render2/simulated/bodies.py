@@ -1,8 +1,10 @@
 """Checks of the request bodies that create or change a service: which fields are required, and which are allowed.
 
-The checks follow https://api-docs.render.com/reference/create-service and update-service, and refuse unknown fields.
-In recordings, Render also accepts ``env`` instead of ``runtime``, ``autoDeployTrigger``, and null instead of a missing
-field. So do the checks. Most functions here are demands, as :mod:`.demands` describes them.
+The checks follow https://api-docs.render.com/reference/create-service and
+https://api-docs.render.com/reference/update-service, and refuse unknown fields. In recorded requests, Render also
+accepts ``env`` instead of ``runtime``, ``autoDeployTrigger``, and null instead of a missing field. So do the checks.
+
+Most checks here are demands: functions that return what is wrong with a value, or None (see :mod:`.demands`).
 """
 
 from __future__ import annotations

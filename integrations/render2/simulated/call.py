@@ -86,10 +86,10 @@ Operation: TypeAlias = Callable[[World, Call], Reply]
 
 
 def demanded(demand: Demand, body: object) -> Thing:
-    """Return a body that must satisfy a demand.
+    """Return a body after checking it with ``demand``, a function that returns what is wrong with a value, or None.
 
     Raises:
-        Refusal: The check does not accept the body (400).
+        Refusal: The demand does not accept the body (400).
     """
     complaint = demand(body, "body")
     if complaint:

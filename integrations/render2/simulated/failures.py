@@ -34,7 +34,7 @@ class Failures:
             endings = ENDINGS.get(operation, ())
             if outcome not in endings and not _is_error(outcome):
                 named = f"{', '.join(endings)} or " if endings else ""
-                raise ValueError(f"{operation} cannot end as {outcome}: give {named}a status from 400 to 599")
+                raise ValueError(f"{operation} cannot end as {outcome}: give {named}an HTTP status from 400 to 599")
         self._outcomes = dict(outcomes)
 
     def status(self, operation: str) -> int | None:

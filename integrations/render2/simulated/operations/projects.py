@@ -1,4 +1,7 @@
-"""Operations of the simulator on projects and environments. What belongs to an environment has the environment's id."""
+"""Operations of the simulator on projects and environments.
+
+Services, data stores and environment groups have the id of their environment, if any, in the field ``environmentId``.
+"""
 
 from __future__ import annotations
 

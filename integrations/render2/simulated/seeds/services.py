@@ -188,7 +188,13 @@ def details(kind: str, service_id: str, slug: str, runtime: str, settings: Thing
 
 
 def specifics(runtime: str, settings: Thing, kept: Thing | None = None) -> Thing:
-    """Return the ``envSpecificDetails`` of a service: fields in ``settings``, else in ``kept``, else the defaults."""
+    """Return the ``envSpecificDetails`` of a service: fields in ``settings``, else in ``kept``, else the defaults.
+
+    Args:
+        runtime: The runtime of the service.
+        settings: The ``serviceDetails`` of the request that creates or changes the service.
+        kept: The earlier ``envSpecificDetails`` that a change keeps; None for a new service.
+    """
     given = dict(settings.get("envSpecificDetails") or {})
     credential = given.pop("registryCredentialId", None)
     given.pop("registryCredential", None)
