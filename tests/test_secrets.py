@@ -405,8 +405,8 @@ def test_python_passes_and_gets_secrets(runtime: Runtime, service: Service) -> N
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("nothing", "give one of env:VARIABLE"),
-        ("env:", "give one of env:VARIABLE"),
+        ("nothing", "name one source of env:VARIABLE"),
+        ("env:", "name one source of env:VARIABLE"),
         ({"env": 5}, "must be a string"),
         ({"nowhere": "x"}, "must be a string or one secret source"),
     ],
