@@ -1,4 +1,7 @@
-"""Clocks: the clock of a run, which is paused while a person is asked for approval, and the start of simulated time."""
+"""Clocks: the clock of a run, which is paused while a person is asked for approval, and the start of simulated time.
+
+Simulated time is the time of the simulators, which stand in for services. It always begins at the same date.
+"""
 
 from __future__ import annotations
 

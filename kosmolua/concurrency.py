@@ -202,9 +202,10 @@ class Budget:
     """Bounds how much several users take of one resource, such as memory. Many threads may use it.
 
     Args:
-        total: The most that all users can take together, apart from what ``free`` allows.
+        total: The most that all users can take together. All amounts count, but ``free`` makes an exception.
         share: The most that one user can take.
-        free: How much each user can always take, even beyond the total.
+        free: How much each user can always take, even beyond the total. With a total of 100 that is used up and 10
+            free, a user who holds nothing can still take 10, so that 110 are taken.
     """
 
     def __init__(self, total: int, share: int, free: int) -> None:
@@ -243,6 +244,10 @@ class Room(Protocol):
     def take(self, passage: Passage, size: int) -> None:
         """Wait until ``size`` bytes are free, and reserve them for a call.
 
+        Args:
+            passage: The memory that the call has reserved so far.
+            size: How many more bytes the call needs.
+
         Raises:
             TimeoutError: The deadline of the run passed before that many bytes were free.
         """
@@ -259,7 +264,8 @@ class Passage:
 
     Args:
         source: A function that returns the shared memory, from which this call's part is taken.
-        run: An object that stands for the run of the call.
+        run: Any hashable object that is the same for all calls of one run, and differs between runs. The memory of a
+            run is added up by it.
         clock: The clock of the run. The call waits for memory until the clock's deadline at most.
     """
 

@@ -76,7 +76,7 @@ class KosmoError(Exception):
 
     @property
     def hint(self) -> str | None:
-        """What to do about the error, or None. If there is something to paste, this has several lines."""
+        """What to do about the error, or None. It has several lines if it contains lines to paste into a file."""
         return "\n".join(filter(None, [self._advice, *(hint for hint in self.hints if "\n" in hint)])) or None
 
     @property
@@ -350,7 +350,8 @@ class PluginFault(CallError):
         The user always sees the reason. The script sees it only if it reveals nothing about the host, such as a path.
 
         Args:
-            name: The name of the integration, or words for it such as "of this page".
+            name: The name of the integration, or words such as "of this page". The message inserts these, as in "The
+                integration of this page cannot be loaded".
             error: The error that says why the integration cannot be loaded.
         """
         import re  # the sandboxed process imports this module, and starts sooner without it

@@ -22,8 +22,18 @@ Child to host::
     end      {result | error, exit, usage}  exit is the status that the script asked for
     limit    {limit, usage}                 the child found that a limit is reached, and exits
 
-A request from a branch of ``parallel`` has ``branch`` set to true. In a recorded run it also has its ``line``, the name
-of its branch in ``of``, and ``waits`` if the script waits from then on; the host then sends one reply for each wait.
+A request from a branch of ``parallel`` has ``branch`` set to true. In a recorded run, each request also has the
+line of the script in ``line``, and the name of its branch in ``of``, which is empty outside ``parallel``. The child
+tells the host when the whole script waits: a request outside ``parallel`` has ``waits`` set to true, and ``wait`` is
+sent when all branches wait. Each time the host sends exactly one reply, as ``kosmolua/runs/tape.py`` explains. For
+example, two branches each make a call, and the second call is answered first::
+
+    child  call {"id": 1, "branch": true, "of": "1.1", "line": 3, ...}
+    child  call {"id": 2, "branch": true, "of": "1.2", "line": 4, ...}
+    child  wait {}
+    host   reply {"id": 2, ...}
+    child  wait {}
+    host   reply {"id": 1, ...}
 
 Host to child::
 

@@ -737,7 +737,7 @@ class Runtime:
         header = recording.header
         if recording.is_session:
             what = f"The recording {recording.path} contains a session, which cannot be resumed"
-            raise ConfigError(what, hint="to repeat it, run kosmolua replay")
+            raise ConfigError(what, hint="to repeat the session, run kosmolua replay")
         limits = Limits(**header["limits"])
         given: dict[str, Any] = {**options_of(recording), **options}
         source, mended = source_of(recording.script), None

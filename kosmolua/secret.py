@@ -118,8 +118,9 @@ class Redactor:
     """Masks known secrets in any text or JSON value. Many threads may share a redactor.
 
     A secret is found in upper and lower case, escaped for JSON, HTML, a URL or Python, in hex, inside base64 and
-    base32, and escaped or encoded twice. The time for a search grows with the length of the text. It grows with the
-    number of secrets only up to :data:`MAX_SEARCHED` spellings.
+    base32, and escaped or encoded twice. Each such form of a secret is called a spelling. The time for a search grows
+    with the length of the text. It grows with the number of spellings only up to :data:`MAX_SEARCHED`: if there are
+    more, they are looked up in an index.
     """
 
     def __init__(self) -> None:

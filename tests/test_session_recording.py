@@ -164,7 +164,7 @@ def test_a_recorded_session_is_shown_and_does_not_go_on(runtime: Runtime, sessio
     assert sorted(bar.number for bar in bars_of(recording)) == [1, 2, 3, 4]
     shown = unescape(page(recording))
     assert all(chunk in shown for chunk in CHUNKS[1:])
-    with pytest.raises(ConfigError, match=r"contains a session, which cannot be resumed \(to repeat it, run"):
+    with pytest.raises(ConfigError, match=r"contains a session, which cannot be resumed \(to repeat the session, run"):
         runtime.resume(recording)
     with pytest.raises(ConfigError, match="already exists"):
         runtime.record_session(session, tmp_path / "session.jsonl")

@@ -38,7 +38,7 @@ def find(named: str, store: Store) -> Recording:
             f"The ids of several recorded runs begin with {named!r}: {', '.join(found)}", hint="name one of them"
         )
     problem = f"There is no recording {named!r}, neither a file of this name nor a run with such an id"
-    raise UsageError(problem, hint="kosmolua runs lists the runs")
+    raise UsageError(problem, hint="run 'kosmolua runs' for a list of the recorded runs")
 
 
 def changed_script(file: str | None) -> tuple[str, bytes] | None:

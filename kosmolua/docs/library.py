@@ -280,6 +280,7 @@ def _checked(name: str, kind: Type, value: object) -> Any:
     try:
         return kind.accept(value)
     except Mismatch as mismatch:
+        # For instance: limit must be an integer in 1..100, not 0
         raise BadDocArguments(f"{name} {mismatch.problem}", param=name) from None
 
 

@@ -38,7 +38,8 @@ class Directory:
                 accepted too:
 
                 - with ``integrations.`` or ``app.integrations.`` in front;
-                - with an account, which need not exist, or a full name (``render2.production.render_list_services``);
+                - with an account, which need not exist (``render2.production.list_services``);
+                - with the full name of a function, which begins with a prefix (``render2.render_list_services``);
                 - only the name of a function, if just one integration has such a function;
                 - a section (``hub.issues``, or ``hub.sections.issues`` if there is a function ``issues``), a type
                   (``hub.types.Issue``) or an operation (``hub GET /issues`` or ``hub issues/list``) of an OpenAPI

@@ -97,7 +97,11 @@ class Outline:
     words: Mapping[str, str]
 
     def find(self, name: str) -> str | None:
-        """Return the short name of the function with this short or full name, or None if there is no such function."""
+        """Return the short name of a function, or None if there is no such function.
+
+        Args:
+            name: The short name, such as ``list_services``, or the full name, such as ``render_list_services``.
+        """
         if name in self.functions:
             return name
         return next((short for short, sketch in self.functions.items() if sketch.full_name == name), None)

@@ -13,7 +13,10 @@ from kosmolua.secret import Unshown
 
 
 class Content(Unshown):
-    """Bytes in base64. A script first gets a stand-in for this text; messages and records show only the size."""
+    """Bytes in base64. The host keeps this text, and sends it to a script only when the script reads it.
+
+    Messages and records show only the size.
+    """
 
     __slots__ = ()
 

@@ -487,8 +487,8 @@ def fill(template: str, segments: Mapping[str, str | int], slashes: Collection[s
         value = _word(name, segments[name])
         parts = value.split("/") if name in slashes else [value]
         if any(part in ("", ".", "..") or _NEVER_IN_A_SEGMENT.search(part) for part in parts):
-            what = "a path in a URL" if name in slashes else "one segment of a path in a URL"
-            raise BadArguments(f"{name} cannot be {value[:80]!r}, since it becomes {what}", param=name)
+            what = "a path" if name in slashes else "one segment of a path"
+            raise BadArguments(f"{name} cannot be {value[:80]!r}, since it becomes {what} in a URL", param=name)
         return "/".join(quote(part, safe="") for part in parts)
 
     return _SLOT.sub(segment, template)

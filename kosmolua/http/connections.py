@@ -63,7 +63,8 @@ class AnswerTooLong(HTTPException):
 class _BoundedStream(io.RawIOBase):
     """Reads one response from a socket: at most ``max_bytes``. The socket's timeout applies to the whole response.
 
-    The time that the call spends waiting for memory does not count.
+    Sometimes a call waits until other calls free memory for its response, see :mod:`kosmolua.http.in_flight`. That
+    time does not count.
     """
 
     def __init__(self, sock: socket.socket, max_bytes: int) -> None:

@@ -157,7 +157,7 @@ def _chosen(query: str, name: str | None) -> Operation:
         return fitting[0]
     names = ", ".join(each.name or "one without a name" for each in known) or "none"
     wanted = "one operation, unless operation= names one" if name is None else f"an operation {name!r}"
-    raise ValueError(f"the document must have {wanted}; it has {names}")
+    raise ValueError(f"the GraphQL document must have {wanted}; it has {names}")
 
 
 def _data_of(response: Response) -> dict[str, Json]:

@@ -109,5 +109,6 @@ def _items_of(page: Response, key: str | None) -> Sequence[Json]:
     found = (body.get(key) or []) if key is not None and isinstance(body, dict) else body
     if isinstance(found, list):
         return found
+    # For instance: 'items' in a page of the list is not a list itself
     where = "A page" if key is None else f"{key!r} in a page"
     raise NetworkError(f"{where} of the list is not a list itself", retryable=False)

@@ -216,9 +216,12 @@ class RateLimit:
     def _bucket_after(self, request: Request, route: Hashable, bucket: _Bucket, answer: Response) -> _Bucket:
         """Return the bucket whose numbers a response updates, and remember that the request's route belongs to it.
 
+        A bucket is a group of requests that share a rate limit.
+
         Args:
             request: The request.
-            route: The route of the request.
+            route: The route of the request: the origin and the template of the path for a read, the method and the
+                address for a write.
             bucket: The bucket that counted the request so far.
             answer: The response. For a read, the limit in its headers determines the bucket.
         """

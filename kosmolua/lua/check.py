@@ -126,7 +126,8 @@ class Checker:
         Args:
             source: The text of the script.
             known: None for a script. For a chunk of a session, what is known about the values of globals after the
-                previous chunk. Earlier chunks could have changed other values, so only few findings are then certain.
+                previous chunk. Earlier chunks could also have changed built-in functions or fields of tables, which
+                ``known`` does not say, so only few findings are then certain.
         """
         script = parse(source)
         if script is None:

@@ -60,7 +60,8 @@ class Expressions(ABC):
         scopes: The variables of the script.
         params: The type of the table ``params`` if the script's header declares one, else None.
         secrets: The secrets that the script can use, or None if these are not known.
-        held: What is known about variables that change, from an earlier check of the same script.
+        held: What is known about variables that change. A script with such variables is checked twice: the first check
+            collects all values that are assigned to them, for the second.
     """
 
     def __init__(
@@ -245,7 +246,9 @@ class Expressions(ABC):
         return whole is not None and any(map(whole.search, self._conditions))
 
     def _is_tested(self, node: Node) -> bool:
-        """Return True if an expression that looks like nil occurs in a condition around it, as in ``x and f(x)``.
+        """Return True if an expression that seems to be nil occurs in a condition around it, as in ``x and f(x)``.
+
+        The script then expects nil there, so its use of the expression is no mistake.
 
         Return False for globals of other languages, such as ``null``, which scripts use by mistake.
         """
@@ -339,7 +342,11 @@ class Expressions(ABC):
         return self.returned(callee)
 
     def _argument(self, node: Node | None) -> Value:
-        """Return what is known about the value of an argument. The table in a variable is known if it never changes."""
+        """Return what is known about the value of an argument.
+
+        If the argument is a variable that holds a table, nothing is known about the table if the script uses the
+        variable elsewhere, since it could have changed the table there.
+        """
         value = self.value(node)
         if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
             return value
@@ -386,13 +393,21 @@ class Expressions(ABC):
             self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
     def _note_single_items(self, items: Node | None) -> None:
-        """Record that the script takes only single items from a list, so that further pages do not matter."""
+        """Record that the script takes a single item from the list in a call's result, as in ``f().items[1]``.
+
+        A warning about unread pages of that list is then not needed.
+
+        Args:
+            items: The expression of the list.
+        """
         call = items.get("table") if items and items.kind == "dot_index_expression" else None
         if call and call.kind == "function_call":
             self._peeked.add(id(call))
 
     def _note_use(self, call: Node, values: Sequence[Value]) -> None:
         """Record whether the result of a call is used, for the called function and for functions among the arguments.
+
+        The result of ``parallel.map(list, f)`` consists of the results of ``f``, so using one uses the other.
 
         Args:
             call: The node of the call.

@@ -1,4 +1,7 @@
-"""Finds out what is known about the fields of tables: of ``app``, of libraries, and of results of functions."""
+"""Finds out what is known, before a script runs, about the fields of ``app``, of libraries, and of function results.
+
+``app`` is the global table through which scripts call the functions of integrations.
+"""
 
 from __future__ import annotations
 
@@ -249,7 +252,9 @@ class Fields:
     def choices(self, value: Result) -> tuple[object, ...]:
         """Return the values that a text field can have, or an empty tuple if these are not known.
 
-        The values are the choices of the parameter of the same name, in a function that returns a list of such records.
+        A function that returns a list of such records can have a parameter with the name of the field. Its choices are
+        taken as those of the field. For instance, a job's ``status`` has the values that ``list_jobs`` accepts for its
+        parameter ``status``.
         """
         if value.part_of is None or not is_text(value.type):
             return ()
@@ -377,7 +382,8 @@ class Fields:
 def mode_of(integration: Integration) -> Mode | None:
     """Return the mode for a finding that an integration lacks a function that the script names.
 
-    The result is ``Mode.POSSIBLE`` for an MCP server, since its tools can have changed after they were listed. It is
-    None for other integrations: the mode of the code around the name applies.
+    A mode says how certain a failure is. It is ``Mode.POSSIBLE`` for an MCP server, since its tools can have changed
+    after they were listed; the finding is then a warning. It is None for other integrations: the mode of the code
+    around the name applies.
     """
     return Mode.POSSIBLE if integration.carrier else None

@@ -117,9 +117,10 @@ class Findings:
             self._found[place] = self._found[place]._replace(severity="error")
 
     def never_ends(self, condition: Node | None, operator: str) -> None:
-        """Mark a loop's condition as a failure if it is a comparison that always has the same result.
+        """Record that a loop never ends if there is a warning about the comparison in its condition.
 
-        The loop would then never end, so :meth:`harden` turns a warning about the comparison into an error.
+        Such a warning says that the comparison always has the same result. This method adds no finding, but makes
+        :meth:`harden` turn the warning into an error.
 
         Args:
             condition: The condition of the loop.
@@ -156,7 +157,11 @@ class Findings:
 
     @contextmanager
     def at_least(self, mode: Mode) -> Iterator[None]:
-        """Treat code that is checked in the ``with`` block as ``mode``, unless it is less certain already."""
+        """Set the mode of the code that is checked in the ``with`` block, unless its mode is less certain already.
+
+        From the most to the least certain, the modes are ``CERTAIN``, ``POSSIBLE`` and ``PROTECTED``. For example, code
+        inside an ``if`` is at least ``POSSIBLE``, and stays ``PROTECTED`` if it already is.
+        """
         before, self.mode = self.mode, max(self.mode, mode)
         try:
             yield

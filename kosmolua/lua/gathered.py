@@ -156,7 +156,7 @@ class Gathered:
         return self._scopes.variable(base_of(node))
 
     def _note_item(self, node: Node, what: str) -> None:
-        """Record that an item of a local table, such as ``groups[name]``, fails if it is still nil.
+        """Record an operation on an item of a local table, such as ``groups[name]``. If the item is nil, it fails.
 
         Args:
             node: The expression of the item.

@@ -1,4 +1,8 @@
-"""Proves that a script only reads: each use of ``app`` has to lead to a function that is known in advance."""
+"""Proves that a script only reads: each use of ``app`` has to lead to a function that is known before the script runs.
+
+``app`` is the table of the integrations' functions. Whether a function only reads is known from its declaration, so
+this can be said of the whole script if all functions that it uses are known.
+"""
 
 from __future__ import annotations
 

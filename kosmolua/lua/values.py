@@ -1,6 +1,7 @@
 """What can be known about the values of a script's expressions before the script runs.
 
-In this package, only this module and ``kosmolua.lua.calls`` inspect the types of the schema.
+In this package, only this module and ``kosmolua.lua.calls`` inspect the types of ``kosmolua.schema``, which are the
+declared types of the parameters and results of functions.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Callee(NamedTuple):
         account: The account that the script names, or ``default``, or ``*`` if the script computes the name.
         may_have_changed: True if the parameters could have changed since they were read, as with tools of an MCP
             server.
-        is_vague: True if the results are described by a service's document, so that they could have more fields.
+        is_vague: True if the results are described by the OpenAPI document of a service, and not by a plugin's code.
+            They could then have more fields.
     """
 
     path: str
@@ -111,7 +113,8 @@ class Result(NamedTuple):
         may_be_call_error: True if such an error would come from a failed call: a table with ``code``, ``message`` and
             so on.
         part_of: If the value is a field, the record that contains it and its key there, else None.
-        is_vague: True if the type comes from a service's document, so that the value can have further fields.
+        is_vague: True if the type comes from the OpenAPI document of a service, and not from a plugin's code. The value
+            can then have further fields.
     """
 
     type: Type
@@ -290,7 +293,10 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:
-    """Return the values of a choice, or of the first choice in a union; an empty tuple for any other type."""
+    """Return the values of a choice, which is a type that lists its values, such as ``"live"|"failed"``.
+
+    For a union, return the values of the first choice in it. For any other type, return an empty tuple.
+    """
     if isinstance(kind, Union):
         return next((member.values for member in kind.members if isinstance(member, Choice)), ())
     return kind.values if isinstance(kind, Choice) else ()

@@ -234,7 +234,11 @@ def run_of(outcome: Outcome) -> str:
 
 
 def _plan(plan: Mapping[str, Any]) -> str:
-    """Return a plan as text: a line for each planned call, and one for each place where the script uses a result."""
+    """Return a plan as text. A plan lists writes that a script would make, and reads that depend on them.
+
+    The text has a line for each of these calls. Since nothing was sent, the script gets a placeholder for the result.
+    The text also has a line for each place where the script reads a field of a placeholder.
+    """
     lines = [
         f"- {call['number']}. {call['effect']} {call['path']} [{call['account']}] {_shown(call['arguments'])}"
         for call in plan.get("calls", ())

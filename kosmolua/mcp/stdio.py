@@ -44,7 +44,9 @@ def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callab
 
 
 def _leave(number: int, frame: object) -> None:
-    """End the process on a signal, as the signal would without a handler, after sending the remaining spans.
+    """End the process on a signal, as the signal would without a handler.
+
+    The remaining spans of OpenTelemetry are sent first.
 
     In a container, a signal without a handler does not end the first process, which has the process id 1. So this
     process exits instead of raising the signal again.

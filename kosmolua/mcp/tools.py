@@ -119,6 +119,7 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
         try:
             arguments[name] = known[name].accept(_number(value, known[name]))
         except Mismatch as mismatch:
+            # For instance: lua_search_docs: limit must be an integer in 1..100, not 0
             raise refused(f"{tool.name}: {name}{mismatch.where} {mismatch.problem}", param=name) from None
     return arguments
 

@@ -184,7 +184,10 @@ class PolledPipes(Pipes):
 
 
 class ColdChild(Pipes):
-    """A child process that is started as a new Python interpreter, not forked by a zygote.
+    """A child process that is started as a new Python interpreter.
+
+    The class :class:`kosmolua.processes.zygote.ForkedChild` is for a child that a zygote forks. A zygote is a process
+    that is kept to fork workers.
 
     Args:
         worker: A worker that was launched earlier. By default, a new one is launched.
@@ -275,8 +278,9 @@ class SessionProcess(Pipes):
     def stop(self, number: int) -> None:
         """Stop a chunk if it still runs. If the system cannot fork, end the whole session instead.
 
-        The order to stop is first sent over the control pipe, in case the chunk has no process yet, and then as a
-        signal to the process group. Processes that do not run a chunk block this signal.
+        The order to stop is sent twice. It is first sent over the control pipe, a third pipe that carries only such
+        orders, since the first process may not have forked the chunk's process yet. Then the order is sent as a signal
+        to the process group. Processes that do not run a chunk block this signal.
 
         Args:
             number: The number of the chunk, counted from 1 in the order in which chunks were sent to this session.

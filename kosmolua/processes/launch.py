@@ -247,7 +247,9 @@ def _import_paths() -> list[str]:
 
 
 class Worker:
-    """Starts a worker as a new Python interpreter. This takes longer than forking a zygote.
+    """Starts a worker, a process that runs scripts, as a new Python interpreter.
+
+    This takes longer than a fork by a zygote, a process that is kept to fork workers.
 
     ``process`` is the worker's process, ``incoming`` the descriptor for reading from it, and ``outgoing`` the
     descriptor for writing to it.

@@ -318,7 +318,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     if recording.header["mode"] != host.mode:
         hint = "pass --simulate" if recording.header["mode"] == "simulated" else "resume it without --simulate"
         what = f"The run in the recording {recording.path} is {recording.header['mode']}"
-        raise ConfigError(f"{what}, so it cannot be resumed as a {host.mode} run", hint=hint)
+        raise ConfigError(f"{what}, so the run cannot be resumed as a {host.mode} run", hint=hint)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
     writer = Writer(recording.place, host.redactor, recording)
     try:
@@ -368,7 +368,7 @@ def applying(plan: Plan, host: Host, *, again: bool) -> Application:
     if plan.run["mode"] != host.mode:
         hint = "pass --simulate" if plan.run["mode"] == "simulated" else "apply it without --simulate"
         what = f"The plan was made by a {plan.run['mode']} run"
-        raise ConfigError(f"{what}, so it cannot be applied in a {host.mode} run", hint=hint)
+        raise ConfigError(f"{what}, so the plan cannot be applied in a {host.mode} run", hint=hint)
     plan.applied = moment()
     return Application(plan)
 

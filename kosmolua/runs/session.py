@@ -155,9 +155,9 @@ class Names:
     """The names in a Lua table of a session, which a prompt can offer for completion.
 
     Args:
-        types: For each name in the table, the Lua type of its value.
-        path: The path of the table, if the table belongs to ``app``. The catalog knows all names there. None for any
-            other table.
+        types: For each name in the table, the Lua type of its value. Empty for a table inside ``app``.
+        path: The path of the table, if the table is inside ``app``, through which scripts reach integrations. Look the
+            names up in the catalog of integrations and accounts instead. None for any other table.
     """
 
     def __init__(self, types: dict[str, str], path: str | None) -> None:

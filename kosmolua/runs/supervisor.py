@@ -346,7 +346,8 @@ class Supervisor:
     def _start_reader(self, request: Request) -> Callable[[], Ending] | None:
         """Start the reader thread, which answers ``request`` and then reads the child's frames.
 
-        Return None if the thread was started. Otherwise end the run, and return a function that makes an empty ending.
+        Return None if the thread was started. Otherwise end the run, and return the function to pass to :meth:`_end`:
+        it returns an :class:`Ending`, which says how the script ended, without a result.
         """
         self._pipes = None
         try:
@@ -373,7 +374,8 @@ class Supervisor:
     def _wake(self) -> None:
         """Pass the requests of sleeps that are over to call threads, which answer them.
 
-        The owner does not answer them itself, since sending an answer blocks if the child does not read.
+        Call threads are those that answer calls. The owner, the thread that called :meth:`run`, does not answer the
+        requests itself, since sending an answer blocks if the child does not read.
         """
         while self._sleepers and self._sleepers[0][0] <= monotonic():
             _, number, size = heappop(self._sleepers)
@@ -395,10 +397,11 @@ class Supervisor:
         return bool(self._ending or self._error or self._crash)
 
     def _next_wait(self) -> float:
-        """Return how many seconds the owner can wait for new work in the mailbox.
+        """Return how many seconds the owner, the thread that called :meth:`run`, can wait for new work in the mailbox.
 
-        If the limit of wall-clock time is reached, first do the work that is already in the mailbox. If this work does
-        not end the run, end the run with the error of the limit.
+        The mailbox has the work that other threads leave to the owner. If the limit of wall-clock time is reached,
+        first do the work that is already there, since the script may have ended in time. If this work does not end the
+        run, end the run with the error of the limit.
         """
         left = self._clock.left
         if not self._is_ending and not left:
@@ -461,7 +464,9 @@ class Supervisor:
     def _end(self, read: Callable[[], Ending]) -> None:
         """Record how the script ended.
 
-        When this is called, the errors of all calls have been recorded, since it is the last work in the mailbox.
+        When this is called, the errors of all answered calls have been recorded: other threads put each error into the
+        mailbox, the queue of work for this thread, before they send the answer. The reader thread puts this call there
+        last.
 
         Args:
             read: A function that returns how the script ended, according to the child's last frame or its exit status.

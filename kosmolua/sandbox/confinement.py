@@ -245,7 +245,8 @@ def _max_threads() -> int:
 def _become_nobody() -> bool:
     """If this process runs as root, change to the user ``nobody``, unless root could not end the process afterwards.
 
-    Return True if the process does not run as root afterwards. On Windows, return False.
+    In some containers, root lacks the capability ``CAP_KILL``, so it cannot end processes of other users.
+    Return True if this process does not run as root afterwards. On Windows, return False.
     """
     if not hasattr(os, "getuid"):
         return False

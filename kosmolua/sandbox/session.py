@@ -124,7 +124,8 @@ class Session(Worker):
         """Wait for the child process that runs a chunk.
 
         If the chunk ended by itself, exit, since the child takes this process's place. If the child died, tell the host
-        and return. Discard the host's orders to stop, which the child receives as a signal.
+        and return. The host sends each order to stop twice: over the control pipe and as a signal. The orders from
+        the pipe are discarded here, since the signal ends the child.
 
         Args:
             child: The id of the child process.
@@ -150,10 +151,13 @@ class Session(Worker):
         self._vm.converse(verb, source, name, settings, self._limits["memory"], seed)
 
     def _exit(self, fields: bytes) -> None:
-        """Do nothing when a chunk calls ``exit``. The process keeps running, and an error in Lua ends the chunk.
+        """Do nothing when a chunk calls ``exit``, so that the process keeps running.
+
+        When this returns, the Lua function ``exit`` raises an error that the chunk cannot catch. The chunk ends, and
+        :meth:`_end` sends its outcome.
 
         Args:
-            fields: The outcome of the chunk, which is sent later.
+            fields: The outcome of the chunk.
         """
 
     def _end(self, fields: bytes) -> None:

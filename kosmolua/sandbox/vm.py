@@ -145,9 +145,10 @@ class VM:
         Lua passes the result or error of the chunk to the Python function that it calls by the name ``end``.
 
         Args:
-            verb: What to do with the source: ``evaluate``, ``value``, ``check`` or ``names``, as in
-                ``lua/session.lua``.
-            source: The text of the chunk.
+            verb: What to do with the source, as in ``lua/session.lua``: ``evaluate`` runs it and returns its values as
+                text, ``value`` returns them as they are, ``check`` says whether the source is complete, and ``names``
+                takes the source as the path of a table and lists the names in it.
+            source: The text of the chunk, or the path.
             chunk: The chunk's name in messages, with ``@`` or ``=`` in front as Lua requires.
             settings: The settings of the run, packed as ``prepare`` in ``lua/boot.lua`` reads them.
             memory: The largest number of bytes that Lua can hold.
@@ -159,11 +160,14 @@ class VM:
         self._within(memory, self._converse, source, chunk, settings, verb, seed or b"")
 
     def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
-        """Call a Lua function. The memory limit is off until the function has its arguments and sets the limit.
+        """Call a Lua function, with the memory limit off while Python passes the arguments.
+
+        A failed allocation would hang the process there. The function first calls the Python function that Lua knows by
+        the name ``rearm``, which sets the limit again.
 
         Args:
             memory: The largest number of bytes that Lua can hold.
-            work: The Lua function, which calls the verb ``rearm`` first.
+            work: The Lua function.
             arguments: The arguments of the function.
 
         Raises:

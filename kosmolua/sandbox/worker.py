@@ -93,7 +93,10 @@ class Worker:
         self._confinement.settle()
 
     def warm(self) -> None:
-        """Before this process forks, load the Lua modules that most scripts need, and prepare the first frame."""
+        """Before this process forks, load the Lua modules that most scripts need, and prepare the first frame.
+
+        A frame is a message to the host. With the first one, a fork reports that it is ready for a script.
+        """
         self._vm.preload(COMMON)
         self._arrivals = protocol.Arrivals(self._incoming.fileno())
         self._ready = self._ready_frame()

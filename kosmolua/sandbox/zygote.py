@@ -73,7 +73,10 @@ class Zygote:
                 self._reap()
 
     def _rehearse(self) -> None:
-        """Before the next fork, call :meth:`Worker.rehearse` in this process, with pipes that no host reads."""
+        """Run scripts that do nothing in this process, so that Python specializes its bytecode before the next fork.
+
+        :meth:`Worker.rehearse` runs the scripts, here with pipes that no host reads.
+        """
         kept = os.dup(INCOMING), os.dup(OUTGOING)
         (jobs, their_jobs), (frames, their_frames) = os.pipe(), os.pipe()
         os.dup2(jobs, INCOMING)

@@ -135,7 +135,7 @@ def _union(members: Sequence[object], restrictions: Sequence[_Restriction], know
         members: The annotations of the union.
         restrictions: The bounds and choices in the ``Annotated`` around the union. Each one applies to those members
             whose values it can restrict.
-        known: The records that are being converted, by their TypedDict.
+        known: The types of the TypedDicts whose conversion has begun, so that a TypedDict can contain itself.
 
     Raises:
         Uncarriable: A restriction applies to no member.

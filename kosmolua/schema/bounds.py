@@ -31,7 +31,7 @@ class Bound:
         return None
 
     def holds(self, value: Any) -> bool:
-        """Return True if the bound allows a value of one of the kinds in :attr:`of`."""
+        """Return True if the bound allows a value. The value must be of a kind that the bound can restrict."""
         raise NotImplementedError
 
     def json_schema(self, kind: str) -> dict[str, object]:

@@ -233,7 +233,7 @@ class Integration:
     def spellings(self) -> Iterator[str]:
         """Yield the short and the full name of every function.
 
-        Functions of a document are not read for this.
+        Only the names of the OpenAPI document's functions are looked up. The functions themselves are not read.
         """
         for name in self.functions:
             yield name
@@ -243,7 +243,7 @@ class Integration:
     def short(self, name: str) -> str | None:
         """Return the short name of the function that has this short or full name, or None if there is none.
 
-        Functions of a document are not read for this.
+        Only the names of the OpenAPI document's functions are looked up. The functions themselves are not read.
         """
         if name in self.functions:
             return name

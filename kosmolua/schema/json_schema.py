@@ -405,7 +405,8 @@ def _choice(schema: Schema) -> Type:
 def _union(kinds: Sequence[Type]) -> Type:
     """Return the simplest type for the union of some types.
 
-    It contains no other union and each type only once. Several choices are combined into one.
+    It contains no other union and each type only once. Several types that list their values (:class:`Choice`) are
+    combined into one.
     """
     flat = [member for kind in kinds for member in (kind.members if isinstance(kind, Union) else (kind,))]
     nullable = any(kind.nullable for kind in [*kinds, *flat])

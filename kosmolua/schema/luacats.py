@@ -70,7 +70,10 @@ def _added(sentence: str, extras: Sequence[str]) -> str:
 
 
 def _unsaid_bounds(kind: Type, sentence: str) -> list[str]:
-    """Return, in words, the bounds of a type that a sentence does not mention: it does not contain their last word."""
+    """Return, in words, the bounds of a type that a sentence does not mention.
+
+    A sentence counts as mentioning a bound if it has the last word of the bound, such as ``100`` for ``in 1..100``.
+    """
     return [bound for bound in bounds_in(kind) if [*filter(None, _BETWEEN_VALUES.split(bound))][-1] not in sentence]
 
 
@@ -87,7 +90,10 @@ def types_inside(kind: Type) -> tuple[Type, ...]:
 
 
 def choices_in(kind: Type) -> tuple[Json, ...]:
-    """Return the values of the first choice in a type, or inside its lists, maps and unions; empty if there is none."""
+    """Return the allowed values of the first :class:`Choice` that is found; an empty tuple if there is none.
+
+    It can be the type itself, or be inside its lists, maps and unions.
+    """
     if isinstance(kind, Choice):
         return kind.values
     return next(filter(None, map(choices_in, types_inside(kind))), ())

@@ -296,7 +296,12 @@ class Choice(Type):
         return text if text in self._strings or len(self._strings) == len(self.values) else super().read(text)
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the type in LuaCATS: ``choices`` if it is not empty, else the values, such as ``"live"|"failed"``."""
+        """Return the type in LuaCATS, such as ``"live"|"failed"``, or the name of an alias for it.
+
+        Args:
+            namespace: Not used, since the type contains no record.
+            choices: The name of the alias; empty to write the allowed values.
+        """
         if choices or not self.values:
             return choices or "nil"
         plain = all(isinstance(value, (str, int, float)) for value in self.values)
@@ -556,7 +561,10 @@ class Union(Type):
 
     @property
     def words(self) -> str:
-        """The type in words: the members, joined by ``or``. If there are more than three, words are not repeated."""
+        """The type in words: the members, joined by ``or``, as in ``a string or a list``.
+
+        If there are more than three, equal words are written once: two records that are both ``a table`` give one.
+        """
         words = [member.words for member in self.members]
         return " or ".join(words if len(words) <= 3 else dict.fromkeys(words))
 

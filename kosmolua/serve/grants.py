@@ -16,7 +16,10 @@ FRESHNESS = 1.0
 
 
 class _Read(NamedTuple):
-    """What was read from the store: the grants as patterns, the time of reading, and the catalog that was used."""
+    """What was read from the store: the grants as patterns for the option ``allow``, and the time of reading.
+
+    ``catalog`` has the integrations and accounts that the grants were checked against.
+    """
 
     catalog: Catalog
     time: float
@@ -78,8 +81,12 @@ class Grants:
     def recent_patterns(self, catalog: Catalog) -> list[str] | None:
         """Return the last result of :meth:`patterns` without reading the store, or None if this result is outdated.
 
-        The result is outdated after ``FRESHNESS`` seconds, after this process has changed a grant, and for a different
-        catalog. A change by another process goes unnoticed for up to ``FRESHNESS`` seconds.
+        The result has the grants as patterns for the option ``allow`` of a run. It is outdated after ``FRESHNESS``
+        seconds, after this process has changed a grant, and if it was made with another catalog. A change by another
+        process goes unnoticed for up to ``FRESHNESS`` seconds.
+
+        Args:
+            catalog: The integrations and accounts of the tenant.
         """
         read = self._read
         if read is None or read.catalog is not catalog or read.time <= self._changed:

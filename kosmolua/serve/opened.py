@@ -82,7 +82,7 @@ class Opened:
 
     @property
     def is_running(self) -> bool:
-        """True while a script of the tenant is running in one of the two runtimes."""
+        """True while a script is running in the tenant's runtime or in the runtime of the playground."""
         return any(each.is_running for each in self._runtimes())
 
     def close(self) -> None:

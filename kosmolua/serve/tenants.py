@@ -135,9 +135,10 @@ class Tenant:
     async def run(self, source: str, options: RunOptions) -> Outcome:
         """Run a script for a client, and return its outcome.
 
-        The run is recorded, unless it only makes a plan. The observers are told about it. A call that needs approval
-        waits for a person on the website or at the client. If nobody answers in time, the run is paused. If the task is
-        cancelled, the script ends, or is paused if it waits for a person.
+        The run is recorded, unless it only makes a plan, which lists the writes of the script instead of making them.
+        The observers are told about the run. A call that needs approval waits for a person on the website or at the
+        client. If nobody answers in time, the run is paused. If the task is cancelled, the script ends, or is paused if
+        it waits for a person.
 
         Args:
             source: The text of the script.

@@ -69,7 +69,7 @@ class Run:
 
     Args:
         summary: The summary of the run in the store.
-        look: A function that returns the details of the run with a summary.
+        look: A function that is called with the summary and returns the details of the run.
     """
 
     def __init__(self, summary: Summary, look: Callable[[Summary], Details]) -> None:
@@ -178,7 +178,8 @@ def _details_of(recording: Recording) -> Details:
 def counts(call: Mapping[str, Any], error: KosmoError | None) -> bool:
     """Return True if the website shows this call of a run.
 
-    When a paused run is resumed, the calls that waited are made again with new numbers. Only the later calls are shown.
+    When a paused run is resumed, the calls that waited for approval are made again with new numbers. So a call that
+    waited is shown only if the run is still paused and ``error`` lists the call; otherwise the later call is shown.
 
     Args:
         call: The fields of the call in the recording.

@@ -65,7 +65,10 @@ class Visit:
 
     @property
     def part(self) -> str | None:
-        """The name of the block that the browser requests; None if it requests the whole page."""
+        """The name of the block of the template that the browser requests; None if it requests the whole page.
+
+        A block is a part of the page that the website's script can replace.
+        """
         return self.request.headers.get(PART_HEADER)
 
     def asked(self, name: str) -> str:
