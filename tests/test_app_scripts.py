@@ -174,7 +174,10 @@ def test_the_page_of_scripts_asks_for_no_account(runtime: Runtime) -> None:
 def test_two_scripts_of_one_name_are_refused(folder: Path) -> None:
     """Neither is taken for the other."""
     (folder / "re_start.lua").write_text("return 1")
-    outcome = "Several scripts are called re_start: re-start.lua and re_start.lua (rename all but one of these files)"
+    outcome = (
+        "Several scripts are called re_start: re-start.lua and re_start.lua "
+        "(rename all but one of the scripts called re_start)"
+    )
     expect_refused(folder, "re_start", outcome)
 
 

@@ -53,7 +53,8 @@ def test_a_path_means_an_integration_an_account_and_a_function(path: str, accoun
         ("library.zzz", "app.integrations.library has no 'zzz'"),
         (
             "library.work",
-            "app.integrations.library.work is an account (add the name of a function, as in work.list_books)",
+            "app.integrations.library.work is an account, not a function "
+            "(add the name of a function, as in work.list_books)",
         ),
         ("librray.lend", "app.integrations has no 'librray' (did you mean 'library'?)"),
         ("library", "'library' names no function (write INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION)"),

@@ -749,7 +749,11 @@ def test_arguments_from_standard_input(kosmolua: Program) -> None:
         (("render2.list_service",), 1, "app.integrations.render2 has no 'list_service' (did you mean 'list_services'"),
         (("rendr2.list_services", "limit=5"), 1, "app.integrations has no 'rendr2' (did you mean 'render2'?)"),
         (("render2.list_services", "limit=1", "limit=2"), 2, "limit is given 2 times, but takes only one value"),
-        (("render2.production",), 1, "render2.production is an account (add the name of a function, as in production."),
+        (
+            ("render2.production",),
+            1,
+            "render2.production is an account, not a function (add the name of a function, as in production.",
+        ),
         (("list_services",), 2, "'list_services' names no function (write INTEGRATION.FUNCTION"),
         (("render2",), 2, "'render2' names no function (write INTEGRATION.FUNCTION"),
     ],

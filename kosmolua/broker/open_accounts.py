@@ -111,7 +111,7 @@ class OpenAccounts:
         if request.mutates and call and call.effect not in ("write", "destroy"):
             raise PluginFault(
                 f"{call.path} may only read, but {request.line} may change something, so it was not sent",
-                detail="register the function with writes or destroys",
+                detail="register the function with @integration.writes or @integration.destroys",
             )
         observe = call.observe if call else _ignore
         if call:

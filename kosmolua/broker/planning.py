@@ -156,7 +156,11 @@ class Planner:
         self._lock = Lock()
 
     def bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments of a call by name. An argument that contains a mark is accepted for any parameter."""
+        """Return the arguments of a call by name.
+
+        An argument that contains a mark, which stands for a part of a planned call's result, is accepted for any
+        parameter.
+        """
         try:
             return target.function.bind(target.path, given)
         except BadArguments as error:
@@ -168,7 +172,7 @@ class Planner:
     def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
         """Return :data:`PLANNED` for a call that is only noted, and None for a call that is really made.
 
-        Only a read whose arguments contain no mark is really made.
+        Only a read whose arguments contain nothing of a planned call's result is really made.
         """
         return PLANNED if target.function.effect != "read" or _marks_in(arguments) else None
 
@@ -255,7 +259,10 @@ class Application:
         return None
 
     def note(self, call: Call, value: object) -> None:
-        """Keep the result of a planned call that was made. It replaces the marks for this call in later calls."""
+        """Keep the result of a planned call that was made.
+
+        From now on, the result replaces the marks that stand for it in the plan's other calls.
+        """
         with self._lock:
             if number := self._numbers.get(call.number):
                 self._results[number] = value
@@ -272,7 +279,10 @@ class Application:
         ]
 
     def _filled(self, value: Any) -> Any:
-        """Return a copy of planned arguments with the marks for calls that were made replaced by their results."""
+        """Return a copy of planned arguments in which known results replace marks.
+
+        A mark such as ``<render2.create_service#2.id>`` is replaced if call 2 of the plan was made; otherwise it stays.
+        """
         if isinstance(value, Mapping):
             return {key: self._filled(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -284,7 +294,10 @@ class Application:
         return _MARK.sub(lambda mark: str(self._result(mark)), value)
 
     def _result(self, mark: re.Match[str]) -> object:
-        """Return the value for which a mark stands, or the mark itself if this value is not known yet."""
+        """Return the value for which a mark stands, or the mark itself if this value is not known yet.
+
+        ``<render2.create_service#2.id>``, for example, stands for the ``id`` in the result of call 2.
+        """
         value = self._results.get(int(mark[1]), mark[0])
         for key, index in _STEP.findall(mark[2]):
             if key and isinstance(value, Mapping) and key in value:
@@ -297,7 +310,10 @@ class Application:
 
 
 def _marks_in(value: object) -> list[int]:
-    """Return the numbers of the calls for which the marks in a value stand."""
+    """Return the numbers of the calls to whose results the marks in a value belong.
+
+    For ``<render2.create_service#2.id>``, this is call 2.
+    """
     return sorted({int(number) for number, _ in _MARK.findall(json.dumps(value, ensure_ascii=False, default=str))})
 
 

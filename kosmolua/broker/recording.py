@@ -196,7 +196,9 @@ class Writer:
         self._syncing = Lock()
 
     def write(self, event: Event, value: str | None = None) -> None:
-        """Append an event. A crash of this process does not lose it, unless the event can be obtained again.
+        """Append an event. A crash of this process can lose only events that can be obtained again.
+
+        The resumed run obtains again, for example, the answer to a read. The answer to a write is not lost.
 
         Args:
             event: The event.

@@ -27,7 +27,8 @@ class Sheet(Protocol):
     def append(self, line: bytes, event: Mapping[str, Any]) -> None:
         """Append a line. If that fails, leave the recording unchanged.
 
-        A crash of this process does not lose the line, unless its event can be obtained again.
+        A crash of this process can lose only lines whose events the resumed run can obtain again, such as the answer to
+        a read.
 
         Args:
             line: The line, with its line feed.

@@ -63,8 +63,8 @@ class Bar:
 def bars_of(recording: Recording) -> list[Bar]:
     """Return the calls of a recording in the order in which they began.
 
-    Time during which the run was paused does not count. Calls that waited for an approval and were made later, under
-    another number, are left out.
+    Time during which the run was paused does not count. A call that waited for an approval is made later under another
+    number. The list then contains it only once, under the later number.
     """
     asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
     begins = _begins(recording)

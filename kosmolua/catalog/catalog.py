@@ -419,9 +419,10 @@ class Catalog:
         )
 
     def _refuse_name_of_service(self, root: str, parts: Sequence[str]) -> None:
-        """Raise an error that names the function if a path names its operation instead, as in ``hub GET /issues``.
+        """Raise an error that names the function if a path names an operation of an OpenAPI document instead.
 
-        For any other path, nothing happens.
+        Such a path contains the operation's method and path (``hub GET /issues``) or its operationId. For any other
+        path, nothing happens.
         """
         name, _, rest = ".".join(parts).replace(" ", ".", 1).partition(".")
         if rest and name in self._providers[root].names():
@@ -448,7 +449,7 @@ class Catalog:
         if first in (*accounts, "default"):
             function = next(iter(integration.functions), "FUNCTION")
             hint = f"add the name of a function, as in {first}.{function}"
-            raise UnknownPath(f"{where}.{first} is an account", hint=hint)
+            raise UnknownPath(f"{where}.{first} is an account, not a function", hint=hint)
         hint = did_you_mean(first, [*accounts, "default"])
         if hint is None and (second or "_" not in first):  # the name may be meant as that of an account
             meant = [] if second else functions_meant(integration, first)

@@ -104,7 +104,7 @@ class Scripts:
         if others:
             files = " and ".join(map(os.path.basename, self._files[name]))
             what = f"Several scripts are called {name}: {files}"
-            raise CallError("plugin_error", what, hint="rename all but one of these files")
+            raise CallError("plugin_error", what, hint=f"rename all but one of the scripts called {name}")
         source = _read(name, path, self._max_source())
         try:
             return Script(name, path, source, read_header(source, os.path.basename(path)))

@@ -79,7 +79,8 @@ def _value(option: Option[Any], given: object, where: str) -> Any:
         where: The file or the variable that contains the value, for messages.
 
     Raises:
-        ConfigError: The value is not valid.
+        ConfigError: The value is not valid. The message begins with ``where``, as in ``the environment variable NAME:
+            the value must be true or false``.
     """
     try:
         if option.metavar is None:

@@ -58,7 +58,7 @@ def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> 
         if not (service.client_id and service.client_secret):
             section = section_of(integration.name, account)
             problem = f"{section} needs its client_id and client_secret to log in as a client"
-            raise NotConfigured(problem, hint="add them to the accounts file")
+            raise NotConfigured(problem, hint="add client_id and client_secret to the accounts file")
         service, tokens = oauth.log_in_as_client(service)
     else:
         service, tokens = _tokens(service, by_device=by_device)

@@ -85,6 +85,7 @@ class Command(Examples, click.Command):
             options = [option.lstrip("-") for option in error.possibilities or ()]
             close = [f"--{option}" for option in closest(name, options)]
             refusal = click.NoSuchOption(error.option_name, possibilities=close).format_message()
+            # such as: No such option '--limit'. An argument of the function is written limit=VALUE.
             raise click.UsageError(f"{refusal} {self._advice.format(name=name)}".rstrip(), ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

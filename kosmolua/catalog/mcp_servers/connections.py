@@ -233,7 +233,7 @@ def _reported(name: str) -> Iterator[None]:
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Run an event loop until it is stopped. Then cancel its remaining tasks, whose threads may wait for them."""
+    """Run an event loop until it is stopped. Then cancel its remaining tasks, since other threads may wait for them."""
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()

@@ -84,7 +84,9 @@ class DirectCalls:
     # In the loop's thread
 
     def learn(self, message: object, writer: Writer) -> None:
-        """Keep the metadata of a message that the MCP SDK's session sends, and ``writer``, for later calls.
+        """Keep the ``_meta`` of a request that the MCP SDK's session sends, and ``writer``.
+
+        Direct calls then send the same ``_meta``, except the parts that differ from request to request.
 
         Args:
             message: A message that the session sends. The first request, ``initialize``, is ignored.

@@ -311,7 +311,11 @@ class Link:
         self._around.learned(self._name, self.card)
 
     async def _listen(self) -> None:
-        """Read the tools again each time a server of the newer protocol announces that its tools changed."""
+        """Read the tools again each time the server announces in a stream of changes that they changed.
+
+        Servers have this stream since version 2026-07-28 of the protocol. Older ones notify the client instead: see
+        :meth:`_noticed`.
+        """
         with suppress(MCPError, RuntimeError, OSError):
             async with self._client.listen(tools_list_changed=True) as changes:
                 async for _ in changes:

@@ -103,9 +103,9 @@ def divert_warnings() -> None:
 
 
 def _divert(record: logging.LogRecord) -> bool:
-    """Write the first line of a warning to the log of the current server, if there is one.
+    """Write the first line of a warning to the log whose :meth:`ServerLog.taking_warnings` block is running, if any.
 
-    Return False, which drops the record, if there is a current server; otherwise True.
+    Return False, which drops the record, if such a block is running in the current task; otherwise True.
     """
     log = _current.get()
     if log and record.levelno >= logging.WARNING:

@@ -1,6 +1,7 @@
 """Checks structured results of an MCP server's tools against the output schemas that the server declares.
 
-The MCP SDK's session checks the results of its own calls in the same way; this module checks those of direct calls.
+The MCP SDK's session checks the results of its own calls in the same way. This module checks those of
+direct calls, which KosmoLua sends past the session.
 """
 
 from __future__ import annotations

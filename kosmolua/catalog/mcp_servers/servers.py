@@ -115,7 +115,7 @@ class Servers:
         )
 
     def refresh(self, name: str) -> Card:
-        """Connect to a server, and return its current card.
+        """Connect to a server, and return its card: the record of what the server offers now.
 
         Raises:
             ConfigError: The section of the server lacks a key, or has an invalid key or value.
@@ -127,7 +127,10 @@ class Servers:
         return self._connections.offer(qualified(SERVERS, name), server, lambda: ends)
 
     def card(self, name: str) -> Card | None:
-        """Return the card of a server, or None if there is no card yet."""
+        """Return the card of a server: the record of what it offered when last connected.
+
+        Return None if KosmoLua never connected to a server with this name and these settings.
+        """
         self._known(name)
         return self._loaded[name][0] if name in self._loaded else None
 

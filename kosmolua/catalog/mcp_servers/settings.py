@@ -46,7 +46,11 @@ class Server:
     scopes: Annotated[list[str] | None, "The scopes of a login; by default those that the server names."] = None
 
     def open(self, send: Send) -> Send:
-        """Return ``send``, the function that sends requests of the protocol, since a server needs no other client."""
+        """Return the client of this account, as the ``open`` of every integration's accounts does.
+
+        Args:
+            send: The function that sends requests of the protocol. It is itself the client of an MCP server.
+        """
         return send
 
     def command_line(self, folder: Path, environ: Mapping[str, str]) -> list[str]:

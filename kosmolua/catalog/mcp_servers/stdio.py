@@ -244,7 +244,10 @@ class _Messages(_Stream):
 
 
 def _copy_of_pipe(transport: asyncio.WriteTransport) -> int | None:
-    """Return a new descriptor of the pipe that a transport writes to; None if it has no pipe, as before Python 3.11."""
+    """Return a new descriptor of the pipe that a transport writes to; None if it does not write to a pipe.
+
+    Before Python 3.11, asyncio connects a process's standard input with a socket instead of a pipe.
+    """
     if sys.platform == "win32":
         return None
     pipe = transport.get_extra_info("pipe")  # None with other event loops than asyncio's own

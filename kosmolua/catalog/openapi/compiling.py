@@ -166,7 +166,9 @@ def _names(document: Document, operations: Sequence[Operation], overlay: Overlay
     renamed = [str(overlay.entry(each, name).get("name", name)) for each, name in zip(operations, names, strict=True)]
     if len({*renamed}) < len(renamed):
         twice = next(name for name in renamed if renamed.count(name) > 1)
-        raise ConfigError(f"{overlay.file}: two functions are called {twice}", hint="give one of them a different name")
+        raise ConfigError(
+            f"{overlay.file}: two functions are called {twice}", hint="give one of the functions a different name"
+        )
     return renamed
 
 

@@ -74,7 +74,11 @@ class ExtensionFunctions:
         return self.read.named(key)
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return what lists and searches show of each function, keyed by the function's name without the prefix."""
+        """Return the entries of the functions for lists of functions and search results.
+
+        Returns:
+            A sketch (effect, summary and so on) for each function's name without the integration's prefix.
+        """
         return self.read.sketches()
 
     def records(self) -> Mapping[str, Record]:
@@ -114,7 +118,7 @@ def api_of(opened: Any) -> Api:
     api = getattr(opened, "api", opened)
     if not isinstance(api, Api):
         what = "the account's open() returns no HTTP client, which the functions of the OpenAPI document need"
-        raise NotConfigured(what, hint="return an Api, or an object with an attribute api that is one")
+        raise NotConfigured(what, hint="let open() return an Api, or an object whose attribute api is one")
     return api
 
 
@@ -138,7 +142,12 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
 
 
 def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Callable[..., Send]:
-    """Return a function that makes an account's simulator, which combines the plugin's with one for the document."""
+    """Return a function that makes the simulator of an account: see :class:`Beside`.
+
+    Args:
+        curated: The plugin's function that makes its own simulator; None if the plugin has none.
+        more: The functions that the OpenAPI document adds.
+    """
 
     def simulate(account: str, **options: Any) -> Send:
         return Beside(curated, more, account, options)

@@ -120,7 +120,11 @@ class DocumentFunctions:
         return found if found in self._without or (found and self._store.has(found)) else None
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return what lists and searches show of each function, keyed by the function's name without the prefix."""
+        """Return the entries of the functions for lists of functions and search results.
+
+        Returns:
+            A sketch (effect, summary and so on) for each function's name without the integration's prefix.
+        """
         rows = (row for row in self._store.rows() if row.name not in self._without)
         return {row.name: self._sketch(row) for row in rows}
 

@@ -164,6 +164,7 @@ class Overlay:
                 self._wrong(where, f"paging of the kind {kind} needs the key {key}")
 
     def _wrong(self, where: str, what: str) -> NoReturn:
+        """Raise the error for a mistake in ``openapi.toml``: ``FILE: [functions.list_pets]: effect must be ...``."""
         raise ConfigError(f"{self.file}: [{where}]: {what}")
 
 

@@ -36,7 +36,10 @@ lists: data items results records values list entries members value
 
 
 def _named(what: str) -> list[str]:
-    """Return the names that services use for a kind of parameter or key, such as ``sizes``, the likeliest first."""
+    """Return the names that services use for a kind of parameter or key, the likeliest first.
+
+    For the kind ``sizes``, the numbers of items on a page, the names are ``per_page``, ``page_size`` and so on.
+    """
     lines = (line.partition(": ") for line in _NAMES.splitlines())
     return [name for kind, _, names in lines if kind == what for name in names.split()]
 
@@ -68,7 +71,8 @@ class Recipe:
 
     Args:
         kind: What leads to the next page: a ``token`` or a ``url`` in the response, the header ``Link`` (``link``), a
-            ``page`` number, an ``offset``, or a value of the last item (``last_id``, ``item_cursor``).
+            ``page`` number, an ``offset``, the id of the last item (``last_id``), or a cursor that each item contains
+            (``item_cursor``).
         parameter: The service's name for the parameter that says where a page starts; empty if there is none.
         field: The place of the token or URL in the response; for ``last_id`` and ``item_cursor``, a key of an item.
         items: The place of the list in the response; empty if the response is the list.

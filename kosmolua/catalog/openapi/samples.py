@@ -246,7 +246,7 @@ class _Making:
 def _drops_equal_items(schema: Mapping[str, Any]) -> bool:
     """Return True if a sample of a list must lose equal items, because the schema demands unique items.
 
-    A list that needs more than one item keeps them, so that it is not too short.
+    If ``minItems`` is above 1, equal items are kept. Without them, the list could be too short.
     """
     least = schema.get("minItems")
     return schema.get("uniqueItems") is True and not (isinstance(least, int) and least > 1)

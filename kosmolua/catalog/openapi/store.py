@@ -30,7 +30,7 @@ DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 
 
 class Row(NamedTuple):
-    """What lists and searches show of one function."""
+    """A function's entry in lists of functions and in search results: its name, effect, summary and so on."""
 
     name: str
     key: str
@@ -113,7 +113,10 @@ class Store:
         return json.loads(value)
 
     def detail(self, name: str) -> tuple[Row, dict[str, Any]] | None:
-        """Return the row and the details (a JSON object) of a function; None if there is no function of this name."""
+        """Return the entry of a function for lists, and all other details of the function as a JSON object.
+
+        Return None if there is no function of this name.
+        """
         found = self._one(
             "select name, key, effect, section, summary, words, parameters, detail from functions where name = ?", name
         )
@@ -140,7 +143,7 @@ class Store:
         return self._one("select 1 from functions where name = ?", name) is not None
 
     def rows(self) -> Iterator[Row]:
-        """Yield the row of each function, in the order of the document."""
+        """Yield the entries of the functions for lists and search results, in the order of the document."""
         statement = "select name, key, effect, section, summary, words, parameters from functions order by place"
         with self._lock:
             found = self.database.execute(statement).fetchall()

@@ -36,7 +36,7 @@ _PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
 
 
 class _Call(Command):
-    """The command ``call``. It handles ``--help`` itself, since the help depends on PATH."""
+    """The command ``call``. It handles ``--help`` itself, since the help depends on the function that PATH names."""
 
     _help_wanted = click.Option(
         ["-h", "--help", "wants_help"], is_flag=True, help="Show this message, or the parameters of PATH, and exit."

@@ -166,7 +166,10 @@ def _from_document(
     header: str | None,
     parameter: str | None,
 ) -> tuple[Plan, Start]:
-    """Return the plan of a plugin that extends an OpenAPI document, and the functions to write in Python.
+    """Return what to write into a new plugin that extends an OpenAPI document.
+
+    This is the plan (the plugin's name, the service's URL, the credentials), and the start: the document with the
+    functions to write in Python.
 
     Args:
         name: The name of the plugin.

@@ -139,7 +139,9 @@ def _fits(entry: Entry, option: str, value: str) -> bool:
 
 
 def _names(entry: Entry, option: str) -> list[str]:
-    """Return the values of a filter option that match a call.
+    """Return all values with which a filter option selects a call.
+
+    For the option ``path``, two of them are ``render2`` and ``render2.list_services``.
 
     Args:
         entry: The record of the call.

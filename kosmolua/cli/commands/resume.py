@@ -76,7 +76,7 @@ class Done(click.ParamType):  # type: ignore[type-arg]
     name = "N[=JSON]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the result of each call by number: None if the value contains no JSON.
+        """Return a dict from the number of each call to its result, which is None without ``=JSON``.
 
         End the command with a message if the value is invalid.
         """
