@@ -384,7 +384,7 @@ class Runtime:
         from kosmolua.runs.session_recording import SessionRecorder
 
         self._check_open()
-        session.recorder = SessionRecorder(self._host, path, self.limits, session.input)
+        session.recorder = SessionRecorder(self._host, path, self._host.limits, session.input)
         return session.recorder.path
 
     def plan(self, source: str | bytes, **options: Unpack[RunOptions]) -> Plan:
@@ -631,7 +631,7 @@ class Runtime:
         from kosmolua.broker.secrets import revealed
 
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
-        clock = Clock(self.limits.timeout)
+        clock = Clock(self._host.limits.timeout)
         if "opentelemetry.trace" in sys.modules:
             from kosmolua.runs import spans
 
@@ -665,7 +665,7 @@ class Runtime:
             PluginError: The integration cannot be loaded.
             RuntimeError: The runtime is closed.
         """
-        broker = self._broker(Clock(self.limits.timeout))
+        broker = self._broker(Clock(self._host.limits.timeout))
         with self._active.one_more():
             return broker.identify(self.catalog.integration(integration), account)
 
@@ -696,7 +696,7 @@ class Runtime:
             self._host,
             source,
             options,
-            limits or self.limits,
+            limits or self._host.limits,
             memory=self._memory,
             in_flight=lambda: self._in_flight,
             isolated=self._isolated,
@@ -776,7 +776,7 @@ class Runtime:
         from kosmolua.broker.broker import Broker
 
         self._check_open()
-        return Broker(self._host, clock, self.limits, approve=self._host.approve, watch=watch)
+        return Broker(self._host, clock, self._host.limits, approve=self._host.approve, watch=watch)
 
     def _check_open(self) -> None:
         if self._is_closed:

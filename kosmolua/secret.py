@@ -225,7 +225,10 @@ class Redactor:
         return any(spelling in folded for spelling in few)
 
     def _found(self, folded: bytes) -> Iterator[bytes]:
-        """Yield each spelling of a secret that a text in lower case contains. A spelling may be yielded twice."""
+        """Yield each spelling of a secret, such as its base64, that ``folded`` contains: a text in lower case.
+
+        A spelling may be yielded twice.
+        """
         few = self._few
         yield from (spelling for spelling in (self._short if few is None else few) if spelling in folded)
         if few is not None:

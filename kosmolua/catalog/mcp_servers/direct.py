@@ -125,7 +125,7 @@ class DirectCalls:
 
 
 class DirectCall(Pending[dict[str, Any]]):
-    """A direct call. A thread waits for its result, or for an MCPError if the server refuses the call.
+    """A call of a tool that was sent without the session. A thread waits for the result, or for the server's MCPError.
 
     Args:
         calls: The object that sent the call.

@@ -53,8 +53,8 @@ class Surroundings:
         environ: The environment, of which servers inherit only a few variables.
         trace: Called in the event loop's thread with the name of a server and a line that the server printed or logged;
             None if the user does not want to see these lines.
-        learned: Called in the event loop's thread with the name of a server and the server's card, after connecting and
-            each time the server announces changed tools.
+        learned: Called in the event loop's thread with the name of a server and the server's card, a record of what it
+            offers, after connecting and each time the server announces changed tools.
     """
 
     folder: Path

@@ -79,7 +79,9 @@ class SignIn:
         return [*marks, OPEN] if tenant is self._tenants.open_tenant else marks
 
     def _mark_of(self, tenant: Tenant, token: bytes) -> tuple[str, float]:
-        """Return the :attr:`Session.mark` for a token that begins a session, and the time when the session has to end.
+        """Return the :attr:`Session.mark` that ties a session to its token, and the time when the session has to end.
+
+        The mark is a keyed hash of the token.
 
         Args:
             tenant: The tenant that has accepted the token.
