@@ -81,7 +81,7 @@ class SignIn:
     def _mark_of(self, tenant: Tenant, token: bytes) -> tuple[str, float]:
         """Return the :attr:`Session.mark` that ties a session to its token, and the time when the session has to end.
 
-        The mark is a keyed hash of the token.
+        The mark is a keyed hash of the token, or a word for a different way of signing in.
 
         Args:
             tenant: The tenant that has accepted the token.
