@@ -1,4 +1,4 @@
-"""Opens stores: those of a server's tenants, and the store of a user."""
+"""Opens the stores that keep the recordings of runs: one for each tenant of a server, or the store of a user."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from kosmolua.folders import recordings_folder
 
 
 def open_stores(where: str) -> Stores:
-    """Return the stores of a server's tenants.
+    """Return the stores that keep the recordings of a server's runs, one store for each tenant.
 
     Args:
-        where: A folder, or the address of a database, such as ``postgresql://user:password@host/name`` or
-            ``sqlite:///path``.
+        where: What contains the stores: a folder, or the address of a database, such as
+            ``postgresql://user:password@host/name`` or ``sqlite:///path``.
 
     Raises:
         ConfigError: The address is not valid, or the extra ``kosmolua[postgres]`` is not installed.

@@ -19,7 +19,9 @@ class Bar:
 
     Args:
         call: The recorded details of the call.
-        ask: The script's request as it was recorded; empty if the request was not answered.
+        ask: The script's request as it was recorded. It contains the arguments in the form in which the script passed
+            them. The bar shows these if ``call`` has no arguments, for instance because they are wrong. ``ask``
+            is empty if the recording has no answer to the call.
         begins: The milliseconds from the start of the run's first call to the start of this call.
     """
 

@@ -258,11 +258,11 @@ class Catalog:
 
         Returns:
             For ``app`` and for a table directly under it: ``names``; for ``app.scripts``, ``scripts`` is true. For an
-            integration: ``functions`` (those written in Python), ``aliases`` and ``accounts``; ``others`` is true if
-            an OpenAPI document adds functions, and ``more`` is true if ``accounts`` has only the first
-            :data:`MAX_DESCRIBED_ACCOUNTS` accounts. For an account: ``account`` is true. For a script: ``script`` is
-            true. For a function: ``function``, its name without the integration's prefix. For ``INTEGRATION.*``: all
-            ``functions`` and ``accounts``.
+            integration: ``functions`` (those written in Python), ``aliases`` (the short names of these functions by
+            their full names) and ``accounts``; ``others`` is true if an OpenAPI document adds functions, and ``more``
+            is true if ``accounts`` has only the first :data:`MAX_DESCRIBED_ACCOUNTS` accounts. For an account:
+            ``account`` is true. For a script: ``script`` is true. For a function: ``function``, its name without the
+            integration's prefix. For ``INTEGRATION.*``: all ``functions`` and ``accounts``.
 
         Raises:
             PluginError: The integration cannot be loaded.

@@ -90,6 +90,8 @@ def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
 def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
     """Let a person log in to a service, and return the service and its tokens.
 
+    If the service has no ``client_id``, this program is registered there, and the returned service has the new id.
+
     The login page is opened in a browser. If that is not possible, or if the person asked for it, the person types a
     device code (a short code) on another device instead.
     """

@@ -106,7 +106,7 @@ def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> 
 
 
 class Option(Generic[Value]):
-    """The declaration of a command line option, as an attribute of :class:`Options`.
+    """The declaration of a command line option: an attribute of :class:`Options`, or an option that sets a limit.
 
     The option is named after the attribute: ``read_only`` declares ``--read-only``. In an instance of
     :class:`Options`, the attribute is the option's value.
@@ -115,7 +115,7 @@ class Option(Generic[Value]):
         default: The value if neither the command line nor the user's defaults set the option.
         section: The heading under which the help lists the option.
         help: The sentence about the option in the help, with the default in brackets.
-        name: The name of the attribute, for an option that is not declared in :class:`Options`.
+        name: The name of the limit that the option sets; empty for an option that is declared in :class:`Options`.
         short: The short name of the option, such as ``-y``.
         metavar: The placeholder for the value in the help; None for a flag, which has no value.
         read: A function that converts a text to a value, or raises ValueError.
@@ -363,7 +363,10 @@ class Options:
 
     @property
     def limits_given(self) -> dict[str, Any]:
-        """The limits on the command line, by name. These apply to a recorded run, whose other limits are recorded."""
+        """The limits on the command line, by name.
+
+        When a recorded run is resumed or replayed, only these replace the limits in its recording.
+        """
         return {name: self.given[name] for name in ADJUSTABLE if name in self.given}
 
     def over(self, others: Options) -> Options:

@@ -46,7 +46,10 @@ def find(named: str) -> str:
 
 
 def show(plan: Plan) -> None:
-    """Write a plan to standard error: its calls, by integration and account, and which results the script looks at."""
+    """Write a plan to standard error: its calls, and where the script looks at results, which do not exist yet.
+
+    Consecutive calls of the same integration and account are listed under one heading.
+    """
     count = len(plan.writes)
     lines = [f"the plan has {count or 'no'} {'write' if count == 1 else 'writes'}"]
     last = ""

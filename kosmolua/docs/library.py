@@ -246,7 +246,9 @@ class Library:
         return found[0] if len(found) == 1 else SeveralPages(found)
 
     def _whole_page(self, address: Address) -> Page:
-        """Return the page of an integration, or of one of its sections or records.
+        """Return the page of an integration, or of one of its sections (groups of functions) or records.
+
+        A record is a type of tables with fixed keys.
 
         Args:
             address: The address of the page, which names no function.

@@ -58,7 +58,7 @@ class Directory:
             if named := _named(integration, " ".join(filter(None, [".".join(rest), key]))):
                 return Address(first, named)
             if key:
-                meant = functions_meant(integration, key)
+                meant = functions_meant(integration, key)  # the page is, for instance, 'hub GET /issue'
                 raise _not_found(f"{page} {key}", [Address(first, each) for each in meant] or [Address(first)])
             if 0 < len(rest) <= MAX_PARTS and (short := integration.short(rest[-1])):
                 return Address(first, short)

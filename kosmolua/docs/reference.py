@@ -228,7 +228,8 @@ class FunctionsPage(Page):
 def _spelled_in_signature(kind: Type) -> Sequence[Type]:
     """Return the types that a signature mentions for a result of this type.
 
-    A signature shows a small record as a list of its keys with their types. Of any other type, it shows only the name.
+    A signature shows a small record (a table with fixed keys) as a list of its keys with their types, such as
+    ``{ books: Book[] }``. Then these types are returned. Any other type is returned itself.
     """
     if isinstance(kind, Record) and len(kind.fields) <= MAX_SPELLED_KEYS:
         return list(kind.fields.values())

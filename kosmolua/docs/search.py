@@ -254,7 +254,8 @@ class Index:
 
         Returns:
             Two dicts by row number: the effect of each entry's function, and the first part of each entry's score. That
-            part depends on how many words of the entry's names are in the query.
+            part depends on how many words of the entry's names are in the query. The caller adds the other parts: one
+            for each word of the query.
         """
         rows: list[tuple[int, str, str]] = []
         for expression in filter(None, (every_word, any_word)):

@@ -86,7 +86,9 @@ class DirectCalls:
     def learn(self, message: object, writer: Writer) -> None:
         """Keep the ``_meta`` of a request that the MCP SDK's session sends, and ``writer``.
 
-        Direct calls then send the same ``_meta``, except the parts that differ from request to request.
+        In ``_meta``, a part of a request's parameters, a client can state its name, its capabilities and the protocol's
+        version. Direct calls do not go through the session, so they repeat its ``_meta``, except the parts that differ
+        from request to request.
 
         Args:
             message: A message that the session sends. The first request, ``initialize``, is ignored.

@@ -48,8 +48,8 @@ class Servers:
         cards: The store of cards; None means the one in the user's cache.
         trace: Called with the name of a server and a line that the server printed or logged; None for no trace.
         changed: Called when what a server offers no longer matches its card.
-        confirm: A function that returns the :data:`Confirm` for the current thread's call, or None if no user can be
-            asked.
+        confirm: A function that returns the :data:`Confirm` for the current thread's call: a function that asks the
+            user a question of the server. It returns None if no user can be asked.
     """
 
     root = SERVERS

@@ -46,10 +46,10 @@ class Server:
     scopes: Annotated[list[str] | None, "The scopes of a login; by default those that the server names."] = None
 
     def open(self, send: Send) -> Send:
-        """Return the client of this account, as the ``open`` of every integration's accounts does.
+        """Return ``send``. The settings of a server are used as an account, and every account must have ``open``.
 
         Args:
-            send: The function that sends requests of the protocol. It is itself the client of an MCP server.
+            send: The function that sends requests to the server. Other accounts wrap theirs in a client.
         """
         return send
 

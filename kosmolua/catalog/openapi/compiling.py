@@ -224,7 +224,13 @@ def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
 
 
 def _rename(settings: list[Any], variables: list[Any], alternatives: list[list[Any]]) -> None:
-    """Rename fields for headers if the account has another field of the same name."""
+    """Rename account fields that hold headers, if the account has another field of the same name.
+
+    Args:
+        settings: The fields that hold headers. Only these are renamed.
+        variables: The fields that hold variables of the base URL.
+        alternatives: Lists of credentials, each with the names of its fields.
+    """
     taken = {"base_url", *(each.field for each in variables)}
     taken |= {name for credentials in alternatives for each in credentials for name in each.fields}
     for each in settings:

@@ -142,7 +142,10 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
 
 
 def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Callable[..., Send]:
-    """Return a function that makes the simulator of an account: see :class:`Beside`.
+    """Return a function that makes the simulator of an account.
+
+    This simulator, a :class:`Beside`, answers the requests of the document's functions itself. It passes all other
+    requests to the plugin's own simulator, if there is one.
 
     Args:
         curated: The plugin's function that makes its own simulator; None if the plugin has none.

@@ -478,7 +478,8 @@ def findings(
         root: The document.
         overlay: The content of ``openapi.toml``.
         kept: The names of the functions in ``names.lock``, keyed by method and path.
-        registered: The names of the functions that the plugin defines in Python. ``covered_by`` can name these.
+        registered: The names of the functions that the plugin defines in Python. The key ``covered_by`` of
+            ``openapi.toml`` names the one of these that replaces an operation.
 
     Returns:
         Sentences about mistakes in ``openapi.toml``, and notes about parts of the document that deserve attention.

@@ -196,7 +196,7 @@ class _Reading:
         self._given = operation
 
     def operation(self) -> Operation:
-        """Return the operation in the common form."""
+        """Return the operation in the form that is the same for Swagger 2.0 and OpenAPI 3."""
         given = self._given
         tags = given.get("tags")
         parameters = [*self._parameters()]

@@ -108,7 +108,13 @@ class Store:
         return sqlite3.connect(f"file:{_escaped(file)}?mode=ro", uri=True, check_same_thread=False)
 
     def meta(self, key: str) -> Any:
-        """Return a JSON value about the document: its ``title``, ``access``, ``errors``, ``total`` or ``notes``."""
+        """Return a JSON value about the document.
+
+        Args:
+            key: ``title``; ``access`` (the service's addresses, credentials and headers); ``errors`` (how the service
+                reports errors in responses with status 200); ``total`` (the number of operations); or ``notes`` (what
+                was left out).
+        """
         (value,) = self._one("select value from meta where key = ?", key) or ("null",)
         return json.loads(value)
 

@@ -71,12 +71,14 @@ INTERVAL = 0.2
 def command(options: Options, **given: Any) -> int:
     """Run one script over many inputs.
 
-    Each run finds its input in the global variable input, and in params if the script has a header. Results are JSON
-    lines, in the order in which runs end; a summary goes to standard error.
+    Each run finds its input in the global variable input. If the script begins with a header (a comment that declares
+    its parameters), the input is also in params. Results are JSON lines, in the order in which runs end; a
+    summary goes to standard error.
 
     With --out, the runs of a script that may write are recorded until they are done. --resume then continues each run
     where it stopped, and repeats no write. If a run stopped during a write, nobody knows whether the write was done:
-    the input is reported and not run, until --done or --again decides about the write.
+    the input is reported and not run, until you name it with --done (the write was done) or with --again (send the
+    write again).
 
     The exit status is 0 if all runs succeeded, 1 if some failed, and 130 if the fleet was interrupted.
     """

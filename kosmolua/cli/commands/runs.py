@@ -93,7 +93,7 @@ def _print(runs: list[dict[str, Any]], columns: tuple[str, ...], options: Option
 @tenant_options
 @reading_options
 def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
-    """Show the calls of a recorded run, with the numbers that --approve, --done and --again take.
+    """Show the calls of a recorded run, with their numbers for kosmolua resume --approve, --done and --again.
 
     RUN is a recording, or the beginning of the id of a recorded run of yours or of a tenant. A bar shows the time of a
     call. It is green if the call writes, and red if the call destroys or failed.
