@@ -92,7 +92,10 @@ def tenant_folder(name: str) -> str:
 
 
 def plans_folder() -> str:
-    """Return the folder that keeps a plan if the user names no file for it; the folder need not exist."""
+    """Return the folder that keeps a plan if the user names no file for it; the folder need not exist.
+
+    A plan lists the writes that a script would make.
+    """
     return os.path.join(state_folder(), "plans")
 
 

@@ -1,5 +1,8 @@
 """The protocol between host and child: frames, one JSON object per line, and how to write and read them.
 
+A handle is what a script has in place of a secret or of bytes, which stay in the host; the host gives it a name. A
+planned call is a write that is only noted, not made; the script gets a placeholder as its result.
+
 Child to host::
 
     ready    {isolation, missing}           the isolation layers that are in force, and those that are missing
@@ -174,7 +177,7 @@ STATUS = struct.Struct("<Qi")
 NO_ROOM = 256
 """Takes the place of a status if the system allowed no further process. Every real status is smaller."""
 MAX_PATH = 1000
-"""How many characters a path can have at most."""
+"""How many characters a path under ``app``, such as ``integrations.render2``, can have at most."""
 MAX_DEPTH = 320
 """How deeply a frame may be nested: deeper than any ``max_depth``, but not too deep for the host's JSON encoders."""
 BYTES_PER_MARK = 64
@@ -255,8 +258,10 @@ class Answer(str):
 
     Args:
         text: The value as JSON, with ``***`` in place of each secret.
-        secrets: For each secret in the value: its place, and the name of the handle that the script gets.
-        contents: For each table with bytes: its place, the name of its handle, and the bytes in base64.
+        secrets: For each secret in the value: its place, and the name of the handle that the script gets. A place is
+            the keys that lead to the secret, such as ``["env", 2, "value"]``; lists are counted from 1, as in Lua.
+        contents: For each table that stands for bytes in the script: its place, the name of its handle, and the bytes
+            in base64.
         truncated: True if the value is a list that was cut, since the service has more items.
     """
 
@@ -389,7 +394,7 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
         if not isinstance(value, expected) or value is True or value is False:
             raise BadFrame(f"the field {name} is missing or invalid in a frame of the kind {kind}")
         if name == "path" and len(frame["path"]) > MAX_PATH:
-            raise BadFrame(f"a path has more than {MAX_PATH} characters")
+            raise BadFrame(f"a path under app has more than {MAX_PATH} characters")
     return frame if frame.keys() <= _NAMES[kind] else {name: frame[name] for name in _NAMES[kind] if name in frame}
 
 

@@ -260,7 +260,9 @@ class Redactor:
 def _ends_of(spelling: bytes) -> set[bytes]:
     """Return the three ends by which a spelling is found; none if the spelling is too short.
 
-    They are the last :data:`_GRAM` bytes, and the :data:`_GRAM` bytes that end one byte earlier and two bytes earlier.
+    A spelling is a form in which a secret can appear in a text, such as its base64. The ends are the last :data:`_GRAM`
+    bytes, and the :data:`_GRAM` bytes that end one byte earlier and two bytes earlier.
+
     A search looks at every third position of a text, so it finds one of the three wherever the spelling is in the text.
     """
     ends = range(len(spelling), len(spelling) - _STRIDE, -1)

@@ -101,7 +101,7 @@ def test_by_link_reads_a_list_inside_an_object() -> None:
 def test_by_link_needs_a_list(body: bytes, says: str) -> None:
     """A page that is no list is an error, not its keys."""
     api, _ = linked((body, ""))
-    with pytest.raises(NetworkError, match=f"{says} of the list is not a list"):
+    with pytest.raises(NetworkError, match=f"{says} of the list is not a JSON array"):
         list(by_link(api, "/x"))
 
 

@@ -307,7 +307,7 @@ BROKEN = {
         18,
     ),
     "unknown": (without("unknown", "name: str", "name: Strng"), "NameError: name 'Strng' is not defined", 19),
-    "nostar": (without("nostar", "/, *, name", "/, name"), "hello must take one argument from the host", 18),
+    "nostar": (without("nostar", "/, *, name", "/, name"), "hello must take the opened account before /", 18),
     "twice": (
         good("twice") + "\n\n@integration.writes\ndef hello(api, /):\n    '''Again.'''\n",
         "twice has two functions named hello",

@@ -135,7 +135,7 @@ def test_a_write_that_may_have_been_done_is_not_made_again(runtime: Runtime, she
         runtime.resume(file)
     assert refused.value.calls[0]["arguments"] == {"book": "b-1"}
     with pytest.raises(
-        ConfigError, match=r"Call 2 is not a write that may have been done \(writes that may have been done: 1\)"
+        ConfigError, match=r"Call 2 is not a write that may have been done \(calls whose writes may have been done: 1\)"
     ):
         runtime.resume(file, again=[2])
     assert shelf.lent == {}
@@ -359,7 +359,9 @@ def test_a_pause_is_approved_in_part(open_runtime: Callable[..., Runtime], shelf
     number = {call["arguments"]["book"]: call["number"] for call in calls}
 
     later = open_runtime(write="ask")
-    with pytest.raises(ConfigError, match=r"Call 9 does not wait for an approval \(calls that wait: 1, 2, 3\)"):
+    with pytest.raises(
+        ConfigError, match=r"Call 9 does not wait for an approval \(calls that wait for an approval: 1, 2, 3\)"
+    ):
         later.resume(file, approve=[9])
     outcome = later.resume(file, approve=[number["b-1"]], deny=[number["b-2"]])
     assert isinstance(outcome.error, Paused)

@@ -118,7 +118,10 @@ def autoscaling_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ranges_of(ranges: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Convert address ranges to the objects in Render's request bodies. A missing description becomes empty."""
+    """Convert the ranges of IP addresses that may connect to the ``ipAllowList`` of a request body.
+
+    If a range has no description, its description becomes empty.
+    """
     return [{"description": ""} | wire(each) for each in ranges]
 
 

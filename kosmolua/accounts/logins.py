@@ -293,7 +293,8 @@ def _take(descriptor: int, ends: float) -> None:
         except OSError:
             if time.monotonic() > ends:
                 what = "Another process has kept the login locked for a minute"
-                raise NotConfigured(what, hint="wait until that process has ended, or end it") from None
+                hint = "wait until the process that keeps the login locked has ended, or end that process"
+                raise NotConfigured(what, hint=hint) from None
             time.sleep(0.02)
 
 

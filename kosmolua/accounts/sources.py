@@ -56,7 +56,8 @@ class Sources:
         if len(text) < MIN_SECRET:
             raise NotConfigured(
                 f"The secret {where} has fewer than {MIN_SECRET} characters",
-                hint="choose a longer one at the service: as output is masked, a script could find it by guesses",
+                hint="choose a longer secret at the service: "
+                "a script could print guesses, and see by the masking which guess is right",
             )
         return Secret(text)
 
@@ -189,7 +190,7 @@ def check_secret(given: object) -> None:
         raise Mismatch(f"must be a string or one secret source, such as {listed}")
     ((name, value),) = given.items()
     if not SOURCES[name].accepts(value):
-        raise Mismatch(f"must be {SOURCES[name].takes}", f".{name}")
+        raise Mismatch(f"must be {SOURCES[name].takes}", where=f".{name}")
 
 
 def check_secrets(given: object) -> None:
@@ -204,7 +205,7 @@ def check_secrets(given: object) -> None:
         try:
             check_secret(value)
         except Mismatch as mismatch:
-            raise mismatch.inside(f".{name}") from None
+            raise mismatch.inside(place=f".{name}") from None
 
 
 def warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:

@@ -357,7 +357,8 @@ def _read(file: Path) -> dict[str, Any]:
         or not isinstance(kept.get("seconds"), (int, float))
     ):
         raise ConfigError(
-            f"{file} does not contain the state of simulators", hint="name a new file, or remove this one"
+            f"{file} does not contain the state of simulators",
+            hint=f"give the path of a new file for the simulators' state, or remove {file}",
         )
     return kept
 

@@ -73,7 +73,7 @@ class Contents:
         if content is None:
             raise NotConfigured(
                 f"These bytes are no longer kept: a run keeps only the newest {MAX_KEPT // MIB} MiB of base64",
-                hint="repeat the call that returned them, and use them before you fetch more",
+                hint="repeat the call that returned the bytes, and use the bytes before you fetch more",
             )
         return content
 

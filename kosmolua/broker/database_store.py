@@ -83,6 +83,9 @@ class DatabaseStores:
 class DatabaseStore:
     """The recordings, questions and grants of one tenant in a database.
 
+    A question is a call that waits for a person's approval; a grant approves all later calls of a function with an
+    account.
+
     Args:
         database: The database.
         tenant: The name of the tenant.
@@ -193,14 +196,17 @@ class DatabaseStore:
         return Decision(*row) if row else None
 
     def withdraw(self, question: str) -> None:
-        """Remove the question with the id ``question``, and its answer."""
+        """Remove the question with the id ``question``, and its answer.
+
+        The question is whether a person approves a call. See :meth:`Store.withdraw`.
+        """
         of = QUESTIONS.c
         gone = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.id == question)
         with suppress(ConfigError):  # nobody is asked about it after its time is over
             self._database.do(lambda at: at.execute(gone))
 
     def grants(self) -> list[Grant]:
-        """Return all grants, the oldest first."""
+        """Return all grants, the oldest first. A grant approves all later calls of a function with an account."""
         of = GRANTS.c
         query = sql.select(of.path, of.account, of.since).where(of.tenant == self._tenant)
         rows = self._database.do(lambda at: at.execute(query.order_by(of.since, of.path, of.account)).all())

@@ -82,6 +82,9 @@ class Folders:
 class Folder:
     """A store in a folder: a file for each recording, and small files for questions, their answers, and grants.
 
+    A question is a call that waits for a person's approval; a grant approves all later calls of a function with an
+    account.
+
     Args:
         folder: The folder; it is created when something is first stored.
     """
@@ -185,13 +188,16 @@ class Folder:
             return None
 
     def withdraw(self, question: str) -> None:
-        """Remove the question with the id ``question``, and its answer."""
+        """Remove the question with the id ``question``, and its answer.
+
+        The question is whether a person approves a call. See :meth:`Store.withdraw`.
+        """
         for suffix in ("", ".answer"):
             with suppress(FileNotFoundError):
                 os.remove(self._question(question, suffix))
 
     def grants(self) -> list[Grant]:
-        """Return all grants, the oldest first."""
+        """Return all grants, the oldest first. A grant approves all later calls of a function with an account."""
         try:
             names = [name for name in os.listdir(self._grants) if "." not in name]
         except FileNotFoundError:
@@ -246,7 +252,7 @@ class Folder:
         return [name for name in names if RUN_ID.fullmatch(name)]
 
     def _asked(self) -> list[Waiting]:
-        """Return the questions that wait for an answer."""
+        """Return the calls that wait for a person's approval and have no answer yet, except expired ones."""
         found: list[Waiting] = []
         try:
             names = sorted(name for name in os.listdir(self._questions) if "." not in name)

@@ -72,7 +72,7 @@ class Permissions:
         """Raise :class:`Denied` if an option, a read-only run or the accounts file denies a call of ``target``."""
         for patterns in self._deny:
             if option := patterns.fitting(target):
-                raise Denied(f"{target.path} is denied by {option}", hint="run the script without that option")
+                raise Denied(f"{target.path} is denied by {option}", hint=f"run the script without {option}")
         if self._read_only and target.function.effect != "read":
             raise Denied(
                 f"{target.path} {target.function.effect}s, and this run is read-only",
@@ -220,7 +220,10 @@ class _Questions:
             each.answer = answer
 
     def _gather(self) -> None:
-        """Wait a moment for further calls, which can join the question. On a busy machine, threads start slowly."""
+        """Wait a moment for more calls that need approval, so that the person is asked about all of them at once.
+
+        On a busy machine, the threads of these calls start late.
+        """
         ends, seen, quiet = monotonic() + MAX_GATHERING, 0, 0
         while quiet < QUIET_INTERVALS and monotonic() < ends:
             quiet = quiet + 1 if not self._preparing and len(self._waiting) == seen else 0

@@ -170,9 +170,11 @@ class Handles:
     def handed_out(self, value: Any, answer: str) -> Any:
         """Return the value of an answer for a Python program, with each :class:`Secret` in place of its handle.
 
+        Scripts get only handles, which stand for secrets. Python programs run outside the sandbox, and get the secrets.
+
         Args:
-            value: The value, with ``***`` in place of each secret.
-            answer: The answer, which says where the handles belong.
+            value: The value that ``answer`` encodes, with ``***`` in place of each secret.
+            answer: The answer as JSON text. An :class:`Answer` also says where the secrets belong in the value.
         """
         shown = [value]
         for place, name in answer.secrets if isinstance(answer, Answer) else ():

@@ -127,7 +127,8 @@ class Grant:
 class Store(Protocol):
     """The recordings, questions and grants of one tenant. Any thread may use it.
 
-    Every method raises a ConfigError if the store cannot be reached.
+    A question is a call that waits for a person's approval; a grant approves all later calls of a function with an
+    account. Every method raises a ConfigError if the store cannot be reached.
     """
 
     def place(self, run: str) -> Place:
@@ -188,10 +189,13 @@ class Store(Protocol):
         """Return the answer to the question with the id ``question``, or None if there is none yet."""
 
     def withdraw(self, question: str) -> None:
-        """Remove the question with the id ``question``, and its answer if it was answered."""
+        """Remove the question with the id ``question``, and its answer if it was answered.
+
+        The question is whether a person approves a call. It is removed when its run has the answer or no longer waits.
+        """
 
     def grants(self) -> list[Grant]:
-        """Return all grants, the oldest first."""
+        """Return all grants, the oldest first. A grant approves all later calls of a function with an account."""
 
     def grant(self, given: Grant) -> None:
         """Store a grant. It replaces an earlier grant for the same function and account."""

@@ -219,7 +219,7 @@ def _page_of(data: Json, at: str) -> tuple[list[Json], str | None]:
         raise NetworkError(
             f"{at} in the answer is not a connection",
             retryable=False,
-            hint="the query must select pageInfo there, and nodes or edges",
+            hint=f"the query must select pageInfo, and nodes or edges, at {at}",
         )
     cursor = info.get("endCursor") if info.get("hasNextPage") else None
     return [each for each in nodes if each is not None], str(cursor) if cursor else None

@@ -206,7 +206,7 @@ def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
         except AuthlibBaseError as error:
             raise Refused(origin_of(service.login.token), str(error.error), str(error.description or "")) from None
     if not isinstance(given.get("access_token"), str):
-        raise Refused(origin_of(service.login.token), "invalid_response", "its answer has no access_token")
+        raise Refused(origin_of(service.login.token), "invalid_response", "the service's answer has no access_token")
     expires = given.get("expires_in")
     return Tokens(
         given["access_token"],

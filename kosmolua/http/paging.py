@@ -109,6 +109,5 @@ def _items_of(page: Response, key: str | None) -> Sequence[Json]:
     found = (body.get(key) or []) if key is not None and isinstance(body, dict) else body
     if isinstance(found, list):
         return found
-    # For instance: 'items' in a page of the list is not a list itself
-    where = "A page" if key is None else f"{key!r} in a page"
-    raise NetworkError(f"{where} of the list is not a list itself", retryable=False)
+    what = "A page of the list" if key is None else f"The key {key!r} in a page of the list"
+    raise NetworkError(f"{what} is not a JSON array", retryable=False)

@@ -92,7 +92,7 @@ class Catalog(Protocol):
         """Return the names of all integrations."""
 
     def roots(self) -> Sequence[str]:
-        """Return the names of the tables in ``app``, such as ``integrations``."""
+        """Return the names of the tables directly under the global ``app`` of scripts, such as ``integrations``."""
 
     def listed(self, name: str) -> Integration:
         """Return an integration by its name, without starting a process or connecting to a service.

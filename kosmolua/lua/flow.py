@@ -82,7 +82,10 @@ class Flow:
             self._returned[self._open[-1]].append(value)
 
     def returned(self, closure: Closure) -> Value:
-        """Return what is known about the first value that a function returns: nothing before the end of its body."""
+        """Return what is known about the first value that a function returns.
+
+        Nothing is known until the check has reached the end of the function's body.
+        """
         start = closure.node.start
         return UNKNOWN if start in self._open else joined(self._returned[start])
 

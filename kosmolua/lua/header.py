@@ -197,6 +197,7 @@ def _default(kind: Type, text: str, name: str, script: str, line: int) -> object
             return kind.accept(value)
         except Mismatch as mismatch:
             problem = problem or mismatch.problem
+    # For instance: the default of days must be an integer, not "soon" (a string)
     raise _wrong(script, line, f"the default of {name} {problem}")
 
 

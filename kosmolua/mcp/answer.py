@@ -173,8 +173,8 @@ def answer(
         host: The limits of the server. A script can only have lower ones.
         way_to_approve: A phrase that says how a person approves calls of a paused run, such as ``with kosmolua
             resume``.
-        keep: A function that stores the whole text of an answer that is cut, and returns the name of the page with the
-            text.
+        keep: A function that stores the whole text of an answer that is cut, and returns a name. The client can read
+            the text with the tool ``lua_read_doc``, which takes this name as its ``page``.
     """
     error = (
         outcome.error and outcome.error.fields()

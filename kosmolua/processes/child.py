@@ -101,8 +101,8 @@ class Pipes:
 class PolledPipes(Pipes):
     """Sends and reads frames as :class:`Pipes` does. Reading can have a timeout.
 
-    ``is_clean`` is set by the code that runs scripts in the child: True if the last script ended by itself and left no
-    work unfinished.
+    ``is_clean`` is True if the last script ended by itself and left no work unfinished. The host sets it after each
+    script.
 
     Args:
         incoming: The descriptor to read the child's frames from.

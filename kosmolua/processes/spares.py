@@ -78,7 +78,7 @@ class Spares:
         child.close()
 
     def close(self) -> None:
-        """End all spare workers and the zygote. No worker can be taken afterwards."""
+        """End all spare workers and the zygote, the process that forks workers. No worker can be taken afterwards."""
         with self._lock:
             self._is_closed = True
             if self._zygote:
@@ -88,7 +88,8 @@ class Spares:
     def leave(self) -> None:
         """Forget all workers and the zygote, and close this process's copies of their pipes.
 
-        A fork of the program calls this. The processes stay with the parent.
+        The zygote is the process that forks workers. A fork of the program calls this method. The workers and the
+        zygote stay with the parent.
         """
         self._lock = RLock()
         if self._zygote:

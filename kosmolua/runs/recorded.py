@@ -409,7 +409,7 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
     for number in {*decisions.done, *decisions.again}:
         if number not in doubtful:
             what = f"Call {number} is not a write that may have been done"
-            raise ConfigError(what, hint=f"writes that may have been done: {_numbers_of(doubtful)}")
+            raise ConfigError(what, hint=f"calls whose writes may have been done: {_numbers_of(doubtful)}")
     open_ones = [doubtful[number] for number in doubtful if number not in {*decisions.done, *decisions.again}]
     if open_ones:
         raise _under_way(open_ones)
@@ -471,9 +471,8 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
         listed = list(waiting) if numbers is True else list(numbers or ())
         for number in listed:
             if number not in waiting:
-                raise ConfigError(
-                    f"Call {number} does not wait for an approval", hint=f"calls that wait: {_numbers_of(waiting)}"
-                )
+                what = f"Call {number} does not wait for an approval"
+                raise ConfigError(what, hint=f"calls that wait for an approval: {_numbers_of(waiting)}")
             events.append({"event": "decision", "decision": decision, "number": number, "call": waiting[number]})
     age = datetime.now(timezone.utc) - datetime.fromisoformat(end["time"]) if events else timedelta()
     if age > timedelta(days=APPROVAL_DAYS):

@@ -317,9 +317,10 @@ class Supervisor:
                 self._fail(error)
 
     def _read_here(self, pipes: PolledPipes, seconds: float) -> None:
-        """Read the child's frames in the owner's thread. Wait at most ``seconds`` for the first of them.
+        """Read the child's frames in the owner, the thread that called :meth:`run`.
 
-        When the script makes its first request, start the reader thread, which reads the frames from then on.
+        Wait at most ``seconds`` for the first of them. When the script makes its first request, start the reader
+        thread, which reads the frames from then on.
         """
         taken: Request | Callable[[], Ending] | None = None
         try:
@@ -464,9 +465,9 @@ class Supervisor:
     def _end(self, read: Callable[[], Ending]) -> None:
         """Record how the script ended.
 
-        When this is called, the errors of all answered calls have been recorded: other threads put each error into the
-        mailbox, the queue of work for this thread, before they send the answer. The reader thread puts this call there
-        last.
+        The owner, the thread that called :meth:`run`, does this as work from its mailbox. By then, the errors of all
+        calls of the script that were answered have been recorded: the other threads put each error into the mailbox
+        before they send the answer. The end of the script is put there last.
 
         Args:
             read: A function that returns how the script ended, according to the child's last frame or its exit status.

@@ -226,8 +226,9 @@ class Tape:
             event: The start or the end of a call.
 
         Raises:
-            Diverged: According to the recording, a write was already done. The changed script would send it again,
-                since it passes the same arguments in a different form.
+            Diverged: The script was changed after the recording, and would send a write again that was already done
+                according to the recording. It passes the same arguments in a different form, such as by name instead
+                of in order.
             KosmoError: The recording cannot be written.
         """
         if isinstance(event, CallStarted):

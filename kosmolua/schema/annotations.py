@@ -133,8 +133,9 @@ def _union(members: Sequence[object], restrictions: Sequence[_Restriction], know
 
     Args:
         members: The annotations of the union.
-        restrictions: The bounds and choices in the ``Annotated`` around the union. Each one applies to those members
-            whose values it can restrict.
+        restrictions: The bounds and choices in the ``Annotated`` around the union. A choice is a list of the strings
+            that are allowed, as in ``one_of("asc", "desc")``. Each restriction applies to those members whose values it
+            can restrict.
         known: The types of the TypedDicts whose conversion has begun, so that a TypedDict can contain itself.
 
     Raises:
@@ -150,7 +151,7 @@ def _union(members: Sequence[object], restrictions: Sequence[_Restriction], know
 
 
 def _suits(restriction: _Restriction, kind: Type) -> bool:
-    """Return True if a bound or a choice can restrict the values of a type."""
+    """Return True if a bound, or a choice such as ``one_of("asc", "desc")``, can restrict the values of a type."""
     word = "list" if isinstance(kind, List) else "string" if isinstance(kind, Choice) else ""
     if isinstance(kind, Scalar):
         word = "number" if kind.kind == "integer" else kind.kind
@@ -158,7 +159,10 @@ def _suits(restriction: _Restriction, kind: Type) -> bool:
 
 
 def _restricts(restriction: _Restriction) -> str:
-    """Return the kinds of values that a bound or a choice can restrict, as in ``string or list``."""
+    """Return the kinds of values that a restriction applies to, as in ``string or list``.
+
+    A restriction is a bound, or a choice such as ``one_of("asc", "desc")``.
+    """
     return restriction.of if isinstance(restriction, Bound) else "string"
 
 

@@ -100,7 +100,7 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
     expected = [inspect.Parameter.POSITIONAL_ONLY] + [inspect.Parameter.KEYWORD_ONLY] * (len(kinds) - 1)
     if kinds != expected:
         raise PluginError(
-            f"{name} must take one argument from the host, then named ones from Lua",
+            f"{name} must take the opened account before /, then the script's arguments after *",
             origin=origin,
             hint=f"write it as def {name}(api, /, *, first: type, second: type = default)",
         )

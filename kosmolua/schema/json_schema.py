@@ -215,7 +215,8 @@ class Reader:
             schema: The schema that has the alternatives.
             members: The alternatives.
             name: The name to give the record that the schema describes.
-            trail: The references and steps from the enclosing record to this schema.
+            trail: The references and steps inwards from the enclosing record to this schema, to detect endless
+                recursion. For example, ``("#/$defs/Node", "")``: the target of a reference, and one step into it.
         """
         around = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf", "title", "nullable")}
         says_more = bool(_SHAPES & around.keys() - {"type", "format"})
@@ -383,7 +384,10 @@ def _or_null(kind: Type) -> Type:
 
 
 def _says_more_than_required(member: Json) -> bool:
-    """Return False if an alternative only says which keys are required, as in ``{required: [a]}``, else True."""
+    """Return False if a member of ``oneOf`` or ``anyOf`` only says which keys are required, else True.
+
+    An example of such a member is ``{required: [a]}``.
+    """
     return not isinstance(member, dict) or not member or "$ref" in member or bool(_SHAPES & member.keys())
 
 

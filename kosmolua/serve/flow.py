@@ -187,7 +187,10 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
 
     async def _add(self, message: Message) -> None:
-        """Collect the parts of a JSON answer after the stream has begun. With the last part, send them as one event."""
+        """Collect the parts of the application's JSON answer. With the last part, send them as one event.
+
+        This is called if :class:`Heartbeat` began a stream of events before the application answered.
+        """
         assert self._json is not None
         self._json += message.get("body", b"")
         if not message.get("more_body", False):

@@ -97,7 +97,11 @@ class Metrics:
         self._refusals.inc()
 
     def refresh(self) -> None:
-        """Set the gauges of each tenant: the numbers of workers, busy workers, waiting scripts and waiting calls."""
+        """Set the gauges of each tenant.
+
+        They are the numbers of workers, of busy workers, of scripts that wait for a worker, and of calls that wait for
+        a person's approval.
+        """
         for tenant in self._tenants():
             load = tenant.runtime.load
             values = load.workers, load.busy, load.queued, len(tenant.approvals)

@@ -1,4 +1,8 @@
-"""The stores and secrets of the server itself, which ``[serve]`` in the accounts file names."""
+"""The stores and secrets of the server itself, which ``[serve]`` in the accounts file names.
+
+The stores keep the recordings, questions to people and grants of all tenants. The secrets are, for example, the key
+that signs the website's cookies.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,11 @@ class Own:
         self._sources = Sources(self._folder, environ, warn)
 
     def stores(self) -> Stores | None:
-        """Open and return the stores of all tenants at the place in ``[serve] store``. Return None without this key."""
+        """Open and return the stores of all tenants at the place in ``[serve] store``.
+
+        The stores keep recordings, questions to people and grants. Return None without this key; each tenant then has
+        a store in its own folder.
+        """
         if self._settings.store is None:
             return None
         where = self.secret("serve.store", self._settings.store).reveal()

@@ -211,7 +211,10 @@ class RoutedConnection(Connection):
         super().data_received(read)
 
     def data_received(self, data: bytes) -> None:
-        """Handle data from the client. Once the first head is complete, pass the connection to the tenant's owner."""
+        """Handle data from the client.
+
+        Once the head of the first request is complete, pass the connection to the process that serves the tenant.
+        """
         if self._head is None:
             super().data_received(data)
             return

@@ -64,7 +64,7 @@ def _demand_sha(files: dict[str, str], path: str, body: Thing) -> None:
     if body.get("sha") is None:
         raise Refusal(422, 'Invalid request.\n\n"sha" wasn\'t supplied.')
     if body["sha"] != blob_sha(b64decode(files[path])):
-        raise Refusal(409, f"{path} does not match {body['sha']}")
+        raise Refusal(409, f"{path} does not match {body['sha']}")  # GitHub's words: the file has another sha
 
 
 def _file(home: Thing, path: str, encoded: str) -> Thing:

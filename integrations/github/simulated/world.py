@@ -101,7 +101,10 @@ class World:
         return self._kept("comments", key, lambda: [_comment(issue, number) for number in range(issue["comments"])])
 
     def pulls_of(self, repo: Thing) -> list[Thing]:
-        """Return the pull requests of a repository, the newest first, each with the fields of its issue."""
+        """Return the pull requests of a repository, the newest first.
+
+        As on GitHub, a pull request is an issue too; each has the fields of that issue as well as its own.
+        """
         own = self._kept("pulls", repo["full_name"], dict[str, Thing])
         found = []
         for issue in self.issues_of(repo):
@@ -278,7 +281,13 @@ def _comment(issue: Thing, number: int) -> Thing:
 
 
 def _branches(repo: Thing, issue: Thing, branch: str) -> Thing:
-    """Return the fields that a pull request has in addition to those of its issue."""
+    """Return the fields that only a pull request has, such as ``head``, ``base`` and ``merged``.
+
+    Args:
+        repo: The repository.
+        issue: The fields that the pull request shares with all issues.
+        branch: The name of the branch to merge, for ``head``. The target, ``base``, is the repository's default branch.
+    """
     merged = issue["state"] == "closed"
     login = inner(issue, "user", "login") or "ghost"
     return {

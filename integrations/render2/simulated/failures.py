@@ -33,8 +33,10 @@ class Failures:
                 raise ValueError(f"{operation} is not an operation of render2")
             endings = ENDINGS.get(operation, ())
             if outcome not in endings and not _is_error(outcome):
-                named = f"{', '.join(endings)} or " if endings else ""
-                raise ValueError(f"{operation} cannot end as {outcome}: give {named}an HTTP status from 400 to 599")
+                possible = "an HTTP status from 400 to 599"
+                if endings:
+                    possible = f"{', '.join(endings)} or {possible}"
+                raise ValueError(f"{operation} cannot end as {outcome}: give {possible}")
         self._outcomes = dict(outcomes)
 
     def status(self, operation: str) -> int | None:

@@ -105,7 +105,7 @@ class Run:
 
     @property
     def can_resume(self) -> bool:
-        """True if the run can be resumed, since it is paused or has ended before it was done."""
+        """True if the run can be resumed: it is paused, has failed, reached a limit or was interrupted."""
         return self.status not in (RUNNING, DAMAGED, "done")
 
     def fits(self, words: str, status: str = "", mode: str = "") -> bool:

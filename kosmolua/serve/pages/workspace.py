@@ -46,7 +46,10 @@ class Asking:
 
     @property
     def is_live(self) -> bool:
-        """True if the run is active and continues after the decisions; False if it is paused and has to be resumed."""
+        """True if the run is active, and continues after a person has decided about its calls.
+
+        False if the run is paused and has to be resumed.
+        """
         return any(call.is_live for call in self.calls)
 
 

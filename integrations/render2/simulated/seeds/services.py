@@ -188,7 +188,9 @@ def details(kind: str, service_id: str, slug: str, runtime: str, settings: Thing
 
 
 def specifics(runtime: str, settings: Thing, kept: Thing | None = None) -> Thing:
-    """Return the ``envSpecificDetails`` of a service: fields in ``settings``, else in ``kept``, else the defaults.
+    """Return the ``envSpecificDetails`` of a service: the commands or Docker settings in its ``serviceDetails``.
+
+    Each field is taken from ``settings``, else from ``kept``, else from the defaults.
 
     Args:
         runtime: The runtime of the service.
@@ -211,7 +213,13 @@ def specifics(runtime: str, settings: Thing, kept: Thing | None = None) -> Thing
 
 
 def previews(settings: Thing) -> Thing:
-    """Return consistent values of ``previews`` and the older ``pullRequestPreviewsEnabled``. ``previews`` decides."""
+    """Return the fields ``previews`` and ``pullRequestPreviewsEnabled``, an older field for the same setting.
+
+    Both say whether pull requests get previews. If they differ in ``settings``, ``previews`` takes precedence.
+
+    Args:
+        settings: The ``serviceDetails`` of the request that creates or changes the service. It can lack either field.
+    """
     asked = "automatic" if settings.get("pullRequestPreviewsEnabled") == "yes" else "off"
     generation = (settings.get("previews") or {}).get("generation", asked)
     enabled = "yes" if generation == "automatic" else "no"
