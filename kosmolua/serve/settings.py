@@ -302,7 +302,7 @@ def _limits(value: object) -> dict[str, float]:
             read = LIMITS[name].unit.parse(given) if isinstance(given, str) and name in (*BYTES, *SECONDS) else given
             Limits(**{name: read})
         except (ValueError, ConfigError) as error:
-            raise Mismatch(f": {error}", f".{name}") from None
+            raise Mismatch(f"is not valid: {error}", f".{name}") from None
         value = {**value, name: read}
     return value
 
