@@ -84,7 +84,10 @@ class SectionsPage(Page):
         return whole if len(whole) <= MAX_PAGE else self.brief()
 
     def brief(self) -> str:
-        """Return the page without the author's introduction. Each section names some functions, if they fit."""
+        """Return the page without the author's introduction.
+
+        Each section names as many of its functions as the length of a page allows.
+        """
         return self._listed("")
 
     types = signatures = brief

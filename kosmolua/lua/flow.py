@@ -51,12 +51,15 @@ class Flow:
             self._assigned[variable.start].append(value)
 
     def give_to(self, parameter: Node, value: Value, calls: int) -> None:
-        """Record the value that a call passes to a parameter of a script's function, unless the parameter ever changes.
+        """Record the value that a call passes to a parameter of a script's function.
+
+        Do nothing if the function's body assigns to the parameter.
 
         Args:
             parameter: The node of the parameter's name.
             value: The value, as far as it is known.
-            calls: How many calls of this function the script contains.
+            calls: How many calls of this function the script contains. The parameter's value is known once all of them
+                were recorded.
         """
         variable = self._scopes.variable(parameter)
         if variable and not variable.changes:

@@ -16,12 +16,15 @@ _INDEXED = ("dot_index_expression", "bracket_index_expression")
 
 
 def leads_to_known_functions(root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
-    """Return True if a script uses ``app`` only in paths to functions that exist.
+    """Return True if a script uses ``app`` only in paths that lead to functions, as ``app.integrations.NAME.FUNCTION``.
+
+    These functions have to be known.
 
     Args:
         root: The node of the whole script.
         scopes: The variables of the script.
-        known: Returns what is known about an expression, or None if the expression was not checked.
+        known: A function that returns the value which the check of the script has found for an expression, such as a
+            certain function or a list; None for an expression that the check has not reached.
     """
     if scopes.is_dynamic:
         return False
