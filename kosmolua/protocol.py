@@ -319,7 +319,7 @@ WAITS_WITHOUT_SPIN = 15
 
 
 class Arrivals:
-    """Waits until a pipe can be read. If frames come quickly, it polls the pipe briefly before it sleeps.
+    """Waits before a pipe is read. If frames come quickly, it polls the pipe briefly instead of sleeping.
 
     Polling avoids the delay of waking up a sleeping process. If calls are few or slow, there is hardly any polling.
 
@@ -335,11 +335,16 @@ class Arrivals:
         self._poll = poller.poll
         self._waits_without = WAITS_WITHOUT_SPIN
 
-    def wait(self, seconds: float = 0.0) -> bool:
+    def wait(self, seconds: float = math.inf) -> bool:
         """Wait until something can be read or the other side has closed the pipe, and return True.
 
-        Return False if neither happens within ``seconds``, which can be ``math.inf``. The time for polling is not
-        included; by default, this method only polls and does not sleep.
+        Without a limit of time, the wait ends after polling, since reading the pipe waits as well.
+
+        Args:
+            seconds: How long to sleep after polling; infinity for no limit.
+
+        Returns:
+            False if there is nothing to read after ``seconds``.
         """
         if self._waits_without:
             self._waits_without -= 1
@@ -349,7 +354,7 @@ class Arrivals:
                 if self._poll(0):
                     return True
             self._waits_without = WAITS_WITHOUT_SPIN
-        return bool(self._poll(None if seconds == math.inf else seconds * 1000))
+        return seconds == math.inf or bool(self._poll(seconds * 1000))
 
 
 def read_line(stream: BinaryIO, limit: int) -> bytes | None:
