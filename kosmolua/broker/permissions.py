@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 GATHERING_INTERVAL = 0.03
 """Seconds between two checks for further calls that need a person's approval."""
-QUIET_INTERVALS = 4
+QUIET_INTERVALS = 8
 """How many checks in a row must find no further call before the waiting calls become one question."""
 APPROVED_LATER = "approved with kosmolua resume"
 """The journal's words for a call that a person approved while the run was paused."""
