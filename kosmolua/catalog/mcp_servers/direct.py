@@ -77,8 +77,10 @@ class DirectCalls:
 
     def cancel(self, number: int) -> None:
         """Forget a call that nobody waits for any longer, and tell the server."""
+        if not self._waiting.pop(number, None) or self._writer is None:
+            return  # the response has come
         line = _line({"method": "notifications/cancelled", "params": {"requestId": number}})
-        if self._waiting.pop(number, None) and self._writer and not self._writer.write_at_once(line):
+        if not self._writer.write_at_once(line):
             self._writer.write_later(line)
 
     # In the loop's thread
