@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from kosmolua.broker.host import Host
+from kosmolua.broker.options import RuntimeOptions, taking
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
@@ -33,17 +34,13 @@ if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
     from kosmolua.accounts.sections import Recordings
     from kosmolua.broker.approvals import Approve
-    from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.planning import Plan
     from kosmolua.broker.recording import Recording
     from kosmolua.broker.records import Watch
-    from kosmolua.broker.secrets import Given
     from kosmolua.broker.store import Store
-    from kosmolua.broker.tenancy import Tenancy
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
-    from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
     from kosmolua.http.in_flight import InFlight
@@ -51,7 +48,6 @@ if TYPE_CHECKING:
     from kosmolua.runs.recorded import Take
     from kosmolua.runs.session import Session
 
-DEFAULT_WORKERS = 32
 CLOSE_TIMEOUT = 2.0
 """The most seconds that :meth:`Runtime.close` waits for other threads to write their calls to the journal."""
 NEEDED_BY_RUNS = (
@@ -65,10 +61,6 @@ NEEDED_BY_RUNS = (
 """Modules that a run needs. They are imported late, since many programs with a runtime run no script."""
 
 
-def _ignore(_: object) -> None:
-    return
-
-
 class Runtime:
     """Runs Lua scripts in a sandbox, with a user's accounts. Any number of threads may use one runtime.
 
@@ -78,128 +70,18 @@ class Runtime:
     On Linux the first run makes this process undumpable, so that other processes of the same user cannot read its
     memory. From then on, only root can attach a debugger or profiler, and a crash leaves no core dump.
 
-    Args:
-        accounts: The accounts file, or a mapping with the content of such a file. By default this is the file that the
-            environment variable ``KOSMOLUA_ACCOUNTS`` names. Without this variable, it is the file in the user's
-            configuration folder, if there is one.
-        simulate: Answer calls with the integrations' simulators, without network and credentials. If this is a path
-            instead of True, the file there keeps the state of the simulators: it is read at the start, and written when
-            the runtime is closed.
-        failures: For each simulated function that should fail, how it fails, such as ``{"render2.trigger_deploy":
-            "build_failed"}``.
-        plugins: One or more integrations in addition to the installed ones. Each is a file, a package folder or the
-            integration itself. If this is a :class:`kosmolua.catalog.plugins.Plugins`, only its integrations are used,
-            and not the installed ones.
-        backend: An object that answers the calls, instead of the services and the simulators.
-        read_only: Deny every call that writes or destroys something.
-        yes: Allow calls for which the permissions require approval, except those that destroy something.
-        allow: Patterns of functions that need no approval, such as ``render2.delete_service`` or ``render2.*_env_var``.
-        deny: Patterns of functions that are denied, no matter what the permissions and other options say.
-        approve: A function that asks a person to approve a call. Without it, calls that need approval are refused.
-        limits: The limits of each run; by default the limits in ``[kosmolua.limits]`` of the accounts file.
-        journal: The file to which a line is appended for each call. With True, this is the journal of the command line
-            in the user's state folder. That journal is not written if calls are simulated, or if the accounts file
-            turns it off. By default there is no journal.
-        workers: How many scripts run at once; further scripts wait. If a callback of a script runs another script, both
-            need a worker. A script needs no worker while it waits for ``approve``.
-        reuse: How many scripts one process runs one after another, each in a new Lua VM with separate limits. The
-            process ends early if a script crashes, reaches a limit or does not end normally. With 1, each script gets a
-            new process. Use a higher number only if you trust all scripts: see "Many scripts in one process" in the
-            guide ``sandbox``. On systems without ``fork``, each script gets a new process in any case.
-        require_isolation: Run no script if the system lacks an isolation layer of the sandbox, such as ``seccomp``. If
-            False, scripts run with the layers that the system has; ``Outcome.usage["isolation"]`` lists them.
-        warn: Called with a sentence about each setting that works but is unwise.
-        environ: The environment variables from which secrets can be read; by default those of the process.
-        secrets: Secrets for the variable ``secrets`` of scripts, by name, in addition to ``[kosmolua.secrets]`` in the
-            accounts file. Each is a :class:`kosmolua.plugin.Secret`, or says where the secret is read from, such as
-            ``env:NAME`` or ``{"env": "NAME"}``.
-        servers: MCP servers in addition to those in the accounts file: a mapping of each server's name to its settings.
-        trace: A function that is called with each line that an MCP server printed or logged. It is called in another
-            thread.
-        scripts: The folder of the scripts that other scripts can call in ``app.scripts``; by default the folder of
-            scripts in the user's configuration folder.
-        share_limits: Tell other processes on this machine when the rate limit of a service is used up, with files in
-            the user's state folder. The command line and the processes of :meth:`map` do this.
-        store: The place for recordings made without a file name; by default the user's state folder. It stays open when
-            the runtime is closed. :func:`kosmolua.broker.stores.open_stores` opens stores.
-        tenancy: The tenant that the runtime belongs to, on a server with several tenants.
+    The options of the constructor are explained in :class:`kosmolua.broker.options.RuntimeOptions`.
 
     Raises:
         NotConfigured: A secret is not found at its source.
         ConfigError: A file cannot be read, or has an invalid key or value.
     """
 
-    def __init__(
-        self,
-        accounts: str | os.PathLike[str] | Mapping[str, Any] | None = None,
-        *,
-        simulate: bool | str | os.PathLike[str] = False,
-        failures: Mapping[str, str] | None = None,
-        plugins: Named | Sequence[Named] | Plugins = (),
-        backend: Backend | None = None,
-        read_only: bool = False,
-        yes: bool = False,
-        allow: Sequence[str] = (),
-        deny: Sequence[str] = (),
-        approve: Approve | None = None,
-        limits: Limits | None = None,
-        journal: str | os.PathLike[str] | bool | None = None,
-        workers: int = DEFAULT_WORKERS,
-        reuse: int = 1,
-        require_isolation: bool = False,
-        warn: Callable[[str], None] = _ignore,
-        environ: Mapping[str, str] | None = None,
-        secrets: Mapping[str, Given] | None = None,
-        servers: Mapping[str, Mapping[str, Any]] | None = None,
-        trace: Callable[[str], None] | None = None,
-        scripts: str | os.PathLike[str] | None = None,
-        share_limits: bool = False,
-        store: Store | None = None,
-        tenancy: Tenancy | None = None,
-    ) -> None:
-        self._pool = WorkerPool(workers, reuse)
-        self._isolated = require_isolation
-        self._settings: dict[str, Any] = {
-            "accounts": accounts,
-            "simulate": simulate,
-            "failures": failures and dict(failures),
-            "plugins": plugins,
-            "backend": backend,
-            "read_only": read_only,
-            "yes": yes,
-            "allow": allow,
-            "deny": deny,
-            "journal": journal,
-            "workers": workers,
-            "reuse": reuse,
-            "require_isolation": require_isolation,
-            "environ": environ,
-            "servers": servers,
-            "scripts": scripts,
-        }
-        self._host = Host(
-            accounts,
-            simulate=simulate,
-            failures=failures or {},
-            plugins=plugins,
-            backend=backend,
-            read_only=read_only,
-            yes=yes,
-            allow=allow,
-            deny=deny,
-            approve=approve,
-            journal=journal,
-            warn=warn,
-            environ=environ,
-            secrets=secrets,
-            servers=servers,
-            trace=trace,
-            scripts=scripts,
-            limits=limits,
-            share_limits=share_limits,
-            store=store,
-            tenancy=tenancy,
-        )
+    @taking(RuntimeOptions)
+    def __init__(self, options: RuntimeOptions) -> None:
+        self._options = options
+        self._pool = WorkerPool(options.workers, options.reuse)
+        self._host = Host(options)
         self._memory = call_memory()
         self._runs: set[Run] = set()
         self._active = ActiveThreads()
@@ -219,14 +101,12 @@ class Runtime:
         """Pickle the options of the runtime, so that another process can create a runtime with the same options.
 
         A process that unpickles several runtimes with equal options gets only one runtime. This process reads the
-        credentials from their sources itself. The options ``approve`` and ``warn`` are not pickled.
+        credentials from their sources itself. It does without ``approve``, ``warn`` and ``trace``.
 
         Raises:
             TypeError: An option could contain a credential or a connection, which cannot be pickled.
         """
-        from kosmolua.fleet.travel import packed
-
-        return _opened, (packed(self._settings, self.limits),)
+        return _opened, (self._options.but(limits=self.limits).packed(),)
 
     @property
     def limits(self) -> Limits:
@@ -699,7 +579,7 @@ class Runtime:
             limits or self._host.limits,
             memory=self._memory,
             in_flight=lambda: self._in_flight,
-            isolated=self._isolated,
+            isolated=self._options.require_isolation,
             take=take,
         )
         with self._lock:
@@ -818,17 +698,10 @@ def _import_what_runs_need() -> None:
 
 
 def _opened(options: bytes) -> Runtime:
-    """Return the runtime of this process that has these options. The first call with the options creates it.
-
-    Args:
-        options: The options, as pickled by :meth:`Runtime.__reduce__`.
-    """
-    from kosmolua.fleet.travel import unpacked
-
+    """Return the runtime of this process that has these packed options. The first call with the options creates it."""
     with _opening:
         if options not in _by_options:
-            settings, limits = unpacked(options)
-            _by_options[options] = Runtime(limits=limits, **settings)
+            _by_options[options] = Runtime(**RuntimeOptions.unpacked(options))
         return _by_options[options]
 
 

@@ -24,7 +24,9 @@ from conftest import Program, Write
 from support.loopback import Loopback
 
 from kosmolua import Runtime, WorkerLost
-from kosmolua.plugin import Request, Response
+from kosmolua.broker.folder_store import Folder
+from kosmolua.broker.tenancy import Tenancy
+from kosmolua.plugin import Request, Response, Secret
 
 SHELF = Path(__file__).parent / "plugins" / "shelf.py"
 CANARY = "sk-canary-5f2b8c"
@@ -164,6 +166,40 @@ def test_one_runtime_is_opened_for_each_process_and_options(runtime: Runtime, ac
     assert first.run(READ, params={"book": 1}).ok
     with Runtime(accounts, plugins=[SHELF], read_only=True) as other:
         assert pickle.loads(pickle.dumps(other)) is not first
+
+
+def test_a_pickled_runtime_keeps_the_sources_of_its_secrets(
+    accounts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process reads the secrets itself, also from a file that was named from another folder."""
+    monkeypatch.setenv("SHELF_TOKEN", CANARY)
+    (tmp_path / "token").write_text(CANARY)
+    (tmp_path / "token").chmod(0o600)
+    monkeypatch.chdir(tmp_path)
+    given = {"here": "env:SHELF_TOKEN", "there": {"file": "token"}, "told": "file:token"}
+    with Runtime(accounts, plugins=[SHELF], secrets=given) as runtime:
+        packed = pickle.dumps(runtime)
+    assert CANARY.encode() not in packed
+    monkeypatch.chdir("/")
+    with pickle.loads(packed) as other:
+        outcome = other.run("return tostring(secrets.here), tostring(secrets.there), tostring(secrets.told)")
+    assert outcome.result == ["***"] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"secrets": {"token": Secret(CANARY)}}, "the secret token is passed as its text, so it stays in this process"),
+        ({"store": Folder("/nowhere")}, "a store could hold a connection, so it stays in this process"),
+        ({"tenancy": Tenancy("acme", "/nowhere", {})}, "a tenant's runtime belongs to its server"),
+    ],
+)
+def test_a_runtime_that_would_lose_an_option_cannot_be_pickled(
+    accounts: Path, options: dict[str, Any], problem: str
+) -> None:
+    """Rather than run with other secrets, in another place or with more rights, it says what stays."""
+    with Runtime(accounts, plugins=[SHELF], **options) as runtime, pytest.raises(TypeError, match=problem):
+        pickle.dumps(runtime)
 
 
 @pytest.mark.slow

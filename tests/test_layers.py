@@ -53,7 +53,7 @@ HOMES = {
     "markdown_it": ["serve.pages"],
     "itsdangerous": ["serve.pages"],
     "jwt": ["serve"],
-    "typing_extensions": ["runtime", "runs", "testing"],
+    "typing_extensions": ["broker.options", "runtime", "runs", "testing"],
     "opentelemetry": ["runs.spans", "runs.telemetry", "mcp.clients", "catalog.mcp_servers.direct"],
     "pytest": ["testing"],
     "_typeshed": ["http"],  # exists for type checkers only

@@ -14,6 +14,7 @@ from kosmolua import Limits
 from kosmolua.authoring import stubs
 from kosmolua.broker.broker import Broker
 from kosmolua.broker.host import Host
+from kosmolua.broker.options import RuntimeOptions
 from kosmolua.catalog.catalog import Catalog
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.cli.repl.completion import Candidates
@@ -84,10 +85,7 @@ class Tools:
 def host() -> Host:
     """Return a host with two accounts of the second root's integration, one of which may not write."""
     accounts = {"tools.files": {"a": {}, "b": {"permissions": {"write": "deny"}}, "default": "a"}}
-    options: dict[str, Any] = dict.fromkeys(("simulate", "read_only", "yes"), False)
-    options |= {"failures": {}, "plugins": (), "backend": None, "allow": (), "deny": ()}
-    warned: list[str] = []
-    host = Host(accounts, **options, approve=None, journal=None, warn=warned.append, environ={})
+    host = Host(RuntimeOptions(accounts, environ={}, warn=lambda _: None))
     host.catalog = Catalog([host.plugins, Tools()], host.accounts)
     return host
 

@@ -8,8 +8,12 @@ import json
 import os
 import pickle
 import pydoc
+import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread, Timer
 from typing import Any
@@ -32,6 +36,7 @@ from kosmolua import (
     UnknownPath,
 )
 from kosmolua.broker.backends import Canned
+from kosmolua.broker.options import RuntimeOptions, taking
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.limits import ADJUSTABLE
 from kosmolua.runs import RunOptions
@@ -369,3 +374,74 @@ def test_help_shows_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) 
         shown += repr(runtime)
     assert "hunter2secret" not in shown
     assert not any(isinstance(each.default, Mapping) for each in inspect.signature(Runtime).parameters.values())
+
+
+@pytest.mark.parametrize("module", ["kosmolua.runs.telemetry", "kosmolua.broker.host", "kosmolua.cli.defaults"])
+def test_help_of_a_module_shows_nothing_of_the_environment(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No function has the environment as a default, which help() would print."""
+    monkeypatch.setenv("FAKE_SECRET_KEY", "hunter2secret")
+    assert "hunter2secret" not in pydoc.render_doc(import_module(module))
+
+
+def test_help_explains_each_option() -> None:
+    """The signature has the names, types and defaults of all options, and the text below it explains each."""
+    shown = pydoc.render_doc(Runtime, renderer=pydoc.plaintext)
+    for name, each in inspect.signature(Runtime).parameters.items():
+        assert re.search(rf"^ \|  +{name}: [A-Z]", shown, re.MULTILINE), name
+        assert each.annotation is not inspect.Parameter.empty, name
+        assert each.default is not inspect.Parameter.empty, name
+
+
+def test_an_option_is_declared_once() -> None:
+    """A line in the class of the options is enough for the constructor, its help, and other processes."""
+
+    class More(RuntimeOptions):
+        """The options, and one more.
+
+        Args:
+            pages: How many pages to read.
+        """
+
+        pages: int = 3
+
+    class Reader:
+        @taking(More)
+        def __init__(self, options: More) -> None:
+            self.options = options
+
+    assert inspect.signature(Reader).parameters["pages"].default == 3
+    assert "How many pages to read." in pydoc.render_doc(Reader)
+    assert Reader(pages=5, simulate=True).options.pages == 5
+    assert More.unpacked(Reader(pages=5).options.packed())["pages"] == 5
+    with pytest.raises(TypeError, match="pagse"):
+        Reader(pagse=5)
+
+
+def test_options_cannot_be_changed() -> None:
+    """What a runtime was opened with stays true."""
+    options = RuntimeOptions(simulate=True)
+    with pytest.raises(AttributeError, match="simulate"):
+        options.simulate = False  # type: ignore[misc]
+
+
+TYPED = """\
+from kosmolua import Runtime
+
+Runtime("accounts.toml", simulate=True, workers=3)
+Runtime(workers="3")
+Runtime(simulat=True)
+"""
+
+
+@pytest.mark.slow
+def test_type_checkers_know_the_options(tmp_path: Path) -> None:
+    """A misspelt option and a value of another type are errors; what is right is none."""
+    (tmp_path / "program.py").write_text(TYPED)
+    command = [sys.executable, "-m", "mypy", "--strict", str(tmp_path / "program.py")]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if "error" in line and "program.py" in line]
+    assert len(lines) == 2, done.stdout + done.stderr
+    assert "program.py:4" in lines[0]
+    assert "arg-type" in lines[0]
+    assert "program.py:5" in lines[1]
+    assert 'did you mean "simulate"' in lines[1]

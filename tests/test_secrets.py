@@ -363,26 +363,19 @@ def test_a_place_that_is_none_is_refused(runtime: Runtime, secrets: str) -> None
     """A sandbox that says where a secret stands is not believed."""
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
+    from kosmolua.broker.options import RuntimeOptions
     from kosmolua.clock import Clock
     from kosmolua.limits import Limits
 
-    host = Host(
+    options = RuntimeOptions(
         {"vault": {"default": {}}},
-        simulate=False,
-        failures={},
         plugins=Plugins([vault()], places=(), entry_points=dict),
         backend=Service().backend,
-        read_only=False,
         yes=True,
-        allow=(),
-        deny=(),
-        approve=None,
-        journal=None,
-        warn=print,
         environ={},
         secrets=SECRETS,
     )
-    broker = Broker(host, Clock(60), Limits())
+    broker = Broker(Host(options), Clock(60), Limits())
     with pytest.raises(CallError, match="lists a secret at a place where its arguments have none"):
         broker.call("vault.put", [{"value": "***", "name": "n"}], secrets=json.loads(secrets))
 

@@ -13,20 +13,19 @@ from kosmolua.limits import Limits
 
 # Only a call needs most of these modules. They are imported on first use, so that a script without calls starts sooner.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from kosmolua.accounts.accounts import Accounts
-    from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.journal import Journal
+    from kosmolua.broker.options import RuntimeOptions
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.records import Mode
-    from kosmolua.broker.secrets import Given, NamedSecrets
+    from kosmolua.broker.secrets import NamedSecrets
     from kosmolua.broker.store import Store
-    from kosmolua.broker.tenancy import Tenancy
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
-    from kosmolua.catalog.plugins import Named, Plugins
+    from kosmolua.catalog.plugins import Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
     from kosmolua.lua.check import Checker
@@ -34,68 +33,31 @@ if TYPE_CHECKING:
 
 
 class Host:
-    """The parts that answer scripts' requests: catalog, accounts, journal and others. Each part is built on first use.
+    """The parts that answer scripts' requests, such as catalog, accounts and journal; each is built on first use."""
 
-    The parameters are those of :class:`kosmolua.runtime.Runtime`.
-    """
-
-    def __init__(
-        self,
-        accounts: str | os.PathLike[str] | Mapping[str, Any] | None,
-        *,
-        simulate: bool | str | os.PathLike[str],
-        failures: Mapping[str, str],
-        plugins: Named | Sequence[Named] | Plugins,
-        backend: Backend | None,
-        read_only: bool,
-        yes: bool,
-        allow: Sequence[str],
-        deny: Sequence[str],
-        approve: Approve | None,
-        journal: str | os.PathLike[str] | bool | None,
-        warn: Callable[[str], None],
-        environ: Mapping[str, str] | None,
-        secrets: Mapping[str, Given] | None = None,
-        servers: Mapping[str, Mapping[str, Any]] | None = None,
-        trace: Callable[[str], None] | None = None,
-        scripts: str | os.PathLike[str] | None = None,
-        limits: Limits | None = None,
-        share_limits: bool = False,
-        store: Store | None = None,
-        tenancy: Tenancy | None = None,
-    ) -> None:
-        self._tenancy = tenancy
-        self._environ = os.environ if environ is None else environ
-        self._accounts_source, self._accounts_path = _source_of(accounts, self._environ)
-        self._given_plugins = plugins
-        self._given_backend = backend
-        self._simulate = bool(simulate)
-        self.mode: Mode = "simulated" if simulate and not backend else "live"
-        self._simulator_state = None if isinstance(simulate, bool) else simulate
-        self._failures = failures
-        self._journal_path = None if isinstance(journal, bool) else journal
-        self._keeps_default_journal = journal is True and not simulate
-        self._warn = warn
-        self._given_servers = {name: dict(server) for name, server in (servers or {}).items()}
-        self._trace = trace
-        self._scripts_folder = scripts
-        self._share_limits = share_limits
-        self._given_store = store
-        self.read_only = read_only
-        self.yes = yes
-        self.approve = approve
-        if plugins or self._accounts_source is not None:
+    def __init__(self, options: RuntimeOptions) -> None:
+        self._options = options
+        self._environ = os.environ if options.environ is None else options.environ
+        self._accounts_source, self._accounts_path = _source_of(options.accounts, self._environ)
+        self._simulate = bool(options.simulate)
+        self.mode: Mode = "simulated" if options.simulate and not options.backend else "live"
+        self._simulator_state = None if isinstance(options.simulate, bool) else options.simulate
+        self._journal_path = None if isinstance(options.journal, bool) else options.journal
+        self._tenancy = options.tenancy
+        self.read_only = options.read_only
+        self.yes = options.yes
+        self.approve = options.approve
+        if options.plugins or self._accounts_source is not None:
             self._check_sections()
-        if tenancy:
-            self.patterns(f"[{tenancy.section}] permissions:", tenancy.functions)
-        self.allow = self.patterns("--allow", allow)
-        self.deny = self.patterns("--deny", deny)
-        self._given_secrets = secrets or {}
-        if secrets:
+        if self._tenancy:
+            self.patterns(f"[{self._tenancy.section}] permissions:", self._tenancy.functions)
+        self.allow = self.patterns("--allow", options.allow)
+        self.deny = self.patterns("--deny", options.deny)
+        if options.secrets:
             self.secrets  # noqa: B018 - fetches the secrets, so that a missing one is an error here
         if self._simulator_state is not None:
             self.backend  # noqa: B018 - reads the file, so that an unreadable file is an error here
-        self.limits = limits or self._limits_in_file()
+        self.limits = options.limits or self._limits_in_file()
         if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
             self.journal  # noqa: B018 - opens the file, so that a failure to open it is an error here
 
@@ -108,7 +70,8 @@ class Host:
         """The integrations that are bundled, installed, in the user's folder, or passed to the runtime."""
         from kosmolua.catalog.plugins import Plugins
 
-        return self._given_plugins if isinstance(self._given_plugins, Plugins) else Plugins(self._given_plugins)
+        given = self._options.plugins
+        return given if isinstance(given, Plugins) else Plugins(given)
 
     @lazy
     def accounts(self) -> Accounts:
@@ -121,8 +84,8 @@ class Host:
             environ=self._environ,
             redactor=self.redactor,
             simulate=self._simulate,
-            warn=self._warn,
-            servers=self._given_servers,
+            warn=self._options.warn,
+            servers={name: dict(server) for name, server in (self._options.servers or {}).items()},
             ceiling=self._tenancy.ceiling if self._tenancy else None,
         )
 
@@ -136,7 +99,7 @@ class Host:
             self.accounts,
             self._environ,
             offline=self._simulate,
-            trace=self._trace_line if self._trace else None,
+            trace=self._trace_line if self._options.trace else None,
             changed=lambda: vars(self).pop("docs", None),
             confirm=current_confirm,
         )
@@ -145,7 +108,7 @@ class Host:
     def secret_names(self) -> Sequence[str]:
         """The names of the secrets that scripts may use."""
         in_file = () if self._accounts_source is None else self.accounts.secret_names
-        return sorted({*self._given_secrets, *in_file})
+        return sorted({*(self._options.secrets or ()), *in_file})
 
     @lazy
     def secrets(self) -> NamedSecrets:
@@ -153,12 +116,12 @@ class Host:
         from kosmolua.broker.secrets import NamedSecrets
 
         return NamedSecrets(
-            self._given_secrets,
+            self._options.secrets or {},
             self.accounts,
             self.redactor,
             environ=self._environ,
             simulate=self._simulate,
-            warn=self._warn,
+            warn=self._options.warn,
         )
 
     @lazy
@@ -192,7 +155,7 @@ class Host:
         from kosmolua.catalog.scripts import Scripts
 
         own = os.path.join(self._tenancy.folder, "scripts") if self._tenancy else scripts_folder()
-        return Scripts(self._scripts_folder or own, lambda: self.catalog, lambda: self.limits.max_source)
+        return Scripts(self._options.scripts or own, lambda: self.catalog, lambda: self.limits.max_source)
 
     @lazy
     def docs(self) -> Library:
@@ -215,24 +178,24 @@ class Host:
 
         in_file = None if self._accounts_source is None else self.accounts
         required = in_file is not None and in_file.journal_required
-        is_default = self._journal_path is None and self._keeps_default_journal
+        is_default = self._options.journal is True and not self._simulate
         if is_default and (in_file is None or in_file.keeps_journal):
             path = os.path.join(self._state_folder, JOURNAL)
-            return default_journal(path, self.redactor, self._warn, required=required)
-        return Journal(self._journal_path, self.redactor, self._warn, required=required)
+            return default_journal(path, self.redactor, self._options.warn, required=required)
+        return Journal(self._journal_path, self.redactor, self._options.warn, required=required)
 
     @lazy
     def backend(self) -> Backend:
         """The backend, which answers requests: services, simulators, or the one that was passed to the runtime."""
-        if self._given_backend:
-            return self._given_backend
+        if self._options.backend:
+            return self._options.backend
         if self._simulate:
             from kosmolua.broker.backends import Simulated
 
-            return Simulated(self._simulator_state, self._failures)
+            return Simulated(self._simulator_state, self._options.failures or {})
         from kosmolua.broker.backends import Live
 
-        limits = os.path.join(self._state_folder, "limits") if self._share_limits else None
+        limits = os.path.join(self._state_folder, "limits") if self._options.share_limits else None
         return Live(lambda *of: self.accounts.option(*of), limits)
 
     @property
@@ -249,7 +212,7 @@ class Host:
         """The store that keeps a run's recording if the user names no file for it."""
         from kosmolua.broker.folder_store import Folder
 
-        return self._given_store or Folder(self.recordings_folder)
+        return self._options.store or Folder(self.recordings_folder)
 
     def tidy(self) -> None:
         """Remove old recordings from the store, at most once a day."""
@@ -274,14 +237,15 @@ class Host:
     def places(self) -> dict[str, object]:
         """Return where accounts, integrations, scripts and simulators are, as fields for the header of a recording."""
         named = self._accounts_source if isinstance(self._accounts_source, str) else None
-        plugins = self._given_plugins if isinstance(self._given_plugins, (list, tuple)) else [self._given_plugins]
+        given, scripts = self._options.plugins, self._options.scripts
+        plugins = given if isinstance(given, (list, tuple)) else [given]
         return {
             "accounts": named and os.path.abspath(named),
             "plugins": [os.path.abspath(each) for each in plugins if isinstance(each, (str, os.PathLike))],
-            "scripts": self._scripts_folder and os.path.abspath(self._scripts_folder),
+            "scripts": scripts and os.path.abspath(scripts),
             "simulate": self._simulate,
             "simulate_state": self._simulator_state and os.path.abspath(self._simulator_state),
-            "simulate_fail": dict(self._failures),
+            "simulate_fail": dict(self._options.failures or {}),
         }
 
     def close(self) -> None:
@@ -295,13 +259,13 @@ class Host:
         """Drop the connections and locks of the parent process. This is called in the new process after a fork."""
         if servers := vars(self).get("servers"):
             servers.start_anew()
-        live = () if self._given_backend or self._simulate else ("backend",)
+        live = () if self._options.backend or self._simulate else ("backend",)
         forget(self, *live)
 
     def _trace_line(self, server: str, line: str) -> None:
         """Pass a line that an MCP server printed or logged to the runtime's ``trace``, with secrets masked."""
-        if self._trace:
-            self._trace(f"{server}: {self.redactor.text(line)}")
+        if self._options.trace:
+            self._options.trace(f"{server}: {self.redactor.text(line)}")
 
     def _check_sections(self) -> None:
         """Warn about each section of the accounts file whose integration is not installed.
@@ -313,7 +277,7 @@ class Host:
             try:
                 plugins.require(name, f"{self.accounts.path}: [{name}]")
             except ConfigError as error:
-                self._warn(error.message)
+                self._options.warn(error.message)
 
 
 def _source_of(

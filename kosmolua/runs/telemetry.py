@@ -30,7 +30,7 @@ def asks_for_spans(environ: Mapping[str, str]) -> bool:
     return not is_off and any(environ.get(name) for name in ENDPOINTS)
 
 
-def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str] = os.environ) -> None:
+def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str] | None = None) -> None:
     """Set up OpenTelemetry to send spans to a collector, with the protocol OTLP over HTTP.
 
     This does nothing if the program has already set a tracer provider. The collector's address is read from the
@@ -38,8 +38,8 @@ def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str]
 
     Args:
         warn: Called with a sentence if a Python package that sends spans is missing.
-        environ: The environment variables. ``OTEL_SERVICE_NAME`` among them names this service; by default its name is
-            ``kosmolua``.
+        environ: The environment variables, by default those of the process. ``OTEL_SERVICE_NAME`` among them names this
+            service; by default its name is ``kosmolua``.
     """
     if _has_provider():
         return  # set up by opentelemetry-instrument, or by the process that this one was forked from
@@ -55,7 +55,8 @@ def send_spans(warn: Callable[[str], None] = _ignore, environ: Mapping[str, str]
             "(pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http)"
         )
         return
-    resource = Resource.create() if environ.get("OTEL_SERVICE_NAME") else Resource.create({"service.name": SERVICE})
+    names_service = (os.environ if environ is None else environ).get("OTEL_SERVICE_NAME")
+    resource = Resource.create() if names_service else Resource.create({"service.name": SERVICE})
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)

@@ -9,13 +9,13 @@ from importlib.util import find_spec
 
 import click
 
+from kosmolua.broker.options import DEFAULT_WORKERS
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, serving_options
 from kosmolua.cli.scripts import open_runtime
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.runtime import DEFAULT_WORKERS
 
 
 @click.command("mcp", cls=Command)
