@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from kosmolua.errors import BadArguments
 from kosmolua.http.auth import Auth, Basic, Bearer, CookieKey, HeaderKey, QueryKey, Several, with_header
 from kosmolua.http.client import Api
 from kosmolua.http.messages import Request, Response
@@ -54,12 +55,34 @@ def test_several_credentials_in_one_header() -> None:
 
 
 @pytest.mark.parametrize("auth", [Bearer(KEY), Basic("ann", KEY), HeaderKey("authorization", KEY)])
-def test_a_header_of_one_request_replaces_the_credential(auth: Auth) -> None:
-    """Whatever the case of its name."""
-    assert sent(auth, headers={"AUTHORIZATION": "other"}).fields == {
-        "Accept": "application/json",
-        "AUTHORIZATION": "other",
+def test_no_header_of_one_request_replaces_the_credential(auth: Auth) -> None:
+    """Whatever the case of its name: nothing is sent."""
+    with pytest.raises(BadArguments, match=r"'AUTHORIZATION' cannot be set.*Nothing was sent"):
+        sent(auth, headers={"AUTHORIZATION": "other"})
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "X_API_KEY", "X-Api_Key"])
+def test_a_key_in_a_header_has_one_spelling(name: str) -> None:
+    """A service may take an underscore for a hyphen, so such a name does not replace the key either."""
+    with pytest.raises(BadArguments, match="for the account's credential"):
+        sent(HeaderKey("X-API-Key", KEY), headers={name: "other"})
+    with pytest.raises(BadArguments, match="for the account's credential"):
+        Api(lambda _: Response(200), BASE, headers={"X-API-Key": KEY}).get("/x", headers={name: "other"})
+
+
+def test_a_credential_replaces_what_the_request_has() -> None:
+    """Also where code signs requests itself: one header of a name, and one cookie of a name."""
+    request = Request("GET", BASE, headers={"authorization": "other", "Cookie": "a=1; session=mine"})
+    assert Bearer(KEY).sign(request).fields == {
+        "Cookie": "a=1; session=mine",
+        "Authorization": "Bearer rnd_SECRET_KEY",
     }
+    assert CookieKey("session", KEY).sign(request).fields["Cookie"] == "a=1; session=rnd_SECRET_KEY"
+
+
+def test_a_request_without_a_credential_can_have_one_of_its_own() -> None:
+    """A function that logs in sends what the service demands."""
+    assert sent(None, headers={"Authorization": "Basic YTpi"}).fields["Authorization"] == "Basic YTpi"
 
 
 def test_a_credential_in_the_query() -> None:

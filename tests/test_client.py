@@ -256,6 +256,29 @@ def test_a_header_of_one_request_replaces_the_clients() -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("Host", "content_length", "Transfer-Encoding", "TE", "Trailer", "Connection", "Keep-Alive", "Upgrade"),
+        *("Expect", "Proxy-Authorization", "Forwarded", "X_Forwarded_For", "X-Original-URL", "X-Rewrite-URL"),
+        *("X-HTTP-Method-Override", "x-http-method", "X-Method-Override", "", "X A", "X-A:", "X-\u212aey"),
+    ],
+)
+def test_a_header_that_no_caller_can_set(name: str) -> None:
+    """Neither the transport's nor a proxy's, and nothing that is no name of a header: nothing is sent."""
+    wire = Wire()
+    with pytest.raises(BadArguments, match="Nothing was sent"):
+        Api(wire, BASE).get("/x", headers={name: "1"})
+    assert not wire.requests
+
+
+def test_a_header_with_a_value_that_no_header_can_have() -> None:
+    """A line end would begin another header, and a null byte ends the value at some services."""
+    for value in ("a\r\nX-B: c", "a\x00", "\u20ac"):
+        with pytest.raises(BadArguments, match="'X-A' has a value with characters that a header cannot contain"):
+            Api(Wire(), BASE).get("/x", headers={"X-A": value})
+
+
+@pytest.mark.parametrize(
     ("one", "other"), [("json", "form"), ("form", "body"), ("json", "body"), ("multipart", "form")]
 )
 def test_a_request_has_one_body(one: str, other: str) -> None:

@@ -106,3 +106,14 @@ def test_the_check_leaves_a_call_with_extra_alone(called: tuple[Runtime, Service
     assert refused and refused.code == "check"
     script = "local e = { body = { owner = 1 } } app.integrations.pets.add({ owner = 'a', name = 'R', extra = e })"
     assert runtime.run(script, check=True).ok
+
+
+def test_the_check_sees_headers_that_no_script_can_set(called: tuple[Runtime, Service]) -> None:
+    """It refuses a literal one before the script runs."""
+    runtime, service = called
+    before = len(service.sent)
+    script = "app.integrations.pets.ping({ extra = { headers = { ['content-length'] = '5' } } })"
+    refused = runtime.run(script, check=True).error
+    assert refused and refused.code == "check"
+    assert "extra.headers['content-length'] cannot be set" in str(refused)
+    assert len(service.sent) == before

@@ -33,7 +33,7 @@ from support.rawserver import (
     tunnel,
 )
 
-from kosmolua.errors import ApiError, CallError, NetworkError
+from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError
 from kosmolua.http import connections
 from kosmolua.http.client import Api
 from kosmolua.http.messages import Attempt, Request, Response
@@ -157,6 +157,37 @@ def test_connections_are_kept() -> None:
         for _ in range(5):
             transport.send(Request("GET", service.url))
     assert (service.taken, service.connections) == (5, 1)
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "content_length", "Transfer-Encoding", "HOST", "Connection", "X A"])
+def test_a_header_of_the_transport_is_refused_before_sending(name: str) -> None:
+    """Whoever made the request: only the transport says where it ends, and to which host it goes."""
+    with serving(OK) as service:
+        with pytest.raises(BadArguments, match="Nothing was sent"):
+            Transport().send(Request("GET", service.url, headers={name: "5"}))
+        assert not service.heard
+
+
+def test_a_request_says_its_length_once() -> None:
+    """A GET without a body says none, and any body has the length that it really has."""
+    with serving(OK, OK, OK) as service:
+        for method, body in (("GET", None), ("POST", b"four"), ("DELETE", b"12345")):
+            Transport().send(Request(method, service.url, body=body))
+    lengths = [fields(request).get("content-length") for request in service.heard]
+    assert lengths == [None, "4", "5"]
+    assert not any(b"transfer-encoding" in request.lower() for request in service.heard)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_a_connection_ends_after_a_body_that_has_no_meaning(method: str) -> None:
+    """A service may ignore such a body, and would then read it as the next request, even if it does not say so."""
+    with serving(answer(200), OK) as service:
+        transport = Transport()
+        transport.send(Request(method, service.url, body=b"x"))
+        transport.send(Request("GET", service.url))
+        transport.send(Request("GET", service.url))
+    assert fields(service.heard[0])["connection"] == "close"
+    assert (service.taken, service.connections) == (3, 2)
 
 
 def test_many_threads_share_a_transport() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import urljoin
 
+from kosmolua.http.headers import merged, plain
 from kosmolua.http.messages import Request
 from kosmolua.secret import Secret
 
@@ -26,7 +27,7 @@ class Bearer:
     scheme: str = "Bearer"
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the token, unless it has an ``Authorization`` header already."""
+        """Return a copy of the request with the token, in place of any other ``Authorization`` header."""
         return with_header(request, "Authorization", self.token.prefixed(self.scheme))
 
 
@@ -38,7 +39,7 @@ class Basic:
     password: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the password, unless it has an ``Authorization`` header already."""
+        """Return a copy of the request with the password, in place of any other ``Authorization`` header."""
         return with_header(request, "Authorization", self.password.as_password_of(self.user))
 
 
@@ -50,24 +51,26 @@ class HeaderKey:
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the key, unless it has a header of this name already."""
+        """Return a copy of the request with the key, in place of any other header of this name."""
         return with_header(request, self.name, self.key)
 
 
 @dataclass(frozen=True)
 class CookieKey:
-    """Sends a key in a cookie (RFC 6265). The request's other cookies are kept."""
+    """Sends a key in a cookie (RFC 6265). The request's cookies of other names are kept."""
 
     name: str
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the key as an additional cookie."""
-        others, cookie = request.headers.get("Cookie"), f"{self.name}={self.key.reveal()}"
-        held = [self.key, *(others.roots if isinstance(others, Secret) else ())]
-        others = others.reveal() if isinstance(others, Secret) else others
-        header = Secret(f"{others}; {cookie}" if others else cookie, holding=held)
-        return replace(request, headers={**request.headers, "Cookie": header})
+        """Return a copy of the request with the key as a cookie, in place of any other cookie of this name."""
+        given = [(name, value) for name, value in request.headers.items() if plain(name) == "cookie"]
+        held = [self.key, *(root for _, value in given if isinstance(value, Secret) for root in value.roots)]
+        texts = [value.reveal() if isinstance(value, Secret) else value for _, value in given]
+        pairs = [pair.strip() for text in texts for pair in text.split(";")]
+        others = [pair for pair in pairs if pair and pair.partition("=")[0].strip() != self.name]
+        header = Secret("; ".join([*others, f"{self.name}={self.key.reveal()}"]), holding=held)
+        return with_header(request, "Cookie", header)
 
 
 @dataclass(frozen=True)
@@ -145,10 +148,8 @@ class OAuth2:
 
 
 def with_header(request: Request, name: str, value: Secret) -> Request:
-    """Return a copy of a request with a header added.
+    """Return a copy of a request with a header, in place of any other header of this name.
 
-    A request that already has a header of this name is returned unchanged. Names are compared case-insensitively.
+    Names are compared without case, and with ``-`` for ``_``.
     """
-    if name.lower() in {each.lower() for each in request.headers}:
-        return request
-    return replace(request, headers={**request.headers, name: value})
+    return replace(request, headers=merged(request.headers, {name: value}))

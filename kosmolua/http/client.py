@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Literal, TypeAlias, cast
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -15,6 +16,7 @@ from kosmolua.errors import BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import Auth, Bearer
 from kosmolua.http.binary import Binary, binary, bytes_of
 from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
+from kosmolua.http.headers import merged, objection, plain
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.http.multipart import Multipart, Part
 from kosmolua.protocol import MAX_MEMORY_PER_BYTE, Json, memory_of
@@ -246,7 +248,8 @@ class Api:
             method: The HTTP method, in capitals.
             template: A path below the base URL, with ``{name}`` for each segment to fill.
             query: The names and values of the query.
-            headers: Headers of this request. They replace headers of the same name that the client always sends.
+            headers: Headers of this request. They replace headers of the same name that the client always sends, except
+                those that carry the account's credential.
             json: The value to send as a JSON body. None sends no JSON. A Secret can stand in place of any string in it.
             form: The names and values of a form to send as the body.
             multipart: The fields and files of a form to send as ``multipart/form-data``. A file is a ``Binary``, or a
@@ -259,7 +262,8 @@ class Api:
             segments: The values of the names in the template.
 
         Raises:
-            BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character.
+            BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character. Or a header
+                belongs to the transport, to a proxy, or to the account's credential.
             ApiError: The service answered with an error, or with a redirect that was not followed.
             NetworkError: The service could not be reached, or its answer is not JSON.
             TypeError: A value has a type that cannot be sent, or more than one body was passed.
@@ -296,7 +300,7 @@ class Api:
         The result has the media type as ``content_type``, the bytes as ``base64``, and their number as ``bytes``. The
         parameters and errors are those of :meth:`request`.
         """
-        own = _merged({"Accept": "*/*"}, headers or {})
+        own = merged({"Accept": "*/*"}, headers or {})
         return binary(self.fetch("GET", template, segments, query=query, headers=own, timeout=timeout))
 
     def exchange(
@@ -356,12 +360,12 @@ class Api:
         """
         if sum(given is not None for given in (json, form, multipart, body)) > 1:
             raise TypeError("json, form, multipart and body exclude each other: pass only one of them")
-        own = _merged(self._headers, headers) if headers else self._headers
+        own = self._with(headers) if headers else self._headers
         parts = None if multipart is None else Multipart(tuple(_parts(multipart)))
         if parts:
-            own = _merged(own, {"Content-Type": parts.content_type})
+            own = merged(own, {"Content-Type": parts.content_type})
         if json is not None:
-            own, body = _merged({"Content-Type": "application/json"}, own), _encode(json)
+            own, body = merged({"Content-Type": "application/json"}, own), _encode(json)
         sent = body.encode() if isinstance(body, str) else body
         pairs = (*self._query, *self._pairs(query)) if query else self._query
         url = self._base_url + fill(template, segments, slashes)
@@ -380,8 +384,21 @@ class Api:
                 timeout=timeout,
                 multipart=parts,
                 mutates=mutates,
-            )
+            ),
+            headers or {},
         )
+
+    def _with(self, headers: Headers) -> Headers:
+        """Return the client's headers, with those of one request in place of those of the same name.
+
+        Raises:
+            BadArguments: A header belongs to the transport or a proxy, or would replace a credential of the client.
+        """
+        keys = {plain(name) for name, value in self._headers.items() if isinstance(value, Secret)}
+        for name, value in headers.items():
+            if problem := objection(name, value if isinstance(value, str) else "", keys):
+                raise BadArguments(f"the header {name[:80]!r} {problem}")
+        return merged(self._headers, headers)
 
     @property
     def base_url(self) -> str:
@@ -425,9 +442,10 @@ class Api:
             Request("GET", address, query, self._headers, url_secrets=self._url_secrets, timeout=timeout)
         )
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: Request, own: Headers = MappingProxyType({})) -> Response:
+        """Sign a request, send it, and return the answer. ``own`` are the headers that its caller set."""
         if self._auth:
-            request = self._auth.sign(request)
+            request = _signed(self._auth, request, own)
         response = replace(self._send(request), request=request)
         if response.is_success:
             return response
@@ -522,10 +540,18 @@ def _file(name: str, file: Sequence[object]) -> Part:
     raise TypeError(f"the file {name} must be a tuple of its name, its content and its media type")
 
 
-def _merged(usual: Headers, own: Headers) -> Headers:
-    """Return all headers. Those in ``own`` take precedence; names are compared case-insensitively."""
-    names = {name.lower() for name in own}
-    return {**{name: value for name, value in usual.items() if name.lower() not in names}, **own}
+def _signed(auth: Auth, request: Request, own: Headers) -> Request:
+    """Return a request with its credential.
+
+    Raises:
+        BadArguments: One of the caller's ``own`` headers has the name of the credential's. Cookies stand side by side.
+    """
+    signed = auth.sign(request)
+    changed = {plain(name) for name, value in signed.headers.items() if request.headers.get(name) is not value}
+    for name in own:
+        if plain(name) in changed - {"cookie"}:
+            raise BadArguments(f"the header {name[:80]!r} {objection(name, keys=changed)}")
+    return signed
 
 
 def _encode(body: Sendable) -> bytes | Secret:

@@ -127,9 +127,15 @@ class _BoundedReader(io.BufferedReader):
 
 
 class _BoundedResponse(HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, max_bytes: int, **options: Any) -> None:
+    def __init__(self, sock: socket.socket, *args: Any, max_bytes: int, is_last: bool = False, **options: Any) -> None:
         super().__init__(_BoundedStream(sock, max_bytes), *args, **options)  # type: ignore[arg-type]
         self._interim = 0
+        self._is_last = is_last
+
+    def begin(self) -> None:
+        """Read the status line and the headers. The connection of a last response is closed, whatever it says."""
+        super().begin()
+        self.will_close = self.will_close or self._is_last
 
     def _read_status(self) -> tuple[str, int, str]:
         """Read a status line, and return the HTTP version, the status and the reason.
@@ -156,7 +162,15 @@ class _PlainConnection(HTTPConnection):
 
     def __init__(self, *args: Any, max_bytes: int, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.response_class = partial(_BoundedResponse, max_bytes=max_bytes)  # type: ignore[assignment]
+        self._max_bytes = max_bytes
+
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
+        """Send a request. If it has ``Connection: close``, the connection is not used for another one."""
+        is_last = "close" in (headers or {}).get("Connection", "")
+        self.response_class = partial(  # type: ignore[assignment]
+            _BoundedResponse, max_bytes=self._max_bytes, is_last=is_last
+        )
+        super().request(method, url, body, headers, **options)
 
     def connect(self) -> None:
         """Connect to the server, through the proxy if there is one.

@@ -25,8 +25,10 @@ from urllib3.exceptions import HTTPError
 
 from kosmolua import __version__
 from kosmolua.clock import Until
+from kosmolua.errors import BadArguments
 from kosmolua.http.connections import ACCEPTED, MAX_PIECE, Adapter, UnknownCoding, decompressed
 from kosmolua.http.faults import OUT_OF_TIME, Fault, fault_of
+from kosmolua.http.headers import fault_in, merged
 from kosmolua.http.in_flight import SMALL, Reservation
 from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, location, origin
 from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
@@ -42,6 +44,8 @@ MAX_THROTTLE_RETRIES = 10
 """The most retries after responses that say that a rate limit was reached."""
 MAX_REDIRECTS = 5
 RETRIED_STATUSES = (500, 502, 503, 504)
+WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS", "TRACE")
+"""Methods whose body has no meaning (RFC 9110, 9.3). A service may take it for the next request of the connection."""
 REDIRECTS = (301, 302, 303, 307, 308)
 
 _QUERY = re.compile(r"\?.*")
@@ -129,6 +133,7 @@ class Transport:
 
         Raises:
             NetworkError: No complete response was received.
+            BadArguments: A header of the request belongs to the transport.
             CallError: A rate limit lasts beyond the deadline, so nothing was sent. The error's code is
                 ``rate_limited``.
         """
@@ -283,16 +288,26 @@ def _limited(request: Request, until: Until | None) -> Until:
 
 
 def _prepare(request: Request) -> requests.PreparedRequest:
-    headers = {"User-Agent": f"kosmolua/{__version__}", "Accept-Encoding": ACCEPTED}
-    headers |= request.fields
+    """Return a request as the requests library sends it, with a ``Content-Length`` that is computed here.
+
+    Raises:
+        BadArguments: A header of the request would change where the request ends, or to which host it goes.
+    """
+    fields, content = request.fields, request.content
+    for name in fields:
+        if fault := fault_in(name):
+            raise BadArguments(f"{request.line}: the header {name[:80]!r} {fault}")
+    headers = merged({"User-Agent": f"kosmolua/{__version__}", "Accept-Encoding": ACCEPTED}, fields)
     if request.form:
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        headers = merged(headers, {"Content-Type": "application/x-www-form-urlencoded"})
+    if content and request.method in WITHOUT_BODY:
+        headers["Connection"] = "close"
     parts = urlsplit(request.url)
     prepared = requests.PreparedRequest()
     prepared.method = request.method
     prepared.url = _host(parts.scheme, parts.netloc) + request.target
     prepared.prepare_headers(headers)
-    prepared.prepare_body(request.content, None)
+    prepared.prepare_body(content, None)
     return prepared
 
 

@@ -32,7 +32,7 @@ class Parameter:
         unless: The name of another parameter that a call can pass instead of this required one, or an empty string.
         alias: Another name by which calls can pass the parameter, such as the service's own name; empty if there is
             none.
-        checked: The type that values are checked against, if it is less strict than ``type``.
+        checked: The type that values are checked against, if it differs from ``type``.
         null: True if ``json.null`` is passed to the function as None. Otherwise, a parameter with ``json.null`` counts
             as left out.
         inside: The path to a place inside another argument where a call can pass the value instead, such as ``("extra",

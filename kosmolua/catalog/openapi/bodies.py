@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from kosmolua.catalog.openapi.operations import is_json
 from kosmolua.errors import BadArguments
@@ -16,6 +18,11 @@ from kosmolua.http.nesting import nested_pairs
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _NDJSON = "application/x-ndjson"
 _SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
+_OVERRIDING = re.compile(r"\s*[_. \[]method($|[\[\x00-\x20]).*", re.IGNORECASE | re.DOTALL)
+"""Matches a name by which a form or a query overrides the HTTP method, in each spelling that some service accepts."""
+_MAY_OVERRIDE = re.compile(rb"method|\\u", re.IGNORECASE)
+_OVERRIDING_PART = re.compile(rb"disposition:[^\r\n]*?\bname\s*=\s*\"?\s*[_. \[]method[\"\[\s;\x00]", re.IGNORECASE)
+OVERRIDE = "cannot be set, since it would override the HTTP method"
 NOTHING: Any = object()
 """Stands for an argument that a call does not pass, since None is a JSON value."""
 
@@ -89,6 +96,34 @@ def content_of(value: Any, media: str, encode: str = "") -> Content:
         )
     content, kind, _ = file_of(value, "body")
     return Content(body=content, media=kind or media)
+
+
+def is_override(name: str) -> bool:
+    """Return True if a field of this name, in a query or a body, overrides the HTTP method at some services."""
+    return bool(_OVERRIDING.fullmatch(name))
+
+
+def overriding(content: Content, media: str) -> bool:
+    """Return True if a body has a field at its top level that overrides the HTTP method at some services.
+
+    Args:
+        content: The body.
+        media: The media type that the body is sent with.
+    """
+    if content.form is not None:
+        return any(is_override(name) for name, _ in content.form)
+    body, kind = content.body or b"", media.strip().lower()
+    if kind.startswith("multipart/"):
+        return bool(_OVERRIDING_PART.search(body))
+    if kind.startswith(FORM):
+        return any(is_override(name) for name, _ in parse_qsl(body.decode("latin-1"), keep_blank_values=True))
+    if not is_json(kind) or not _MAY_OVERRIDE.search(body):
+        return False
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and any(map(is_override, value))
 
 
 def joined(given: Any, added: Any, name: str, media: str) -> Any:

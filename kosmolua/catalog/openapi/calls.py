@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -9,11 +10,14 @@ from urllib.parse import parse_qsl
 
 from kosmolua.catalog.openapi.bodies import (
     NOTHING,
+    OVERRIDE,
     Content,
     Member,
     content_of,
+    is_override,
     joined,
     object_of,
+    overriding,
     pairs_of,
     repeated,
     whole_beside,
@@ -22,10 +26,14 @@ from kosmolua.catalog.openapi.bodies import (
 from kosmolua.catalog.openapi.naming import Route
 from kosmolua.catalog.openapi.operations import Body, Field, is_json
 from kosmolua.catalog.openapi.paging import Page, Recipe, walk
+from kosmolua.errors import BadArguments
 from kosmolua.http.binary import binary, media_type
 from kosmolua.http.client import Api, decode
+from kosmolua.http.headers import merged, plain
 from kosmolua.http.messages import Response
 from kosmolua.protocol import Json
+
+_NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
 
 
 class Client(Protocol):
@@ -159,14 +167,15 @@ class Call:
         path, _, fixed = self.path.partition("?")
         query = [*parse_qsl(fixed, keep_blank_values=True), *self._pairs("query", given)]
         query += repeated(extra.get("query") or {})
-        headers = {**dict(self._pairs("header", given)), **(extra.get("headers") or {})}
-        if cookies := self._pairs("cookie", given):
-            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies)
         content = self._content(given, extra)
-        if content.media:
-            headers.setdefault("Content-Type", content.media)
-        if self.media and "Accept" not in headers:
-            headers["Accept"] = _accepted(self.media)
+        usual = {"Content-Type": content.media} if content.media else {}
+        usual |= {"Accept": _accepted(self.media)} if self.media else {}
+        headers = merged(merged(usual, dict(self._pairs("header", given))), extra.get("headers") or {})
+        if cookies := self._pairs("cookie", given):
+            headers["Cookie"] = "; ".join(map(_cookie, cookies))
+        media = next((value for name, value in headers.items() if plain(name) == "content-type"), "")
+        if any(is_override(name) for name, _ in query) or overriding(content, media):
+            raise BadArguments(f"_method {OVERRIDE}")
         slots = {each.wire: _segment(each, given[each.name]) for each in self.fields if each.place == "path"}
         slashes = [each.wire for each in self.fields if each.slashes]
         return api.fetch(
@@ -188,6 +197,13 @@ class Call:
             if each.place == place and each.name in given
             for pair in pairs_of(each.wire, given[each.name], each.style)
         ]
+
+
+def _cookie(pair: tuple[str, str]) -> str:
+    name, value = pair
+    if _NEVER_IN_A_COOKIE.search(value):
+        raise BadArguments(f"{name} cannot be sent in a cookie, since it contains a semicolon", param=name)
+    return f"{name}={value}"
 
 
 def _segment(each: Field, value: Any) -> str:

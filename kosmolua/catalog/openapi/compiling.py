@@ -201,7 +201,7 @@ def _access(document: Document, overlay: Overlay, operations: Sequence[Operation
     has_credential = bool(alternatives) or any(each.secret for each in variables)
     base_url = str(account.get("base_url", "")) or text(server.get("url"))
     variables, base_url = _settled(variables, base_url)
-    settings = settings_of(operations, has_credential=has_credential)
+    settings = settings_of(operations, alternatives, has_credential=has_credential)
     _rename(settings, variables, alternatives)
     told = overlay.document.get("origins")
     origins = list(map(str, told)) if isinstance(told, list) else _origins(base_url, operations)
@@ -397,7 +397,7 @@ def _row(place: int, each: Built) -> tuple[object, ...]:
         "result": plain(operation.result),
         "server": _server(operation),
         "paging": each.recipe.as_dict() if each.recipe else None,
-        **{key: each.told[key] for key in ("encode", "safe") if key in each.told},
+        **{key: each.told[key] for key in ("encode", "safe", "headers") if key in each.told},
     }
     effect, key = each.effect, operation.key
     words = " ".join(filter(None, [cleaned(operation.about), operation.id, operation.tag, key]))

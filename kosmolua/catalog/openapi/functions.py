@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.catalog.openapi.calls import Call
+from kosmolua.catalog.openapi.extra import EXTRA, checked_extra
 from kosmolua.catalog.openapi.operations import Body, Field, is_json
 from kosmolua.catalog.openapi.paging import Recipe
+from kosmolua.catalog.openapi.security import access_of
 from kosmolua.catalog.openapi.store import Row, Store, load
 from kosmolua.concurrency import lazy
 from kosmolua.schema.arguments import REQUIRED, Parameter
@@ -38,15 +40,6 @@ FILE = Record(
         "bytes": "The number of bytes. It is not sent, but it lets you pass the result of a download as a file.",
     },
     required=frozenset({"base64"}),
-)
-EXTRA = Record(
-    "Extra",
-    {"query": Map(ANY), "headers": Map(STRING), "body": ANY},
-    {
-        "query": "Added to the query.",
-        "headers": "Sent as headers.",
-        "body": "A table's keys are added to the body; any other value is the whole body.",
-    },
 )
 EMPTY = Record(
     "Empty", {"status": Scalar("integer")}, {"status": "The HTTP status, such as 204."}, required=frozenset({"status"})
@@ -180,18 +173,24 @@ class DocumentFunctions:
 
     def _read(self, row: Row, detail: Mapping[str, Any]) -> Function:
         call = call_of(detail)
+        extra = checked_extra(reads=row.effect == "read", named=detail.get("headers", ()), keys=self._keys)
         sent = Reader(without="readOnly", look_up=self._store.schema)
         return Function(
             name=row.name,
             full_name=self._full_name(row.name),
             effect=row.effect,  # type: ignore[arg-type]
             handler=self._bind(call),
-            parameters=tuple(map(self._with_default, parameters_of(call, sent, row.name))),
+            parameters=tuple(map(self._with_default, parameters_of(call, sent, row.name, extra))),
             doc=detail["doc"],
             returns=self._returns(detail, f"{row.name}.result"),
             origin=f"{self._store.home.document}: {row.key}",
             is_foreign=True,
         )
+
+    @lazy
+    def _keys(self) -> list[str]:
+        """The headers that carry the account's credential."""
+        return access_of(self._store.meta("access")).header_keys
 
     def _with_default(self, parameter: Parameter) -> Parameter:
         if parameter.name not in self._supplied or not parameter.required:
@@ -249,13 +248,14 @@ def call_of(detail: Mapping[str, Any]) -> Call:
     )
 
 
-def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Parameter]:
+def parameters_of(call: Call, reader: Reader, function: str, extra: Type) -> Iterator[Parameter]:
     """Yield the parameters of a function: first those of the document, then those that KosmoLua adds.
 
     Args:
         call: The object that sends the function's requests.
         reader: The object that converts JSON Schemas to types.
         function: The name of the function. The names of nested types begin with it.
+        extra: The type that the argument ``extra`` is checked against.
     """
     names = {each.name for each in call.fields}
     for each in call.fields:
@@ -278,7 +278,8 @@ def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Paramet
             MOST,
             MAX_ITEMS,
         )
-    yield Parameter(call.spelled("extra"), EXTRA, "Undocumented parts of the query, the headers and the body.", None)
+    about = "Undocumented parts of the query, the headers and the body."
+    yield Parameter(call.spelled("extra"), EXTRA, about, None, checked=extra)
 
 
 def _parameter(

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from kosmolua.accounts.toml import parse
 from kosmolua.catalog.openapi.operations import Operation
 from kosmolua.errors import ConfigError
+from kosmolua.http.headers import CREDENTIALS, objection
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.names import objection_to_function
 from kosmolua.suggestions import did_you_mean
@@ -17,9 +18,8 @@ from kosmolua.suggestions import did_you_mean
 KEYS = ("document", "about", "prefix", "only", "skip", "account", "paging", "errors", "functions")
 DOCUMENT_KEYS = ("url", "file", "sha256", "imported", "origins")
 ACCOUNT_KEYS = ("base_url", "auth", "prefix", "revoke")
-FUNCTION_KEYS = (
-    *("name", "effect", "summary", "covered_by", "skip", "paging", "encode", "lists", "slashes", "arguments", "safe"),
-)
+_OF_FUNCTIONS = "name effect summary covered_by skip paging encode lists slashes arguments safe headers"
+FUNCTION_KEYS = tuple(_OF_FUNCTIONS.split())
 ARGUMENT_KEYS = ("name", "about")
 ERROR_KEYS = ("failed", "message")
 PAGING_KINDS = {
@@ -68,6 +68,7 @@ class Overlay:
                 self._wrong(where, f"encode must be one of {', '.join(ENCODINGS)}")
             if "name" in entry and (objection := objection_to_function(str(entry["name"]))):
                 self._wrong(where, f"a function cannot be called {entry['name']!r}: {objection}")
+            self._check_headers(entry.get("headers", []), where)
             if "paging" in entry:
                 self._check_paging(entry["paging"], where)
         for name, recipe in self.table("paging").items():
@@ -151,6 +152,13 @@ class Overlay:
                 hint = did_you_mean(key, keys) or f"its keys are {', '.join(keys)}"
                 place = f" in [{where}]" if where else ""
                 raise ConfigError(f"{self.file}: unknown key {key!r}{place}", hint=hint)
+
+    def _check_headers(self, names: object, where: str) -> None:
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            self._wrong(where, 'headers must be a list of names such as ["X-Trace-Id"]')
+        for name in names:
+            if problem := objection(name, keys=CREDENTIALS):
+                self._wrong(where, f"headers: {name!r} {problem}")
 
     def _check_paging(self, recipe: object, where: str) -> None:
         if not isinstance(recipe, Mapping):

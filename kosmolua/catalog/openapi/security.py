@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import field as made_by
 from typing import Any, Literal, TypeAlias
 
+from kosmolua.catalog.openapi.bodies import is_override
 from kosmolua.catalog.openapi.document import Document
 from kosmolua.catalog.openapi.naming import snake, usable
 from kosmolua.catalog.openapi.operations import Field, Operation, text
 from kosmolua.errors import ConfigError
+from kosmolua.http.headers import CREDENTIALS as CREDENTIAL_HEADERS
+from kosmolua.http.headers import objection, plain
 from kosmolua.http.messages import LOOPBACK, origin
 
 Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "client", "signature"]
@@ -136,6 +139,14 @@ class Access:
             if not each.secret:
                 url = url.replace(f"{{{each.wire}}}", str(settings.get(each.field, each.default)))
         return url
+
+    @property
+    def header_keys(self) -> list[str]:
+        """The names of the headers that carry the account's credentials or secret settings."""
+        every = [each for credentials in self.alternatives for each in credentials]
+        return [each.name for each in every if each.kind == "header"] + [
+            each.header for each in self.settings if each.secret
+        ]
 
     @property
     def logins(self) -> list[str]:
@@ -312,14 +323,18 @@ def _scopes(scheme: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(str(each) for scopes in named if isinstance(scopes, dict) for each in scopes))
 
 
-def settings_of(operations: Sequence[Operation], *, has_credential: bool) -> list[Setting]:
+def settings_of(
+    operations: Sequence[Operation], alternatives: Sequence[Sequence[Credential]], *, has_credential: bool
+) -> list[Setting]:
     """Find the headers that most operations have, and make them fields of the account instead of arguments of calls.
 
-    These headers are removed from the arguments of all operations. The headers in :data:`DROPPED` are removed too,
-    and so are parameters for credentials if the document declares a credential.
+    These headers are removed from the arguments of all operations. The headers in :data:`DROPPED` are removed too, and
+    so are all that no caller can set, parameters that override the HTTP method, and, if the document declares a
+    credential, parameters for credentials.
 
     Args:
         operations: All operations of a document. Their arguments are changed.
+        alternatives: The credentials that the document declares.
         has_credential: True if the document declares a credential.
 
     Returns:
@@ -335,19 +350,38 @@ def settings_of(operations: Sequence[Operation], *, has_credential: bool) -> lis
     credentials = {
         wire for _, wire in counts if has_credential and CREDENTIALS.fullmatch(wire) and _is_common(wire, most)
     }
+    carried = {
+        (each.kind, plain(each.name) if each.kind == "header" else each.name) for some in alternatives for each in some
+    }
     found: dict[str, Setting] = {}
     for each in operations:
+        each.fields = [each_field for each_field in each.fields if not _is_never_an_argument(each_field, carried)]
         for each_field in each.fields:
             is_common = each_field.place == "header" and ("header", each_field.wire) in most
-            if is_common and each_field.wire not in {*credentials, *found} and each_field.wire.lower() not in DROPPED:
+            if is_common and each_field.wire not in {*credentials, *found}:
                 found[each_field.wire] = _setting(each_field, has_credential=has_credential)
         each.fields = [
             each_field
             for each_field in each.fields
             if not (each_field.place in ("header", "query") and each_field.wire in credentials)
-            and not (each_field.place == "header" and (each_field.wire.lower() in DROPPED or each_field.wire in found))
+            and not (each_field.place == "header" and each_field.wire in found)
         ]
     return list(found.values())
+
+
+def _is_never_an_argument(given: Field, carried: Collection[tuple[str, str]]) -> bool:
+    """Return True for a parameter that scripts cannot set, since KosmoLua, the account or a proxy sets it.
+
+    Args:
+        given: The parameter.
+        carried: The place and the name of each of the account's credentials.
+    """
+    if given.place == "header":
+        name = plain(given.wire)
+        return name in DROPPED or ("header", name) in carried or bool(objection(given.wire, keys=CREDENTIAL_HEADERS))
+    if given.place in ("query", "body") and is_override(given.wire):
+        return True
+    return (given.place, given.wire) in carried
 
 
 def _is_common(wire: str, most: set[tuple[str, str]]) -> bool:

@@ -1,0 +1,73 @@
+"""Names of headers: which of them a caller may set, and which belong to the transport, a proxy or the account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeVar
+
+_T = TypeVar("_T")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NEVER_IN_A_VALUE = re.compile(r"[^\t -~\x80-\xff]")
+_OF_THE_TRANSPORT = re.compile(
+    r"host|content-length|transfer-encoding|te|trailer|connection|keep-alive|upgrade|http2-settings|expect|proxy-.*"
+)
+_OF_A_PROXY = re.compile(r"forwarded|x-(forwarded|original|rewrite|http-method)(-.*)?|x-method-override")
+_OF_A_READ = re.compile(r"if-.*|accept(-.*)?|prefer|range")
+CREDENTIALS = frozenset({"authorization", "cookie"})
+"""The headers that carry credentials at most services, as :func:`plain` spells them."""
+OF_A_READ = "If-*, Accept*, Prefer and Range"
+"""The headers that a script can add to a request that only reads, in words."""
+
+
+def plain(name: str) -> str:
+    """Return a header's name in the form in which names are compared: in lower case, with ``-`` for ``_``.
+
+    Many services make no difference between ``-`` and ``_``, since they hand headers on as variables (RFC 3875).
+    """
+    return name.lower().replace("_", "-")
+
+
+def fault_in(name: str, value: str = "") -> str:
+    """Return why no request can carry a header, as words that follow its name; empty if a request can carry it."""
+    if not _TOKEN.fullmatch(name):
+        return "is not the name of a header"
+    if _OF_THE_TRANSPORT.fullmatch(plain(name)):
+        return "cannot be set, since the HTTP client sets it"
+    return "has a value with characters that a header cannot contain" if _NEVER_IN_A_VALUE.search(value) else ""
+
+
+def objection(name: str, value: str = "", keys: Collection[str] = ()) -> str:
+    """Return why a caller cannot set a header, as words that follow its name; empty if the caller can set it.
+
+    Args:
+        name: The name, as the caller wrote it.
+        value: The value; empty to judge the name only.
+        keys: The headers that carry the account's credential, as :func:`plain` spells them.
+    """
+    if fault := fault_in(name, value):
+        return fault
+    if _OF_A_PROXY.fullmatch(plain(name)):
+        return "cannot be set, since it changes which request the service sees"
+    return "cannot be set, since it is for the account's credential" if plain(name) in keys else ""
+
+
+def is_of_a_read(name: str) -> bool:
+    """Return True if a script can add this header to a request that only reads; see :data:`OF_A_READ`."""
+    return bool(_OF_A_READ.fullmatch(plain(name)))
+
+
+def twice(names: Iterable[str]) -> str:
+    """Return the first name that stands for the same header as an earlier one; empty if there is none."""
+    seen: set[str] = set()
+    for name in names:
+        if plain(name) in seen:
+            return name
+        seen.add(plain(name))
+    return ""
+
+
+def merged(usual: Mapping[str, _T], own: Mapping[str, _T]) -> dict[str, _T]:
+    """Return all headers. Those in ``own`` take precedence over those of the same name in ``usual``."""
+    names = {plain(name) for name in own}
+    return {**{name: value for name, value in usual.items() if plain(name) not in names}, **own}
