@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from kosmolua.broker.host import Host
-from kosmolua.broker.options import RuntimeOptions, taking
+from kosmolua.broker.options import RunContext, RuntimeOptions, taking
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
@@ -579,7 +579,6 @@ class Runtime:
             limits or self._host.limits,
             memory=self._memory,
             in_flight=lambda: self._in_flight,
-            isolated=self._options.require_isolation,
             take=take,
         )
         with self._lock:
@@ -656,7 +655,7 @@ class Runtime:
         from kosmolua.broker.broker import Broker
 
         self._check_open()
-        return Broker(self._host, clock, self._host.limits, approve=self._host.approve, watch=watch)
+        return Broker(self._host, RunContext(clock, self._host.limits, approve=self._host.approve, watch=watch))
 
     def _check_open(self) -> None:
         if self._is_closed:

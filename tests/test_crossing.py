@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kosmolua import LimitExceeded, Limits, protocol
+from kosmolua.broker.options import RunContext
 from kosmolua.clock import Clock
 from kosmolua.processes.pool import WorkerPool
 from kosmolua.runs.job import Ending, Job
@@ -61,7 +62,7 @@ def run(pool: WorkerPool, box: Box, source: str, *arguments: str, **limits: Any)
     printed: list[bytes] = []
     with pool.take() as lease:
         allowed = Limits(**limits)
-        supervision = Supervisor(lease.child, allowed, Clock(allowed.timeout), lambda: box, printed.append)
+        supervision = Supervisor(lease.child, RunContext(Clock(allowed.timeout), allowed), lambda: box, printed.append)
         ending = supervision.run(Job(f"local box = app.integrations.box {source}".encode(), "=crossing", arguments))
     return ending, b"".join(printed)
 

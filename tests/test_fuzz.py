@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from kosmolua import protocol
+from kosmolua.broker.options import RunContext
 from kosmolua.clock import Clock
 from kosmolua.errors import BadArguments, CallError, Exited, KosmoError, LimitExceeded, ScriptError, WorkerLost
 from kosmolua.limits import MIB, Limits
@@ -239,7 +240,7 @@ def test_each_run_ends_in_a_known_way() -> None:
     for lines in runs(SEED + 1):
         child, printed = Madman(lines), []
         started = time.monotonic()
-        ending = Supervisor(child, LIMITS, Clock(LIMITS.timeout), Careful, printed.append).run(
+        ending = Supervisor(child, RunContext(Clock(LIMITS.timeout), LIMITS), Careful, printed.append).run(
             Job(b"return 1", "fuzz.lua")
         )
         assert time.monotonic() - started < TIMEOUT, (SEED, lines)
@@ -304,7 +305,8 @@ def test_only_a_result_may_be_large(bomb: bytes) -> None:
     child = Madman([bomb])
     tracemalloc.start()
     try:
-        ending = Supervisor(child, limits, Clock(limits.timeout), Careful, lambda piece: None).run(Job(b"", "bomb.lua"))
+        context = RunContext(Clock(limits.timeout), limits)
+        ending = Supervisor(child, context, Careful, lambda piece: None).run(Job(b"", "bomb.lua"))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

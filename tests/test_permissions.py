@@ -18,11 +18,13 @@ from kosmolua import ConfigError, Denied
 from kosmolua.accounts.accounts import Accounts
 from kosmolua.accounts.permissions import PERMISSIONS
 from kosmolua.broker.approvals import Approval
+from kosmolua.broker.options import RunContext
 from kosmolua.broker.patterns import Patterns
 from kosmolua.broker.permissions import Permissions
 from kosmolua.catalog.catalog import Catalog, Target
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
+from kosmolua.limits import Limits
 from kosmolua.schema.function import EFFECTS
 from kosmolua.secret import Redactor
 
@@ -60,7 +62,7 @@ class Judge:
         for option in ("allow", "deny"):
             if option in options:
                 options[option] = [Patterns(f"--{option}", options[option], catalog)]
-        self.permissions = Permissions(host, Clock(60), **{"read_only": False, "approve": None, **options})
+        self.permissions = Permissions(host, RunContext(Clock(60), Limits(), **options))
 
 
 def decide(judge: Judge, name: str) -> str | None:

@@ -14,7 +14,7 @@ from kosmolua import Limits
 from kosmolua.authoring import stubs
 from kosmolua.broker.broker import Broker
 from kosmolua.broker.host import Host
-from kosmolua.broker.options import RuntimeOptions
+from kosmolua.broker.options import RunContext, RuntimeOptions
 from kosmolua.catalog.catalog import Catalog
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.cli.repl.completion import Candidates
@@ -100,12 +100,10 @@ def pool() -> Iterator[WorkerPool]:
 def run(host: Host, pool: WorkerPool, source: str) -> tuple[Ending, list[dict[str, Any]]]:
     """Run a script, and return how it ended and a summary of each call."""
     limits = Limits()
-    clock = Clock(limits.timeout)
-    broker = Broker(host, clock, limits)
+    context = RunContext(Clock(limits.timeout), limits)
+    broker = Broker(host, context)
     with pool.take() as lease:
-        ending = Supervisor(lease.child, limits, clock, lambda: broker, lambda _: None).run(
-            Job(source.encode(), "=roots")
-        )
+        ending = Supervisor(lease.child, context, lambda: broker, lambda _: None).run(Job(source.encode(), "=roots"))
     return ending, broker.close(ending.error)
 
 

@@ -363,7 +363,7 @@ def test_a_place_that_is_none_is_refused(runtime: Runtime, secrets: str) -> None
     """A sandbox that says where a secret stands is not believed."""
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
-    from kosmolua.broker.options import RuntimeOptions
+    from kosmolua.broker.options import RunContext, RuntimeOptions
     from kosmolua.clock import Clock
     from kosmolua.limits import Limits
 
@@ -375,7 +375,7 @@ def test_a_place_that_is_none_is_refused(runtime: Runtime, secrets: str) -> None
         environ={},
         secrets=SECRETS,
     )
-    broker = Broker(Host(options), Clock(60), Limits())
+    broker = Broker(Host(options), RunContext(Clock(60), Limits()))
     with pytest.raises(CallError, match="lists a secret at a place where its arguments have none"):
         broker.call("vault.put", [{"value": "***", "name": "n"}], secrets=json.loads(secrets))
 

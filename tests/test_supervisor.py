@@ -22,6 +22,7 @@ from support.records import status_of
 
 from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost, protocol
 from kosmolua.broker.backends import Canned
+from kosmolua.broker.options import RunContext
 from kosmolua.broker.records import CallStarted
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
@@ -477,7 +478,7 @@ def supervise(liar: Liar, desk: EchoDesk | None = None, output: Callable[[bytes]
 
 
 def supervision_of(child: Child, desk: EchoDesk, output: Callable[[bytes], None]) -> Supervisor:
-    return Supervisor(child, QUICK, Clock(QUICK.timeout), lambda: desk, output)
+    return Supervisor(child, RunContext(Clock(QUICK.timeout), QUICK), lambda: desk, output)
 
 
 END = {"kind": "end", "result": [1], "usage": {}}
@@ -583,7 +584,8 @@ def test_requests_to_wait_take_no_more_memory_than_calls() -> None:
     total, share, free = 400_000, 100_000, 0
     memory = Budget(total, share, free)
     liar = Liar(*[{"kind": "sleep", "id": 1, "seconds": 1000}] * 2000, END)
-    ending = Supervisor(liar, QUICK, Clock(60), EchoDesk, lambda piece: None, memory=memory).run(Job(b"", "job.lua"))
+    supervisor = Supervisor(liar, RunContext(Clock(60), QUICK), EchoDesk, lambda piece: None, memory=memory)
+    ending = supervisor.run(Job(b"", "job.lua"))
     assert isinstance(ending.error, LimitExceeded)
     assert ending.error.limit == "arguments"
     assert all(memory.take(share, 0) for _ in range(total // share))

@@ -11,6 +11,7 @@ import pytest
 from support.processes import eventually
 
 from kosmolua import Interrupted, Limits
+from kosmolua.broker.options import RunContext
 from kosmolua.clock import Clock
 from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
@@ -44,7 +45,7 @@ def no_broker() -> None:
 
 def supervisor() -> Supervisor:
     """Return a supervisor whose owner is this thread."""
-    return Supervisor(Silent(), Limits(), Clock(60), no_broker, lambda piece: None)
+    return Supervisor(Silent(), RunContext(Clock(60), Limits()), no_broker, lambda piece: None)
 
 
 def fail() -> None:
@@ -130,6 +131,7 @@ def test_an_end_that_comes_while_the_owner_is_busy_is_waited_for_no_longer(monke
     monkeypatch.setattr("kosmolua.runs.supervisor.GRACE_TIMEOUT", 60.0)
     clock = Clock(60)
     started = monotonic()
-    run = Supervisor(Printing(), Limits(), clock, no_broker, lambda piece: eventually(lambda: not clock.left))
+    context = RunContext(clock, Limits())
+    run = Supervisor(Printing(), context, no_broker, lambda piece: eventually(lambda: not clock.left))
     assert run.run(Job(b"", "job.lua")).error is not None
     assert monotonic() - started < 30

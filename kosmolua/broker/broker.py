@@ -10,13 +10,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
-from kosmolua.broker.approvals import Approve, Decided
 from kosmolua.broker.open_accounts import Names, OpenAccounts, blamed
 from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
 from kosmolua.broker.places import reach
-from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
-from kosmolua.clock import Clock
+from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting
 from kosmolua.concurrency import lazy, passage
 from kosmolua.errors import (
     CallError,
@@ -30,7 +28,7 @@ from kosmolua.errors import (
     PluginFault,
     UnknownPath,
 )
-from kosmolua.limits import LIMITS, Limits
+from kosmolua.limits import LIMITS
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
 from kosmolua.schema.names import parts_of, qualified
@@ -39,10 +37,9 @@ from kosmolua.secret import SecretText
 if TYPE_CHECKING:
     from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
-    from kosmolua.broker.patterns import Patterns
-    from kosmolua.broker.planning import Application, Planner
+    from kosmolua.broker.options import RunContext
     from kosmolua.broker.secrets import Handles
-    from kosmolua.catalog.catalog import Catalog, Target
+    from kosmolua.catalog.catalog import Target
     from kosmolua.schema.integration import Integration
 
 SMALL, COPIES = 256 * 1024, 4
@@ -59,64 +56,26 @@ class Broker:
 
     Args:
         host: The host, which holds the parts that all runs share.
-        clock: The clock that counts down to the run's deadline.
-        limits: The limits of the run.
-        read_only: True to deny every call that writes or destroys.
-        allow: Patterns of functions that need no approval in this run.
-        deny: Patterns of functions that are denied in this run.
-        approve: A callback that asks a person about a call. If it is None, calls that need approval are refused.
-        watch: Called with an event when a call starts or ends, and when the script waits.
-        origin: The script that makes the calls, for the journal.
-        pages: The object that notes which lists calls returned only in part; None if nobody needs to know.
-        run: The id of the run; by default a new one.
-        earlier: How many calls the run has made already, in another process.
-        plan: A planner, which notes writes instead of sending them, or the application of a plan, which allows only
-            the writes of the plan. None in an ordinary run.
-        decided: A callback that returns what a person decided about a call beforehand, or None if nobody decided. If
-            nobody can be asked either, the call raises :class:`kosmolua.errors.Paused`. Without this callback, such a
-            call is denied.
-        catalog: Finds the function that a path such as ``render2.list_services`` names; by default the host's catalog.
-        contents: The object that keeps the binary results for which the script has handles. By default a new one.
+        context: The context of the run.
     """
 
-    def __init__(
-        self,
-        host: Host,
-        clock: Clock,
-        limits: Limits,
-        *,
-        read_only: bool = False,
-        allow: Sequence[Patterns] = (),
-        deny: Sequence[Patterns] = (),
-        approve: Approve | None = None,
-        watch: Watch | None = None,
-        origin: Origin | None = None,
-        pages: Pages | None = None,
-        run: str | None = None,
-        earlier: int = 0,
-        decided: Decided | None = None,
-        catalog: Catalog | None = None,
-        plan: Planner | Application | None = None,
-        contents: Contents | None = None,
-    ) -> None:
-        self.run = run or os.urandom(6).hex()
-        self.pages = pages
+    def __init__(self, host: Host, context: RunContext) -> None:
+        self.run = context.id or os.urandom(6).hex()
+        self.pages = Pages() if context.notes_pages else None
         self._host = host
-        self._catalog = catalog or host.catalog
-        self._clock = clock
-        self._origin = origin or Origin(host.mode)
-        self._limits = limits
-        self._permissions = Permissions(
-            host, clock, read_only=read_only, approve=approve, allow=allow, deny=deny, decided=decided
-        )
-        self._watch = watch
-        self._contents = contents
+        self._catalog = host.catalog.preferring(context.account)
+        self._clock = clock = context.clock
+        self._origin = Origin(host.mode, context.name, context.source)
+        self._limits = context.limits
+        self._permissions = Permissions(host, context)
+        self._watch = context.watch
+        self._contents = context.contents
         self._accounts = OpenAccounts(host, lambda: clock.ends)
         # Guarded by the lock.
         self._lock = RLock()
         self._is_idle = Condition(self._lock)
-        self._earlier = earlier
-        self._plan = plan
+        self._earlier = context.earlier
+        self._plan = context.plan
         self._summaries: list[Summary] = []
         self._under_way: dict[int, Call] = {}
         self._cut_off: list[Record] = []

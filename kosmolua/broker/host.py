@@ -45,6 +45,7 @@ class Host:
         self._journal_path = None if isinstance(options.journal, bool) else options.journal
         self._tenancy = options.tenancy
         self.read_only = options.read_only
+        self.require_isolation = options.require_isolation
         self.yes = options.yes
         self.approve = options.approve
         if options.plugins or self._accounts_source is not None:

@@ -1,4 +1,4 @@
-"""The options of a runtime: their types, defaults and documentation, and which of them other processes can get."""
+"""The options of a runtime, and whether each can be sent to other processes; and the context of one run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, dataclass_transform
 
-    from kosmolua.broker.approvals import Approve
+    from kosmolua.broker.approvals import Approve, Decided
     from kosmolua.broker.backends import Backend
+    from kosmolua.broker.contents import Contents
+    from kosmolua.broker.patterns import Patterns
+    from kosmolua.broker.planning import Application, Planner
+    from kosmolua.broker.records import Watch
     from kosmolua.broker.secrets import Given
     from kosmolua.broker.store import Store
     from kosmolua.broker.tenancy import Tenancy
     from kosmolua.catalog.plugins import Named, Plugins
+    from kosmolua.clock import Clock
     from kosmolua.limits import Limits
 else:
 
@@ -290,3 +295,47 @@ def taking(
         return __init__
 
     return decorate
+
+
+class RunContext(NamedTuple):
+    """What holds for one run, as its options, its recording and the runtime's options have it. It does not change.
+
+    Args:
+        clock: Counts down to the run's deadline.
+        limits: The limits of the run.
+        id: The id of the run; None for a new one.
+        name: The script's name; None if no script makes the calls.
+        source: The text of the script; None if no script makes the calls.
+        account: The run's default account; None for the default accounts in the accounts file.
+        read_only: Whether every call that writes or destroys is denied.
+        allow: Patterns of functions that need no approval, in addition to those of the runtime.
+        deny: Patterns of functions that are denied, in addition to those of the runtime.
+        approve: Asks a person about a call. If it is None, calls that need approval are refused.
+        decided: Returns what a person decided about a call beforehand, or None if nobody decided. If nobody can be
+            asked either, the run pauses. Without this function, such a call is denied.
+        watch: Called with an event when a call starts or ends, and when the script waits.
+        plan: A planner, which notes writes instead of sending them, or the application of a plan, which allows only
+            the writes of the plan. None in an ordinary run.
+        contents: The binary results for which the script has handles already; None if it has none.
+        earlier: How many calls the run has made already, in another process.
+        notes_pages: Whether to note which lists calls returned only in part.
+        require_isolation: Whether the run ends with an error if an isolation layer of the sandbox is missing.
+    """
+
+    clock: Clock
+    limits: Limits
+    id: str | None = None
+    name: str | None = None
+    source: bytes | None = None
+    account: str | None = None
+    read_only: bool = False
+    allow: Sequence[Patterns] = ()
+    deny: Sequence[Patterns] = ()
+    approve: Approve | None = None
+    decided: Decided | None = None
+    watch: Watch | None = None
+    plan: Planner | Application | None = None
+    contents: Contents | None = None
+    earlier: int = 0
+    notes_pages: bool = False
+    require_isolation: bool = False

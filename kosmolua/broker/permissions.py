@@ -7,19 +7,19 @@ call destroys something; a person's answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from threading import Lock
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from kosmolua.accounts.permissions import is_pattern
-from kosmolua.broker.approvals import UNANSWERED, Approval, Approve, Asker, Confirm, Decided, Reply
+from kosmolua.broker.approvals import UNANSWERED, Approval, Asker, Confirm, Reply
 from kosmolua.errors import Denied, KosmoError, Paused
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
-    from kosmolua.broker.patterns import Patterns
+    from kosmolua.broker.options import RunContext
     from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Clock
 
@@ -38,35 +38,19 @@ class Permissions:
 
     Args:
         host: The host, which holds the accounts and the options of the runtime.
-        clock: The clock of the run, which is paused while a person is asked.
-        read_only: True to deny every call that writes or destroys.
-        approve: A callback that asks a person about a call; None if nobody can be asked.
-        allow: Patterns of functions that need no approval in this run, in addition to those of the runtime.
-        deny: Patterns of functions that are denied in this run, in addition to those of the runtime.
-        decided: A callback that returns what a person decided about a call beforehand. With it, a run pauses if nobody
-            can be asked; without it, the call is denied.
+        context: The context of the run. Its clock is paused while a person is asked.
 
     Raises:
         TypeError: ``approve`` is a coroutine function, which no code would await.
     """
 
-    def __init__(
-        self,
-        host: Host,
-        clock: Clock,
-        *,
-        read_only: bool,
-        approve: Approve | None,
-        allow: Sequence[Patterns] = (),
-        deny: Sequence[Patterns] = (),
-        decided: Decided | None = None,
-    ) -> None:
+    def __init__(self, host: Host, context: RunContext) -> None:
         self._host = host
-        self._decided = decided
-        self._read_only = read_only or host.read_only
-        self._allow = [*host.allow, *allow]
-        self._deny = [*host.deny, *deny]
-        self._questions = _Questions(Asker(approve), clock) if approve else None
+        self._decided = context.decided
+        self._read_only = context.read_only or host.read_only
+        self._allow = [*host.allow, *context.allow]
+        self._deny = [*host.deny, *context.deny]
+        self._questions = _Questions(Asker(context.approve), context.clock) if context.approve else None
 
     def refuse_if_denied(self, target: Target) -> None:
         """Raise :class:`Denied` if an option, a read-only run or the accounts file denies a call of ``target``."""

@@ -53,12 +53,12 @@ class RunOptions(LimitOptions, total=False):
     """The arguments of the script. The script finds them in its variables ``arg`` and ``...``."""
     input: object
     """The value of the script's variable ``input``: a JSON value, bytes for a Lua string, or None for nil."""
-    params: Mapping[str, object]
+    params: Mapping[str, object] | None
     """The value of the script's variable ``params``. If a header in the script declares its parameters, the values are
     checked against the header, and defaults are added."""
     read_only: bool
     """Deny every write of this run."""
-    account: str
+    account: str | None
     """The name of an account. In this run it is the default account of each integration that has an account with this
     name."""
     allow: Sequence[str]
@@ -71,17 +71,17 @@ class RunOptions(LimitOptions, total=False):
     planning: Planner | Application | None
     """A Planner, which lists writes in a plan instead of sending them; or an Application, which allows only the writes
     of a plan. :meth:`kosmolua.Runtime.plan` and :meth:`kosmolua.Runtime.apply` set this option."""
-    record: str | os.PathLike[str] | bool
+    record: str | os.PathLike[str] | bool | None
     """The file in which the run is recorded, which must not exist yet. With True, the recording is kept in the store of
     the runtime, by default in the user's state folder. The outcome has the path of the recording."""
-    recorder: Recorder
+    recorder: Recorder | None
     """The recorder of a session. The script is a chunk of this session, and is appended to the session's recording."""
     approve: Approve | None
     """A function that asks a person to approve a call of this run. The functions ``approve``, ``on_output`` and
     ``watch`` are called in the thread that executes the run, so never at the same time."""
-    on_output: Callable[[bytes], None]
+    on_output: Callable[[bytes], None] | None
     """A function that is called with each piece of output as soon as the script has printed it."""
-    watch: Watch
+    watch: Watch | None
     """A function that is called with a :class:`kosmolua.broker.records.CallStarted` when a call starts, with a
     ``CallEnded`` when a call ends, and with a ``Waiting`` when the script waits."""
     contents: Contents | None
@@ -89,11 +89,23 @@ class RunOptions(LimitOptions, total=False):
     :class:`kosmolua.runs.session.Session` sets this option."""
     child: Child | None
     """A child process that was started for this script. By default the runtime provides one."""
-    run: str
+    run: str | None
     """The id of the run, which has twelve hexadecimal digits; by default a new one."""
     client: str | None
     """The name of the client that the run belongs to, in a server with several clients. The workers are shared fairly
     among the clients."""
+
+
+DEFAULTS: RunOptions = {
+    **dict.fromkeys(RunOptions.__annotations__),  # type: ignore[typeddict-item]
+    "name": "script.lua",
+    "args": (),
+    "allow": (),
+    "deny": (),
+    "read_only": False,
+    "check": False,
+}
+"""The values of the options that are not given; None for those that are not listed."""
 
 
 class Outcome:

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TypeVar
 
 from kosmolua import protocol
+from kosmolua.broker.options import RunContext
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget
 from kosmolua.errors import (
@@ -26,7 +27,7 @@ from kosmolua.errors import (
 )
 from kosmolua.limits import ADJUSTABLE, Limits, spell_size
 from kosmolua.protocol import NotJson
-from kosmolua.runs import Outcome, RunOptions
+from kosmolua.runs import DEFAULTS, Outcome, RunOptions
 from kosmolua.runs.job import Job, as_bytes, chunk_of
 from kosmolua.runs.supervisor import Supervisor
 
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from kosmolua.runs.spans import RunSpan
 
 _T = TypeVar("_T")
-DEFAULT_NAME = "script.lua"
 _RETURN = re.compile(rb"\breturn\b")
 
 
@@ -61,7 +61,6 @@ class Run:
         memory: The memory budget for calls that wait for an answer, shared by all runs of a runtime.
         in_flight: A function that returns the memory budget for large answers of services, shared by all runs of a
             runtime.
-        isolated: Whether the script must not run if an isolation layer of the sandbox is missing.
         take: For a recorded run that is replayed or resumed: the :class:`Take` that does this. Otherwise None. If the
             option ``record`` is set, :meth:`execute` begins a recording.
 
@@ -79,7 +78,6 @@ class Run:
         *,
         memory: Budget,
         in_flight: Callable[[], InFlight],
-        isolated: bool = False,
         take: Take | None = None,
     ) -> None:
         _validate(options)
@@ -90,14 +88,13 @@ class Run:
         self._host = host
         self._given = as_bytes(source)
         self._source = chunk_of(self._given)
-        self._options = options
-        self._name = options.get("name", DEFAULT_NAME)
-        self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
-        self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
+        self._options: RunOptions = {**DEFAULTS, **options}
+        self._name = self._options["name"]
+        self._allow = host.patterns("--allow", self._options["allow"])
+        self._deny = host.patterns("--deny", self._options["deny"])
         self._limits = limits.but(**changes) if changes else limits
-        self._input = self._checked_input(options["input"]) if "input" in options else None
-        self._params: dict[str, object] = dict(options.get("params") or {})
-        self._isolated = isolated
+        self._input = self._checked_input(self._options["input"])
+        self._params: dict[str, object] = dict(self._options["params"] or {})
         self._printed: list[bytes] = []
         self._is_output_refused = False
         self._supervisor: Supervisor | None = None
@@ -126,11 +123,11 @@ class Run:
             try:
                 if b"---@" in self._source:
                     self._params = self._bound_params()
-                if self._options.get("check", False):
+                if self._options["check"]:
                     self._check()
-                child = self._options.get("child")
+                child = self._options["child"]
                 if child is None:
-                    self._turn = stack.enter_context(pool.take(self._options.get("client"), turn, self._limits))
+                    self._turn = stack.enter_context(pool.take(self._options["client"], turn, self._limits))
                     child = self._turn.child
                 if self._span:
                     return self._span.around(lambda: self._supervise(child))
@@ -205,7 +202,7 @@ class Run:
             PluginFault: The script is certain to fail, since it uses an integration that cannot be loaded.
         """
         try:
-            report = self._host.checker(self._options.get("account"), self.job.secrets).check(self._source)
+            report = self._host.checker(self._options["account"], self.job.secrets).check(self._source)
         except ConfigError:
             return  # the first call raises the same error
         if not report.is_lua:
@@ -216,22 +213,20 @@ class Run:
         self._dropped = report.dropped
 
     def _supervise(self, child: Child) -> Outcome:
-        if recorder := self._options.get("recorder"):
+        if recorder := self._options["recorder"]:
             self.take = recorder.take(self._given, self._name, self._options["args"][0])
-        elif self._options.get("record") and not self.take:
+        elif self._options["record"] and not self.take:
             self.take = self._begin_recording()
         started = monotonic()
-        self._clock = Clock(self._limits.timeout)
+        self._context = self._made_context()
         with self._lock:
             self._supervisor = Supervisor(
                 child,
-                self._limits,
-                self._clock,
+                self._context,
                 self._open_broker,
                 self._output,
                 memory=self._memory,
                 in_flight=self._in_flight,
-                isolated=self._isolated,
                 tape=self.take.tape if self.take else None,
             )
             if self._is_stopped:
@@ -259,30 +254,32 @@ class Run:
                 return self._broker
             from kosmolua.broker.approvals import Asker
             from kosmolua.broker.broker import Broker
-            from kosmolua.broker.pages import Pages
-            from kosmolua.broker.records import Origin
 
-            approve, take = self._options.get("approve") or self._host.approve, self.take
-            watch = self._tell_tape_first if take else self._tell if self._options.get("watch") else None
-            self._broker = Broker(
-                self._host,
-                self._clock,
-                self._limits,
-                catalog=self._host.catalog.preferring(self._options.get("account")),
-                read_only=self._options.get("read_only", False),
-                allow=self._allow,
-                deny=self._deny,
-                approve=approve and Asker(approve, self._ask),
-                origin=Origin(self._host.mode, self._name.removeprefix("="), self._given),
-                watch=self._span.calls.watching(watch) if self._span else watch,
-                pages=Pages() if self._options.get("check") else None,
-                run=take.run if take else self._options.get("run"),
-                earlier=take.earlier if take else 0,
-                decided=take.decided if take and take.can_pause else None,
-                plan=self._options.get("planning"),
-                contents=(take and take.contents) or self._options.get("contents"),
-            )
+            context, approve = self._context, self._options["approve"] or self._host.approve
+            self._broker = Broker(self._host, context._replace(approve=approve and Asker(approve, self._ask)))
             return self._broker
+
+    def _made_context(self) -> RunContext:
+        options, take = self._options, self.take
+        watch = self._tell_tape_first if take else self._tell if options["watch"] else None
+        return RunContext(
+            Clock(self._limits.timeout),
+            self._limits,
+            id=take.run if take else options["run"],
+            name=self._name.removeprefix("="),
+            source=self._given,
+            account=options["account"],
+            read_only=options["read_only"],
+            allow=self._allow,
+            deny=self._deny,
+            decided=take.decided if take and take.can_pause else None,
+            watch=self._span.calls.watching(watch) if self._span else watch,
+            plan=options["planning"],
+            contents=(take and take.contents) or options["contents"],
+            earlier=take.earlier if take else 0,
+            notes_pages=options["check"],
+            require_isolation=self._host.require_isolation,
+        )
 
     @property
     def job(self) -> Job:
@@ -290,38 +287,36 @@ class Run:
         return Job(
             self._source,
             self._name,
-            self._options.get("args", ()),
+            self._options["args"],
             self._input,
             self._params,
             self.take.secrets if self.take and self.take.secrets is not None else self._host.secret_names,
             asks_time=self.take is not None or self._host.mode == "simulated",
             seed=self.take.seed if self.take else None,
-            is_planned=(plan := self._options.get("planning")) is not None and plan.replaces_writes,
+            is_planned=(plan := self._options["planning"]) is not None and plan.replaces_writes,
         )
 
     def _begin_recording(self) -> Take:
         from kosmolua.runs.recorded import begin
 
         path = self._options["record"]
-        read_only, deny = self._options.get("read_only", False), self._options.get("deny", ())
         return begin(
             self._host,
             None if isinstance(path, bool) else path,
             self._given,
             self.job,
             self._limits,
-            read_only=read_only,
-            deny=deny,
-            account=self._options.get("account"),
-            client=self._options.get("client"),
-            run=self._options.get("run"),
+            read_only=self._options["read_only"],
+            deny=self._options["deny"],
+            account=self._options["account"],
+            client=self._options["client"],
+            run=self._options["run"],
         )
 
     def _tell_tape_first(self, event: Event) -> None:
         assert self.take
         self.take.tape.watch(event)
-        if self._options.get("watch"):
-            self._tell(event)
+        self._tell(event)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """Call a function that asks a person. Until the person answers, another run can use this run's worker.
@@ -331,18 +326,19 @@ class Run:
         """
 
         def ask_in_owner() -> _T:
-            if not self._clock.left:
+            if not self._context.clock.left:
                 raise Interrupted("The run is over")
             with self._turn.waiting() if self._turn else nullcontext():
                 return ask()
 
         answer = self._in_owner(ask_in_owner)
-        if not self._clock.left:
+        if not self._context.clock.left:
             raise Interrupted("The run is over")
         return answer
 
     def _tell(self, event: Event) -> None:
-        self._in_owner(lambda: self._options["watch"](event))
+        if watch := self._options["watch"]:
+            self._in_owner(lambda: watch(event))
 
     def _in_owner(self, work: Callable[[], _T]) -> _T:
         """Call a function in the thread that executes the run, and return its result. Any thread may call this.
@@ -362,7 +358,8 @@ class Run:
         if self._is_output_refused:
             return
         try:
-            self._options.get("on_output", _ignore)(piece)
+            if on_output := self._options["on_output"]:
+                on_output(piece)
         except BaseException:
             self._is_output_refused = True
             raise
@@ -404,10 +401,6 @@ class Run:
         )
         outcome.run = self.take.run if self.take else broker.run if broker else None
         return outcome
-
-
-def _ignore(_: object) -> None:
-    return
 
 
 def _validate(options: RunOptions) -> None:

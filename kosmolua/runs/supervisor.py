@@ -44,7 +44,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from kosmolua import protocol
-from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget, Mailbox, Passage, passage, start_thread
 from kosmolua.errors import (
     CallError,
@@ -56,12 +55,13 @@ from kosmolua.errors import (
     ScriptError,
     WorkerLost,
 )
-from kosmolua.limits import MIB, Limits, spell_size
+from kosmolua.limits import MIB, spell_size
 from kosmolua.processes.child import Child, PolledPipes
 from kosmolua.protocol import BadFrame
 from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of_process
 
 if TYPE_CHECKING:
+    from kosmolua.broker.options import RunContext
     from kosmolua.http.in_flight import InFlight
     from kosmolua.runs.tape import Tape
 
@@ -203,38 +203,34 @@ class Supervisor:
 
     Args:
         child: A new sandbox process, which has not run the script yet.
-        limits: The limits of the run.
-        clock: Counts down to the limit of wall-clock time.
+        context: The context of the run.
         broker: A function that returns the broker, which answers the script's requests. It is called for each request.
         output: A function that is called in the owner's thread with each piece of output.
         memory: The memory budget for calls that wait for an answer, shared by all runs of a runtime.
         in_flight: A function that returns the memory budget for large answers of services, shared by all runs of a
             runtime.
-        isolated: Whether the run ends with an error if an isolation layer of the sandbox is missing.
         tape: Records or replays the answers that the script gets. None if the run is neither recorded nor replayed.
     """
 
     def __init__(
         self,
         child: Child,
-        limits: Limits,
-        clock: Clock,
+        context: RunContext,
         broker: Callable[[], Broker],
         output: Callable[[bytes], None],
         *,
         memory: Budget | None = None,
         in_flight: Callable[[], InFlight] | None = None,
-        isolated: bool = False,
         tape: Tape | None = None,
     ) -> None:
         self._child = child
-        self._limits = limits
-        self._clock = clock
+        self._limits = limits = context.limits
+        self._clock = context.clock
         self._broker = broker
         self._emit = output
         self._memory = memory or call_memory()
         self._in_flight = in_flight or _own_in_flight
-        self._isolated = isolated
+        self._isolated = context.require_isolation
         self._tape = tape
         if tape:
             tape.attach(child.send, self._keep, lambda error: self._mail.put(partial(self._stop, error)))

@@ -19,8 +19,7 @@ from kosmolua.limits import Limits
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
 from kosmolua.mcp.server import Handlers
-from kosmolua.runs import Outcome, RunOptions
-from kosmolua.runs.run import DEFAULT_NAME
+from kosmolua.runs import DEFAULTS, Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.approvals import Approvals, Approver
 from kosmolua.serve.grants import Grants
@@ -148,7 +147,7 @@ class Tenant:
         if not options.get("planning"):
             options["record"] = True
         digest = sha256(source.encode("utf-8", "surrogateescape")).hexdigest()
-        running = Running(self.name, run, options.get("client") or "", options.get("name", DEFAULT_NAME), digest)
+        running = Running(self.name, run, options.get("client") or "", options.get("name", DEFAULTS["name"]), digest)
         return await self._attend(running, options, lambda runtime, given: runtime.run_async(source, **given))
 
     async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
@@ -182,7 +181,7 @@ class Tenant:
         runtime, client = self.runtime, options.get("approve")
         options["allow"] = [*options.get("allow", ()), *granted]
         options["approve"] = Approver(self.approvals, running.id, running.script, self._approval_wait, client)
-        options["watch"] = self._watch(running, options.get("watch", _ignore))
+        options["watch"] = self._watch(running, options.get("watch") or _ignore)
         self._running[running.id] = running
         for each in self._observers:
             each.started(running)
