@@ -188,6 +188,27 @@ MASKS = {
         local key = setmetatable({}, { __tostring = later(masked) })
         print({ [key] = 1, [guarded({ __tostring = later(masked) })] = 2 })""",
     "in what load reads from": "load(later(masked))",
+    "an error was caught before": "pcall(function() pcall(error, 'inner') later(masked)() end)",
+    "an error is closed, and runs out": """
+        pcall(function()
+          local first <close> = guarded(other)
+          local second <close> = guarded()
+          other.__close = masked
+          meta.__close = function() local third <close> = guarded() spend() end
+          error("over")
+        end)""",
+    "what load reads from failed before": """
+        pcall(function() load(function() error("inner") end) later(masked)() end)""",
+    "in what load reads from, in pcall": "pcall(load, later(masked))",
+    "in a pcall that closed a coroutine": """
+        pcall(function()
+          local co = coroutine.create(function() pcall(function()
+            local guard <close> = guarded(other) coroutine.yield() end) end)
+          coroutine.resume(co)
+          other.__close = masked
+          coroutine.close(co)
+          later(masked)()
+        end)""",
     "fifty times": "for _ = 1, 50 do pcall(later(masked)) end",
 }
 

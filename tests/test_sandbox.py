@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from kosmolua import Limits, protocol
+from kosmolua.lua.syntax import parse
+from kosmolua.sandbox import vm
 from kosmolua.sandbox.vm import BROKEN
 
+PRELUDE = Path(vm.__file__).parent / "lua"
 PATHS = [str(Path(__file__).parent.parent), *sys.path]
 CHILD = "import sys; sys.path[:] = {paths!r}; from kosmolua.sandbox import confinement, regex, worker; {setup}"
 
@@ -167,6 +170,94 @@ def test_what_is_loaded_on_demand_is_there_from_the_beginning() -> None:
     assert meta is None
     assert names == dict.fromkeys(LIBRARIES, True)
     assert problem.startswith("job:14: csv.parse needs ")
+
+
+@pytest.mark.parametrize("call", ['base64.encode("x")', 'regex.match("a", "a")', "time.now()", 'print("x")'])
+def test_c_functions_that_call_each_other_too_deeply_are_an_error(call: str) -> None:
+    """However deep the script is, a call of Python either works or raises Lua's own error, which can be caught."""
+    source = f"""
+        local function at(depth)
+          if depth == 0 then {call} return true end
+          local reached
+          string.gsub("a", "a", function() reached = at(depth - 1) end)
+          return reached
+        end
+        local problems = {{}}
+        for depth = 150, 210 do
+          local ok, problem = pcall(at, depth)
+          problems[#problems + 1] = not ok and problem:match("C stack overflow$") or nil
+        end
+        return problems
+    """
+    frames, _ = work(source)
+    problems = frames[-1]["result"][0]
+    assert 0 < len(problems) < 60
+    assert set(problems) == {"C stack overflow"}
+
+
+def test_a_function_that_only_calls_pcall_of_itself_ends_as_in_lua() -> None:
+    """Its innermost call fails, and all others succeed."""
+    frames, _ = work("local function f() return pcall(f) end local all = { f() } return #all, all[#all - 1], all[#all]")
+    count, ok, problem = frames[-1]["result"]
+    assert 150 < count < 250
+    assert ok is False
+    assert "stack overflow" in problem or "error handling" in problem
+
+
+def test_an_endless_recursion_is_caught_wherever_the_pcall_is() -> None:
+    """A stack overflow is no error about memory, even if the stack is too deep to be searched for one."""
+    source = """
+        local function down() return 1 + down() end
+        local function deep(depth)
+          if depth > 0 then return (deep(depth - 1)) end
+          return (select(2, pcall(down)))
+        end
+        return deep(100), deep(3000)
+    """
+    frames, _ = work(source)
+    assert frames[-1]["result"] == ["job:2: stack overflow"] * 2
+
+
+def test_the_end_of_an_endless_recursion_has_a_short_traceback() -> None:
+    """Each line of the script is there once."""
+    frames, _ = work("local function down()\n  return 1 + down()\nend\nreturn (down())")
+    expected = "stack traceback:\n\tjob:2: in upvalue 'down'\n\t...\t(skipping the others)"
+    assert frames[-1]["error"]["traceback"] == expected
+
+
+def test_an_error_without_a_message_says_so() -> None:
+    """``nil`` alone would say nothing; who catches the error still gets nil."""
+    frames, _ = work("assert(select(2, pcall(error)) == nil) error()")
+    assert frames[-1]["error"]["message"] == "error was called without a message"
+
+
+def test_a_script_that_replaces_functions_of_strings_replaces_none_of_the_prelude() -> None:
+    """A module that is loaded after the script has begun has Lua's own functions too."""
+    source = """
+        local called = 0
+        for name, own in next, string do
+          string[name] = function(...) called = called + 1 return own(...) end
+        end
+        print({ ["end"] = 1 })
+        local text = json.encode({ 1 }) .. csv.format({ { "a" } }) .. url.encode("a b") .. time.format(0)
+        pcall(regex.gsub, "a", "a", "b")
+        pcall(error, { code = "a", message = "b" })
+        pcall(function() return text.missing.missing end)
+        return called
+    """
+    frames, _ = work(source)
+    assert [frame["text"] for frame in frames if frame["kind"] == "print"] == ['{["end"] = 1}\n']
+    assert frames[-1]["result"] == [0]
+
+
+@pytest.mark.parametrize("file", sorted(PRELUDE.glob("*.lua")), ids=lambda file: file.stem)
+def test_the_prelude_calls_no_methods(file: Path) -> None:
+    """A method of a string would be the script's own, since its library is what the metatable of strings leads to."""
+    script = parse(file.read_bytes())
+    assert script
+    assert script.problems == []
+    methods = [node for node in script.root.walk() if node.kind == "method_index_expression"]
+    assert methods == []
 
 
 def test_a_library_that_finds_no_memory_to_be_loaded_ends_the_script() -> None:

@@ -42,6 +42,10 @@ params = {}
 ---@return T
 function dump(value) end
 
+---Prints values as `print` does, but without tabs between them and without a newline.
+---@param ... any
+function write(...) end
+
 ---Waits, without taking processor time. Other functions in `parallel` continue. With `--simulate`, the clock of the
 ---simulators advances instead.
 ---@param seconds number

@@ -14,7 +14,7 @@ _SORT = "table.sort(list, function(a, b) return a.name < b.name end) sorts in pl
 _STRINGS = "compare text:sub(1, #start) with the start"
 _FIND = "text:find(part, 1, true) finds a part"
 _MODULES = "there are no modules to load; json, regex and parallel are already available"
-_FILES = "there are no files; print writes output, and arg has the arguments"
+_FILES = "there are no files; print and write make output, and arg has the arguments"
 _TIMES = "time.now() is now, and time.parse and time.format read and write times"
 
 GLOBALS = {

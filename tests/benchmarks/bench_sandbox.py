@@ -1,4 +1,4 @@
-"""What the sandbox costs: a tight loop against raw lupa, and a whole warm run against a bare fork."""
+"""What the sandbox costs: a loop and a caught overflow against raw lupa, and a whole warm run against a bare fork."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ local sum = 0
 for i = 1, 20000000 do sum = sum + i % 7 end
 return os.clock() - started
 """
+OVERFLOW = """
+local function down() return 1 + down() end
+local started = os.clock()
+assert(not pcall(down))
+return os.clock() - started
+"""
 
 
 def ratios() -> Iterator[Ratio]:
-    """Yield the ratios of a loop and of a warm run."""
+    """Yield the ratios of a loop, of a caught overflow and of a warm run."""
     raw = LuaRuntime()
     with Runtime(simulate=True) as runtime:
         yield compare(
@@ -28,6 +34,13 @@ def ratios() -> Iterator[Ratio]:
             lambda: float(runtime.run(LOOP).result[0]),
             lambda: float(raw.execute(LOOP)),
             goal=1.03,
+        )
+        yield compare(
+            "`pcall` of an overflow",
+            "raw lupa",
+            lambda: float(runtime.run(OVERFLOW).result[0]),
+            lambda: float(LuaRuntime().execute(OVERFLOW)),
+            goal=3,
         )
         yield compare(
             '`Runtime.run("return 1")`, warm',

@@ -10,7 +10,7 @@ print(require, io, package, dofile, loadfile, os.getenv, os.execute, os.exit, os
 say(function() require("json") end)
 --> call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are already available
 say(function() io.write("x") end)
---> index a nil value (global 'io'): there are no files; print writes output, arg has the arguments, and load takes text
+--> index a nil value (global 'io'): there are no files; print and write make output, arg has the arguments, and load takes text
 say(function() os.sleep(1) end)
 --> call a nil value (field 'sleep'): if os.sleep was meant, sleep(seconds) waits
 say(function() os.getenv("HOME") end)

@@ -23,3 +23,14 @@ print(table.concat(names, " "))
 ok, problem = pcall(library.list_books, { limit = "many" })
 print(problem.code, problem.param, problem.message:sub(-18))
 --> bad_arguments	limit	 Nothing was sent.
+
+-- A text is no list.
+print(pcall(ipairs, "text"))
+--> false	bad argument #1 to 'ipairs' (table expected, got string): ipairs got a text, not a list; json.decode, csv.parse and regex.split make a list from a text
+print(select(2, pcall(function() for _ in pairs("text") do end end)):match("%(.*"))
+--> (table expected, got string): pairs got a text, not a table; json.decode, csv.parse and regex.split make a list from a text
+print(pcall(ipairs))
+--> false	bad argument #1 to 'ipairs' (table expected, got no value)
+for _, value in ipairs(setmetatable({}, { __index = function(_, index) return index < 3 and index or nil end })) do print(value) end
+--> 1
+--> 2

@@ -53,3 +53,11 @@ print(dump(nil), select("#", dump(nil)))
 --> nil
 --> nil
 --> nil	1
+
+-- Without a newline, and without tabs.
+write("a", 1, { 2 }, "\n")
+--> a1[2]
+write("one ") write() write("line\n")
+--> one line
+print(select("#", write("")))
+--> 0

@@ -5,8 +5,7 @@
 
 local python_bridge = ...
 
-local error, load, next, rawget, rawset, setmetatable, type, xpcall =
-  error, load, next, rawget, rawset, setmetatable, type, xpcall
+local error, load, next, rawget, rawset, setmetatable, type = error, load, next, rawget, rawset, setmetatable, type
 local find, format, match, sub = string.find, string.format, string.match, string.sub
 local ipairs, pcall, pack, unpack = ipairs, pcall, table.pack, string.unpack
 local running = coroutine.running
@@ -29,9 +28,12 @@ local call_python = python.as_function(python_bridge)
 
 ---Returns Python's answer. If Python raised, lupa had no memory for an argument or for the answer. Its exception is a
 ---Python object, which no script must get, and the script must not continue. So the loop tries until the process exits.
+---An error that is a string is Lua's own: so many C functions call each other that Python could not be called.
 local function answer(ok, ...)
   if ok then
     return ...
+  elseif type((...)) == "string" and (...) ~= "not enough memory" then
+    error((...), 0)
   end
   while true do
     collectgarbage()
@@ -120,6 +122,9 @@ end
 local function fail(value, line, frames, is_syntax)
   requests.stop_if_memory(value)
   local call, code, message = host.errors.call_of(value), host.errors.own(value)
+  if value == nil then
+    message = "error was called without a message"
+  end
   message = message or traceback.within_script(host.inspect.safely(host.hints.explain(value)))
   local fields = '"error":{"message":' .. cut(message) .. (code and ',"code":' .. cut(code) or "")
   fields = fields .. (call and format(',"call":%d', call) or "")
@@ -149,7 +154,6 @@ local function finish(ok, ...)
   elseif ok then
     return succeed(...)
   end
-  memory.after_failure()
   local caught = ...
   if type(caught) == "table" then
     return fail(caught.value, caught.line, caught.frames)
@@ -204,7 +208,7 @@ local function describe(value)
 end
 
 local function guarded(script, ...)
-  return xpcall(script, describe, ...)
+  return memory.call(script, describe, ...)
 end
 
 ---Runs a script to its end and sends its outcome. Does not return if a limit ends it.

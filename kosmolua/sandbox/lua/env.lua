@@ -28,7 +28,6 @@ local env = {
   assert = assert,
   error = error,
   getmetatable = getmetatable,
-  ipairs = ipairs,
   next = next,
   pairs = pairs,
   rawequal = rawequal,
@@ -125,6 +124,15 @@ end
 function env.coroutine.wrap(f)
   need("function", 1, "wrap", f)
   return memory.generator(create(f))
+end
+
+---Lua's `ipairs`, but refuses a text, which Lua takes for an empty list.
+function env.ipairs(...)
+  if type((...)) == "string" or select("#", ...) == 0 then
+    local kind = select("#", ...) == 0 and "no value" or "string"
+    error("bad argument #1 to 'ipairs' (table expected, got " .. kind .. ")", 2)
+  end
+  return ipairs(...)
 end
 
 ---Returns a `load` that compiles text, never bytecode.
@@ -285,13 +293,22 @@ end
 
 -- Output --------------------------------------------------------------------------------------------------------------
 
----Prints values, joined by tabs. Tables are printed with their content.
-function env.print(...)
+local function join(separator, ...)
   local display, parts = host.inspect.display, pack(...)
   for index = 1, parts.n do
     parts[index] = display(parts[index])
   end
-  bridge("print", concat(parts, "\t", 1, parts.n) .. "\n")
+  return concat(parts, separator, 1, parts.n)
+end
+
+---Prints values, joined by tabs, and a newline. Tables are printed with their content.
+function env.print(...)
+  bridge("print", join("\t", ...) .. "\n")
+end
+
+---Prints values as `print` does, but without tabs between them and without a newline.
+function env.write(...)
+  bridge("print", join("", ...))
 end
 
 ---Prints a value as `print` does, and returns it.

@@ -4,7 +4,7 @@ local ipairs, next, type = ipairs, next, type
 local find, match = string.find, string.match
 
 local MODULES = "there are no modules to load; json, regex, csv, base64, hash, url and time are already available"
-local FILES = "there are no files; print writes output, arg has the arguments, and load takes text"
+local FILES = "there are no files; print and write make output, arg has the arguments, and load takes text"
 local PROCESSES = "there are no processes and no environment; os has time, date, clock and difftime"
 local WAITING = "sleep(seconds) waits"
 local AWAITING = "a call waits for its result; parallel.all runs several at once"
@@ -27,6 +27,7 @@ local LOOP = "go through the list with for _, item in ipairs(list) do"
 local REGEX = "regex has match, match_all, gsub and split"
 local PARALLEL = "parallel has all and map"
 local LIST = "a result's list has a name, such as result.services"
+local MAKE_LIST = "json.decode, csv.parse and regex.split make a list from a text"
 
 local globals = {
   require = MODULES, package = MODULES,
@@ -92,6 +93,8 @@ local misuses = {
   },
   ["bad "] = {
     { "'for iterator' %(table expected, got nil%)$", "pairs got nil, not a table; " .. LIST },
+    { "'for iterator' %(table expected, got string%)$", "pairs got a text, not a table; " .. MAKE_LIST },
+    { "#1 to 'ipairs' %(table expected, got string%)$", "ipairs got a text, not a list; " .. MAKE_LIST },
     { "#1 to 'insert' %(table expected, got nil%)$", "give it a list first: map[key] = map[key] or {}" },
     { "#1 to '%a+' %(table expected, got nil%)$", LIST },
     { "#1 to '%a+' %(string expected, got no value%)$", "a method of a text is called with a colon, as in text:upper()" },

@@ -7,14 +7,15 @@ local arrays = host.registry.arrays
 local next, pcall, rawget, rawlen, setmetatable, tostring, type =
   next, host.memory.pcall, rawget, rawlen, setmetatable, tostring, type
 local getmetatable = debug.getmetatable -- the real one, whatever `__metatable` is
-local byte, find, format, gsub, match, rep =
-  string.byte, string.find, string.format, string.gsub, string.match, string.rep
+local byte, find, format, gmatch, gsub, match, rep =
+  string.byte, string.find, string.format, string.gmatch, string.gsub, string.match, string.rep
 local concat, sort = table.concat, table.sort
 local integer_or_float = math.type
 
 local WIDTH, MAX_DEPTH = 100, 100
+local WORDS = "and break do else elseif end false for function goto if in local nil not or repeat return then true until while"
 local KEYWORDS = {}
-for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true until while"):gmatch("%a+") do
+for word in gmatch(WORDS, "%a+") do
   KEYWORDS[word] = true
 end
 

@@ -1,18 +1,24 @@
 -- The memory limit. It ends the script, even if closing a variable raises another error or yields.
 --
 -- Lua calls no message handler for a memory error. It closes variables first, and an error of a `__close` replaces the
--- memory error; a `__close` may also yield and never continue. But meanwhile the memory error is still on the stack, among
--- the values of the protected call that will return it. So this module makes all protected calls, by `xpcall`, and it
--- searches the stack for the error before everything that a script can do while variables are closed. `load` is a
--- protected call too.
+-- memory error; a `__close` may also yield and never continue. So this module makes all protected calls, by `xpcall`, and
+-- finds out in two ways whether a memory error is hidden.
+--
+-- First, whether the message handler was called for the error that ended the protected call. The call's outermost frame has
+-- a variable, to which the handler writes through a closure. Before Lua closes anything, it gives the closure a copy of the
+-- variable. So a handler that is called for a later error, one of a `__close`, no longer changes the variable itself.
+--
+-- Second, while variables are closed, the memory error is on the stack, among the values of the protected call that will
+-- return it. The stack is searched when the handler is called again, and before everything that a script can do meanwhile.
+-- `load` is a protected call too.
 
 local host = ...
 
 local bridge = host.bridge
 local error, load, next, select, setmetatable, type, xpcall = error, load, next, select, setmetatable, type, xpcall
 local close, resume, running, status = coroutine.close, coroutine.resume, coroutine.running, coroutine.status
-local getinfo, getlocal, sethook = debug.getinfo, debug.getlocal, debug.sethook
-local find = string.find
+local getinfo, getlocal, sethook, setupvalue = debug.getinfo, debug.getlocal, debug.sethook, debug.setupvalue
+local find, format, sub = string.find, string.format, string.sub
 
 local ERROR = "not enough memory"
 
@@ -29,11 +35,21 @@ local NEAR_BOTTOM = 24
 
 local memory = {}
 
----How many protected calls the running coroutine is in.
-local depth = 0
+---True after a protected call that has failed without a call of its message handler.
+local is_unexplained = false
 
----The same number for coroutines that were suspended inside a protected call.
-local depths = setmetatable({}, { __mode = "k" })
+---The values of a protected call's variable: before its handler was called, and after.
+local UNSEEN = setmetatable({}, { __close = function() is_unexplained = true end })
+local SEEN = setmetatable({}, { __close = function() is_unexplained = false end })
+
+---Stands for the closure of a protected call that has none yet.
+local function BEGINNING() return SEEN end
+
+---The closure that returns the variable of the innermost protected call that the running coroutine is in, if any.
+local state
+
+---The same for coroutines that were suspended inside a protected call.
+local states = setmetatable({}, { __mode = "k" })
 
 ---The coroutines that are in a protected call. Each one has resumed the next, and the last one has resumed the running one.
 local outer = {}
@@ -92,10 +108,27 @@ local function count_frames()
   return most
 end
 
----The message handler of every protected call.
-local function watch(problem)
+---Calls a function as `pcall` does: without a name, and from a frame that no message has to name.
+local function invoke(f, ...)
+  local _ <close> = nil -- prevents a tail call
+  return (f or f)(...)
+end
+
+---What Lua puts before messages of errors that it raises at `invoke`. It puts nothing there for `pcall`.
+local PLACE = format("[host]:%d: ", getinfo(invoke, "S").linedefined + 2)
+
+---Is the outermost function of every protected call. `load` returns errors of the function that it reads from, though their
+---handler is called; so the handler searches the stack for each of them.
+local function guarded(f, ...)
+  local variable <close> = f == load and SEEN or UNSEEN
+  state = function() return variable end
+  return invoke(f, ...)
+end
+
+---Searches for the memory error after the handler of a protected call was called before.
+local function search_again()
   local thread = running()
-  local found = search(thread, 3, MAX_FRAMES, true)
+  local found = search(thread, 4, MAX_FRAMES, true)
   if found == nil then
     local count = count_frames()
     found = search(thread, count - BOTTOM, count)
@@ -104,12 +137,25 @@ local function watch(problem)
   if found then
     memory.stop()
   end
+end
+
+---The message handler of every protected call.
+local function watch(problem)
+  if state and state() == UNSEEN then
+    setupvalue(state, 1, SEEN)
+  else
+    search_again()
+  end
+  if type(problem) == "string" and sub(problem, 1, #PLACE) == PLACE then
+    return sub(problem, #PLACE + 1)
+  end
   return problem
 end
 
----Ends the script if the memory error was found, or may be hidden in frames that were not searched. Call it after a failure.
+---Ends the script if a protected call failed because of the memory limit, or if that may be hidden in frames that were not
+---searched.
 local function after_failure()
-  if is_spent then
+  if is_spent or is_unexplained then
     memory.stop()
   elseif next(unsearched) then
     local thread = running()
@@ -120,14 +166,31 @@ local function after_failure()
   end
 end
 
-memory.watch, memory.after_failure = watch, after_failure
+memory.watch = watch
+
+---Returns what a protected call returned. Ends the script if the call failed because of the memory limit.
+local function left(outer, ok, ...)
+  state = outer
+  if not ok then
+    after_failure()
+  end
+  return ok, ...
+end
+
+---Calls a function like Lua's `xpcall`. Ends the script if the call fails because of the memory limit.
+---@param handler function calls `memory.watch` first
+function memory.call(f, handler, ...)
+  local outer = state
+  state, is_unexplained = BEGINNING, false
+  return left(outer, xpcall(guarded, handler, f, ...))
+end
 
 ---Returns a `pcall` and an `xpcall` that do not catch the memory error.
 ---@param explain? fun(problem: any): any converts the error that `pcall` returns
 ---@return function pcall, function xpcall
 function memory.protected(explain)
-  local function left(ok, ...)
-    depth = depth - 1
+  local function left_explained(outer, ok, ...)
+    state = outer
     if ok then
       return ok, ...
     end
@@ -142,19 +205,21 @@ function memory.protected(explain)
     if (...) == nil and select("#", ...) == 0 then
       error("bad argument #1 to 'pcall' (value expected)", 2)
     end
-    depth = depth + 1
-    return left(xpcall((...), watch, select(2, ...)))
+    local outer = state
+    state, is_unexplained = BEGINNING, false
+    return left_explained(outer, xpcall(guarded, watch, ...))
   end
 
   local function protect_with(f, handler, ...)
     if type(handler) ~= "function" then
       error("bad argument #2 to 'xpcall' (function expected, got " .. type(handler) .. ")", 2)
     end
-    depth = depth + 1
-    return left(xpcall(f, function(problem)
+    local outer = state
+    state, is_unexplained = BEGINNING, false
+    return left_explained(outer, xpcall(guarded, function(problem)
       local answer = (select(1, handler))(watch(problem)) -- so a traceback has no name for it, as in Lua
       return answer
-    end, ...))
+    end, f, ...))
   end
 
   return protect, protect_with
@@ -177,23 +242,23 @@ end
 
 ---Resets the state at the start of a script, or of a chunk of a session.
 function memory.begin()
-  depth, outer = 0, { (running()) }
+  state, outer = nil, { (running()) }
 end
 
 ---Is called after a coroutine was resumed. If it has yielded inside a protected call, it may be closing a variable.
 local function settle(thread, before)
-  depths[thread] = depth > 0 and depth or nil
-  if depth > 0 and status(thread) == "suspended" and search(thread, 0, MAX_FRAMES) then
+  states[thread] = state
+  if state and status(thread) == "suspended" and search(thread, 0, MAX_FRAMES) then
     memory.stop()
   end
-  if before > 0 then
+  if before then
     outer[#outer] = nil
   end
-  depth = before
+  state = before
 end
 
 local function resumed(thread, before, ...)
-  if depth > 0 or before > 0 or depths[thread] then
+  if state or before or states[thread] then
     settle(thread, before)
   end
   return ...
@@ -201,11 +266,11 @@ end
 
 ---Resumes a coroutine, like Lua's `coroutine.resume`.
 function memory.resume(thread, ...)
-  local before = depth
-  if before > 0 then
+  local before = state
+  if before then
     outer[#outer + 1] = running()
   end
-  depth = depths[thread] or 0
+  state = states[thread]
   return resumed(thread, before, resume(thread, ...))
 end
 
@@ -238,16 +303,16 @@ function memory.close(thread)
   if current ~= "suspended" and current ~= "dead" then
     return close(thread) -- raises Lua's error
   end
-  local before = is_closing
-  is_closing = false
+  local before, caller = is_closing, state
+  is_closing, state = false, nil
   sethook(thread, watch_closing, "cr")
   local ok, problem = close(thread)
   sethook(thread)
   if is_closing and type(problem) == "string" and find(problem, "^attempt to call a ") then
     memory.stop() -- a value without a callable `__close` was to be closed after an error
   end
-  is_closing = before
-  depths[thread] = nil
+  is_closing, state = before, caller
+  states[thread] = nil
   return ok, problem
 end
 
@@ -263,7 +328,7 @@ local function fail(thread, problem)
 end
 
 local function generated(thread, before, ok, ...)
-  if depth > 0 or before > 0 or depths[thread] then
+  if state or before or states[thread] then
     settle(thread, before)
   end
   if ok then
@@ -276,11 +341,11 @@ end
 function memory.generator(thread)
   return function(...)
     local _ <close> = nil -- prevents a tail call below, so that a traceback has a name for this frame
-    local before = depth
-    if before > 0 then
+    local before = state
+    if before then
       outer[#outer + 1] = running()
     end
-    depth = depths[thread] or 0
+    state = states[thread]
     return generated(thread, before, resume(thread, ...))
   end
 end

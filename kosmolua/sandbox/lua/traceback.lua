@@ -7,6 +7,7 @@ local getinfo, lua_traceback = debug.getinfo, debug.traceback
 local tointeger = math.tointeger
 
 local MAX_FRAMES = 1000
+local TOP = 10
 local OF_PASSING_ON = "^\n\t%[C%]: in %w+ 'error'\n\t%[host%][^\n]*\n\t%[host%][^\n]*\n\t%(%.%.%.tail calls%.%.%.%)"
 
 local traceback = {}
@@ -78,13 +79,28 @@ function traceback.note(problem)
   lines[problem] = survey(running())
 end
 
+---Returns the top of a stack that is so deep that a recursion has probably no end. Each line is there once. Lua's own
+---traceback would go through the whole stack many times.
+local function top_of(thread, level)
+  local trace, shown = "", {}
+  for each = level + 1, level + TOP do -- one more for this function
+    local info = getinfo(thread, each, "Sln")
+    local place = info.currentline > 0 and format("%s:%d", info.short_src, info.currentline) or info.short_src
+    local name = info.name and format("%s '%s'", info.namewhat, info.name) or format("function <%s:%d>", info.short_src, info.linedefined)
+    local line = format("\n\t%s: in %s", place, name)
+    trace, shown[line] = trace .. (shown[line] and "" or line), true
+  end
+  return trace .. "\n\t...\t(skipping the others)"
+end
+
 ---Returns where a coroutine failed. For the running one, call it in the error handler.
 ---@param value any the error value
 ---@return { value: any, line: integer?, frames: string }
 function traceback.place(value, thread)
   local line, passes = survey(thread)
-  local trace = lua_traceback(thread, "", thread == running() and 2 or 0)
-  local frames = match(trace, "^\nstack traceback:(.*)$")
+  local level = thread == running() and 2 or 0
+  local is_deep = getinfo(thread, level + MAX_FRAMES, "l")
+  local frames = is_deep and top_of(thread, level) or match(lua_traceback(thread, "", level), "^\nstack traceback:(.*)$")
   if passes then
     line, frames = passed.line or line, passed.frames .. gsub(frames, OF_PASSING_ON, "")
   end
