@@ -45,12 +45,25 @@ def told(report: Report) -> list[str]:
 
 ERRORS = [
     ("prnt(1)", "1:1: error: nothing defines 'prnt': it is nil, and Lua cannot call nil (did you mean 'print'?)"),
+    (
+        "for _, x in ipairs('text') do print(x) end",
+        "1:20: error: ipairs goes through a table, not a text (json.decode, csv",
+    ),
+    ("for _, x in pairs('x' .. arg[1]) do print(x) end", "1:19: error: pairs goes through a table, not a text"),
     ("print(#results.services)", "1:8: error: nothing defines 'results'"),
     (
         R + "render.list_services({ suspended = True })",
         "2:36: error: nothing defines 'True', so suspended would be left",
     ),
     ("if x then app.integrations.render2.list_services({ suspended = True }) end", "nothing defines 'True'"),
+    (
+        R + "local given = { name = nmae }\nrender.list_services(given)",
+        "2:24: error: nothing defines 'nmae', so the field",
+    ),
+    (
+        R + "render.list_services({ name = { 'a', nmae } })",
+        "2:38: error: nothing defines 'nmae', so the field would be",
+    ),
     ("local s = await app.integrations.render2.list_services({})", "1:11: error: nothing defines 'await'"),
     ("print(app.integrations.rendr2)", "1:7: error: app.integrations has no 'rendr2' (did you mean 'render2'"),
     ("app.integration.x()", "1:1: error: app has no 'integration'"),
@@ -164,6 +177,9 @@ def test_what_may_not_be_reached_is_a_warning(checker: Checker, source: str, wro
 
 
 WARNINGS = [
+    ("local name = 'a' print({ name = nmae })", "nothing defines 'nmae', so it is nil", "did you mean 'name'?"),
+    ("local name = 'a' print({ list = { 1, nmae } })", "nothing defines 'nmae', so it is nil", "did you mean 'name'?"),
+    ("write('%d services', 3)", "write does not replace placeholders", "string.format"),
     (S + "print(services[1].created_at)", "has no field 'created_at'", "did you mean 'createdAt'?"),
     (R + "print(render.get_service('srv-cabc12345678').name)", "has no field 'name'", "did you mean 'service.name'?"),
     (

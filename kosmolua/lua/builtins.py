@@ -41,6 +41,7 @@ NOTHING = {
     "table.sort": "it sorts the list that it gets",
     "table.insert": "it changes the list that it gets",
     "print": "it returns nothing",
+    "write": "it returns nothing",
 }
 """Functions that return nothing, each with a phrase that says what it does instead."""
 KINDS = {
@@ -81,8 +82,8 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
     options = given[1] if len(given) > 1 else None
     if name in ("ipairs", "pairs"):
         _check_loop(reader, name, node, first)
-    elif name == "print" and options and isinstance(first, Literal) and _FORMAT.search(str(first.value)):
-        findings.warn(node, "print does not replace placeholders", f"print(string.format({node.text}, ...))")
+    elif name in ("print", "write") and options and isinstance(first, Literal) and _FORMAT.search(str(first.value)):
+        findings.warn(node, f"{name} does not replace placeholders", f"{name}(string.format({node.text}, ...))")
     elif name in _SECONDS and (wrong := _time_in(given, values)):
         findings.doubt(wrong, f"{name} takes seconds, not a text", f"time.parse({wrong.text[:40]})")
     elif name == "os.time" and isinstance(first, Literal) and first.kind == "string":
@@ -212,6 +213,9 @@ def _check_loop(reader: Reader, name: str, node: Node, value: Value) -> None:
         reader.findings.fail_on_nil(node, value, "go through")
     elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
         reader.findings.fail(node, f"{name} goes through a table, not a {value.kind}", "for i = 1, n do counts")
+    elif isinstance(value, Literal) and value.kind == "string":
+        hint = "json.decode, csv.parse and regex.split make a list from a text"
+        reader.findings.fail(node, f"{name} goes through a table, not a text", hint)
     elif name == "pairs" and isinstance(value, Result) and is_page(value.type):
         reader.fields.is_no_list(node, value, "a loop over items")
     elif name == "ipairs" and isinstance(value, Result) and record_keys(value.type) is not None:

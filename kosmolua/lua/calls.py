@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node, key_of, keys_of, string_of
 from kosmolua.lua.values import (
+    UNKNOWN,
     Callee,
     Literal,
     Result,
@@ -66,6 +67,8 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
     names = [parameter.name for parameter in parameters]
     spellings = {parameter.alias: parameter.name for parameter in parameters if parameter.alias}
     given, is_complete = _arguments_by_name(call, names, evaluate)
+    if given == {}:
+        yield from _undefined_inside(_only_argument(call, evaluate), evaluate)
     if given is None:
         usage = f"call it as {callee.function.signature}"
         yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments, but gets more", usage)
@@ -86,6 +89,8 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
         elif isinstance(value, Undefined):
             hint = value.hint or "define it, or leave the argument out"
             yield Misuse(node, f"nothing defines '{value.name}', so {name} would be left out", hint, is_silent=True)
+        else:
+            yield from _undefined_inside(value, evaluate)
     for parameter in parameters:
         if parameter.name in given:
             yield from _misfit(callee, parameter.name, *given[parameter.name], evaluate)
@@ -93,6 +98,24 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
             instead = f", or {parameter.unless}" if parameter.unless else ""
             usage = f"call it as {callee.function.signature}"
             yield Misuse(call, f"{callee.path} needs {parameter.name}, {parameter.type.words}{instead}", usage)
+
+
+def _only_argument(call: Node, evaluate: Evaluate) -> Value:
+    """Return what is known about the argument of a call that has one, which may be the table of named arguments."""
+    around = call.get("arguments")
+    return evaluate(around.children[0]) if around and len(around.children) == 1 else UNKNOWN
+
+
+def _undefined_inside(table: Value, evaluate: Evaluate) -> Iterator[Misuse]:
+    """Yield a problem for each name that nothing defines in the constructor of a table."""
+    for field in table.node.children if isinstance(table, Literal) and table.kind == "table" and table.node else ():
+        if not (inner := field.get("value")):
+            continue
+        value = evaluate(inner)
+        if isinstance(value, Undefined):
+            hint = value.hint or "define it, or leave the field out"
+            yield Misuse(inner, f"nothing defines '{value.name}', so the field would be left out", hint, is_silent=True)
+        yield from _undefined_inside(value, evaluate)
 
 
 def _mixed_arguments(call: Node, names: list[str]) -> Node | None:

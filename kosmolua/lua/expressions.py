@@ -142,14 +142,16 @@ class Expressions(ABC):
             for field in node.children if node.kind == "table_constructor" else ():
                 name = field.get("name")
                 self.value(name if name and name.kind != "identifier" else None)
-                self.value(field.get("value"))
+                item = field.get("value")
+                if item and isinstance(value := self.value(item), Undefined):
+                    self.findings.undefined(item, value)
             if node.kind == "string" and _INTERPOLATED.search(node.text):
                 self.findings.warn(node, "a text cannot contain variables", 'join it with .., as in "name: " .. name')
             return literal
         read = getattr(self, f"_value_{node.kind}", None)
         if read:
-            value: Value = read(node)
-            return value
+            found: Value = read(node)
+            return found
         for child in node.children:
             self._statement(child)
         return UNKNOWN
@@ -299,7 +301,7 @@ class Expressions(ABC):
             self._gathered.call(called, given)
             if given:
                 check_builtin(self, called.name, given, values)
-            if called.name in ("print", "error"):
+            if called.name in ("print", "write", "error"):
                 self._check_interpolation(given)
             if called.name == "parallel.map" and id(node) not in self._statements and len(values) > 1:
                 self._check_mapped(given[1], values[1])

@@ -12,7 +12,7 @@ from kosmolua.lua.syntax import Node, base_of, key_of, keys_of
 from kosmolua.lua.values import Builtin, Value, kind_of
 
 _GROWING = frozenset({"+", "-", "*", "/", "//", "%", "^", ".."})
-_HARMLESS = frozenset({"ipairs", "pairs", "next", "print", "dump", "type", "tostring", "json.encode"})
+_HARMLESS = frozenset({"ipairs", "pairs", "next", "print", "write", "dump", "type", "tostring", "json.encode"})
 _OF_LISTS = {
     "ipairs": "for key, value in pairs(map) do",
     "table.sort": "collect the keys in a list, and sort that",
