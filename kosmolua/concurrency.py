@@ -252,6 +252,9 @@ class Room(Protocol):
             TimeoutError: The deadline of the run passed before that many bytes were free.
         """
 
+    async def take_soon(self, passage: Passage, size: int) -> None:
+        """Do the same as :meth:`take` without blocking the event loop."""
+
     def give_back(self, passage: Passage, size: int) -> None:
         """Free ``size`` of the bytes that a call has reserved, so that other calls can reserve them."""
 
@@ -267,11 +270,14 @@ class Passage:
         run: Any hashable object that is the same for all calls of one run, and differs between runs. The memory of a
             run is added up by it.
         clock: The clock of the run. The call waits for memory until the clock's deadline at most.
+        tenant: The name of the tenant that the run belongs to, in a server with several tenants; else empty.
     """
 
-    def __init__(self, source: Callable[[], Room], run: object, clock: Ends) -> None:
+    def __init__(self, source: Callable[[], Room], run: object, clock: Ends, tenant: str = "") -> None:
         self.run = run
         self.clock = clock
+        self.tenant = tenant
+        self.is_closed = False
         self.taken = 0
         self.waited = 0.0
         self._source = source
@@ -297,10 +303,20 @@ class Passage:
         if size > self.taken:
             self.take(size - self.taken)
 
+    async def need_soon(self, size: int) -> None:
+        """Do the same as :meth:`need` without blocking the event loop."""
+        if size > self.taken and not self.is_closed:
+            await self._source().take_soon(self, size - self.taken)
+
     def keep(self, size: int) -> None:
         """Keep at most ``size`` of the bytes that the call has reserved, and free the rest."""
         if self.taken > size:
             self._source().give_back(self, self.taken - size)
+
+    def close(self) -> None:
+        """Free all of it, and let nothing be reserved any more."""
+        self.is_closed = True
+        self.keep(0)
 
 
 passage: ContextVar[Passage | None] = ContextVar("passage", default=None)

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
-    from kosmolua.http.in_flight import InFlight
     from kosmolua.lua.check import Checker
+    from kosmolua.memory import Memory
     from kosmolua.runs.recorded import Take
     from kosmolua.runs.session import Session
 
@@ -82,7 +82,7 @@ class Runtime:
         self._options = options
         self._pool = WorkerPool(options.workers, options.reuse)
         self._host = Host(options)
-        self._memory = call_memory()
+        self._memory = (options.tenancy and options.tenancy.calls) or call_memory()
         self._runs: set[Run] = set()
         self._active = ActiveThreads()
         self._is_closed = False
@@ -662,10 +662,10 @@ class Runtime:
             raise RuntimeError("this runtime is closed")
 
     @lazy
-    def _in_flight(self) -> InFlight:
-        from kosmolua.http.in_flight import InFlight
+    def _in_flight(self) -> Memory:
+        from kosmolua.memory import Memory
 
-        return InFlight()
+        return (self._options.tenancy and self._options.tenancy.memory) or Memory()
 
     @lazy
     def _threads(self) -> ThreadPoolExecutor:

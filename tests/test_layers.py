@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "kosmolua"
 DOORS = [
     *("errors", "suggestions", "folders", "escaping", "secret", "limits"),
-    *("protocol", "concurrency", "clock", "sandbox"),
+    *("protocol", "concurrency", "clock", "memory", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "docs", "catalog", "broker"),
     *("processes", "runs", "fleet", "runtime", "authoring", "testing", "mcp", "serve", "cli", "__main__"),
 ]

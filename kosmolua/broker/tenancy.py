@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kosmolua.accounts.permissions import Ceiling, Permission
+from kosmolua.concurrency import Budget
+from kosmolua.memory import Memory
 from kosmolua.schema.function import EFFECTS
 
 
@@ -18,11 +20,15 @@ class Tenancy:
         folder: The folder of the tenant's recordings, journal and scripts.
         permissions: The most that the tenant's runs are allowed to do, by effect, function or pattern. If empty, only
             the permissions of the tenant's accounts apply.
+        memory: What limits the memory for large texts, shared by all tenants of a process; None if the tenant is alone.
+        calls: The memory budget for calls that wait for an answer, shared likewise.
     """
 
     name: str
     folder: str
     permissions: Mapping[str, Permission]
+    memory: Memory | None = None
+    calls: Budget | None = None
 
     @property
     def section(self) -> str:

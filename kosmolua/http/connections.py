@@ -63,7 +63,7 @@ class AnswerTooLong(HTTPException):
 class _BoundedStream(io.RawIOBase):
     """Reads one response from a socket: at most ``max_bytes``. The socket's timeout applies to the whole response.
 
-    Sometimes a call waits until other calls free memory for its response, see :mod:`kosmolua.http.in_flight`. That
+    Sometimes a call waits until other calls free memory for its response, see :mod:`kosmolua.memory`. That
     time does not count.
     """
 

@@ -29,10 +29,10 @@ from kosmolua.errors import BadArguments
 from kosmolua.http.connections import ACCEPTED, MAX_PIECE, Adapter, UnknownCoding, decompressed
 from kosmolua.http.faults import OUT_OF_TIME, Fault, fault_of
 from kosmolua.http.headers import fault_in, merged
-from kosmolua.http.in_flight import SMALL, Reservation
 from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, location, origin
 from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
 from kosmolua.limits import MIB
+from kosmolua.memory import SMALL, Reservation
 
 DEFAULT_TIMEOUT = 120.0
 """Seconds that one call can take if the caller sets no deadline."""

@@ -50,6 +50,9 @@ class Execution:
         options["check"] = check
         options["watch"] = self._note
         options["approve"] = _Approver(self) if asks else None
+        self._room = runner.room()
+        if self._room:
+            options["room"] = self._room
         self._task = asyncio.create_task(_run(runner, script, options))
         self._task.add_done_callback(lambda _: self._changed.set())
 
@@ -85,6 +88,11 @@ class Execution:
         if self.question is question:
             self.question = None
         question.answer(answer)
+
+    def release(self) -> None:
+        """Free the memory that is reserved for the outcome, which has been answered or is not needed."""
+        if self._room:
+            self._room.close()
 
     def stop(self) -> None:
         """End the script. A call that waits for a person's answer is refused."""

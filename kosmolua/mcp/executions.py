@@ -201,6 +201,7 @@ class Executions:
             finally:
                 if not parked:
                     execution.stop()
+                    execution.release()
                 self._followed[client.name].discard(scope)
                 if not self._followed[client.name]:
                     del self._followed[client.name]
@@ -227,3 +228,4 @@ class Executions:
         execution = self._parked.pop(state, None)
         if execution:
             execution.stop()
+            execution.release()

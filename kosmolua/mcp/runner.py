@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from kosmolua.broker.store import missing
+from kosmolua.concurrency import Passage
 from kosmolua.limits import Limits
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
@@ -20,6 +21,12 @@ class Runner(Protocol):
     @property
     def limits(self) -> Limits:
         """The limits of each script. A client can only request lower ones."""
+
+    def room(self) -> Passage | None:
+        """Return what reserves memory for the outcome of one run, or None if nothing does.
+
+        Whoever calls this closes it when the outcome is not needed any more.
+        """
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
         """Run a script and return its outcome. If the task is cancelled, the script ends."""
@@ -52,6 +59,10 @@ class PlainRunner:
     def limits(self) -> Limits:
         """The limits of each script: those of the runtime."""
         return self._runtime.limits
+
+    def room(self) -> Passage | None:
+        """Return None: the only limits of the memory are those of each run."""
+        return None
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
         """Run a script and return its outcome. If the task is cancelled, the script ends."""

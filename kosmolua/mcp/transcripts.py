@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from contextlib import ExitStack, suppress
+from tempfile import TemporaryFile
 from threading import Lock
+from typing import IO
 
 from kosmolua.errors import BadDocArguments, DocNotFound
 from kosmolua.mcp.clients import is_exact
@@ -13,6 +16,11 @@ PREFIX = "run:"
 LAST = "run:last"
 MAX_CHARACTERS = 64_000_000
 """The maximum total length of all texts that are kept, in characters. The oldest text is dropped first."""
+MAX_TEXTS = 100
+"""How many texts are kept at most."""
+MAX_IN_MEMORY = 16_000
+"""A longer text is kept in a temporary file, where each character takes :data:`WIDTH` bytes."""
+WIDTH, CODEC = 4, "utf-32-le"
 MAX_OF_CLIENT = 4
 
 
@@ -20,7 +28,7 @@ class Transcripts:
     """For each client, keeps the whole texts of the last answers that were cut. Any thread may use this object."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[str | None, _Text]] = OrderedDict()
         self._lock = Lock()
 
     def keep(self, client: str | None, text: str) -> str:
@@ -34,13 +42,13 @@ class Transcripts:
             ``run:last``; or, if other clients can have the same name as this client, a page name that cannot be
             guessed.
         """
-        page = PREFIX + secrets.token_hex(8)
+        page, kept = PREFIX + secrets.token_hex(8), _Text(text[:MAX_CHARACTERS])
         with self._lock:
-            self._kept[page] = (client, text[:MAX_CHARACTERS])
+            self._kept[page] = (client, kept)
             own = [name for name, (owner, _) in self._kept.items() if owner == client]
             for name in own[:-MAX_OF_CLIENT]:
                 del self._kept[name]
-            while sum(len(text) for _, text in self._kept.values()) > MAX_CHARACTERS:
+            while len(self._kept) > MAX_TEXTS or sum(len(each) for _, each in self._kept.values()) > MAX_CHARACTERS:
                 self._kept.popitem(last=False)
         return LAST if is_exact(client) else page
 
@@ -64,9 +72,9 @@ class Transcripts:
             )
         end = min(offset + budget, len(text))
         more = f'\n\n[Characters {offset:,} to {end:,} of {len(text):,}. The next part: page "{page}", offset {end}]'
-        return text[offset:end] + (more if end < len(text) else "")
+        return text.part(offset, end) + (more if end < len(text) else "")
 
-    def _find(self, client: str | None, page: str) -> str:
+    def _find(self, client: str | None, page: str) -> _Text:
         with self._lock:
             own = [text for owner, text in self._kept.values() if owner == client]
             if page == LAST and own and is_exact(client):
@@ -77,3 +85,36 @@ class Transcripts:
             f"There is no kept answer with the page name {page[:80]!r}",
             hint="only the last few answers that were cut are kept; run the script again",
         )
+
+
+class _Text:
+    """A text in memory or, if it is long and there is room on the disk, in a temporary file."""
+
+    def __init__(self, text: str) -> None:
+        self._file = _in_file(text) if len(text) > MAX_IN_MEMORY else None
+        self._text = text[:MAX_IN_MEMORY]
+        self._length = len(text) if self._file else len(self._text)
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def part(self, first: int, end: int) -> str:
+        """Return the characters from ``first`` to before ``end``."""
+        if end <= len(self._text) or self._file is None:
+            return self._text[first:end]
+        with self._lock:
+            self._file.seek(first * WIDTH)
+            return self._file.read((end - first) * WIDTH).decode(CODEC, "surrogatepass")
+
+
+def _in_file(text: str) -> IO[bytes] | None:
+    """Return a temporary file with a text; None if the disk has no room for it."""
+    with suppress(OSError), ExitStack() as stack:
+        file = stack.enter_context(TemporaryFile())
+        for place in range(0, len(text), MAX_IN_MEMORY):
+            file.write(text[place : place + MAX_IN_MEMORY].encode(CODEC, "surrogatepass"))
+        file.flush()
+        stack.pop_all()
+        return file
+    return None

@@ -21,6 +21,8 @@ from kosmolua.protocol import KILL, ORDER
 SIGTERM = 15
 PIECE = 64 * 1024
 """Bytes to read from a pipe at a time."""
+LARGE = 256 * 1024
+"""Bytes of a frame beyond which memory is reserved for it, if the host reserves any."""
 
 
 class Child(Protocol):
@@ -102,7 +104,8 @@ class PolledPipes(Pipes):
     """Sends and reads frames as :class:`Pipes` does. Reading can have a timeout.
 
     ``is_clean`` is True if the last script ended by itself and left no work unfinished. The host sets it after each
-    script.
+    script. ``room`` is called before more of a large frame is read, with the bytes that were read; None if nothing has
+    to be done then.
 
     Args:
         incoming: The descriptor to read the child's frames from.
@@ -118,6 +121,7 @@ class PolledPipes(Pipes):
         self._arrivals = protocol.Arrivals(incoming)
         self._is_open = True
         self.is_clean = False
+        self.room: Callable[[int], None] | None = None
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if self._is_open:
@@ -152,6 +156,8 @@ class PolledPipes(Pipes):
                 self._searched = len(self._read)
                 if self._searched > limit:
                     raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
+                if self._searched > LARGE and self.room:
+                    self.room(self._searched)
                 if self._is_open and not self._arrivals.wait(max(ends - monotonic(), 0.0)):
                     raise TimeoutError
                 piece = os.read(self.incoming, PIECE) if self._is_open else b""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.contents import Contents
     from kosmolua.broker.planning import Application, Planner
     from kosmolua.broker.records import Watch
+    from kosmolua.concurrency import Passage
     from kosmolua.processes.child import Child
     from kosmolua.runs.recorded import Take
 
@@ -91,6 +92,10 @@ class RunOptions(LimitOptions, total=False):
     """A child process that was started for this script. By default the runtime provides one."""
     run: str | None
     """The id of the run, which has twelve hexadecimal digits; by default a new one."""
+    room: Passage | None
+    """The memory that is reserved for what the run prints and returns, until whoever gave it frees it. A long output is
+    kept in a temporary file meanwhile. A server sets this option; by default the memory has no limit but those of the
+    run."""
     client: str | None
     """The name of the client that the run belongs to, in a server with several clients. The workers are shared fairly
     among the clients."""

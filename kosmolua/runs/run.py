@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event
-    from kosmolua.http.in_flight import InFlight
+    from kosmolua.concurrency import Passage
+    from kosmolua.memory import Memory
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
+    from kosmolua.runs.printed import Printed
     from kosmolua.runs.recorded import Take
     from kosmolua.runs.spans import RunSpan
 
@@ -77,7 +79,7 @@ class Run:
         limits: Limits,
         *,
         memory: Budget,
-        in_flight: Callable[[], InFlight],
+        in_flight: Callable[[], Memory],
         take: Take | None = None,
     ) -> None:
         _validate(options)
@@ -95,7 +97,7 @@ class Run:
         self._limits = limits.but(**changes) if changes else limits
         self._input = self._checked_input(self._options["input"])
         self._params: dict[str, object] = dict(self._options["params"] or {})
-        self._printed: list[bytes] = []
+        self._printed: list[bytes] | Printed = _in_room(room) if (room := options.get("room")) else []
         self._is_output_refused = False
         self._supervisor: Supervisor | None = None
         self._broker: Broker | None = None
@@ -228,6 +230,7 @@ class Run:
                 memory=self._memory,
                 in_flight=self._in_flight,
                 tape=self.take.tape if self.take else None,
+                room=self._options.get("room"),
             )
             if self._is_stopped:
                 self._supervisor.interrupt()
@@ -364,6 +367,15 @@ class Run:
             self._is_output_refused = True
             raise
 
+    def _taken(self, printed: Printed, ending: Ending) -> bytes:
+        """Return the output. If it was cut, and the script has no other error, that is how the script ended."""
+        try:
+            output, cut = printed.take()
+        except TimeoutError:  # nobody needs the outcome
+            return b""
+        ending.error = ending.error or cut
+        return output
+
     def _explain(self, error: ScriptError) -> None:
         """If the script uses the syntax of another language, extend the message of its syntax error.
 
@@ -379,7 +391,7 @@ class Run:
             ending.error.line = _line_of_only_return(self._source)
         if isinstance(ending.error, ScriptError) and ending.error.is_syntax:
             self._explain(ending.error)
-        output = b"".join(self._printed)
+        output = b"".join(self._printed) if isinstance(self._printed, list) else self._taken(self._printed, ending)
         broker = self._broker
         pages = broker.pages.warnings(self._dropped) if broker and broker.pages else []
         calls = broker.close(ending.error) if broker else []
@@ -401,6 +413,12 @@ class Run:
         )
         outcome.run = self.take.run if self.take else broker.run if broker else None
         return outcome
+
+
+def _in_room(room: Passage) -> Printed:
+    from kosmolua.runs.printed import Printed
+
+    return Printed(room)
 
 
 def _validate(options: RunOptions) -> None:

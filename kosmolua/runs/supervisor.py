@@ -62,7 +62,7 @@ from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of
 
 if TYPE_CHECKING:
     from kosmolua.broker.options import RunContext
-    from kosmolua.http.in_flight import InFlight
+    from kosmolua.memory import Memory
     from kosmolua.runs.tape import Tape
 
 GRACE_TIMEOUT = 0.5
@@ -96,7 +96,7 @@ An interrupt need not wait for this: it kills the child, which ends the wait.
 """
 MAX_READ_AT_ONCE = 256
 """How many frames the owner reads before it looks into the mailbox. Their output is emitted in one piece."""
-MAX_OUTPUT = MIB
+MAX_OUTPUT = 256 * 1024
 """Bytes of output that are buffered before the script has to wait."""
 MAX_SLEEP = 365 * 86400.0
 """The longest sleep of a script, in seconds. If the script requests a longer one, it sleeps for this long."""
@@ -210,6 +210,7 @@ class Supervisor:
         in_flight: A function that returns the memory budget for large answers of services, shared by all runs of a
             runtime.
         tape: Records or replays the answers that the script gets. None if the run is neither recorded nor replayed.
+        room: The memory that is reserved for the script's large frames, and for its result; None to reserve none.
     """
 
     def __init__(
@@ -220,10 +221,14 @@ class Supervisor:
         output: Callable[[bytes], None],
         *,
         memory: Budget | None = None,
-        in_flight: Callable[[], InFlight] | None = None,
+        in_flight: Callable[[], Memory] | None = None,
         tape: Tape | None = None,
+        room: Passage | None = None,
     ) -> None:
         self._child = child
+        self._room = room
+        if isinstance(child, PolledPipes):
+            child.room = self._reserve if room else None
         self._limits = limits = context.limits
         self._clock = context.clock
         self._broker = broker
@@ -279,6 +284,16 @@ class Supervisor:
             ending.usage["isolation"] = self._isolation
         return ending
 
+    def _reserve(self, size: int) -> None:
+        """Wait for memory for a frame of which ``size`` bytes have been read, unless the run is over.
+
+        Raises:
+            TimeoutError: The run ended before enough memory was free.
+        """
+        assert self._room
+        if not self._is_ending and not self._room.is_closed:
+            self._room.need(2 * size)
+
     def interrupt(self) -> None:
         """End the run with the error Interrupted. Any thread may call this."""
         self._halt()
@@ -329,7 +344,7 @@ class Supervisor:
                 if taken:
                     break
                 seconds = 0.0
-        except BadFrame as error:
+        except (BadFrame, LimitExceeded) as error:
             taken = self._refuse(error)
         except Exception as error:  # noqa: BLE001 - raised when the run is over; nothing more is read
             self._fail(error)
@@ -523,7 +538,7 @@ class Supervisor:
                 if taken:
                     self._serve(*taken)
                 taken = self._take(self._child.read(self._longest))
-        except BadFrame as error:
+        except (BadFrame, LimitExceeded, TimeoutError) as error:
             taken = self._refuse(error)
         except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
             self._mail.put(partial(self._fail, error))
@@ -547,6 +562,11 @@ class Supervisor:
         if line is None:
             return partial(ending_of_process, self._child.status(), self._limits)
         size = protocol.memory_of(line)
+        if self._room and self._room.taken:
+            try:
+                self._hold(line)
+            except (LimitExceeded, TimeoutError) as error:
+                return self._refuse(error)
         if line.startswith(protocol.END) and size > MAX_RESULT:
             self._mail.put(self._child.kill)
             return partial(Ending, error=self._limits.exceeded("result"))
@@ -566,9 +586,22 @@ class Supervisor:
             return frame, size
         return None
 
-    def _refuse(self, error: BadFrame) -> Callable[[], Ending]:
+    def _hold(self, line: bytes) -> None:
+        """Reserve memory for the script's result until its outcome has been answered, and none for other frames."""
+        from kosmolua.memory import needed_by
+
+        assert self._room
+        if line.startswith(protocol.END):
+            self._room.need(needed_by(line))
+        else:
+            self._room.keep(0)
+
+    def _refuse(self, error: BadFrame | LimitExceeded | TimeoutError) -> Callable[[], Ending]:
+        """End the run because of a frame: it is invalid, or too large, or there was no memory for it in time."""
         self._mail.put(self._child.kill)
-        return partial(Ending, error=broken_protocol(error))
+        if isinstance(error, TimeoutError):
+            return partial(Ending, error=self._limits.exceeded("wall"))
+        return partial(Ending, error=error if isinstance(error, LimitExceeded) else broken_protocol(error))
 
     def _serve(self, frame: dict[str, Any], size: int) -> None:
         """Answer a request of the script, or pass the request to the thread that answers it.
@@ -678,7 +711,7 @@ class Supervisor:
         """
         if self._is_ending or self._is_closed:
             return
-        memory = Passage(self._in_flight, self, self._clock)
+        memory = Passage(self._in_flight, self, self._clock, self._room.tenant if self._room else "")
         passage.set(memory)
         number, kind, fault = frame["id"], frame["kind"], None
         given = frame["args"] if isinstance(frame.get("args"), list) else []
@@ -730,15 +763,20 @@ class Supervisor:
         self._mail.put(partial(self._keep_error, number, error))
 
 
-def call_memory() -> Budget:
-    """Return a new memory budget for calls that wait for an answer. All runs of a runtime share one budget."""
-    return Budget(MAX_CALLS, MAX_CALLS_OF_RUN, FREE_CALLS)
+def call_memory(total: int = MAX_CALLS, free: int = FREE_CALLS) -> Budget:
+    """Return a new memory budget for calls that wait for an answer. All runs of a runtime share one budget.
+
+    Args:
+        total: The bytes that all runs can use together.
+        free: The bytes that each run can always use.
+    """
+    return Budget(total, min(total, MAX_CALLS_OF_RUN), free)
 
 
-def _own_in_flight() -> InFlight:
-    from kosmolua.http.in_flight import InFlight
+def _own_in_flight() -> Memory:
+    from kosmolua.memory import Memory
 
-    return InFlight()
+    return Memory()
 
 
 def _drop_frames(error: BaseException) -> None:

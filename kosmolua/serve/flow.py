@@ -13,6 +13,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kosmolua.concurrency import Passage
+from kosmolua.memory import COPIES, SMALL
+
 FIRST_BYTES = 5.0
 """Seconds after which the server begins the answer to an MCP request, even if the script is still running."""
 SILENCE = 10.0
@@ -104,6 +107,40 @@ class Refusals:
         while len(self._counts) > MAX_ADDRESSES:
             del self._counts[next(iter(self._counts))]
         return float(min(FIRST_DELAY * 2**count, MAX_DELAY))
+
+
+class Weighing:
+    """An ASGI layer that reserves memory for the large body of a request, until the answer begins.
+
+    Args:
+        app: The application that answers the requests.
+        room: A function that returns what reserves memory for one request.
+    """
+
+    def __init__(self, app: ASGIApp, room: Callable[[], Passage]) -> None:
+        self._app = app
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as an ASGI application."""
+        room, size = self._room(), 0
+
+        async def weighed() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > SMALL:
+                await room.need_soon(COPIES * size)
+            return message
+
+        async def answered(message: Message) -> None:
+            room.close()
+            await send(message)
+
+        try:
+            await self._app(scope, weighed, answered)
+        finally:
+            room.close()
 
 
 class Heartbeat:

@@ -13,6 +13,7 @@ from kosmolua.broker.tenancy import Tenancy
 from kosmolua.concurrency import lazy
 from kosmolua.folders import tenant_folder
 from kosmolua.runtime import Runtime
+from kosmolua.serve.held import Held
 from kosmolua.serve.own import Own
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tokens import SignedTokens, Tokens
@@ -59,14 +60,18 @@ class Opened:
         common: The options from the command line that apply to all tenants.
         server: The settings of the server.
         stores: The stores for the recordings of all tenants; None to keep the recordings in the tenant's folder.
+        held: What bounds the bytes that the runs of all tenants hold.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or a token is missing or too short.
     """
 
-    def __init__(self, settings: TenantSettings, common: Common, server: Settings, stores: Stores | None) -> None:
+    def __init__(
+        self, settings: TenantSettings, common: Common, server: Settings, stores: Stores | None, held: Held
+    ) -> None:
         self.settings = settings
         self.server = server
+        self.held = held
         self._store = stores.of(settings.name) if stores else None
         self._common = common
         self.folder = tenant_folder(settings.name)
@@ -95,7 +100,8 @@ class Opened:
         return [self.runtime, simulated] if simulated else [self.runtime]
 
     def _open_runtime(self, *, simulate: bool) -> Runtime:
-        return open_runtime(self.settings, self._common, self.server, self._store, simulate=simulate)
+        store = self._store
+        return open_runtime(self.settings, self._common, self.server, store, held=self.held, simulate=simulate)
 
     def _read_tokens(self) -> Tokens:
         where = f"tenants.{self.settings.name}.token"
@@ -112,6 +118,7 @@ def open_runtime(
     server: Settings,
     store: Store | None,
     *,
+    held: Held | None = None,
     simulate: bool,
     **given: Any,
 ) -> Runtime:
@@ -122,12 +129,14 @@ def open_runtime(
         common: The options from the command line that apply to all tenants.
         server: The settings of the server.
         store: The store for the tenant's recordings; None to keep them in the tenant's folder.
+        held: What bounds the bytes that the runs of all tenants hold; None if no other tenant has runs.
         simulate: Whether simulators answer the calls.
         given: Further arguments of :class:`~kosmolua.runtime.Runtime`.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value.
     """
+    bounds = {"memory": held.memory, "calls": held.calls} if held else {}
     runtime = Runtime(
         settings.accounts or server.path,
         simulate=simulate,
@@ -141,7 +150,7 @@ def open_runtime(
         environ=common.environ,
         scripts=settings.scripts,
         share_limits=True,
-        tenancy=Tenancy(settings.name, tenant_folder(settings.name), settings.permissions),
+        tenancy=Tenancy(settings.name, tenant_folder(settings.name), settings.permissions, **bounds),  # type: ignore[arg-type]
         store=store,
         **{"journal": True, **given},
     )

@@ -20,6 +20,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.mcp.addresses import Address, UnixAddress
 from kosmolua.mcp.connections import Listener
 from kosmolua.mcp.http import configured
+from kosmolua.memory import bound_arenas
 from kosmolua.serve import settings as files
 from kosmolua.serve.app import House, application
 from kosmolua.serve.log import Log, RunLog, open_audit
@@ -71,6 +72,7 @@ def serve(plan: Plan) -> None:
     Raises:
         ConfigError: There is no tenant, a tenant cannot be opened, or the server cannot listen on the address.
     """
+    bound_arenas()
     address = Address.read(plan.listen)
     settings = files.read(plan.accounts)
     if not settings.tenants and not (plan.common.simulate and _is_loopback(address)):
@@ -90,7 +92,7 @@ def _serve_with_many(plan: Plan, settings: Settings, listener: Listener, url: st
     group = Group(plan.processes)
 
     def work(number: int) -> None:
-        own = Tenants(files.read(plan.accounts), plan.common, key=tenants.key)
+        own = Tenants(files.read(plan.accounts), plan.common, key=tenants.key, processes=plan.processes)
         asyncio.run(_serve(plan, settings, listener, own, None, group.member(number, own)))
 
     group.run(work, mark_process_dead)

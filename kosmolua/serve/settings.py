@@ -116,6 +116,8 @@ class Settings:
         approval_wait: Seconds that a call waits for an approval before its run is paused.
         max_request: The maximum size of a request's body, in bytes.
         max_headers: The maximum size of a request's head, in bytes.
+        memory: How many bytes requests, outputs, results and answers of services can take together in one process of
+            the server; None for a part of the memory of its container or machine.
         workers: How many scripts run at once. Tenants without the setting ``workers`` get equal shares of this number.
         log: The log file; None for standard output.
         store: The folder or the URL of the database for recordings, questions to people and grants, which all replicas
@@ -132,6 +134,7 @@ class Settings:
     approval_wait: float = 30.0
     max_request: int = 4 * MIB
     max_headers: int = 64 * 1024
+    memory: int | None = None
     workers: int = DEFAULT_WORKERS
     log: str | None = None
     store: Given | None = None
@@ -348,6 +351,7 @@ _SERVER: dict[str, Check] = {
     "approval_wait": _seconds,
     "max_request": _bytes,
     "max_headers": _bytes,
+    "memory": _bytes,
     "workers": _count,
     "log": _text,
     "store": _secret,

@@ -14,15 +14,20 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp
 
 from kosmolua.broker.records import CallEnded, Event
+from kosmolua.concurrency import Passage
 from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, WorkerLost
 from kosmolua.limits import Limits
+from kosmolua.mcp.answer import weigh
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
 from kosmolua.mcp.server import Handlers
+from kosmolua.memory import Endless
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.approvals import Approvals, Approver
+from kosmolua.serve.flow import Weighing
 from kosmolua.serve.grants import Grants
+from kosmolua.serve.held import Held
 from kosmolua.serve.opened import Common, Opened
 from kosmolua.serve.own import Own
 from kosmolua.serve.runs import Observer, Running
@@ -36,8 +41,16 @@ RETIREMENT = 5.0
 """Seconds for which a runtime that was replaced stays open, since a request may have looked it up just before."""
 
 
+COPIES_OF_SOURCE = 2
+"""How often the source of a script is in memory while it waits or runs: as text, and as bytes."""
+
+
 def _ignore(_: object) -> None:
     return
+
+
+def _refused(why: str) -> Outcome:
+    return Outcome([], "", Busy(why, hint="nothing was run; try again in a moment"), [])
 
 
 class Tenant:
@@ -62,6 +75,7 @@ class Tenant:
         self._running: dict[str, Running] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._is_draining = False
+        self._sources = 0
         modes = {"read_only": common.read_only, "simulated": common.simulate}
         self._handlers = Handlers(self.runtime, **modes, watch=_ignore, check=common.check, runner=self)
         self._sessions = StreamableHTTPSessionManager(
@@ -70,9 +84,10 @@ class Tenant:
             max_sessions=MAX_SESSIONS,
             max_request_body_size=opened.server.max_request,
         )
-        self.mcp: ASGIApp = Clients(
+        clients = Clients(
             self._sessions.handle_request, has_runs=self._handlers.has_runs, end_runs=self._handlers.end_runs
         )
+        self.mcp: ASGIApp = Weighing(clients, self.room)
         """The ASGI application that answers MCP requests, once :meth:`start` has returned."""
         self._stopping = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
@@ -127,6 +142,10 @@ class Tenant:
 
     way_to_approve = "on the page of this server"
 
+    def room(self) -> Passage:
+        """Return what reserves memory for a request, or for the outcome of a run."""
+        return Passage(lambda: self._opened.held.memory, object(), Endless(), self.name)
+
     def running(self) -> list[Running]:
         """Return the tenant's active runs, the oldest first."""
         return list(self._running.values())
@@ -146,9 +165,19 @@ class Tenant:
         run = options["run"] = options.get("run") or os.urandom(6).hex()
         if not options.get("planning"):
             options["record"] = True
-        digest = sha256(source.encode("utf-8", "surrogateescape")).hexdigest()
-        running = Running(self.name, run, options.get("client") or "", options.get("name", DEFAULTS["name"]), digest)
-        return await self._attend(running, options, lambda runtime, given: runtime.run_async(source, **given))
+        size = COPIES_OF_SOURCE * (len(source) + weigh(options.get("input"), self.limits.max_result))
+        if not self._opened.held.sources.take(size, self._sources):
+            return _refused("Too many large scripts are waiting or running")
+        self._sources += size
+        try:
+            digest = sha256(source.encode("utf-8", "surrogateescape")).hexdigest()
+            running = Running(
+                self.name, run, options.get("client") or "", options.get("name", DEFAULTS["name"]), digest
+            )
+            return await self._attend(running, options, lambda runtime, given: runtime.run_async(source, **given))
+        finally:
+            self._sources -= size
+            self._opened.held.sources.give_back(size)
 
     async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
         """Resume a recorded run of this tenant, whichever client started it, and return its outcome.
@@ -176,8 +205,10 @@ class Tenant:
         if granted is None:
             granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
         if self._is_draining:
-            busy = Busy("The server is about to stop", hint="nothing was run; try again in a moment")
-            return Outcome([], "", busy, [])
+            return _refused("The server is about to stop")
+        own = None if options.get("room") else self.room()
+        if own:
+            options["room"] = own
         runtime, client = self.runtime, options.get("approve")
         options["allow"] = [*options.get("allow", ()), *granted]
         options["approve"] = Approver(self.approvals, running.id, running.script, self._approval_wait, client)
@@ -187,6 +218,8 @@ class Tenant:
             each.started(running)
         task = asyncio.ensure_future(begin(runtime, options))
         task.add_done_callback(partial(self._end, running))
+        if own:
+            task.add_done_callback(lambda _: own.close())
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -305,6 +338,7 @@ class Tenants:
         observers: Objects that are told when a run of any tenant starts, makes a call and ends.
         key: The key that signs the website's cookies. None for the key in the settings; if there is none, for the key
             in the stores, which all replicas of the server share; if there are no stores, for a random key.
+        processes: How many processes the server has.
 
     ``settings`` holds the settings that were read last. ``metrics_token`` is the token for the metrics, or None.
     ``client_secret`` is the server's client secret at the OpenID Connect provider, or None. ``key`` is the key that
@@ -315,8 +349,14 @@ class Tenants:
     """
 
     def __init__(
-        self, settings: Settings, common: Common, observers: Sequence[Observer] = (), key: bytes | None = None
+        self,
+        settings: Settings,
+        common: Common,
+        observers: Sequence[Observer] = (),
+        key: bytes | None = None,
+        processes: int = 1,
     ) -> None:
+        self.held = Held.within(settings.memory, processes)
         self._common = common
         self._observers = [*observers]
         self._leaving: set[asyncio.Task[None]] = set()
@@ -439,7 +479,7 @@ class Tenants:
         opened: list[Opened] = []
         try:
             for each in settings.tenants.values():
-                opened.append(Opened(each, self._common, settings, self._stores))
+                opened.append(Opened(each, self._common, settings, self._stores, self.held))
             _refuse_same_tokens(opened)
         except ConfigError:
             for each_opened in opened:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,13 +52,20 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, text: str = TWO_TENANTS, *options: str, **variables: str) -> Iterator[Serving]:
+def serving(
+    folder: Path,
+    text: str = TWO_TENANTS,
+    *options: str,
+    start: Callable[[], None] | None = None,
+    **variables: str,
+) -> Iterator[Serving]:
     """Start a server on a free port, and yield it.
 
     Args:
         folder: Where its accounts file and its state are.
         text: Its accounts file; empty for none.
         options: What its command line has besides.
+        start: Called in its process before it begins, such as to put it into a control group.
         variables: What its environment has besides.
     """
     named = []
@@ -70,7 +77,9 @@ def serving(folder: Path, text: str = TWO_TENANTS, *options: str, **variables: s
     environ = {**ENVIRON, "XDG_STATE_HOME": str(folder / "state"), **variables}
     log, out = folder / "stderr", folder / "stdout"
     with log.open("wb") as errors, out.open("wb") as output:
-        process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+        process = subprocess.Popen(
+            command, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, preexec_fn=start
+        )
     try:
         yield Serving(process, _base(process, log), folder / "state" / "kosmolua", log, out)
     finally:
@@ -88,7 +97,7 @@ def _base(process: subprocess.Popen[bytes], log: Path) -> str:
         found.extend(re.findall(r"http://[\d.:]+", log.read_text()))
         return bool(found)
 
-    wait_for(is_announced, 30)
+    wait_for(is_announced, 90)
     return found[0]
 
 

@@ -1,0 +1,300 @@
+"""Limits the memory that large texts on their way between services, scripts and clients take in this process.
+
+A text of a few MiB is in memory several times while it passes: as bytes, as text, as values, and as a line of JSON. A
+run can have 64 calls under way at once, and a server many runs. So whoever is about to take in a large text waits until
+enough of the memory is free.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from math import inf
+from threading import Event, Lock
+from time import monotonic
+from typing import Any
+
+from kosmolua.concurrency import Passage, passage
+from kosmolua.errors import LimitExceeded
+from kosmolua.limits import MIB, spell_size
+from kosmolua.protocol import memory_of
+
+MAX_IN_FLIGHT = 24 * MIB
+"""Bytes for the responses of all calls of a runtime together. One call at a time can go beyond that."""
+SMALL = 256 * 1024
+"""Nobody waits for memory for a text of at most this many bytes."""
+COPIES = 4
+"""The most copies of a text in memory: as bytes, as text, as a value, and as text for the sandbox or a client."""
+TRIM_AFTER = 16 * MIB
+"""After this many freed bytes, free memory is given back to the system. Otherwise each thread would keep a few MiB."""
+MAX_MACHINE = 8 * 1024 * MIB
+"""The memory of a machine that does not say how much it has."""
+MAX_OF_SERVER = 512 * MIB
+MIN_OF_SERVER = 16 * MIB
+BASE = 128 * MIB
+"""What a server takes at rest, with some room."""
+_POLL_INTERVAL = 0.1
+"""Seconds between two checks whether the run has ended. It can end before its deadline."""
+_M_ARENA_MAX = -8
+_GROUPS = "/sys/fs/cgroup"
+
+
+class Memory:
+    """Counts the memory that is taken for large texts, and makes others wait while too much is in use. Thread-safe.
+
+    Each user has a :class:`~kosmolua.concurrency.Passage`. The passage that has held memory for the longest time never
+    waits, so at least one always continues. Among the waiting, one that already holds some memory takes precedence, so
+    that it can end. Next come the tenant, and then the run, that use the least. Among equals, the one that has waited
+    longest is first.
+
+    Args:
+        total: The number of bytes that all can use together.
+        most: The number of bytes that one passage can use; None for no limit.
+    """
+
+    def __init__(self, total: int = MAX_IN_FLIGHT, most: int | None = None) -> None:
+        self.total = total
+        self._most = most
+        self._lock = Lock()
+        # Under the lock.
+        self._taken = 0
+        self._freed = 0
+        self._of_run: Counter[object] = Counter()
+        self._of_tenant: Counter[str] = Counter()
+        self._holders: dict[Passage, None] = {}
+        self._waiting: list[_Wait] = []
+
+    @property
+    def taken(self) -> int:
+        """The number of bytes that are in use."""
+        with self._lock:
+            return self._taken
+
+    def take(self, passage: Passage, size: int) -> None:
+        """Wait until enough memory is free for a passage, then count it as used by that passage.
+
+        Args:
+            passage: The one that needs memory.
+            size: The bytes that it needs in addition to those that it uses already.
+
+        Raises:
+            TimeoutError: The run ended, or the passage was closed, before enough memory was free.
+            LimitExceeded: One passage cannot use that much.
+        """
+        admitted = Event()
+        wait = self._begin(passage, size, admitted.set)
+        while not admitted.wait(_POLL_INTERVAL):
+            if passage.clock.ends > monotonic() and not passage.is_closed:
+                continue
+            if self._give_up(wait):
+                raise TimeoutError("timed out")
+        if passage.is_closed:
+            passage.keep(0)
+            raise TimeoutError("the passage was closed")
+
+    async def take_soon(self, passage: Passage, size: int) -> None:
+        """Do the same as :meth:`take` without blocking the event loop. Wait as long as the task is not cancelled."""
+        import asyncio
+
+        loop, admitted = asyncio.get_running_loop(), asyncio.Event()
+        wait = self._begin(passage, size, lambda: loop.call_soon_threadsafe(admitted.set))
+        try:
+            await admitted.wait()
+        except asyncio.CancelledError:
+            if not self._give_up(wait):
+                self.give_back(passage, size)
+            raise
+
+    def give_back(self, passage: Passage, size: int) -> None:
+        """Count memory that a passage used as free again.
+
+        Args:
+            passage: The one that used the memory.
+            size: The bytes that it no longer uses: all of its memory, or a part.
+        """
+        if self._frees_much(size):
+            give_back_to_system()
+        with self._lock:
+            size = min(size, passage.taken)
+            if not size:
+                return
+            self._taken -= size
+            passage.taken -= size
+            self._of_run[passage.run] -= size
+            self._of_tenant[passage.tenant] -= size
+            if not self._of_run[passage.run]:
+                del self._of_run[passage.run]
+            if not passage.taken:
+                del self._holders[passage]
+            self._admit()
+
+    def _begin(self, passage: Passage, size: int, admit: Callable[[], object]) -> _Wait:
+        if self._most and passage.taken + size > self._most:
+            raise LimitExceeded(
+                f"The script was stopped: one text needs {spell_size(passage.taken + size)} of the server's memory, "
+                f"where one run can have {spell_size(self._most)}",
+                limit="result",
+                value=self._most,
+                hint="ask for less, or return and print less",
+            )
+        wait = _Wait(passage, size, admit)
+        with self._lock:
+            self._waiting.append(wait)
+            self._admit()
+        return wait
+
+    def _give_up(self, wait: _Wait) -> bool:
+        """Wait no longer, and return True; False if the memory was granted in the meantime."""
+        with self._lock:
+            if wait not in self._waiting:
+                return False
+            self._waiting.remove(wait)
+            self._admit()
+            return True
+
+    def _frees_much(self, size: int) -> bool:
+        with self._lock:
+            self._freed += size
+            if self._freed < TRIM_AFTER:
+                return False
+            self._freed = 0
+            return True
+
+    def _admit(self) -> None:
+        """Let the waiting continue, in the order of :meth:`_rank`, until too little memory is left for the next."""
+        while self._waiting:
+            first = min(self._waiting, key=self._rank)
+            passage = first.passage
+            is_eldest = next(iter(self._holders), passage) is passage
+            if self._taken + first.size > self.total and not is_eldest:
+                return
+            self._waiting.remove(first)
+            self._holders.setdefault(passage)
+            self._taken += first.size
+            self._of_run[passage.run] += first.size
+            self._of_tenant[passage.tenant] += first.size
+            passage.taken += first.size
+            first.admit()
+
+    def _rank(self, wait: _Wait) -> tuple[bool, bool, int, int]:
+        """Return the sort key of one that waits: the one with the smallest key is the next to continue."""
+        passage = wait.passage
+        is_eldest = next(iter(self._holders), None) is passage
+        used = self._of_tenant[passage.tenant], self._of_run[passage.run]
+        return not is_eldest, passage not in self._holders, *used
+
+
+class _Wait:
+    def __init__(self, passage: Passage, size: int, admit: Callable[[], object]) -> None:
+        self.passage = passage
+        self.size = size
+        self.admit = admit
+
+
+class Endless:
+    """A clock without a deadline, for memory that is needed until its user closes the passage."""
+
+    ends = inf
+
+
+class Reservation:
+    """Reserves memory for one response, on behalf of the current call.
+
+    Args:
+        before: A function to call once, before the first step that might have to wait for memory.
+    """
+
+    def __init__(self, before: Callable[[], object]) -> None:
+        self._passage = passage.get()
+        self._before = before
+        self._taken = 0
+
+    def grow(self, size: int) -> None:
+        """Reserve memory for ``size`` bytes of the body. Call this again if the body turns out to be longer.
+
+        Raises:
+            TimeoutError: The run ended before enough memory was free.
+        """
+        if size > self._taken:
+            self._take(2 * size if self._taken else size)
+
+    def settle(self, body: bytes | bytearray) -> None:
+        """Reserve memory for everything that will be made from a complete body: values, and text for the sandbox.
+
+        Raises:
+            TimeoutError: The run ended before enough memory was free.
+        """
+        self._take(needed_by(body))
+
+    def _take(self, size: int) -> None:
+        if self._passage and size > self._taken:
+            if not self._taken:
+                self._before()
+            self._passage.take(size - self._taken)
+            self._taken = size
+
+
+def needed_by(text: bytes | bytearray) -> int:
+    """Return how many bytes of memory are needed while a JSON text is decoded and passed on."""
+    return memory_of(text) + COPIES * len(text)
+
+
+def memory_of_server(processes: int = 1) -> Memory:
+    """Return what one of a server's processes may take for large texts, by the memory of its container or machine.
+
+    Args:
+        processes: How many processes the server has.
+    """
+    room = (available() // processes - BASE) // 4
+    total = min(max(room, MIN_OF_SERVER), MAX_OF_SERVER)
+    return Memory(total, most=total)
+
+
+def available() -> int:
+    """Return how many bytes of memory the processes of this container, or of this machine, can use together."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else MAX_MACHINE]
+    for path in _limits_of_groups():
+        with suppress(OSError, ValueError), open(path, encoding="ascii") as file:  # no such file, or the word "max"
+            found.append(int(file.read()))
+    return min(found)
+
+
+def _limits_of_groups() -> Iterator[str]:
+    """Yield the files that can hold the memory limit of a control group that this process is in."""
+    try:
+        with open("/proc/self/cgroup", encoding="utf-8") as file:
+            groups = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:
+        return
+    for _, controllers, path in groups:
+        if controllers == "" or "memory" in controllers.split(","):
+            mount, name = (_GROUPS, "memory.max") if not controllers else (f"{_GROUPS}/memory", "memory.limit_in_bytes")
+            parts = path.strip("/").split("/")
+            yield from ("/".join([mount, *parts[:count], name]) for count in range(len(parts) + 1))
+
+
+def bound_arenas(count: int = 2) -> None:
+    """Let all threads of this process share ``count`` arenas of glibc's ``malloc``, so that freed memory is reused."""
+    if mallopt := _glibc("mallopt"):
+        mallopt(_M_ARENA_MAX, count)
+
+
+def give_back_to_system() -> None:
+    """Give memory that was freed back to the system, where glibc can."""
+    if trim := _glibc("malloc_trim"):
+        trim(0)
+
+
+@cache
+def _glibc(name: str) -> Callable[..., Any] | None:
+    """Return a function of glibc, or None if the C library lacks it."""
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    found: Callable[..., Any] | None = getattr(ctypes.CDLL(None), name, None)
+    return found

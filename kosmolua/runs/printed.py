@@ -1,0 +1,81 @@
+"""The output of a run in a server: in a temporary file as soon as it is long."""
+
+from __future__ import annotations
+
+from kosmolua.errors import LimitExceeded
+from kosmolua.limits import spell_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from kosmolua.concurrency import Passage
+
+KEPT = 128 * 1024
+"""Bytes of output that a run of a server keeps in memory."""
+COPIES = 4
+"""Copies of the output that are in memory while it is answered: bytes, text, and text in JSON twice."""
+
+
+class Printed:
+    """Collects what a run prints.
+
+    Args:
+        room: The memory that is reserved for the run's outcome, which limits how much of the output is in memory.
+    """
+
+    def __init__(self, room: Passage) -> None:
+        self._room = room
+        self._head = bytearray()
+        self._file: BinaryIO | None = None
+        self._lost = ""
+        self._size = 0
+
+    def append(self, piece: bytes) -> None:
+        """Add a piece of output."""
+        self._size += len(piece)
+        if len(self._head) + len(piece) <= KEPT:
+            self._head += piece
+        elif not self._lost:
+            try:
+                self._spill(piece)
+            except OSError as error:
+                self._lost = f"the server cannot keep more: {error.strerror}"
+
+    def take(self) -> tuple[bytes, LimitExceeded | None]:
+        """Return the output, for which memory is reserved first, and the error to report if it was cut.
+
+        Raises:
+            TimeoutError: Nobody needs the outcome any more.
+        """
+        file, self._file = self._file, None
+        if file is None:
+            return bytes(self._head), self._cut(len(self._head)) if self._lost else None
+        with file:
+            kept = self._size
+            try:
+                self._room.take(COPIES * kept)
+            except LimitExceeded as error:
+                kept = int(error.value - self._room.taken) // COPIES
+                self._lost = f"the server has {spell_size(int(error.value))} of memory for one run"
+                self._room.take(COPIES * kept)
+            file.seek(0)
+            whole = bytes(self._head) + file.read(max(kept - len(self._head), 0))
+        return whole, self._cut(len(whole)) if self._lost else None
+
+    def _spill(self, piece: bytes) -> None:
+        if self._file is None:
+            from tempfile import TemporaryFile
+
+            self._file = TemporaryFile(buffering=0)  # noqa: SIM115 - closed by take()
+        rest = memoryview(piece)
+        while rest and self._file:
+            rest = rest[self._file.write(rest) :]
+
+    def _cut(self, kept: int) -> LimitExceeded:
+        return LimitExceeded(
+            f"The output was cut after {spell_size(kept)}: {self._lost}",
+            limit="output",
+            value=kept,
+            hint="print less",
+        )

@@ -1,0 +1,21 @@
+"""A server in a small container outlives what one tenant does, and answers another meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from operations.noisy import endure_all
+from support.processes import linux_only
+
+pytestmark = [linux_only, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("limit", [256, 1024])
+@pytest.mark.parametrize("way", ["10 MB of output", "15 MB of result", "many small values", "sources of 3.5 MB"])
+def test_the_server_lives(tmp_path: Path, way: str, limit: int) -> None:
+    """With the memory of a small container, in each of the ways that fill it, and each run of the other is right."""
+    seen = endure_all(tmp_path, [way], 6, limit)[way]
+    assert seen["lives"]
+    assert seen["failed"].startswith("0 of ")
+    assert seen["noisy"]
