@@ -315,6 +315,10 @@ class Limits:
         given = {name: value for name, value in changes.items() if value is not None}
         return Limits(**{**self.as_dict(), **given}) if given else self
 
+    def stricter(self, other: Limits) -> Limits:
+        """Return limits of which each is the lower one of these limits and ``other``."""
+        return Limits(**{name: min(value, getattr(other, name)) for name, value in self.as_dict().items()})
+
     def exceeded(self, code: str, ended: str = "script") -> LimitExceeded:
         """Return the error for an exceeded limit. It names the limit, its value, and the option or key that raises it.
 

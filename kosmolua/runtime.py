@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kosmolua.accounts.sections import Recordings
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.broker import Broker
-    from kosmolua.broker.planning import Plan
+    from kosmolua.broker.planning import Application, Plan
     from kosmolua.broker.recording import Recording
     from kosmolua.broker.records import Watch
     from kosmolua.broker.store import Store
@@ -230,10 +230,10 @@ class Runtime:
             RuntimeError: The runtime is closed.
         """
         from kosmolua.broker.recording import Recording, read
-        from kosmolua.runs.recorded import options_of, replaying, source_of
+        from kosmolua.runs.recorded import limits_of, options_of, replaying, source_of
 
         recording = path if isinstance(path, Recording) else read(path)
-        limits = Limits(**recording.header["limits"])
+        limits = limits_of(recording, self._host)
         if recording.is_session and script is None:
             from kosmolua.runs.session_recording import repeat
 
@@ -295,16 +295,29 @@ class Runtime:
         plan = plan_of(self._host, as_bytes(source), run.job)
         plan.outcome = self._execute(run)
         plan.fill(planner, self._host.redactor.value)
+        plan.sign(self._host.signer)
         return plan
 
-    def apply(self, plan: Plan, *, again: bool = False, **options: Unpack[RunOptions]) -> Outcome:
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        again: bool | Sequence[int] = False,
+        done: Mapping[int, Any] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Outcome:
         """Run the script of a plan, and allow exactly the planned writes, each of them once.
 
         A write that is not in the plan is denied before it is sent. Calls that the permissions deny stay denied.
 
+        A plan that has a file is recorded, and marked in its file before the script begins. If its application ended
+        early, for instance since its process was killed, this method continues it like :meth:`resume`.
+
         Args:
-            plan: The plan. It is marked as applied. Save the plan afterwards to keep the mark.
-            again: Apply the plan even if it was applied before.
+            plan: The plan. It is marked as applied.
+            again: True to apply the plan from the start even if it was applied before. Or the numbers of the writes
+                without an answer that are sent again, see :meth:`resume`.
+            done: For each write without an answer that was done: its number, and the result that the script gets.
             options: The options of the run, as for :meth:`run`. A missing ``name``, ``args``, ``input`` or ``params``
                 is taken from the plan.
 
@@ -312,18 +325,55 @@ class Runtime:
             The outcome of the script. Its warnings list the planned writes that the script did not make.
 
         Raises:
-            ConfigError: The plan was applied before. Or only one of the two uses simulators: the run that made the plan
-                or this runtime.
+            ConfigError: The plan was applied before, is being applied now, or cannot be marked. Or only one of the two
+                uses simulators: the run that made the plan or this runtime.
+            UnderWay: A write has no answer and may have been done, and neither ``done`` nor ``again`` names it.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.runs.recorded import applying, source_of
+        from kosmolua.broker.planning import Application
 
-        application = applying(plan, self._host, again=again)
-        named = {name: plan.run[name] for name in ("args", "input", "params")}
-        given: dict[str, Any] = {"name": plan.script["name"], **named, **options, "planning": application}
-        outcome = self._execute(self._prepare(source_of(plan.script), given))  # type: ignore[arg-type]
+        application = Application(plan)
+        with plan.held():
+            run = self._prepare_application(application, again=again, done=done or {}, options=options)
+        outcome = self._execute(run)
         outcome.warnings += application.warnings()
         return outcome
+
+    def _prepare_application(
+        self,
+        application: Application,
+        *,
+        again: bool | Sequence[int],
+        done: Mapping[int, Any],
+        options: Mapping[str, Any],
+    ) -> Run:
+        """Prepare the run with which :meth:`apply` applies a plan. Mark the plan, or resume its earlier application."""
+        from kosmolua.runs.recorded import applied_before, source_of
+
+        plan = application.plan
+        numbers = () if isinstance(again, bool) else again
+        if earlier := applied_before(plan, self._host, anew=again is True):
+            decided = {"done": done, "again": numbers}
+            run = self._prepare_resumed(earlier, None, decided, {**options, "planning": application})
+            assert run.take
+            application.go_on(run.take.tape.answers.all)
+            return run
+        if done or numbers:
+            what = "The plan is applied from its start, so no write of it may have been done"
+            raise ConfigError(what, hint="apply it without --done and without numbers after --again")
+        named = {name: plan.run[name] for name in ("args", "input", "params")}
+        given: dict[str, Any] = {"name": plan.script["name"], **named, "record": plan.path is not None, **options}
+        run = self._prepare(source_of(plan.script), given | {"planning": application})  # type: ignore[arg-type]
+        try:
+            if given["record"]:
+                run.begin_recording()
+            in_store = isinstance(given["record"], bool)
+            path = run.take.path if run.take else None
+            plan.mark(path if in_store else path and os.path.abspath(path), self._host.signer)
+        except BaseException:
+            self._forget(run)
+            raise
+        return run
 
     def resume(
         self,
@@ -604,6 +654,7 @@ class Runtime:
         from kosmolua.broker.recording import Recording, read
         from kosmolua.runs.recorded import (
             Decisions,
+            limits_of,
             options_of,
             patterns_among,
             replaying,
@@ -617,7 +668,7 @@ class Runtime:
         if recording.is_session:
             what = f"The recording {recording.path} contains a session, which cannot be resumed"
             raise ConfigError(what, hint="to repeat the session, run kosmolua replay")
-        limits = Limits(**header["limits"])
+        limits = limits_of(recording, self._host)
         given: dict[str, Any] = {**options_of(recording), **options}
         source, mended = source_of(recording.script), None
         if script is not None and as_bytes(script) != source:
@@ -647,6 +698,8 @@ class Runtime:
             self._forget(run)
 
     def _forget(self, run: Run) -> None:
+        if run.take:
+            run.take.tape.close()
         with self._lock:
             self._runs.discard(run)
 

@@ -60,10 +60,13 @@ class Answers:
     Args:
         recording: The recording that contains the answers; None if nothing was recorded.
         is_changed: True if the script was changed after it was recorded.
+        is_decided: False to leave out what persons decided about writes without an answer.
     """
 
-    def __init__(self, recording: Recording | None = None, *, is_changed: bool = False) -> None:
-        self.all = _answers_of(recording) if recording else []
+    def __init__(
+        self, recording: Recording | None = None, *, is_changed: bool = False, is_decided: bool = True
+    ) -> None:
+        self.all = _answers_of(recording, is_decided=is_decided) if recording else []
         self.is_changed = is_changed
         self._waiting: defaultdict[tuple[str, str], deque[Answer]] = defaultdict(deque)
         self._of_any_branch: defaultdict[str, deque[Answer]] = defaultdict(deque)
@@ -124,7 +127,7 @@ class Answers:
         return None
 
 
-def _answers_of(recording: Recording) -> list[Answer]:
+def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Answer]:
     """Return an :class:`Answer` for each answer in a recording, and for each write that was never answered.
 
     An unanswered write is left out if a person decided to send it again. If a person decided that the write was done,
@@ -156,6 +159,8 @@ def _answers_of(recording: Recording) -> list[Answer]:
             for call in event["calls"]:
                 if call["status"] == "refused":  # nothing was sent after all
                     _drop(found, intents, call["number"])
+        elif not is_decided:
+            continue
         elif event["decision"] == "again":
             found.pop(event["line"], None)
         elif event["decision"] == "done" and event["line"] in found:

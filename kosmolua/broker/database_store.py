@@ -6,6 +6,7 @@ Every SQL statement is limited to one tenant, except those for the key that all 
 
 from __future__ import annotations
 
+import hmac
 import json
 import secrets
 import time
@@ -38,8 +39,10 @@ from kosmolua.errors import ConfigError
 
 ASK_PATIENCE = 5.0
 """Seconds to keep trying to store a question. After that, only a person at the script's client can be asked."""
-KEY, KEY_PATIENCE = "pages", 5.0
-"""The name of the key, and how many seconds to wait for a database that starts at the same time as the server."""
+KEY, RECORDINGS_KEY = "pages", "recordings"
+"""The names of the key that signs the website's cookies, and of the key that signs the recordings of all tenants."""
+KEY_PATIENCE = 5.0
+"""How many seconds to wait for a database that starts at the same time as the server."""
 PRUNED = "pruned"
 """The name that holds the lease of a recording while it is removed."""
 
@@ -66,14 +69,10 @@ class DatabaseStores:
 
         It is created on first use.
         """
-        query = sql.select(KEYS.c.key).where(KEYS.c.name == KEY)
-        found = self._database.do(lambda at: at.execute(query).scalar(), KEY_PATIENCE)
-        if found is None:
-            new = sql.insert(KEYS).values(name=KEY, key=secrets.token_bytes(KEY_SIZE))
-            with suppress(IntegrityError):  # another server created it first
-                self._database.do(lambda at: at.execute(new))
-            found = self._database.do(lambda at: at.execute(query).scalar_one())
-        return bytes(found)
+        _create_key(self._database, KEY)
+        key = _key_in(self._database, KEY)
+        assert key
+        return key
 
     def close(self) -> None:
         """Close all connections."""
@@ -227,6 +226,13 @@ class DatabaseStore:
         """Remove the grant for the function ``path`` with an account, if there is one."""
         self._database.do(lambda at: at.execute(self._without(path, account)))
 
+    def key(self, *, create: bool) -> bytes | None:
+        """Return the key that signs this tenant's recordings, or None. See :meth:`Store.key`."""
+        if create:
+            _create_key(self._database, RECORDINGS_KEY)
+        key = _key_in(self._database, RECORDINGS_KEY)
+        return key and hmac.digest(key, self._tenant.encode(), "sha256")
+
     def _without(self, path: str, account: str) -> sql.Delete:
         of = GRANTS.c
         return sql.delete(GRANTS).where(of.tenant == self._tenant, of.path == path, of.account == account)
@@ -239,6 +245,20 @@ class DatabaseStore:
         return [
             Waiting(name, run, script, json.loads(call), since, until) for name, run, script, call, since, until in rows
         ]
+
+
+def _create_key(database: Database, name: str) -> None:
+    """Create the key with this name in the table of keys, unless it exists."""
+    if _key_in(database, name) is None:
+        new = sql.insert(KEYS).values(name=name, key=secrets.token_bytes(KEY_SIZE))
+        with suppress(IntegrityError):  # another server created it first
+            database.do(lambda at: at.execute(new))
+
+
+def _key_in(database: Database, name: str) -> bytes | None:
+    query = sql.select(KEYS.c.key).where(KEYS.c.name == name)
+    found = database.do(lambda at: at.execute(query).scalar(), KEY_PATIENCE)
+    return None if found is None else bytes(found)
 
 
 def _summary(row: dict[str, Any]) -> Summary:

@@ -66,14 +66,11 @@ class Folders:
         """
         path = os.path.join(self._path, KEY)
         _make(self._path)
-        with suppress(FileExistsError), _to_create(path) as file:
-            file.write(secrets.token_bytes(KEY_SIZE))
-        for _ in range(KEY_TRIES):
-            if len(key := _bytes_of(path)) == KEY_SIZE:
-                return key
-            time.sleep(KEY_PAUSE)
-        hint = "remove the file; a new key is then created"
-        raise ConfigError(f"The key file {path} does not contain a key", hint=hint)
+        try:
+            _create_key(path)
+        except OSError as error:
+            raise ConfigError(f"The key file {path} cannot be created: {error.strerror}") from None
+        return _key_in(path)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -218,6 +215,17 @@ class Folder:
         with _written("The grants", self._grants), suppress(FileNotFoundError):
             os.remove(self._grant(path, account))
 
+    def key(self, *, create: bool) -> bytes | None:
+        """Return the key that signs this store's recordings, or None. See :meth:`Store.key`."""
+        path = os.path.join(self.path, KEY)
+        if create:
+            try:
+                os.makedirs(self.path, mode=0o700, exist_ok=True)
+                _create_key(path)
+            except OSError:
+                return None
+        return _key_in(path) if os.path.exists(path) else None
+
     def _grant(self, path: str, account: str) -> str:
         return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())
 
@@ -316,19 +324,20 @@ def _last_line(file: Any, size: int) -> bytes:
     return bytes(tail[: tail.rfind(b"\n")].rpartition(b"\n")[2] + b"\n")
 
 
-def _to_create(path: str) -> Any:
-    """Create and open a key file, which only its owner can read.
+def _create_key(path: str) -> None:
+    """Create a key file, which only its owner can read, unless the file exists."""
+    with suppress(FileExistsError), open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(KEY_SIZE))
 
-    Raises:
-        FileExistsError: The file exists already.
-        ConfigError: The file cannot be created.
-    """
-    try:
-        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise ConfigError(f"The key file {path} cannot be created: {error.strerror}") from None
+
+def _key_in(path: str) -> bytes:
+    """Return the key in a file, which another process may still be writing."""
+    for _ in range(KEY_TRIES):
+        if len(key := _bytes_of(path)) == KEY_SIZE:
+            return key
+        time.sleep(KEY_PAUSE)
+    hint = "remove the file; a new key is then created"
+    raise ConfigError(f"The key file {path} does not contain a key", hint=hint)
 
 
 def _bytes_of(path: str) -> bytes:

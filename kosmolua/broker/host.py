@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.records import Mode
     from kosmolua.broker.secrets import NamedSecrets
+    from kosmolua.broker.signing import Signer
     from kosmolua.broker.store import Store
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
@@ -214,6 +215,13 @@ class Host:
         from kosmolua.broker.folder_store import Folder
 
         return self._options.store or Folder(self.recordings_folder)
+
+    @lazy
+    def signer(self) -> Signer:
+        """Signs recordings and plans with the key of the store."""
+        from kosmolua.broker.signing import Signer
+
+        return Signer(self.store)
 
     def tidy(self) -> None:
         """Remove old recordings from the store, at most once a day."""

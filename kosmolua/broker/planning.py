@@ -12,22 +12,30 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import __version__, protocol
-from kosmolua.broker.sheets import replace_file
+from kosmolua.broker.events import plan_fault
+from kosmolua.broker.sheets import held_file, replace_file
+from kosmolua.broker.signing import SIGNATURE
 from kosmolua.errors import BadArguments, ConfigError, Denied
 from kosmolua.protocol import Json
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 
 if TYPE_CHECKING:
+    from kosmolua.broker.answers import Answer
     from kosmolua.broker.records import Call
+    from kosmolua.broker.signing import Signer
     from kosmolua.catalog.catalog import Target
 
-FORMAT = 1
+FORMAT = 2
+PLAN = "plan"
+"""What the signature of a plan is bound to, so that it is not that of a line of a recording."""
 MAX_DECISIONS = 1000
 MAX_KEY = 100
 """How many characters a plan keeps of the name of a field that the script reads in a planned call's result."""
@@ -76,7 +84,11 @@ class Plan:
             script, the ``number`` and ``path`` of the call, and the field's name as ``key``. What the script does after
             such a place can depend on the real result, and so differ from the plan.
         time: The time when the plan was made.
-        applied: The time when the plan was applied; None if it has not been applied.
+        applied: The ``time`` when the plan was applied, and the ``recording`` of the run that applied it: its file, or
+            the run's id in the store, or None; None if the plan has not been applied.
+        signature: Shows that the plan was written with the key of a store, see :mod:`kosmolua.broker.signing`.
+        kosmolua: The version that made the plan.
+        path: The file that the plan was saved to or loaded from, or None.
     """
 
     script: dict[str, Any]
@@ -84,7 +96,10 @@ class Plan:
     calls: list[PlannedCall]
     decisions: list[dict[str, Any]]
     time: str
-    applied: str | None = None
+    applied: dict[str, Any] | None = None
+    signature: str | None = None
+    kosmolua: str = __version__
+    path: str | None = field(default=None, repr=False, compare=False)
 
     outcome: Any = field(default=None, repr=False, compare=False)
     """The outcome of the script when the plan was made; None for a plan that was loaded from a file."""
@@ -96,8 +111,58 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
-        fields = {name: value for name, value in vars(self).items() if name != "outcome"}
-        return {"format": FORMAT, "kosmolua": __version__, **fields, "calls": [vars(call) for call in self.calls]}
+        fields = {name: value for name, value in vars(self).items() if name not in _OF_OBJECT}
+        return {"format": FORMAT, **fields, "calls": [vars(call) for call in self.calls]}
+
+    def sign(self, signer: Signer) -> None:
+        """Sign the plan as it is now."""
+        self.signature = signer.signed(self.to_json(), PLAN).get(SIGNATURE)
+
+    def was_made_here(self, signer: Signer) -> bool:
+        """Return True if the plan is as it was signed with the key of this store."""
+        return signer.has_signed(self.to_json(), PLAN)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """In the ``with`` block, keep other processes from applying the plan's file, whose mark is read again.
+
+        Raises:
+            ConfigError: The file cannot be written, has changed, or another process is about to apply it.
+        """
+        if self.path is None:
+            yield
+            return
+        with held_file(self.path, f"The plan {self.path}"):
+            now = type(self).load(self.path)
+            if now._content != self._content:
+                raise ConfigError(f"The plan {self.path} has changed since it was read", hint="try again")
+            self.applied, self.signature = now.applied, now.signature
+            yield
+
+    @property
+    def _content(self) -> str:
+        """The plan without its mark, as JSON."""
+        return json.dumps({**self.to_json(), "applied": None, "signature": None}, sort_keys=True)
+
+    def mark(self, recording: str | None, signer: Signer) -> None:
+        """Note that the plan is being applied, also in its file, where the mark survives a power cut.
+
+        Args:
+            recording: The recording of the run that applies it: its file, or the run's id in the store, or None.
+            signer: Signs the plan with its mark.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        before = self.applied, self.signature
+        self.applied = {"time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"), "recording": recording}
+        self.sign(signer)
+        try:
+            if self.path is not None:
+                self.save(self.path)
+        except ConfigError:
+            self.applied, self.signature = before
+            raise
 
     def fill(self, planner: Planner, redact: Callable[[Any], Any]) -> None:
         """Copy into this plan what a planner has noted, and mask secrets.
@@ -121,6 +186,7 @@ class Plan:
             replace_file(os.fspath(path), text.encode("utf-8", "surrogatepass"))
         except OSError as error:
             raise ConfigError(f"The plan cannot be written to {os.fspath(path)}: {error.strerror}") from None
+        self.path = os.path.abspath(path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
@@ -133,16 +199,25 @@ class Plan:
         try:
             with open(name, "rb") as file:
                 found = json.loads(file.read())
-            if found["format"] != FORMAT:
-                what = f"The plan {name} has a different format: it was made by kosmolua {found['kosmolua']}"
-                raise ConfigError(what, hint="make a new plan")
-            calls = [PlannedCall(**call) for call in found["calls"]]
-            names = [name for name in cls.__dataclass_fields__ if name != "outcome"]
-            return cls(**{**{name: found[name] for name in names}, "calls": calls})
         except OSError as error:
             raise ConfigError(f"The plan {name} cannot be read: {error.strerror}") from None
-        except (ValueError, RecursionError, KeyError, TypeError):
-            raise ConfigError(f"{name} is not a plan", hint="kosmolua run --plan=FILE makes one") from None
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or "format" not in found:
+            raise ConfigError(f"{name} is not a plan", hint="kosmolua run --plan=FILE makes one")
+        if found["format"] != FORMAT:
+            what = f"The plan {name} has a different format: it was made by kosmolua {found.get('kosmolua')}"
+            raise ConfigError(what, hint="make a new plan")
+        if fault := plan_fault(found):
+            raise ConfigError(f"The plan {name} is not valid: {fault}", hint="make a new plan")
+        calls = [PlannedCall(**{key: call[key] for key in _CALL_FIELDS}) for call in found["calls"]]
+        fields = {key: found[key] for key in cls.__dataclass_fields__ if key not in _OF_OBJECT}
+        return cls(**{**fields, "calls": calls}, path=os.path.abspath(name))
+
+
+_OF_OBJECT = ("outcome", "path")
+"""The attributes of a plan that its file does not have."""
+_CALL_FIELDS = tuple(PlannedCall.__dataclass_fields__)
 
 
 class Planner:
@@ -221,6 +296,7 @@ class Application:
     replaces_writes = False
 
     def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.left = list(plan.writes)
         self._numbers: dict[int, int] = {}
         self._results: dict[int, object] = {}
@@ -241,12 +317,9 @@ class Application:
         if target.function.effect == "read":
             return None
         with self._lock:
-            for planned in self.left:
-                is_of = (planned.path, planned.account) == (target.path, target.account)
-                if is_of and self._filled(planned.arguments) == arguments:
-                    self.left.remove(planned)
-                    self._numbers[call.number] = planned.number
-                    return PLANNED
+            if planned := self._take(target.path, target.account, arguments):
+                self._numbers[call.number] = planned.number
+                return PLANNED
             close = [each for each in self.left if (each.path, each.account) == (target.path, target.account)]
         said = json.dumps(self._filled(close[0].arguments), ensure_ascii=False) if close else ""
         raise Denied(
@@ -266,6 +339,29 @@ class Application:
         with self._lock:
             if number := self._numbers.get(call.number):
                 self._results[number] = value
+
+    def go_on(self, answers: Sequence[Answer]) -> None:
+        """Count the writes that were made when the plan was applied before as made.
+
+        Args:
+            answers: The recorded answers of that run.
+        """
+        with self._lock:
+            for answer in sorted(answers, key=lambda each: each.order):
+                call = answer.call or {}
+                if not answer.is_write:
+                    continue
+                made = self._take(str(call["path"]), call["account"], call.get("arguments"))
+                if made and answer.value is not None:
+                    self._results[made.number] = json.loads(answer.value)
+
+    def _take(self, path: str, account: str | None, arguments: object) -> PlannedCall | None:
+        """Return the planned write with these arguments, which is no longer left; None if there is none."""
+        for planned in self.left:
+            if (planned.path, planned.account) == (path, account) and self._filled(planned.arguments) == arguments:
+                self.left.remove(planned)
+                return planned
+        return None
 
     def peek(self, number: int, key: str, line: int) -> None:
         """Do nothing: when a plan is applied, the script gets real results and no placeholders."""

@@ -3,7 +3,8 @@
 The events, each with its fields besides ``event`` and ``sum``::
 
     run      {format, kosmolua, run, time, mode, script, args, input, params, secrets, limits, options, account, client,
-              host, seed, session}      always the first line
+              host, seed, session, signature}
+                                        always the first line
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
     answer   {id, branch, ask, value | error, call, secrets, truncated}
@@ -14,13 +15,17 @@ The events, each with its fields besides ``event`` and ``sum``::
     chunk    {name, sha256, source, verb, seed}
                                         from here on a session runs this chunk, and numbers its requests from the start
     reset    {}                         the session forgets its state
-    decision {line, number, decision, by, value}
+    decision {line, number, decision, call, value, signature}
                                         what a person decided about a call: done, again, approve, deny
     end      {time, status, error, calls, usage}
                                         how the run ended, and the calls that have no answer
 
 ``ask`` is the request, as a list that begins with its kind. A line's ``sum`` is a checksum of the line and of all lines
 before it, so that a damaged, missing or misplaced line is noticed.
+
+:mod:`kosmolua.broker.events` has the types of the fields. ``signature`` shows that the line was written with the key of
+this store (:mod:`kosmolua.broker.signing`); it holds only for this run and this line. What is not signed is a claim of
+the file: a resumed run takes no decision and no setting of its host from it.
 
 A line is written before the script goes on. An intent and all lines before it are on the disk before the write is sent.
 A power cut therefore loses at most the events after the last intent. The recording then has no answer for this write,
@@ -38,13 +43,17 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, cast
 
-from kosmolua import __version__
+from kosmolua import __version__, errors
+from kosmolua.broker.events import ERROR_FIELDS, fault_of
 from kosmolua.broker.sheets import File, Place
-from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.broker.signing import Signer
+from kosmolua.errors import CallError, ConfigError, KosmoError
 from kosmolua.secret import Redactor
 
 FORMAT = 1
 """The version of the format. Recordings of other versions cannot be read."""
+SIGNED = ("run", "decision")
+"""The kinds of events that are signed."""
 _SUM = b',"sum":"'
 Event = dict[str, Any]
 
@@ -129,6 +138,8 @@ def _parse(place: Place, data: bytes) -> Recording:
         recording.size += len(line) + 1
         if number == 1:
             _refuse_other_formats(path, event)
+        if fault := fault_of(event):
+            raise ConfigError(f"The recording {path} is not valid: in line {number}, {fault}", hint=_UNDAMAGED)
     if not recording.events:
         raise ConfigError(f"{path} is not a recording: it has no complete line")
     return recording
@@ -145,8 +156,14 @@ def _read_line(line: bytes, before: int) -> tuple[Event | None, int]:
     check = zlib.crc32(body, before)
     if not mark or rest != f'{check:08x}"}}'.encode():
         return None, check
-    event = json.loads(line)
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None, check
     return (event, check) if isinstance(event, dict) and isinstance(event.get("event"), str) else (None, check)
+
+
+_UNDAMAGED = "use an undamaged copy"
 
 
 def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
@@ -154,7 +171,7 @@ def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
         return ConfigError(f"{path} is not a recording", hint="kosmolua run --record=FILE makes one")
     return ConfigError(
         f"The recording {path} is damaged: line {number} was changed, or a line before it is missing",
-        hint="use an undamaged copy",
+        hint=_UNDAMAGED,
     )
 
 
@@ -174,6 +191,7 @@ class Writer:
         where: The file of the recording, or another place where it is kept.
         redactor: Masks the secrets that are known when a line is written.
         after: The content of the recording to append to; None to create a new recording.
+        signer: Signs the lines of the kinds in :data:`SIGNED`; None to sign nothing.
 
     Raises:
         ConfigError: The recording cannot be written, exists already although it should be new, or is being written by
@@ -181,10 +199,17 @@ class Writer:
     """
 
     def __init__(
-        self, where: str | os.PathLike[str] | Place, redactor: Redactor, after: Recording | None = None
+        self,
+        where: str | os.PathLike[str] | Place,
+        redactor: Redactor,
+        after: Recording | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self._place = File(where) if isinstance(where, (str, os.PathLike)) else where
         self._redactor = redactor
+        self._signer = signer
+        self._run = str(after.header["run"]) if after else ""
+        self._count = len(after.events) if after else 0
         self._check = after.check if after else 0
         if after:
             self._sheet = self._place.go_on(after.size, len(after.events), is_cut=after.is_cut)
@@ -211,11 +236,15 @@ class Writer:
         if self._redactor.knows(body):
             event = cast("Event", self._redactor.value(event))
             body = _encoded(event)
-        body = body[:-1] + ("" if value is None else f',"value":{value}')
         with self._lock:
+            if self._signer and event["event"] in SIGNED:
+                self._run = self._run or str(event["run"])
+                body = _encoded(self._signer.signed(json.loads(body), self._run, self._count + 1))
+            body = body[:-1] + ("" if value is None else f',"value":{value}')
             line, check = _line(body, self._check)
             self._sheet.append(line, event)
             self._check = check
+            self._count += 1
             self._written += 1
 
     def sync(self) -> None:
@@ -242,9 +271,12 @@ class Writer:
         if not any(self._redactor.knows(line.decode("utf-8", "replace")) for line in self._sheet.lines()):
             return
         check, lines = 0, []
-        for event in _parse(self._place, b"".join(self._sheet.lines())).events:
-            del event["sum"]
-            line, check = _line(_encoded(self._redactor.value(event))[:-1], check)
+        for number, event in enumerate(_parse(self._place, b"".join(self._sheet.lines())).events, start=1):
+            masked = cast("Event", self._redactor.value(event))
+            if self._signer and self._signer.has_signed(event, self._run, number):
+                masked = self._signer.signed(masked, self._run, number)
+            del masked["sum"]
+            line, check = _line(_encoded(masked)[:-1], check)
             lines.append(line)
         self._sheet.replace(lines)
 
@@ -274,14 +306,13 @@ def error_fields(error: KosmoError) -> Event:
 
 def revived(stored: Mapping[str, Any]) -> KosmoError:
     """Restore an error from the values that :func:`error_fields` returned, and return it."""
-    from kosmolua import errors
-
-    kind = getattr(errors, str(stored.get("type")), KosmoError)
-    if not (isinstance(kind, type) and issubclass(kind, KosmoError)):
-        kind = KosmoError
+    kind = getattr(errors, stored["type"])
     error: KosmoError = kind.__new__(kind)
-    KosmoError.__init__(error, "")
-    vars(error).update(stored["fields"])
+    if isinstance(error, CallError):
+        CallError.__init__(error, "error", "")
+    else:
+        KosmoError.__init__(error, "")
+    vars(error).update((name, value) for name, value in stored["fields"].items() if name in ERROR_FIELDS)
     if "cause" in stored:
         error.__cause__ = revived(stored["cause"])
     return error

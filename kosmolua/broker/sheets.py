@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import FileIO
 from typing import Any, Protocol
 
@@ -121,7 +121,7 @@ class File:
         file = self._open(os.O_RDWR | os.O_APPEND)
         try:
             found = os.fstat(file.fileno()).st_size
-            if found < size or (found > size and not is_cut) or not self._is_here(file):
+            if found < size or (found > size and not is_cut) or not _is_at(self.name, file):
                 raise ConfigError(f"The recording {self.name} has changed since it was read", hint="try again")
             if found > size:
                 os.ftruncate(file.fileno(), size)
@@ -161,18 +161,10 @@ class File:
             raise ConfigError(f"The recording {self.name} already exists", hint=hint) from None
         except OSError as error:
             raise ConfigError(f"The recording {self.name} cannot be written: {error.strerror}") from None
-        for _ in range(LOCK_TRIES):
-            if _lock(file):
-                return file
-            time.sleep(LOCK_PAUSE)
-        file.close()
-        raise in_use(self.name)
-
-    def _is_here(self, file: FileIO) -> bool:
-        """Return True if the open file is still at this path, and was not replaced or removed meanwhile."""
-        with suppress(OSError):
-            return os.path.samestat(os.fstat(file.fileno()), os.stat(self.name))
-        return False
+        if not _lock_soon(file):
+            file.close()
+            raise in_use(self.name)
+        return file
 
 
 class FileSheet:
@@ -226,6 +218,27 @@ class FileSheet:
         return KosmoError(f"The recording {self._path} can no longer be written: {error.strerror}", hint=hint)
 
 
+@contextmanager
+def held_file(path: str, subject: str) -> Iterator[None]:
+    """Lock an existing file in the ``with`` block against other processes that lock it. The block may replace it.
+
+    Args:
+        path: The file.
+        subject: The file, as the beginning of a sentence, such as ``The plan p.json``.
+
+    Raises:
+        ConfigError: The file cannot be written, or another process has locked it.
+    """
+    try:
+        file = FileIO(path, "r+")
+    except OSError as error:
+        raise ConfigError(f"{subject} cannot be written: {error.strerror}") from None
+    with file:
+        if not (_lock_soon(file) and _is_at(path, file)):
+            raise ConfigError(f"{subject} is in use: another process changes it", hint="try again")
+        yield
+
+
 def in_use(name: str) -> ConfigError:
     """Return the error for a recording that another run is writing."""
     return ConfigError(f"The recording {name} is in use: another run is writing it", hint="wait until that run ends")
@@ -239,6 +252,34 @@ def replace_file(path: str, data: bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(fresh, path)
+    if os.name == "posix":
+        _sync_folder(os.path.dirname(path) or ".")
+
+
+def _sync_folder(path: str) -> None:
+    """Make the names of the files in a folder survive a power cut, if the system can."""
+    with suppress(OSError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _lock_soon(file: FileIO) -> bool:
+    """Lock an open file as :func:`_lock` does, with a few tries."""
+    for _ in range(LOCK_TRIES):
+        if _lock(file):
+            return True
+        time.sleep(LOCK_PAUSE)
+    return False
+
+
+def _is_at(path: str, file: FileIO) -> bool:
+    """Return True if the open file is still at this path, and was not replaced or removed meanwhile."""
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    return False
 
 
 def _lock(file: FileIO) -> bool:

@@ -203,6 +203,12 @@ class Store(Protocol):
     def revoke(self, path: str, account: str) -> None:
         """Remove the grant for the function ``path`` with an account, if there is one."""
 
+    def key(self, *, create: bool) -> bytes | None:
+        """Return the key that signs recordings, plans and decisions of this tenant.
+
+        Return None if there is no key and ``create`` is False, or if the store can keep none.
+        """
+
 
 class Stores(Protocol):
     """The stores of all tenants of a server."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 import click
 
 from kosmolua.broker.recording import Recording, read
 from kosmolua.broker.store import Store
+from kosmolua.cli import console
 from kosmolua.cli.defaults import user_defaults
 from kosmolua.cli.options import Options
 from kosmolua.cli.scripts import name_of, read_file
-from kosmolua.errors import UsageError
+from kosmolua.errors import NOTHING_SENT, ConfigError, UsageError
+from kosmolua.escaping import exposed
+from kosmolua.folders import accounts_file
 from kosmolua.limits import Limits
 
 
@@ -46,18 +50,22 @@ def changed_script(file: str | None) -> tuple[str, bytes] | None:
     return None if file is None else (name_of(file), read_file(file, Limits().max_source))
 
 
-def options_again(options: Options, host: Mapping[str, Any]) -> Options:
+def options_again(options: Options, host: Mapping[str, Any], subject: str, *, is_own: bool) -> Options:
     """Return the options of a command that continues an earlier run, or applies the plan of one.
 
-    The accounts file, plugins, scripts and simulators are those of the earlier run, unless the options name others. The
-    user's defaults come from ``[kosmolua.options]`` of the accounts file that is used.
+    For a run of the user's own, the accounts file, plugins, scripts and simulators are those of that run, unless the
+    options name others. Of a file that was made elsewhere, they are a hint: the user is asked before it is followed.
+    The user's defaults come from ``[kosmolua.options]`` of the accounts file that is used.
 
     Args:
         options: The options of the command.
         host: The ``host`` of the earlier run's recording or plan, which describes these settings.
+        subject: The recording or plan, as the beginning of a sentence.
+        is_own: Whether the recording or plan was made with the key of the user's store.
 
     Raises:
-        ConfigError: ``[kosmolua.options]`` has an unknown key, or a value is invalid.
+        ConfigError: The file names other settings than the user's, and the user does not agree to use them. Or
+            ``[kosmolua.options]`` has an unknown key, or a value is invalid.
     """
     earlier = Options(
         accounts=host["accounts"],
@@ -67,8 +75,55 @@ def options_again(options: Options, host: Mapping[str, Any]) -> Options:
         simulate_state=host["simulate_state"],
         simulate_fail=tuple(f"{path}={outcome}" for path, outcome in host["simulate_fail"].items()),
     )
+    if not is_own and (named := _named_elsewhere(options, earlier)):
+        _agree(subject, named)
     combined = options.over(earlier)
     return Options(user_defaults(combined.accounts, os.environ), **combined.given)
+
+
+def _named_elsewhere(options: Options, earlier: Options) -> list[str]:
+    """Return the options, as they are typed, for those places in a file that are not the user's own."""
+    accounts, exists = accounts_file(options.accounts, os.environ)
+    own = {
+        "accounts": os.path.abspath(accounts) if exists else None,
+        "plugin": tuple(map(os.path.abspath, options.plugin)),
+        "scripts": options.scripts and os.path.abspath(options.scripts),
+        "simulate_state": options.simulate_state and os.path.abspath(options.simulate_state),
+    }
+    other = {name: earlier.given[name] for name in own if name in earlier.given and name not in options.given}
+    return [
+        f"--{name.replace('_', '-')} {quote(each)}"
+        for name, value in other.items()
+        if value != own[name]
+        for each in ([value] if isinstance(value, str) else value)
+    ]
+
+
+def _agree(subject: str, named: Sequence[str]) -> None:
+    """Ask whether the places that a file names are used, since programs in them are run."""
+    said = f"{subject} was not made here, and names other settings than yours, which may run programs: "
+    said += exposed(" ".join(named))
+    agree(said, "Use them?", hint="to use them, or others in their place, pass these options")
+
+
+def agree(said: str, question: str, *, hint: str) -> None:
+    """Ask the person at the terminal whether to go on in spite of something.
+
+    Args:
+        said: A sentence that says what stands in the way.
+        question: The question.
+        hint: What to do where nobody can be asked, or the answer is no.
+
+    Raises:
+        ConfigError: Nobody can be asked, or the answer is no.
+    """
+    if console.can_ask():
+        console.complain(said)
+        if console.agrees(question):
+            return
+    refusal = ConfigError(said, hint=hint)
+    refusal.sent = NOTHING_SENT
+    raise refusal
 
 
 script_option = click.option(

@@ -204,14 +204,20 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
     return perform(lambda: _run(script, options, worker), options, _name_of(script).removeprefix("="))
 
 
-def perform(work: Callable[[], Outcome], options: Options, name: str, tenant: str | None = None) -> int:
+def perform(
+    work: Callable[[], Outcome],
+    options: Options,
+    name: str,
+    where: Callable[[Outcome], str | None] | None = None,
+) -> int:
     """Call a function that runs a script, show the outcome, and return the exit status.
 
     Args:
         work: A function that runs the script and returns the outcome.
         options: The shared options of the command line.
         name: The script's name in messages.
-        tenant: The tenant of ``kosmolua serve`` that the run belongs to; None if it belongs to the user.
+        where: A function that returns a sentence about the recording of an outcome, or None to say nothing; by default
+            :func:`where_it_is` says where it is.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -235,7 +241,9 @@ def perform(work: Callable[[], Outcome], options: Options, name: str, tenant: st
         for warning in outcome.warnings:
             console.warn(warning)
         if outcome.recording:
-            console.complain(where_it_is(outcome.recording, can_go_on=not outcome.ok, tenant=tenant))
+            said = where(outcome) if where else where_it_is(outcome.recording, can_go_on=not outcome.ok)
+            if said:
+                console.complain(said)
     return status_of(outcome.error)
 
 

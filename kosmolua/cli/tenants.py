@@ -17,9 +17,11 @@ from kosmolua.broker.store import Store, Stores, checked_tenant
 from kosmolua.broker.stores import default_store, open_stores
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
+from kosmolua.cli.scripts import where_it_is
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import accounts_file, tenant_folder
+from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 from kosmolua.suggestions import did_you_mean
 
@@ -103,6 +105,10 @@ class Kept:
         given: dict[str, Any] = {"yes": options.yes, "allow": options.allow, "approve": approve}
         given["journal"] = options.journal or True
         return open_runtime(tenant, common_options(options), server, store, simulate=simulate, **given)
+
+    def where_it_is(self, outcome: Outcome) -> str:
+        """Return a sentence for the user with the commands that resume and replay a recorded run."""
+        return where_it_is(str(outcome.recording), can_go_on=not outcome.ok, tenant=self.tenant)
 
     def _section(self, accounts: str | None) -> tuple[Settings, TenantSettings]:
         """Return the settings of the server, and those of the tenant, from the accounts file.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from threading import Lock
@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
 from kosmolua.broker.contents import Contents
-from kosmolua.broker.planning import Application, Plan
-from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, revived
+from kosmolua.broker.planning import Plan
+from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, read, revived
 from kosmolua.broker.sheets import File
 from kosmolua.broker.store import APPROVAL_DAYS
 from kosmolua.errors import ConfigError, Diverged, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
+from kosmolua.limits import NAMES, Limits
 from kosmolua.runs.tape import Tape
 
 if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approval
     from kosmolua.broker.host import Host
-    from kosmolua.limits import Limits
+    from kosmolua.broker.signing import Signer
     from kosmolua.runs.job import Job
 
 MAX_NAMED = 3
@@ -265,7 +266,7 @@ def begun(
     run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
     place = host.store.place(run) if path is None else File(path)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
-    writer = Writer(place, host.redactor)
+    writer = Writer(place, host.redactor, signer=host.signer)
     writer.write(
         {
             "event": "run",
@@ -320,7 +321,8 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         what = f"The run in the recording {recording.path} is {recording.header['mode']}"
         raise ConfigError(f"{what}, so the run cannot be resumed as a {host.mode} run", hint=hint)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
-    writer = Writer(recording.place, host.redactor, recording)
+    recording = believed(recording, host.signer)
+    writer = Writer(recording.place, host.redactor, recording, host.signer)
     try:
         resumed: Event = {"event": "resumed", "time": moment(), "kosmolua": __version__}
         events = [resumed, *([{"event": "script", **script}] if script else [])]
@@ -338,6 +340,51 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     return Take(run, seed, tape, recording.path, recording, left, tidy=host.tidy)
 
 
+def believed(recording: Recording, signer: Signer) -> Recording:
+    """Return a recording in which only those decisions of a person count that were made with the key of this store.
+
+    A call that another decision is about waits, as if nobody had decided. To repeat a call that certainly changed
+    nothing takes no decision of a person.
+    """
+    run = recording.header["run"]
+    answers = {answer.line: answer for answer in Answers(recording, is_decided=False).all}
+
+    def counts(line: int, event: Event) -> bool:
+        if event["event"] != "decision":
+            return True
+        is_signed = signer.has_signed(event, run, line)
+        if event["decision"] in ("approve", "deny"):
+            return is_signed
+        answer = answers.get(event["line"])
+        if answer is None:
+            return False
+        if event["decision"] == "again" and answer.error and not may_have_been_done(answer, revived(answer.error)):
+            return True
+        return is_signed and event.get("call") == _about(answer)
+
+    numbered = enumerate(recording.events, start=1)
+    return replace(recording, events=[each if counts(line, each) else {"event": "claim"} for line, each in numbered])
+
+
+def _about(answer: Answer) -> Event:
+    """Return the fields of a call that identify it in a decision about it."""
+    return {name: (answer.call or {}).get(name) for name in ("path", "account", "arguments")}
+
+
+def was_made_here(recording: Recording, signer: Signer) -> bool:
+    """Return True if the first line of a recording, with the settings of its run, was written by this store's user."""
+    return signer.has_signed(recording.header, recording.header["run"], 1)
+
+
+def limits_of(recording: Recording, host: Host) -> Limits:
+    """Return the limits with which a recorded run is run again.
+
+    A recording that was not made here cannot raise a limit: the stricter one of its limit and the host's applies.
+    """
+    recorded = Limits(**{name: value for name, value in recording.header["limits"].items() if name in NAMES})
+    return recorded if was_made_here(recording, host.signer) else recorded.stricter(host.limits)
+
+
 def plan_of(host: Host, source: bytes, job: Job) -> Plan:
     """Return a plan for a script, which lists no calls yet.
 
@@ -351,26 +398,38 @@ def plan_of(host: Host, source: bytes, job: Job) -> Plan:
     return Plan(script_fields(job.name, source), run, [], [], moment())
 
 
-def applying(plan: Plan, host: Host, *, again: bool) -> Application:
-    """Mark a plan as applied, and return the :class:`Application` that allows exactly the writes of the plan in a run.
+def applied_before(plan: Plan, host: Host, *, anew: bool) -> Recording | None:
+    """Return the recording with which a plan was applied before and has to go on; None to apply it from the start.
+
+    A plan is applied from the start if nothing was written when it was applied before.
 
     Args:
         plan: The plan.
         host: Makes the calls of the run.
-        again: True to apply the plan even if it was applied before.
+        anew: True to apply the plan from the start even if it was applied before.
 
     Raises:
-        ConfigError: The plan was applied before. Or only one of the two runs is simulated: the one that made the plan
-            or this one.
+        ConfigError: The plan was applied to its end, is being applied now, or the recording cannot be read. Or only one
+            of the two runs is simulated: the one that made the plan or this one.
     """
-    if plan.applied and not again:
-        raise ConfigError(f"The plan was already applied at {plan.applied}", hint="pass --again to apply it once more")
     if plan.run["mode"] != host.mode:
         hint = "pass --simulate" if plan.run["mode"] == "simulated" else "apply it without --simulate"
         what = f"The plan was made by a {plan.run['mode']} run"
         raise ConfigError(f"{what}, so the plan cannot be applied in a {host.mode} run", hint=hint)
-    plan.applied = moment()
-    return Application(plan)
+    if plan.applied is None or anew:
+        return None
+    time, name = plan.applied["time"], plan.applied["recording"]
+    what, hint = f"The plan was already applied at {time}", "pass --again to apply it once more"
+    try:
+        recording = name and (read(name) if os.path.dirname(name) else host.store.read(name))
+    except ConfigError as error:
+        raise ConfigError(f"{what}, and its recording does not say what was done: {error.what}", hint=hint) from None
+    if recording is None or (recording.status == "done" and not recording.place.is_in_use()):
+        raise ConfigError(what, hint=hint)
+    if recording.place.is_in_use():
+        raise ConfigError(f"The plan is being applied now, since {time}", hint="wait until that run ends")
+    has_written = any(event["event"] == "intent" for event in recording.events)
+    return recording if has_written else None
 
 
 def _was_changed(recording: Recording) -> bool:
@@ -433,6 +492,7 @@ def _decision(answer: Answer, decision: str) -> Event:
         "line": answer.line,
         "number": number_of(answer),
         "decision": decision,
+        "call": _about(answer),
         "time": moment(),
     }
 
@@ -448,7 +508,7 @@ def _under_way(answers: Sequence[Answer]) -> UnderWay:
         f"The run cannot continue without a decision: {', '.join(named)}{more} {has} no answer, "
         f"so {them} may have been done",
         calls=[{name: call.get(name) for name in shown} for call in calls],
-        hint=f"check, then resume with --done {number} if it was done, or --again {number} to send it again",
+        hint=f"check, then pass --done {number} if it was done, or --again {number} to send it again",
     )
 
 

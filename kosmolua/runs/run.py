@@ -218,7 +218,7 @@ class Run:
         if recorder := self._options["recorder"]:
             self.take = recorder.take(self._given, self._name, self._options["args"][0])
         elif self._options["record"] and not self.take:
-            self.take = self._begin_recording()
+            self.begin_recording()
         started = monotonic()
         self._context = self._made_context()
         with self._lock:
@@ -243,8 +243,6 @@ class Run:
         finally:
             if self._broker:
                 self._broker.close(None)
-            if self.take:
-                self.take.tape.close()
             with self._lock:
                 self._supervisor = None  # avoids a reference cycle
 
@@ -299,11 +297,16 @@ class Run:
             is_planned=(plan := self._options["planning"]) is not None and plan.replaces_writes,
         )
 
-    def _begin_recording(self) -> Take:
+    def begin_recording(self) -> None:
+        """Begin the recording that the option ``record`` asks for.
+
+        Raises:
+            ConfigError: The recording cannot be written.
+        """
         from kosmolua.runs.recorded import begin
 
         path = self._options["record"]
-        return begin(
+        self.take = begin(
             self._host,
             None if isinstance(path, bool) else path,
             self._given,

@@ -2,41 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
 from kosmolua.broker.planning import Plan
-from kosmolua.cli import plans
+from kosmolua.broker.signing import Signer
+from kosmolua.broker.stores import default_store
+from kosmolua.cli import console, plans
+from kosmolua.cli.decisions import NUMBERS, Done, Numbers, numbers_in, values_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, applying_options, examples
-from kosmolua.cli.recordings import options_again
-from kosmolua.cli.scripts import open_runtime, perform, watched
+from kosmolua.cli.recordings import agree, options_again
+from kosmolua.cli.scripts import open_runtime, perform, watched, where_it_is
 from kosmolua.runs import Outcome
 
 
-@click.command("apply", cls=Command, epilog=examples("kosmolua apply plan.json", "kosmolua apply 3f2a41 --record"))
+class Apply(Command):
+    """The command ``apply``. ``--again`` without numbers of calls applies the whole plan again."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line, with ``--again-whole`` in place of each ``--again`` that names no calls."""
+        return super().parse_args(ctx, list(_with_whole(args)))
+
+
+def _with_whole(words: Sequence[str]) -> Iterator[str]:
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        yield "--again-whole" if word == "--again" and not NUMBERS.fullmatch(after) else word
+
+
+@click.command(
+    "apply",
+    cls=Apply,
+    epilog=examples("kosmolua apply plan.json", "kosmolua apply 3f2a41", "kosmolua apply 3f2a41 --done 12 --again 13"),
+)
 @click.argument("file", metavar="PLAN", type=click.Path())
-@click.option("--again", is_flag=True, help="Apply the plan even if it was applied before.")
+@click.option(
+    "--again", multiple=True, type=Numbers(), help="Send these writes without an answer again; alone: the whole plan."
+)
+@click.option("--again-whole", is_flag=True, hidden=True)
+@click.option(
+    "--done", multiple=True, type=Done(), help="Count a write without an answer as done, with JSON as its result."
+)
+@click.option("--accept-plan", is_flag=True, help="Apply a plan that was made elsewhere, or was changed.")
 @applying_options
-def command(file: str, again: bool, options: Options) -> int:  # noqa: FBT001 - the value of an option
+def command(
+    file: str,
+    again: tuple[Any, ...],
+    again_whole: bool,  # noqa: FBT001 - the value of an option
+    done: tuple[dict[int, Any], ...],
+    accept_plan: bool,  # noqa: FBT001 - the value of an option
+    options: Options,
+) -> int:
     """Run the script of a plan. Exactly the planned writes are allowed, each once.
 
     PLAN is a plan that kosmolua run --plan wrote: a file, or its name in your state folder. A write that is not in the
     plan is denied before it is sent. Planned writes that the script did not make are listed. The accounts, plugins,
     scripts and simulators are those with which the plan was made, unless options name others.
+
+    The plan is marked before its first write, and a plan is applied only once. If the run ends early, the same command
+    continues it and repeats no write; a write without an answer needs --done or --again with the number of its call.
     """
     path = plans.find(file)
     loaded = Plan.load(path)
-    options = options_again(options, loaded.run["host"])
+    is_own = loaded.was_made_here(Signer(default_store()))
+    options = options_again(options, loaded.run["host"], f"The plan {path}", is_own=is_own)
+    if not is_own and not accept_plan:
+        if console.can_ask():
+            plans.show(loaded)
+        said = f"The plan {path} was made elsewhere, or was changed since it was made"
+        agree(said, "Apply it?", hint="look at its writes, then pass --accept-plan to apply it")
 
     def run(**callbacks: Any) -> Outcome:
         given = {**options.limits, **callbacks}
         if record := options.record_file or options.record:
             given["record"] = record
         with open_runtime(options) as runtime:
-            outcome = runtime.apply(loaded, again=again, **given)
-        loaded.save(path)
-        return outcome
+            decided: dict[str, Any] = {"again": again_whole or numbers_in(again), "done": values_in(done)}
+            return runtime.apply(loaded, **decided, **given)
 
-    return perform(lambda: watched(run, options), options, loaded.script["name"].removeprefix("="))
+    def where(outcome: Outcome) -> str | None:
+        if not outcome.ok:
+            return f"recorded: kosmolua apply {file} goes on"
+        return where_it_is(str(outcome.recording), can_go_on=False) if options.record_file or options.record else None
+
+    return perform(lambda: watched(run, options), options, loaded.script["name"].removeprefix("="), where)

@@ -35,14 +35,14 @@ def command(file: str, script: str | None, kept: Kept, options: Options) -> int:
     """
     with kept.opened(options.accounts) as store:
         recording = recordings.find(file, store)
-    name = recording.script["name"]
-    given: dict[str, Any] = options.limits_given
-    if changed := recordings.changed_script(script):
-        name, given["script"] = changed
-        given["name"] = name
+        name = recording.script["name"]
+        given: dict[str, Any] = options.limits_given
+        if changed := recordings.changed_script(script):
+            name, given["script"] = changed
+            given["name"] = name
 
-    def run(**callbacks: Any) -> Outcome:
-        with Runtime({}) as runtime:
-            return runtime.replay(recording, **given, **callbacks)
+        def run(**callbacks: Any) -> Outcome:
+            with Runtime({}, store=store) as runtime:
+                return runtime.replay(recording, **given, **callbacks)
 
-    return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.tenant)
+        return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.where_it_is)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,17 +9,17 @@ import click
 
 from kosmolua.broker.approvals import Approve
 from kosmolua.broker.recording import Recording
+from kosmolua.broker.signing import Signer
 from kosmolua.broker.store import Store
 from kosmolua.cli import recordings
+from kosmolua.cli.decisions import ALL, NUMBERS, Done, Numbers, numbers_in, values_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
 from kosmolua.cli.tenants import Kept, granted, tenant_options
 from kosmolua.runs import Outcome
+from kosmolua.runs.recorded import was_made_here
 from kosmolua.runtime import Runtime
-
-ALL = "all"
-_NUMBERS = re.compile(r"\d+(,\d+)*")
 
 
 class Resume(Command):
@@ -44,50 +42,13 @@ def _with_numbers(words: Sequence[str]) -> Iterator[str]:
     """
     following = [*words[1:], "--"]
     for word, after in zip(words, following, strict=False):
-        has_numbers = _NUMBERS.fullmatch(after) is not None
+        has_numbers = NUMBERS.fullmatch(after) is not None
         if word == "--approve":
             yield from [word] if has_numbers else [word, ALL]
         elif word == "--deny" and (has_numbers or after.startswith("-")):
             yield from ["--deny-calls"] if has_numbers else ["--deny-calls", ALL]
         else:
             yield word
-
-
-class Numbers(click.ParamType):  # type: ignore[type-arg]
-    """The click type of an option that names calls by their numbers, such as ``7,9``, or says ``all``."""
-
-    name = "N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a list of the numbers, or True for ``all``. End the command with a message if the value is neither."""
-        if value == ALL:
-            return True
-        if not isinstance(value, str) or not _NUMBERS.fullmatch(value):
-            self.fail(f"{value!r} is not the number of a call, such as 7, or a list of them, such as 7,9.", param, ctx)
-        return [int(each) for each in value.split(",")]
-
-
-class Done(click.ParamType):  # type: ignore[type-arg]
-    """The click type of ``--done``: numbers of calls, optionally with the result that the script gets for them.
-
-    ``7,9`` names two calls, and ``7={"id": "a"}`` gives the result of call 7 as JSON.
-    """
-
-    name = "N[=JSON]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a dict from the number of each call to its result, which is None without ``=JSON``.
-
-        End the command with a message if the value is invalid.
-        """
-        numbers, equals, text = str(value).partition("=")
-        if not _NUMBERS.fullmatch(numbers):
-            self.fail(f"{value!r} does not begin with the number of a call.", param, ctx)
-        try:
-            given = json.loads(text) if equals else None
-        except ValueError:
-            self.fail(f"the text after {numbers}= is not JSON.", param, ctx)
-        return {int(each): given for each in numbers.split(",")}
 
 
 @click.command(
@@ -133,8 +94,8 @@ def command(
     calls. Limits are the recorded ones, unless options raise them. A tenant's run has the accounts and permissions that
     the accounts file gives to the tenant.
     """
-    decided: dict[str, Any] = {"approve": _numbers(approve), "deny": _numbers(deny_calls), "again": _numbers(again)}
-    decided["done"] = {number: value for each in done for number, value in each.items()}
+    decided: dict[str, Any] = {"approve": numbers_in(approve), "deny": numbers_in(deny_calls)}
+    decided |= {"again": numbers_in(again), "done": values_in(done)}
     with kept.opened(options.accounts) as store:
         return _resume(recordings.find(file, store), kept, store, script, options, decided)
 
@@ -144,7 +105,9 @@ def _resume(
 ) -> int:
     name = recording.script["name"]
     if kept.tenant is None:
-        options = recordings.options_again(options, recording.header["host"])
+        subject = f"The recording {recording.path}"
+        is_own = was_made_here(recording, Signer(store))
+        options = recordings.options_again(options, recording.header["host"], subject, is_own=is_own)
     given: dict[str, Any] = {**options.limits_given, **decided}
     if changed := recordings.changed_script(script):
         name, given["script"] = changed
@@ -157,7 +120,7 @@ def _resume(
             given["allow"] = granted(store, runtime) if kept.tenant else ()
             return runtime.resume(recording, **given, **callbacks)
 
-    return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.tenant)
+    return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.where_it_is)
 
 
 def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, asks: Approve | None) -> Runtime:
@@ -166,8 +129,3 @@ def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, a
         return open_runtime(options, approve=asks)
     simulate = bool(options.simulate or recording.header["host"]["simulate"])
     return kept.runtime(options, store, simulate=simulate, approve=asks)
-
-
-def _numbers(given: tuple[Any, ...]) -> list[int] | bool:
-    """Return the numbers of calls in all occurrences of an option, or True if one occurrence means all calls."""
-    return True if True in given else [number for each in given for number in each]
