@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import re
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
-from conftest import Program, Write
+from conftest import ROOT, Program, Write
+from support.loopback import Loopback
+from support.processes import NOBODY, can_become_nobody
+from support.shelf import Shelf as Shelves
 
 from kosmolua import ConfigError, Runtime
 from kosmolua.broker.planning import Plan
@@ -49,10 +57,34 @@ class Shelf(TypedDict):
 Id = Annotated[str, "Which shelf.", matching(r"s-\d+", "s-1")]
 
 
+PUTTING = """
+for n = 1, 4 do app.integrations.shop.put({ shelf = "s-1", what = "book " .. n }) end
+"""
+LIBRARY = "from support.library import library\nintegration = library()\n"
+
+
+class Loaned(Shelves):
+    """A service that counts what is lent, and kills a process at one of its writes."""
+
+    def kill_at(self, number: int, process: subprocess.Popen[Any], *, before: bool) -> None:
+        """Kill a process when so many writes have come: before the last one is done, or after."""
+        arrived = itertools.count(1)
+
+        def kill(_: int) -> bool:
+            if next(arrived) == number:
+                process.kill()
+                return before
+            return False
+
+        self.before = kill if before else lambda _: None
+        self.after = (lambda _: None) if before else lambda at: kill(at) and None
+
+
 class Store:
-    """The shelves of a shop, and what was put on them."""
+    """The shelves of a shop, and what was put on them; ``before`` is called before each write."""
 
     def __init__(self) -> None:
+        self.before: Callable[[], object] = lambda: None
         self.shelves = ["s-1", "s-2", "s-3", "s-4"]
         self.put: list[tuple[str, str]] = []
         self.cleared: list[str] = []
@@ -93,6 +125,7 @@ def shop_of(store: Store) -> Integration:
     @integration.writes
     def put(store: Store, /, *, shelf: Id, what: str, tags: list[str] | None = None) -> None:
         """Put something on a shelf."""
+        store.before()
         store.put.append((shelf, what))
 
     @integration.destroys
@@ -241,6 +274,179 @@ def test_a_simulated_plan_is_not_applied_for_real(simulated: Runtime, runtime: R
     with pytest.raises(ConfigError, match=r"The plan was made by a simulated run, .*live run \(pass --simulate\)"):
         runtime.apply(plan)
     assert plan.applied is None
+
+
+def test_a_plan_is_marked_before_its_first_write(runtime: Runtime, store: Store, tmp_path: Path) -> None:
+    """So that a power cut cannot make it look as if it had not been applied."""
+    runtime.plan(PUTTING).save(tmp_path / "plan.json")
+    marks: list[object] = []
+    store.before = lambda: marks.append(Plan.load(tmp_path / "plan.json").applied)
+    assert runtime.apply(Plan.load(tmp_path / "plan.json")).ok
+    assert len(marks) == 4
+    assert None not in marks
+
+
+def test_an_application_that_ended_early_goes_on(runtime: Runtime, store: Store, tmp_path: Path) -> None:
+    """With the same call, no write is made twice, and what is left is known; then the plan is used up."""
+    runtime.plan(PUTTING).save(tmp_path / "plan.json")
+    first = runtime.apply(Plan.load(tmp_path / "plan.json"), max_calls=2)
+    assert first.status == "limit"
+    assert len(first.warnings) == 2
+    second = runtime.apply(Plan.load(tmp_path / "plan.json"), max_calls=100)
+    assert second.ok, second.error
+    assert second.warnings == []
+    assert store.put == [("s-1", f"book {n}") for n in range(1, 5)]
+    with pytest.raises(ConfigError, match=r"was already applied at .* \(pass --again to apply it once more\)"):
+        runtime.apply(Plan.load(tmp_path / "plan.json"))
+
+
+def test_a_plan_without_a_write_made_is_not_used_up(runtime: Runtime, store: Store, tmp_path: Path) -> None:
+    """It is applied from its start."""
+    runtime.plan(PUTTING).save(tmp_path / "plan.json")
+    refused = runtime.apply(Plan.load(tmp_path / "plan.json"), read_only=True)
+    assert not refused.ok
+    assert store.put == []
+    with pytest.raises(ConfigError, match="The plan is applied from its start"):
+        runtime.apply(Plan.load(tmp_path / "plan.json"), done={1: None})
+    assert runtime.apply(Plan.load(tmp_path / "plan.json")).ok
+    assert len(store.put) == 4
+
+
+def test_two_cannot_apply_a_plan_at_once(runtime: Runtime, store: Store, tmp_path: Path) -> None:
+    """The second is told, also if it asks while the first is in its first write."""
+    runtime.plan(PUTTING).save(tmp_path / "plan.json")
+    said: list[str] = []
+
+    def apply_too() -> None:
+        with pytest.raises(ConfigError) as refused:
+            runtime.apply(Plan.load(tmp_path / "plan.json"))
+        said.append(str(refused.value))
+
+    store.before = apply_too
+    assert runtime.apply(Plan.load(tmp_path / "plan.json")).ok
+    assert len(store.put) == len(said) == 4
+    assert all("The plan is being applied now" in each for each in said)
+
+
+def test_a_plan_that_cannot_be_marked_is_not_applied(
+    runtime: Runtime, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent, and it can be applied once its folder can be written."""
+    runtime.plan(PUTTING).save(tmp_path / "plan.json")
+
+    def refuse(**_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.mkstemp", refuse)
+        with pytest.raises(ConfigError, match=r"The plan cannot be written to .*plan\.json: Read-only file system"):
+            runtime.apply(Plan.load(tmp_path / "plan.json"))
+    assert store.put == []
+    assert runtime.apply(Plan.load(tmp_path / "plan.json")).ok
+
+
+APPLYING = """
+local books = app.integrations.library
+for n = 1, 20 do books.lend({ book = "b-" .. n }) end
+"""
+
+
+@pytest.mark.slow
+def test_kill_9_of_an_application(
+    kosmolua: Program, environment: dict[str, str], home: Path, config: Path, write: Write, tmp_path: Path
+) -> None:
+    """At 30 moments: applied again, each write arrives once; those under way are named, and settled by number."""
+    shelf = Loaned()
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    with Loopback(shelf) as server:
+        write("home/.config/kosmolua/integrations/library.py", LIBRARY)
+        account = f'[library.default]\napi_key = "rnd_0123456789"\nbase_url = "{server.url}"\n'
+        write("home/.config/kosmolua/accounts.toml", account)
+        write("home/lend.lua", APPLYING)
+        named = 0
+        for moment in range(30):
+            shelf.lent.clear()
+            assert kosmolua("run", "lend.lua", f"--plan=p{moment}.json", variables=paths).returncode == 0
+            command = [sys.executable, "-m", "kosmolua", "apply", f"p{moment}.json"]
+            running = subprocess.Popen(command, cwd=home, env={**environment, **paths}, stderr=subprocess.DEVNULL)
+            shelf.kill_at(moment % 20 + 1, running, before=moment % 3 == 0)
+            running.wait(60)
+            shelf.kill_at(0, running, before=False)
+            server.settle()
+            again = kosmolua("apply", f"p{moment}.json", variables=paths)
+            while again.returncode != 0:
+                number = re.search(r"call (\d+), library\.lend", again.stderr)
+                assert number, again.stderr
+                named += 1
+                was_done = shelf.lent[f"b-{number[1]}"] == 1
+                decision = f"--done={number[1]}" if was_done else f"--again={number[1]}"
+                again = kosmolua("apply", f"p{moment}.json", decision, variables=paths)
+            assert set(shelf.lent.values()) == {1}, moment
+            assert shelf.lent.total() == 20
+            assert kosmolua("apply", f"p{moment}.json", variables=paths).returncode == 3
+        assert named > 0
+
+
+@pytest.mark.slow
+def test_two_processes_cannot_apply_a_plan_at_once(
+    kosmolua: Program, environment: dict[str, str], home: Path, config: Path, write: Write
+) -> None:
+    """Exactly one goes, the others say so, and no write arrives twice."""
+    shelf = Loaned()
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    with Loopback(shelf) as server:
+        write("home/.config/kosmolua/integrations/library.py", LIBRARY)
+        account = f'[library.default]\napi_key = "rnd_0123456789"\nbase_url = "{server.url}"\n'
+        write("home/.config/kosmolua/accounts.toml", account)
+        write("home/lend.lua", APPLYING)
+        for number in range(3):
+            shelf.lent.clear()
+            assert kosmolua("run", "lend.lua", f"--plan=p{number}.json", variables=paths).returncode == 0
+            command = [sys.executable, "-m", "kosmolua", "apply", f"p{number}.json"]
+            given: dict[str, Any] = {
+                "cwd": home,
+                "env": {**environment, **paths},
+                "stderr": subprocess.PIPE,
+                "text": True,
+            }
+            started = [subprocess.Popen(command, **given) for _ in range(3)]
+            said = [each.communicate(timeout=60)[1] for each in started]
+            assert sorted(each.returncode for each in started) == [0, 3, 3], said
+            assert set(shelf.lent.values()) == {1}
+            assert shelf.lent.total() == 20
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_become_nobody(), reason="needs root, and a folder that another user cannot write")
+def test_a_plan_in_a_folder_that_cannot_be_written(
+    kosmolua: Program, environment: dict[str, str], home: Path, config: Path, write: Write, tmp_path: Path
+) -> None:
+    """It is refused before anything is sent."""
+    write(
+        "home/s.lua", 'print(app.integrations.render2.restart_service({ service_id = "srv-cabc12345678" }).service_id)'
+    )
+    assert kosmolua("run", "s.lua", "--simulate", "--plan=p.json").returncode == 0
+    for each in [tmp_path, *tmp_path.parents]:
+        if each.stat().st_uid == 0 and each != Path("/"):
+            each.chmod(each.stat().st_mode | 0o055)
+    own = tmp_path / "own"
+    shutil.copytree(home, own / "home")
+    shutil.copytree(environment["XDG_CACHE_HOME"], own / "cache", dirs_exist_ok=True)
+    for each in own.rglob("*"):
+        os.chown(each, NOBODY, NOBODY)
+    os.chmod(own / "home", 0o555)
+    os.chown(own / "home", 0, 0)
+    own.chmod(0o755)
+    variables = {
+        "HOME": str(own / "home"),
+        "XDG_CONFIG_HOME": str(own / "home/.config"),
+        "XDG_CACHE_HOME": str(own / "cache"),
+    }
+    given: dict[str, Any] = {"variables": variables, "cwd": own / "home", "user": NOBODY, "group": NOBODY}
+    applied = kosmolua("apply", "p.json", "--simulate", "--accept-plan", **given)
+    assert applied.returncode == 3, applied.stderr
+    assert "cannot be written to" in applied.stderr
+    assert applied.stdout == ""
 
 
 @pytest.mark.slow

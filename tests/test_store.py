@@ -321,6 +321,22 @@ def test_a_key_is_made_once(open_some: Callable[[], Stores], address: str) -> No
         assert os.stat(Path(address) / ".key").st_mode & 0o777 == 0o600
 
 
+@every_kind
+def test_each_tenant_has_a_key_of_its_own(open_some: Callable[[], Stores]) -> None:
+    """It signs recordings; all hosts have the same one, also if they first need it at the same time."""
+    stores = [open_some() for _ in range(4)]
+    keys: list[bytes | None] = []
+    threads = [
+        threading.Thread(target=lambda each=each: keys.append(each.of("acme").key(create=True))) for each in stores
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {*keys} == {open_some().of("acme").key(create=False)}
+    assert open_some().of("umbrella").key(create=True) not in keys
+
+
 def test_a_damaged_key_is_told(tmp_path: Path) -> None:
     """With what to do about it."""
     (tmp_path / ".key").write_bytes(b"half of it")
