@@ -548,7 +548,10 @@ class WorkerLost(KosmoError):
 
 
 class Busy(KosmoError):
-    """Too many scripts are waiting for their turn, so the script was not run. It can be run again later."""
+    """The script was not run, since too many scripts wait for their turn, or since another process holds a file of it.
+
+    It can be run again later.
+    """
 
     code = "busy"
 

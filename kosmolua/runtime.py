@@ -466,7 +466,7 @@ class Runtime:
             retries: How many times a run is repeated if it failed for a temporary reason and has written nothing.
             recordings: A folder in which each run is recorded. If the recording of a run already exists, the run is
                 resumed. So no write is repeated, even if an executor such as dask repeats the tasks of a process that
-                died.
+                died. Other processes need this folder at the same path.
             options: The options of each run, which :class:`kosmolua.runs.RunOptions` describes.
 
         Yields:
@@ -479,13 +479,15 @@ class Runtime:
         """
         from kosmolua.fleet.executors import limit_of, opened
         from kosmolua.fleet.fleet import Fleet
+        from kosmolua.fleet.recordings import Recordings
         from kosmolua.fleet.tasks import Script, tasks_of
 
         self._check_open()
         for account in accounts or ():
             self.catalog.check_account(account)
         given = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
-        tasks = tasks_of(given, accounts or (), recordings)
+        kept = None if recordings is None else Recordings(recordings, are_kept=True)
+        tasks = tasks_of(given, accounts or (), kept)
         script = Script(as_bytes(source), options)
         with nullcontext((executor, 0)) if executor else opened(None, limit or self._pool.workers) as (chosen, usual):
             fleet = Fleet(self, script, chosen, limit or usual or limit_of(chosen), retries=retries, ordered=ordered)

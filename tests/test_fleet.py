@@ -6,17 +6,18 @@ import json
 import os
 import pickle
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from threading import Lock, Timer
+from threading import Event, Lock, Timer
 from typing import Any
 
 import pytest
@@ -26,6 +27,9 @@ from support.loopback import Loopback
 from kosmolua import Runtime, WorkerLost
 from kosmolua.broker.folder_store import Folder
 from kosmolua.broker.tenancy import Tenancy
+from kosmolua.fleet.fleet import Fleet
+from kosmolua.fleet.tasks import Script, tasks_of
+from kosmolua.limits import Limits
 from kosmolua.plugin import Request, Response, Secret
 
 SHELF = Path(__file__).parent / "plugins" / "shelf.py"
@@ -379,6 +383,154 @@ def test_a_killed_fleet_repeats_no_write(
         subprocess.run([*command, "--resume", *settled], env={**environment, **KEYS}, capture_output=True)
         assert all(line["ok"] or line["error"]["code"] == "script_error" for line in rows.lines())
     assert set(service.put.values()) == {1}
+
+
+AGAIN = '''
+"""An executor that does each task again: {when}."""
+import atexit
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+class Again(Executor):
+    def __init__(self):
+        self.given = []
+    def submit(self, work, /, *given):
+        future = Future()
+        if "{when}" == "at the same time":
+            with ThreadPoolExecutor(2) as threads:
+                future.set_result([each.result() for each in [threads.submit(work, *given) for _ in "12"]][0])
+        else:
+            future.set_result(work(*given))
+            self.given.append((work, given))
+        return future
+    def repeat(self):
+        for work, given in self.given:
+            work(*given)
+    def shutdown(self, **_):
+        if "{when}" == "before the fleet ends":
+            self.repeat()
+        if "{when}" == "after the fleet has ended":
+            atexit.register(self.repeat)
+'''
+"""A module for ``--executor``: what dask may do with tasks when it loses a worker."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["at the same time", "before the fleet ends", "after the fleet has ended"])
+def test_a_task_that_an_executor_repeats_writes_nothing_again(
+    kosmolua: Program, write: Write, accounts: Path, tmp_path: Path, shelf: tuple[Shelf, str], when: str
+) -> None:
+    """As a cluster does with finished tasks, when the worker dies that had their results."""
+    write("again.py", AGAIN.replace("{when}", when))
+    rows = Rows(write, WRITE, 5, accounts, tmp_path / "out.jsonl")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])
+    done = kosmolua(*rows.words, "--executor", "again:Again", variables={**KEYS, "PYTHONPATH": path})
+    assert (done.returncode, "5 done, 0 failed" in done.stderr) == (0, True), done.stderr
+    assert shelf[0].put == {str(book): 1 for book in range(1, 6)}
+    assert not Path(f"{rows.out}.runs").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_see_the_recordings_sends_nothing(runtime: Runtime, tmp_path: Path) -> None:
+    """It could not know what other workers have written."""
+    folder = tmp_path / "runs"
+    with processes() as executor:
+        outcomes = runtime.map(WRITE, [1, 2], executor=executor, recordings=folder, limit=1)
+        assert next(outcomes).ok
+        folder.rename(tmp_path / "elsewhere")
+        second = next(outcomes)
+    assert second.error and second.error.message.startswith(f"The folder of the fleet's recordings {folder} is not th")
+    assert "Nothing was sent" in second.error.message
+
+
+class Deaf(Executor):
+    """An executor that accepts tasks, and does none of them."""
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        """Accept a task."""
+        return Future()
+
+
+def test_an_executor_that_does_nothing_ends_the_fleet(accounts: Path) -> None:
+    """Each input that it has accepted is named first as one that is waited for, and then as a failure."""
+    said: list[str] = []
+    with Runtime(accounts, plugins=[SHELF], limits=Limits(timeout=0.2)) as other:
+        tasks = tasks_of([("a", 1), ("b", 2)], [], None)
+        fleet = Fleet(other, Script(b"return 1"), Deaf(), 8, warn=said.append, margin=0.1)
+        outcomes = fleet.run(tasks)
+        lost = [next(outcomes), next(outcomes)]
+        with pytest.raises(WorkerLost, match="taken for dead: no run has ended for"):
+            next(outcomes)
+    assert [(outcome.key, outcome.error and outcome.error.code) for outcome in lost] == [
+        ("a", "worker_lost"),
+        ("b", "worker_lost"),
+    ]
+    assert said == ["no run has ended for 0 s: waiting for a, b"]
+
+
+@pytest.mark.slow
+def test_two_fleets_do_not_write_one_file(
+    write: Write, accounts: Path, environment: dict[str, str], kosmolua: Program, tmp_path: Path
+) -> None:
+    """The second says who writes it; when the first is killed, --resume goes on at once."""
+    rows = Rows(write, "sleep(0.5)", 40, accounts, tmp_path / "out.jsonl")
+    command = [sys.executable, "-m", "kosmolua", *rows.words, "--jobs", "1"]
+    first = subprocess.Popen(command, env={**environment, **KEYS}, stderr=subprocess.DEVNULL)
+    try:
+        while not rows.out.exists() or not rows.out.read_text():
+            time.sleep(0.05)
+        second = kosmolua(*rows.words, "--resume", variables=KEYS)
+        assert second.returncode == 1
+        assert f"The file {rows.out} is in use: it is held by process {first.pid} on " in second.stderr
+    finally:
+        first.kill()
+        first.wait()
+    third = kosmolua(*rows.words, "--resume", "--jobs", "40", variables=KEYS)
+    assert (third.returncode, "0 failed" in third.stderr) == (0, True), third.stderr
+    assert not Path(f"{rows.out}.lock").exists()
+
+
+@pytest.mark.slow
+def test_a_write_under_way_gets_the_result_that_a_person_gives(
+    write: Write, accounts: Path, environment: dict[str, str], kosmolua: Program, tmp_path: Path
+) -> None:
+    """--done KEY=JSON; a key that no input has, and text that is not JSON, are wrong usage."""
+    arrived, hold = Event(), Event()
+
+    def send(_: Request) -> Response:
+        arrived.set()
+        hold.wait(30)
+        return Response(200, {}, b"{}")
+
+    with Loopback(send) as service:
+        accounts.write_text(re.sub(r'base_url = ".*?"', f'base_url = "{service.url}"', accounts.read_text()))
+        rows = Rows(write, "return app.integrations.shelf.put({ book = input }).place", 1, accounts, tmp_path / "out")
+        fleet = subprocess.Popen([sys.executable, "-m", "kosmolua", *rows.words], env={**environment, **KEYS})
+        assert arrived.wait(30)
+        fleet.kill()
+        fleet.wait()
+        hold.set()
+        for wrong, says in (("2", "no input has this key"), ("1={", "the text after --done 1= is not JSON")):
+            refused = kosmolua(*rows.words, "--resume", "--done", wrong, variables=KEYS)
+            assert (refused.returncode, says in refused.stderr) == (2, True), refused.stderr
+        done = kosmolua(*rows.words, "--resume", "--done", '1={"place": "attic"}', variables=KEYS)
+    assert done.returncode == 0, done.stderr
+    assert rows.lines()[-1]["result"] == ["attic"]
+
+
+@pytest.mark.slow
+def test_paused_runs_name_the_next_step(
+    kosmolua: Program, write: Write, accounts: Path, tmp_path: Path, shelf: tuple[Shelf, str]
+) -> None:
+    """What they wait for, and the options that go on; --approve allows just those calls."""
+    accounts.write_text(accounts.read_text().replace('write = "allow"', 'write = "ask"'))
+    rows = Rows(write, WRITE, 3, accounts, tmp_path / "out.jsonl")
+    paused = kosmolua(*rows.words, variables=KEYS)
+    assert paused.returncode == 1
+    assert "paused runs wait for the approval of 3 x shelf.put with one" in paused.stderr
+    assert "to go on: --resume --approve allows these calls, --resume --yes all calls" in paused.stderr
+    done = kosmolua(*rows.words, "--resume", "--approve", variables=KEYS)
+    assert (done.returncode, "3 done, 0 failed" in done.stderr) == (0, True), done.stderr
+    assert shelf[0].put == {"1": 1, "2": 1, "3": 1}
 
 
 @pytest.mark.slow

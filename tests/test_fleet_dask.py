@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -15,8 +16,11 @@ from typing import Any
 
 import pytest
 from conftest import Program, Write
+from operations import fleet_kills
 from support.loopback import Loopback
+from support.processes import eventually
 
+from kosmolua import Runtime
 from kosmolua.plugin import Request, Response
 
 KEY = "sk-canary-7c1d9e"
@@ -122,3 +126,44 @@ def test_what_cannot_travel_is_refused_in_a_sentence(kosmolua: Program, write: W
     assert done.stderr.startswith(
         "kosmolua: The tasks cannot be sent to another process: MCP servers that are passed as a table"
     )
+
+
+@pytest.mark.slow
+def test_a_result_that_was_gathered_is_not_kept(write: Write) -> None:
+    """A cluster that still had it would compute it again when its worker dies."""
+    distributed = pytest.importorskip("distributed", reason="needs kosmolua[dask]")
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "processes": False}
+    with (
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster) as client,
+        Runtime(simulate=True) as runtime,
+    ):
+        outcomes = runtime.map("return input", range(40), executor=client.get_executor(), limit=2)
+        assert [outcome.ok for outcome, _ in zip(outcomes, range(30), strict=False)] == [True] * 30
+        assert eventually(lambda: len(client.futures) <= 3)  # two under way, and the last one
+        outcomes.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="a fault of Python 3.11")
+def test_no_profiler_stops_a_worker_for_ever(cluster: str) -> None:
+    """Python 3.11 may stop all threads for ever when frames are asked for while threads begin and end."""
+    distributed = pytest.importorskip("distributed", reason="needs kosmolua[dask]")
+
+    def profiles(dask_worker: Any) -> bool:
+        return bool(dask_worker.periodic_callbacks["profile"].is_running())
+
+    with distributed.Client(f"tcp://{cluster}") as client, Runtime(simulate=True) as runtime:
+        assert [*client.run(profiles).values()] == [True]
+        assert [outcome.ok for outcome in runtime.map("return 1", [1], executor=client.get_executor())] == [True]
+        assert eventually(lambda: [*client.run(profiles).values()] == [False])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["worker", "scheduler", "host"])
+def test_a_fleet_whose_processes_are_killed_writes_nothing_twice(kind: str) -> None:
+    """200 inputs of two writes, and kill -9 at a random moment: each fleet ends, and what is in doubt is named."""
+    pytest.importorskip("distributed", reason="needs kosmolua[dask]")
+    result = fleet_kills.play(kind, random.randrange(1, 400), limit=300)
+    assert result.problems == []
+    assert (result.twice, result.missing) == (0, 0)

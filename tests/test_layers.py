@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kosmolua"
 DOORS = [
-    *("errors", "suggestions", "folders", "escaping", "secret", "limits"),
+    *("errors", "suggestions", "folders", "escaping", "secret", "limits", "locks"),
     *("protocol", "concurrency", "clock", "memory", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "docs", "catalog", "broker"),
     *("processes", "runs", "fleet", "runtime", "authoring", "testing", "mcp", "serve", "cli", "__main__"),
@@ -31,6 +31,7 @@ HOMES = {
     "authlib": ["http.oauth", "serve.pages.oidc"],
     "yaml": ["catalog.openapi.document"],
     "platformdirs": ["folders"],
+    "filelock": ["locks"],
     "tree_sitter": ["lua.syntax"],
     "tree_sitter_lua": ["lua.syntax"],
     "click": ["cli"],

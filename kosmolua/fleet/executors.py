@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import active_children
 from threading import Thread
@@ -24,11 +25,26 @@ TASKS_PER_WORKER = 4
 CONNECT_TIMEOUT = "10s"
 CLOSE_TIMEOUT = 10.0
 """How many seconds an executor's processes have to end by themselves when a fleet has ended."""
+PYTHON_3_11 = 0x030B
 LOCAL_CLUSTER = {
     "distributed.scheduler.allowed-failures": 0,  # a lost worker may have written something
     "distributed.worker.profile.enabled": False,  # it samples each worker a hundred times a second
     "distributed.comm.timeouts.connect": "30s",
 }
+
+
+def keep_worker_alive() -> None:
+    """Stop dask's profiler, if this process is a worker of dask under Python 3.11.
+
+    The profiler asks for the frames of all threads a hundred times a second. If Python 3.11 collects garbage meanwhile
+    and another thread begins or ends, all threads of the process wait for each other for ever (gh-106883 of CPython).
+    """
+    distributed = sys.modules.get("distributed")
+    if distributed and sys.hexversion >> 16 == PYTHON_3_11:
+        with suppress(ValueError):  # this process is no worker
+            worker = distributed.get_worker()
+            if profiler := worker.periodic_callbacks.get("profile"):
+                worker.loop.add_callback(profiler.stop)
 
 
 def works_here(executor: Executor) -> bool:
@@ -64,7 +80,7 @@ def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]
             threads.shutdown(wait=False, cancel_futures=True)
     elif named.startswith(DASK):
         with _dask(named, jobs) as (client, workers):
-            yield client.get_executor(), jobs or workers * TASKS_PER_WORKER
+            yield client.get_executor(pure=False), jobs or workers * TASKS_PER_WORKER
     else:
         executor = _from_factory(named)
         try:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, BinaryIO
 
 from kosmolua.broker.sheets import replace_file
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.locks import FileLock
 from kosmolua.runs import Outcome
 
+LOCK = ".lock"
+"""The suffix of the file that is locked while a fleet writes a ledger."""
 Place = tuple[str, str | None]
 """Identifies a line of a ledger by the key of the input, as JSON, and the account."""
 
@@ -47,20 +50,28 @@ class Ledger:
 
     Raises:
         UsageError: The file already exists and is not empty, and ``resume`` is False.
+        Busy: Another fleet writes the file.
         ConfigError: The file cannot be read or written, or was not written by a fleet.
     """
 
     def __init__(self, path: str, *, resume: bool) -> None:
         self.done: set[Place] = set()
         self._path = path
-        if resume and os.path.exists(path):
-            self._load()
-        elif os.path.exists(path) and os.path.getsize(path):
-            raise UsageError(f"{path} already exists", hint="pass --resume to continue it, or name another file")
-        try:
-            self._file: BinaryIO = open(path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(FileLock(f"{path}{LOCK}", f"The file {path}"))
+            except FileNotFoundError as error:
+                raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+            stack.callback(self._remove_lock)
+            if resume and os.path.exists(path):
+                self._load()
+            elif os.path.exists(path) and os.path.getsize(path):
+                raise UsageError(f"{path} already exists", hint="pass --resume to continue it, or name another file")
+            try:
+                self._file: BinaryIO = stack.enter_context(open(path, "ab", buffering=0))
+            except OSError as error:
+                raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+            self._open = stack.pop_all()
 
     def add(self, outcome: Outcome) -> None:
         """Append the line for an outcome to the file.
@@ -68,16 +79,35 @@ class Ledger:
         Raises:
             ConfigError: The file cannot be written.
         """
+        line = json.dumps(line_of(outcome), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
         try:
-            self._file.write(
-                json.dumps(line_of(outcome), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
-            )
+            self._file.write(line)
         except OSError as error:
-            raise ConfigError(f"{self._path} can no longer be written: {error.strerror}") from None
+            raise self._unwritable(error) from None
+        if outcome.ok:
+            self.done.add(place_of(outcome.key, outcome.account))
+
+    def sync(self) -> None:
+        """Make the lines survive a power cut.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, so that another fleet can write it."""
+        self._open.close()
+
+    def _unwritable(self, error: OSError) -> ConfigError:
+        return ConfigError(f"{self._path} can no longer be written: {error.strerror}")
+
+    def _remove_lock(self) -> None:
+        with suppress(OSError):
+            os.unlink(f"{self._path}{LOCK}")
 
     def _load(self) -> None:
         """Read the file. Keep only the lines of successful runs, and record their inputs as done.

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from io import BytesIO
+from time import monotonic
 from typing import Any, Protocol
 
 from kosmolua.broker.answers import calls_of
 from kosmolua.broker.recording import Recording, read
 from kosmolua.errors import Busy, ConfigError, KosmoError, UsageError, WorkerLost
+from kosmolua.fleet.executors import keep_worker_alive
+from kosmolua.fleet.recordings import Recordings, locked
+from kosmolua.limits import Limits
 from kosmolua.lua.header import Header, read_header
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import as_bytes
 from kosmolua.runs.telemetry import going_on
 
+MAX_BATCH_SECONDS = 10.0
+"""How many seconds a batch of tasks may have taken when another of its tasks is begun."""
+MARGIN = 30.0
+"""Seconds that a run may take beyond its limit of elapsed time: to be started, and to be ended."""
 PLUGINS = "kosmolua_integrations_"
 """The prefix of the names of plugins' modules. The catalog imports these modules."""
 
@@ -31,6 +36,10 @@ class Runtime(Protocol):
     @property
     def catalog(self) -> Any:
         """The catalog of all integrations."""
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of each run."""
 
     @property
     def run(self) -> Callable[..., Outcome]:
@@ -69,43 +78,40 @@ class Task:
         account: The default account of this run, or None for the default account in the accounts file.
         recording: The path of the file to record the run in, or None. If the file already holds a recording in which
             something was written or the run ended, the run is resumed from that recording.
+        fleet: The id of the fleet that the recording belongs to, or empty if the recording is kept for the user. When
+            this fleet has ended, the task does nothing.
         settle: How to treat writes that were under way when an earlier attempt was killed: ``done`` counts them as
             done, ``again`` sends them again. By default, such a run fails and is not resumed.
+        result: The result that the script gets for writes that count as done.
+        approve: True to approve the calls that an earlier attempt waits for.
     """
 
     key: Any
     input: Any
     account: str | None = None
     recording: str | None = None
+    fleet: str = ""
     settle: str = ""
+    result: Any = None
+    approve: bool = False
 
 
 def tasks_of(
-    inputs: Iterable[tuple[Any, Any]], accounts: Sequence[str], folder: str | os.PathLike[str] | None
+    inputs: Iterable[tuple[Any, Any]], accounts: Sequence[str], recordings: Recordings | None
 ) -> Iterator[Task]:
     """Yield a task for each input or, if there are ``accounts``, for each input and account.
 
     Args:
         inputs: Pairs of a key, which identifies the input, and the input.
         accounts: The default accounts of the tasks. If this is empty, tasks use the default in the accounts file.
-        folder: The folder for the recordings of the runs, or None to record nothing.
+        recordings: The folder for the recordings of the runs, or None to record nothing.
     """
     for key, value in inputs:
         for account in accounts or (None,):
-            recording = None if folder is None else os.path.join(folder, recording_name(key, account))
-            yield Task(key, value, account, recording)
-
-
-def recording_name(key: object, account: str | None) -> str:
-    """Return the name of the file in which to record a run.
-
-    Args:
-        key: The key of the run's input.
-        account: The default account of the run, or None.
-    """
-    said = json.dumps([key, account], default=str)
-    plain = re.sub(r"[^\w.-]+", "_", f"{key}" if account is None else f"{key}.{account}")[:60]
-    return f"{plain}-{sha256(said.encode()).hexdigest()[:10]}.jsonl"
+            if recordings is None:
+                yield Task(key, value, account)
+            else:
+                yield Task(key, value, account, recordings.of(key, account), recordings.fleet)
 
 
 def perform(runtime: Runtime, script: Script, task: Task) -> Outcome:
@@ -144,11 +150,18 @@ def pack(runtime: Runtime, script: Script, tasks: Sequence[Task], trace: Mapping
 def perform_apart(packed: bytes) -> bytes:
     """Run the tasks from :func:`pack` one after another, in another process. Return the outcomes as bytes.
 
-    :func:`unpack` decodes these bytes in the fleet's process.
+    :func:`unpack` decodes these bytes in the fleet's process. After ``MAX_BATCH_SECONDS``, no further task is begun, so
+    that there are fewer outcomes than tasks.
     """
+    keep_worker_alive()
     runtime, script, tasks, trace, _ = pickle.loads(packed)
+    outcomes, ends = [], monotonic() + MAX_BATCH_SECONDS
     with going_on(trace):
-        return pickle.dumps([_picklable(perform(runtime, script, task)) for task in tasks])
+        for task in tasks:
+            outcomes.append(_picklable(perform(runtime, script, task)))
+            if monotonic() > ends:
+                break
+    return pickle.dumps(outcomes)
 
 
 def _picklable(outcome: Outcome) -> Outcome:
@@ -205,33 +218,27 @@ def _run(runtime: Runtime, script: Script, task: Task) -> Outcome:
         options["params"] = task.input
     if not task.recording:
         return runtime.run(script.source, **options)
-    os.makedirs(os.path.dirname(task.recording), mode=0o700, exist_ok=True)
-    _wait_for_other(task.recording)
-    earlier = _recording(task.recording)
-    if earlier is None or not (earlier.status == "done" or _has_written(earlier)):
-        with suppress(FileNotFoundError):
-            os.unlink(task.recording)
-        return runtime.run(script.source, **options, record=task.recording)
-    open_writes = _under_way(earlier)
-    settled: dict[str, Any] = {}
+    with locked(task.recording, task.fleet, runtime.limits.timeout + MARGIN):
+        earlier = _recording(task.recording)
+        waits = task.approve and earlier is not None and earlier.status == "paused"
+        if earlier is None or not (earlier.status == "done" or waits or _has_written(earlier)):
+            with suppress(FileNotFoundError):
+                os.unlink(task.recording)
+            return runtime.run(script.source, **options, record=task.recording)
+        return _resume(runtime, script, task, earlier, options)
+
+
+def _resume(runtime: Runtime, script: Script, task: Task, earlier: Recording, options: Mapping[str, Any]) -> Outcome:
+    decided: dict[str, Any] = {}
     if task.settle == "done":
-        settled["done"] = dict.fromkeys(open_writes)
+        decided["done"] = dict.fromkeys(_under_way(earlier), task.result)
     elif task.settle == "again":
-        settled["again"] = open_writes
+        decided["again"] = _under_way(earlier)
+    if task.approve and earlier.status == "paused":
+        decided["approve"] = True
     changed = None if as_bytes(script.source) == _source(earlier) else script.source
     own = {name: value for name, value in options.items() if name not in ("input", "params")}
-    return runtime.resume(task.recording, script=changed, **settled, **own)
-
-
-def _wait_for_other(path: str) -> None:
-    """Wait until no other process, such as one of a killed fleet, writes to a recording's file."""
-    try:
-        import fcntl
-
-        with open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-    except (ImportError, FileNotFoundError):
-        return
+    return runtime.resume(earlier.path, script=changed, **decided, **own)
 
 
 def _recording(path: str) -> Recording | None:

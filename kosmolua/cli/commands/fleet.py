@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -19,11 +21,12 @@ from kosmolua.cli.progress import on_one_line
 from kosmolua.cli.rows import read_rows
 from kosmolua.cli.scripts import name_of, open_runtime, read_file, taken_as_interrupts
 from kosmolua.cli.streams import standard
-from kosmolua.errors import UsageError
+from kosmolua.errors import Paused, UsageError, WorkerLost
 from kosmolua.escaping import visible
-from kosmolua.fleet.executors import opened
+from kosmolua.fleet.executors import opened, works_here
 from kosmolua.fleet.fleet import Fleet
 from kosmolua.fleet.ledger import Ledger, line_of, place_of
+from kosmolua.fleet.recordings import Recordings
 from kosmolua.fleet.tasks import Script, Task, tasks_of
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import chunk_of
@@ -65,8 +68,14 @@ INTERVAL = 0.2
     help="How often to repeat a run that may succeed later [0].",
 )
 @click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Stop after N failures.")
-@click.option("--done", multiple=True, metavar="KEY", help="With --resume: count this input's open writes as done.")
+@click.option(
+    "--done",
+    multiple=True,
+    metavar="KEY[=JSON]",
+    help="With --resume: count this input's open writes as done, with JSON as their result.",
+)
 @click.option("--again", multiple=True, metavar="KEY", help="With --resume: send this input's open writes again.")
+@click.option("--approve", is_flag=True, help="With --resume: approve the calls that paused runs wait for.")
 @fleet_options
 def command(options: Options, **given: Any) -> int:
     """Run one script over many inputs.
@@ -78,14 +87,14 @@ def command(options: Options, **given: Any) -> int:
     With --out, the runs of a script that may write are recorded until they are done. --resume then continues each run
     where it stopped, and repeats no write. If a run stopped during a write, nobody knows whether the write was done:
     the input is reported and not run, until you name it with --done (the write was done) or with --again (send the
-    write again).
+    write again). A script that goes on to use the result of the write needs it: --done KEY=JSON.
 
     The exit status is 0 if all runs succeeded, 1 if some failed, and 130 if the fleet was interrupted.
     """
     if given["resume"] and not given["out"]:
         raise UsageError("--resume needs --out, the file that says which inputs are done")
-    if (given["done"] or given["again"]) and not given["resume"]:
-        raise UsageError("--done and --again decide about the runs that --resume continues: give --resume too")
+    if (given["done"] or given["again"] or given["approve"]) and not given["resume"]:
+        raise UsageError("--done, --again and --approve decide about runs that --resume continues: give --resume too")
     with open_runtime(options, reuse=options.reuse) as runtime, taken_as_interrupts():
         source = read_file(given["script"], runtime.limits.max_source)
         script = Script(source, {"name": name_of(given["script"]), "check": False})  # the command checks it once
@@ -124,16 +133,17 @@ class _Report:
             ledger = Ledger(given["out"], resume=given["resume"]) if given["out"] else None
             if ledger:
                 stack.callback(ledger.close)
-            folder = given["recordings"] or (f"{given['out']}{SUFFIX}" if ledger and may_write else None)
-            folder = folder and os.path.abspath(folder)
-            tasks = [*self._left(tasks_of(iter(rows), accounts, folder), ledger)]
+            recordings = self._recordings(may_write=may_write)
+            every = [*tasks_of(iter(rows), accounts, recordings)]
+            if recordings and ledger:
+                stack.callback(self._end, recordings, every, ledger)
+            tasks = [*self._left(every, ledger)]
             self._total = len(tasks)
             executor, limit = stack.enter_context(opened(given["executor"], given["jobs"]))
-            fleet = Fleet(self._runtime, self._script, executor, limit, retries=given["retries"])
+            if may_write and not recordings and not works_here(executor):
+                console.complain("a run whose process is lost may be repeated, with its writes: --out prevents that")
+            fleet = Fleet(self._runtime, self._script, executor, limit, retries=given["retries"], warn=self._complain)
             status = self._work(fleet, tasks, ledger)
-            if folder and not given["recordings"]:
-                with suppress(OSError):
-                    os.rmdir(folder)
         self._summarize()
         return status
 
@@ -152,6 +162,9 @@ class _Report:
                 if self._counts[False] == self._given["max_failures"]:
                     console.complain(f"stopped after {self._counts[False]} failures, as --max-failures says")
                     break
+        except WorkerLost as error:
+            self._complain(error.message + self._way_on())
+            return 1
         except KeyboardInterrupt:
             console.complain("interrupted: runs that had not begun are left out" + self._way_on())
             return 130
@@ -167,25 +180,41 @@ class _Report:
             raise refusal
         return not report.is_read_only
 
-    def _left(self, tasks: Iterator[Task], ledger: Ledger | None) -> Iterator[Task]:
-        """Yield the tasks that the ledger does not list as done.
+    def _recordings(self, *, may_write: bool) -> Recordings | None:
+        """Return the folder in which to record the runs, or None if they are not recorded."""
+        if self._given["recordings"]:
+            return Recordings(self._given["recordings"], are_kept=True)
+        return Recordings(f"{self._given['out']}{SUFFIX}", are_kept=False) if self._given["out"] and may_write else None
 
-        If ``--done`` or ``--again`` names the key of a task, the task gets this decision about the write during which
-        its earlier run stopped.
+    def _end(self, recordings: Recordings, tasks: list[Task], ledger: Ledger) -> None:
+        """Remove the recordings that are no longer needed, since the ledger has the outcomes of their runs."""
+        ledger.sync()
+        done = (task for task in tasks if place_of(task.key, task.account) in ledger.done)
+        recordings.end(task.recording for task in done if task.recording)
+
+    def _left(self, tasks: list[Task], ledger: Ledger | None) -> Iterator[Task]:
+        """Yield the tasks that the ledger does not list as done, with what the options decide about them.
+
+        ``--done`` and ``--again`` decide about the writes during which the earlier run of a task stopped.
+
+        Raises:
+            UsageError: An option names no input.
         """
-        settled = {**dict.fromkeys(self._given["done"], "done"), **dict.fromkeys(self._given["again"], "again")}
+        keys = {str(task.key) for task in tasks}
+        settled = {}
+        for option in ("done", "again"):
+            for word in self._given[option]:
+                key, result = _decision(word, keys, option)
+                settled[key] = option, result
         for task in tasks:
             if ledger and place_of(task.key, task.account) in ledger.done:
                 continue
-            settle = settled.get(str(task.key), "")
-            yield Task(task.key, task.input, task.account, task.recording, settle) if settle else task
+            settle, result = settled.get(str(task.key), ("", None))
+            yield replace(task, settle=settle, result=result, approve=self._given["approve"])
 
     def _add(self, outcome: Outcome, ledger: Ledger | None) -> None:
         if ledger:
             ledger.add(outcome)
-            if outcome.ok and outcome.recording and not self._given["recordings"]:
-                with suppress(OSError):
-                    os.unlink(outcome.recording)
         else:
             if standard.is_shown:
                 self._end_progress()
@@ -199,6 +228,10 @@ class _Report:
         self._show_progress()
 
     # On standard error
+
+    def _complain(self, said: str) -> None:
+        self._end_progress()
+        console.complain(said)
 
     def _show_progress(self) -> None:
         now = monotonic()
@@ -231,6 +264,9 @@ class _Report:
             console.complain(
                 "writes that were under way may have been done: check, then --resume with --done KEY or --again KEY"
             )
+        if paused := self._errors.get("paused"):
+            console.complain(f"paused runs wait for the approval of {_calls_of(paused)}")
+            console.complain("to go on: --resume --approve allows these calls, --resume --yes all calls")
 
     def _way_on(self) -> str:
         return "; --resume goes on" if self._given["out"] else ""
@@ -238,3 +274,28 @@ class _Report:
 
 def _named(outcome: Outcome) -> str:
     return f"{outcome.key}" if outcome.account is None else f"{outcome.key} ({outcome.account})"
+
+
+def _calls_of(paused: list[Outcome]) -> str:
+    """Return the calls that paused runs wait for as text: how often which function with which account."""
+    calls = [call for outcome in paused if isinstance(outcome.error, Paused) for call in outcome.error.calls]
+    kinds = Counter(f"{call['path']} with {call['account']}" for call in calls)
+    named = [f"{count:,} x {kind}" for kind, count in kinds.most_common(MAX_SHOWN)]
+    return ", ".join(named) + (f" and {len(kinds) - MAX_SHOWN:,} other functions" if len(kinds) > MAX_SHOWN else "")
+
+
+def _decision(word: str, keys: set[str], option: str) -> tuple[str, Any]:
+    """Return the key of the input that the value of ``--done`` or ``--again`` names, and the result after its ``=``.
+
+    Raises:
+        UsageError: The value names no input, or what follows ``=`` is not JSON.
+    """
+    if word in keys:
+        return word, None
+    for end in (match.start() for match in re.finditer("=", word)):
+        if option == "done" and word[:end] in keys:
+            try:
+                return word[:end], json.loads(word[end + 1 :])
+            except ValueError:
+                raise UsageError(f"the text after --done {word[: end + 1]} is not JSON") from None
+    raise UsageError(f"--{option} {word}: no input has this key")

@@ -1,0 +1,99 @@
+"""Locks between processes: who waits, for how long, and what the death of a holder means."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from kosmolua.errors import Busy
+from kosmolua.locks import FileLock
+
+HOLD = """
+import sys, time
+from kosmolua.locks import FileLock
+with FileLock(sys.argv[1], "The file"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file of a lock."""
+    return tmp_path / "a.lock"
+
+
+def holding(path: Path) -> subprocess.Popen[bytes]:
+    """Start a process that holds the lock, and return it once it does."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE)
+    assert holder.stdout and holder.stdout.readline() == b"held\n"
+    return holder
+
+
+def test_who_waits_too_long_is_told_who_holds_the_lock(path: Path) -> None:
+    """With the process, the machine, and how long it waited."""
+    holder = holding(path)
+    try:
+        started = monotonic()
+        with pytest.raises(Busy) as raised, FileLock(path, "The file a", 0.3):
+            pass
+        assert monotonic() - started >= 0.3
+        assert raised.value.message.startswith(f"The file a is in use: it is held by process {holder.pid} on ")
+        assert ", for which this one has waited 0.3 s (" in raised.value.message
+    finally:
+        holder.kill()
+        holder.wait()
+        assert holder.stdout
+        holder.stdout.close()
+
+
+def test_a_killed_holder_holds_nothing(path: Path) -> None:
+    """The system unlocks it, though the note of the holder is still there."""
+    holder = holding(path)
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert holder.stdout
+    holder.stdout.close()
+    with FileLock(path, "The file", 5):
+        assert f"process {os.getpid()} " in path.read_text()
+    assert path.read_text() == ""
+
+
+def test_threads_exclude_each_other_too(path: Path) -> None:
+    """Two locks of one process are two holders."""
+    with FileLock(path, "The file"), pytest.raises(Busy), FileLock(path, "The file"):
+        pass
+
+
+def test_a_missing_folder_is_not_made(tmp_path: Path) -> None:
+    """It may be missing since what the lock protects is gone."""
+    with pytest.raises(FileNotFoundError), FileLock(tmp_path / "none" / "a.lock", "The file"):
+        pass
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_does_not_hold_the_lock_of_its_parent(path: Path) -> None:
+    """A parent that is killed while its fork lives on leaves the lock free."""
+    fork = f"import os, sys\nsource = {HOLD!r}.replace('time.sleep(60)', 'os.fork(); time.sleep(60)')\n"
+    command = [sys.executable, "-c", fork + "exec('import os\\n' + source)", str(path)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert parent.stdout and parent.stdout.readline() == b"held\n"
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        while children.exists() and not children.read_text():
+            pass
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        with FileLock(path, "The file", 5):
+            pass
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL)
+        assert parent.stdout
+        parent.stdout.close()
