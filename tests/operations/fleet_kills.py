@@ -41,9 +41,9 @@ INPUTS = 200
 WRITES = 2
 ANSWER_SECONDS = 0.04
 RESUMES = 8
-WORKER_TTL = 3.0
+WORKER_TTL = 10.0
 """Seconds after which the scheduler takes a worker that says nothing for dead."""
-PAUSE_SECONDS = 9.0
+PAUSE_SECONDS = 20.0
 SCRIPT = """local pad = app.integrations.pad
 pad.put({ key = input, number = 1 })
 pad.put({ key = input, number = 2 })
