@@ -39,7 +39,7 @@ def url() -> Iterator[str]:
         yield url
 
 
-def status_of(token: str | None, *more: tuple[str, str], **headers: str) -> int:
+def status_of(token: str | None, *more: tuple[str, str], names: tuple[str, ...] = (), **headers: str) -> int:
     """Return the status that a guard answers a request with, 200 being the guarded application's."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +54,7 @@ def status_of(token: str | None, *more: tuple[str, str], **headers: str) -> int:
     statuses: list[int] = []
     raw = [(name.encode(), value.encode("latin-1")) for name, value in [*headers.items(), *more]]
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": raw}
-    anyio.run(Guard(application, token), scope, receive, send)
+    anyio.run(Guard(application, token, names), scope, receive, send)
     return statuses[0]
 
 
@@ -117,8 +117,24 @@ def test_each_origin_has_to_be_the_server_itself() -> None:
     ],
 )
 def test_a_token_has_to_be_borne(authorization: str, status: int) -> None:
-    """With a token only requests that bear exactly this one get in, from whatever host."""
-    assert status_of(TOKEN, host="agents.example", authorization=authorization) == status
+    """With a token only requests that bear exactly this one get in."""
+    assert status_of(TOKEN, host="192.0.2.7:8000", authorization=authorization) == status
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("agents.example:8000", 200), ("192.0.2.7", 200), ("localhost", 200), ("evil.example", 421), ("", 421)],
+)
+def test_a_token_gets_in_under_the_servers_own_names_alone(host: str, status: int) -> None:
+    """A page of another site whose name was made to point here cannot send even a token that it has found."""
+    assert status_of(TOKEN, names=("agents.example",), host=host, authorization=f"Bearer {TOKEN}") == status
+
+
+def test_the_name_to_listen_on_is_a_name_of_the_server(tmp_path: Path) -> None:
+    """A client may use the name that --http was given, an address, or localhost, and no other name."""
+    with http_server() as (_, url):
+        for host, status in (("localhost", 401), ("evil.example", 421)):
+            assert requests.post(url, headers={"Host": host}, timeout=20).status_code == status
 
 
 @pytest.mark.parametrize(

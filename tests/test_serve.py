@@ -63,6 +63,19 @@ def test_a_wrong_token_is_refused(server: Serving, headers: dict[str, str]) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_to_simulate_it_takes_no_tenants_that_nobody_named(tmp_path: Path) -> None:
+    """The tenants in the user's config folder are real: they are served only if their file is named."""
+    folder = tmp_path / "config" / "kosmolua"
+    folder.mkdir(parents=True)
+    (folder / "accounts.toml").write_text(TWO_TENANTS, encoding="utf-8")
+    (folder / "accounts.toml").chmod(0o600)
+    with serving(tmp_path, "", "--simulate", XDG_CONFIG_HOME=str(tmp_path / "config")) as server:
+        said = server.log.read_text()
+    assert "serving simulated on " in said
+    assert "every call is simulated" in said
+
+
 def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
     """It says what to add to the accounts file; only simulators on loopback need no tenant."""
     for options in ((), ("--simulate", "--listen", "0.0.0.0:0")):

@@ -21,7 +21,7 @@ from support.servers import wait_for
 from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 
 from kosmolua.serve import flow
-from kosmolua.serve.flow import Gate, Heartbeat, Refusals
+from kosmolua.serve.flow import Draining, Gate, Heartbeat, Refusals
 
 EVENTS = b"text/event-stream"
 
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         yield server
 
 
-async def answer_of(app: ASGIApp, *headers: tuple[str, str], method: str = "POST") -> list[Message]:
+async def answer_of(app: ASGIApp, *headers: tuple[str, str], method: str = "POST", path: str = "/mcp") -> list[Message]:
     """Return the messages with which an application answers a request."""
     sent: list[Message] = []
 
@@ -44,7 +44,7 @@ async def answer_of(app: ASGIApp, *headers: tuple[str, str], method: str = "POST
         return {"type": "http.request"}
 
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
-    scope: Scope = {"type": "http", "method": method, "path": "/mcp", "headers": raw, "client": ("192.0.2.1", 1)}
+    scope: Scope = {"type": "http", "method": method, "path": path, "headers": raw, "client": ("192.0.2.1", 1)}
     await app(scope, receive, send)
     return sent
 
@@ -138,6 +138,43 @@ def test_a_stream_begins_at_once_and_is_never_silent_for_long(monkeypatch: pytes
     assert sum(body.startswith(b":") for body in bodies) >= 3
     assert [message["type"] for message in sent].count("http.response.start") == 1
     assert sent[-1]["more_body"] is False
+
+
+def test_a_refusal_is_one_however_late(server: Serving) -> None:
+    """A client whose token is wrong gets 401 even after the time at which slow answers begin as streams."""
+    headers = {**bearing("a-wrong-token"), "Accept": "application/json, text/event-stream"}
+    took, statuses = 0.0, set()
+    while took < flow.MAX_DELAY:
+        answer = requests.post(server.url, json={}, headers=headers, timeout=20)
+        statuses.add((answer.status_code, answer.headers["content-type"]))
+        took = answer.elapsed.total_seconds()
+
+    assert statuses == {(401, "text/plain; charset=utf-8")}
+
+
+def test_what_is_no_request_leaves_no_line(server: Serving) -> None:
+    """Anybody can send rubbish and requests for other protocols, so the log has nothing of them."""
+    host, _, port = server.base.removeprefix("http://").partition(":")
+    upgrade = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    for sent, status in ((b"rubbish\r\n\r\n", b"400"), (upgrade, b"200")):
+        with socket.create_connection((host, int(port)), timeout=20) as client:
+            client.sendall(sent)
+            assert client.recv(100).split()[1] == status
+    assert "request" not in server.log.read_text()
+
+
+def test_a_server_that_stops_sends_its_clients_away() -> None:
+    """While it drains, each answer ends its connection, and what is not for agents or probes is 503 with a time."""
+    is_draining = False
+    app = Draining(nothing, lambda: is_draining, {"/mcp"})
+    first = anyio.run(lambda: answer_of(app))
+    is_draining = True
+    late, page = anyio.run(lambda: answer_of(app)), anyio.run(lambda: answer_of(app, path="/runs"))
+
+    assert (first[0]["status"], first[0]["headers"]) == (200, [])
+    assert (late[0]["status"], late[0]["headers"]) == (200, [(b"connection", b"close")])
+    assert page[0]["status"] == 503
+    assert {(b"connection", b"close"), (b"retry-after", b"1")} <= set(page[0]["headers"])
 
 
 def test_an_answer_that_comes_late_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,25 @@ def test_sigterm_lets_runs_end(tmp_path: Path) -> None:
     assert lines_of(tmp_path) == Counter(f"{number}-{i}" for number in range(COUNT) for i in (1, 2, 3))
 
 
+def test_a_drain_sends_clients_that_keep_their_connection_elsewhere(tmp_path: Path) -> None:
+    """Its next answer ends a connection that a client keeps; pages are 503, and probes are answered to the end."""
+
+    async def stop() -> None:
+        await anyio.to_thread.run_sync(wait_for, lambda: len(lines_of(tmp_path)) >= 1, 60)
+        assert "Connection" not in kept.get(server.base + "/healthz", timeout=10).headers
+        server.process.send_signal(signal.SIGTERM)
+        await anyio.to_thread.run_sync(wait_for, lambda: kept.get(server.base + "/readyz").status_code == 503)
+        assert kept.get(server.base + "/healthz", timeout=10).headers["Connection"] == "close"
+        page = kept.get(server.base + "/login", timeout=10)
+        assert (page.status_code, page.headers["Retry-After"]) == (503, "1")
+
+    code = """app.integrations.notebook.add({ line = "a", seconds = 3 }) return "done" """
+    with serving(tmp_path, tenant_with_notebook(tmp_path), "--plugin", PLUGIN) as server, requests.Session() as kept:
+        (result,) = anyio.run(run_all, server, [code], stop)
+        assert server.process.wait(30) == 0
+    assert "Result:\ndone" in text_of(result)
+
+
 def test_what_outlasts_the_drain_goes_on_later(tmp_path: Path) -> None:
     """Runs that do not end in time are stopped between their calls, answered, and go on by their recordings: no write
     is lost, and none is done twice.
@@ -185,10 +204,11 @@ def test_it_says_what_it_does(tmp_path: Path) -> None:
             await execute(client, "return #app.integrations.render2.list_services({}).services")
             await execute(client, "error({ code = 'made-up-by-a-script', message = 'no' })")
 
-    with serving(tmp_path, TWO_TENANTS, "--simulate") as server:
+    token = "the-metrics-token"
+    with serving(tmp_path, f'{TWO_TENANTS}[serve]\nmetrics_token = "{token}"', "--simulate") as server:
         anyio.run(talk)
         requests.post(server.url, headers=bearing("a-wrong-token"), timeout=10)
-        text = requests.get(server.base + "/metrics", timeout=10).text
+        text = requests.get(server.base + "/metrics", headers=bearing(token), timeout=10).text
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(30) == 0
         audit = [json.loads(line) for line in (server.state / "audit.jsonl").read_text().splitlines()]
@@ -220,7 +240,10 @@ def test_metrics_are_open_to_this_machine_alone(tmp_path: Path) -> None:
     """With a token for them they take that; a request by way of a proxy is not from this machine."""
     with serving(tmp_path, TWO_TENANTS, "--simulate") as server:
         url = server.base + "/metrics"
-        assert requests.get(url, timeout=10).status_code == 200
+        open_to_all = requests.get(url, timeout=10)
+        assert open_to_all.status_code == 200
+        assert "kosmolua_workers 32.0" in open_to_all.text, "the tenants are added up"
+        assert "acme" not in open_to_all.text
         assert requests.get(url, headers={"X-Forwarded-For": "203.0.113.9"}, timeout=10).status_code == 401
     with serving(tmp_path, f'{TWO_TENANTS}[serve]\nmetrics_token = "the-metrics-token"', "--simulate") as server:
         url = server.base + "/metrics"

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -34,17 +34,19 @@ class Guard:
     """An ASGI layer that refuses requests without the token, and requests from pages of other websites.
 
     When a page makes a request, the browser names the page's website in the header Origin, and the host of the URL in
-    the header Host. An attacker can make any host name point to this server (DNS rebinding). So a server without a
-    token, such as one on a Unix socket, accepts only loopback names in Host.
+    the header Host. An attacker can make any host name point to this server (DNS rebinding). So Host must have a name
+    of the server. A server without a token, such as one on a Unix socket, accepts only loopback names.
 
     Args:
         app: The application that answers the allowed requests.
         token: The token that must be in the Authorization header; None if no token is required.
+        names: The host names of a server with a token, in addition to ``localhost`` and IP addresses.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, token: str | None, names: Collection[str] = ()) -> None:
         self._app = app
         self._token = token.encode() if token else None
+        self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as an ASGI application."""
@@ -55,6 +57,9 @@ class Guard:
         host = headers.get("host", "")
         if self._token is None and not is_loopback_name(host):
             return PlainTextResponse("The header Host must have a loopback name, such as localhost.", 421)
+        if not is_own_host(headers, self._names):
+            said = "This server has no such host name. Use its IP address, or the name that --http was given."
+            return PlainTextResponse(said, 421)
         if any(origin.partition("://")[2] != host for origin in headers.getlist("origin")):
             return PlainTextResponse("Requests from the pages of other sites are refused.", 403)
         if self._token is not None and not hmac.compare_digest(bearer(headers), self._token):
@@ -80,6 +85,33 @@ def is_loopback_name(host: str) -> bool:
         return False
 
 
+def is_own_host(headers: Headers, names: Collection[str]) -> bool:
+    """Return True if a request is for this server: its only Host header has an IP address or a name of the server.
+
+    Args:
+        headers: The headers of the request.
+        names: The host names of the server, in lower case; ``localhost`` is accepted in addition.
+    """
+    try:
+        (host,) = headers.getlist("host")
+        name = urlsplit(f"//{host}").hostname or ""
+        if name == "localhost" or name in names:
+            return True
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def host_names(listen: str) -> tuple[str, ...]:
+    """Return the host in an address that a user has typed, as a tuple; an empty tuple if there is no host name."""
+    try:
+        host = urlsplit(f"//{listen}").hostname
+    except ValueError:
+        host = None
+    return (host,) if host else ()
+
+
 def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
     """Return the settings with which uvicorn serves an application, with :class:`Connection` for its connections.
 
@@ -93,6 +125,7 @@ def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,
+        log_level="error",  # its warnings are about malformed requests, which anybody can send without limit
         access_log=False,
         ws="none",
         server_header=False,
@@ -102,7 +135,12 @@ def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
 
 
 def serve(
-    handlers: Handlers, address: Address | UnixAddress, *, environ: Mapping[str, str], announce: Callable[[str], None]
+    handlers: Handlers,
+    address: Address | UnixAddress,
+    *,
+    environ: Mapping[str, str],
+    announce: Callable[[str], None],
+    names: Collection[str] = (),
 ) -> None:
     """Serve MCP clients over HTTP until the process receives a signal to stop.
 
@@ -112,6 +150,7 @@ def serve(
         environ: The environment variables. If the token is not among them, it is read from a file in the state folder.
         announce: A function that shows a sentence. It is called with the server's address, and with the path of the
             token's file.
+        names: The host names of the server, in addition to ``localhost`` and IP addresses.
 
     Raises:
         ConfigError: The server cannot listen on the address, or the token is blank or cannot be read.
@@ -122,10 +161,10 @@ def serve(
         announce(f"serving on {bound.url}")
         if file:
             announce(f"clients must send the token in {file}")
-        asyncio.run(_serve(handlers, listener, token))
+        asyncio.run(_serve(handlers, listener, token, names))
 
 
-async def _serve(handlers: Handlers, listener: socket.socket, token: str | None) -> None:
+async def _serve(handlers: Handlers, listener: socket.socket, token: str | None, names: Collection[str]) -> None:
     import uvicorn
     from mcp.server.transport_security import TransportSecuritySettings
 
@@ -136,7 +175,7 @@ async def _serve(handlers: Handlers, listener: socket.socket, token: str | None)
         max_sessions=MAX_SESSIONS,
     )
     clients = Clients(app, has_runs=handlers.has_runs, end_runs=handlers.end_runs)
-    config = configured(Guard(clients, token))
+    config = configured(Guard(clients, token, names))
     if hasattr(signal, "SIGHUP"):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, handlers.reopen_journal)
     try:

@@ -17,14 +17,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kosmolua.mcp.addresses import PATH
 from kosmolua.mcp.http import bearer
 from kosmolua.serve import pages
-from kosmolua.serve.flow import Gate, Heartbeat, Refusals
+from kosmolua.serve.flow import STOPPING, Draining, Gate, Heartbeat, Refusals
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
 from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
 from kosmolua.serve.tenants import Tenants
 
 ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
 _OWN = {ALIVE, READY, METRICS, PATH}
-_STOPPED = PlainTextResponse("This server is stopping; try again in a moment.\n", 503, {"Retry-After": "1"})
 
 
 class House:
@@ -36,7 +35,8 @@ class House:
         log: The log of the server.
         hosts: Host names of the server, in addition to those in the accounts file.
 
-    While ``is_ready`` is True, requests for ``/readyz`` get the answer that the server is ready.
+    While ``is_ready`` is True, requests for ``/readyz`` get the answer that the server is ready. ``is_draining`` is
+    True once the server is about to stop.
     """
 
     def __init__(self, tenants: Tenants, metrics: Metrics, log: Log, hosts: tuple[str, ...] = ()) -> None:
@@ -44,6 +44,7 @@ class House:
         self.metrics = metrics
         self.log = log
         self.is_ready = False
+        self.is_draining = False
         self._hosts = hosts
 
     def hosts(self) -> tuple[str, ...]:
@@ -87,6 +88,8 @@ class House:
 class Door:
     """The ASGI application at the path of MCP: passes each request to the tenant whose token is in the request.
 
+    Only the answers of tenants have a heartbeat: it would turn a late refusal into an answer with status 200.
+
     Args:
         tenants: The tenants of the server.
         refusals: The application that answers requests without a valid token of a tenant.
@@ -103,7 +106,7 @@ class Door:
             await self._refusals(scope, receive, send)
             return
         scope[TENANT] = tenant.name
-        await (_STOPPED if tenant.is_stopped else tenant.mcp)(scope, receive, send)
+        await (STOPPING if tenant.is_stopped else Heartbeat(tenant.mcp))(scope, receive, send)
 
 
 def application(house: House) -> ASGIApp:
@@ -125,7 +128,8 @@ def application(house: House) -> ASGIApp:
     async def metrics(request: Request) -> ASGIApp:
         if not await house.may_read_metrics(request):
             return refusals
-        return Response(house.metrics.page(), media_type=CONTENT_TYPE)
+        page = house.metrics.page(names_tenants=tenants.metrics_token is not None)
+        return Response(page, media_type=CONTENT_TYPE)
 
     @asynccontextmanager
     async def running(_: Starlette) -> AsyncIterator[None]:
@@ -139,10 +143,11 @@ def application(house: House) -> ASGIApp:
         Route(ALIVE, is_alive),
         Route(READY, is_ready),
         Route(METRICS, metrics),
-        Route(PATH, Heartbeat(Door(tenants, refusals))),
+        Route(PATH, Door(tenants, refusals)),
         *pages.routes(tenants),
     ]
-    return AccessLog(Gate(Starlette(routes=routes, lifespan=running), house.hosts), house.note_request)
+    app = Draining(Starlette(routes=routes, lifespan=running), lambda: house.is_draining, _OWN)
+    return AccessLog(Gate(app, house.hosts), house.note_request)
 
 
 def _is_of_this_machine(request: Request) -> bool:

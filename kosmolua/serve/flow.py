@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from ipaddress import ip_address
 from time import monotonic
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.concurrency import Passage
+from kosmolua.mcp.http import is_own_host
 from kosmolua.memory import COPIES, SMALL
 
 FIRST_BYTES = 5.0
@@ -25,6 +24,7 @@ FIRST_DELAY = 0.25
 """Seconds by which the first refusal for an address is delayed. The delay doubles with each refusal within a minute."""
 FORGET = 60.0
 MAX_ADDRESSES = 4_096
+STOPPING = PlainTextResponse("This server is stopping; try again in a moment.\n", 503, {"Retry-After": "1"})
 _EVENTS = b"text/event-stream"
 _COMMENT = b": \r\n\r\n"
 _STREAM = [
@@ -57,7 +57,7 @@ class Gate:
 
     def _refusal(self, headers: Headers) -> PlainTextResponse | None:
         host = headers.get("host", "")
-        if len(headers.getlist("host")) > 1 or not self._is_own(host):
+        if not is_own_host(headers, self._hosts()):
             return PlainTextResponse(
                 "This server has no such host name. The key hosts in [serve] of the accounts file lists its names.\n",
                 421,
@@ -66,15 +66,36 @@ class Gate:
             return PlainTextResponse("Requests from the pages of other sites are refused.\n", 403)
         return None
 
-    def _is_own(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-            if name == "localhost" or name in self._hosts():
-                return True
-            ip_address(name)
-        except ValueError:
-            return False
-        return True
+
+class Draining:
+    """An ASGI layer that sends clients to another server while this one is about to stop.
+
+    Each answer closes its connection. Only the given paths are still answered; for others the status is 503.
+
+    Args:
+        app: The application that answers the requests.
+        is_draining: A function that returns True once the server is about to stop.
+        paths: The paths that are answered to the end.
+    """
+
+    def __init__(self, app: ASGIApp, is_draining: Callable[[], bool], paths: Collection[str]) -> None:
+        self._app = app
+        self._is_draining = is_draining
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as an ASGI application."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_and_close(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._is_draining():
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        is_answered = not self._is_draining() or scope["path"] in self._paths
+        await (self._app if is_answered else STOPPING)(scope, receive, send_and_close)
 
 
 class Refusals:

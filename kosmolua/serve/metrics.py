@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.samples import Sample
 
 from kosmolua.broker.records import Record
 from kosmolua.errors import ScriptError
@@ -108,14 +111,36 @@ class Metrics:
             for gauge, value in zip(self._load, values, strict=True):
                 gauge.labels(tenant.name).set(value)
 
-    def page(self) -> bytes:
-        """Return the metrics of all processes of the server in the text format of Prometheus."""
+    def page(self, *, names_tenants: bool) -> bytes:
+        """Return the metrics of all processes of the server in the text format of Prometheus.
+
+        Args:
+            names_tenants: Whether there is a series for each tenant. Otherwise the series of all tenants are added up.
+        """
         self.refresh()
-        if not self._is_shared:
-            return generate_latest(self._registry)
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        registry = self._registry
+        if self._is_shared:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry if names_tenants else _Total(registry))
+
+
+class _Total(CollectorRegistry):
+    """The metrics of a registry, added up over all tenants."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._each = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._each.collect():
+            total: defaultdict[tuple[str, tuple[tuple[str, str], ...]], float] = defaultdict(float)
+            for sample in metric.samples:
+                if not sample.name.endswith("_created"):  # a time, of which there is no sum
+                    labels = tuple(each for each in sample.labels.items() if each[0] != "tenant")
+                    total[sample.name, labels] += sample.value
+            metric.samples = [Sample(name, dict(labels), value) for (name, labels), value in total.items()]
+            yield metric
 
 
 def _code_of(outcome: Outcome) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
 from prometheus_client.multiprocess import mark_process_dead
@@ -19,7 +18,7 @@ from kosmolua.broker.journal import Journal
 from kosmolua.errors import ConfigError
 from kosmolua.mcp.addresses import Address, UnixAddress
 from kosmolua.mcp.connections import Listener
-from kosmolua.mcp.http import configured
+from kosmolua.mcp.http import configured, host_names
 from kosmolua.memory import bound_arenas
 from kosmolua.serve import settings as files
 from kosmolua.serve.app import House, application
@@ -88,7 +87,7 @@ def serve(plan: Plan) -> None:
 def _serve_with_many(plan: Plan, settings: Settings, listener: Listener, url: str) -> None:
     tenants = Tenants(settings, plan.common)  # a wrong file is reported before processes start
     tenants.disconnect()  # processes must not share a connection
-    plan.announce(_announcement(tenants, url))
+    plan.announce(_announcement(tenants, plan, url))
     group = Group(plan.processes)
 
     def work(number: int) -> None:
@@ -105,16 +104,17 @@ async def _serve(
     audit = open_audit(plan.common.warn)
     metrics = Metrics(lambda: tenants)
     tenants.observe(metrics, RunLog(log, audit, "simulated" if plan.common.simulate else "live"))
-    house = House(tenants, metrics, log, _names_in(plan.listen))
+    house = House(tenants, metrics, log, host_names(plan.listen))
     if url:
-        plan.announce(_announcement(tenants, url))
+        plan.announce(_announcement(tenants, plan, url))
     await Server(house, plan, audit, member).serve([listener])
     audit.close()
     log.close()
 
 
-def _announcement(tenants: Tenants, url: str) -> str:
-    return f"serving {', '.join(tenant.name for tenant in tenants)} on {url}"
+def _announcement(tenants: Tenants, plan: Plan, url: str) -> str:
+    simulated = "; every call is simulated" if plan.common.simulate else ""
+    return f"serving {', '.join(tenant.name for tenant in tenants)} on {url}{simulated}"
 
 
 class Server(uvicorn.Server):
@@ -177,7 +177,7 @@ class Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         """Answer readiness probes with "not ready", let active runs end, and stop the server."""
-        self._house.is_ready = False
+        self._house.is_ready, self._house.is_draining = False, True
         self._house.log.note("draining", seconds=self._plan.drain)
         await self._house.tenants.drain(self._plan.drain)
         await asyncio.sleep(min(LINGER, self._plan.drain))
@@ -196,15 +196,6 @@ class Server(uvicorn.Server):
             self._house.log.note("reload failed", error=str(error))
             return
         self._house.log.note("reloaded", tenants=[tenant.name for tenant in tenants])
-
-
-def _names_in(listen: str) -> tuple[str, ...]:
-    """Return the host in an address that a user has typed, as a tuple; an empty tuple if there is no host name."""
-    try:
-        host = urlsplit(f"//{listen}").hostname
-    except ValueError:
-        host = None
-    return (host,) if host else ()
 
 
 def _is_loopback(address: Address | UnixAddress) -> bool:

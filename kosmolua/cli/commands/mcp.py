@@ -72,7 +72,8 @@ def command(address: str | None, workers: int, options: Options) -> None:
             from kosmolua.mcp.addresses import Address
 
             _collect_from_here()
-            http.serve(handlers, Address.read(address), environ=os.environ, announce=console.complain)
+            names = http.host_names(address)
+            http.serve(handlers, Address.read(address), environ=os.environ, announce=console.complain, names=names)
 
 
 def _collect_from_here() -> None:

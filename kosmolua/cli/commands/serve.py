@@ -16,7 +16,7 @@ from kosmolua.cli.parsing import Command, examples, hosting_options
 from kosmolua.cli.streams import standard
 from kosmolua.cli.tenants import common_options
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.folders import accounts_file
+from kosmolua.folders import ACCOUNTS_VARIABLE, accounts_file
 from kosmolua.limits import parse_duration
 
 DEFAULT_ADDRESS = "127.0.0.1:8000"
@@ -78,9 +78,21 @@ def command(address: str, drain: float, processes: int, options: Options) -> Non
         from kosmolua.serve.server import Plan, serve
 
         log_in_sentences(console.warn)
-        path, exists = accounts_file(options.accounts, os.environ)
-        accounts, common = path if exists else None, common_options(options)
+        common = common_options(options)
+        accounts = _accounts(options)
         serve(Plan(address, accounts, common, drain, processes, standard.write, console.complain))
+
+
+def _accounts(options: Options) -> str | None:
+    """Return the path of the accounts file; None if there is none.
+
+    A server that only simulates uses a file that the user has named, but not the one in the config folder: that file's
+    tenants are real ones, with tokens.
+    """
+    if options.simulate and not (options.accounts or os.environ.get(ACCOUNTS_VARIABLE)):
+        return None
+    path, exists = accounts_file(options.accounts, os.environ)
+    return path if exists else None
 
 
 @contextmanager
