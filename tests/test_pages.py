@@ -195,6 +195,42 @@ def test_approving_lets_the_run_end(pages: Pages, person: Person) -> None:
     assert "restarted" in person.open(f"/runs/{run}/output").text
 
 
+def test_long_arguments_are_cut_in_the_list_and_whole_on_a_page(tmp_path: Path) -> None:
+    """The list has the beginning of an argument and its length, and leads to a page with all of it."""
+    source = (
+        'app.integrations.render2.set_env_var({ service_id = "srv-1", key = "A", value = ("0123456789"):rep(9000) })'
+    )
+    with served(tmp_path, "acme") as pages:
+        run = pages.record("acme", source)
+        person = Person(pages.url, "acme")
+        shown = person.open("/approvals").text
+        whole = person.open(f"/approvals/{run}-1").text
+
+        assert "90,002 characters" in shown
+        assert len(shown) < 20_000
+        assert "0123456789" * 9000 in whole
+        assert Person(pages.url, "acme").open(f"/approvals/{run}-2").status_code == 404
+
+
+def test_the_list_of_waiting_calls_has_pages(tmp_path: Path) -> None:
+    """A page has a bounded number of calls, and all that wait are on one of the pages."""
+    source = """
+    local calls = {}
+    for i = 1, 64 do
+      calls[i] = function() app.integrations.render2.restart_service({ service_id = "srv-" .. i }) end
+    end
+    parallel.all(calls, { limit = 64 })
+    """
+    with served(tmp_path, "acme") as pages:
+        pages.record("acme", source)
+        person = Person(pages.url, "acme")
+        shown = [person.open(path).text for path in ("/approvals", "/approvals?page=2", "/approvals?page=9")]
+
+        assert [text.count('name="call"') for text in shown[:2]] == [50, 14]
+        assert shown[1] == shown[2]
+        assert "1 to 50 of 64 calls" in shown[0]
+
+
 def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:
     """What a person denies is not sent, and the script learns it."""
     run = pages.record("acme", RESTART)

@@ -9,16 +9,41 @@ from starlette.responses import Response
 from kosmolua.broker.store import Decision, Waiting
 from kosmolua.serve.pages.rendering import render
 from kosmolua.serve.pages.visits import Visit
-from kosmolua.serve.pages.workspace import Workspace
+from kosmolua.serve.pages.workspace import Workspace, by_run
 
+PAGE = 50
+"""How many calls a page of the list has."""
 ANSWERS = {"approve": True, "deny": False}
 PERSON = "a person on the page"
 """The phrase in the journal that says who approved or denied a call."""
 
 
 def waiting(visit: Visit) -> Response:
-    """Return the page that lists the runs with calls that wait for a person."""
-    return visit.page("approvals.html", "approvals", parts=("live",), waiting=visit.own.asking())
+    """Return a page of the list of runs with calls that wait for a person, the longest waiting first."""
+    calls = visit.own.waiting()
+    asked = visit.asked("page")
+    pages = max(1, -(-len(calls) // PAGE))
+    page = min(int(asked), pages) if asked.isdecimal() and int(asked) else 1
+    shown = calls[(page - 1) * PAGE : page * PAGE]
+    return visit.page(
+        "approvals.html",
+        "approvals",
+        parts=("live",),
+        waiting=by_run(shown),
+        first=(page - 1) * PAGE + 1,
+        last=(page - 1) * PAGE + len(shown),
+        total=len(calls),
+        older=f"?page={page - 1}" if page > 1 else "",
+        newer=f"?page={page + 1}" if page < pages else "",
+    )
+
+
+def shown(visit: Visit) -> Response:
+    """Return the page of one call that waits for a person, with the whole of its arguments."""
+    call = next((each for each in visit.own.waiting() if each.id == visit.request.path_params["call"]), None)
+    if call is None:
+        return visit.error("Not found", "This call does not wait any more.", status=404)
+    return visit.page("approval.html", "approvals", call=call)
 
 
 def count(visit: Visit) -> Response:

@@ -53,7 +53,7 @@ def shown(visit: Visit) -> Response:
         return _no_such_run(visit)
     recording = None if run.status == DAMAGED else visit.own.recording(run.id)
     bars = [bar for bar in bars_of(recording) if counts(vars(bar), run.error)][:MAX_BARS] if recording else []
-    asking = next((each for each in visit.own.asking() if each.run == run.id), None)
+    asking = visit.own.asking(run.id)
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []
     source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace") if recording else ""

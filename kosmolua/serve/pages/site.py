@@ -22,6 +22,7 @@ from kosmolua.serve.tenants import Tenants
 _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/approvals", approvals.waiting),
     ("GET", "/approvals/count", approvals.count),
+    ("GET", "/approvals/{call}", approvals.shown),
     ("POST", "/approvals", approvals.decide),
     ("GET", "/runs", runs.listed),
     ("GET", "/runs/{run}", runs.shown),

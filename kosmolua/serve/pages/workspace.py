@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from itertools import groupby
 from threading import Lock
 from typing import Any
 
@@ -108,13 +107,9 @@ class Workspace:
         """Return the calls that wait for a person's approval, beginning with the oldest."""
         return self.runtime.store.waiting()
 
-    def asking(self) -> list[Asking]:
-        """Return the runs with calls that wait for a person's approval, beginning with the run of the oldest call."""
-        calls = self.waiting()
-        order = list(dict.fromkeys(map(_run_of, calls)))
-        grouped = groupby(sorted(calls, key=lambda call: order.index(_run_of(call))), key=_run_of)
-        groups = [tuple(group) for _, group in grouped]
-        return [Asking(group[0].run or "", group[0].script, group) for group in groups]
+    def asking(self, run: str) -> Asking | None:
+        """Return a run with its calls that wait for a person's approval, or None if none of its calls waits."""
+        return next(iter(by_run([call for call in self.waiting() if call.run == run])), None)
 
     def resume(self, run: str, **decided: Any) -> None:
         """Resume a recorded run in the background.
@@ -185,6 +180,14 @@ class Workspace:
     def _forget(self, run: str) -> None:
         with self._lock:
             self._under_way.pop(run, None)
+
+
+def by_run(calls: Iterable[Waiting]) -> list[Asking]:
+    """Return the runs of calls that wait for a person's approval, in the order of each run's first call."""
+    runs: dict[str, list[Waiting]] = {}
+    for call in calls:
+        runs.setdefault(_run_of(call), []).append(call)
+    return [Asking(group[0].run or "", group[0].script, tuple(group)) for group in runs.values()]
 
 
 def _run_of(call: Waiting) -> str:
