@@ -86,9 +86,14 @@ def recordings_folder() -> str:
     return os.path.join(state_folder(), "recordings")
 
 
+def tenants_folder() -> str:
+    """Return the folder that has a folder for each tenant of a server; it need not exist."""
+    return os.path.join(state_folder(), "tenants")
+
+
 def tenant_folder(name: str) -> str:
     """Return the folder for the files of one tenant of a server; it need not exist."""
-    return os.path.join(state_folder(), "tenants", name)
+    return os.path.join(tenants_folder(), name)
 
 
 def plans_folder() -> str:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.planning import Application, Plan
     from kosmolua.broker.recording import Recording
     from kosmolua.broker.records import Watch
-    from kosmolua.broker.store import Store
+    from kosmolua.broker.store import Slot, Store
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.scripts import Scripts
@@ -178,6 +178,17 @@ class Runtime:
     def load(self) -> Load:
         """How many scripts can run at once, how many run now, and how many wait."""
         return self._pool.load
+
+    def share_workers(self, enter: Callable[[], Slot], among: int = 1) -> None:
+        """Share the workers with other processes: a script runs only while it also has one of their common slots.
+
+        Call this before the first run.
+
+        Args:
+            enter: A function that enters the line for a slot. It is called in a thread of its own.
+            among: How many processes of one server share the queue of waiting scripts. Each has an equal part of it.
+        """
+        self._pool.share(enter, among)
 
     @property
     def docs(self) -> Library:

@@ -47,7 +47,7 @@ HOMES = {
     "starlette": ["mcp", "serve"],
     "anyio": ["mcp", "catalog.mcp_servers"],
     "uvicorn": ["mcp", "serve"],
-    "h11": ["mcp"],
+    "h11": ["mcp", "serve.siblings"],
     "prometheus_client": ["serve"],
     "jinja2": ["serve.pages"],
     "markupsafe": ["serve.pages"],

@@ -197,11 +197,9 @@ def test_approving_lets_the_run_end(pages: Pages, person: Person) -> None:
 
 def test_long_arguments_are_cut_in_the_list_and_whole_on_a_page(tmp_path: Path) -> None:
     """The list has the beginning of an argument and its length, and leads to a page with all of it."""
-    source = (
-        'app.integrations.render2.set_env_var({ service_id = "srv-1", key = "A", value = ("0123456789"):rep(9000) })'
-    )
+    arguments = '{ service_id = "srv-1", key = "A", value = ("0123456789"):rep(9000) }'
     with served(tmp_path, "acme") as pages:
-        run = pages.record("acme", source)
+        run = pages.record("acme", f"app.integrations.render2.set_env_var({arguments})")
         person = Person(pages.url, "acme")
         shown = person.open("/approvals").text
         whole = person.open(f"/approvals/{run}-1").text

@@ -1,39 +1,53 @@
-"""Several processes of a server of many: each tenant lives in one, and together they are one server."""
+"""Several processes of a server of many: equal replicas at one address, and together they are one server."""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
-import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 import requests
-from support.agents import HANDSHAKE, execute, text_of
+from support.agents import DISCOVERY, HANDSHAKE, Person, execute, text_of
+from support.page import Person as Visitor
 from support.servers import wait_for
 from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, serving
+
+from kosmolua.serve.grants import FRESHNESS
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no processes that share an address"),
 ]
+KIND = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Connection": "close"}
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+PLUGIN = str(Path(__file__).parent / "plugins" / "notebook.py")
+OVERLAP = """
+local notebook = app.integrations.notebook
+notebook.add({ line = "begin" })
+notebook.wait({ seconds = 0.5 })
+notebook.add({ line = "end" })
+"""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("serve")
-    with serving(folder, TWO_TENANTS, "--simulate", "--processes", "2") as server:
-        wait_for(lambda: _ready(server), 30)
+    with serving(folder, TWO_TENANTS, "--simulate", "--processes", "3") as server:
+        wait_for(lambda: is_ready(server), 60)
         yield server
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0
 
 
-def _ready(server: Serving) -> bool:
-    return requests.get(server.base + "/readyz", timeout=10).status_code == 200
+def is_ready(server: Serving) -> bool:
+    return requests.get(server.base + "/readyz", timeout=20).status_code == 200
 
 
 def children(process: int) -> list[int]:
@@ -42,49 +56,59 @@ def children(process: int) -> list[int]:
     return [int(each) for each in found]
 
 
-def test_a_session_stays_where_it_is(server: Serving) -> None:
-    """However many connections a client makes, all of them reach the process that has its session."""
-    kind = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
-    for token in (ACME, GLOBEX):
-        headers = {**bearing(token), **kind, "Connection": "close"}
-        begin = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
-        opened = requests.post(server.url, json=begin, headers=headers, timeout=20)
-        headers["mcp-session-id"] = opened.headers["mcp-session-id"]
-        listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
-        statuses = {requests.post(server.url, json=listing, headers=headers, timeout=20).status_code for _ in range(20)}
-        assert statuses == {200}
+def post(server: Serving, token: str, method: str, session: str = "", **params: Any) -> requests.Response:
+    """Send a message of the older protocol over a connection of its own."""
+    headers = {**bearing(token), **KIND, **({"mcp-session-id": session} if session else {})}
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return requests.post(server.url, json=message, headers=headers, timeout=60)
 
 
-def test_a_head_that_comes_in_pieces_reaches_its_process(server: Serving) -> None:
-    """Who serves a connection is decided once the head is whole, and nothing of it is lost."""
-    host, _, port = server.base.removeprefix("http://").partition(":")
-    body = b'{"jsonrpc": "2.0", "id": 7, "method": "ping"}'
-    for token, is_let_in in ((ACME, True), (GLOBEX, True), ("a-wrong-token", False)):
-        head = (
-            f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
-            "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-            f"MCP-Protocol-Version: 2025-11-25\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode()
-        with socket.create_connection((host, int(port)), timeout=20) as client:
-            for place in range(0, len(head + body), 50):
-                client.sendall((head + body)[place : place + 50])
-            assert (client.recv(12).split()[1] != b"401") is is_let_in
+@pytest.mark.parametrize("token", [ACME, GLOBEX])
+def test_each_request_of_a_session_reaches_its_process(server: Serving, token: str) -> None:
+    """However many connections a client makes, directly or by a proxy, every request is answered in its session."""
+    session = post(server, token, "initialize", **HELLO).headers["mcp-session-id"]
 
-
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "via", "Forwarded"])
-def test_a_proxy_gets_a_connection_for_each_request(server: Serving, header: str) -> None:
-    """It would send requests of several tenants over one; clients themselves keep theirs."""
-    body = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
-    kind = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
-    for token in (ACME, GLOBEX):
-        direct = requests.post(server.url, json=body, headers={**bearing(token), **kind}, timeout=20)
-        passed_on = requests.post(
-            server.url, json=body, headers={**bearing(token), **kind, header: "192.0.2.1"}, timeout=20
+    assert {post(server, token, "tools/list", session).status_code for _ in range(20)} == {200}
+    other = GLOBEX if token == ACME else ACME
+    assert {post(server, other, "tools/list", session).status_code for _ in range(6)} == {404}
+    kept = requests.Session()
+    kept.headers.update({**bearing(token), **KIND, "Connection": "keep-alive", "X-Forwarded-For": "192.0.2.1"})
+    for _ in range(3):
+        one, two = (
+            kept.post(
+                server.url,
+                json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
+                headers={**bearing(each), "mcp-session-id": session},
+                timeout=60,
+            ).status_code
+            for each in (token, other)
         )
-        assert (direct.status_code, direct.text) == (passed_on.status_code, passed_on.text)
-        assert "close" not in direct.headers.get("Connection", "")
-        assert passed_on.headers["Connection"] == "close"
+        assert (one, two) == (200, 404), "two tenants over one connection of a proxy"
+
+
+@pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
+def test_an_answer_of_a_person_reaches_the_script_that_asks(server: Serving, era: str) -> None:
+    """Whichever process gets the client's next request, the script that waits goes on, and its client has its answer."""
+    code = 'return app.integrations.render2.restart_service({ service_id = "srv-web000000000000000000" })'
+    person = Person("accept", approve="yes")
+
+    async def talk() -> None:
+        for _ in range(4):
+            async with agent(server.url, ACME, era, elicitation_callback=person) as client:
+                answer = text_of(await execute(client, code))
+                assert "no longer runs" not in answer
+                assert "unknown" not in answer
+
+    anyio.run(talk)
+    assert len(person.asked) == 4
+
+
+def test_a_made_up_id_leads_nowhere(server: Serving) -> None:
+    """Ids of processes that there are not, and claims to come from another process, are as any other wrong id."""
+    for session in ("77-abc", "9999-abc", "1-../x", "1-"):
+        assert post(server, ACME, "tools/list", session).status_code == 404
+    headers = {**bearing("wrong"), **KIND, "mcp-session-id": "1-a", "X-Kosmolua-From": "guessed 192.0.2.1:1"}
+    assert requests.post(server.url, json={}, headers=headers, timeout=60).status_code == 401
 
 
 def test_scripts_of_many_clients_run(server: Serving) -> None:
@@ -98,26 +122,91 @@ def test_scripts_of_many_clients_run(server: Serving) -> None:
 
         async with anyio.create_task_group() as group:
             for token in (ACME, GLOBEX):
-                for era in (HANDSHAKE, "2026-07-28"):
+                for era in (HANDSHAKE, DISCOVERY):
                     group.start_soon(work, token, era)
 
-    anyio.run(talk)
-    counts: set[str] = set()
-    for _ in range(6):
+    def done() -> float:
         text = requests.get(server.base + "/metrics", headers={"Connection": "close"}, timeout=20).text
-        counts |= {"".join(re.findall(r'kosmolua_runs_total{.*tenant="(\w+)"} 6.0', text))}
-    assert counts in ({"acmeglobex"}, {"globexacme"})
+        return sum(float(each) for each in re.findall(r'kosmolua_runs_total{status="done"} (.*)', text))
+
+    before = done()
+    anyio.run(talk)
+    assert [done() - before for _ in range(6)] == [12.0] * 6
+
+
+def test_a_sign_out_ends_the_session_in_all_processes(server: Serving) -> None:
+    """A second later the cookie is worth nothing, whichever process is asked."""
+    person = Visitor(server.base)
+    person.sign_in(ACME)
+    cookies = person.browser.cookies.copy()
+
+    def statuses() -> set[int]:
+        url, alone = server.base + "/accounts", {"Connection": "close"}
+        return {
+            requests.get(url, cookies=cookies, headers=alone, allow_redirects=False, timeout=20).status_code
+            for _ in range(20)
+        }
+
+    assert statuses() == {200}
+    assert person.send("/logout").status_code == 200
+    time.sleep(FRESHNESS)
+    assert statuses() == {303}
+
+
+@pytest.mark.parametrize("kind", ["default", "sqlite"])
+def test_the_workers_of_a_tenant_are_those_of_all_processes(tmp_path: Path, kind: str) -> None:
+    """Scripts of a tenant with one worker run one after another, also after one of the processes was killed."""
+    text = f"""\
+[tenants.acme]
+token = "{ACME}"
+workers = 1
+
+[notebook.default]
+key = "a-key-of-the-notebook"
+file = "{tmp_path / "notebook"}"
+permissions = {{ write = "allow" }}
+"""
+    if kind == "sqlite":
+        text += f'[serve]\nstore = "sqlite:///{tmp_path}/store.db"\n'
+
+    def run(server: Serving) -> str:
+        session = post(server, ACME, "initialize", **HELLO).headers["mcp-session-id"]
+        called = {"name": "execute_lua", "arguments": {"code": OVERLAP}}
+        return post(server, ACME, "tools/call", session, **called).text
+
+    def run_six(server: Serving) -> list[str]:
+        with ThreadPoolExecutor(6) as threads:
+            return list(threads.map(lambda _: run(server), range(6)))
+
+    notebook = tmp_path / "notebook"
+    with serving(tmp_path, text, "--processes", "3", "--plugin", PLUGIN) as server:
+        wait_for(lambda: is_ready(server), 60)
+        run_six(server)
+        assert notebook.read_text().split() == ["begin", "end"] * 6
+        notebook.write_text("")
+        with ThreadPoolExecutor(1) as thread:
+            lost = thread.submit(run, server)
+            wait_for(lambda: "begin" in notebook.read_text(), 60)
+            for process in children(server.process.pid):
+                os.kill(process, signal.SIGKILL)
+            assert lost.exception(60) is not None
+        wait_for(lambda: len(children(server.process.pid)) == 3, 60)
+        notebook.write_text("")
+        run_six(server)
+        assert notebook.read_text().split() == ["begin", "end"] * 6
 
 
 def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
-    """The others serve on, and soon there are as many as before."""
+    """The others serve on, soon there are as many as before, and sessions of the dead one are not found."""
     with serving(tmp_path, TWO_TENANTS, "--simulate", "--processes", "2") as server:
-        wait_for(lambda: _ready(server), 30)
+        wait_for(lambda: is_ready(server), 60)
         wait_for(lambda: len(children(server.process.pid)) == 2, 30)
+        sessions = [post(server, ACME, "initialize", **HELLO).headers["mcp-session-id"] for _ in range(12)]
         victim = children(server.process.pid)[0]
         os.kill(victim, signal.SIGKILL)
         wait_for(lambda: victim not in children(server.process.pid), 10)
         wait_for(lambda: len(children(server.process.pid)) == 2, 30)
+        wait_for(lambda: post(server, ACME, "tools/list", sessions[0]).status_code != 503, 30)
 
         async def talk() -> None:
             for token in (ACME, GLOBEX):
@@ -125,5 +214,6 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
                     assert "Result:\n1" in text_of(await execute(client, "return 1"))
 
         anyio.run(talk)
+        assert {post(server, ACME, "tools/list", session).status_code for session in sessions} <= {200, 404}
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0

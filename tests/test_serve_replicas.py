@@ -107,6 +107,35 @@ def test_grants_and_sessions_hold_at_all_replicas(tmp_path: Path, kind: str, req
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgres", "sqlite", "folder"])
+def test_a_sign_out_ends_the_session_at_all_replicas(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    """Within a second a copy of the cookie is worth nothing anywhere, even if it was in use all the time, and after a
+    restart; signing out at two at once is no error."""
+    store = {"sqlite": f"sqlite:///{tmp_path}/store.db", "folder": str(tmp_path / "shared")}.get(kind)
+    store = store or request.getfixturevalue("postgres").address
+    here, there = folders(tmp_path)
+    with served(here, TENANT, store=store) as one:
+        with served(there, TENANT, store=store) as two:
+            person, other = Person(one.url, TENANT), Person(two.url, TENANT)
+            thief = Person(two.url)
+            thief.browser.cookies.update(person.browser.cookies)
+            assert thief.open("/accounts").url.endswith("/accounts")
+            twice = [threading.Thread(target=person.send, args=("/logout",)) for _ in range(2)]
+            for each in twice:
+                each.start()
+            for each in twice:
+                each.join()
+            time.sleep(FRESHNESS)
+            assert thief.open("/accounts").url.endswith("/login?next=%2Faccounts")
+            thief.base = one.url
+            assert thief.open("/accounts").url.endswith("/login?next=%2Faccounts")
+            assert other.open("/accounts").url.endswith("/accounts"), "other sessions of the tenant stay"
+        with served(there, TENANT, store=store) as two:
+            thief.base = two.url
+            assert thief.open("/accounts").url.endswith("/login?next=%2Faccounts")
+
+
+@pytest.mark.slow
 def test_a_database_that_is_gone_is_told_and_loses_nothing(tmp_path: Path, postgres: Postgres) -> None:
     """For five seconds the pages and new runs say so in a sentence; then what was paused is approved, and ends."""
     here, _ = folders(tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -474,6 +476,81 @@ def test_a_host_that_is_gone_loses_its_lease(
     gone.write({"event": "given", "id": 1})
     with pytest.raises(KosmoError, match="another run has taken it over"):
         gone.sync()
+
+
+@pytest.mark.slow
+@every_kind
+def test_slots_are_for_those_who_came_first(open_some: Callable[[], Stores], tenant: str) -> None:
+    """Hosts stand in one line for the slots of a kind; who leaves it makes room for the next."""
+    one, two, stranger = open_some().of(tenant), open_some().of(tenant), open_some().of(f"{tenant[:38]}-2")
+    line = [store.slot("workers", 2) for store in (one, two, one, two)]
+
+    assert [slot.is_held() for slot in line] == [True, True, False, False]
+    assert one.slot("started", 1).is_held(), "another kind"
+    assert stranger.slot("workers", 1).is_held(), "another tenant"
+    line[2].release()
+    line[0].release()
+    assert [line[1].is_held(), line[3].is_held()] == [True, True]
+    assert not two.slot("workers", 2).is_held()
+
+
+@pytest.mark.slow
+@every_kind
+def test_no_slot_is_given_twice(open_some: Callable[[], Stores], tenant: str) -> None:
+    """However many threads of two hosts come at once, never more hold slots than there are, and each gets one."""
+    held, most, lock = [0], [0], threading.Lock()
+
+    def work(store: Store) -> None:
+        for _ in range(5):
+            slot = store.slot("workers", 2)
+            assert eventually(slot.is_held)
+            with lock:
+                held[0] += 1
+                most[0] = max(most[0], held[0])
+            time.sleep(0.005)
+            with lock:
+                held[0] -= 1
+            slot.release()
+
+    hosts = [open_some().of(tenant) for _ in range(2)]
+    assert [host.grants() for host in hosts] == [[], []], "which makes the tables"
+    threads = [threading.Thread(target=work, args=(hosts[place % 2],)) for place in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert held == [0]
+    assert most == [2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
+def test_the_slot_of_a_host_that_is_gone_is_free_soon(
+    open_some: Callable[[], Stores], tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease ends, by the clock of the database, and the next one in the line has the slot."""
+    monkeypatch.setattr("kosmolua.broker.database_slots.SLOT_LEASE", 1.0)
+    gone = open_some().of(tenant).slot("workers", 1)
+    monkeypatch.setattr("kosmolua.broker.database_slots.SLOT_LEASE", 60.0)
+    following = open_some().of(tenant).slot("workers", 1)
+
+    assert gone.is_held()
+    assert eventually(following.is_held)
+
+
+@pytest.mark.slow
+def test_the_slot_of_a_process_that_was_killed_is_free_at_once(tmp_path: Path) -> None:
+    """In a folder the system itself knows whether the process lives."""
+    code = "import sys, time; from kosmolua.broker.folder_store import Folder\n"
+    code += "slot = Folder(sys.argv[1]).slot('workers', 1); print(slot.is_held(), flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"True\n"
+        following = Folder(tmp_path).slot("workers", 1)
+        assert not following.is_held()
+        process.kill()
+        process.wait()
+        assert following.is_held()
 
 
 @pytest.mark.slow

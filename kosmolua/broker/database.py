@@ -1,4 +1,4 @@
-"""A database for the stores of a server: its tables, its transactions, and its leases on recordings.
+"""A database for the stores of a server: its tables, its transactions, and its leases on recordings and slots.
 
 The database is PostgreSQL, or SQLite if there is only one host. It is used through SQLAlchemy Core.
 
@@ -33,7 +33,9 @@ from kosmolua.errors import ConfigError
 
 LEASE = 60.0
 """Seconds that a recording stays locked after the host of its run has died."""
-RENEWAL = 15.0
+SLOT_LEASE = 20.0
+"""Seconds that a slot stays taken after its process has died."""
+RENEWAL = 5.0
 """Seconds between two renewals of a lease."""
 RETRY_PAUSE = 0.25
 _LASTING = (DataError, NotSupportedError, ProgrammingError)
@@ -97,6 +99,21 @@ KEYS = sql.Table(
     _tables,
     sql.Column("name", sql.String(63), primary_key=True),
     sql.Column("key", sql.LargeBinary, nullable=False),
+)
+ENDED_SESSIONS = sql.Table(
+    "kosmolua_ended_sessions",
+    _tables,
+    sql.Column("session", sql.String(63), primary_key=True),
+    sql.Column("until", sql.Double, nullable=False),
+)
+SLOTS = sql.Table(
+    "kosmolua_slots",
+    _tables,
+    sql.Column("tenant", sql.String(63), primary_key=True),
+    sql.Column("kind", sql.String(63), primary_key=True),
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("holder", sql.String(32), nullable=False),
+    sql.Column("held_until", sql.Double, nullable=False),
 )
 
 
@@ -250,9 +267,10 @@ class _Leases:
     def _renew(self, ends: Event) -> None:
         while not ends.wait(RENEWAL):
             held = list(self._held)
-            renewed = sql.update(RECORDINGS).where(RECORDINGS.c.holder.in_(held)).values(held_until=Now() + LEASE)
-            with suppress(ConfigError):  # it is tried again; appending a line renews the lease too
-                self._database.do(lambda at, renewed=renewed: at.execute(renewed), RENEWAL)  # type: ignore[misc]
+            for table, lease in ((RECORDINGS, LEASE), (SLOTS, SLOT_LEASE)):
+                renewed = sql.update(table).where(table.c.holder.in_(held)).values(held_until=Now() + lease)
+                with suppress(ConfigError):  # it is tried again; appending a line renews its lease too
+                    self._database.do(lambda at, renewed=renewed: at.execute(renewed), RENEWAL)  # type: ignore[misc]
 
 
 def is_held() -> ColumnElement[bool]:

@@ -17,13 +17,26 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
-from kosmolua.broker.database import GRANTS, KEYS, LEASE, LINES, QUESTIONS, RECORDINGS, Database, Now, is_held
+from kosmolua.broker.database import (
+    ENDED_SESSIONS,
+    GRANTS,
+    KEYS,
+    LEASE,
+    LINES,
+    QUESTIONS,
+    RECORDINGS,
+    Database,
+    Now,
+    is_held,
+)
 from kosmolua.broker.database_recording import Row
+from kosmolua.broker.database_slots import DatabaseSlot
 from kosmolua.broker.recording import Event, Recording, read
 from kosmolua.broker.store import (
     APPROVAL_DAYS,
     DAY,
     DEFAULT_RUNS,
+    ENDED_DAYS,
     KEY_SIZE,
     RUN_ID,
     Decision,
@@ -73,6 +86,21 @@ class DatabaseStores:
         key = _key_in(self._database, KEY)
         assert key
         return key
+
+    def end_session(self, session: str) -> None:
+        """Record that a session of the website has ended. See :meth:`Stores.end_session`."""
+
+        def end(at: sql.Connection) -> None:
+            at.execute(sql.delete(ENDED_SESSIONS).where(ENDED_SESSIONS.c.until < Now()))
+            at.execute(sql.insert(ENDED_SESSIONS).values(session=session, until=Now() + ENDED_DAYS * DAY))
+
+        with suppress(IntegrityError):  # it has ended before, perhaps at another server
+            self._database.do(end)
+
+    def ended_sessions(self) -> frozenset[str]:
+        """Return the ids of the website's sessions that have ended. See :meth:`Stores.ended_sessions`."""
+        query = sql.select(ENDED_SESSIONS.c.session)
+        return frozenset(self._database.do(lambda at: at.execute(query).scalars().all()))
 
     def close(self) -> None:
         """Close all connections."""
@@ -232,6 +260,10 @@ class DatabaseStore:
             _create_key(self._database, RECORDINGS_KEY)
         key = _key_in(self._database, RECORDINGS_KEY)
         return key and hmac.digest(key, self._tenant.encode(), "sha256")
+
+    def slot(self, kind: str, count: int) -> DatabaseSlot:
+        """Enter the line for one of the slots that all processes with this store share. See :meth:`Store.slot`."""
+        return DatabaseSlot(self._database, self._tenant, kind, count)
 
     def _without(self, path: str, account: str) -> sql.Delete:
         of = GRANTS.c

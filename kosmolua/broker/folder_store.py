@@ -16,11 +16,13 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
+from kosmolua.broker.folder_slots import FolderSlot
 from kosmolua.broker.recording import FORMAT, Event, Recording, read
 from kosmolua.broker.sheets import File, replace_file
 from kosmolua.broker.store import (
     DAY,
     DEFAULT_RUNS,
+    ENDED_DAYS,
     KEY_SIZE,
     RUN_ID,
     Decision,
@@ -46,15 +48,18 @@ class Folders:
     """The stores of all tenants in one folder.
 
     Args:
-        folder: The folder.
+        folder: The folder, which has a folder for each tenant.
+        inside: The name of the folder of the store in the tenant's folder; empty if the tenant's folder is the store.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], inside: str = "") -> None:
         self._path = os.fspath(folder)
+        self._inside = inside
+        self._ended = os.path.join(self._path, ".ended-sessions")
 
     def of(self, tenant: str) -> Folder:
         """Return the store of a tenant."""
-        return Folder(os.path.join(self._path, checked_tenant(tenant)))
+        return Folder(os.path.join(self._path, checked_tenant(tenant), self._inside).rstrip(os.sep))
 
     def key(self) -> bytes:
         """Return the key that signs the website's cookies. All servers with this folder share it.
@@ -71,6 +76,27 @@ class Folders:
         except OSError as error:
             raise ConfigError(f"The key file {path} cannot be created: {error.strerror}") from None
         return _key_in(path)
+
+    def end_session(self, session: str) -> None:
+        """Record, as an empty file, that a session of the website has ended. See :meth:`Stores.end_session`."""
+        with _written("The sessions that have ended", self._ended):
+            _make(self._ended)
+            for file in os.scandir(self._ended):
+                with suppress(FileNotFoundError):  # another process removed it
+                    if time.time() - file.stat().st_mtime > ENDED_DAYS * DAY:
+                        os.remove(file)
+            with open(os.path.join(self._ended, session), "wb"):
+                pass
+
+    def ended_sessions(self) -> frozenset[str]:
+        """Return the ids of the website's sessions that have ended. See :meth:`Stores.ended_sessions`."""
+        try:
+            return frozenset(os.listdir(self._ended))
+        except FileNotFoundError:
+            return frozenset()
+        except OSError as error:
+            what = f"The sessions that have ended in {self._ended} cannot be read: {error.strerror}"
+            raise ConfigError(what) from None
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -225,6 +251,10 @@ class Folder:
             except OSError:
                 return None
         return _key_in(path) if os.path.exists(path) else None
+
+    def slot(self, kind: str, count: int) -> FolderSlot:
+        """Enter the line for one of the slots that all processes with this folder share. See :meth:`Store.slot`."""
+        return FolderSlot(os.path.join(self.path, "slots", kind), count)
 
     def _grant(self, path: str, account: str) -> str:
         return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())

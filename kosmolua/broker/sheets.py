@@ -134,7 +134,7 @@ class File:
         """Return True if a run is writing the file now, or if the file cannot be opened."""
         try:
             with FileIO(self.name, "r+") as file:
-                return not _lock(file)
+                return not lock(file)
         except OSError:
             return True
 
@@ -142,7 +142,7 @@ class File:
         """Remove the file and return True; if a run is writing it now, leave it and return False."""
         try:
             with FileIO(self.name, "r+") as file:
-                if not _lock(file):
+                if not lock(file):
                     return False
                 if os.name == "posix":
                     os.remove(self.name)
@@ -267,9 +267,9 @@ def _sync_folder(path: str) -> None:
 
 
 def _lock_soon(file: FileIO) -> bool:
-    """Lock an open file as :func:`_lock` does, with a few tries."""
+    """Lock an open file as :func:`lock` does, with a few tries."""
     for _ in range(LOCK_TRIES):
-        if _lock(file):
+        if lock(file):
             return True
         time.sleep(LOCK_PAUSE)
     return False
@@ -282,7 +282,7 @@ def _is_at(path: str, file: FileIO) -> bool:
     return False
 
 
-def _lock(file: FileIO) -> bool:
+def lock(file: FileIO) -> bool:
     """Lock an open file until it is closed or the process ends. Return False if another lock on it exists."""
     try:
         import fcntl

@@ -27,6 +27,8 @@ from kosmolua.errors import ConfigError, Paused
 
 DAY = 86400.0
 KEY_SIZE = 32
+ENDED_DAYS = 2
+"""Days for which a session that has ended is remembered. It must be longer than a session can last."""
 APPROVAL_DAYS = 7
 """Days that a paused run waits for its approvals."""
 DEFAULT_RUNS = 100
@@ -209,6 +211,27 @@ class Store(Protocol):
         Return None if there is no key and ``create`` is False, or if the store can keep none.
         """
 
+    def slot(self, kind: str, count: int) -> Slot:
+        """Enter the line for one of the slots that all processes with this store share, and return the place in it.
+
+        Args:
+            kind: What the slots are for, such as ``workers``. Each kind has a line of its own.
+            count: How many slots of this kind there are.
+        """
+
+
+class Slot(Protocol):
+    """A place in the line for one of a limited number of slots, which all processes with one store share.
+
+    The first in the line have slots. When one of them leaves the line or its process dies, the next one moves up.
+    """
+
+    def is_held(self) -> bool:
+        """Return True if this place has come far enough to have a slot; it then has the slot until it is released."""
+
+    def release(self) -> None:
+        """Leave the line, whether or not this place has a slot."""
+
 
 class Stores(Protocol):
     """The stores of all tenants of a server."""
@@ -224,6 +247,23 @@ class Stores(Protocol):
         """Return the key that signs the website's cookies. All servers with these stores share it.
 
         It is created on first use.
+
+        Raises:
+            ConfigError: The stores cannot be reached.
+        """
+
+    def end_session(self, session: str) -> None:
+        """Record that a session of the website has ended: every server with these stores refuses it from now on.
+
+        Args:
+            session: The id of the session. It is kept for :data:`ENDED_DAYS`, after which its cookie is too old anyway.
+
+        Raises:
+            ConfigError: The stores cannot be reached.
+        """
+
+    def ended_sessions(self) -> frozenset[str]:
+        """Return the ids of the website's sessions that have ended, and perhaps some that are too old anyway.
 
         Raises:
             ConfigError: The stores cannot be reached.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kosmolua.broker.folder_store import Folder, Folders
 from kosmolua.broker.store import Stores
 from kosmolua.errors import ConfigError
-from kosmolua.folders import recordings_folder
+from kosmolua.folders import recordings_folder, tenants_folder
 
 
 def open_stores(where: str) -> Stores:
@@ -27,6 +27,11 @@ def open_stores(where: str) -> Stores:
         raise ConfigError("Recordings in a database need the package sqlalchemy", hint=hint) from None
 
     return DatabaseStores(where)
+
+
+def default_stores() -> Stores:
+    """Return the stores of a server's tenants in the user's state folder."""
+    return Folders(tenants_folder(), "recordings")
 
 
 def default_store() -> Folder:

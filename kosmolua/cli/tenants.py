@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from kosmolua.broker.folder_store import Folder
 from kosmolua.broker.store import Store, Stores, checked_tenant
 from kosmolua.broker.stores import default_store, open_stores
 from kosmolua.cli import console
@@ -20,7 +19,7 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.scripts import where_it_is
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.folders import accounts_file, tenant_folder
+from kosmolua.folders import accounts_file
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 from kosmolua.suggestions import did_you_mean
@@ -75,9 +74,6 @@ class Kept:
             return
         name = checked_tenant(self.tenant)
         stores = open_stores(self.where) if self.where else self._stores(accounts)
-        if stores is None:
-            yield Folder(os.path.join(tenant_folder(name), "recordings"))
-            return
         try:
             yield stores.of(name)
         finally:
@@ -132,7 +128,7 @@ class Kept:
             raise UsageError(f"{path} has no tenant {self.tenant[:80]!r}", hint=hint)
         return settings, settings.tenants[self.tenant]
 
-    def _stores(self, accounts: str | None) -> Stores | None:
+    def _stores(self, accounts: str | None) -> Stores:
         settings, _ = self._section(accounts)
         from kosmolua.serve.own import Own
 

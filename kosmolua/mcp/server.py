@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.request_state import AESGCMRequestStateCodec, RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -56,6 +57,20 @@ Context = ServerRequestContext[Any]
 Paging = PaginatedRequestParams | None
 
 
+class _Prefixed(AESGCMRequestStateCodec):
+    """Seals the state of a script that waits for its client with a key of this process, behind a prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__([secrets.token_bytes(32)])
+        self._prefix = prefix
+
+    def seal(self, payload: bytes) -> str:
+        return self._prefix + super().seal(payload)
+
+    def unseal(self, token: str) -> bytes:
+        return super().unseal(token.removeprefix(self._prefix))
+
+
 class Handlers:
     """Answers the MCP requests of any number of clients with one runtime.
 
@@ -66,6 +81,7 @@ class Handlers:
         watch: A function that is called in another thread when a call starts and when it ends.
         check: Whether scripts that are certain to fail are refused.
         runner: Runs the scripts; by default a :class:`PlainRunner` with the runtime.
+        id_prefix: What the ids begin with that clients get, and that only this process knows.
     """
 
     def __init__(
@@ -77,9 +93,11 @@ class Handlers:
         watch: Watch,
         check: bool = True,
         runner: Runner | None = None,
+        id_prefix: str = "",
     ) -> None:
         self._server: Server[Any] | None = None
-        self._transcripts = Transcripts()
+        self._id_prefix = id_prefix
+        self._transcripts = Transcripts(id_prefix)
         self._executions = Executions(runner or PlainRunner(runtime), self._transcripts, watch, check=check)
         self.adopt(runtime, read_only=read_only, simulated=simulated)
 
@@ -117,7 +135,7 @@ class Handlers:
             on_get_prompt=self.get_prompt,
             get_tool_input_schema=self._input_schema,
         )
-        sealed = RequestStateSecurity.ephemeral(ttl=PARKING_TIMEOUT)
+        sealed = RequestStateSecurity(codec=_Prefixed(self._id_prefix), ttl=PARKING_TIMEOUT)
         server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
         self._server = server
         return server

@@ -25,9 +25,14 @@ MAX_OF_CLIENT = 4
 
 
 class Transcripts:
-    """For each client, keeps the whole texts of the last answers that were cut. Any thread may use this object."""
+    """For each client, keeps the whole texts of the last answers that were cut. Any thread may use this object.
 
-    def __init__(self) -> None:
+    Args:
+        id_prefix: What the ids of the texts begin with.
+    """
+
+    def __init__(self, id_prefix: str = "") -> None:
+        self._prefix = PREFIX + id_prefix
         self._kept: OrderedDict[str, tuple[str | None, _Text]] = OrderedDict()
         self._lock = Lock()
 
@@ -42,7 +47,7 @@ class Transcripts:
             ``run:last``; or, if other clients can have the same name as this client, a page name that cannot be
             guessed.
         """
-        page, kept = PREFIX + secrets.token_hex(8), _Text(text[:MAX_CHARACTERS])
+        page, kept = self._prefix + secrets.token_hex(8), _Text(text[:MAX_CHARACTERS])
         with self._lock:
             self._kept[page] = (client, kept)
             own = [name for name, (owner, _) in self._kept.items() if owner == client]

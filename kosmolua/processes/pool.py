@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from math import inf
+from queue import SimpleQueue
 from threading import Event, RLock
+from time import sleep
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from kosmolua.concurrency import forget, lazy
+from kosmolua.concurrency import forget, lazy, start_thread
 from kosmolua.errors import Busy, ConfigError, Interrupted, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.processes.child import CAN_FORK, Child, ColdChild
 
 if TYPE_CHECKING:
+    from kosmolua.broker.store import Slot
     from kosmolua.processes.spares import Spares
     from kosmolua.processes.zygote import ForkedChild
 
@@ -28,6 +32,10 @@ MAX_PAUSED = 4
 """How many runs can be paused, per worker of the pool. Further runs stay active while they wait for a person."""
 RESERVE = 8
 """One worker in this many is kept free for clients that have no running script."""
+
+
+SLOT_PAUSE = 0.02
+"""Seconds between two looks whether a slot that is shared with other processes is free."""
 
 
 class Load(NamedTuple):
@@ -76,6 +84,17 @@ class WorkerPool:
         self._spare: ColdChild | None = None
         self._lock = RLock()
         self._places = _Places(workers)
+
+    def share(self, enter: Callable[[], Slot], among: int = 1) -> None:
+        """Share the places with the pools of other processes: a run is active only while it also has a shared slot.
+
+        Call this before the first run.
+
+        Args:
+            enter: A function that enters the line for a slot. It is called in a thread of its own.
+            among: How many such pools there are in this server. Each has an equal part of the queue.
+        """
+        self._places.share(enter, among)
 
     @property
     def workers(self) -> int:
@@ -204,6 +223,8 @@ class Turn:
         self.client = client
         self.holds = False
         self.child: Child
+        self.slot: Slot | None = None
+        """The slot of the run, if the pool shares its places with other processes."""
         self._places = places
         self._on_come = on_come
         self._over = Event()
@@ -263,7 +284,15 @@ class _Places:
         self._queues: dict[str | None, deque[Turn]] = {}
         self._paused: set[Turn] = set()
         self._cancelled: set[Turn] = set()
+        self._among = 1
+        self._enter: Callable[[], Slot] | None = None
+        self._line: SimpleQueue[Turn] | None = None
+        self._in_line: set[Turn] = set()
         self._lock = RLock()
+
+    def share(self, enter: Callable[[], Slot], among: int) -> None:
+        self._among = among
+        self._enter = enter
 
     def queue(self, turn: Turn) -> None:
         with self._lock:
@@ -275,8 +304,9 @@ class _Places:
     @property
     def load(self) -> Load:
         with self._lock:
-            queued = sum(map(len, self._queues.values()))
-            return Load(self._count, sum(self._held.values()), queued, len(self._paused))
+            in_line = len(self._in_line)
+            queued = sum(map(len, self._queues.values())) + in_line
+            return Load(self._count, sum(self._held.values()) - in_line, queued, len(self._paused))
 
     def pause(self, turn: Turn) -> bool:
         """Take a run's place away until :meth:`resume`.
@@ -287,9 +317,10 @@ class _Places:
             if not turn.holds or len(self._paused) >= MAX_PAUSED * self._count:
                 return False
             self._paused.add(turn)
-            self._take_back(turn)
+            slot = self._take_back(turn)
             self._give()
-            return True
+        _release(slot)
+        return True
 
     def resume(self, turn: Turn) -> None:
         """Queue a paused run for a place again, ahead of runs of the same client that have not begun."""
@@ -305,6 +336,10 @@ class _Places:
         with self._lock:
             if self._remove(turn):
                 turn.come(holds=False)
+            elif turn in self._in_line:
+                self._take_back(turn)
+                self._give()
+                turn.come(holds=False)
             elif turn in self._paused:
                 self._cancelled.add(turn)
 
@@ -312,11 +347,13 @@ class _Places:
         with self._lock:
             self._paused.discard(turn)
             self._cancelled.discard(turn)
-            if turn.holds:
-                self._take_back(turn)
+            slot = None
+            if turn.holds or turn in self._in_line:
+                slot = self._take_back(turn)
             else:
                 self._remove(turn)
             self._give()
+        _release(slot)
 
     def open(self) -> None:
         """Give all waiting and future runs a place, without a limit."""
@@ -328,7 +365,41 @@ class _Places:
         while turn := self._next():
             self._free -= 1
             self._held[turn.client] += 1
-            turn.come(holds=True)
+            if self._enter:
+                self._in_line.add(turn)
+                self._opened_line(self._enter).put(turn)
+            else:
+                turn.come(holds=True)
+
+    def _opened_line(self, enter: Callable[[], Slot]) -> SimpleQueue[Turn]:
+        if self._line is None:
+            self._line = SimpleQueue()
+            start_thread(partial(self._stand_in_line, self._line, enter), "slots")
+        return self._line
+
+    def _stand_in_line(self, line: SimpleQueue[Turn], enter: Callable[[], Slot]) -> None:
+        """Get a slot for each turn that has a place, in the thread for this. The turns come one after another.
+
+        So the pools of several processes take turns too: each has at most one place in the line beyond its slots. If
+        the store of the slots cannot be reached, the runs come without slots.
+        """
+        while True:
+            turn = line.get()
+            slot = None
+            with suppress(ConfigError):
+                slot = enter()
+                while self._is_in_line(turn) and not slot.is_held():
+                    sleep(SLOT_PAUSE)
+            with self._lock:
+                if turn in self._in_line:
+                    self._in_line.discard(turn)
+                    turn.slot, slot = slot, None
+                    turn.come(holds=True)
+            _release(slot)
+
+    def _is_in_line(self, turn: Turn) -> bool:
+        with self._lock:
+            return turn in self._in_line and self._free != inf
 
     def _next(self) -> Turn | None:
         """Remove the next run from the queue of its client, and return it. Return None if every run has to wait.
@@ -345,12 +416,16 @@ class _Places:
                 return turn
         return None
 
-    def _take_back(self, turn: Turn) -> None:
+    def _take_back(self, turn: Turn) -> Slot | None:
+        """Take a run's place away. Return its slot, which has to be released, or None if it has none."""
         turn.holds = False
+        self._in_line.discard(turn)
         self._free += 1
         self._held[turn.client] -= 1
         if not self._held[turn.client]:
             del self._held[turn.client]
+        slot, turn.slot = turn.slot, None
+        return slot
 
     def _remove(self, turn: Turn) -> bool:
         waiting = self._queues.get(turn.client, ())
@@ -364,8 +439,14 @@ class _Places:
     def _refuse_if_full(self, client: str) -> None:
         own = len(self._queues.get(client, ()))
         everybody = sum(len(waiting) for name, waiting in self._queues.items() if name is not None)
-        if own >= MAX_QUEUE_OF_CLIENT * self._count or everybody >= MAX_QUEUE * self._count:
+        count = max(1, self._count // self._among)
+        if own >= MAX_QUEUE_OF_CLIENT * count or everybody >= MAX_QUEUE * count:
             raise Busy(
                 f"The server is busy: {own:,} scripts of this client and {everybody - own:,} of others are waiting",
                 hint="nothing was run; try again when some of them have ended",
             )
+
+
+def _release(slot: Slot | None) -> None:
+    if slot:
+        slot.release()

@@ -20,6 +20,7 @@ from kosmolua.serve import pages
 from kosmolua.serve.flow import STOPPING, Draining, Gate, Heartbeat, Refusals
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
 from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
+from kosmolua.serve.siblings import PASSED_ON, Siblings
 from kosmolua.serve.tenants import Tenants
 
 ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
@@ -60,6 +61,8 @@ class House:
             size: The size of the answer's body in bytes.
             seconds: The duration of the request.
         """
+        if PASSED_ON in scope:
+            return
         path = scope["path"]
         self.metrics.requested(path if path in _OWN else "page", scope["method"], status, seconds)
         if path not in (ALIVE, READY):
@@ -93,11 +96,13 @@ class Door:
     Args:
         tenants: The tenants of the server.
         refusals: The application that answers requests without a valid token of a tenant.
+        siblings: Passes requests to the server's other processes; None if there are none.
     """
 
-    def __init__(self, tenants: Tenants, refusals: Refusals) -> None:
+    def __init__(self, tenants: Tenants, refusals: Refusals, siblings: Siblings | None) -> None:
         self._tenants = tenants
         self._refusals = refusals
+        self._siblings = siblings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as an ASGI application."""
@@ -106,14 +111,19 @@ class Door:
             await self._refusals(scope, receive, send)
             return
         scope[TENANT] = tenant.name
-        await (STOPPING if tenant.is_stopped else Heartbeat(tenant.mcp))(scope, receive, send)
+        app: ASGIApp = STOPPING if tenant.is_stopped else Heartbeat(tenant.mcp)
+        if self._siblings:
+            await self._siblings.answer(app, self._tenants.settings.max_request, scope, receive, send)
+        else:
+            await app(scope, receive, send)
 
 
-def application(house: House) -> ASGIApp:
+def application(house: House, siblings: Siblings | None = None) -> ASGIApp:
     """Return the ASGI application of the server.
 
     Args:
         house: The objects that the parts of the application share.
+        siblings: Passes requests to the server's other processes; None if there are none.
     """
     tenants = house.tenants
 
@@ -143,7 +153,7 @@ def application(house: House) -> ASGIApp:
         Route(ALIVE, is_alive),
         Route(READY, is_ready),
         Route(METRICS, metrics),
-        Route(PATH, Door(tenants, refusals)),
+        Route(PATH, Door(tenants, refusals, siblings)),
         *pages.routes(tenants),
     ]
     app = Draining(Starlette(routes=routes, lifespan=running), lambda: house.is_draining, _OWN)

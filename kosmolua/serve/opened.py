@@ -18,6 +18,10 @@ from kosmolua.serve.own import Own
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tokens import SignedTokens, Tokens
 
+WORKERS, TRIAL_WORKERS = "workers", "trial-workers"
+"""The kinds of the slots for a tenant's scripts that run, in all replicas of the server, and for those that only the
+playground simulates."""
+
 
 def _ignore(_: object) -> None:
     return
@@ -34,6 +38,8 @@ class Common:
         read_only: Whether every write is denied.
         deny: Patterns of functions whose calls are denied.
         limits: The limits of scripts, by name. The section of a tenant can set different values.
+        processes: How many processes the server has.
+        id_prefix: What the ids begin with that this process gives to MCP clients, and that no other process knows.
         require_isolation: Whether scripts are refused if the system lacks an isolation layer of the sandbox.
         check: Whether scripts that are certain to fail are refused.
         environ: The environment variables from which secrets can be read.
@@ -46,6 +52,8 @@ class Common:
     read_only: bool = False
     deny: Sequence[str] = ()
     limits: Mapping[str, Any] = field(default_factory=dict)
+    processes: int = 1
+    id_prefix: str = ""
     require_isolation: bool = False
     check: bool = True
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -59,20 +67,18 @@ class Opened:
         settings: The settings of the tenant.
         common: The options from the command line that apply to all tenants.
         server: The settings of the server.
-        stores: The stores for the recordings of all tenants; None to keep the recordings in the tenant's folder.
+        stores: The stores of all tenants.
         held: What bounds the bytes that the runs of all tenants hold.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or a token is missing or too short.
     """
 
-    def __init__(
-        self, settings: TenantSettings, common: Common, server: Settings, stores: Stores | None, held: Held
-    ) -> None:
+    def __init__(self, settings: TenantSettings, common: Common, server: Settings, stores: Stores, held: Held) -> None:
         self.settings = settings
         self.server = server
         self.held = held
-        self._store = stores.of(settings.name) if stores else None
+        self.store = stores.of(settings.name)
         self._common = common
         self.folder = tenant_folder(settings.name)
         self.tokens = self._read_tokens()
@@ -100,8 +106,14 @@ class Opened:
         return [self.runtime, simulated] if simulated else [self.runtime]
 
     def _open_runtime(self, *, simulate: bool) -> Runtime:
-        store = self._store
-        return open_runtime(self.settings, self._common, self.server, store, held=self.held, simulate=simulate)
+        runtime = open_runtime(
+            self.settings, self._common, self.server, self.store, held=self.held, simulate=simulate
+        )
+        if self._common.processes > 1 or self.server.store is not None:
+            kind = WORKERS if simulate == self._common.simulate else TRIAL_WORKERS
+            workers = self.server.workers_of(self.settings)
+            runtime.share_workers(lambda: self.store.slot(kind, workers), self._common.processes)
+        return runtime
 
     def _read_tokens(self) -> Tokens:
         where = f"tenants.{self.settings.name}.token"
@@ -116,7 +128,7 @@ def open_runtime(
     settings: TenantSettings,
     common: Common,
     server: Settings,
-    store: Store | None,
+    store: Store,
     *,
     held: Held | None = None,
     simulate: bool,
@@ -128,7 +140,7 @@ def open_runtime(
         settings: The settings of the tenant.
         common: The options from the command line that apply to all tenants.
         server: The settings of the server.
-        store: The store for the tenant's recordings; None to keep them in the tenant's folder.
+        store: The store of the tenant.
         held: What bounds the bytes that the runs of all tenants hold; None if no other tenant has runs.
         simulate: Whether simulators answer the calls.
         given: Further arguments of :class:`~kosmolua.runtime.Runtime`.

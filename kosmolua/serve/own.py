@@ -6,14 +6,13 @@ that signs the website's cookies.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
 from kosmolua.accounts.sources import Sources
 from kosmolua.broker.store import Stores
-from kosmolua.broker.stores import open_stores
+from kosmolua.broker.stores import default_stores, open_stores
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.folders import expanded
 from kosmolua.secret import Secret
@@ -36,29 +35,25 @@ class Own:
         self._folder = settings.path.parent if settings.path else Path()
         self._sources = Sources(self._folder, environ, warn)
 
-    def stores(self) -> Stores | None:
-        """Open and return the stores of all tenants at the place in ``[serve] store``.
+    def stores(self) -> Stores:
+        """Open and return the stores of all tenants at the place in ``[serve] store``, or else in the state folder.
 
-        The stores keep recordings, questions to people and grants. Return None without this key; each tenant then has
-        a store in its own folder.
+        The stores keep recordings, questions to people and grants.
         """
         if self._settings.store is None:
-            return None
+            return default_stores()
         where = self.secret("serve.store", self._settings.store).reveal()
         return open_stores(where if "://" in where else str(self._folder / expanded(where)))
 
-    def cookie_key(self, stores: Stores | None) -> bytes:
-        """Return the key that signs the website's cookies.
-
-        This is the key in the settings. If there is none, it is the key in the stores, which all replicas of the server
-        share. If there are no stores either, it is a random key.
+    def cookie_key(self, stores: Stores) -> bytes:
+        """Return the key that signs the website's cookies: the key in the settings, or else the key in the stores.
 
         Args:
-            stores: The stores of the tenants; None if the settings name none.
+            stores: The stores of the tenants, which all replicas of the server share.
         """
         if self._settings.cookie_key is not None:
             return sha256(self.secret("serve.cookie_key", self._settings.cookie_key).reveal().encode()).digest()
-        return stores.key() if stores else secrets.token_bytes(32)
+        return stores.key()
 
     def metrics_token(self) -> Secret | None:
         """Return the token that requests for ``/metrics`` need, or None if the settings have none."""

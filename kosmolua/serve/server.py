@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 import signal
 import socket
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from prometheus_client.multiprocess import mark_process_dead
@@ -25,8 +27,9 @@ from kosmolua.serve.app import House, application
 from kosmolua.serve.log import Log, RunLog, open_audit
 from kosmolua.serve.metrics import Metrics
 from kosmolua.serve.opened import Common
-from kosmolua.serve.processes import Group, Member, RoutedConnection
+from kosmolua.serve.processes import Group
 from kosmolua.serve.settings import STANZA, Settings
+from kosmolua.serve.siblings import Family, Siblings, id_prefix
 from kosmolua.serve.tenants import Tenants
 
 REFRESH_INTERVAL = 1.0
@@ -79,7 +82,7 @@ def serve(plan: Plan) -> None:
     listener, bound = address.listen()
     with listener:
         if plan.processes == 1:
-            asyncio.run(_serve(plan, settings, listener, Tenants(settings, plan.common), bound.url))
+            asyncio.run(_serve(plan, settings, [listener], Tenants(settings, plan.common), bound.url))
         else:
             _serve_with_many(plan, settings, listener, bound.url)
 
@@ -88,17 +91,27 @@ def _serve_with_many(plan: Plan, settings: Settings, listener: Listener, url: st
     tenants = Tenants(settings, plan.common)  # a wrong file is reported before processes start
     tenants.disconnect()  # processes must not share a connection
     plan.announce(_announcement(tenants, plan, url))
-    group = Group(plan.processes)
+    with TemporaryDirectory(prefix="kosmolua-sockets-") as folder:
+        sockets = [os.path.join(folder, str(number)) for number in range(plan.processes)]
+        family = Family(sockets, secrets.token_hex(16))
 
-    def work(number: int) -> None:
-        own = Tenants(files.read(plan.accounts), plan.common, key=tenants.key, processes=plan.processes)
-        asyncio.run(_serve(plan, settings, listener, own, None, group.member(number, own)))
+        def work(number: int) -> None:
+            common = replace(plan.common, id_prefix=id_prefix(number))
+            own, siblings = Tenants(files.read(plan.accounts), common), Siblings(number, family)
+            private, _ = UnixAddress(sockets[number]).listen()
+            with private:
+                asyncio.run(_serve(plan, settings, [listener, private], own, None, siblings))
 
-    group.run(work, mark_process_dead)
+        Group(plan.processes).run(work, mark_process_dead)
 
 
 async def _serve(
-    plan: Plan, settings: Settings, listener: Listener, tenants: Tenants, url: str | None, member: Member | None = None
+    plan: Plan,
+    settings: Settings,
+    listeners: list[socket.socket],
+    tenants: Tenants,
+    url: str | None,
+    siblings: Siblings | None = None,
 ) -> None:
     log = Log(settings.log, plan.write)
     audit = open_audit(plan.common.warn)
@@ -107,7 +120,7 @@ async def _serve(
     house = House(tenants, metrics, log, host_names(plan.listen))
     if url:
         plan.announce(_announcement(tenants, plan, url))
-    await Server(house, plan, audit, member).serve([listener])
+    await Server(house, plan, audit, siblings).serve(listeners)
     audit.close()
     log.close()
 
@@ -124,36 +137,32 @@ class Server(uvicorn.Server):
         house: The objects that the parts of the application share: tenants, metrics and log.
         plan: The options from the command line.
         audit: The audit log. It is reopened when the settings are reloaded.
-        member: Exchanges connections with the other processes of the server; None if this is the only process.
+        siblings: Passes requests to the other processes of the server; None if this is the only process.
     """
 
-    def __init__(self, house: House, plan: Plan, audit: Journal, member: Member | None) -> None:
+    def __init__(self, house: House, plan: Plan, audit: Journal, siblings: Siblings | None) -> None:
         self._house = house
         self._plan = plan
         self._audit = audit
-        self._member = member
+        self._is_alone = siblings is None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._loop = asyncio.get_running_loop()
         settings = house.tenants.settings
-        given: dict[str, Any] = {"http": type("Routed", (RoutedConnection,), {"member": member})} if member else {}
         super().__init__(
             configured(
-                application(house),
+                application(house, siblings),
                 timeout_graceful_shutdown=ANSWER_TIMEOUT,
                 h11_max_incomplete_event_size=settings.max_headers,
-                **given,
             )
         )
         if hasattr(signal, "SIGHUP"):
             self._loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve connections from clients, and connections that other processes pass to this process."""
+        """Begin to serve connections."""
         await super().startup(sockets)
-        if self._member:
-            made: Any = self.config.http_protocol_class
-            self._member.listen(lambda: made(self.config, self.server_state, self.lifespan.state))
+        if not self._is_alone:
             self._begin(self._refresh())
 
     async def _refresh(self) -> None:

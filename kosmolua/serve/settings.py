@@ -122,8 +122,7 @@ class Settings:
         log: The log file; None for standard output.
         store: The folder or the URL of the database for recordings, questions to people and grants, which all replicas
             of the server share; None for the user's state folder.
-        cookie_key: The key that signs the website's cookies. None for the key in the store; if there is no store, for a
-            random key at each start.
+        cookie_key: The key that signs the website's cookies; None for the key in the store.
         oidc: The OpenID Connect provider where people sign in; None if people can sign in only with a tenant's token.
     """
 

@@ -76,12 +76,19 @@ class Tenant:
         self._retiring: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._sources = 0
-        modes = {"read_only": common.read_only, "simulated": common.simulate}
-        self._handlers = Handlers(self.runtime, **modes, watch=_ignore, check=common.check, runner=self)
+        self._handlers = Handlers(
+            self.runtime,
+            read_only=common.read_only,
+            simulated=common.simulate,
+            watch=_ignore,
+            check=common.check,
+            runner=self,
+            id_prefix=common.id_prefix,
+        )
         self._sessions = StreamableHTTPSessionManager(
             self._handlers.server(),
             session_idle_timeout=SESSION_TIMEOUT,
-            max_sessions=MAX_SESSIONS,
+            max_sessions=max(1, MAX_SESSIONS // common.processes),
             max_request_body_size=opened.server.max_request,
         )
         clients = Clients(
@@ -121,14 +128,6 @@ class Tenant:
     def simulated(self) -> Runtime:
         """The runtime of the playground. It has the tenant's accounts, but simulators answer the calls."""
         return self._opened.simulated
-
-    def may_bear_signed(self, token: bytes) -> bool:
-        """Return True if a token could be a signed token for this tenant. The signature is not verified.
-
-        Args:
-            token: The token of a request.
-        """
-        return self._opened.signed is not None and may_be_signed(token) and self._opened.signed.may_fit(token)
 
     async def bears_signed(self, token: bytes) -> bool:
         """Return True if a token was signed for this tenant by the tenant's issuer, and is valid now.
@@ -336,33 +335,23 @@ class Tenants:
         settings: The settings in the accounts file.
         common: The options from the command line that apply to all tenants.
         observers: Objects that are told when a run of any tenant starts, makes a call and ends.
-        key: The key that signs the website's cookies. None for the key in the settings; if there is none, for the key
-            in the stores, which all replicas of the server share; if there are no stores, for a random key.
-        processes: How many processes the server has.
 
     ``settings`` holds the settings that were read last. ``metrics_token`` is the token for the metrics, or None.
-    ``client_secret`` is the server's client secret at the OpenID Connect provider, or None. ``key`` is the key that
-    signs the website's cookies.
+    ``client_secret`` is the server's client secret at the OpenID Connect provider, or None. ``stores`` are the stores
+    of all tenants. ``key`` is the key that signs the website's cookies.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        common: Common,
-        observers: Sequence[Observer] = (),
-        key: bytes | None = None,
-        processes: int = 1,
-    ) -> None:
-        self.held = Held.within(settings.memory, processes)
+    def __init__(self, settings: Settings, common: Common, observers: Sequence[Observer] = ()) -> None:
+        self.held = Held.within(settings.memory, common.processes)
         self._common = common
         self._observers = [*observers]
         self._leaving: set[asyncio.Task[None]] = set()
         own = self._own(settings)
-        self._stores = own.stores()
-        self.key = key or own.cookie_key(self._stores)
+        self.stores = own.stores()
+        self.key = own.cookie_key(self.stores)
         self.settings, opened = self._open(settings)
         self.metrics_token, self.client_secret = own.metrics_token(), own.client_secret()
         self._by_name = {each.settings.name: Tenant(each, common, self._observers) for each in opened}
@@ -378,20 +367,6 @@ class Tenants:
     def open_tenant(self) -> Tenant | None:
         """The tenant whose requests need no token; None if there is none. Only a server that simulates can have one."""
         return next((tenant for tenant in self if tenant.settings.is_open), None)
-
-    def place_of(self, token: bytes) -> int | None:
-        """Return the position of the tenant to which a token seems to belong, or None if there is no such tenant.
-
-        The position of the first tenant is 0. The signature of a token is not verified, so the result must only be used
-        to choose the process that serves a request.
-
-        Args:
-            token: The token of a request.
-        """
-        for place, tenant in enumerate(self):
-            if tenant.tokens.accept(token) or tenant.may_bear_signed(token):
-                return place
-        return None
 
     async def authenticate(self, token: bytes) -> Tenant | None:
         """Return the tenant to which a valid token belongs, or None if the token is not valid.
@@ -447,8 +422,7 @@ class Tenants:
 
     def disconnect(self) -> None:
         """Close the connections of the stores to their database. A store connects again when it is used again."""
-        if self._stores:
-            self._stores.close()
+        self.stores.close()
 
     async def stop(self) -> None:
         """Stop all tenants: end their scripts and sessions, and close the connections of the stores."""
@@ -479,7 +453,7 @@ class Tenants:
         opened: list[Opened] = []
         try:
             for each in settings.tenants.values():
-                opened.append(Opened(each, self._common, settings, self._stores, self.held))
+                opened.append(Opened(each, self._common, settings, self.stores, self.held))
             _refuse_same_tokens(opened)
         except ConfigError:
             for each_opened in opened:

@@ -126,17 +126,6 @@ class SignedTokens:
             return False
         return self._may_fit(claims)
 
-    def may_fit(self, given: bytes) -> bool:
-        """Return True if a token names this issuer and has the required claims. The signature is not verified.
-
-        Args:
-            given: The token.
-        """
-        try:
-            return self._may_fit(claims_of(given))
-        except (jwt.PyJWTError, ValueError, TypeError):
-            return False
-
     def _may_fit(self, claims: Mapping[str, Any]) -> bool:
         wanted = self._issuer.claims.items()
         return claims.get("iss") == self._issuer.issuer and all(claims.get(name) == value for name, value in wanted)

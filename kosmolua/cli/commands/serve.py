@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 
@@ -58,7 +59,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     type=click.IntRange(min=1),
     metavar="N",
     default=1,
-    help="Processes that share the address; each tenant is served by one of them [1].",
+    help="Processes that serve the address together [1].",
 )
 @hosting_options
 def command(address: str, drain: float, processes: int, options: Options) -> None:
@@ -78,7 +79,7 @@ def command(address: str, drain: float, processes: int, options: Options) -> Non
         from kosmolua.serve.server import Plan, serve
 
         log_in_sentences(console.warn)
-        common = common_options(options)
+        common = replace(common_options(options), processes=processes)
         accounts = _accounts(options)
         serve(Plan(address, accounts, common, drain, processes, standard.write, console.complain))
 

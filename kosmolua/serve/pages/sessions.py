@@ -7,10 +7,13 @@ import secrets
 from collections.abc import Mapping
 from hashlib import sha256
 from threading import Lock
-from time import time
+from time import monotonic, time
 from typing import NamedTuple
 
 from itsdangerous import BadData, URLSafeTimedSerializer
+
+from kosmolua.broker.store import Stores
+from kosmolua.serve.grants import FRESHNESS
 
 MAX_AGE = 12 * 3600
 """Seconds after which a person has to sign in again."""
@@ -36,19 +39,22 @@ class Session(NamedTuple):
 class Sessions:
     """Turns sessions into signed cookies, and reads sessions from cookies. Any thread may use this object.
 
-    When a person signs out, this process refuses the session from then on. Other processes with the same key refuse it
-    only once it is older than :data:`MAX_AGE`.
+    When a person signs out, this process refuses the session from then on, and other processes with the same stores
+    refuse it within :data:`~kosmolua.serve.grants.FRESHNESS` seconds.
 
     Args:
         key: The key that signs the cookies. Processes that serve the same people need the same key.
+        stores: The stores that keep which sessions have ended.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, stores: Stores) -> None:
         self._key = key
+        self._stores = stores
         self._signer = URLSafeTimedSerializer(
             key, salt="kosmolua session", signer_kwargs={"key_derivation": "hmac", "digest_method": sha256}
         )
-        self._ended: dict[str, float] = {}
+        self._ended: frozenset[str] = frozenset()
+        self._ended_until = 0.0
         self._lock = Lock()
 
     def begin(self, tenant: str = "", mark: str = "", until: float = 0.0) -> tuple[Session, str]:
@@ -57,21 +63,39 @@ class Sessions:
         return session, str(self._signer.dumps(session))
 
     def read(self, cookie: str) -> Session | None:
-        """Return the session in a cookie, or None if the cookie is forged or the session has ended or is too old."""
+        """Return the session in a cookie, or None if the cookie is forged or the session has ended or is too old.
+
+        Raises:
+            ConfigError: The stores cannot be reached, so it is not known whether the session has ended.
+        """
         try:
             session = Session(*self._signer.loads(cookie, max_age=MAX_AGE))
         except (BadData, TypeError):
             return None
-        with self._lock:
-            is_over = session.id in self._ended or 0 < session.until < time()
-            return None if is_over else session
+        if 0 < session.until < time() or (session.tenant and session.id in self._recently_ended()):
+            return None
+        return session
 
     def end(self, session: Session) -> None:
-        """End a session: refuse its cookie from now on."""
+        """End a session: refuse its cookie from now on.
+
+        Raises:
+            ConfigError: The stores cannot be reached, so other processes do not refuse it.
+        """
+        try:
+            self._stores.end_session(session.id)
+        finally:
+            with self._lock:
+                self._ended |= {session.id}
+
+    def _recently_ended(self) -> frozenset[str]:
+        """Return the ids of the sessions that have ended, as they were read at most ``FRESHNESS`` seconds ago."""
         with self._lock:
-            now = time()
-            self._ended = {name: until for name, until in self._ended.items() if until > now}
-            self._ended[session.id] = now + MAX_AGE
+            began = monotonic()
+            if began >= self._ended_until:
+                self._ended = self._stores.ended_sessions()
+                self._ended_until = began + FRESHNESS
+            return self._ended
 
     def form_token(self, session: Session) -> str:
         """Return the token that each form of a session contains. No other website can know this token."""

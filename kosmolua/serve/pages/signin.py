@@ -18,7 +18,7 @@ from kosmolua.errors import KosmoError
 from kosmolua.secret import Secret
 from kosmolua.serve.pages.oidc import Begun, Login
 from kosmolua.serve.pages.sessions import MAX_AGE, Session, Sessions
-from kosmolua.serve.pages.visits import Visit, form_of, is_local, is_own
+from kosmolua.serve.pages.visits import Visit, form_of, is_local, is_own, telling
 from kosmolua.serve.tenants import Tenant, Tenants
 from kosmolua.serve.tokens import Tokens, claims_of, may_be_signed
 
@@ -51,16 +51,20 @@ class SignIn:
     def routes(self) -> list[BaseRoute]:
         """Return the routes for signing in and out."""
         return [
-            Route("/login", self._sign_in, methods=["GET", "POST"]),
+            Route("/login", telling(self._sign_in, self._sessions), methods=["GET", "POST"]),
             Route("/login/provider", self._leave, methods=["GET"]),
             Route("/login/provider/done", self._return, methods=["GET"]),
-            Route("/logout", self._sign_out, methods=["POST"]),
+            Route("/logout", telling(self._sign_out, self._sessions), methods=["POST"]),
         ]
 
-    def session(self, request: Request) -> Session | None:
-        """Return the session in the cookie of a request, or None if there is no valid session."""
+    async def session(self, request: Request) -> Session | None:
+        """Return the session in the cookie of a request, or None if there is no valid session.
+
+        Raises:
+            ConfigError: The stores, which know the sessions that have ended, cannot be reached.
+        """
         cookie = request.cookies.get(_name(request, COOKIE))
-        return self._sessions.read(cookie) if cookie else None
+        return await run_in_threadpool(self._sessions.read, cookie) if cookie else None
 
     def tenant_of(self, session: Session) -> Tenant | None:
         """Return the tenant of a session, or None if the tenant no longer accepts the token that began the session."""
@@ -97,7 +101,7 @@ class SignIn:
         return OPEN, 0.0
 
     async def _sign_in(self, request: Request) -> Response:
-        session = self.session(request)
+        session = await self.session(request)
         if session and self.tenant_of(session):
             return Visit(request, self._sessions, session).redirect("/approvals")
         if request.method == "GET":
@@ -113,19 +117,18 @@ class SignIn:
         if tenant is None:
             await asyncio.sleep(WRONG_TOKEN_SECONDS)
             return self._page(request, "No tenant has this token.", status=401)
-        self._sessions.end(session)
         following = form.get("next", "")
         answer = visit.redirect(following if is_local(following) else "/approvals")
         return self._begin(request, answer, tenant, *self._mark_of(tenant, token))
 
     async def _sign_out(self, request: Request) -> Response:
-        session = self.session(request)
+        session = await self.session(request)
         form, lists = await form_of(request)
         visit = Visit(request, self._sessions, session or Session(""), form, lists)
         if session and not is_own(visit):
             return visit.refusal()
         if session:
-            self._sessions.end(session)
+            await run_in_threadpool(self._sessions.end, session)
         answer = visit.redirect("/login")
         _set_cookie(request, answer, COOKIE, "", 0)
         return answer

@@ -15,7 +15,7 @@ from kosmolua.serve.pages import accounts, approvals, docs, playground, runs, us
 from kosmolua.serve.pages.rendering import HEADERS, asset
 from kosmolua.serve.pages.sessions import Session, Sessions
 from kosmolua.serve.pages.signin import SignIn
-from kosmolua.serve.pages.visits import PART_HEADER, View, Visit, form_of, is_own
+from kosmolua.serve.pages.visits import PART_HEADER, View, Visit, form_of, is_own, telling
 from kosmolua.serve.pages.workspace import Workspace
 from kosmolua.serve.tenants import Tenants
 
@@ -49,7 +49,7 @@ class Site:
     """
 
     def __init__(self, tenants: Tenants) -> None:
-        self._sessions = Sessions(tenants.key)
+        self._sessions = Sessions(tenants.key, tenants.stores)
         self._sign_in = SignIn(tenants, self._sessions)
         self._workspaces: dict[str, Workspace] = {}
 
@@ -66,7 +66,7 @@ class Site:
 
     def _endpoint(self, view: View) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            session = self._sign_in.session(request)
+            session = await self._sign_in.session(request)
             workspace = self._workspace(session) if session else None
             if session is None or workspace is None:
                 return self._to_login(request)
@@ -76,7 +76,7 @@ class Site:
                 return visit.refusal()
             return await run_in_threadpool(_answer, view, visit)
 
-        return answer
+        return telling(answer, self._sessions)
 
     def _workspace(self, session: Session) -> Workspace | None:
         """Return the workspace of a session's tenant: its data and the actions that people can take on the website.
@@ -103,7 +103,7 @@ def _answer(view: View, visit: Visit) -> Response:
     try:
         return view(visit)
     except KosmoError as error:
-        return visit.error("The request failed", error.what, hint=error.hint or "", status=409)
+        return visit.failure(error)
 
 
 def _not_found(visit: Visit) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.serve.pages.rendering import HEADERS, asset_path, render
 from kosmolua.serve.pages.sessions import Session, Sessions
 from kosmolua.serve.pages.workspace import Workspace
@@ -119,6 +119,10 @@ class Visit:
         }
         return self.page("error.html", status=status, **told)
 
+    def failure(self, error: KosmoError) -> Response:
+        """Return a page about an error that ended the request."""
+        return self.error("The request failed", error.what, hint=error.hint or "", status=409)
+
     def refusal(self) -> Response:
         """Return the answer that refuses a form which does not belong to the person's session."""
         return self.error(
@@ -168,6 +172,23 @@ class Visit:
 
 View = Callable[[Visit], Response]
 """A function that answers a person's request. It is called in a separate thread, so it can block."""
+
+
+def telling(endpoint: Callable[[Request], Awaitable[Response]], sessions: Sessions) -> Callable[..., Any]:
+    """Return an endpoint that answers with a page about the error if the store of the sessions cannot be reached.
+
+    Args:
+        endpoint: The function that answers a request otherwise.
+        sessions: Turns sessions into cookies.
+    """
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except ConfigError as error:
+            return Visit(request, sessions, Session("")).failure(error)
+
+    return answer
 
 
 def is_local(path: str) -> bool:

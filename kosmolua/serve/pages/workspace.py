@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 from kosmolua.broker.recording import Recording
-from kosmolua.broker.store import Waiting
+from kosmolua.broker.store import Slot, Waiting
 from kosmolua.errors import Busy
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
@@ -19,7 +19,7 @@ from kosmolua.serve.pages.history import History, Run
 from kosmolua.serve.tenants import Tenant
 
 MAX_STARTED = 8
-"""The most runs that people of a tenant can have active at once after starting them on the website."""
+"""The most runs of a tenant that were started on the website, in any replica, and are active at once."""
 GRACE = 1.0
 """Seconds that a request waits for the run that it starts, so that the next page can show how a short run ended."""
 MAX_TRIAL_SECONDS = 30.0
@@ -122,7 +122,7 @@ class Workspace:
         Raises:
             KosmoError: The run cannot be resumed, or too many runs that were started on the website are active.
         """
-        self._start(run, self.tenant.resume(run, {"client": CLIENT}, **decided))
+        self._start(run, lambda: self.tenant.resume(run, {"client": CLIENT}, **decided))
 
     def run(self, source: str) -> str:
         """Start a script with the tenant's accounts in the background, and record the run. Return the id of the run.
@@ -132,7 +132,7 @@ class Workspace:
         """
         run = secrets.token_hex(6)
         options: RunOptions = {"client": CLIENT, "run": run, "name": SCRIPT, "check": True}
-        self._start(run, self.tenant.run(source, options))
+        self._start(run, lambda: self.tenant.run(source, options))
         return run
 
     def try_out(self, source: str) -> Outcome:
@@ -153,33 +153,35 @@ class Workspace:
         """
         return self.runtime.replay(self.recording(run), client=CLIENT)
 
-    def _start(self, run: str, work: Coroutine[Any, Any, Outcome]) -> None:
+    def _start(self, run: str, begin: Callable[[], Coroutine[Any, Any, Outcome]]) -> None:
         """Start a run on the event loop, and wait at most ``GRACE`` seconds until it has ended.
 
         Args:
             run: The id of the run.
-            work: The coroutine that runs the script and returns the outcome.
+            begin: Returns a coroutine that runs the script and returns the outcome.
 
         Raises:
             Busy: This run is already active, or too many runs are active.
         """
+        slot = self.runtime.store.slot("started", MAX_STARTED)
         with self._lock:
             why = f"The run {run} is already running" if run in self._under_way else None
-            if len(self._under_way) >= MAX_STARTED:
+            if not slot.is_held():
                 why = f"{MAX_STARTED} runs that were started on this website are still active"
             if why:
-                work.close()
+                slot.release()
                 raise Busy(why, hint="try again later")
-            started = self._under_way[run] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        started.add_done_callback(lambda _: self._forget(run))
+            started = self._under_way[run] = asyncio.run_coroutine_threadsafe(begin(), self._loop)
+        started.add_done_callback(lambda _: self._forget(run, slot))
         if wait([started], GRACE).done:
             outcome = started.result()
             if isinstance(outcome.error, Busy):
                 raise outcome.error
 
-    def _forget(self, run: str) -> None:
+    def _forget(self, run: str, slot: Slot) -> None:
         with self._lock:
             self._under_way.pop(run, None)
+        self._loop.run_in_executor(None, slot.release)  # this is the thread of the loop, which must not wait
 
 
 def by_run(calls: Iterable[Waiting]) -> list[Asking]:
