@@ -26,7 +26,7 @@ HOMES = {
     "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomlkit": ["accounts.editing"],
     "tomli": ["accounts.toml", "cli.inputs"],
-    "sqlalchemy": ["broker.database", "broker.database_recording", "broker.database_store"],
+    "sqlalchemy": ["broker.database", "broker.database_recording", "broker.database_store", "broker.database_slots"],
     "keyring": ["accounts.sources", "accounts.logins"],
     "authlib": ["http.oauth", "serve.pages.oidc"],
     "yaml": ["catalog.openapi.document"],
