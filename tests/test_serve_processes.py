@@ -88,7 +88,7 @@ def test_each_request_of_a_session_reaches_its_process(server: Serving, token: s
 
 @pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
 def test_an_answer_of_a_person_reaches_the_script_that_asks(server: Serving, era: str) -> None:
-    """Whichever process gets the client's next request, the script that waits goes on, and its client has its answer."""
+    """Whichever process gets the client's next request, the script that waits goes on, and its client is answered."""
     code = 'return app.integrations.render2.restart_service({ service_id = "srv-web000000000000000000" })'
     person = Person("accept", approve="yes")
 

@@ -106,9 +106,7 @@ class Opened:
         return [self.runtime, simulated] if simulated else [self.runtime]
 
     def _open_runtime(self, *, simulate: bool) -> Runtime:
-        runtime = open_runtime(
-            self.settings, self._common, self.server, self.store, held=self.held, simulate=simulate
-        )
+        runtime = open_runtime(self.settings, self._common, self.server, self.store, held=self.held, simulate=simulate)
         if self._common.processes > 1 or self.server.store is not None:
             kind = WORKERS if simulate == self._common.simulate else TRIAL_WORKERS
             workers = self.server.workers_of(self.settings)
