@@ -163,6 +163,12 @@ def test_a_pickled_runtime_holds_no_credential(runtime: Runtime, accounts: Path)
             pickle.dumps(other)
 
 
+def test_a_runtime_with_no_servers_travels() -> None:
+    """The command line passes an empty table of MCP servers where none is named."""
+    with Runtime(servers={}, simulate=True) as here:
+        assert pickle.loads(pickle.dumps(here)).run("return 1").result == [1]
+
+
 def test_one_runtime_is_opened_for_each_process_and_options(runtime: Runtime, accounts: Path) -> None:
     """What is unpickled twice is one; other options make another."""
     first, second = pickle.loads(pickle.dumps(runtime)), pickle.loads(pickle.dumps(runtime))

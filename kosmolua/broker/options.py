@@ -98,9 +98,9 @@ def _secret_sources(name: str, value: Any) -> dict[str, dict[str, Any]]:
     return sources
 
 
-def _staying(problem: str) -> Callable[[str, Any], None]:
+def _staying(problem: str, *, empty: object = None) -> Callable[[str, Any], None]:
     def refuse(name: str, value: Any) -> None:
-        if value is not None:
+        if value is not None and value != empty:
             raise TypeError(problem)
 
     return refuse
@@ -241,7 +241,8 @@ class RuntimeOptions(Options):
         default=None,
         travel=_staying(
             "MCP servers that are passed as a table could contain credentials, so they stay in this process: "
-            "put them into the accounts file"
+            "put them into the accounts file",
+            empty={},
         ),
     )
     trace: Callable[[str], None] | None = option(default=None, travel=None)
