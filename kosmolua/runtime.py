@@ -148,6 +148,10 @@ class Runtime:
         """The scripts that other scripts can call in ``app.scripts``."""
         return self._host.scripts
 
+    def denies_script(self, name: str) -> bool:
+        """Return True if the option ``deny`` of the runtime denies calls of the user's script ``name``."""
+        return any(patterns.fitting_script(name) for patterns in self._host.deny)
+
     @property
     def recordings(self) -> Recordings:
         """The settings in ``[kosmolua.recordings]`` of the accounts file."""

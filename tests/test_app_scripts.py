@@ -15,9 +15,10 @@ from mcp_types import CallToolResult
 from support.agents import HANDSHAKE, Agent
 
 from kosmolua import Runtime
-from kosmolua.errors import BadArguments, CallError
+from kosmolua.errors import BadArguments, CallError, ConfigError
 from kosmolua.limits import Limits
 from kosmolua.lua.check import Checker
+from kosmolua.mcp.tools import script_tools
 
 COUNT = """--- Counts the services.
 --- More about it.
@@ -198,6 +199,33 @@ def test_a_check_knows_scripts(runtime: Runtime) -> None:
     assert "limit must be an integer" in first.message
     assert "count" in first.message + second.hint
     assert not checker.check("print(app.scripts.twice())").findings
+
+
+@pytest.mark.parametrize(
+    ("option", "pattern", "message"),
+    [
+        ("allow", "render3.x", "--allow render3.x matches no function"),
+        ("deny", "scripts.cuont", "--deny scripts.cuont matches no function (did you mean 'scripts.count'"),
+        ("allow", "scripts.re_start", "--allow scripts.re_start allows nothing: what needs approval are the calls"),
+    ],
+)
+def test_a_pattern_is_judged_beside_scripts(folder: Path, option: str, pattern: str, message: str) -> None:
+    """A typo is an error, and so is a script that is to be allowed as a whole: its calls are what needs approval."""
+    with pytest.raises(ConfigError) as refused:
+        Runtime(os.devnull, simulate=True, environ={}, scripts=folder, **{option: [pattern]})  # type: ignore[arg-type]
+    assert refused.value.message.startswith(message)
+
+
+def test_a_script_can_be_denied_by_its_name(folder: Path) -> None:
+    """No other script can call it, and clients get no tool for it."""
+    with Runtime(os.devnull, simulate=True, environ={}, scripts=folder, deny=["scripts.count"]) as runtime:
+        outcome = runtime.run("return app.scripts.twice()")
+        assert outcome.error is not None
+        assert outcome.error.code == "denied"
+        assert "scripts.count is denied by --deny scripts.count" in outcome.error.message
+        tools = script_tools(runtime, ())
+        assert "count" not in tools
+        assert "twice" in tools
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,27 @@ def test_a_failed_tool_raises(tools: Runtime) -> None:
     assert "Error executing tool fail" in error["message"]
 
 
+def test_a_pattern_starts_no_server() -> None:
+    """Whatever it names: a server that cannot be started, one whose section is wrong, and others that are not meant."""
+    sections = {"mcp": {"broken": {"command": "/no/such/program"}, "wrong": {"comand": "ls"}, "other": stdio()}}
+    with Runtime(sections, allow=["mcp.broken.*"], deny=["mcp.wrong.erase"]) as runtime:
+        assert runtime.run("return 1").result == [1]
+        assert runtime.servers.card("other") is None
+
+
+def test_a_tool_in_a_pattern_is_judged_when_its_server_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A typo would deny nothing, so the first call of the server says so."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with Runtime(section(stdio()), deny=["mcp.tools.greeet"]) as runtime:
+        outcome = runtime.run("return app.mcp.tools.greet('Ann')")
+        assert outcome.error is not None
+        assert outcome.error.code == "config_error"
+        assert "--deny mcp.tools.greeet matches no tool of mcp.tools" in str(outcome.error)
+        assert "did you mean 'mcp.tools.greet'" in str(outcome.error)
+    with pytest.raises(ConfigError, match="matches no function"):  # by now the tools are known
+        Runtime(section(stdio()), deny=["mcp.tools.greeet"])
+
+
 @pytest.mark.parametrize(
     ("call", "code", "message"),
     [
@@ -408,7 +429,7 @@ def test_a_flood_is_cut_off() -> None:
 import json, re, sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from kosmolua import Runtime
+from kosmolua import ConfigError, Runtime
 from support.servers import section, stdio
 with Runtime(section(stdio())) as runtime:
     much = runtime.run("return #app.mcp.tools.much(8)")
@@ -445,7 +466,7 @@ def test_no_server_outlives_the_host(number: int, deaf: str, tmp_path: Path) -> 
     source = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from kosmolua import Runtime
+from kosmolua import ConfigError, Runtime
 from support.servers import section, stdio
 with Runtime(section(stdio({mark!r}, {deaf!r}))) as runtime:
     print(runtime.run("return app.mcp.tools.greet('x')").result, flush=True)

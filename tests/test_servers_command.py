@@ -57,6 +57,16 @@ def test_a_server_is_added_checked_used_and_removed(kosmolua: Program, accounts:
     assert kosmolua("servers", "remove", "tools", *named).returncode == 2
 
 
+def test_a_mistake_in_a_section_is_a_row_of_the_list(kosmolua: Program, write: Write) -> None:
+    """The other servers are listed, and the exit status is that of a wrong accounts file."""
+    file = write("wrong.toml", '[mcp.bad]\ncomand = "ls"\n[mcp.good]\ncommand = "ls"\n')
+    listed = kosmolua("servers", "--accounts", file)
+    assert f"error: {file}:2: unknown key 'comand' in [mcp.bad] (did you mean 'command'?)" in listed.stdout
+    assert "good\tls\t" in listed.stdout
+    assert listed.stderr == ""
+    assert listed.returncode == 3
+
+
 def test_nothing_is_added_where_nobody_can_be_asked(kosmolua: Program, accounts: Path) -> None:
     """Without a terminal `add` needs --yes, and a server that does not start is not added."""
     named = ("--accounts", str(accounts))

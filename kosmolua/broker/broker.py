@@ -151,6 +151,7 @@ class Broker:
                 chain = " -> ".join([*through, name])
                 what = f"scripts call each other in a circle, or more than {MAX_SCRIPTS} levels deep: {chain}"
                 raise CallError("script_cycle", what, hint=f"remove the call of {name} from the script {through[-1]}")
+            self._permissions.refuse_script_if_denied(name)
             script = self._host.scripts.script(name)
             params = script.header.bind(name, given)
         except KosmoError as error:

@@ -49,17 +49,17 @@ class Host:
         self.require_isolation = options.require_isolation
         self.yes = options.yes
         self.approve = options.approve
+        self.limits = options.limits or self._limits_in_file()  # scripts are read within it
         if options.plugins or self._accounts_source is not None:
             self._check_sections()
         if self._tenancy:
             self.patterns(f"[{self._tenancy.section}] permissions:", self._tenancy.functions)
         self.allow = self.patterns("--allow", options.allow)
-        self.deny = self.patterns("--deny", options.deny)
+        self.deny = self.patterns("--deny", options.deny, denies=True)
         if options.secrets:
             self.secrets  # noqa: B018 - fetches the secrets, so that a missing one is an error here
         if self._simulator_state is not None:
             self.backend  # noqa: B018 - reads the file, so that an unreadable file is an error here
-        self.limits = options.limits or self._limits_in_file()
         if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
             self.journal  # noqa: B018 - opens the file, so that a failure to open it is an error here
 
@@ -227,12 +227,13 @@ class Host:
         """Remove old recordings from the store, at most once a day."""
         self.store.tidy(self.accounts.recordings.keep)
 
-    def patterns(self, option: str, given: str | Sequence[str]) -> list[Patterns]:
+    def patterns(self, option: str, given: str | Sequence[str], *, denies: bool = False) -> list[Patterns]:
         """Return the patterns of functions that were passed with an option; an empty list if there were none.
 
         Args:
             option: The name of the option, such as ``--allow``, for messages.
             given: One pattern or several.
+            denies: Whether the option denies what the patterns match.
 
         Raises:
             ConfigError: A pattern matches no function.
@@ -241,7 +242,7 @@ class Host:
             return []
         from kosmolua.broker.patterns import Patterns
 
-        return [Patterns(option, [given] if isinstance(given, str) else given, self.catalog)]
+        return [Patterns(option, [given] if isinstance(given, str) else given, self.catalog, denies=denies)]
 
     def places(self) -> dict[str, object]:
         """Return where accounts, integrations, scripts and simulators are, as fields for the header of a recording."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from kosmolua.accounts.permissions import is_pattern
 from kosmolua.errors import ConfigError, PluginError
-from kosmolua.schema.names import parts_of
+from kosmolua.schema.names import SCRIPTS, SERVERS, parts_of, root_and_name
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog, Target
+    from kosmolua.schema.integration import Integration
 
 ALL = "*"
 
@@ -20,21 +21,34 @@ ALL = "*"
 class Patterns:
     """The patterns that were passed with one option, such as ``--allow``.
 
+    No MCP server is started. If it is not known yet what a server offers, a pattern such as ``mcp.files.read_*`` is
+    compared with its tools when a script calls the first of them.
+
     Args:
         option: The option's name, for messages.
         patterns: The patterns, such as ``render2.delete_service``, ``render2.*_env_var`` or ``render2.staging.*``.
         catalog: Lists the functions and accounts that the patterns can match.
+        denies: Whether the option denies what the patterns match. A script can be denied by its name, but not allowed:
+            what needs approval are the calls in it.
 
     Raises:
         ConfigError: A pattern matches no function. It probably has a typo, and with ``--deny`` would deny nothing.
     """
 
-    def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog) -> None:
+    def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog, *, denies: bool = False) -> None:
         self._option = option
         self._patterns = {pattern: ".".join(parts_of(pattern)) for pattern in patterns}
+        self._unknown: set[str] = set()
         for pattern, path in self._patterns.items():
-            if path != ALL and not any(fnmatchcase(name, path) for name in _names(path, catalog)):
-                known = [f"{owner.name}.{name}" for owner in catalog.loadable() for name in owner.functions]
+            if path == ALL or any(fnmatchcase(name, path) for name in _names(path, catalog)):
+                if path.startswith(f"{SCRIPTS}.") and not denies:
+                    raise _script_not_allowed(option, pattern)
+            elif path.startswith(f"{SERVERS}.") and any(
+                _may_be_in(path, name) and _is_unknown_server(name, catalog) for name in catalog.names()
+            ):
+                self._unknown.add(pattern)
+            else:
+                known = [name for owner in catalog.names() for name in _functions(owner, catalog)]
                 hint = did_you_mean(path, known) or "write it as in render2.delete_service or 'render2.*_env_var'"
                 raise ConfigError(f"{option} {pattern} matches no function", hint=hint)
 
@@ -47,8 +61,13 @@ class Patterns:
         """Return the option with the first pattern that matches a call of ``target``, such as ``--allow render2.*``.
 
         Return None if no pattern matches.
+
+        Raises:
+            ConfigError: A pattern matches no tool of the MCP server, whose tools were not known earlier.
         """
         owner, account, function = target.integration.name, target.account, target.function
+        if self._unknown and target.integration.root == SERVERS:
+            self._compare_with_tools(target.integration)
         names = [f"{owner}.{name}" for name in (function.name, function.full_name)]
         names += [f"{owner}.{account}.{name}" for name in (function.name, function.full_name)]
         for pattern, path in self._patterns.items():
@@ -56,28 +75,69 @@ class Patterns:
                 return f"{self._option} {pattern}"
         return None
 
+    def fitting_script(self, name: str) -> str | None:
+        """Return the option with the first pattern that matches the user's script ``name``, or None."""
+        paths = self._patterns.items()
+        matches = (pattern for pattern, path in paths if fnmatchcase(f"{SCRIPTS}.{name}", path))
+        return next((f"{self._option} {pattern}" for pattern in matches), None)
+
+    def _compare_with_tools(self, server: Integration) -> None:
+        tools = [f"{server.name}.{infix}{name}" for infix in ("", "default.") for name in server.spellings()]
+        for pattern in [*self._unknown]:
+            path = self._patterns[pattern]
+            if any(fnmatchcase(tool, path) for tool in tools):
+                self._unknown.discard(pattern)
+            elif path.startswith(f"{server.name}."):
+                what = f"{self._option} {pattern} matches no tool of {server.name}"
+                raise ConfigError(what, hint=did_you_mean(path, tools))
+
+
+def _script_not_allowed(option: str, pattern: str) -> ConfigError:
+    return ConfigError(
+        f"{option} {pattern} allows nothing: what needs approval are the calls in a script",
+        hint="allow the functions that the script calls; 'kosmolua check' lists them",
+    )
+
 
 def _names(path: str, catalog: Catalog) -> Iterator[str]:
     """Yield the names that the pattern ``path`` is compared with.
 
     These are ``INTEGRATION.FUNCTION`` for each function and then, if the pattern can name an account,
-    ``INTEGRATION.ACCOUNT.FUNCTION``. Integrations that cannot be loaded are left out.
+    ``INTEGRATION.ACCOUNT.FUNCTION``. Integrations that cannot be loaded, and servers whose tools are not known, are
+    left out.
     """
     owners = [name for name in catalog.names() if _may_be_in(path, name)]
     with_accounts = path.count(".") > 1 or is_pattern(path)
     for in_account in (False, True)[: 1 + with_accounts]:
         for owner in owners:
-            try:
-                integration = catalog.integration(owner)
+            if integration := _listed(owner, catalog):
                 accounts = catalog.accounts(owner) if in_account else []
-            except PluginError:
-                continue
-            functions = [*integration.spellings()]
-            yield from (f"{owner}.{account}.{name}" for account in accounts for name in functions)
-            yield from () if in_account else (f"{owner}.{name}" for name in functions)
+                functions = [*integration.spellings()]
+                yield from (f"{owner}.{account}.{name}" for account in accounts for name in functions)
+                yield from () if in_account else (f"{owner}.{name}" for name in functions)
+
+
+def _functions(owner: str, catalog: Catalog) -> list[str]:
+    integration = _listed(owner, catalog)
+    return [f"{owner}.{name}" for name in integration.functions] if integration else []
+
+
+def _listed(owner: str, catalog: Catalog) -> Integration | None:
+    """Return an integration without starting a server, or None if it cannot be loaded or its tools are not known."""
+    try:
+        return catalog.listed(owner)
+    except PluginError:
+        return None
+    except ConfigError:
+        if root_and_name(owner)[0] == SERVERS:
+            return None  # a mistake in the server's section is reported when a script uses the server
+        raise
+
+
+def _is_unknown_server(owner: str, catalog: Catalog) -> bool:
+    return root_and_name(owner)[0] == SERVERS and not _listed(owner, catalog)
 
 
 def _may_be_in(path: str, owner: str) -> bool:
     """Return True if the pattern ``path`` could match functions of an integration with the name ``owner``."""
-    first = path[: len(owner) + 1]
-    return is_pattern(first) or first == f"{owner}." or (is_pattern(path) and f"{owner}.".startswith(first))
+    return any(fnmatchcase(f"{owner}.", path[:end]) for end in range(1, len(path) + 1))

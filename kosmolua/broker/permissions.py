@@ -70,6 +70,12 @@ class Permissions:
                 detail=str(self._host.accounts.path),
             )
 
+    def refuse_script_if_denied(self, name: str) -> None:
+        """Raise :class:`Denied` if an option denies that another script calls the user's script ``name``."""
+        for patterns in self._deny:
+            if option := patterns.fitting_script(name):
+                raise Denied(f"scripts.{name} is denied by {option}", hint=f"run the script without {option}")
+
     def allow(
         self,
         target: Target,

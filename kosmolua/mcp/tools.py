@@ -53,7 +53,7 @@ def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]
 
 
 def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, Script]]:
-    """Return a tool for each script in the user's folder of scripts.
+    """Return a tool for each script in the user's folder of scripts, except for those that the option deny denies.
 
     Args:
         runtime: The runtime with the folder of scripts.
@@ -67,6 +67,8 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
         return {}
     found = {}
     for function in runtime.catalog.integration(SCRIPTS).functions.values():
+        if runtime.denies_script(function.name):
+            continue
         name = f"script_{function.name}" if function.name in taken else function.name
         script = runtime.scripts.script(function.name)
         hints = ToolAnnotations(

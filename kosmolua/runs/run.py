@@ -93,7 +93,7 @@ class Run:
         self._options: RunOptions = {**DEFAULTS, **options}
         self._name = self._options["name"]
         self._allow = host.patterns("--allow", self._options["allow"])
-        self._deny = host.patterns("--deny", self._options["deny"])
+        self._deny = host.patterns("--deny", self._options["deny"], denies=True)
         self._limits = limits.but(**changes) if changes else limits
         self._input = self._checked_input(self._options["input"])
         self._params: dict[str, object] = dict(self._options["params"] or {})

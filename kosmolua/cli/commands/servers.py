@@ -36,26 +36,29 @@ from kosmolua.secret import looks_like_key
 )
 @listing_options
 @click.pass_context
-def command(context: click.Context, options: Options) -> None:
+def command(context: click.Context, options: Options) -> int:
     """List the MCP servers whose tools are functions under app.mcp.
 
     Each section [mcp.NAME] of the accounts file describes a server. This command starts none of them.
     """
     context.obj = options
     if context.invoked_subcommand:
-        return
+        return 0
+    errors: list[KosmoError] = []
     with open_to_list(options) as runtime:
-        entries = [_describe(runtime, name) for name in runtime.servers.names()]
+        entries = [_describe(runtime, name, errors) for name in runtime.servers.names()]
     if options.json:
         console.as_json(entries)
     elif not entries:
         console.complain("there are no servers; 'kosmolua servers add --help' shows how to add one")
     else:
-        rows = [[entry["name"], entry["reached"], _summary(entry)] for entry in entries]
+        rows = [[entry["name"], entry["reached"] or "", _summary(entry)] for entry in entries]
         console.table("MCP servers", ["name", "by", "what"], rows)
+    return max(map(console.status_of, errors), default=0)
 
 
-def _describe(runtime: Runtime, name: str) -> dict[str, Any]:
+def _describe(runtime: Runtime, name: str, errors: list[KosmoError]) -> dict[str, Any]:
+    """Return what is known about a server. If its section has a mistake, add the error to ``errors``."""
     entry: dict[str, Any] = {"name": name, "reached": None, "title": None, "tools": None, "error": None}
     try:
         entry["reached"] = reached(runtime.servers.section(name))
@@ -65,6 +68,7 @@ def _describe(runtime: Runtime, name: str) -> dict[str, Any]:
             entry["tools"] = len(card["tools"])
     except KosmoError as error:
         entry["error"] = str(error)
+        errors.append(error)
     return entry
 
 
