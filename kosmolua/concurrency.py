@@ -1,4 +1,4 @@
-"""Threads and their mailboxes, attributes that are computed once, counts of active threads, and shared budgets."""
+"""Threads, their mailboxes and time limits, attributes that are computed once, counts of threads, and budgets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Condition, Event, Lock, RLock, Thread, get_ident
 from time import monotonic
@@ -33,6 +34,12 @@ def start_thread(work: Callable[[], object], name: str) -> None:
     except RuntimeError as error:
         hint = "end other processes, or raise the limit on threads"
         raise WorkerLost("The system allows no further thread", hint=hint) from error
+
+
+GRACE = 0.25
+"""Seconds after a call's deadline before it is left behind. One that waits for an answer ends by itself meanwhile."""
+LOOK_INTERVAL = 0.5
+"""Seconds after which a thread that waits looks again at its deadline, which may have moved."""
 
 
 class lazy(Generic[_Value]):
@@ -98,6 +105,111 @@ class ActiveThreads:
         own = get_ident()
         with self._changed:
             self._changed.wait_for(lambda: not any(thread != own for thread in +self._threads), seconds)
+
+
+class LeftBehind(BaseException):
+    """Raised in the thread of a call whose function returned too late: the call was answered without it."""
+
+
+class Countdown:
+    """The time limit of one call. The call's thread and the thread that watches it agree on which of them answers.
+
+    Python code cannot be stopped, so a call that does not return in time is left behind in its thread.
+
+    Args:
+        seconds: The limit for one call of the run.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._lock = Lock()
+        self._until: Callable[[], float] | None = None
+        self._is_given_up = False
+        self.expire: Callable[[], Exception] = TimeoutError
+        """Records the end of the call that was given up, and returns its error."""
+
+    def start(self, until: Callable[[], float], expire: Callable[[], Exception]) -> None:
+        """Begin to limit the call. From now on, :meth:`give_up` has an effect.
+
+        Args:
+            until: A function that returns the deadline, on the scale of :func:`time.monotonic`.
+            expire: The function for :attr:`expire`.
+        """
+        self._until, self.expire = until, expire
+
+    def stop(self) -> None:
+        """End the limit, since the call's function has returned.
+
+        Raises:
+            LeftBehind: The call was given up before.
+        """
+        with self._lock:
+            self._until = None
+            if self._is_given_up:
+                raise LeftBehind
+
+    @property
+    def ends(self) -> float | None:
+        """The deadline; None while there is none."""
+        until = self._until
+        return until() if until else None
+
+    def give_up(self) -> bool:
+        """Give up the call. Return False if its function has returned already, so that its thread answers it."""
+        with self._lock:
+            if self._until is None or self._is_given_up:
+                return False
+            self._until, self._is_given_up = None, True
+            return True
+
+
+countdown: ContextVar[Countdown | None] = ContextVar("countdown", default=None)
+"""The time limit of the call that the current thread makes for a script; None for calls of Python programs."""
+
+
+class Helpers:
+    """Threads that call functions on behalf of other threads, which wait for the result only until a deadline."""
+
+    def __init__(self) -> None:
+        self._idle: list[SimpleQueue[Callable[[], object] | None]] = []
+        self._is_closed = False
+
+    def call(self, work: Callable[[], _Value], until: Callable[[], float]) -> _Value:
+        """Call a function in another thread, and return its result or raise its error.
+
+        Args:
+            work: The function. It gets a copy of this thread's context variables.
+            until: A function that returns the deadline, which can move meanwhile.
+
+        Raises:
+            TimeoutError: The function did not return before the deadline. It is left behind in its thread.
+            WorkerLost: The system allows no further thread.
+        """
+        question = _Question(work)
+        try:
+            tasks = self._idle.pop()
+        except IndexError:
+            tasks = SimpleQueue()
+            start_thread(lambda: self._serve(tasks), "helper")
+        tasks.put(partial(copy_context().run, question))
+        while not question.is_answered_within(min(until() - monotonic(), LOOK_INTERVAL)):
+            if until() <= monotonic():
+                raise TimeoutError
+        return question.wait()
+
+    def close(self) -> None:
+        """End the threads that have nothing to do, and the others as soon as their functions return."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().put(None)
+
+    def _serve(self, tasks: SimpleQueue[Callable[[], object] | None]) -> None:
+        while task := tasks.get():
+            task()
+            del task
+            self._idle.append(tasks)
+            if self._is_closed:
+                self.close()
 
 
 class Mailbox:
@@ -186,6 +298,10 @@ class _Question(Generic[_Value]):
         if not self._done.is_set():
             self._error = error
             self._done.set()
+
+    def is_answered_within(self, seconds: float) -> bool:
+        """Wait at most ``seconds`` for the result or error, and return True if it has come."""
+        return self._done.wait(max(seconds, 0.0))
 
     def wait(self) -> _Value:
         """Wait until the function has been called, and return its result or raise its error.

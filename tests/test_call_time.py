@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Program, Write
 from support.library import library
 from support.processes import eventually, in_time
 
@@ -93,6 +94,130 @@ def test_a_call_without_a_script_has_the_same_limit(runtime: Runtime) -> None:
     with pytest.raises(CallError) as failed:
         runtime.call("library.list_books")
     assert failed.value.code == "timeout"
+
+
+LAZY = """
+import threading
+from dataclasses import dataclass
+from kosmolua.plugin import Integration
+
+@dataclass(frozen=True)
+class Account:
+    note: str = ""
+    def open(self, send):
+        return None
+
+integration = Integration("lazy", Account, about="Takes its time.")
+AWAKE = threading.Event()
+
+@integration.reads
+def read(_, /, *, name: str = "") -> str:
+    \"\"\"Wait until the tests are over.\"\"\"
+    AWAKE.wait(60)
+    return name
+
+@integration.writes
+def write(_, /) -> None:
+    \"\"\"Wait until the tests are over.\"\"\"
+    AWAKE.wait(60)
+
+@integration.reads
+def wake(_, /) -> bool:
+    \"\"\"Let the others return.\"\"\"
+    AWAKE.set()
+    return True
+"""
+
+
+@pytest.fixture
+def lazy(write: Write) -> Iterator[Runtime]:
+    """A runtime with an integration whose Python code does not return, and looks at no limit."""
+    accounts = {"lazy": {"default": {}, "permissions": {"write": "allow"}}}
+    with Runtime(accounts, plugins=[write("lazy.py", LAZY)], environ={}) as runtime:
+        yield runtime
+        runtime.call("lazy.wake")
+
+
+@pytest.mark.slow
+def test_python_code_that_does_not_return_is_left_behind(lazy: Runtime) -> None:
+    """The script gets the error of a call that takes too long and goes on, and the outcome names the call."""
+    source = """
+    local ok, err = pcall(app.integrations.lazy.read)
+    print("and on")
+    return ok, err.code, err.message, app.integrations.lazy.wake()
+    """
+    outcome = lazy.run(source, call_timeout=0.3)
+    assert outcome.error is None
+    ok, code, message, is_awake = outcome.result
+    assert (ok, code, is_awake) == (False, "timeout", True)
+    assert message.startswith("lazy.read took longer than 0.3 s")
+    assert outcome.warnings == ["lazy.read (call 1) did not end in time: its Python code still runs"]
+    assert [call["status"] for call in outcome.calls] == ["failed", "ok"]
+
+
+@pytest.mark.slow
+def test_a_write_that_is_left_behind_may_yet_be_done(lazy: Runtime) -> None:
+    """Its status is unknown, and the warning says so."""
+    outcome = lazy.run("app.integrations.lazy.write()", call_timeout=0.3)
+    assert isinstance(outcome.error, CallTimeout)
+    assert [call["status"] for call in outcome.calls] == ["unknown"]
+    assert outcome.warnings == [
+        "lazy.write (call 1) did not end in time: its Python code still runs and may still write"
+    ]
+
+
+@pytest.mark.slow
+def test_branches_are_left_behind_one_by_one(lazy: Runtime) -> None:
+    """More of them than there are threads for calls: each gets its error, and the answers of the others arrive."""
+    source = """
+    local list = {}
+    for i = 1, 150 do list[i] = i end
+    local failed = 0
+    local function read() if not pcall(app.integrations.lazy.read) then failed = failed + 1 end end
+    parallel.map(list, read, { limit = 100 })
+    app.integrations.lazy.wake()
+    return failed, app.integrations.lazy.read("after")
+    """
+    outcome = lazy.run(source, call_timeout=0.5, timeout=60)
+    assert outcome.error is None
+    assert outcome.result == [150, "after"]
+
+
+@pytest.mark.slow
+def test_a_late_answer_is_dropped(lazy: Runtime) -> None:
+    """Code that returns after all changes nothing, neither in the run nor in its recording."""
+    source = """
+    pcall(app.integrations.lazy.read, "late")
+    app.integrations.lazy.wake()
+    sleep(0.3)
+    return app.integrations.lazy.read("after")
+    """
+    outcome = lazy.run(source, call_timeout=0.3, record=True)
+    assert outcome.result == ["after"]
+    assert [call["error"] for call in outcome.calls] == ["timeout", None, None]
+    assert lazy.replay(outcome.recording).result == ["after"]
+
+
+@pytest.mark.slow
+def test_a_call_of_a_program_leaves_python_code_behind(lazy: Runtime) -> None:
+    """It does not come back later than the limit, and the next call works."""
+    lazy.limits = lazy.limits.but(call_timeout=0.3)
+    with pytest.raises(CallTimeout, match=r"lazy.read took longer than 0.3 s .*its Python code cannot be stopped"):
+        lazy.call("lazy.read")
+    assert lazy.call("lazy.wake") is True
+    assert lazy.call("lazy.read", {"name": "after"}) == "after"
+
+
+@pytest.mark.slow
+def test_what_is_left_behind_does_not_keep_the_program(kosmolua: Program, write: Write) -> None:
+    """The command ends with the error, whatever its thread still does."""
+    plugin = write("lazy.py", LAZY)
+    called = kosmolua("call", "lazy.read", "--plugin", plugin, "--call-timeout", "0.5", timeout=30)
+    assert called.returncode == 1
+    assert "lazy.read took longer than 0.5 s" in called.stderr
+    ran = kosmolua("run", "-e", "app.integrations.lazy.read()", "--plugin", plugin, "--call-timeout", "0.5", timeout=30)
+    assert ran.returncode == 1
+    assert "warning: lazy.read (call 1) did not end in time" in ran.stderr
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from kosmolua import Limits, Runtime
 from kosmolua.broker.approvals import Approval
 from kosmolua.catalog.mcp_servers.cards import Card
 from kosmolua.catalog.mcp_servers.tools import functions_of
-from kosmolua.errors import ConfigError, PluginError
+from kosmolua.errors import ConfigError, NetworkError, PluginError
 
 pytestmark = pytest.mark.slow
 
@@ -341,6 +341,17 @@ def test_no_secret_is_in_the_process_list_the_journal_or_the_trace(tmp_path: Pat
     assert not any(secret in line for line in traced)
 
 
+@pytest.mark.slow
+def test_a_call_without_a_script_waits_no_longer_for_a_server() -> None:
+    """Looking up the function and calling it have one limit of time together."""
+    with Runtime(section({"command": "sleep", "args": ["600"]}), limits=Limits(call_timeout=1)) as runtime:
+        for _ in range(2):
+            with pytest.raises(
+                NetworkError, match=r"mcp.tools cannot be started: it did not list its tools within 1 s"
+            ):
+                runtime.call("mcp.tools.greet")
+
+
 def test_a_server_that_dies_is_started_once_more(tmp_path: Path) -> None:
     """A read is sent again, a write is not; and one that keeps dying is left alone for a while."""
     with Runtime(section(stdio(DIED=str(tmp_path / "died"))), yes=True) as runtime:
@@ -356,19 +367,16 @@ def test_a_server_that_dies_is_started_once_more(tmp_path: Path) -> None:
     [
         ({"command": "no-such-program"}, "mcp.tools cannot be started: the program no-such-program was not found"),
         ({"command": "sh", "args": ["-c", "echo oops >&2; exit 4"]}, "cannot be started: it ended with status 4"),
-        ({"command": "sh", "args": ["-c", "echo hello; exec sleep 600"]}, "did not answer in time"),
+        ({"command": "sh", "args": ["-c", "echo hello; exec sleep 600"]}, "did not list its tools within 4 s"),
         ({"command": "sh", "args": ["-c", "exec cat >/dev/null"]}, "cannot be started: it closed its output"),
         ({"command": "sh", "args": ["-c", "exec sleep 600 <&-"]}, "cannot be started: it closed its input"),
         ({"url": "http://127.0.0.1:1/mcp"}, "mcp.tools cannot be reached"),
     ],
 )
-def test_a_server_that_does_not_start_is_a_network_error(
-    server: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The script is told what happened; the user also what it printed."""
-    monkeypatch.setattr("kosmolua.catalog.mcp_servers.servers.START_TIMEOUT", 4.0)
+def test_a_server_that_does_not_start_is_a_network_error(server: dict[str, Any], message: str) -> None:
+    """The script is told what happened, within the limit of a call; the user also what it printed."""
     with Runtime(section(server)) as runtime:
-        outcome = runtime.run("app.mcp.tools.greet('x')")
+        outcome = runtime.run("app.mcp.tools.greet('x')", call_timeout=4)
     assert outcome.error is not None
     assert (outcome.error.code, message in outcome.error.message) == ("network", True), outcome.error
     assert "oops" in str(outcome.error.detail) or "oops" not in str(server)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import Condition, RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
 from kosmolua.broker.places import reach
 from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting
-from kosmolua.concurrency import lazy, passage
+from kosmolua.concurrency import GRACE, countdown, lazy, passage
 from kosmolua.errors import (
     CallError,
     CallTimeout,
@@ -31,7 +32,7 @@ from kosmolua.errors import (
 from kosmolua.limits import LIMITS
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
-from kosmolua.schema.names import parts_of, qualified
+from kosmolua.schema.names import ROOT, parts_of, qualified
 from kosmolua.secret import SecretText
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Broker:
     def __init__(self, host: Host, context: RunContext) -> None:
         self.run = context.id or os.urandom(6).hex()
         self.pages = Pages() if context.notes_pages else None
+        self.warnings: list[str] = []
+        """A sentence about each call that was left behind in its thread."""
         self._host = host
         self._catalog = host.catalog.preferring(context.account)
         self._clock = clock = context.clock
@@ -421,7 +424,7 @@ class Broker:
             CallTimeout: The call took longer than the limit for one call.
             KosmoError: The call failed.
         """
-        ends, memory = monotonic() + self._limits.call_timeout, passage.get()
+        ends, memory, limit = monotonic() + self._limits.call_timeout, passage.get(), countdown.get()
 
         def until() -> float:
             return min(ends + (memory.waited if memory else 0.0), self._clock.ends)
@@ -429,20 +432,54 @@ class Broker:
         def work(opened: Any) -> object:
             if not self._clock.left:
                 raise self._limits.exceeded("wall", "call")
+            if until() <= monotonic():
+                raise self._timeout(call)
             call.has_begun = True
             value = handler(opened, **arguments)
             call.has_returned = True
             return value
 
+        use = partial(self._accounts.use, integration, account, call, until, work)
         try:
-            return self._accounts.use(integration, account, call, until, work)
+            if limit:
+                limit.start(until, partial(self._leave_behind, call))
+                try:
+                    return use()
+                finally:
+                    limit.stop()
+            if integration.root != ROOT:
+                return use()  # a server's answer is waited for only until the deadline
+            return self._host.helpers.call(use, lambda: until() + GRACE)
+        except TimeoutError:
+            raise self._left_behind(call) if self._clock.left else self._limits.exceeded("wall", "call") from None
         except NetworkError as error:
             if not self._clock.left or monotonic() < until():
                 raise
-            seconds, is_read = self._limits.call_timeout, call.effect == "read"
-            timeout = CallTimeout(call.path, seconds, retryable=is_read, hint=error.hint)
-            timeout.advise(LIMITS["call_timeout"].remedy)
-            raise timeout from error
+            raise self._timeout(call, error.hint) from error
+
+    def _timeout(self, call: Call, hint: str | None = None) -> CallTimeout:
+        timeout = CallTimeout(call.path, self._limits.call_timeout, retryable=call.effect == "read", hint=hint)
+        timeout.advise(LIMITS["call_timeout"].remedy)
+        return timeout
+
+    def _left_behind(self, call: Call) -> CallTimeout:
+        """Return the error of a call whose function has not returned in time, and note what becomes of it."""
+        call.give_place()
+        may = "" if call.effect == "read" else f" and may still {call.effect}"
+        self.warnings.append(f"{call.path} (call {call.number}) did not end in time: its Python code still runs{may}")
+        timeout = self._timeout(call)
+        timeout.advise("its Python code cannot be stopped and still runs")
+        return timeout
+
+    def _leave_behind(self, call: Call) -> CallTimeout:
+        """End a call whose function has not returned in time, and return the error. Another thread makes the call."""
+        error = self._left_behind(call)
+        call.complete(error)
+        self.redact_error(error)
+        record = self._end(call, error)
+        if record and self._watch:
+            self._watch(CallEnded(record))
+        return error
 
     def _encode(self, target: Target, value: object) -> str:
         """Return the value of a call as JSON with secrets masked, or raise an error if the value is too large."""

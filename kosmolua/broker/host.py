@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.concurrency import forget, lazy
+from kosmolua.concurrency import Helpers, countdown, forget, lazy
 from kosmolua.errors import ConfigError
 from kosmolua.folders import JOURNAL, accounts_file, recordings_folder, scripts_folder, state_folder
 from kosmolua.limits import Limits
@@ -104,7 +104,12 @@ class Host:
             trace=self._trace_line if self._options.trace else None,
             changed=lambda: vars(self).pop("docs", None),
             confirm=current_confirm,
+            timeout=self._seconds_for_a_call,
         )
+
+    def _seconds_for_a_call(self) -> float:
+        limit = countdown.get()
+        return limit.seconds if limit else min(self.limits.call_timeout, self.limits.timeout)
 
     @lazy
     def secret_names(self) -> Sequence[str]:
@@ -223,6 +228,11 @@ class Host:
 
         return Signer(self.store)
 
+    @lazy
+    def helpers(self) -> Helpers:
+        """The threads in which the calls of Python programs run."""
+        return Helpers()
+
     def tidy(self) -> None:
         """Remove old recordings from the store, at most once a day."""
         self.store.tidy(self.accounts.recordings.keep)
@@ -261,7 +271,7 @@ class Host:
     def close(self) -> None:
         """Close the connections and the journal."""
         built = vars(self)
-        for part in (built.get("servers"), built.get("backend"), built.get("journal")):
+        for part in (built.get("servers"), built.get("backend"), built.get("journal"), built.get("helpers")):
             if part:
                 part.close()
 
@@ -270,7 +280,7 @@ class Host:
         if servers := vars(self).get("servers"):
             servers.start_anew()
         live = () if self._options.backend or self._simulate else ("backend",)
-        forget(self, *live)
+        forget(self, "helpers", *live)
 
     def _trace_line(self, server: str, line: str) -> None:
         """Pass a line that an MCP server printed or logged to the runtime's ``trace``, with secrets masked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -74,11 +75,13 @@ class OpenAccounts:
                     if not in_use.is_open:
                         in_use.value = self._open_account(integration, account, until)
                         in_use.is_open = True
-            place = in_use.places.get()
+            held = [in_use.places.get()]
+            call.held, call.places = held, in_use.places
             try:
                 return work(in_use.value)
             finally:
-                in_use.places.put(place)
+                with suppress(IndexError):  # the call was left behind, and so another one got its place
+                    in_use.places.put(held.pop())
         except (KosmoError, KeyboardInterrupt):
             raise
         except BaseException as error:

@@ -17,6 +17,8 @@ from kosmolua.http.errors import LOOK_FIRST
 from kosmolua.secret import Redactor
 
 if TYPE_CHECKING:
+    from queue import SimpleQueue
+
     from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt, Request
 
@@ -147,6 +149,10 @@ class Call:
     arguments: Mapping[str, object] | None = None
     confirm: Confirm | None = None
     request: Request | None = None
+    places: SimpleQueue[int] | None = None
+    """The places for calls that use the account at once."""
+    held: list[int]
+    """The place of this call; empty once it has been put back."""
     is_planned = has_begun = has_returned = has_written = False
     _request_id: str | None = None
 
@@ -158,6 +164,11 @@ class Call:
         self._attempts: list[int] = []
         self._started = datetime.now(timezone.utc)
         self._clock = monotonic()
+
+    def give_place(self) -> None:
+        """Let another call use the account in the place of this one, which is left behind."""
+        if self.places and self.held:
+            self.places.put(self.held.pop())
 
     def observe(self, attempt: Attempt) -> None:
         """Note the status and the id of an HTTP request that was made for this call."""
@@ -209,7 +220,8 @@ class Call:
             is_cut_off = not isinstance(error, CallError) or (is_over and isinstance(error, NetworkError))
         if self.has_begun and not self.has_returned and is_cut_off:
             return "unknown"
-        return "failed" if self._attempts or self.has_returned else "refused"
+        has_begun = self._attempts or self.has_returned or (self.has_begun and isinstance(error, CallTimeout))
+        return "failed" if has_begun else "refused"
 
 
 current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)

@@ -411,7 +411,7 @@ class Run:
                 "calls": len(calls),
                 "output_bytes": len(output),
             },
-            warnings=[*self._warnings, *pages],
+            warnings=[*self._warnings, *pages, *(broker.warnings if broker else ())],
             exit=ending.exit,
         )
         outcome.run = self.take.run if self.take else broker.run if broker else None

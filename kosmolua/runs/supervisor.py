@@ -23,6 +23,9 @@ then. A script can also make several calls at once, in the branches of ``paralle
 because the other branches continue while one of them waits. The owner waits for work in the mailbox only until the
 limit of wall-clock time is reached, so a run ends in time even if a call hangs.
 
+A call whose Python code does not return in time is left behind: a new thread answers it with an error, and does the
+further work of the thread that is stuck. That one ends as soon as the code returns.
+
 Which thread changes what:
 
 - the owner: how the run ended, the errors of its calls, the isolation layers of the child, the sleeps of the script;
@@ -41,10 +44,20 @@ from heapq import heappop, heappush
 from queue import SimpleQueue
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from kosmolua import protocol
-from kosmolua.concurrency import Budget, Mailbox, Passage, passage, start_thread
+from kosmolua.concurrency import (
+    GRACE,
+    Budget,
+    Countdown,
+    LeftBehind,
+    Mailbox,
+    Passage,
+    countdown,
+    passage,
+    start_thread,
+)
 from kosmolua.errors import (
     CallError,
     ConfigError,
@@ -196,6 +209,13 @@ class Broker(Protocol):
         """
 
 
+class _Limited(NamedTuple):
+    """A call with a limit of time, and the further work of the thread that makes it."""
+
+    countdown: Countdown
+    continues: Callable[[], None]
+
+
 class Supervisor:
     """Supervises one run: answers the messages of the sandbox process (the child), and decides how the run ends.
 
@@ -248,6 +268,7 @@ class Supervisor:
         self._output = bytearray()
         self._threads = self._pending = self._pending_bytes = self._asleep_bytes = 0
         self._is_closed = False
+        self._limited: dict[int, _Limited] = {}
         # Set by the reader alone.
         self._printed = 0
         self._is_ready = self._is_answering = False
@@ -260,6 +281,7 @@ class Supervisor:
         self._isolation: list[str] | None = None
         self._sleepers: list[tuple[float, int, int]] = []
         self._call_errors: dict[int, KosmoError] = {}
+        self._looks_at = 0.0
 
     def run(self, job: Job) -> Ending:
         """Run a script to its end, and return how it ended. If a callback raised an exception, raise it at the end."""
@@ -424,9 +446,27 @@ class Supervisor:
             return 0.0  # the run may have ended by a message in the mailbox
         if not self._is_ending:
             next_due = self._sleepers[0][0] - monotonic() if self._sleepers else MAX_WAIT
-            return min(left, next_due, MAX_WAIT)
+            return min(left, next_due, self._next_look(), MAX_WAIT)
         self._grace_ends = self._grace_ends or monotonic() + GRACE_TIMEOUT
         return max(self._grace_ends - monotonic(), POLL_INTERVAL)
+
+    def _next_look(self) -> float:
+        """Replace the threads whose calls have overrun their deadlines.
+
+        Return in how many seconds the next call can overrun. One that starts meanwhile has the whole time for a call.
+        """
+        now = monotonic()
+        if now >= self._looks_at:
+            self._looks_at = now + self._limits.call_timeout + GRACE
+            for number, call in self._limited.copy().items():
+                ends = call.countdown.ends
+                if ends is None:
+                    continue
+                if ends + GRACE > now:
+                    self._looks_at = min(self._looks_at, ends + GRACE)
+                elif call.countdown.give_up():
+                    start_thread(partial(self._replace, number, call), "call")
+        return self._looks_at - now
 
     def _is_late(self) -> bool:
         """Return True if the run has to end without waiting any longer for unfinished calls.
@@ -540,6 +580,8 @@ class Supervisor:
                 taken = self._take(self._child.read(self._longest))
         except (BadFrame, LimitExceeded, TimeoutError) as error:
             taken = self._refuse(error)
+        except LeftBehind:
+            return  # another thread reads the frames now
         except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
             self._mail.put(partial(self._fail, error))
             taken = Ending
@@ -632,9 +674,9 @@ class Supervisor:
             return
         self._is_answering = True
         try:
-            self._answer(frame)
-        finally:
+            self._answer(frame, self._read)
             self._is_answering = False
+        finally:
             self._memory.give_back(size)
 
     def _put_to_sleep(self, frame: dict[str, Any], size: int) -> None:
@@ -691,29 +733,66 @@ class Supervisor:
     def _answer_calls(self) -> None:
         while call := self._calls.get():
             frame, size = call
+            is_left_behind = False
             try:
-                self._answer(frame)
+                self._answer(frame, self._answer_calls)
+            except LeftBehind:
+                is_left_behind = True
             except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
                 self._mail.put(partial(self._fail, error))
             finally:
                 del frame, call  # a thread that waits for its next call holds nothing of the last one
                 with self._lock:
-                    self._pending -= 1
                     self._pending_bytes -= size
                 self._memory.give_back(size)
-                if self._ending:
-                    self._mail.put(self._flush)  # wakes the owner, which waits for the calls to end
+            if is_left_behind:
+                return  # another thread has taken the place of this one
+            self._note_answered()
 
-    def _answer(self, frame: dict[str, Any]) -> None:
+    def _note_answered(self) -> None:
+        with self._lock:
+            self._pending -= 1
+        if self._ending:
+            self._mail.put(self._flush)  # wakes the owner, which waits for the calls to end
+
+    def _replace(self, number: int, call: _Limited) -> None:
+        """Answer a call that was given up with its error, and then do the further work of the thread that makes it."""
+        if self._tape:
+            self._tape.begin(number)
+        try:
+            error = call.countdown.expire()
+            assert isinstance(error, CallError)
+            self._raise_in_script(number, error)
+        except BaseException as failure:  # noqa: BLE001 - raised in the owner's thread
+            self._mail.put(partial(self._fail, failure))
+        if call.continues == self._read:
+            self._is_answering = False
+        else:
+            self._note_answered()
+        call.continues()
+
+    def _answer(self, frame: dict[str, Any], continues: Callable[[], None]) -> None:
         """Answer one request of the script, unless the run is over, and send the answer to the child.
 
         A large answer takes part of the memory budget until it has been sent.
+
+        Args:
+            frame: The frame with the request.
+            continues: The further work of this thread, for the thread that replaces it if the call takes too long.
+
+        Raises:
+            LeftBehind: The call took too long, so another thread has answered it and replaces this one.
         """
         if self._is_ending or self._is_closed:
             return
+        limit = Countdown(self._limits.call_timeout)
+        countdown.set(limit)
+        number = frame["id"]
+        if frame["kind"] == "call":
+            self._limited[number] = _Limited(limit, continues)
         memory = Passage(self._in_flight, self, self._clock, self._room.tenant if self._room else "")
         passage.set(memory)
-        number, kind, fault = frame["id"], frame["kind"], None
+        kind, fault = frame["kind"], None
         given = frame["args"] if isinstance(frame.get("args"), list) else []
         if isinstance(frame.get("fault"), dict):
             fault, given = _fault(frame["fault"]), []
@@ -744,20 +823,24 @@ class Supervisor:
                     memory.keep(len(line))
                 self._child.send(line)
         except CallError as error:
-            _drop_frames(error)
-            if self._tape:
-                self._tape.refuse(number, error)
-            else:
-                self._keep(number, error)
-                self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
+            self._raise_in_script(number, error)
         except KosmoError as error:
             if self._tape and isinstance(error, Paused):
                 self._tape.pause(number, error)
             else:
                 self._mail.put(partial(self._stop, error))
         finally:
+            self._limited.pop(number, None)
             if memory.taken:
                 memory.keep(0)
+
+    def _raise_in_script(self, number: int, error: CallError) -> None:
+        _drop_frames(error)
+        if self._tape:
+            self._tape.refuse(number, error)
+        else:
+            self._keep(number, error)
+            self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
 
     def _keep(self, number: int, error: KosmoError) -> None:
         self._mail.put(partial(self._keep_error, number, error))

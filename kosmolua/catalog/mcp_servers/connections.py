@@ -27,6 +27,8 @@ from kosmolua.protocol import Json
 
 T = TypeVar("T")
 CLOSED = "The runtime was closed, so it cannot connect to servers"
+MIN_WAIT = 0.5
+"""The least seconds to wait for a server, even if it should have listed its tools by now."""
 RESTART_INTERVAL = 60.0
 """A server that ends is started again only once within this number of seconds."""
 
@@ -47,23 +49,35 @@ class Connections:
         self._links: dict[str, Link] = {}
         self._starts: dict[str, deque[float]] = {}
 
-    def offer(self, name: str, server: Server, until: Until) -> Card:
+    def offer(self, name: str, server: Server, seconds: float) -> Card:
         """Return the card of a server (what it offers), connecting to the server if necessary.
 
         Args:
             name: The name of the server.
             server: The settings of the server.
-            until: A function that returns the deadline.
+            seconds: How long the server has to list its tools after it was started.
 
         Raises:
-            NetworkError: The server cannot be started or reached, or did not answer before the deadline.
+            NetworkError: The server cannot be started or reached, or did not list its tools in time.
             NotConfigured: The server requires a valid credential.
         """
 
         async def offer() -> Card:
             return (await self._connected(name, server)).card
 
-        return self._wait(name, offer, until)
+        link, now = self._links.get(name), monotonic()
+        ends = max((link.started if link else now) + seconds, now + MIN_WAIT)
+        with _reported(name):
+            try:
+                return InLoop(self._running(), offer).get(lambda: ends)
+            except TimeoutError:
+                verb = "reached" if server.url else "started"
+                hint = f"raise it with --call-timeout, or run 'kosmolua servers check {name.rpartition('.')[2]}' once"
+                late = NetworkError(
+                    f"{name} cannot be {verb}: it did not list its tools within {seconds:g} s", hint=hint
+                )
+                late.detail = link.log.last if (link := self._links.get(name)) else None
+                raise late from None
 
     def request(
         self,

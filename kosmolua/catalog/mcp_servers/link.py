@@ -75,6 +75,7 @@ class Link:
 
     def __init__(self, around: Surroundings, name: str, server: Server, *, is_restart: bool) -> None:
         self.is_restart = is_restart
+        self.started = monotonic()
         self.card: Card = {}
         self.tags: dict[str, str] = {}
         self.reason = ""

@@ -50,6 +50,7 @@ class Servers:
         changed: Called when what a server offers no longer matches its card.
         confirm: A function that returns the :data:`Confirm` for the current thread's call: a function that asks the
             user a question of the server. It returns None if no user can be asked.
+        timeout: A function that returns how many seconds a server that a call needs has to list its tools.
     """
 
     root = SERVERS
@@ -64,6 +65,7 @@ class Servers:
         trace: Callable[[str, str], None] | None = None,
         changed: Callable[[], None] = lambda: None,
         confirm: Callable[[], Confirm | None] = lambda: None,
+        timeout: Callable[[], float] = lambda: START_TIMEOUT,
     ) -> None:
         self._accounts = accounts
         self._environ = environ
@@ -72,6 +74,7 @@ class Servers:
         self._trace = trace
         self._changed = changed
         self._confirm = confirm
+        self._timeout = timeout
         self._settings: dict[str, Server] = {}
         self._loaded: dict[str, tuple[Card, Plugin]] = {}
         self._lock = RLock()
@@ -97,7 +100,7 @@ class Servers:
         if self._offline:
             what = f"The functions of {SERVERS}.{name} are unknown, and servers are not started in a simulation"
             raise NotConfigured(what, hint=f"run 'kosmolua servers check {name}' once")
-        self.refresh(name)
+        self.refresh(name, self._timeout())
         return self._loaded[name][1]
 
     def listed(self, name: str) -> Plugin:
@@ -114,8 +117,12 @@ class Servers:
             hint=f"run 'kosmolua servers check {name}'",
         )
 
-    def refresh(self, name: str) -> Card:
+    def refresh(self, name: str, seconds: float = START_TIMEOUT) -> Card:
         """Connect to a server, and return its card: the record of what the server offers now.
+
+        Args:
+            name: The name of the server.
+            seconds: How long the server has to list its tools.
 
         Raises:
             ConfigError: The section of the server lacks a key, or has an invalid key or value.
@@ -123,8 +130,7 @@ class Servers:
             NotConfigured: The server requires a valid credential.
             UnknownPath: The accounts file has no server of this name.
         """
-        server, ends = self.settings(name), monotonic() + START_TIMEOUT
-        return self._connections.offer(qualified(SERVERS, name), server, lambda: ends)
+        return self._connections.offer(qualified(SERVERS, name), self.settings(name), seconds)
 
     def card(self, name: str) -> Card | None:
         """Return the card of a server: the record of what it offered when last connected.
