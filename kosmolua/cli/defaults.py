@@ -12,7 +12,7 @@ from kosmolua.folders import accounts_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from kosmolua.cli.options import Option
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _BY_NAME = {option.attribute: option for option in OPTIONS if option.attribute != "accounts"}
 """The options for which a user can set a default. The accounts file cannot name itself."""
+
+
+OTHER_VARIABLES = {f"{PREFIX}{name}" for name in ("ACCOUNTS", "COMPLETE", "MCP_TOKEN", "STORE", "TENANT")}
+"""The variables with the program's prefix that set no option which all commands share."""
 
 
 def user_defaults(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -38,11 +42,22 @@ def user_defaults(accounts: str | None, environ: Mapping[str, str]) -> dict[str,
 def _in_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     names = [name for name in environ if name.startswith(PREFIX)]
     options = {option.variable: option for option in _BY_NAME.values()} if names else {}
+    for name in names:
+        if name not in options and name not in OTHER_VARIABLES:
+            _warn_of(name, [*options, *OTHER_VARIABLES])
     return {
         options[name].attribute: _value(options[name], environ[name], f"the environment variable {name}")
         for name in names
         if name in options and environ[name]
     }
+
+
+def _warn_of(name: str, known: Sequence[str]) -> None:
+    from kosmolua.cli.console import warn
+    from kosmolua.suggestions import closest
+
+    hint = f" (did you mean {close[0]}?)" if (close := closest(name, known, most=1)) else ""
+    warn(f"the environment variable {name} has no effect{hint}")
 
 
 def _in_file(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from kosmolua.cli.completion import offered_values
+from kosmolua.cli.defaults import user_defaults
+from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, Sectioned
-from kosmolua.cli.scripts import name_of, read_file
+from kosmolua.cli.scripts import located, name_of, read_file
 from kosmolua.cli.values import value_of
 from kosmolua.errors import KosmoError
 from kosmolua.limits import Limits
@@ -33,8 +36,8 @@ class HeaderCommand(Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the script's header, and then parse the command line with the options that the header declares."""
         if file := self._file_in(ctx, args):
-            ctx.meta[_FILE] = file
-            ctx.meta[_HEADER] = _header_of(file)
+            ctx.meta[_FILE] = file[0]
+            ctx.meta[_HEADER] = _header_of(located(*file))
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -65,8 +68,8 @@ class HeaderCommand(Command):
         with formatter.section("More"), formatter.indentation():
             formatter.write_text(f"{ctx.command_path} --help lists the options that every script has.")
 
-    def _file_in(self, ctx: click.Context, args: list[str]) -> str | None:
-        """Return the file of the script on a command line, or None if the command line names no file."""
+    def _file_in(self, ctx: click.Context, args: list[str]) -> tuple[str, Options] | None:
+        """Return the script that a command line names and where saved scripts are, or None if it names no file."""
         parser = super().make_parser(ctx)
         parser.ignore_unknown_options = True
         try:
@@ -74,7 +77,9 @@ class HeaderCommand(Command):
         except click.UsageError:
             return None  # the actual parsing reports this error
         file = None if given.get("code") else given.get("file")
-        return file if isinstance(file, str) and not file.startswith("-") else None
+        if not isinstance(file, str) or file.startswith("-"):
+            return None
+        return file, Options(user_defaults(given.get("accounts"), os.environ), scripts=given.get("scripts"))
 
 
 def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
@@ -97,7 +102,12 @@ def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
 
 
 def _header_of(file: str) -> Header:
-    """Return the header of a script, or an empty one if the script cannot be read: the run then reports the error."""
+    """Return the header of a script, or an empty one if the script cannot be read: the run then reports the error.
+
+    A pipe can be read only once, so it is left to the run.
+    """
+    if not os.path.isfile(file):
+        return NONE
     try:
         return read_header(read_file(file, Limits().max_source), name_of(file))
     except KosmoError:

@@ -1,13 +1,16 @@
-"""Reads the input of a script (``--input``) in the format that the file's name states, and secrets (``--secret``)."""
+"""Reads the input of a script (``--input``) in the format that it has, and secrets (``--secret``)."""
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
-from kosmolua.cli.streams import standard
+from kosmolua.cli.streams import names_standard_input, standard
 from kosmolua.errors import UsageError
 from kosmolua.limits import spell_size
 from kosmolua.secret import MIN_SECRET, Secret
@@ -17,37 +20,33 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 
-def read_input(path: str, limit: int) -> object:
+def read_input(path: str, limit: int, format: str | None = None) -> object:
     """Return the value of the global ``input`` of a script, read from a file.
 
+    Without ``format``, the ending of the file's name says how the file is read. Standard input and pipes have no such
+    name: they are read as JSON, JSON lines, CSV or TOML if their content clearly is that, else as text.
+
     Args:
-        path: The file, or ``-`` for standard input. If standard input is not valid JSON, it is returned as text.
+        path: The file, or ``-`` for standard input.
         limit: The most bytes that the input may have.
+        format: One of :data:`FORMATS`, or None.
 
     Raises:
-        UsageError: The file or standard input cannot be read, is too large, or does not have the format that the
-            file's name states.
+        UsageError: The file or standard input cannot be read, is too large, or does not have the stated format.
     """
-    if path == "-":
-        with standard.reading("there is no input to read") as stream:
-            text = _text("Standard input", stream, limit)
-        try:
-            return protocol.decode(text)
-        except (ValueError, RecursionError):
-            return text
-    subject = f"The input {path}"
+    is_standard = names_standard_input(path)
+    subject = "Standard input" if is_standard else f"The input {path}"
+    with standard.opened(path, subject, "there is no input to read") as stream:
+        is_named = not is_standard and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+        text = _text(subject, stream, limit)
+    ending = Path(path).suffix.lower()
+    if format is None and not is_named and ending not in _FORMAT_OF_ENDING:
+        return _by_content(text)
     try:
-        with open(path, "rb") as stream:
-            text = _text(subject, stream, limit)
-    except OSError as error:
-        raise UsageError(f"{subject} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise UsageError(f"{subject} cannot be read: {error}") from None
-    decode = _FORMATS.get(Path(path).suffix.lower())
-    try:
-        return decode(text) if decode else text
+        return _READERS[format or _FORMAT_OF_ENDING.get(ending, TEXT)](text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{subject} cannot be read: {error}") from None
+        problem = f"is not {format}" if format else "cannot be read"
+        raise UsageError(f"{subject} {problem}: {error}") from None
 
 
 def read_lines(limit: int) -> list[Any]:
@@ -159,11 +158,50 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, (date, time)) else value
 
 
-_FORMATS: dict[str, Callable[[str], object]] = {
-    ".json": lambda text: protocol.decode(text.removeprefix("\ufeff")),
-    ".jsonl": _lines,
-    ".ndjson": _lines,
-    ".csv": _table,
-    ".toml": _toml,
+def _by_content(text: str) -> object:
+    """Return the value of an input whose name does not say what it is; the text itself if this is not clear."""
+    for read in (_READERS["json"], _clear_lines, _clear_table, _clear_toml):
+        try:
+            return read(text)
+        except (ValueError, RecursionError):
+            continue
+    return text
+
+
+def _clear_lines(text: str) -> list[Any]:
+    """Return the values of JSON lines; raise ValueError unless all are objects or lists."""
+    values = _lines(text)
+    if not values or not all(isinstance(value, (dict, list)) for value in values):
+        raise ValueError("this is not clearly JSON lines")
+    return values
+
+
+def _clear_table(text: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV text; raise ValueError unless it has several columns with names, and no row is short."""
+    rows = _table(text)
+    names = list(rows[0]) if rows else []
+    if len(names) < 2 or not all(map(_NAME.fullmatch, names)) or any(len(row) < len(names) for row in rows):
+        raise ValueError("this is not clearly CSV")
+    return rows
+
+
+def _clear_toml(text: str) -> object:
+    """Return the content of a TOML text; raise ValueError unless a line has the name of a table."""
+    if not _TABLE.search(text):
+        raise ValueError("this is not clearly TOML")
+    return _toml(text)
+
+
+_NAME = re.compile(r"\ufeff?[^\W\d][\w .:/()%#-]{0,60}")
+"""Matches what is clearly the name of a column."""
+_TABLE = re.compile(r"^\s*\[[^\[\]]+\]\s*(?:#.*)?$", re.MULTILINE)
+TEXT = "text"
+_READERS: dict[str, Callable[[str], object]] = {
+    "json": lambda text: protocol.decode(text.removeprefix("\ufeff")),
+    "jsonl": _lines,
+    "csv": _table,
+    "toml": _toml,
+    TEXT: lambda text: text,
 }
-"""The reader for each ending of a file's name. A file with any other ending is text."""
+_FORMAT_OF_ENDING = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".toml": "toml"}
+"""The format for each ending of a file's name. A file with any other ending is text."""

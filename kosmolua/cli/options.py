@@ -23,6 +23,7 @@ PREFIX = "KOSMOLUA_"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SHORT_FOR = {"--simulate": "--simulate-state", "--record": "--record-file", "--plan": "--plan-file"}
 """Flags that accept a file after an equals sign, each with the option that names the file."""
+INPUT_FORMATS = ("json", "jsonl", "csv", "toml", "text")
 SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
 """The headings of the help, in order."""
 
@@ -50,6 +51,13 @@ def failure(text: str) -> str:
     function, equals, outcome = text.partition("=")
     if not (equals and outcome and "." in function):
         raise ValueError(f"{text!r} is not FUNCTION=OUTCOME, such as render2.trigger_deploy=build_failed")
+    return text
+
+
+def input_format(text: str) -> str:
+    """Return the name of a format unchanged. Raise ValueError if there is no such format."""
+    if text not in INPUT_FORMATS:
+        raise ValueError(f"{text!r} is not one of {', '.join(INPUT_FORMATS)}")
     return text
 
 
@@ -260,6 +268,15 @@ class Options:
         for_calls=False,
         for_servers=False,
         help="The file for the script's input: JSON, CSV, TOML or text; - is standard input.",
+    )
+    input_format = Option[str | None](
+        default=None,
+        section=PLACES,
+        metavar="FORMAT",
+        read=input_format,
+        for_calls=False,
+        for_servers=False,
+        help="Read the input as json, jsonl, csv, toml or text, whatever its name or content says.",
     )
     read_only = Option(default=False, section=PERMISSIONS, help="Deny every write.")
     yes = Option(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kosmolua.cli.inputs import read_input, read_lines
+from kosmolua.cli.streams import names_standard_input
 from kosmolua.errors import UsageError
 from kosmolua.lua.header import Header
 
@@ -29,7 +30,7 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
         UsageError: The file cannot be read or contains no list of rows, a row has no key, or two rows have the same
             key.
     """
-    rows = read_lines(MAX_INPUTS) if path == "-" else read_input(path, MAX_INPUTS)
+    rows = read_lines(MAX_INPUTS) if names_standard_input(path) else read_input(path, MAX_INPUTS)
     if not isinstance(rows, list):
         raise UsageError(
             f"{path} does not contain a list of inputs", hint="name a .jsonl, a .csv, or a .json with a list"
@@ -41,7 +42,7 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
     for found, _ in keyed:
         said = json.dumps(found, sort_keys=True)
         if said in seen:
-            subject = "Standard input" if path == "-" else path
+            subject = "Standard input" if names_standard_input(path) else path
             hint = "choose with --key a field that is different in each input"
             raise UsageError(f"{subject} has two inputs with the key {said}", hint=hint)
         seen.add(said)

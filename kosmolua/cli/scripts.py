@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from kosmolua.cli import console
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options, Script
-from kosmolua.cli.streams import standard
+from kosmolua.cli.streams import names_standard_input, standard
 from kosmolua.errors import KosmoError, Paused, UnderWay, UsageError
-from kosmolua.folders import recordings_folder
+from kosmolua.folders import recordings_folder, scripts_folder
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import Worker
 from kosmolua.runs import Outcome
@@ -35,6 +35,8 @@ SURPLUS = 4
 """How many bytes are read beyond the limit: 3 for a byte order mark, which does not count, and 1 to see the excess."""
 _NAMES_APP = re.compile(rb"\bapp\b")
 """Matches scripts that may make calls. Other scripts can send nothing, so they start sooner, without a check."""
+_SAVED = re.compile(r"\w[\w-]*")
+"""Matches a name that a saved script can have: without a folder and an ending."""
 _UTF_16 = b"\xff\xfe", b"\xfe\xff"
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -90,6 +92,8 @@ def _open(options: Options, **given: Any) -> Runtime:
         "servers": _servers(options) | given.pop("servers", {}),
         "trace": console.trace if options.trace else None,
     }
+    if options.scripts and not os.path.isdir(options.scripts):
+        console.warn(f"there is no folder {options.scripts}, which --scripts names")
     if options.secret:
         from kosmolua.cli.inputs import read_secrets
 
@@ -144,11 +148,45 @@ def name_of(path: str | Path) -> str:
     return os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
 
 
+def located(file: str, options: Options) -> str:
+    """Return the path of the script that a user named: a file, or else a saved script, named without its ending.
+
+    Raises:
+        UsageError: The name has no ending and no folder, and there is neither a file nor a saved script of this name.
+    """
+    if names_standard_input(file) or os.path.lexists(file) or not _SAVED.fullmatch(file):
+        return file
+    folder = options.scripts or scripts_folder()
+    saved = {name[:-4]: os.path.join(folder, name) for name in _files_in(folder) if name.endswith(".lua")}
+    found = [path for name, path in saved.items() if _as_function(name) == _as_function(file)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " and ".join(map(os.path.basename, found))
+        raise UsageError(f"Several saved scripts are called {file}: {names}", hint="name the file with its folder")
+    from kosmolua.suggestions import did_you_mean
+
+    hint = did_you_mean(file, [*saved, *_files_in(os.curdir)]) or f"scripts are saved in {folder}"
+    raise UsageError(f"There is no file {file}, and no saved script of this name", hint=hint)
+
+
+def _as_function(name: str) -> str:
+    """Return the name of a saved script's function in ``app.scripts``."""
+    return re.sub(r"\W", "_", name)
+
+
+def _files_in(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
 def read_file(path: str | Path, limit: int) -> bytes:
     """Return the script in a file. If it is too long, return only its beginning, a few bytes more than the limit.
 
     Args:
-        path: The file.
+        path: The file, or ``-`` for standard input.
         limit: The most bytes that a script may have.
 
     Raises:
@@ -156,26 +194,9 @@ def read_file(path: str | Path, limit: int) -> bytes:
     """
     if path == "":
         raise UsageError("The name of the script is empty (is a shell variable unset?)")
-    try:
-        with open(path, "rb") as stream:
-            return _read(stream, f"The script {path}", limit)
-    except OSError as error:
-        raise UsageError(f"The script {path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise UsageError(f"The script {path} cannot be read: it is not a path") from None
-
-
-def read_input(limit: int) -> bytes:
-    """Return the script on standard input. If it is too long, return only a few bytes more than the limit.
-
-    Args:
-        limit: The most bytes that a script may have.
-
-    Raises:
-        UsageError: Standard input is closed, cannot be read, or is not text.
-    """
-    with standard.reading("there is no script to read") as stream:
-        return _read(stream, "Standard input", limit)
+    subject = "Standard input" if names_standard_input(path) else f"The script {path}"
+    with standard.opened(path, subject, "there is no script to read") as stream:
+        return _read(stream, subject, limit)
 
 
 def _read(stream: BinaryIO, subject: str, limit: int) -> bytes:
@@ -201,6 +222,11 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
     """
+    try:
+        script.file = script.file and located(script.file, options)
+    except UsageError:
+        if not options.json:
+            raise
     return perform(lambda: _run(script, options, worker), options, _name_of(script).removeprefix("="))
 
 
@@ -290,7 +316,7 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
         return runtime.run(source, **given)
 
     try:
-        source = _source_of(script, runtime.limits.max_source)
+        source = _source_of(script, options, runtime.limits.max_source)
         data = input_of(options, runtime, script)
         return watched(run, options)
     finally:
@@ -325,12 +351,15 @@ def input_of(options: Options, runtime: Runtime, script: Script | None = None) -
         UsageError: The input cannot be read, or standard input is both the script and its input.
     """
     if options.input is None:
+        if "input_format" in options.given:
+            raise UsageError("--input-format needs --input")
         return None
-    if options.input == "-" and (script is None or script.file == "-"):
+    is_taken = script is None or (script.file is not None and names_standard_input(script.file))
+    if names_standard_input(options.input) and is_taken:
         raise UsageError("Standard input cannot be both the script and its input: put one of them into a file")
     from kosmolua.cli.inputs import read_input
 
-    return read_input(options.input, runtime.limits.max_result)
+    return read_input(options.input, runtime.limits.max_result, options.input_format)
 
 
 def where_it_is(path: str, *, can_go_on: bool, tenant: str | None = None) -> str:
@@ -351,10 +380,10 @@ def where_it_is(path: str, *, can_go_on: bool, tenant: str | None = None) -> str
 def _name_of(script: Script) -> str:
     if script.code is not None:
         return COMMAND_LINE
-    return "stdin" if script.file == "-" else name_of(str(script.file))
+    return "stdin" if names_standard_input(str(script.file)) else name_of(str(script.file))
 
 
-def _source_of(script: Script, limit: int) -> bytes:
+def _source_of(script: Script, options: Options, limit: int) -> bytes:
     if script.code is not None:
         return script.code.encode("utf-8", "surrogateescape")
-    return read_input(limit) if script.file == "-" else read_file(str(script.file), limit)
+    return read_file(located(str(script.file), options), limit)

@@ -17,6 +17,7 @@ from kosmolua.processes.launch import STANDARD_DESCRIPTORS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import BinaryIO, TextIO
 
 MAX_ANSWER = 4096
@@ -107,6 +108,30 @@ class Standard:
         except OSError as error:
             raise UsageError(f"Standard input cannot be read: {error.strerror}") from None
 
+    @contextmanager
+    def opened(self, path: str | Path, subject: str, if_closed: str) -> Iterator[BinaryIO]:
+        """Open a file that the user named, for a ``with`` block that reads it. The name can stand for standard input.
+
+        Args:
+            path: The file. ``-`` is standard input, and so is ``/dev/stdin``, even after :meth:`set_apart`.
+            subject: What is read, for messages, such as ``The script a.lua``.
+            if_closed: What it means if standard input is closed, such as "there is no script to read".
+
+        Raises:
+            UsageError: The file cannot be read.
+        """
+        if names_standard_input(path):
+            with self.reading(if_closed) as stream:
+                yield stream
+            return
+        try:
+            with open(path, "rb") as file:
+                yield file
+        except OSError as error:
+            raise UsageError(f"{subject} cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise UsageError(f"{subject} cannot be read: it is not a path") from None
+
     def read_line(self) -> bytes:
         """Return the next line of standard input, or empty bytes at the end of input."""
         if self.is_typed:
@@ -162,6 +187,11 @@ class Standard:
 
 
 standard = Standard()
+
+
+def names_standard_input(path: str | Path) -> bool:
+    """Return True if a path that the user named stands for standard input."""
+    return str(path) in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 
 def replace_closed_streams() -> None:

@@ -20,7 +20,7 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, calling_options, examples, write_list
 from kosmolua.cli.progress import watching
 from kosmolua.cli.scripts import open_runtime, open_to_list, taken_as_interrupts
-from kosmolua.cli.streams import standard
+from kosmolua.cli.streams import names_standard_input, standard
 from kosmolua.cli.values import value_of
 from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.folders import expanded
@@ -249,7 +249,11 @@ def _content(text: str) -> str:
         return text.removeprefix("@")
     name = text[1:]
     try:
-        content = _standard_input("there is no value to read") if name == "-" else Path(expanded(name)).read_bytes()
+        content = (
+            _standard_input("there is no value to read")
+            if names_standard_input(name)
+            else Path(expanded(name)).read_bytes()
+        )
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         reason = "it is not UTF-8 text"

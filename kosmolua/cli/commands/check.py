@@ -10,7 +10,8 @@ import click
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
-from kosmolua.cli.scripts import name_of, open_to_list, read_file, read_input
+from kosmolua.cli.scripts import name_of, open_to_list, read_file
+from kosmolua.cli.streams import names_standard_input
 from kosmolua.lua.check import Report
 from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
@@ -48,14 +49,14 @@ def command(files: tuple[str, ...], options: Options) -> int:
 
 def _source_of(file: str, runtime: Runtime) -> bytes:
     limit = runtime.limits.max_source
-    source = chunk_of(read_input(limit) if file == "-" else read_file(file, limit))
+    source = chunk_of(read_file(file, limit))
     if len(source) > limit:
         raise runtime.limits.exceeded("source")
     return source
 
 
 def _shown(file: str) -> str:
-    return "stdin" if file == "-" else str(Path(file).parent / name_of(file))
+    return "stdin" if names_standard_input(file) else str(Path(file).parent / name_of(file))
 
 
 def _show(reports: dict[str, Report]) -> None:
