@@ -249,6 +249,57 @@ def test_reading_is_proved_or_not_claimed(runtime: Runtime, source: str, only_re
     assert Checker(runtime.catalog).check(source).is_read_only is only_reads
 
 
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (("run", "greet", "--name", "Ann"), "hello Ann\n"),
+        (("run", "greet", "--name=Ann", "--read-only"), "hello Ann\n"),
+        (("run", "say-it"), "said\n"),
+        (("run", "say_it"), "said\n"),
+    ],
+)
+def test_a_saved_script_is_a_command(kosmolua: Program, write: Write, words: tuple[str, ...], printed: str) -> None:
+    """By the name of its file, with the parameters of its header as options."""
+    folder = write("saved/greet.lua", "--- Greet.\n---@param name string\n\nprint('hello ' .. params.name)").parent
+    write("saved/say-it.lua", "print('said')")
+    ran = kosmolua(*words, "--scripts", folder)
+    assert (ran.stdout, ran.stderr) == (printed, "")
+
+
+def test_a_file_goes_before_a_saved_script(kosmolua: Program, write: Write, home: Path) -> None:
+    """A file of the current folder with exactly this name."""
+    folder = write("saved/greet.lua", "print('saved')").parent
+    (home / "greet").write_text("print('file')")
+    assert kosmolua("run", "greet", "--scripts", folder).stdout == "file\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nothing", "--item", "x"), "There is no file nothing, and no saved script of this name"),
+        (("great",), "There is no file great, and no saved script of this name (did you mean 'greet'?)"),
+        (("nothing", "--json"), "There is no file nothing, and no saved script of this name"),
+        (("nothing.lua",), "The script nothing.lua cannot be read: No such file or directory"),
+        (("a-b",), "Several saved scripts are called a-b: a-b.lua and a_b.lua"),
+    ],
+)
+def test_a_script_that_is_not_there_is_told(kosmolua: Program, write: Write, words: tuple[str, ...], said: str) -> None:
+    """Also where an option follows that only the script could have declared."""
+    folder = write("saved/greet.lua", "print(1)").parent
+    write("saved/a-b.lua", "")
+    write("saved/a_b.lua", "")
+    ran = kosmolua("run", *words, "--scripts", folder)
+    assert ran.returncode == 2
+    assert said in ran.stderr + ran.stdout
+
+
+def test_a_folder_of_scripts_that_is_missing_is_told(kosmolua: Program) -> None:
+    """With a warning, since the script may need no other."""
+    ran = kosmolua("run", "-e", "print(1)", "--scripts", "nowhere")
+    assert ran.stdout == "1\n"
+    assert "warning: there is no folder nowhere, which --scripts names" in ran.stderr
+
+
 @pytest.mark.slow
 def test_docs_and_lists_know_scripts(kosmolua: Program, folder: Path) -> None:
     """A page from the header, hits of a search, the list of scripts, and definitions for editors."""

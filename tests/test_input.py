@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,11 +105,79 @@ def test_a_file_is_read_by_its_ending(
 
 @pytest.mark.parametrize(
     ("given", "printed"),
-    [('{"a": 1}', 'table\t{"a":1}'), ("5", "number\t5"), ("a line\n", 'string\t"a line\\n"'), ("", 'string\t""')],
+    [
+        ('{"a": 1}', 'table\t{"a":1}'),
+        ("5", "number\t5"),
+        ("a line\n", 'string\t"a line\\n"'),
+        ("", 'string\t""'),
+        ("name,plan\na,pro\nb,free\n", 'table\t[{"name":"a","plan":"pro"},{"name":"b","plan":"free"}]'),
+        ('{"a": 1}\n{"a": 2}\n', 'table\t[{"a":1},{"a":2}]'),
+        ('[a]\nb = "c"\n', 'table\t{"a":{"b":"c"}}'),
+        ("Hello, world\nand, you\n", 'string\t"Hello, world\\nand, you\\n"'),
+        ("a,b\n1\n", 'string\t"a,b\\n1\\n"'),
+        ("1\n2\n", 'string\t"1\\n2\\n"'),
+        ("name\na\n", 'string\t"name\\na\\n"'),
+    ],
 )
-def test_standard_input_is_json_or_text(kosmolua: Program, given: str, printed: str) -> None:
-    """It has no name that says what it is."""
-    assert kosmolua("run", "-e", SHOW, "--input", "-", input=given, check=True).stdout == f"{printed}\n"
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_standard_input_is_what_it_clearly_is(kosmolua: Program, name: str, given: str, printed: str) -> None:
+    """It has no name that says what it is, so its content does; where that is not clear, it is text."""
+    assert kosmolua("run", "-e", SHOW, "--input", name, input=given, check=True).stdout == f"{printed}\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs file descriptors with names")
+def test_a_redirected_file_and_a_pipe_with_a_name_are_read(kosmolua: Program, tmp_path: Path) -> None:
+    """As the shell's ``< FILE`` and ``<(COMMAND)`` give them."""
+    table = tmp_path / "table"
+    table.write_text("name,plan\na,pro\n")
+    with table.open() as redirected:
+        done = kosmolua("run", "-e", SHOW, "--input", "/dev/stdin", input=None, stdin=redirected, check=True)
+    assert done.stdout == 'table\t[{"name":"a","plan":"pro"}]\n'
+    reading, writing = os.pipe()
+    os.write(writing, table.read_bytes())
+    os.close(writing)
+    words = ("run", "-e", SHOW, "--input", f"/dev/fd/{reading}")
+    done = kosmolua(*words, pass_fds=[reading], check=True)
+    os.close(reading)
+    assert done.stdout == 'table\t[{"name":"a","plan":"pro"}]\n'
+
+
+@pytest.mark.parametrize(
+    ("form", "given", "printed"),
+    [
+        ("csv", "name\na\n", 'table\t[{"name":"a"}]'),
+        ("text", '{"a": 1}', 'string\t"{\\"a\\": 1}"'),
+        ("jsonl", "1\n2\n", "table\t[1,2]"),
+        ("toml", "a = 1", 'table\t{"a":1}'),
+        ("json", "[]", "table\t[]"),
+    ],
+)
+def test_a_stated_format_goes_before_the_content(kosmolua: Program, form: str, given: str, printed: str) -> None:
+    """And before the ending of a file's name."""
+    done = kosmolua("run", "-e", SHOW, "--input", "-", "--input-format", form, input=given, check=True)
+    assert done.stdout == f"{printed}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--input", "-", "--input-format", "json"), "Standard input is not json: "),
+        (("--input-format", "json"), "--input-format needs --input"),
+        (("--input", "-", "--input-format", "xml"), "'xml' is not one of json, jsonl, csv, toml, text"),
+    ],
+)
+def test_a_format_that_does_not_fit_is_refused(kosmolua: Program, words: tuple[str, ...], said: str) -> None:
+    """Before the script runs."""
+    done = kosmolua("run", "-e", "print('ran')", *words, input="a line\n")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_script_is_read_from_dev_stdin(kosmolua: Program) -> None:
+    """It is the script, and not an empty one."""
+    assert kosmolua("run", "/dev/stdin", input="print('ran')", check=True).stdout == "ran\n"
+    assert kosmolua("run", "/dev/stdin", "--input", "-", input="print('ran')").returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ TEXTS = {
     "SIZE": "64K",
     "N": "7",
     "PATTERN": "render2.*",
+    "FORMAT": "csv",
     "FUNCTION=OUTCOME": FAILURE,
 }
 
@@ -134,6 +135,7 @@ IN_FILE = {
     "DIR": '"a.folder"',
     "PATH": '["a", "b"]',
     "PATTERN": '["a.*", "b.*"]',
+    "FORMAT": '"csv"',
     "S": '"90s"',
     "SIZE": '"64K"',
     "N": "7",
@@ -146,6 +148,7 @@ READ = {
     "DIR": "a.folder",
     "PATH": ("a", "b"),
     "PATTERN": ("a.*", "b.*"),
+    "FORMAT": "csv",
     "S": 90.0,
     "SIZE": 65536,
     "N": 7,
@@ -212,3 +215,11 @@ def test_defaults_hold_for_the_program(kosmolua: Program, write: Write) -> None:
     assert "is denied by --deny render2.list_services" in done.stdout
     listed = kosmolua("call", "render2.list_services", variables={"KOSMOLUA_SIMULATE": "1", "KOSMOLUA_JSON": "1"})
     assert listed.returncode == 0, listed.stderr
+
+
+def test_a_variable_that_nothing_reads_is_told(kosmolua: Program) -> None:
+    """With the name that was probably meant."""
+    ran = kosmolua("run", "-e", "print(1)", variables={"KOSMOLUA_TIMEOT": "5", "KOSMOLUA_MCP_TOKEN": "x"})
+    assert ran.stdout == "1\n"
+    expected = "the environment variable KOSMOLUA_TIMEOT has no effect (did you mean KOSMOLUA_TIMEOUT?)"
+    assert ran.stderr == f"kosmolua: warning: {expected}\n"
