@@ -168,22 +168,92 @@ def test_an_update_keeps_every_name(tmp_path: Path) -> None:
     assert {each.name for each in back.update.result.functions} == {"list_pets", "get_pet", "delete_pet"}
 
 
-def test_a_credential_goes_to_no_other_origin_than_the_import_named(tmp_path: Path) -> None:
-    """An operation that is elsewhere now is refused before anything is sent, also where the address has variables."""
+def test_a_credential_goes_to_no_other_origin_than_the_user_named(tmp_path: Path) -> None:
+    """An operation that is elsewhere is refused before anything is sent, also where the address has variables."""
     document = pets(*FIRST)
     document["paths"]["/pets"]["get"]["servers"] = [{"url": "https://{name}.other.example", "variables": NAMED}]
     accounts = {"pets": {"default": {"token": "made-up-1"}}}
-    with Runtime(accounts, plugins=[small(tmp_path, document)], environ={}) as runtime:
-        assert runtime.catalog.integration("pets").functions.more.store.meta("access")["origins"] == [
-            "https://pets.example",
-            "https://up.other.example",
-        ]
-    overlay = '[document]\norigins = ["https://pets.example"]\n'
     for servers in (None, [{"url": "https://{name}.example/v1", "variables": NAMED}]):
-        path = small(tmp_path, {**document, **({"servers": servers} if servers else {})}, overlay=overlay)
-        refused = pytest.raises(NotConfigured, match=r"https://up\.other\.example is not among the origins")
+        path = small(tmp_path, {**document, **({"servers": servers} if servers else {})})
+        refused = pytest.raises(
+            NotConfigured, match=r"https://up\.other\.example is not among the origins.*Nothing was"
+        )
         with Runtime(accounts, plugins=[path], environ={}) as runtime, refused:
             runtime.call("pets.list_pets")
+    path = small(tmp_path, document, overlay='[document]\norigins = ["https://up.other.example"]\n')
+    with Runtime(accounts, plugins=[path], environ={}) as runtime:
+        access = runtime.catalog.integration("pets").functions.more.store.meta("access")
+        assert access["origins"] == ["https://pets.example", "https://up.other.example"]
+
+
+@pytest.mark.parametrize("place", ["operation", "path"])
+def test_a_service_beside_the_base_url_gets_no_key(tmp_path: Path, place: str) -> None:
+    """Whether the operation or its path names it, until the overlay does; nothing reaches it before."""
+    with serving() as service, serving() as other:
+        document = pets(*FIRST, servers=[{"url": service.url}])
+        around = document["paths"]["/pets"] if place == "path" else document["paths"]["/pets"]["get"]
+        around["servers"] = [{"url": other.url}]
+        accounts = {"pets": {"default": {"token": "made-up-1"}}}
+        with Runtime(accounts, plugins=[small(tmp_path, document)], environ={}) as runtime:
+            with pytest.raises(NotConfigured, match="not among the origins"):
+                runtime.call("pets.list_pets")
+            runtime.call("pets.get_pet", {"id": "1"})
+        assert (service.lines, other.lines) == (["GET /pets/1"], [])
+        path = small(tmp_path, document, overlay=f'[document]\norigins = ["{other.url}"]\n')
+        with Runtime(accounts, plugins=[path], environ={}) as runtime:
+            runtime.call("pets.list_pets")
+        assert other.last.headers["authorization"] == "Bearer made-up-1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://files.example", "http://169.254.169.254", "https://169.254.169.254", "https://[fe80::1]"),
+        *("https://0xa9fea9fe", "https://2852039166", "https://[::ffff:169.254.169.254]"),
+    ],
+)
+def test_no_word_lets_a_credential_go_there(tmp_path: Path, url: str) -> None:
+    """Neither plain http to elsewhere nor a link-local address, in any spelling, even if it is named."""
+    document = pets(*FIRST)
+    document["paths"]["/pets"]["get"]["servers"] = [{"url": url}]
+    path = small(tmp_path, document, overlay=f'[document]\norigins = ["{url}"]\n')
+    accounts = {"pets": {"default": {"token": "made-up-1"}}}
+    refused = pytest.raises(NotConfigured, match="neither protected by TLS nor on this machine")
+    with Runtime(accounts, plugins=[path], environ={}) as runtime, refused:
+        runtime.call("pets.list_pets")
+    fetched = importing.fetch(str(write_document(tmp_path, document)), lambda: b"")
+    with pytest.raises(UsageError, match="cannot get a credential"):
+        importing.prepare(fetched, Wishes(origins=[url]))
+
+
+@pytest.mark.parametrize("url", ["http://pets.example", "http://169.254.169.254", "https://169.254.169.254/v1"])
+def test_a_base_url_that_a_document_cannot_choose(tmp_path: Path, url: str) -> None:
+    """The user has to name such a service: nothing is imported, and a call says what is missing."""
+    document = pets(*FIRST, servers=[{"url": url}])
+    with pytest.raises(UsageError, match="has no base URL with https"):
+        importing.prepare(importing.fetch(str(write_document(tmp_path, document)), lambda: b""), Wishes())
+    accounts = {"pets": {"default": {"token": "made-up-1"}}}
+    with Runtime(accounts, plugins=[small(tmp_path, document)], environ={}) as runtime:
+        with pytest.raises(NotConfigured, match="base_url"):
+            runtime.call("pets.list_pets")
+
+
+def test_an_import_names_further_origins(tmp_path: Path) -> None:
+    """``--origin`` writes them to openapi.toml, the lines say what is refused, and an update keeps them."""
+    document = pets(*FIRST)
+    document["paths"]["/pets"]["get"]["servers"] = [{"url": "https://files.example/x"}]
+    fetched = importing.fetch(str(write_document(tmp_path, document)), lambda: b"")
+    lines = importing.prepare(fetched, Wishes()).lines()
+    assert "  sends your token to https://pets.example" in lines
+    assert any("refuses calls of 1 functions at https://files.example" in line for line in lines)
+    ready = importing.prepare(fetched, Wishes(origins=["https://files.example/x"]))
+    assert "  sends your token to https://pets.example, https://files.example" in ready.lines()
+    assert 'origins = ["https://pets.example", "https://files.example"]' in ready.overlay
+    ready.write(tmp_path)
+    write_document(tmp_path, {**document, "servers": [{"url": "https://new.example"}]})
+    changes = importing.update(tmp_path / "pets", lambda: b"")
+    assert changes.origins == ["https://new.example"]
+    assert changes.update.result.access.origins == ["https://new.example", "https://files.example"]
 
 
 NAMED = {"name": {"default": "up"}}

@@ -217,6 +217,28 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, " "))
 
 
+def is_link_local(url: str) -> bool:
+    """Return True if the host of a URL is a link-local address, where clouds keep the credentials of a machine."""
+    import socket
+    from ipaddress import IPv4Address, IPv6Address, ip_address
+
+    try:
+        host = urlsplit(url).hostname or ""
+        try:
+            address = ip_address(host)
+        except ValueError:
+            address = IPv4Address(socket.inet_aton(host))  # other spellings, such as 0xa9fea9fe
+    except (ValueError, OSError):
+        return False
+    address = (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+    return address.is_link_local
+
+
+def is_protected(url: str) -> bool:
+    """Return True if a credential can be sent to an address: by https, or by http on this machine."""
+    return (url.lower().startswith("https://") or bool(LOOPBACK.match(url))) and not is_link_local(url)
+
+
 def location(request: Request, response: Response) -> str:
     """Return the address that a response names in ``Location``, as an absolute URL without a fragment.
 

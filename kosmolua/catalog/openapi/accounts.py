@@ -15,7 +15,7 @@ from kosmolua.errors import ApiError, NotConfigured
 from kosmolua.http.auth import Auth, Basic, Bearer, CookieKey, HeaderKey, OAuth2, QueryKey, Several
 from kosmolua.http.client import Api
 from kosmolua.http.errors import body_of, message_of
-from kosmolua.http.messages import Request, Response, Send, origin
+from kosmolua.http.messages import Request, Response, Send
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.integration import AccountField
@@ -149,17 +149,14 @@ class DocumentClient:
                 different base URL, all operations use the account's.
 
         Raises:
-            NotConfigured: Credentials must not be sent to ``server``, because its origin is not among those that the
-                document named when it was imported.
+            NotConfigured: Credentials must not be sent to ``server``, since the user has not named its origin.
         """
         own = self._settings.get("base_url")
         is_usual = not server or own not in (None, self._access.base_url)
         url = self._access.address(self._settings) if is_usual else server
         if url not in self._apis:
-            if not is_usual and self._access.origins and origin(url) not in self._access.origins:
-                what = f"{origin(url) or url} is not among the origins of the OpenAPI document"
-                hint = "add it to the key origins of openapi.toml if credentials may be sent there"
-                raise NotConfigured(what, hint=hint)
+            if not is_usual:
+                self._access.check_origin(url)
             secrets = {each.wire: self._settings[each.field] for each in self._access.variables if each.secret}
             self._apis[url] = Api(
                 self._send, url, auth=self._signer, headers=dict(self._headers()), url_secrets=secrets

@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -23,7 +24,7 @@ from kosmolua.catalog.openapi.prose import cleaned, quoted, summary_of
 from kosmolua.catalog.openapi.security import Access, alternatives_of, settings_of, variables_in
 from kosmolua.docs.search import Entry, fill, make_tables
 from kosmolua.errors import ConfigError
-from kosmolua.http.messages import origin
+from kosmolua.http.messages import LOOPBACK, is_protected, origin
 from kosmolua.protocol import Json
 from kosmolua.schema.function import Effect
 
@@ -190,13 +191,11 @@ def _section(operation: Operation, *, by_path: bool) -> str:
 
 def _access(document: Document, overlay: Overlay, operations: Sequence[Operation]) -> Access:
     account = overlay.account
-    servers = _servers(document)
-    server = next((each for each in servers if text(each.get("url")).startswith(("https://", "{"))), None)
-    server = server or next((each for each in servers if text(each.get("url")).startswith("http")), {})
     alternatives = alternatives_of(document, str(account.get("auth", "")), str(account.get("prefix", "")))
     if account.get("revoke"):
         for each in (one for credentials in alternatives for one in credentials if one.login):
             each.login["revoke"] = str(account["revoke"])
+    server = _server_of_all(document, has_credential=bool(alternatives))
     variables = [] if account.get("base_url") else [*variables_in(server)]
     has_credential = bool(alternatives) or any(each.secret for each in variables)
     base_url = str(account.get("base_url", "")) or text(server.get("url"))
@@ -204,8 +203,20 @@ def _access(document: Document, overlay: Overlay, operations: Sequence[Operation
     settings = settings_of(operations, alternatives, has_credential=has_credential)
     _rename(settings, variables, alternatives)
     told = overlay.document.get("origins")
-    origins = list(map(str, told)) if isinstance(told, list) else _origins(base_url, operations)
+    named = list(map(str, told)) if isinstance(told, list) else []
+    origins = [each for each in dict.fromkeys([_origin(base_url), *map(origin, named)]) if each]
     return Access(base_url.rstrip("/"), variables, alternatives, settings, origins)
+
+
+def _server_of_all(document: Document, *, has_credential: bool) -> dict[str, Any]:
+    """Return the entry of ``servers`` for the base URL; empty if there is none that requests can be sent to."""
+    servers = [each for each in _servers(document) if text(each.get("url")).startswith(("http", "{"))]
+    found = [each for each in servers if is_protected(each["url"]) or each["url"].startswith("{")]
+    found.sort(key=lambda each: bool(LOOPBACK.match(each["url"])))
+    if not found and servers and has_credential:
+        document.note(f"{servers[0]['url']} is not protected by TLS, so it is not used as the base URL")
+        return {}
+    return next(iter([*found, *servers]), {})
 
 
 def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
@@ -251,11 +262,11 @@ def _servers(document: Document) -> list[dict[str, Any]]:
     return [{"url": f"{scheme}://{host}{text(root.get('basePath'))}"}]
 
 
-def _origins(base_url: str, operations: Iterable[Operation]) -> list[str]:
-    """Return all origins (scheme, host and port) that requests are sent to, starting with that of the base URL."""
-    found = {_origin(base_url): None}
-    found |= {origin(str(_server(each) or "")): None for each in operations}
-    return [each for each in found if each]
+def elsewhere(result: Compiled) -> dict[str, int]:
+    """Return the number of functions at each origin to which no credential is sent, since the user has not named it."""
+    places = (origin(str(_server(each.operation) or "")) for each in result.functions)
+    counts = Counter(place for place in places if place and place not in result.access.origins)
+    return dict(counts) if result.access.has_credential else {}
 
 
 def _origin(url: str) -> str:

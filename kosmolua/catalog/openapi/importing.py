@@ -16,14 +16,14 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from kosmolua.accounts.toml import assignments, parsed
-from kosmolua.catalog.openapi.compiling import Built, Compiled, Covered, candidates, compiled, write
+from kosmolua.catalog.openapi.compiling import Built, Compiled, Covered, candidates, compiled, elsewhere, write
 from kosmolua.catalog.openapi.document import MAX_BYTES, read
 from kosmolua.catalog.openapi.naming import read_lock, snake, write_lock
 from kosmolua.catalog.openapi.overlay import Overlay, read_overlay
 from kosmolua.catalog.openapi.security import AUTH
 from kosmolua.catalog.openapi.store import DOCUMENT, LOCK, OVERLAY, Home
 from kosmolua.errors import ConfigError, NetworkError, UsageError
-from kosmolua.http.messages import LOOPBACK, Request, Response, location, origin
+from kosmolua.http.messages import LOOPBACK, Request, Response, is_protected, location, origin
 from kosmolua.limits import MIB
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.names import objection_to_integration
@@ -147,6 +147,7 @@ class Wishes:
         base_url: The base URL of the service; empty to use the document's.
         only: Patterns for the operations to import, such as ``/pets/*``. A word without punctuation is a tag.
         base: A text to append to the new ``openapi.toml``.
+        origins: Further addresses to which the account's credential may be sent.
     """
 
     name: str = ""
@@ -155,6 +156,7 @@ class Wishes:
     base_url: str = ""
     only: Sequence[str] = ()
     base: str = ""
+    origins: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,8 @@ class Import:
         carried = self._carried()
         if carried:
             lines.append(f"  sends {carried} to {', '.join(self._origins()) or 'the base_url of the account'}")
+        for place, count in elsewhere(result).items():
+            lines.append(f"  refuses calls of {count:,} functions at {place}, which --origin {place} allows")
         if result.access.logins and not self.folder.endswith(".onto"):
             lines.append(f"  accounts log in at {' and '.join(result.access.logins)}")
         lines.append(f"  {_paging(result.functions)}")
@@ -291,7 +295,11 @@ def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Impo
     name = wishes.onto or wishes.name or fetched.stem or snake(_title(root))
     if not wishes.onto:
         _check_name(name, taken)
-    text = _overlay_text(fetched, wishes, root, None)
+    for url in wishes.origins:
+        if not is_protected(url):
+            hint = "name an https address, or one on this machine, such as --origin https://files.example.com"
+            raise UsageError(f"{url} cannot get a credential", hint=hint)
+    text = _overlay_text(fetched, wishes, root, wishes.origins)
     result = compiled(root, _overlay_of(text))
     if not wishes.onto:
         _check_access(result, wishes, name)
@@ -319,21 +327,21 @@ def _check_access(result: Compiled, wishes: Wishes, name: str) -> None:
     access = result.access
     if not access.base_url:
         hint = "give the base URL with --base-url, such as --base-url https://api.example.com/v1"
-        raise UsageError(f"The OpenAPI document of {name} has no base URL", hint=hint)
+        raise UsageError(f"The OpenAPI document of {name} has no base URL with https", hint=hint)
     secrets = any(each.secret for each in access.variables) or any(each.secret for each in access.settings)
     if not access.alternatives and not secrets and not wishes.auth:
         hint = f"choose how requests authenticate with --auth {'|'.join(AUTH)}"
         raise UsageError(f"The OpenAPI document of {name} does not say how requests authenticate", hint=hint)
 
 
-def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], origins: Sequence[str] | None) -> str:
+def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], origins: Sequence[str]) -> str:
     base_url = wishes.base_url.rstrip("/") or relative_server(fetched, root)
     only = [each if re.search(r"[:/*\s]", each) else f"tag:{each}" for each in wishes.only]
     came = {"url": fetched.url} if fetched.url else {"file": fetched.source} if fetched.source != "-" else {}
     document: dict[str, object] = {**came, "sha256": sha256(fetched.data).hexdigest()}
     document["imported"] = date.today().isoformat()
-    if origins is not None:
-        document["origins"] = [origin(base_url)] if base_url else list(origins)
+    if origins:
+        document["origins"] = list(dict.fromkeys(map(origin, origins)))
     account = {key: value for key, value in (("auth", wishes.auth), ("base_url", base_url)) if value}
     parts = [_HEAD + (assignments({"only": only}) if only else "")]
     parts += [f"[document]\n{assignments(document)}"]
@@ -394,6 +402,8 @@ class Changes:
         lines += [f"  ~ {name}: {what}" for name, what in [*self.changed.items()][:MAX_SHOWN]]
         lines += _more([*self.changed])
         lines += [f"  ! sends your credential to {each}, which it did not before" for each in self.origins]
+        for place, count in elsewhere(self.update.result).items():
+            lines.append(f"  refuses calls of {count:,} functions at {place} (see origins in openapi.toml)")
         lines += [f"  ! accounts log in at {each}, where they did not before" for each in self.logins]
         return lines
 
@@ -425,9 +435,9 @@ def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> C
     started = time.process_time()
     fetched = fetch(source or came, read_stdin)
     root = read(fetched.data, fetched.name)
-    free = Overlay(overlay.file, {key: value for key, value in overlay.tables.items() if key != "document"})
-    new = compiled(root, free, kept)
-    text = _redated((folder / OVERLAY).read_text(encoding="utf-8"), fetched, new, overlay)
+    further = [each for each in overlay.document.get("origins", ()) if each not in old.access.origins[:1]]
+    new = compiled(root, Overlay(overlay.file, {**overlay.tables, "document": {"origins": further}}), kept)
+    text = _redated((folder / OVERLAY).read_text(encoding="utf-8"), fetched, new)
     name = folder.name.removesuffix(".onto")
     took = time.process_time() - started
     ready = Import(name, folder.name, root, text, new, len(fetched.data), took)
@@ -459,10 +469,10 @@ def _difference(old: Built, new: Built) -> str:
     return ", ".join(parts[:MAX_SHOWN])
 
 
-def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> str:
+def _redated(text: str, fetched: Fetched, new: Compiled) -> str:
     """Return the text of ``openapi.toml`` with the hash, date and origins of the new version of the document."""
-    found = [origin(str(overlay.account["base_url"]))] if overlay.account.get("base_url") else new.access.origins
-    fresh = {"sha256": sha256(fetched.data).hexdigest(), "imported": date.today().isoformat(), "origins": found}
+    fresh: dict[str, object] = {"sha256": sha256(fetched.data).hexdigest(), "imported": date.today().isoformat()}
+    fresh["origins"] = new.access.origins
     for key, value in fresh.items():
         line = assignments({key: value}).strip()
         text = re.sub(rf"(?m)^{key}\s*=.*$", lambda _, line=line: line, text, count=1)  # type: ignore[misc]

@@ -14,7 +14,7 @@ from kosmolua.catalog.openapi.security import Access, access_of
 from kosmolua.catalog.openapi.store import Home, Store
 from kosmolua.errors import ConfigError, PluginError
 from kosmolua.http.client import Api
-from kosmolua.http.messages import Response, Send, origin
+from kosmolua.http.messages import Response, Send
 from kosmolua.schema.integration import Extension, Integration
 
 
@@ -127,10 +127,15 @@ class _Extended:
 
         Args:
             server: The operation's own base URL; empty if it has none. It is used only if the account's base URL is the
-                document's, and the document named the origin of ``server`` when it was imported.
+                document's.
+
+        Raises:
+            NotConfigured: The account's credential must not be sent to ``server``.
         """
-        is_usual = self._api.base_url == self._access.base_url and origin(server) in self._access.origins
-        return self._api.at(server) if server and is_usual else self._api
+        if not server or self._api.base_url != self._access.base_url:
+            return self._api
+        self._access.check_origin(server)
+        return self._api.at(server)
 
     def checked(self, response: Response) -> Response:
         """Return the response unchanged. If it were an error, the plugin's client would have raised it already."""

@@ -11,6 +11,7 @@ from kosmolua.accounts.toml import parse
 from kosmolua.catalog.openapi.operations import Operation
 from kosmolua.errors import ConfigError
 from kosmolua.http.headers import CREDENTIALS, objection
+from kosmolua.http.messages import origin
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.names import objection_to_function
 from kosmolua.suggestions import did_you_mean
@@ -55,6 +56,9 @@ class Overlay:
     def __post_init__(self) -> None:
         self._known(self.tables, KEYS, "")
         self._known(self.document, DOCUMENT_KEYS, "document")
+        origins = self.document.get("origins", [])
+        if not isinstance(origins, list) or not all(isinstance(each, str) and origin(each) for each in origins):
+            self._wrong("document", 'origins must be a list of addresses such as ["https://files.example.com"]')
         self._known(self.account, ACCOUNT_KEYS, "account")
         self._known(self.table("errors"), ERROR_KEYS, "errors")
         for name, entry in self.functions.items():

@@ -12,10 +12,10 @@ from kosmolua.catalog.openapi.bodies import is_override
 from kosmolua.catalog.openapi.document import Document
 from kosmolua.catalog.openapi.naming import snake, usable
 from kosmolua.catalog.openapi.operations import Field, Operation, text
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.http.headers import CREDENTIALS as CREDENTIAL_HEADERS
 from kosmolua.http.headers import objection, plain
-from kosmolua.http.messages import LOOPBACK, origin
+from kosmolua.http.messages import is_link_local, is_protected, origin
 
 Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "client", "signature"]
 
@@ -113,7 +113,8 @@ class Access:
         variables: The variables in the base URL.
         alternatives: Lists of credentials. A request must carry all credentials of one list.
         settings: The headers of every request.
-        origins: The origins (scheme, host and port) to which credentials may be sent.
+        origins: The origins (scheme, host and port) to which credentials may be sent: that of the base URL, and those
+            that the user names.
     """
 
     base_url: str = ""
@@ -139,6 +140,25 @@ class Access:
             if not each.secret:
                 url = url.replace(f"{{{each.wire}}}", str(settings.get(each.field, each.default)))
         return url
+
+    @property
+    def has_credential(self) -> bool:
+        """True if requests carry a credential."""
+        secret = [*(each.secret for each in self.variables), *(each.secret for each in self.settings)]
+        return bool(self.alternatives) or any(secret)
+
+    def check_origin(self, url: str) -> None:
+        """Check that the account's requests can be sent to a URL that an operation names as its own base URL.
+
+        Raises:
+            NotConfigured: The URL is link-local, or it must not get the account's credential.
+        """
+        place = origin(url) or url
+        if is_link_local(url) or (self.has_credential and not is_protected(url)):
+            raise NotConfigured(f"{place} is neither protected by TLS nor on this machine, so no request is sent there")
+        if self.has_credential and place not in self.origins:
+            hint = f'if the credential may go there, set origins = ["{place}"] under [document] in openapi.toml'
+            raise NotConfigured(f"{place} is not among the origins that the credential is for", hint=hint)
 
     @property
     def header_keys(self) -> list[str]:
@@ -311,8 +331,7 @@ def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 def _may_log_in_at(url: str) -> bool:
     """Return True if it is safe to send credentials to an address: it uses TLS, is on this machine, or is relative."""
-    is_own = url.startswith("/") and not url.startswith("//")
-    return is_own or url.startswith("https://") or bool(LOOPBACK.match(url))
+    return (url.startswith("/") and not url.startswith("//")) or is_protected(url)
 
 
 def _scopes(scheme: Mapping[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import cache_folder
 from kosmolua.protocol import Json
 
-VERSION = f"{__version__}.8"
+VERSION = f"{__version__}.9"
 """The version of the compiler. Documents that a different version compiled are not used."""
 MAX_KEPT = 512
 """The maximum number of a document's schemas that stay in memory after they are read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -28,6 +29,7 @@ from kosmolua.folders import config_folder
     "--auth", default="", metavar="KIND", help="The credential: bearer, basic, header:NAME, query:NAME or none."
 )
 @click.option("--base-url", default="", metavar="URL", help="The beginning of every address.")
+@click.option("--origin", "origins", multiple=True, metavar="URL", help="Also send the credential here; repeatable.")
 @click.option("--only", multiple=True, metavar="TAG", help="Import only a tag, '/pets/*' or 'GET /pets'; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written.")
 @listing_options
@@ -39,6 +41,7 @@ def import_(
     onto: str,
     auth: str,
     base_url: str,
+    origins: tuple[str, ...],
     only: tuple[str, ...],
     dry_run: bool,  # noqa: FBT001
     options: Options,
@@ -52,7 +55,7 @@ def import_(
     runtime = open_to_list(options)
     taken = runtime.catalog.names()
     base = _overlay_to_start_from(onto, taken, options) if onto else ""
-    wishes = Wishes(name, onto, auth, base_url, only, base)
+    wishes = Wishes(name, onto, auth, base_url, only, base, origins)
     fetched = importing.fetch(source, standard_document)
     try:
         ready = importing.prepare(fetched, wishes, taken)
@@ -60,7 +63,7 @@ def import_(
         if auth or not console.can_ask():
             raise
         answer = console.ask("How requests carry a credential (bearer, basic, header:NAME, none)")
-        ready = importing.prepare(fetched, Wishes(name, onto, answer, base_url, only, base), taken)
+        ready = importing.prepare(fetched, replace(wishes, auth=answer), taken)
     files = [] if dry_run else ready.write(integrations_folder())
     _show(ready, files, options)
 
