@@ -233,9 +233,9 @@ def test_a_base_url_that_a_document_cannot_choose(tmp_path: Path, url: str) -> N
     with pytest.raises(UsageError, match="has no base URL with https"):
         importing.prepare(importing.fetch(str(write_document(tmp_path, document)), lambda: b""), Wishes())
     accounts = {"pets": {"default": {"token": "made-up-1"}}}
-    with Runtime(accounts, plugins=[small(tmp_path, document)], environ={}) as runtime:
-        with pytest.raises(NotConfigured, match="base_url"):
-            runtime.call("pets.list_pets")
+    refused = pytest.raises(NotConfigured, match="base_url")
+    with Runtime(accounts, plugins=[small(tmp_path, document)], environ={}) as runtime, refused:
+        runtime.call("pets.list_pets")
 
 
 def test_an_import_names_further_origins(tmp_path: Path) -> None:
