@@ -19,6 +19,7 @@ import pytest
 import requests
 from conftest import Program, Write
 from support import servers
+from support.loopback import Loopback
 from support.oauth_server import SECRET, USER, OAuthServer
 
 from kosmolua import Runtime
@@ -29,7 +30,7 @@ from kosmolua.http import oauth
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Request, Response
 from kosmolua.http.oauth import Tokens
-from kosmolua.http.oauth_services import Service, discover
+from kosmolua.http.oauth_services import Service, discover, register
 
 PLUGIN = '''
 """A service with a login."""
@@ -214,6 +215,65 @@ def test_a_token_that_the_service_refused_is_renewed(tmp_path: Path) -> None:
         assert fresh != tokens.access
         assert login.token(but_not=tokens.access) == fresh
         assert server.granted.count("refresh_token") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_calls_that_are_refused_at_once_renew_a_token_once(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """A token that ends before its time is met by six calls of each process; all of them succeed."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    accounts = write("accounts.toml", "[notes.work]\n")
+    script = "return #parallel.map({1, 2, 3, 4, 5, 6}, function() return app.integrations.notes.who().who end)"
+    source = f"""
+import sys
+from kosmolua import Runtime
+with Runtime({str(accounts)!r}, plugins=[sys.argv[1]], environ={{}}) as runtime:
+    first = runtime.run("return app.integrations.notes.who().who")
+    print(first.result, flush=True)
+    sys.stdin.readline()
+    outcome = runtime.run({script!r})
+    print(outcome.result, outcome.error)
+"""
+    with OAuthServer() as server:
+        service, tokens = oauth.log_in_by_browser(service_of(server), visit)
+        Logins(Path(accounts)).of("notes.work").keep(service, tokens)
+        plugin = plugin_for(server, write)
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        for _ in range(3):
+            refreshed = server.granted.count("refresh_token")
+            started = [subprocess.Popen([sys.executable, "-c", source, plugin], **pipes) for _ in range(processes)]
+            for process in started:
+                assert process.stdout
+                assert process.stdout.readline() == "['ann']\n"
+            server.tokens.clear()
+            server.delay = 0.2
+            said = [process.communicate("\n")[0] for process in started]
+            assert said == ["[6] None\n"] * processes
+            assert server.granted.count("refresh_token") == refreshed + 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_request_of_a_login_follows_a_redirect(status: int) -> None:
+    """Neither a refresh token, nor a secret, nor a code leaves the address that the account names."""
+    with Loopback(lambda _: Response(200, {}, b'{"access_token":"from-elsewhere"}')) as other:
+        there = {"Location": f"{other.url}/token", "Content-Type": "application/json"}
+        with Loopback(lambda _: Response(status, there, b"{}")) as server:
+            login = OAuth2(token=f"{server.url}/token", device=f"{server.url}/device", revoke=f"{server.url}/revoke")
+            service = Service(login, client_id=USER, client_secret=SECRET, register=f"{server.url}/register")
+            tokens = Tokens("access", "refresh", 0)
+            for request in (
+                lambda: oauth.renew(service, tokens),
+                lambda: oauth.log_in_as_client(service),
+                lambda: oauth.log_in_by_device(service, lambda *_: None),
+                lambda: oauth.revoke(service, tokens),
+                lambda: register(service, "http://127.0.0.1/"),
+            ):
+                with pytest.raises(NetworkError, match="redirects to another address"):
+                    request()
+            assert len(server.requests) == 5
+        assert not other.requests
 
 
 @pytest.mark.slow

@@ -11,8 +11,15 @@ from typing import Any
 import jwt
 import pytest
 import requests
+from support.loopback import Loopback
 from support.oidc_server import CLIENT, KEY, OTHER_KEY, SECRET, OidcServer
 from support.page import Pages, served
+
+from kosmolua.errors import KosmoError
+from kosmolua.plugin import Response
+from kosmolua.secret import Secret
+from kosmolua.serve.pages.oidc import Begun, Login
+from kosmolua.serve.settings import Provider
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +133,21 @@ def test_an_answer_counts_once_and_in_its_browser(pages: Pages) -> None:
     assert requests.Session().get(back, timeout=20).status_code == 400
     browser.cookies.set("kosmolua_login", leaving.cookies["kosmolua_login"])
     assert browser.get(back, timeout=20).status_code == 401
+
+
+def test_a_code_goes_to_no_other_address(provider: OidcServer) -> None:
+    """If the token endpoint redirects, nobody is signed in, and the error says why."""
+    with Loopback(lambda _: Response(200, {}, b"{}")) as other:
+        moved = Response(307, {"Location": f"{other.url}/token"})
+        with Loopback(lambda _: moved) as endpoint:
+            provider.description = {"token_endpoint": f"{endpoint.url}/token"}
+            login = Login(Provider(issuer=provider.url, client_id=CLIENT), Secret(SECRET))
+            begun = Begun("state", "v" * 48, "nonce", "/")
+            with pytest.raises(KosmoError, match="redirects the request for the token"):
+                login.finish(begun, "http://127.0.0.1/back", {"state": "state", "code": "code-1"})
+            assert len(endpoint.requests) == 1
+        assert not other.requests
+    provider.description = {}
 
 
 def test_the_provider_is_asked_as_it_should_be(pages: Pages, provider: OidcServer) -> None:

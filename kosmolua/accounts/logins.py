@@ -251,6 +251,14 @@ class LoginSecret(Secret):
         """Return a valid token."""
         return self._learned(self._login.token())
 
+    def prefixed(self, scheme: str) -> Secret:
+        """Return a secret with the value ``SCHEME TOKEN``. It knows which token it contains."""
+        return IssuedToken(self.reveal(), self).prefixed(scheme)
+
+    def as_password_of(self, user: str) -> Secret:
+        """Return the header for basic authentication with the token. It knows which token it contains."""
+        return IssuedToken(self.reveal(), self).as_password_of(user)
+
     def renewed(self, refused: str) -> str:
         """Return a valid token other than ``refused``, a token that the service refused."""
         return self._learned(self._login.token(but_not=refused))
@@ -260,14 +268,32 @@ class LoginSecret(Secret):
         return token
 
 
+class IssuedToken(Secret):
+    """One token of a login, which a request was signed with. The login may have another one by now.
+
+    Args:
+        token: The token.
+        login: The secret of the login.
+    """
+
+    __slots__ = ("login",)
+
+    def __init__(self, token: str, login: LoginSecret) -> None:
+        super().__init__(token)
+        self.login = login
+
+
 def renewed(request: Request) -> Request | None:
-    """Return a copy of a refused request with a renewed token, or None if no header contains a login's token."""
+    """Return a copy of a refused request with a renewed token, or None if no header contains a login's token.
+
+    Of several requests that were refused with one token, the first renews it, and the others get the fresh one.
+    """
     for name, value in request.headers.items():
         roots = value.roots if isinstance(value, Secret) else ()
-        for login in (each for each in roots if isinstance(each, LoginSecret)):
-            used = login.reveal()
-            text = request.fields[name].replace(used, login.renewed(used))
-            return replace(request, headers={**request.headers, name: Secret(text, holding=[login])})
+        for issued in (each for each in roots if isinstance(each, IssuedToken)):
+            fresh = IssuedToken(issued.login.renewed(issued.reveal()), issued.login)
+            text = request.fields[name].replace(issued.reveal(), fresh.reveal())
+            return replace(request, headers={**request.headers, name: Secret(text, holding=[fresh])})
     return None
 
 

@@ -220,6 +220,8 @@ def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
 def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
     """Yield Authlib's client for a service. It sends the ``client_secret`` with its requests if there is one.
 
+    It follows no redirect, since its requests contain codes and refresh tokens.
+
     Raises:
         NotConfigured: The package authlib is not installed.
     """
@@ -235,6 +237,7 @@ def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
         code_challenge_method="S256",
         token_endpoint_auth_method="client_secret_basic" if service.client_secret else "none",
     ) as client:
+        client.max_redirects = 0
         yield client
 
 

@@ -140,7 +140,7 @@ def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[
         in_json: Send the values as JSON; by default they are sent as a form.
 
     Raises:
-        NetworkError: The service cannot be reached.
+        NetworkError: The service cannot be reached, or redirects to another address.
         NotConfigured: The address is neither protected by TLS nor on this machine.
         Refused: The service responds with an error, or with something that is not a JSON object.
     """
@@ -152,6 +152,8 @@ def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[
         answer = requests.post(
             url, **body, headers={"Accept": "application/json"}, timeout=REQUEST_TIMEOUT, allow_redirects=False
         )
+    if answer.is_redirect:
+        raise _redirected(url)
     try:
         document = answer.json()
     except ValueError:
@@ -170,8 +172,15 @@ def reaching(url: str) -> Iterator[None]:
 
     try:
         yield
+    except requests.TooManyRedirects:
+        raise _redirected(url) from None
     except requests.RequestException as error:
         raise NetworkError(f"{origin_of(url)} cannot be reached: {type(error).__name__}") from None
+
+
+def _redirected(url: str) -> NetworkError:
+    what = f"{origin_of(url)} redirects to another address, and nothing of a login is sent there"
+    return NetworkError(what, retryable=False, hint="the service's address for logins may have changed")
 
 
 def check_address(url: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from authlib.integrations.requests_client import OAuth2Session
+from requests import TooManyRedirects
 
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.mcp.http import is_loopback_name
@@ -103,6 +104,9 @@ class Login:
         try:
             with self._client(back) as client:
                 given = client.fetch_token(endpoint, code=answer["code"], code_verifier=begun.verifier, timeout=TIMEOUT)
+        except TooManyRedirects:
+            what = "The provider redirects the request for the token, and the code of a sign-in is sent nowhere else"
+            raise KosmoError(what, hint="check token_endpoint in the provider's configuration") from None
         except Exception as error:  # noqa: BLE001 - after any error of Authlib or requests, nobody is signed in
             raise KosmoError(
                 f"The provider sent no token for the sign-in: {type(error).__name__}", detail=str(error)
@@ -123,7 +127,8 @@ class Login:
         return is_meant and hmac.compare_digest(nonce, begun.nonce.encode())
 
     def _client(self, back: str) -> Any:
-        return OAuth2Session(
+        """Return Authlib's client. It follows no redirect, since its request contains the authorization code."""
+        client = OAuth2Session(
             self.provider.client_id,
             self._secret.reveal() if self._secret else None,
             scope=" ".join(self.provider.scopes),
@@ -131,6 +136,8 @@ class Login:
             code_challenge_method="S256",
             token_endpoint_auth_method="client_secret_basic" if self._secret else "none",
         )
+        client.max_redirects = 0
+        return client
 
     def _endpoint(self, name: str) -> str:
         """Return a URL from the published configuration of the provider.
