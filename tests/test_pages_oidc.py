@@ -143,7 +143,7 @@ def test_a_code_goes_to_no_other_address(provider: OidcServer) -> None:
             provider.description = {"token_endpoint": f"{endpoint.url}/token"}
             login = Login(Provider(issuer=provider.url, client_id=CLIENT), Secret(SECRET))
             begun = Begun("state", "v" * 48, "nonce", "/")
-            with pytest.raises(KosmoError, match="redirects the request for the token"):
+            with pytest.raises(KosmoError, match="redirects to another address"):
                 login.finish(begun, "http://127.0.0.1/back", {"state": "state", "code": "code-1"})
             assert len(endpoint.requests) == 1
         assert not other.requests

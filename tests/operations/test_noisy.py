@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from operations.noisy import endure_all
 from support.processes import linux_only
+
+from operations.noisy import endure_all
 
 pytestmark = [linux_only, pytest.mark.slow]
 

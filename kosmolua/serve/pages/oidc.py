@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from authlib.integrations.requests_client import OAuth2Session
-from requests import TooManyRedirects
 
-from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.errors import ConfigError, KosmoError, NetworkError
+from kosmolua.http.oauth_services import reaching
 from kosmolua.mcp.http import is_loopback_name
 from kosmolua.secret import Secret
 from kosmolua.serve.settings import Provider
@@ -90,7 +90,8 @@ class Login:
             answer: The query parameters of the URL to which the provider has sent the person back.
 
         Raises:
-            KosmoError: The person or the provider refused the sign-in, or the answer does not belong to this sign-in.
+            KosmoError: The person or the provider refused the sign-in, the provider cannot be reached or redirects, or the
+                answer does not belong to this sign-in.
         """
         if not hmac.compare_digest(answer.get("state", "").encode(), begun.state.encode()):
             raise KosmoError("The provider's answer does not belong to a sign-in of this browser", hint="sign in again")
@@ -102,11 +103,10 @@ class Login:
             raise KosmoError(f"The provider refused the sign-in: {answer.get('error', 'it sent no code')[:200]}")
         endpoint = self._endpoint("token_endpoint")
         try:
-            with self._client(back) as client:
+            with self._client(back) as client, reaching(endpoint):
                 given = client.fetch_token(endpoint, code=answer["code"], code_verifier=begun.verifier, timeout=TIMEOUT)
-        except TooManyRedirects:
-            what = "The provider redirects the request for the token, and the code of a sign-in is sent nowhere else"
-            raise KosmoError(what, hint="check token_endpoint in the provider's configuration") from None
+        except NetworkError:
+            raise
         except Exception as error:  # noqa: BLE001 - after any error of Authlib or requests, nobody is signed in
             raise KosmoError(
                 f"The provider sent no token for the sign-in: {type(error).__name__}", detail=str(error)
