@@ -546,6 +546,11 @@ class WorkerLost(KosmoError):
         reason, number = getattr(error, "strerror", None) or error, getattr(error, "errno", None)
         return cls(f"The sandbox cannot be started: {reason}", hint=_ROOM.get(number or 0))
 
+    @classmethod
+    def broken_protocol(cls, problem: object) -> WorkerLost:
+        """Return the error that ends a run whose sandbox has sent a message with this problem."""
+        return cls(f"The sandbox broke the protocol and was stopped: {problem}")
+
 
 class Busy(KosmoError):
     """The script was not run, since too many scripts wait for their turn, or since another process holds a file of it.

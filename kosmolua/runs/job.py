@@ -141,7 +141,7 @@ def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending
         return Ending(error=_script_error(frame["error"], refused), usage=usage)
     if isinstance(frame.get("result"), list):
         return Ending(frame["result"], usage=usage)
-    return Ending(error=broken_protocol("an end without a result"), usage=usage)
+    return Ending(error=WorkerLost.broken_protocol("an end without a result"), usage=usage)
 
 
 def ending_of_process(status: int, limits: Limits) -> Ending:
@@ -159,22 +159,13 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
     return Ending(error=WorkerLost(f"The sandbox died: {_describe(status)}", hint=hint))
 
 
-def broken_protocol(problem: object) -> WorkerLost:
-    """Return the error that ends a run when its sandbox process has sent an invalid message.
-
-    Args:
-        problem: What is wrong with the message.
-    """
-    return WorkerLost(f"The sandbox broke the protocol and was stopped: {problem}")
-
-
 def _limit(name: str, limits: Limits) -> KosmoError:
-    return limits.exceeded(name) if name in REPORTED else broken_protocol("it reported an unknown limit")
+    return limits.exceeded(name) if name in REPORTED else WorkerLost.broken_protocol("it reported an unknown limit")
 
 
 def _exit(status: object, usage: dict[str, Any]) -> Ending:
     if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= MAX_EXIT:
-        return Ending(error=broken_protocol("an exit status out of range"), usage=usage)
+        return Ending(error=WorkerLost.broken_protocol("an exit status out of range"), usage=usage)
     return Ending(error=Exited(status) if status else None, usage=usage, exit=status)
 
 

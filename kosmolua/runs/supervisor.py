@@ -71,7 +71,7 @@ from kosmolua.errors import (
 from kosmolua.limits import MIB, spell_size
 from kosmolua.processes.child import Child, PolledPipes
 from kosmolua.protocol import BadFrame
-from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of_process
+from kosmolua.runs.job import Ending, Job, ending_of, ending_of_process
 
 if TYPE_CHECKING:
     from kosmolua.broker.options import RunContext
@@ -643,7 +643,7 @@ class Supervisor:
         self._mail.put(self._child.kill)
         if isinstance(error, TimeoutError):
             return partial(Ending, error=self._limits.exceeded("wall"))
-        return partial(Ending, error=error if isinstance(error, LimitExceeded) else broken_protocol(error))
+        return partial(Ending, error=error if isinstance(error, LimitExceeded) else WorkerLost.broken_protocol(error))
 
     def _serve(self, frame: dict[str, Any], size: int) -> None:
         """Answer a request of the script, or pass the request to the thread that answers it.

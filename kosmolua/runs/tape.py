@@ -26,9 +26,8 @@ from kosmolua.broker.answers import Answer, Answers, number_of
 from kosmolua.broker.recording import Event, error_fields, revived
 from kosmolua.broker.records import CallEnded, CallStarted, Record
 from kosmolua.broker.records import Event as CallEvent
-from kosmolua.errors import CallError, Diverged, KosmoError, Paused
+from kosmolua.errors import CallError, Diverged, KosmoError, Paused, WorkerLost
 from kosmolua.limits import MIB
-from kosmolua.runs.job import broken_protocol
 
 RECORDED, NEW = 0, 1
 MAX_HELD = 64 * MIB
@@ -318,7 +317,7 @@ class Tape:
         heappush(self._replies, reply)
         self._held += len(reply.value)
         if len(self._replies) > MAX_REPLIES:
-            self._stop(broken_protocol("it sends requests without waiting for the replies"))
+            self._stop(WorkerLost.broken_protocol("it sends requests without waiting for the replies"))
 
     def _next(self) -> int:
         self._latest += 1
