@@ -104,6 +104,10 @@ class Unshown(str):
         """The text that is shown in place of this text."""
         return MASK
 
+    def shown_to(self, redactor: Redactor) -> str:
+        """Return the text that is shown in place of this text, without the secrets that a redactor knows."""
+        return self.shown
+
     def __repr__(self) -> str:
         return self.shown
 
@@ -198,7 +202,7 @@ class Redactor:
             copy = unseen.pop()
             for place, item in enumerate(copy) if isinstance(copy, list) else copy.items():
                 if isinstance(item, Unshown):
-                    copy[place] = item.shown
+                    copy[place] = item.shown_to(self)
                 elif isinstance(item, str):
                     copy[place] = self.text(item)
                 elif isinstance(item, (dict, list, tuple)):

@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from kosmolua.runs.session import Session
 
 PICTURE = bytes(range(256)) * 8
 IN_BASE64 = b64encode(PICTURE).decode()
+DIGEST = sha256(PICTURE).hexdigest()
+SHOWN = f"(2,048 bytes, SHA-256 {DIGEST}, {PICTURE[:60]!r}...)".replace(", b'", ", '")
 FILES = "local files = app.integrations.files\n"
 
 
@@ -152,17 +155,17 @@ def test_no_limit_of_arguments_counts_the_bytes(runtime: Runtime, service: Servi
 
 
 def test_nothing_shows_the_bytes(service: Service, tmp_path: Path) -> None:
-    """Journal, events and messages say how many bytes were passed."""
+    """Journal and events say how many bytes were passed, with a hash and the first of them; messages say how many."""
     seen: list[Any] = []
     with opened(service, journal=tmp_path / "journal") as runtime:
         outcome = runtime.run(
             FILES + "files.put({ file = files.get() }) files.count({ number = files.get() })",
             watch=lambda event: seen.append(event.arguments) if isinstance(event, CallStarted) else None,
         )
-    shown = {"content_type": "image/png", "bytes": 2048, "base64": "(2,048 bytes)"}
+    shown = {"content_type": "image/png", "bytes": 2048, "base64": SHOWN}
     assert {"file": shown} in seen
     journal = (tmp_path / "journal").read_text()
-    assert "(2,048 bytes)" in journal
+    assert f"(2,048 bytes, SHA-256 {DIGEST}" in journal
     assert outcome.error is not None
     assert "must be an integer" in outcome.error.message
     assert IN_BASE64[:40] not in journal + outcome.error.message
@@ -234,11 +237,41 @@ def test_a_recording_has_them(service: Service, tmp_path: Path) -> None:
     assert PICTURE in service.uploads[0]
 
 
+@pytest.mark.slow
+def test_an_approval_fits_no_other_bytes_of_the_same_size(service: Service, tmp_path: Path) -> None:
+    """A person approves what they have seen: after a change of the script, the other file waits anew."""
+    recording = tmp_path / "run.jsonl"
+    script = FILES + "local f = files.get({ name = 'a.bin' }) files.add({ file = f })"
+    service.content = b"GOODGOODGOOD"
+    with opened(service, yes=False) as runtime:
+        assert runtime.run(script, record=recording).status == "paused"
+        service.content = b"EVILEVILEVIL"
+        resumed = runtime.resume(recording, approve=True, script=script.replace("a.bin", "b.bin"))
+        assert resumed.status == "paused"
+        assert "'EVILEVILEVIL'" in str(resumed.error.fields())
+    assert service.uploads == []
+
+
+def test_the_first_bytes_show_no_secret(service: Service) -> None:
+    """A file with a secret in it is shown by size and hash alone, even if only a part of the secret stands in front."""
+    key = "rnd_SECRETcanary1234567890"
+    service.content = b"x" * 50 + key.encode()
+    seen: list[Any] = []
+    with opened(service, secrets={"bank": Secret(key)}) as runtime:
+        outcome = runtime.run(
+            FILES + "files.put({ file = files.get() })",
+            watch=lambda event: seen.append(event.arguments) if isinstance(event, CallStarted) else None,
+        )
+        assert outcome.ok, outcome.error
+    assert "SHA-256" in str(seen[-1])
+    assert "rnd_" not in str(seen)
+
+
 def test_a_plan_says_how_many_bytes(runtime: Runtime, service: Service, write: Write) -> None:
     """The download is made and the upload noted, without the bytes; the plan can be applied."""
     plan = runtime.plan(FILES + "files.add({ file = files.get() })")
     assert service.uploads == []
-    assert json.loads(json.dumps(plan.calls[0].arguments))["file"]["base64"] == "(2,048 bytes)"
+    assert json.loads(json.dumps(plan.calls[0].arguments))["file"]["base64"] == SHOWN
     outcome = runtime.apply(plan)
     assert outcome.ok, outcome.error
     assert PICTURE in service.uploads[0]

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from support.documents import serving, small
 from support.records import record
 
 from kosmolua import ConfigError, NetworkError, Runtime
@@ -65,6 +66,64 @@ def test_a_line_says_everything(redactor: Redactor) -> None:
         "attempts": [503, 0, 200],
         "request_id": "req-7",
     }
+
+
+def test_a_line_has_no_credential_of_the_arguments(redactor: Redactor) -> None:
+    """Neither those that are called so, at any depth, nor those of headers, nor those that the function declares."""
+    call = Call("run-1", 1, "library.log_in")
+    call.account, call.effect, call.credentials = "work", "write", frozenset({"pin"})
+    names = (
+        "password",
+        "new_password",
+        "userPassword",
+        "access_token",
+        "refreshToken",
+        "id-token",
+        "api_key",
+        "secret",
+    )
+    names += ("secret", "client_secret", "Authorization", "token")
+    call.arguments = {
+        **dict.fromkeys(names, "hunter22"),
+        "pin": "hunter22",
+        "body": {"user": {"password": "hunter22"}, "list": [{"apiKey": "hunter22"}]},
+        "extra": {"headers": {"X-Shop-Token": "hunter22", "X-Auth-Key": "hunter22", "If-Match": "a"}},
+        "name": "ann",
+        "next_page_token": "p2",
+        "password_reset": True,
+        "key": "a",
+        "secret_count": 3,
+    }
+    line = call.record(None, redactor, is_over=False).line(redactor).decode()
+    assert "hunter22" not in line
+    kept = json.loads(line)["arguments"]
+    assert kept["extra"]["headers"] == {"X-Shop-Token": "***", "X-Auth-Key": "***", "If-Match": "a"}
+    assert (kept["name"], kept["next_page_token"], kept["key"], kept["secret_count"]) == ("ann", "p2", "a", 3)
+    assert kept["password_reset"] is True
+
+
+def test_a_declared_credential_is_not_in_the_journal(tmp_path: Path) -> None:
+    """A document says it by its format; a person who is asked still sees what they approve."""
+    schema = {"type": "object", "properties": {"user": {"type": "string"}, "pin": {"type": "string"}}}
+    schema["properties"]["pin"]["format"] = "password"
+    body = {"content": {"application/json": {"schema": schema}}}
+    login = {"operationId": "logIn", "requestBody": body, "responses": {"200": {"description": "ok"}}}
+    asked: list[Any] = []
+
+    def approve(approval: Any) -> bool:
+        asked.append(dict(approval.arguments))
+        return True
+
+    journal = tmp_path / "journal.jsonl"
+    with serving() as service:
+        path = small(tmp_path, {"paths": {"/login": {"post": login}}})
+        accounts = {"pets": {"main": {"base_url": service.url}}}
+        with Runtime(accounts, plugins=[path], journal=journal, environ={}) as runtime:
+            outcome = runtime.run("app.integrations.pets.log_in({ user = 'ann', pin = 'hunter22' })", approve=approve)
+            assert outcome.ok, outcome.error
+        assert service.last.body == b'{"user":"ann","pin":"hunter22"}'
+    assert asked == [{"user": "ann", "pin": "hunter22"}]
+    assert lines_of(journal)[0]["arguments"] == {"user": "ann", "pin": "***"}
 
 
 def test_refused_is_not_failed(redactor: Redactor) -> None:

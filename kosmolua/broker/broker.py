@@ -349,7 +349,7 @@ class Broker:
             raise
         except BaseException as error:
             raise blamed(target.path, target.integration.origin, error) from error
-        call.arguments = arguments
+        call.arguments, call.credentials = arguments, target.function.credentials
         if call.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from kosmolua.broker.approvals import Confirm
+from kosmolua.broker.credentials import masked
 from kosmolua.errors import CallError, CallTimeout, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
 from kosmolua.secret import Redactor
@@ -78,6 +79,7 @@ class Record(NamedTuple):
         through: The names of the called scripts that led to the call, the outermost first. Empty if the main script
             made the call.
         request: The last HTTP request; None if no request was made.
+        credentials: The names of the arguments that are credentials according to the function.
     """
 
     run: str
@@ -96,6 +98,7 @@ class Record(NamedTuple):
     origin: Origin = Origin()
     through: tuple[str, ...] = ()
     request: Request | None = None
+    credentials: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         """Return a text with all fields except the request, which may contain secrets."""
@@ -114,7 +117,8 @@ class Record(NamedTuple):
         }
 
     def line(self, redactor: Redactor) -> bytes:
-        """Return the record as a line of the journal, with known secrets masked."""
+        """Return the record as a line of the journal, with known secrets and credentials in the arguments masked."""
+        arguments = self.arguments
         record = {
             "time": self.started.isoformat(timespec="milliseconds"),
             "run": self.run,
@@ -124,7 +128,7 @@ class Record(NamedTuple):
             **({"through": list(self.through)} if self.through else {}),
             **self.summary(),
             "allowed_by": self.allowed_by,
-            "arguments": self.arguments,
+            "arguments": masked(arguments, self.credentials) if isinstance(arguments, dict) else arguments,
             "attempts": self.attempts,
             "request_id": self.request_id,
         }
@@ -147,6 +151,7 @@ class Call:
     effect: str | None = None
     allowed_by: str | None = None
     arguments: Mapping[str, object] | None = None
+    credentials: frozenset[str] = frozenset()
     confirm: Confirm | None = None
     request: Request | None = None
     places: SimpleQueue[int] | None = None
@@ -200,6 +205,7 @@ class Call:
             origin=self.origin,
             through=self.through,
             request=self.request,
+            credentials=self.credentials,
         )
 
     def complete(self, error: KosmoError) -> None:

@@ -9,13 +9,17 @@ from typing import Annotated, TypedDict
 from kosmolua.errors import BadArguments
 from kosmolua.http.messages import Response
 from kosmolua.http.multipart import OCTETS
-from kosmolua.secret import Unshown
+from kosmolua.secret import Redactor, Unshown
+
+MAX_SHOWN = 60
+"""How many of the first bytes of a content are shown."""
 
 
 class Content(Unshown):
     """Bytes in base64. The host keeps this text, and sends it to a script only when the script reads it.
 
-    Messages and records show only the size.
+    Messages show only the size. Approvals and records also show a hash, by which other bytes of the same size differ,
+    and the first bytes.
     """
 
     __slots__ = ()
@@ -29,6 +33,22 @@ class Content(Unshown):
     def shown(self) -> str:
         """The text to show in place of the content: its size, as in ``(120 bytes)``."""
         return f"({self.size:,} bytes)"
+
+    def shown_to(self, redactor: Redactor) -> str:
+        """Return the size, the SHA-256 and the first bytes, as in ``(4 bytes, SHA-256 9f86..., 'test')``.
+
+        The first bytes are left out if the content has a secret that the redactor knows.
+        """
+        from hashlib import sha256
+
+        try:
+            content = b64decode(self)
+        except ValueError:
+            return self.shown
+        said = f"{self.size:,} bytes, SHA-256 {sha256(content).hexdigest()}"
+        if not content or redactor.knows(str(self)) or redactor.knows(content.decode("utf-8", "replace")):
+            return f"({said})"
+        return f"({said}, {repr(content[:MAX_SHOWN])[1:]}{'...' if len(content) > MAX_SHOWN else ''})"
 
 
 class _Bytes(TypedDict):

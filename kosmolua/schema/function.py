@@ -16,7 +16,7 @@ from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
 from kosmolua.schema.bounds import Unless
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
-from kosmolua.schema.types import Type, has_secrets
+from kosmolua.schema.types import Scalar, Type, Union, has_secrets
 
 Effect: TypeAlias = Literal["read", "write", "destroy"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
@@ -65,6 +65,11 @@ class Function:
     def returns_secrets(self) -> bool:
         """True if results of the declared type can contain secrets."""
         return not self.is_foreign and has_secrets(self.returns)
+
+    @cached_property
+    def credentials(self) -> frozenset[str]:
+        """The names of the parameters that are credentials according to their types."""
+        return frozenset(each.name for each in self.parameters if _is_credential(each.type))
 
     @cached_property
     def bind(self) -> Callable[[str, Sequence[Json]], dict[str, object]]:
@@ -128,6 +133,12 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
         returns=None if result in (None, type(None)) else _type(result, "the result", name, origin),
         origin=origin,
     )
+
+
+def _is_credential(kind: Type) -> bool:
+    if isinstance(kind, Union):
+        return any(map(_is_credential, kind.members))
+    return isinstance(kind, Scalar) and (kind.kind == "secret" or kind.format == "password")
 
 
 def origin_of(handler: Callable[..., Any]) -> str:

@@ -90,8 +90,8 @@ class Login:
             answer: The query parameters of the URL to which the provider has sent the person back.
 
         Raises:
-            KosmoError: The person or the provider refused the sign-in, the provider cannot be reached or redirects, or the
-                answer does not belong to this sign-in.
+            KosmoError: The person or the provider refused the sign-in, the provider cannot be reached or redirects, or
+                the answer does not belong to this sign-in.
         """
         if not hmac.compare_digest(answer.get("state", "").encode(), begun.state.encode()):
             raise KosmoError("The provider's answer does not belong to a sign-in of this browser", hint="sign in again")

@@ -1,0 +1,37 @@
+"""Credentials among the arguments of a call, which the journal does not keep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from kosmolua.secret import MASK
+
+_CREDENTIAL = re.compile(
+    r".*(password|passwd|passphrase)|token|secret|authorization|cookie"
+    r"|(.*[-_])?(api[-_]?key|(access|refresh|id|auth|session|bearer)[-_]?token|client[-_]?secret|private[-_]?key)"
+)
+"""Matches the name of an argument that is a credential, in lower case."""
+_HEADERS = "headers"
+_CREDENTIAL_HEADER = re.compile(r"(.*[-_])?(authorization|cookie|key|token|secret|signature)")
+"""Matches the name of a header that is a credential, in lower case."""
+
+
+def masked(arguments: Mapping[str, object], declared: Collection[str] = ()) -> dict[str, object]:
+    """Return the arguments of a call with ``***`` for each credential, at any depth.
+
+    Args:
+        arguments: The arguments by name.
+        declared: The names of the arguments that are credentials according to their function.
+    """
+    return {name: MASK if name in declared and value else _masked(name, value) for name, value in arguments.items()}
+
+
+def _masked(name: str, value: Any, names: re.Pattern[str] = _CREDENTIAL) -> Any:
+    if value and not isinstance(value, bool) and names.fullmatch(name.lower()):
+        return MASK
+    if isinstance(value, Mapping):
+        inner = _CREDENTIAL_HEADER if name == _HEADERS else _CREDENTIAL
+        return {key: _masked(str(key), item, inner) for key, item in value.items()}
+    return [_masked("", item) for item in value] if isinstance(value, (list, tuple)) else value
