@@ -34,10 +34,17 @@ STANDARD_DESCRIPTORS = 3
 """The number of standard descriptors: input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
 MAX_FORKS = 256
-"""How many threads a session's user can add. A session needs two, but the kernel counts all threads of that user."""
+"""How many threads a session's user can add. A session needs few, but the kernel counts all threads of that user."""
+FORKS_OF_A_SESSION = 16
+"""How many processes a session can have if the kernel counts only its own.
+
+It needs four: one that collects exit statuses, a chunk's process, its parent, and one that has ended a moment ago.
+"""
 MAX_THREADS = 2**22
 """The largest number of threads that Linux allows."""
 NOBODY = 65534
+OWN_USERS = 0x70000000
+"""The first of the user ids of sessions that root starts. No user has them, and each session has its own."""
 MAX_CPU = 2**31
 """The largest limit on processor time that is passed to the kernel, in seconds."""
 TYPE_CHECKING = False
@@ -138,8 +145,10 @@ class Confinement:
         if resource:
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
             self.take([_limiting("CORE", 0), _limiting("FSIZE", 0)])
+        is_alone = self._forking and _become_another_user()
         self._settled["unprivileged"] = _become_nobody()
-        self._max_threads = _max_threads() if self._forking else 0
+        if self._forking:
+            self._max_threads = FORKS_OF_A_SESSION if is_alone and _can_fork() else _max_threads()
         if sys.platform == "linux":
             self._settled["no_new_privs"] = linux.forbid_new_privileges()
             self._settled["undumpable"] = linux.hide()
@@ -228,18 +237,35 @@ def _max_threads() -> int:
         return 0
     _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
     bound = MAX_FORKS
-    while bound < (MAX_THREADS if hard == resource.RLIM_INFINITY else hard):
-        resource.setrlimit(resource.RLIMIT_NPROC, (bound, hard))
-        try:
-            pid = os.fork()
-        except OSError:
-            bound *= 2
-            continue
-        if pid == 0:
-            os._exit(0)
-        os.waitpid(pid, 0)
-        break
+    while bound < (MAX_THREADS if hard == resource.RLIM_INFINITY else hard) and not _can_fork(bound):
+        bound *= 2
     return bound + MAX_FORKS
+
+
+def _can_fork(bound: int = FORKS_OF_A_SESSION) -> bool:
+    """Return True if this process can fork while its user may have at most ``bound`` threads."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    resource.setrlimit(resource.RLIMIT_NPROC, (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard))
+    try:
+        pid = os.fork()
+    except OSError:
+        return False
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return True
+
+
+def _become_another_user() -> bool:
+    """Change to a user whose processes are only this one and its forks, so that the kernel can bound their number.
+
+    Root changes to a user that has no name. Other users get a user namespace of their own. Return True on success.
+    """
+    if sys.platform != "linux" or resource is None:
+        return False
+    if 0 not in (os.getuid(), os.geteuid()):
+        return linux.leave_user_namespace()
+    return linux.may_kill() and _change_user(OWN_USERS + os.getpid())
 
 
 def _become_nobody() -> bool:
@@ -254,10 +280,15 @@ def _become_nobody() -> bool:
         return True
     if sys.platform == "linux" and not linux.may_kill():
         return False
+    return _change_user(NOBODY)
+
+
+def _change_user(user: int) -> bool:
+    """Change from root to another user without groups of its own. Return True on success."""
     try:
         os.setgroups([])
         os.setgid(NOBODY)
-        os.setuid(NOBODY)
+        os.setuid(user)
     except OSError:
         return False
     return True

@@ -20,8 +20,11 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
 _PR_CAPBSET_READ = 23
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _CAP_KILL = 5
+_CAPABILITY_VERSION = 0x20080522
+_CLONE_NEWUSER = 0x10000000
 _SECCOMP_MODE_FILTER = 2
 _LANDLOCK_CREATE_RULESET = 444
 _LANDLOCK_RESTRICT_SELF = 446
@@ -84,6 +87,22 @@ def end_with_parent(signal: int) -> bool:
         True on success.
     """
     return _control(_PR_SET_PDEATHSIG, signal)
+
+
+def adopt_orphans() -> bool:
+    """Make this process the parent of those of its descendants whose own parent has ended. Return True on success."""
+    return _control(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def leave_user_namespace() -> bool:
+    """Move this process to a user namespace of its own, without any capability there. Return True on success.
+
+    The kernel counts the processes of a user in each namespace separately. Many systems do not allow this.
+    """
+    if not hasattr(_libc, "unshare") or _libc.unshare(_CLONE_NEWUSER) != 0:
+        return False
+    header, nothing = struct.pack("=Ii", _CAPABILITY_VERSION, 0), bytes(24)
+    return int(_libc.capset(header, nothing)) == 0
 
 
 def ending_with_parent(signal: int) -> Call:

@@ -5,7 +5,8 @@ A chunk that is stopped has no effect on the state of the VM: the next chunk see
 If the system can fork, each chunk runs in a child process, while its parent waits and holds the previous state as a
 checkpoint. When the chunk ends by itself, the child takes the parent's place, and the parent exits. The child can also
 die, because of a limit, a crash or an order of the host. The parent then sends the host an exit notice, and waits for
-the next chunk. While a chunk runs, the parent polls the control pipe, which closes when the host ends.
+the next chunk. While a chunk runs, the parent polls the control pipe, which closes when the host ends. On Linux, the
+first process of the session runs no chunk: it only collects the exit statuses of the others.
 
 No process of a session can send signals to another, since a script might break out of Lua in one of them. To stop a
 chunk, the host sends a signal to the whole process group. All processes block that signal, except the process of the
@@ -183,6 +184,28 @@ def _end_group() -> NoReturn:
     os._exit(0)  # on Linux the child ends with its parent
 
 
+def _collect_statuses() -> None:
+    """Fork, and return in the child. The parent collects the exit statuses of all processes of the session to the last.
+
+    Otherwise, each chunk would leave a process to the first process of the system, and some containers have none that
+    collects statuses.
+    """
+    if not linux.adopt_orphans():
+        return
+    try:
+        child = os.fork()
+    except OSError:
+        return
+    if not child:
+        return
+    for descriptor in (INCOMING, OUTGOING, CONTROL):
+        os.close(descriptor)
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+    os._exit(0)
+
+
 def main() -> NoReturn:
     """Run as the process of a session. Standard input and output go to the host; standard error is the control pipe."""
     try:
@@ -192,6 +215,9 @@ def main() -> NoReturn:
             signal.pthread_sigmask(signal.SIG_BLOCK, MORTAL)
         else:
             confinement.die_with_parent()
-        Session(INCOMING, OUTGOING, CONTROL).serve()
+        session = Session(INCOMING, OUTGOING, CONTROL)
+        if sys.platform == "linux":
+            _collect_statuses()
+        session.serve()
     finally:
         os._exit(BROKEN)

@@ -49,7 +49,7 @@ def can_become_nobody() -> bool:
 
 def children(pid: int) -> set[int]:
     """Return the children of a process, dead ones that were not reaped among them."""
-    return {child for child, seen in _everyone() if seen.parent == pid}
+    return {child for child, seen in everyone() if seen.parent == pid}
 
 
 def zygotes() -> set[int]:
@@ -66,7 +66,7 @@ def _command_of(pid: int) -> bytes:
 
 def descendants(pid: int) -> set[int]:
     """Return the processes below a process."""
-    parents = {child: seen.parent for child, seen in _everyone()}
+    parents = {child: seen.parent for child, seen in everyone()}
     found, frontier = set(), {pid}
     while frontier := {child for child, parent in parents.items() if parent in frontier}:
         found |= frontier
@@ -81,7 +81,7 @@ def processor_seconds(pid: int) -> float:
 
 def running_in_group(group: int) -> list[int]:
     """Return the processes of a group that have not ended."""
-    return [pid for pid, seen in _everyone() if seen.group == group and seen.state != "Z"]
+    return [pid for pid, seen in everyone() if seen.group == group and seen.state != "Z"]
 
 
 def eventually(holds: Callable[[], object], seconds: float = 60.0) -> bool:
@@ -102,7 +102,8 @@ def in_time(attempt: Callable[[float], object], seconds: float) -> bool:
     return any(attempt(seconds * factor) for factor in (1, 8, 64))
 
 
-def _everyone() -> Iterator[tuple[int, Seen]]:
+def everyone() -> Iterator[tuple[int, Seen]]:
+    """Yield all processes of the system."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (seen := look(int(entry.name))):
             yield int(entry.name), seen
