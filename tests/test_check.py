@@ -427,6 +427,8 @@ def test_a_syntax_error_names_what_lua_has_instead(checker: Checker, source: str
     "source",
     [
         "goto done ::done::",
+        'local b = "--[[" .. "x" print(b)',
+        "print('-- [[', '--[==[ x', \"it's --[[\")",
         "local x <const> = 1 print(x // 2, x & 3, ~x)",
         "function trim(s) return s end print(trim('x'))",
         "if DEBUG then print('debugging') end",

@@ -87,6 +87,28 @@ def test_an_account_that_is_missing_is_an_error(kosmolua: Program) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_lua_says_whether_a_script_is_lua(kosmolua: Program, write: Write) -> None:
+    """What the parser cannot read, but Lua can, is not checked, and what neither can read is an error."""
+    right, wrong = write("right.lua", "--[[ it's ]] print('--[[')"), write("wrong.lua", "x =")
+    assert kosmolua("check", right, "--simulate").returncode == 0
+    done = kosmolua("check", right, wrong, "--simulate")
+    assert done.returncode == 1
+    assert f"{right}: could not be read by the check" in done.stdout
+    assert f"{wrong}:1:" in done.stdout
+
+
+def test_invalid_settings_are_no_mistake_of_the_script(kosmolua: Program, write: Write) -> None:
+    """The file is named, with the status of such errors, and no option to run the script in spite of it."""
+    accounts = write("accounts.toml", '[render2.main]\napi_key = "rnd_0123456789abcdef"\nbase_ur = "http://x"\n')
+    accounts.chmod(0o600)
+    script = write("a.lua", "print(#app.integrations.render2.list_services({}).services)")
+    done = kosmolua("run", script, "--accounts", accounts)
+    assert done.returncode == 3
+    assert "unknown key 'base_ur' in [render2.main] (did you mean 'base_url'?)" in done.stderr
+    assert "--no-check" not in done.stderr
+
+
 def test_a_run_refuses_what_is_certain_to_fail(kosmolua: Program, write: Write) -> None:
     """Status 1, every finding on standard error, and no call."""
     path, journal = write("wrong.lua", WRONG), write("calls.jsonl", "")

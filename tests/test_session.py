@@ -45,6 +45,14 @@ class Watched(SessionProcess):
 # State and values
 
 
+def test_a_checked_chunk_knows_what_earlier_ones_have_set(session: Session) -> None:
+    """A global of an earlier chunk is defined, and one that no chunk has set is still found."""
+    assert session.evaluate("function twice(n) return 2 * n end").outcome.ok
+    assert session.value("return twice(4)", check=True).outcome.result == [8]
+    warnings = session.value("return twize(4)", check=True).outcome.warnings
+    assert any("nothing defines 'twize'" in warning for warning in warnings)
+
+
 def test_a_chunk_finds_what_the_ones_before_it_left(session: Session) -> None:
     """Globals, functions, changed library tables and top-level locals stay; locals of a block do not."""
     session.evaluate("x = 41; do local y = 1 end; function next_of(n) return n + 1 end; string.shout = string.upper")

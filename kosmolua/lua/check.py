@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from kosmolua.errors import CheckFailed, NotConfigured, PluginFault, ScriptError
+from kosmolua.errors import CheckFailed, ConfigError, NotConfigured, PluginFault, ScriptError
 from kosmolua.lua import idioms
 from kosmolua.lua.fields import Catalog, Charge
 from kosmolua.lua.findings import Finding
@@ -34,8 +34,8 @@ class Report(NamedTuple):
         bill: The effects that the script can have on services, each once, in the order of the source.
         is_lua: True if the script could be parsed. If it could not, Lua itself reports the error when the script runs.
         is_read: False if the script is too long or too deeply nested to be checked.
-        unconfigured: The errors of calls that use an account that is not configured, or an integration that cannot be
-            loaded, by line and column.
+        unconfigured: The errors of calls that use an account that is not configured or has invalid settings, or an
+            integration that cannot be loaded, by line and column.
         dropped: The functions whose results the script never uses, such as ``render2.list_services``.
         session: What is known about the values of globals after this chunk of a session, for the next chunk.
         is_read_only: True if the script certainly changes nothing.
@@ -45,7 +45,7 @@ class Report(NamedTuple):
     bill: list[Charge]
     is_lua: bool = True
     is_read: bool = True
-    unconfigured: Mapping[str, NotConfigured | PluginFault] = MappingProxyType({})
+    unconfigured: Mapping[str, ConfigError | NotConfigured | PluginFault] = MappingProxyType({})
     dropped: frozenset[str] = frozenset()
     session: Mapping[str, Value] = MappingProxyType({})
     is_read_only: bool = False
@@ -55,14 +55,18 @@ class Report(NamedTuple):
         """The findings that are certain to make the script fail."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
-    def refusal(self) -> CheckFailed | NotConfigured | PluginFault | None:
+    def refusal(self) -> CheckFailed | ConfigError | NotConfigured | PluginFault | None:
         """Return the error with which to refuse the script, or None if the script is not certain to fail.
 
-        If the only problem is an account or a plugin that the user has to set up, return the error that the script's
-        call would raise. That error says what to do.
+        If a file has invalid settings, return the error about them, which no change of the script would mend. If the
+        only problem is an account or a plugin that the user has to set up, return the error that the script's call
+        would raise. That error says what to do.
         """
         if not self.errors:
             return None
+        causes = [self.unconfigured.get(error.place) for error in self.errors]
+        if invalid := next((cause for cause in causes if isinstance(cause, ConfigError)), None):
+            return invalid
         if all(error.place in self.unconfigured for error in self.errors):
             error = self.unconfigured[self.errors[0].place]
             error.line = self.errors[0].line

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from kosmolua.errors import KosmoError, NotConfigured, PluginError, PluginFault
+from kosmolua.errors import ConfigError, KosmoError, NotConfigured, PluginError, PluginFault
 from kosmolua.lua import idioms
 from kosmolua.lua.environment import ERROR_KEYS, LIBRARIES, STRING_METHODS
 from kosmolua.lua.findings import Findings, Mode
@@ -116,7 +116,8 @@ class Fields:
     """Finds out what is known about the fields of tables, and collects the effects that the script can have.
 
     ``bill`` contains the effects of all functions that the script names, each once. ``unconfigured`` contains, by line
-    and column, the errors of calls that use an account that is not configured, or an integration that cannot be loaded.
+    and column, the errors of calls that use an account that is not configured or has invalid settings, or an integration
+    that cannot be loaded.
 
     Args:
         catalog: The integrations and accounts.
@@ -126,7 +127,7 @@ class Fields:
 
     def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
         self.bill: dict[Charge, None] = {}
-        self.unconfigured: dict[str, NotConfigured | PluginFault] = {}
+        self.unconfigured: dict[str, ConfigError | NotConfigured | PluginFault] = {}
         self._catalog = catalog
         self._scopes = scopes
         self._findings = findings
@@ -356,7 +357,7 @@ class Fields:
         return None
 
     def _fail(self, node: Node, error: KosmoError, mode: Mode | None = None) -> None:
-        if isinstance(error, (NotConfigured, PluginFault)):
+        if isinstance(error, (ConfigError, NotConfigured, PluginFault)):
             self.unconfigured[f"{node.line}:{node.column}"] = error
         self._findings.fail(node, error.what, "; ".join(hint for hint in error.hints if "\n" not in hint), mode=mode)
 

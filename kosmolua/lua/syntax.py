@@ -135,7 +135,19 @@ def parse(source: str | bytes) -> Script | None:
     if unclosed := _unclosed(text):
         return Script(Node("chunk", "", 0, len(text), 1, 1, text), [unclosed])
     tree = _tree(text)
-    return _script(tree, text) if tree else None
+    script = _script(tree, text) if tree else None
+    if script and script.problems and (plain := _without_dashes(text)) != text:
+        tree = _tree(plain)
+        again = _script(tree, text) if tree else script
+        return script if again.problems else again
+    return script
+
+
+def _without_dashes(text: bytes) -> bytes:
+    """Return a source with other characters for the dashes in its strings, which the parser may take for comments."""
+    return _STRING_OR_COMMENT.sub(
+        lambda found: found[0].replace(b"-", b"_") if found[0][:1] in (b'"', b"'") else found[0], text
+    )
 
 
 def _unclosed(text: bytes) -> SyntaxProblem | None:

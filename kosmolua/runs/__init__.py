@@ -10,7 +10,7 @@ from kosmolua.limits import LimitOptions
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any
 
     from kosmolua.broker.approvals import Approve
@@ -88,6 +88,9 @@ class RunOptions(LimitOptions, total=False):
     contents: Contents | None
     """The store of the binary data to which the chunks of a session have handles.
     :class:`kosmolua.runs.session.Session` sets this option."""
+    known: Collection[str] | None
+    """The names of all globals that a chunk of a session finds, for its check; None for a script, which finds only those
+    that every script has. :class:`kosmolua.runs.session.Session` sets this option."""
     child: Child | None
     """A child process that was started for this script. By default the runtime provides one."""
     run: str | None

@@ -33,13 +33,14 @@ from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from typing import Any
 
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event
     from kosmolua.concurrency import Passage
+    from kosmolua.lua.values import Value
     from kosmolua.memory import Memory
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
@@ -200,11 +201,13 @@ class Run:
 
         Raises:
             CheckFailed: The script is certain to fail.
+            ConfigError: The script is certain to fail, since it uses an account with invalid settings.
             NotConfigured: The script is certain to fail, since it uses an account that is not configured.
             PluginFault: The script is certain to fail, since it uses an integration that cannot be loaded.
         """
         try:
-            report = self._host.checker(self._options["account"], self.job.secrets).check(self._source)
+            checker, names = self._host.checker(self._options["account"], self.job.secrets), self._options["known"]
+            report = checker.check(self._source, None if names is None else _unknown(names))
         except ConfigError:
             return  # the first call raises the same error
         if not report.is_lua:
@@ -422,6 +425,13 @@ def _in_room(room: Passage) -> Printed:
     from kosmolua.runs.printed import Printed
 
     return Printed(room)
+
+
+def _unknown(names: Collection[str]) -> dict[str, Value]:
+    """Return what a check knows about globals of which only the names are known."""
+    from kosmolua.lua.values import UNKNOWN
+
+    return dict.fromkeys(names, UNKNOWN)
 
 
 def _validate(options: RunOptions) -> None:

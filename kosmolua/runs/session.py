@@ -283,6 +283,7 @@ class Session:
         return outcome
 
     def _work(self, verb: str, source: str, options: RunOptions) -> tuple[Outcome, State]:
+        known = self.names().types.keys() if options.get("check") else None
         self._process = self._process or self._start()
         chunk = Chunk(self._process, self._chunks + 1)
         self._contents = self._contents or _contents()
@@ -292,6 +293,7 @@ class Session:
             "args": [verb],
             "child": chunk,
             "contents": self._contents,
+            "known": known,
         }
         if not self._has_input:
             named["input"] = self.input

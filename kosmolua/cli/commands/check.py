@@ -12,9 +12,13 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import name_of, open_to_list, read_file
 from kosmolua.cli.streams import names_standard_input
-from kosmolua.lua.check import Report
+from kosmolua.lua.check import Checker, Report
 from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
+
+
+COMPILE = "return load(input, '=script') ~= nil"
+"""A script that says whether Lua compiles the text that is its input."""
 
 
 @click.command(
@@ -39,12 +43,20 @@ def command(files: tuple[str, ...], options: Options) -> int:
     """
     with open_to_list(options) as runtime:
         checker = runtime.checker(is_complete=False)
-        reports = {_shown(file): checker.check(_source_of(file, runtime)) for file in files}
+        reports = {_shown(file): _report_on(_source_of(file, runtime), checker, runtime) for file in files}
     if options.json:
         console.as_json(_as_json(reports))
     else:
         _show(reports)
     return 1 if any(report.errors for report in reports.values()) else 0
+
+
+def _report_on(source: bytes, checker: Checker, runtime: Runtime) -> Report:
+    """Check a script. If Lua compiles what the check takes for a syntax error, the script is only not checked."""
+    report = checker.check(source)
+    if not report.is_lua and runtime.run(COMPILE, input=source.decode("utf-8", "replace")).result == [True]:
+        return Report([], [], is_read=False)
+    return report
 
 
 def _source_of(file: str, runtime: Runtime) -> bytes:
@@ -64,7 +76,9 @@ def _show(reports: dict[str, Report]) -> None:
         for finding in report.findings:
             console.line(f"{file}:{finding}")
         if not report.is_read:
-            console.line(f"{file}: too long or too deeply nested to be checked")
+            console.line(
+                f"{file}: could not be read by the check (too long, or too deeply nested?), though Lua may run it"
+            )
         if bill := report.summary():
             console.line(f"{file}: {bill}")
 
