@@ -524,6 +524,7 @@ class UnderWay(KosmoError):
 
 
 _ROOM = {
+    errno.EPERM: "if this is a container, its runtime may refuse the system call clone3: update it, or allow clone3",
     errno.EAGAIN: "run fewer scripts at once, or allow more processes, as with ulimit -u",
     errno.EMFILE: "run fewer scripts at once, or raise the limit of open files, as with ulimit -n",
     errno.ENFILE: "close programs: this machine cannot open more files",

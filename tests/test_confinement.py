@@ -157,6 +157,33 @@ def test_no_process_is_signalled_on_older_kernels(setup: str, forking: bool) -> 
             victim.kill()
 
 
+CLONE3 = 435
+OLD_RUNTIME = """
+import sys
+sys.path[:] = {paths!r}
+from kosmolua import Runtime
+from kosmolua.sandbox import linux, seccomp
+pack = seccomp._INSTRUCTION.pack
+refuse = [(0x20, 0, 0, 0), (0x15, 0, 1, {clone3}), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
+linux.forbid_new_privileges()
+call, arguments = linux.filtering(b"".join(pack(*each) for each in refuse))
+assert call(*arguments) == 0
+with Runtime(simulate=True, environ={{}}) as runtime:
+    print(runtime.run("return 1").error)
+"""
+
+
+@filtered
+def test_a_container_that_refuses_clone3_is_told_so() -> None:
+    """Old runtimes answer this system call with "not permitted", upon which the C library tries no other."""
+    code = OLD_RUNTIME.format(paths=PATHS, clone3=CLONE3)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    if done.stdout == "None\n":
+        pytest.skip("the C library starts processes without clone3")
+    assert "The sandbox cannot be started: Operation not permitted" in done.stdout
+    assert "allow clone3" in done.stdout
+
+
 FORKS = """
 reading, writing = os.pipe()
 for count in range({count}):

@@ -447,6 +447,7 @@ peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
 print(json.dumps([much.result, flood.error.message, int(peak) // 1024]))
 """
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
     much, message, memory = json.loads(done.stdout)
     assert much == [8 * 1024 * 1024]
     assert "it sent a line of more than 32 MiB" in message

@@ -116,8 +116,8 @@ class Fields:
     """Finds out what is known about the fields of tables, and collects the effects that the script can have.
 
     ``bill`` contains the effects of all functions that the script names, each once. ``unconfigured`` contains, by line
-    and column, the errors of calls that use an account that is not configured or has invalid settings, or an integration
-    that cannot be loaded.
+    and column, the errors of calls that use an account that is not configured or has invalid settings, or that use an
+    integration that cannot be loaded.
 
     Args:
         catalog: The integrations and accounts.

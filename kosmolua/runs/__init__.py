@@ -89,8 +89,8 @@ class RunOptions(LimitOptions, total=False):
     """The store of the binary data to which the chunks of a session have handles.
     :class:`kosmolua.runs.session.Session` sets this option."""
     known: Collection[str] | None
-    """The names of all globals that a chunk of a session finds, for its check; None for a script, which finds only those
-    that every script has. :class:`kosmolua.runs.session.Session` sets this option."""
+    """The names of all globals that a chunk of a session finds, for its check; None for a script, which finds only what
+    every script has. :class:`kosmolua.runs.session.Session` sets this option."""
     child: Child | None
     """A child process that was started for this script. By default the runtime provides one."""
     run: str | None

@@ -281,7 +281,20 @@ def _shown(line: bytes) -> str:
 async def _stop(process: Process) -> None:
     """Stop a server: close its stdin, send SIGTERM if the server has not ended after a while, and finally kill it."""
     assert process.stdin
+    assert process.stdout
     process.stdin.close()
+    await _end(process)
+    with suppress(asyncio.TimeoutError):  # asyncio closes its side only after all that the server wrote was read
+        await asyncio.wait_for(_skip(process.stdout), GRACE)
+
+
+async def _skip(stream: asyncio.StreamReader) -> None:
+    """Read and drop what is left in a stream."""
+    while await stream.read(BLOCK):
+        pass
+
+
+async def _end(process: Process) -> None:
     for seconds, number in ((GRACE, signal.SIGTERM), (KILL_TIMEOUT, _kill_signal())):
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(process.wait(), seconds)

@@ -16,7 +16,6 @@ from kosmolua.lua.check import Checker, Report
 from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
 
-
 COMPILE = "return load(input, '=script') ~= nil"
 """A script that says whether Lua compiles the text that is its input."""
 
