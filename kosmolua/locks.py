@@ -1,11 +1,14 @@
-"""Locks between processes: files that one holder at a time has locked, on all machines that share the file's disk."""
+"""Locks between processes: files that one holder at a time has locked, on all machines that share the file's disk.
+
+When a process ends, in whatever way, the system releases its locks.
+"""
 
 from __future__ import annotations
 
 import os
-import socket
+import sys
 from contextlib import suppress
-from datetime import datetime
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from kosmolua.errors import Busy, ConfigError
@@ -14,10 +17,48 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 MAX_NOTE = 200
+POLL_INTERVAL = 0.02
+LOCKED_BYTE = 2**30
+"""The byte that is locked on Windows, where nobody else can read a locked byte: one behind the end of any file."""
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(descriptor, place, os.SEEK_SET)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def lock_file(descriptor: int, timeout: float = 0.0) -> bool:
+    """Lock an open file until its descriptor is closed. Return False if another holder kept it for the whole timeout.
+
+    Args:
+        descriptor: The file, open for writing.
+        timeout: How many seconds to wait for another holder.
+    """
+    ends = monotonic() + timeout
+    while True:
+        try:
+            _lock(descriptor)
+        except OSError:
+            if monotonic() >= ends:
+                return False
+            sleep(POLL_INTERVAL)
+        else:
+            return True
 
 
 class FileLock:
-    """A lock for a ``with`` block. When its process ends, in whatever way, the system unlocks it.
+    """A lock for a ``with`` block.
 
     The file of the lock holds nothing but a note of who has locked it, and stays when the block ends. A fork of the
     process does not hold the lock.
@@ -42,6 +83,9 @@ class FileLock:
             FileNotFoundError: The folder of the file does not exist.
             ConfigError: The file cannot be written.
         """
+        import socket
+        from datetime import datetime
+
         from filelock import FileLock as System
         from filelock import Timeout
 

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 from time import monotonic
 
 import pytest
 
 from kosmolua.errors import Busy
-from kosmolua.locks import FileLock
+from kosmolua.locks import FileLock, lock_file
 
 HOLD = """
 import sys, time
@@ -97,3 +98,39 @@ def test_a_fork_does_not_hold_the_lock_of_its_parent(path: Path) -> None:
         os.killpg(parent.pid, signal.SIGKILL)
         assert parent.stdout
         parent.stdout.close()
+
+
+def test_an_open_file_is_locked_once(tmp_path: Path) -> None:
+    """Another holder is refused at once, or after the time it would wait; closing the file lets it in."""
+    path = tmp_path / "state"
+    with path.open("w") as first, path.open("w") as second:
+        assert lock_file(first.fileno())
+        assert not lock_file(second.fileno())
+        assert not lock_file(second.fileno(), 0.05)
+        first.close()
+        assert lock_file(second.fileno())
+
+
+def test_a_holder_that_ends_in_time_is_waited_for(tmp_path: Path) -> None:
+    """The lock comes as soon as the other file is closed."""
+    path = tmp_path / "state"
+    with path.open("w") as first, path.open("w") as second:
+        assert lock_file(first.fileno())
+        Timer(0.1, first.close).start()
+        assert lock_file(second.fileno(), 60.0)
+
+
+def test_a_killed_process_holds_no_open_file(tmp_path: Path) -> None:
+    """The system takes back what it had locked."""
+    path = tmp_path / "state"
+    code = (
+        f"from kosmolua.locks import lock_file; f = open({str(path)!r}, 'w'); print(lock_file(f.fileno()), flush=True)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", f"{code}; input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout
+    assert holder.stdout.readline() == b"True\n"
+    with path.open("r+") as file:
+        assert not lock_file(file.fileno())
+        holder.kill()
+        holder.wait()
+        assert lock_file(file.fileno(), 20.0)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -21,6 +19,7 @@ from kosmolua.folders import state_folder
 from kosmolua.http.messages import Request
 from kosmolua.http.oauth import Tokens, renew
 from kosmolua.http.oauth_services import Service
+from kosmolua.locks import lock_file
 from kosmolua.secret import Secret
 
 KEYRING_SERVICE = "kosmolua-logins"
@@ -214,7 +213,10 @@ class Login:
     def _alone(self) -> Iterator[None]:
         """Keep other processes from changing the login until the ``with`` block ends."""
         with self._opened_lock() as stream:
-            _take(stream.fileno(), time.monotonic() + LOCK_TIMEOUT)
+            if not lock_file(stream.fileno(), LOCK_TIMEOUT):
+                what = "Another process has kept the login locked for a minute"
+                hint = "wait until the process that keeps the login locked has ended, or end that process"
+                raise NotConfigured(what, hint=hint)
             yield
 
     def _opened_lock(self) -> TextIO:
@@ -295,33 +297,6 @@ def renewed(request: Request) -> Request | None:
             text = request.fields[name].replace(issued.reveal(), fresh.reveal())
             return replace(request, headers={**request.headers, name: Secret(text, holding=[fresh])})
     return None
-
-
-def _take(descriptor: int, ends: float) -> None:
-    """Lock an open file for this process, waiting until the time ``ends`` if another process has locked it.
-
-    The system unlocks the file when its descriptor is closed.
-
-    Raises:
-        NotConfigured: Another process did not unlock the file in time.
-    """
-    while True:
-        try:
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError:
-            if time.monotonic() > ends:
-                what = "Another process has kept the login locked for a minute"
-                hint = "wait until the process that keeps the login locked has ended, or end that process"
-                raise NotConfigured(what, hint=hint) from None
-            time.sleep(0.02)
 
 
 @contextmanager

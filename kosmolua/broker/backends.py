@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock, RLock
-from time import monotonic, sleep, time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kosmolua.clock import SIMULATION_START, Until
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.http.messages import Attempt, Observe, Request, Response, Send
+from kosmolua.locks import lock_file
 from kosmolua.schema.integration import Integration
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ VERSION = 1
 """The version of the format of the file that keeps the state of simulators."""
 LOCK_TIMEOUT = 2.0
 """Seconds to wait for another run to release the file."""
-POLL_INTERVAL = 0.05
 REQUEST_SECONDS = 1.0
 """Seconds of simulated time that a request takes."""
 GLANCE_SECONDS = 0.001
@@ -304,32 +305,26 @@ class Simulated:
 def _reserve(file: Path) -> int | None:
     """Open the state file, lock it for this run alone, and return its descriptor.
 
-    The file is created if it is missing. On a system without ``fcntl``, nothing is locked and None is returned.
+    The file is created if it is missing. On Windows nothing is locked and the result is None, since a file that is open
+    cannot be replaced there.
 
     Raises:
         ConfigError: Another run uses the file, or the file cannot be opened.
     """
-    try:
-        import fcntl
-    except ImportError:
+    if sys.platform == "win32":
         return None
     ends = monotonic() + LOCK_TIMEOUT
     while True:
         try:
-            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise ConfigError(f"The state of the simulators in {file} cannot be read: {error.strerror}") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(descriptor, file):  # and was not replaced or removed meanwhile
-                return descriptor
-        except OSError:
-            if monotonic() > ends:
-                os.close(descriptor)
-                hint = "wait until it has ended, or give each run a file of its own"
-                raise ConfigError(f"Another run uses the simulators' state in {file}", hint=hint) from None
-            sleep(POLL_INTERVAL)
-        os.close(descriptor)
+        if lock_file(descriptor, ends - monotonic()) and _is_at(descriptor, file):
+            return descriptor
+        os.close(descriptor)  # it is locked by another run, or was replaced or removed meanwhile
+        if monotonic() > ends:
+            hint = "wait until it has ended, or give each run a file of its own"
+            raise ConfigError(f"Another run uses the simulators' state in {file}", hint=hint)
 
 
 def _is_at(descriptor: int, file: Path) -> bool:

@@ -6,18 +6,17 @@ The system releases the locks of a process that dies, so its slots are free at o
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 
-from kosmolua.broker.sheets import lock
 from kosmolua.errors import ConfigError
+from kosmolua.locks import lock_file
 
 ORDER = ".order"
 """The name of the file that is locked while a process chooses its number."""
-ORDER_PATIENCE, ORDER_PAUSE = 5.0, 0.002
-"""How many seconds to wait for this lock, and the seconds between two tries."""
+ORDER_TIMEOUT = 5.0
+"""How many seconds to wait for this lock."""
 
 
 class FolderSlot:
@@ -40,7 +39,7 @@ class FolderSlot:
                 self._ahead = sorted(int(name) for name in os.listdir(folder) if name.isdecimal())
                 self._path = self._path_of(self._ahead[-1] + 1 if self._ahead else 1)
                 self._file = FileIO(self._path, "ab")
-                lock(self._file)
+                lock_file(self._file.fileno())
         except OSError as error:
             raise ConfigError(f"The slots in {folder} cannot be used: {error.strerror}") from None
 
@@ -60,7 +59,7 @@ class FolderSlot:
         path = self._path_of(number)
         try:
             with open(path, "r+b", buffering=0) as file:
-                if not lock(file):
+                if not lock_file(file.fileno()):
                     return True
                 os.remove(path)
         except OSError:
@@ -72,10 +71,7 @@ class FolderSlot:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        deadline = time.monotonic() + ORDER_PATIENCE
         with open(os.path.join(self._folder, ORDER), "ab", buffering=0) as file:
-            while not lock(file):
-                if time.monotonic() > deadline:
-                    raise ConfigError(f"Another process holds the lock of {file.name} for too long")
-                time.sleep(ORDER_PAUSE)
+            if not lock_file(file.fileno(), ORDER_TIMEOUT):
+                raise ConfigError(f"Another process holds the lock of {file.name} for too long")
             yield

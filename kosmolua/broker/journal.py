@@ -15,8 +15,10 @@ from typing import Protocol
 
 from kosmolua.errors import ConfigError, Denied
 from kosmolua.limits import MIB
+from kosmolua.locks import lock_file
 from kosmolua.secret import Redactor
 
+LOCK_TIMEOUT = 10.0
 MAX_SIZE = 64 * MIB
 """The size of the default journal, in bytes, at which it is renamed and a new one begins."""
 MAX_KEPT = 4
@@ -213,15 +215,13 @@ def default_journal(path: str, redactor: Redactor, warn: Callable[[str], None], 
 
 @contextmanager
 def _locked(file: FileIO) -> Iterator[None]:
-    """Keep other processes from renaming the same file until the ``with`` block ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows, where an open file cannot be renamed
-        yield
-        return
+    """Keep other processes from renaming the same file until the ``with`` block ends.
+
+    A process that keeps it locked for long has stopped, and loses its turn.
+    """
     number = os.dup(file.fileno())
     try:
-        fcntl.flock(number, fcntl.LOCK_EX)
+        lock_file(number, LOCK_TIMEOUT)
         yield
     finally:
         os.close(number)

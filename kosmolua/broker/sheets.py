@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
 from typing import Any, Protocol
 
 from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.locks import lock_file
 
-LOCK_TRIES, LOCK_PAUSE = 5, 0.02
-"""How many times to try a lock, and the seconds between two tries. Another process can hold the lock for a moment, to
-test it."""
+LOCK_TIMEOUT = 0.1
+"""How many seconds to try a lock, since another process can hold it for a moment, to test it."""
 
 
 class Sheet(Protocol):
@@ -134,7 +133,7 @@ class File:
         """Return True if a run is writing the file now, or if the file cannot be opened."""
         try:
             with FileIO(self.name, "r+") as file:
-                return not lock(file)
+                return not lock_file(file.fileno())
         except OSError:
             return True
 
@@ -142,7 +141,7 @@ class File:
         """Remove the file and return True; if a run is writing it now, leave it and return False."""
         try:
             with FileIO(self.name, "r+") as file:
-                if not lock(file):
+                if not lock_file(file.fileno()):
                     return False
                 if os.name == "posix":
                     os.remove(self.name)
@@ -161,7 +160,7 @@ class File:
             raise ConfigError(f"The recording {self.name} already exists", hint=hint) from None
         except OSError as error:
             raise ConfigError(f"The recording {self.name} cannot be written: {error.strerror}") from None
-        if not _lock_soon(file):
+        if not lock_file(file.fileno(), LOCK_TIMEOUT):
             file.close()
             raise in_use(self.name)
         return file
@@ -234,7 +233,7 @@ def held_file(path: str, subject: str) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(f"{subject} cannot be written: {error.strerror}") from None
     with file:
-        if not (_lock_soon(file) and _is_at(path, file)):
+        if not (lock_file(file.fileno(), LOCK_TIMEOUT) and _is_at(path, file)):
             raise ConfigError(f"{subject} is in use: another process changes it", hint="try again")
         yield
 
@@ -266,36 +265,8 @@ def _sync_folder(path: str) -> None:
             os.close(folder)
 
 
-def _lock_soon(file: FileIO) -> bool:
-    """Lock an open file as :func:`lock` does, with a few tries."""
-    for _ in range(LOCK_TRIES):
-        if lock(file):
-            return True
-        time.sleep(LOCK_PAUSE)
-    return False
-
-
 def _is_at(path: str, file: FileIO) -> bool:
     """Return True if the open file is still at this path, and was not replaced or removed meanwhile."""
     with suppress(OSError):
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     return False
-
-
-def lock(file: FileIO) -> bool:
-    """Lock an open file until it is closed or the process ends. Return False if another lock on it exists."""
-    try:
-        import fcntl
-    except ImportError:
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from kosmolua.locks import lock_file
+
+LOCK_TIMEOUT = 5.0
+
 
 class SharedLimit:
     """Remembers in a file until when processes of this machine must not send requests of an account to an origin.
@@ -67,12 +71,8 @@ class SharedLimit:
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         with open(descriptor, "r+b", buffering=0) as file:
-            try:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except ImportError:
-                pass  # the system has no such locks: the last process that writes wins
+            if not lock_file(descriptor, LOCK_TIMEOUT):
+                raise TimeoutError(f"{self._path} is locked")
             yield file
 
 
