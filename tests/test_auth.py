@@ -91,6 +91,13 @@ def test_a_credential_in_the_query() -> None:
     assert QueryKey("a", KEY).sign(Request("GET", BASE, (("a", "1"), ("b", "2")))).query == (("a", KEY), ("b", "2"))
 
 
+def test_no_spelling_of_a_key_in_the_query_stands_beside_it() -> None:
+    """A service that reads a list, or a dot as an underscore, would take the other one."""
+    for name in ("api_key", "api_key[]", "api_key[0]", "api.key", " api_key"):
+        request = QueryKey("api_key", KEY).sign(Request("GET", BASE, ((name, "mine"), ("a", "1"))))
+        assert request.query == (("api_key", KEY), ("a", "1"))
+
+
 def test_a_next_page_is_signed_too() -> None:
     """What the service refers to is fetched with the same credential."""
     requests: list[Request] = []

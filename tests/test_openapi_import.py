@@ -245,7 +245,10 @@ def test_an_import_names_further_origins(tmp_path: Path) -> None:
     fetched = importing.fetch(str(write_document(tmp_path, document)), lambda: b"")
     lines = importing.prepare(fetched, Wishes()).lines()
     assert "  sends your token to https://pets.example" in lines
-    assert any("refuses calls of 1 functions at https://files.example" in line for line in lines)
+    assert (
+        "  refuses calls at https://files.example (1 of the functions), which --origin https://files.example allows"
+        in lines
+    )
     ready = importing.prepare(fetched, Wishes(origins=["https://files.example/x"]))
     assert "  sends your token to https://pets.example, https://files.example" in ready.lines()
     assert 'origins = ["https://pets.example", "https://files.example"]' in ready.overlay

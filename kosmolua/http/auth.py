@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -82,7 +83,7 @@ class QueryKey:
 
     def sign(self, request: Request) -> Request:
         """Return a copy of the request with the key in its query. The key replaces parameters of the same name."""
-        others = tuple(pair for pair in request.query if pair[0] != self.name)
+        others = tuple(pair for pair in request.query if _field(pair[0]) != _field(self.name))
         return replace(request, query=((self.name, self.key), *others))
 
 
@@ -145,6 +146,11 @@ class OAuth2:
     def at(self, base_url: str) -> OAuth2:
         """Return a copy with absolute addresses. Addresses that are paths are resolved against ``base_url``."""
         return replace(self, **{name: urljoin(base_url, url) for name, url in self.addresses.items()})  # type: ignore[arg-type]
+
+
+def _field(name: str) -> str:
+    """Return the name of the field that a query's name stands for: services of PHP read ``a[]`` and ``b.c`` so."""
+    return re.sub(r"[. ]", "_", name.partition("[")[0].lstrip())
 
 
 def with_header(request: Request, name: str, value: Secret) -> Request:

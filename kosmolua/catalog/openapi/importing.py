@@ -222,7 +222,8 @@ class Import:
         if carried:
             lines.append(f"  sends {carried} to {', '.join(self._origins()) or 'the base_url of the account'}")
         for place, count in elsewhere(result).items():
-            lines.append(f"  refuses calls of {count:,} functions at {place}, which --origin {place} allows")
+            how = f", which --origin {place} allows" if is_protected(place) else ""
+            lines.append(f"  refuses calls at {place} ({count:,} of the functions){how}")
         if result.access.logins and not self.folder.endswith(".onto"):
             lines.append(f"  accounts log in at {' and '.join(result.access.logins)}")
         lines.append(f"  {_paging(result.functions)}")
@@ -403,7 +404,7 @@ class Changes:
         lines += _more([*self.changed])
         lines += [f"  ! sends your credential to {each}, which it did not before" for each in self.origins]
         for place, count in elsewhere(self.update.result).items():
-            lines.append(f"  refuses calls of {count:,} functions at {place} (see origins in openapi.toml)")
+            lines.append(f"  refuses calls at {place} ({count:,} of the functions; see origins in openapi.toml)")
         lines += [f"  ! accounts log in at {each}, where they did not before" for each in self.logins]
         return lines
 
