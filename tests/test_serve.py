@@ -63,7 +63,6 @@ def test_a_wrong_token_is_refused(server: Serving, headers: dict[str, str]) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_to_simulate_it_takes_no_tenants_that_nobody_named(tmp_path: Path) -> None:
     """The tenants in the user's config folder are real: they are served only if their file is named."""
     folder = tmp_path / "config" / "kosmolua"
@@ -74,6 +73,55 @@ def test_to_simulate_it_takes_no_tenants_that_nobody_named(tmp_path: Path) -> No
         said = server.log.read_text()
     assert "serving simulated on " in said
     assert "every call is simulated" in said
+
+
+def checked(folder: Path, text: str, *options: str, **variables: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Return the status of ``serve --check``, and the state and the words for each subject of its table."""
+    (folder / "accounts.toml").write_text(text, encoding="utf-8")
+    (folder / "accounts.toml").chmod(0o600)
+    command = [sys.executable, "-m", "kosmolua", *options, "--accounts", str(folder / "accounts.toml")]
+    environ = {**ENVIRON, "XDG_STATE_HOME": str(folder / "state"), **variables}
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    rows = [line.split("\t") for line in ended.stdout.splitlines()]
+    return ended.returncode, {row[0]: (row[1], row[2]) for row in rows if len(row) > 2}
+
+
+@pytest.mark.slow
+def test_a_check_names_all_that_is_wrong(tmp_path: Path) -> None:
+    """Each wrong part of the settings is a sentence, the rest is checked too, and nothing listens."""
+    tenants = """
+    [render2.default]
+    api_key = { env = "RENDER_KEY_OF_THE_TEST" }
+    [tenants.acme]
+    token = { env = "ACME_TOKEN_OF_THE_TEST" }
+    [tenants.globex]
+    token = "the-token-of-globex"
+    accounts = "missing.toml"
+    [tenants.initech]
+    token = "the-token-of-globex-1"
+    """
+    store = f'[serve]\nstore = "sqlite:///{tmp_path}/none/store.db"\n'
+    status, found = checked(tmp_path, store + tenants, "serve", "--check")
+
+    assert status == 3
+    wrong = {subject for subject, (state, _) in found.items() if state == "error"}
+    assert wrong == {"store", "cookie key", "tenant acme", "tenant globex", "tenant initech, render2.default"}
+    assert "ACME_TOKEN_OF_THE_TEST" in found["tenant acme"][1]
+    assert "missing.toml" in found["tenant globex"][1]
+    given = {"ACME_TOKEN_OF_THE_TEST": "the-token-of-acme-1", "RENDER_KEY_OF_THE_TEST": "rnd_a1b2c3d4e5f6a7b8c9d0"}
+    status, found = checked(tmp_path, tenants.replace('accounts = "missing.toml"', ""), "serve", "--check", **given)
+    assert (status, {state for state, _ in found.values()}) == (0, {"ok"})
+    assert found["tenant acme"] == ("ok", "tokens: 1; workers: 10")
+
+
+@pytest.mark.slow
+def test_doctor_checks_a_server_too(tmp_path: Path) -> None:
+    """If the accounts file has tenants, their mistakes are among the findings."""
+    status, found = checked(tmp_path, '[tenants.acme]\ntoken = { env = "NOWHERE_OF_THE_TEST" }', "doctor")
+
+    assert status == 3
+    assert found["server: tenant acme"][0] == "error"
+    assert found["server: store"] == ("ok", "can be reached")
 
 
 def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import anyio
 import pytest
+from support.agents import execute
 from support.page import RESTART, Person, first_call, served
 from support.postgres import Postgres, reason_to_skip
 from support.servers import wait_for
+from support.serving import ACME, Serving, agent, serving
 
 from kosmolua.broker.stores import open_stores
 from kosmolua.serve.grants import FRESHNESS
 
 TENANT = "acme"
+PLUGIN = str(Path(__file__).parent / "plugins" / "notebook.py")
+OVERLAP = """
+local notebook = app.integrations.notebook
+notebook.add({ line = "begin" })
+notebook.wait({ seconds = 0.5 })
+notebook.add({ line = "end" })
+"""
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +144,64 @@ def test_a_sign_out_ends_the_session_at_all_replicas(tmp_path: Path, kind: str, 
         with served(there, TENANT, store=store) as two:
             thief.base = two.url
             assert thief.open("/accounts").url.endswith("/login?next=%2Faccounts")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgres", "folder"])
+def test_the_workers_of_a_tenant_are_those_of_all_replicas(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    """Two servers with one store run a tenant's scripts one after another if it has one worker, through a restart of
+    the database; and if one of them is killed while its script runs, the other goes on soon."""
+    store = str(tmp_path / "shared")
+    if kind == "postgres":
+        store = request.getfixturevalue("postgres").address
+    notebook = tmp_path / "notebook"
+    text = f"""\
+[serve]
+store = "{store}"
+
+[tenants.{kind}-workers]
+token = "{ACME}"
+workers = 1
+
+[notebook.default]
+key = "a-key-of-the-notebook"
+file = "{notebook}"
+permissions = {{ write = "allow" }}
+"""
+
+    async def work(server: Serving) -> None:
+        async with agent(server.url, ACME) as client:
+            await execute(client, OVERLAP)
+
+    async def work_at(*servers: Serving) -> None:
+        async with anyio.create_task_group() as group:
+            for server in servers:
+                group.start_soon(work, server)
+
+    here, there = folders(tmp_path)
+    with serving(here, text, "--plugin", PLUGIN) as one, serving(there, text, "--plugin", PLUGIN) as two:
+        anyio.run(work_at, one, two, one, two)
+        assert notebook.read_text().split() == ["begin", "end"] * 4
+        if kind == "postgres":
+            request.getfixturevalue("postgres").stop()
+            request.getfixturevalue("postgres").start()
+        notebook.write_text("")
+        lost = threading.Thread(target=lambda: suppressed(anyio.run, work, one), daemon=True)
+        lost.start()
+        wait_for(lambda: "begin" in notebook.read_text(), 60)
+        one.process.kill()
+        lost.join(60)
+        notebook.write_text("")
+        anyio.run(work_at, two, two)
+        assert notebook.read_text().split() == ["begin", "end"] * 2
+
+
+def suppressed(work: Callable[..., object], *given: object) -> None:
+    """Call a function whose server is about to die."""
+    with suppress(Exception):
+        work(*given)
 
 
 @pytest.mark.slow

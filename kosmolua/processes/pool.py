@@ -9,7 +9,7 @@ from functools import partial
 from math import inf
 from queue import SimpleQueue
 from threading import Event, RLock
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kosmolua.concurrency import forget, lazy, start_thread
@@ -36,6 +36,8 @@ RESERVE = 8
 
 SLOT_PAUSE = 0.02
 """Seconds between two looks whether a slot that is shared with other processes is free."""
+SLOT_PATIENCE = 5.0
+"""Seconds to wait for a store of slots that cannot be reached."""
 
 
 class Load(NamedTuple):
@@ -380,22 +382,32 @@ class _Places:
     def _stand_in_line(self, line: SimpleQueue[Turn], enter: Callable[[], Slot]) -> None:
         """Get a slot for each turn that has a place, in the thread for this. The turns come one after another.
 
-        So the pools of several processes take turns too: each has at most one place in the line beyond its slots. If
-        the store of the slots cannot be reached, the runs come without slots.
+        So the pools of several processes take turns too: each has at most one place in the line beyond its slots.
         """
         while True:
             turn = line.get()
-            slot = None
-            with suppress(ConfigError):
-                slot = enter()
-                while self._is_in_line(turn) and not slot.is_held():
-                    sleep(SLOT_PAUSE)
+            slot = self._await_slot(turn, enter)
             with self._lock:
                 if turn in self._in_line:
                     self._in_line.discard(turn)
                     turn.slot, slot = slot, None
                     turn.come(holds=True)
             _release(slot)
+
+    def _await_slot(self, turn: Turn, enter: Callable[[], Slot]) -> Slot | None:
+        """Wait until a turn has a slot or leaves the line. Return its place in the line, if it has one.
+
+        If the store of the slots cannot be reached for some seconds, return too: the run has to say so.
+        """
+        slot, reached = None, monotonic()
+        while self._is_in_line(turn) and monotonic() - reached < SLOT_PATIENCE:
+            with suppress(ConfigError):
+                slot = slot or enter()
+                if slot.is_held():
+                    break
+                reached = monotonic()
+            sleep(SLOT_PAUSE)
+        return slot
 
     def _is_in_line(self, turn: Turn) -> bool:
         with self._lock:

@@ -454,7 +454,7 @@ class Tenants:
         try:
             for each in settings.tenants.values():
                 opened.append(Opened(each, self._common, settings, self.stores, self.held))
-            _refuse_same_tokens(opened)
+            refuse_same_tokens(opened)
         except ConfigError:
             for each_opened in opened:
                 each_opened.close()
@@ -463,7 +463,8 @@ class Tenants:
         return settings, opened
 
 
-def _refuse_same_tokens(opened: Sequence[Opened]) -> None:
+def refuse_same_tokens(opened: Sequence[Opened]) -> None:
+    """Raise a ConfigError if two tenants have the same token."""
     for place, one in enumerate(opened):
         for other in opened[place + 1 :]:
             if one.tokens.overlap(other.tokens):

@@ -6,18 +6,22 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 import click
 
 from kosmolua import __version__
+from kosmolua.accounts.sections import SERVE, TENANTS
+from kosmolua.accounts.toml import parse
 from kosmolua.cli import console
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
+from kosmolua.cli.tenants import common_options
 from kosmolua.errors import KosmoError
-from kosmolua.folders import state_folder
+from kosmolua.folders import accounts_file, state_folder
 from kosmolua.runs.telemetry import asks_for_spans
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import lua_path
@@ -112,6 +116,7 @@ def _examine(options: Options) -> Iterator[Finding]:
         yield _accounts_file(runtime)
         for name in runtime.catalog.names():
             yield _integration(runtime, name)
+    yield from _server(options)
 
 
 def _folders() -> Iterator[Finding]:
@@ -187,6 +192,21 @@ def _integration(runtime: Runtime, name: str) -> Finding:
     if accounts:
         return Finding(subject, "ok", f"accounts: {', '.join(accounts)}", f"kosmolua accounts check {name}")
     return Finding(subject, "note", "no account", f"kosmolua accounts example {name}")
+
+
+def _server(options: Options) -> Iterator[Finding]:
+    """Check the settings of ``kosmolua serve``, if the accounts file has some and the server's packages are there."""
+    path, exists = accounts_file(options.accounts, os.environ)
+    if not exists or not {SERVE, TENANTS} & parse(Path(path)).keys() or _missing(EXTRAS["serve"]):
+        return
+    from kosmolua.serve.checking import examine
+
+    for each in examine(path, common_options(options)):
+        subject = f"server: {each.subject}"
+        if each.error:
+            yield Finding.of(subject, each.error, "kosmolua serve --check")
+        else:
+            yield Finding(subject, "ok", each.words)
 
 
 def _next(findings: list[Finding]) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from kosmolua.cli.tenants import common_options
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import ACCOUNTS_VARIABLE, accounts_file
 from kosmolua.limits import parse_duration
+
+if TYPE_CHECKING:
+    from kosmolua.serve.opened import Common
 
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 DEFAULT_DRAIN = "30s"
@@ -61,12 +65,23 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     default=1,
     help="Processes that serve the address together [1].",
 )
+@click.option(
+    "--check", "only_checks", is_flag=True, help="Check the settings, accounts, secrets and store; do not serve."
+)
 @hosting_options
-def command(address: str, drain: float, processes: int, options: Options) -> None:
+def command(
+    address: str,
+    drain: float,
+    processes: int,
+    only_checks: bool,  # noqa: FBT001 - the value of an option
+    options: Options,
+) -> int:
     """Serve several tenants over HTTP: agents at /mcp, people on web pages.
 
     A tenant is a user or a team with accounts of its own. Each section [tenants.NAME] of the accounts file describes
     one: its token, its accounts, and what its scripts may do.
+
+    With --check, the exit status is 0 if nothing is wrong, and 3 otherwise.
     """
     for library in ("mcp", "prometheus_client", "jwt", "jinja2", "authlib"):
         if not find_spec(library):
@@ -81,7 +96,20 @@ def command(address: str, drain: float, processes: int, options: Options) -> Non
         log_in_sentences(console.warn)
         common = replace(common_options(options), processes=processes)
         accounts = _accounts(options)
+        if only_checks:
+            return _check(accounts, common)
         serve(Plan(address, accounts, common, drain, processes, standard.write, console.complain))
+    return 0
+
+
+def _check(accounts: str | None, common: Common) -> int:
+    """Show what the check of the settings has found. Return the exit status."""
+    from kosmolua.serve.checking import examine
+
+    findings = list(examine(accounts, common))
+    rows = [[each.subject, "error" if each.error else "ok", each.words] for each in findings]
+    console.table("Server", ["what", "state", "found"], rows)
+    return max(console.status_of(each.error) for each in findings)
 
 
 def _accounts(options: Options) -> str | None:

@@ -1,0 +1,118 @@
+"""The check of a server's settings before it is started: store, secrets, tenants, and their accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from kosmolua.broker.store import Stores
+from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.runtime import Runtime
+from kosmolua.serve import settings as files
+from kosmolua.serve.held import Held
+from kosmolua.serve.opened import Common, Opened
+from kosmolua.serve.own import Own
+from kosmolua.serve.settings import STANZA, Settings
+from kosmolua.serve.tenants import refuse_same_tokens
+
+
+class Finding(NamedTuple):
+    """The result of one check.
+
+    Args:
+        subject: What was checked, such as ``tenant acme``.
+        words: The result, in one sentence.
+        error: Why the server would not start or calls of a tenant would fail; None if nothing is wrong.
+    """
+
+    subject: str
+    words: str
+    error: KosmoError | None = None
+
+
+def examine(accounts: str | None, common: Common) -> Iterator[Finding]:
+    """Check whether a server could start with an accounts file and serve its tenants. Yield what was found.
+
+    The store is read, and secrets are fetched from their sources. Nothing is sent to the services of integrations.
+
+    Args:
+        accounts: The path of the accounts file; None if there is none.
+        common: The options from the command line.
+    """
+    try:
+        settings = files.read(accounts)
+    except ConfigError as error:
+        yield _wrong("accounts file", error)
+        return
+    yield Finding("accounts file", str(settings.path or "none"))
+    own = Own(settings, common.environ, common.warn)
+    try:
+        stores = own.stores()
+    except ConfigError as error:
+        yield _wrong("store", error)
+        return
+    try:
+        yield _attempt("store", "can be reached", stores.ended_sessions)
+        yield _attempt("cookie key", "is there", lambda: own.cookie_key(stores))
+        if settings.metrics_token is not None:
+            yield _attempt("metrics token", "is there", own.metrics_token)
+        if settings.oidc and settings.oidc.client_secret is not None:
+            yield _attempt("client secret", "is there", own.client_secret)
+        yield from _tenants(settings, common, stores)
+    finally:
+        stores.close()
+
+
+def _tenants(settings: Settings, common: Common, stores: Stores) -> Iterator[Finding]:
+    if not settings.tenants and not common.simulate:
+        yield _wrong("tenants", ConfigError("No tenant is served", hint=STANZA))
+    opened: list[Opened] = []
+    alone = replace(common, processes=1)
+    try:
+        for tenant in settings.tenants.values():
+            subject = f"tenant {tenant.name}"
+            try:
+                opened.append(Opened(tenant, alone, settings, stores, Held.within(settings.memory)))
+            except KosmoError as error:
+                yield _wrong(subject, error)
+                continue
+            ways = [f"tokens: {len(tenant.token)}"] if tenant.token else []
+            ways += ["signed tokens"] if tenant.jwt else []
+            yield Finding(subject, f"{', '.join(ways)}; workers: {settings.workers_of(tenant)}")
+            yield from _accounts(subject, opened[-1].runtime)
+        yield _attempt("tokens", "differ from tenant to tenant", lambda: refuse_same_tokens(opened))
+    finally:
+        for each in opened:
+            each.close()
+
+
+def _accounts(subject: str, runtime: Runtime) -> Iterator[Finding]:
+    """Check the accounts of a tenant: their permissions, and whether their secrets can be fetched."""
+    if runtime.is_simulated:
+        return
+    for name in runtime.catalog.names():
+        try:
+            accounts = runtime.catalog.accounts(name)
+            runtime.catalog.permissions(name)
+        except KosmoError as error:
+            yield _wrong(f"{subject}, {name}", error)
+            continue
+        for account in accounts:
+            where = f"{subject}, {name}.{account}"
+            fetch = partial(runtime.accounts.settings, runtime.catalog.listed(name), account)
+            yield _attempt(where, "has its secrets", fetch)
+
+
+def _attempt(subject: str, words: str, work: Callable[[], object]) -> Finding:
+    """Return a finding with these words, or with the error that a function raises."""
+    try:
+        work()
+    except KosmoError as error:
+        return _wrong(subject, error)
+    return Finding(subject, words)
+
+
+def _wrong(subject: str, error: KosmoError) -> Finding:
+    return Finding(subject, str(error), error)
