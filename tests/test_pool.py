@@ -522,3 +522,80 @@ def test_an_error_of_a_call_that_is_raised_again_has_the_line_of_the_call(runtim
     source = "local ok, problem = pcall(function()\napp.integrations.slow.fail({}) end)\n\nerror(problem)"
     error = runtime.run(source).error
     assert error and error.line == 2
+
+
+class Line:
+    """Slots as a store has them, within this process; the store can be away."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.places: list[Place] = []
+        self.is_away = False
+
+    def enter(self) -> Place:
+        if self.is_away:
+            raise ConfigError("the store is away")
+        self.places.append(Place(self))
+        return self.places[-1]
+
+
+class Place:
+    def __init__(self, line: Line) -> None:
+        self.line = line
+
+    def is_held(self) -> bool:
+        if self.line.is_away:
+            raise ConfigError("the store is away")
+        return self.line.places.index(self) < self.line.count
+
+    def release(self) -> None:
+        self.line.places.remove(self)
+
+
+def test_pools_share_slots() -> None:
+    """Runs of two pools are active only while they have a slot; who pauses, ends or is cancelled leaves the line."""
+    line = Line(1)
+    one, two = WorkerPool(2), WorkerPool(2)
+    for pool in (one, two):
+        pool.share(line.enter)
+    first, second, third = one.queue(), two.queue(), two.queue()
+    assert eventually(lambda: first.holds or second.holds)
+    holder, other = (first, second) if first.holds else (second, first)
+    with holder.waiting():
+        assert eventually(lambda: other.holds), "a run that waits for a person needs no slot"
+        assert not holder.holds
+        third.cancel()
+        assert third.wait() is False
+        assert (one.load.queued, two.load.queued) == (0, 0)
+        other.end()
+    assert holder.holds
+    holder.end()
+    assert eventually(lambda: line.places == [])
+
+
+def test_a_store_of_slots_that_is_away_delays_runs_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for; and if it does not come back, the run comes, which itself will say so."""
+    monkeypatch.setattr("kosmolua.processes.pool.SLOT_PATIENCE", 0.5)
+    line, pool = Line(1), WorkerPool(2)
+    pool.share(line.enter)
+    holder, waiting = pool.queue(), pool.queue()
+    assert eventually(lambda: len(line.places) == 2)
+    line.is_away = True
+    time.sleep(0.1)
+    assert not waiting.holds
+    assert eventually(lambda: waiting.holds)
+    line.is_away = False
+    holder.end()
+    waiting.end()
+    assert line.places == []
+
+
+def test_pools_of_one_server_share_the_queue() -> None:
+    """Each of them lets an equal part of the scripts of a client wait."""
+    pool = WorkerPool(4)
+    pool.share(Line(0).enter, among=4)
+    waiting = [pool.queue("a client") for _ in range(3 + 12)]
+    with pytest.raises(Busy):
+        pool.queue("a client")
+    for turn in waiting:
+        turn.end()
