@@ -530,6 +530,7 @@ def test_chunks_are_checked_by_what_earlier_ones_defined(kosmolua: Program) -> N
         "repl:1:37: nothing defines 'True', so suspended wo",
         "repl:2:15: nothing defines 'True', so suspended wo",
         "warning: 1:17: ipairs needs a list, but the result",
+        "warning: 1:37: nothing defines 'True', so it is ni",
     ]
 
 
