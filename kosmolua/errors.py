@@ -3,6 +3,7 @@
     KosmoError                      (code, detail, and message, which joins what, hint and sent)
     ├── UsageError                  the command line is wrong
     ├── ConfigError                 an accounts file, an option or a secret source is wrong
+    │   └── Unavailable             the store cannot be used now; the same can be tried again later
     ├── PluginError                 an integration cannot be loaded (origin)
     ├── CallError                   a call under app.integrations failed; scripts can catch this (param, retryable)
     │   ├── UnknownPath             no such integration, account or function
@@ -136,6 +137,16 @@ class ConfigError(KosmoError):
     """A file, an option or the source of a secret is invalid or cannot be read."""
 
     code = "config_error"
+
+
+class Unavailable(ConfigError):
+    """The store of recordings cannot be used now. The same can be tried again later."""
+
+    code = "unavailable"
+
+    def fields(self) -> dict[str, object]:
+        """Return the fields of every :class:`KosmoError`, and ``retryable``, which is True."""
+        return super().fields() | {"retryable": True}
 
 
 class PluginError(KosmoError):
@@ -566,7 +577,7 @@ class Busy(KosmoError):
         return super().fields() | {"retryable": True}
 
 
-_BEFORE_A_RUN = UsageError, ConfigError, PluginError, CheckFailed, Busy
+_BEFORE_A_RUN = UsageError, ConfigError, Unavailable, PluginError, CheckFailed, Busy
 _ENDINGS = Exited, LimitExceeded, Interrupted, WorkerLost
 RESERVED_CODES = frozenset(kind.code for kind in (*_BEFORE_A_RUN, *_ENDINGS))
 """Codes that a script cannot use for its own errors. They mean that something else ended or prevented the run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -19,11 +20,14 @@ from support.processes import eventually
 from support.shelf import Shelf
 
 from kosmolua import ConfigError, KosmoError, Outcome, Runtime
+from kosmolua.broker import database
+from kosmolua.broker.database import Step
 from kosmolua.broker.folder_store import Folder
 from kosmolua.broker.recording import Writer, read
 from kosmolua.broker.store import Decision, Grant, Store, Stores, Waiting
 from kosmolua.broker.stores import open_stores
 from kosmolua.catalog.plugins import Plugins
+from kosmolua.errors import Unavailable
 from kosmolua.secret import Redactor, Secret
 
 PAUSING = """
@@ -590,7 +594,40 @@ def test_a_damaged_file_does_not_hide_the_others(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_takes_no_question_says_so(tmp_path: Path) -> None:
-    """A question that cannot be written is an error with the folder's name, not a traceback."""
+    """A question that cannot be written is an error, not a traceback. Only the operator sees the folder's name."""
     (tmp_path / "questions" / "q1.new").mkdir(parents=True)
-    with pytest.raises(ConfigError, match=r"The requests for approval in .*questions cannot be written: "):
+    with pytest.raises(Unavailable, match="The requests for approval cannot be written: ") as refused:
         Folder(tmp_path).ask(Waiting("q1", None, "x.lua", {}, 0.0, 1.0))
+    assert str(tmp_path) not in refused.value.message
+    assert refused.value.detail == str(tmp_path / "questions")
+
+
+def test_older_tables_are_changed_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables from before there was a version count as version 1; what is recorded stays."""
+    address = f"sqlite:///{tmp_path / 'runs.db'}"
+    open_stores(address).key()
+    with sqlite3.connect(tmp_path / "runs.db") as old:
+        old.execute("DROP TABLE kosmolua_schema")
+    add = Step(lambda at: at.exec_driver_sql("ALTER TABLE kosmolua_keys ADD COLUMN more TEXT"), is_additive=True)
+    monkeypatch.setattr(database, "STEPS", (add,))
+    key = open_stores(address).key()
+    with sqlite3.connect(tmp_path / "runs.db") as now:
+        assert now.execute("SELECT key, more FROM kosmolua_keys").fetchall() == [(key, None)]
+        assert now.execute("SELECT version, oldest FROM kosmolua_schema").fetchall() == [(2, 1)]
+    monkeypatch.undo()
+    assert open_stores(address).key() == key  # the release before goes on
+
+
+def test_newer_tables_are_refused_by_older_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the change is one that older code does not understand, with a sentence that says what to do."""
+    address = f"sqlite:///{tmp_path / 'runs.db'}"
+    monkeypatch.setattr(database, "STEPS", (Step(lambda at: None, is_additive=False),))
+    open_stores(address).key()
+    monkeypatch.undo()
+    open_stores(f"sqlite:///{tmp_path / 'other.db'}").key()
+    with sqlite3.connect(tmp_path / "runs.db") as newer:
+        newer.execute("UPDATE kosmolua_schema SET version = 2, oldest = 2")
+    with pytest.raises(
+        ConfigError, match=r"have version 2, and this release knows versions up to 1 .*update this server"
+    ):
+        open_stores(address).key()

@@ -9,12 +9,14 @@ within a minute.
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from threading import Event, Lock
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sql
 from sqlalchemy.exc import (
@@ -29,7 +31,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement, FunctionElement
 
 from kosmolua.concurrency import start_thread
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, Unavailable
 
 LEASE = 60.0
 """Seconds that a recording stays locked after the host of its run has died."""
@@ -40,7 +42,7 @@ RENEWAL = 5.0
 RETRY_PAUSE = 0.25
 _LASTING = (DataError, NotSupportedError, ProgrammingError)
 """Errors that would occur again if the statement were repeated, such as a missing permission for a table."""
-CONNECT_TIMEOUT = 3
+CONNECT_TIMEOUT = 2
 _SCHEMA_LOCK = 0x4B6F736D  # an advisory lock of PostgreSQL, held while the tables are created
 _T = TypeVar("_T")
 
@@ -117,6 +119,37 @@ SLOTS = sql.Table(
 )
 
 
+SCHEMA = sql.Table(
+    "kosmolua_schema",
+    _tables,
+    sql.Column("name", sql.String(16), primary_key=True),
+    sql.Column("version", sql.Integer, nullable=False),
+    sql.Column("oldest", sql.Integer, nullable=False),  # the oldest version whose code can use these tables
+    sql.Column("checked", sql.Double),  # when a server last tried a write
+)
+_THE_SCHEMA = "tables"
+
+
+class Step(NamedTuple):
+    """A change of the tables from one version to the next.
+
+    Args:
+        work: A function that makes the change in a transaction.
+        is_additive: True if code of the version before can use the changed tables, as while replicas are replaced one
+            by one.
+    """
+
+    work: Callable[[sql.Connection], None]
+    is_additive: bool
+
+
+STEPS: tuple[Step, ...] = ()
+"""The changes of the tables, in order. The first leads from version 1 to version 2.
+
+A new table needs no step, since missing tables are created.
+"""
+
+
 class Now(FunctionElement[float]):
     """An SQL expression for the time by the database's clock, in seconds since 1970. The hosts' clocks can differ."""
 
@@ -165,12 +198,35 @@ class Database:
         self._making = Lock()
         if dialect == "sqlite":
             sql.event.listen(self._engine, "connect", _write_ahead)
+        self._connections: set[Any] = set()
+        sql.event.listen(self._engine, "connect", lambda connection, _: self._connections.add(connection))
+        sql.event.listen(self._engine, "close", lambda connection, _: self._connections.discard(connection))
         self.leases = _Leases(self)
 
     def close(self) -> None:
         """Close all connections."""
         self.leases.close()
         self._engine.dispose()
+
+    def probe(self) -> None:
+        """Try a write.
+
+        Raises:
+            ConfigError: It failed.
+        """
+        self.do(lambda at: at.execute(sql.update(SCHEMA).values(checked=Now())))
+
+    def drop(self) -> None:
+        """Cut all connections, so that whatever waits for the database fails at once. Others are opened when needed.
+
+        A database that stands still keeps its connections, so nothing else would end the wait.
+        """
+        for connection in list(self._connections):
+            closed = self._engine.dialect.loaded_dbapi.Error
+            with suppress(AttributeError, OSError, closed):  # SQLite has no socket, but a timeout of its own
+                wire = socket.socket(fileno=os.dup(connection.fileno()))
+                with wire:
+                    wire.shutdown(socket.SHUT_RDWR)
 
     def do(self, work: Callable[[sql.Connection], _T], patience: float = 0.0) -> _T:
         """Call a function in a transaction and return its result. If the connection is lost, repeat the transaction.
@@ -202,15 +258,43 @@ class Database:
             with self._engine.begin() as connection:
                 if connection.dialect.name == "postgresql":
                     connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
-                _tables.create_all(connection)
+                _migrate(connection)
             self._is_made = True
 
     def _unreachable(self, error: DBAPIError) -> ConfigError:
         reason = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
-        hint = "nothing is lost: try again when it can be reached"
+        detail = f"{self.name}: {reason[0]}"
         if isinstance(error, _LASTING):
             hint = "check that the database is Kosmolua's own, and that its user may read and write the tables"
-        return ConfigError(f"The database {self.name} cannot be used: {reason[0]}", hint=hint)
+            return ConfigError("The database cannot be used", hint=hint, detail=detail)
+        hint = "nothing is lost: try again when it can be reached"
+        return Unavailable("The database cannot be reached", hint=hint, detail=detail)
+
+
+def _migrate(at: sql.Connection) -> None:
+    """Create missing tables, and change those that older code made, step by step.
+
+    Raises:
+        ConfigError: Newer code made the tables, in a way that this code cannot use.
+    """
+    newest = 1 + len(STEPS)
+    is_new = not sql.inspect(at).has_table(RECORDINGS.name)
+    _tables.create_all(at)
+    row = at.execute(sql.select(SCHEMA.c.version, SCHEMA.c.oldest)).first()
+    version, oldest = row or ((newest, newest) if is_new else (1, 1))
+    if oldest > newest:
+        raise ConfigError(
+            f"The tables of the database have version {version}, and this release knows versions up to {newest}",
+            hint="a newer release of Kosmolua has changed them: update this server",
+        )
+    for number, step in enumerate(STEPS[version - 1 :], start=version + 1):
+        step.work(at)
+        oldest = oldest if step.is_additive else number
+    values = {"version": max(version, newest), "oldest": oldest}
+    if row is None:
+        at.execute(sql.insert(SCHEMA).values(name=_THE_SCHEMA, **values))
+    elif version < newest:
+        at.execute(sql.update(SCHEMA).values(values))
 
 
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -219,7 +303,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "tcp_user_timeout": 10_000,
         "options": "-c statement_timeout=10000 -c lock_timeout=10000",
     },
-    "sqlite": {"timeout": 10.0},
+    "sqlite": {"timeout": 2.0},
 }
 """The connection arguments for each kind of database. They set timeouts, so that no wait is endless."""
 

@@ -21,7 +21,7 @@ from sqlalchemy.sql.expression import ColumnElement
 from kosmolua.broker.database import LEASE, LINES, RECORDINGS, Database, Now, is_held
 from kosmolua.broker.sheets import in_use
 from kosmolua.broker.store import missing, waits
-from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.errors import ConfigError, KosmoError, Unavailable
 
 PATIENCE = 20.0
 """Seconds that a run waits for an unreachable database before it ends."""
@@ -179,7 +179,8 @@ class RowSheet:
             if self._line(lines[-1].number) != lines[-1].line:  # else it was appended already
                 raise self._unwritable(*TAKEN_OVER) from None
         except ConfigError as error:
-            raise self._unwritable(error.what) from None
+            what = f"{error.what[:1].lower()}{error.what[1:]}"
+            raise self._unwritable(what, detail=error.detail, kind=Unavailable) from None
 
     def lines(self) -> Iterator[bytes]:
         """Write the collected lines to the database, and yield all lines of the recording."""
@@ -225,8 +226,15 @@ class RowSheet:
         query = sql.select(LINES.c.line).where(*_rows_with(LINES, self._key), LINES.c.number == number)
         return self._database.do(lambda at: at.execute(query).scalar(), PATIENCE)
 
-    def _unwritable(self, why: str, hint: str = "resume the run once the database works again") -> KosmoError:
-        return KosmoError(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint)
+    def _unwritable(
+        self,
+        why: str,
+        hint: str = "resume the run once the database works again",
+        *,
+        detail: str | None = None,
+        kind: type[KosmoError] = KosmoError,
+    ) -> KosmoError:
+        return kind(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint, detail=detail)
 
 
 def _rows_with(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:

@@ -102,6 +102,14 @@ class DatabaseStores:
         query = sql.select(ENDED_SESSIONS.c.session)
         return frozenset(self._database.do(lambda at: at.execute(query).scalars().all()))
 
+    def probe(self) -> None:
+        """Try a write."""
+        self._database.probe()
+
+    def drop(self) -> None:
+        """Let whatever waits for the database fail at once."""
+        self._database.drop()
+
     def close(self) -> None:
         """Close all connections."""
         self._database.close()

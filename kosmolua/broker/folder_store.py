@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,12 +35,15 @@ from kosmolua.broker.store import (
     paused_calls,
     waits,
 )
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, Unavailable
 
 SUFFIX = ".jsonl"
 BLOCK = 64 * 1024
 """How many bytes to read at a time from the end of a file."""
 KEY = ".key"
+PROBE_SIZE = 4096
+"""Bytes of a write that is only tried. A full disk refuses them."""
+LATER = "nothing is lost: try again when it can be written"
 KEY_TRIES, KEY_PAUSE = 50, 0.02
 """How many times to look for a key that another process is about to write, and the seconds between two looks."""
 
@@ -97,6 +101,20 @@ class Folders:
         except OSError as error:
             what = f"The sessions that have ended in {self._ended} cannot be read: {error.strerror}"
             raise ConfigError(what) from None
+
+    def probe(self) -> None:
+        """Try a write: create a small file, and remove it."""
+        _make(self._path)
+        with _written("Recordings", self._path):
+            descriptor, name = tempfile.mkstemp(prefix=".probe-", dir=self._path)
+            try:
+                os.write(descriptor, bytes(PROBE_SIZE))
+            finally:
+                os.close(descriptor)
+                os.remove(name)
+
+    def drop(self) -> None:
+        """Do nothing: a wait for a file cannot be ended."""
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -226,7 +244,8 @@ class Folder:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise ConfigError(f"The grants in {self._grants} cannot be read: {error.strerror}") from None
+            what = f"The grants cannot be read: {error.strerror}"
+            raise Unavailable(what, hint=LATER, detail=self._grants) from None
         found = [grant for name in names if (grant := self._granted(name))]
         return sorted(found, key=lambda each: (each.since, each.path, each.account))
 
@@ -389,11 +408,11 @@ def _written(what: str, folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(f"{what} in {folder} cannot be written: {error.strerror}") from None
+        raise Unavailable(f"{what} cannot be written: {error.strerror}", hint=LATER, detail=folder) from None
 
 
 def _make(folder: str) -> None:
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"Recordings cannot be kept in {folder}: {error.strerror}") from None
+        raise Unavailable(f"Recordings cannot be kept: {error.strerror}", hint=LATER, detail=folder) from None

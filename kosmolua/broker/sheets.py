@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from typing import Any, Protocol
 
-from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.errors import ConfigError, KosmoError, Unavailable
 from kosmolua.locks import lock_file
 
 LOCK_TIMEOUT = 0.1
@@ -159,7 +159,8 @@ class File:
             hint = "name another file, or remove this one"
             raise ConfigError(f"The recording {self.name} already exists", hint=hint) from None
         except OSError as error:
-            raise ConfigError(f"The recording {self.name} cannot be written: {error.strerror}") from None
+            what = f"The recording {os.path.basename(self.name)} cannot be written: {error.strerror}"
+            raise Unavailable(what, detail=self.name) from None
         if not lock_file(file.fileno(), LOCK_TIMEOUT):
             file.close()
             raise in_use(self.name)
@@ -214,7 +215,8 @@ class FileSheet:
 
     def _unwritable(self, error: OSError) -> KosmoError:
         hint = "free space on its disk, then resume the run"
-        return KosmoError(f"The recording {self._path} can no longer be written: {error.strerror}", hint=hint)
+        what = f"The recording {os.path.basename(self._path)} can no longer be written: {error.strerror}"
+        return Unavailable(what, hint=hint, detail=self._path)
 
 
 @contextmanager

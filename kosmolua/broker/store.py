@@ -269,6 +269,16 @@ class Stores(Protocol):
             ConfigError: The stores cannot be reached.
         """
 
+    def probe(self) -> None:
+        """Try a write.
+
+        Raises:
+            ConfigError: It failed.
+        """
+
+    def drop(self) -> None:
+        """Let whatever waits for stores that do not answer fail at once, as far as that is possible."""
+
     def close(self) -> None:
         """Close all connections. If the stores are used again, they open new ones."""
 

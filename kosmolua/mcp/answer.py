@@ -202,7 +202,11 @@ def answer(
 def refusal(error: KosmoError) -> CallToolResult:
     """Return the tool result that reports an error to the client and its model."""
     stanza = f"\n\n{error.hint}" if error.hint and "\n" in error.hint else ""
-    return CallToolResult(content=[TextContent(text=decodable(error.message + stanza))], is_error=True)
+    return CallToolResult(
+        content=[TextContent(text=decodable(error.message + stanza))],
+        structured_content=decodable({"ok": False, "error": error.fields()}),
+        is_error=True,
+    )
 
 
 def _join(sections: Sequence[str]) -> str:

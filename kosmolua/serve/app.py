@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
 from kosmolua.mcp.http import bearer
 from kosmolua.serve import pages
@@ -47,6 +48,8 @@ class House:
         self.is_ready = False
         self.is_draining = False
         self._hosts = hosts
+        self._said_of_store = ""
+        tenants.health.note = self.note_store
 
     def hosts(self) -> tuple[str, ...]:
         """Return the host names that clients can use for the server."""
@@ -76,6 +79,19 @@ class House:
         """
         self.metrics.refused()
         self.log.note("unauthorized", address=address)
+
+    def note_store(self, seconds: float, error: KosmoError | None) -> None:
+        """Count a try of the store. Log when the store is lost, with the reason, and when it is back.
+
+        Args:
+            seconds: The duration of the try.
+            error: The error with which it failed; None if it succeeded.
+        """
+        self.metrics.store_tried(seconds, error)
+        said = str(error) if error else ""
+        if said != self._said_of_store:
+            self._said_of_store = said
+            self.log.note("store lost" if said else "store back", error=said or None)
 
     async def may_read_metrics(self, request: Request) -> bool:
         """Return True if a request is allowed to read the metrics.
@@ -131,7 +147,11 @@ def application(house: House, siblings: Siblings | None = None) -> ASGIApp:
         return PlainTextResponse("ok\n")
 
     async def is_ready(request: Request) -> Response:
-        return PlainTextResponse("ready\n") if house.is_ready else PlainTextResponse("not ready\n", 503)
+        if not house.is_ready:
+            return PlainTextResponse("not ready\n", 503)
+        if error := tenants.health.error:
+            return PlainTextResponse(f"not ready: {error.message}\n", 503)
+        return PlainTextResponse("ready\n")
 
     refusals = Refusals(house.note_refusal)
 

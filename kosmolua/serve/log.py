@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.broker.journal import MAX_SIZE, Journal
 from kosmolua.broker.records import Record
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.folders import state_folder
 from kosmolua.runs import Outcome
 from kosmolua.secret import Redactor
@@ -240,6 +240,7 @@ def _about(run: Running, outcome: Outcome) -> dict[str, object]:
     return {
         "status": outcome.status,
         "error": outcome.error.code if outcome.error else None,
+        "detail": outcome.error.detail if isinstance(outcome.error, Unavailable) else None,
         "duration_ms": round(run.seconds * 1000, 2),
         "calls": len(outcome.calls),
         "writes": effects["write"],

@@ -14,7 +14,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
 from kosmolua.broker.records import Record
-from kosmolua.errors import ScriptError
+from kosmolua.errors import KosmoError, ScriptError
+from kosmolua.memory import Memory
 from kosmolua.runs import Outcome
 from kosmolua.serve.runs import Running
 from kosmolua.serve.tenants import Tenant
@@ -45,9 +46,10 @@ class Metrics:
 
     Args:
         tenants: A function that returns the tenants of the server. It is called when the metrics are read.
+        memory: The memory for the large texts of all tenants.
     """
 
-    def __init__(self, tenants: Callable[[], Iterable[Tenant]]) -> None:
+    def __init__(self, tenants: Callable[[], Iterable[Tenant]], memory: Memory) -> None:
         registry = self._registry = CollectorRegistry()
         each: dict[str, Any] = {"namespace": PREFIX, "registry": registry}
         self._runs = Counter("runs", "Runs that ended.", ["tenant", "status"], **each)
@@ -61,6 +63,14 @@ class Metrics:
         self._run_seconds = Histogram("run_seconds", "Durations of runs.", ["tenant"], **timed)
         self._call_seconds = Histogram("call_seconds", "Durations of calls.", ["tenant", "integration"], **timed)
         self._request_seconds = Histogram("http_request_seconds", "Durations of requests.", ["route"], **timed)
+        self._store_errors = Counter("store_errors", "Tries of the store that failed.", **each)
+        self._store_seconds = Histogram("store_seconds", "Durations of tries of the store.", **timed)
+        self._store_up = Gauge("store_up", "1 if the store can be used.", multiprocess_mode="livemin", **each)
+        self._memory = memory
+        self._held = Gauge("memory_held_bytes", "Bytes reserved for large texts.", multiprocess_mode="livesum", **each)
+        self._most = Gauge(
+            "memory_limit_bytes", "Bytes that large texts can take.", multiprocess_mode="livesum", **each
+        )
         self._tenants = tenants
         self._load = [Gauge(name, about, ["tenant"], multiprocess_mode=mode, **each) for name, about, mode in _LOAD]
         self._is_shared = SHARED in os.environ
@@ -99,12 +109,21 @@ class Metrics:
         """Count a request that was refused because it had no valid token of a tenant."""
         self._refusals.inc()
 
+    def store_tried(self, seconds: float, error: KosmoError | None) -> None:
+        """Count a try of the store, with its duration in seconds and its error."""
+        self._store_seconds.observe(seconds)
+        self._store_up.set(error is None)
+        if error:
+            self._store_errors.inc()
+
     def refresh(self) -> None:
         """Set the gauges of each tenant.
 
         They are the numbers of workers, of busy workers, of scripts that wait for a worker, and of calls that wait for
         a person's approval.
         """
+        self._held.set(self._memory.taken)
+        self._most.set(self._memory.total)
         for tenant in self._tenants():
             load = tenant.runtime.load
             values = load.workers, load.busy, load.queued, len(tenant.approvals)

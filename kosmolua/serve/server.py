@@ -115,7 +115,7 @@ async def _serve(
 ) -> None:
     log = Log(settings.log, plan.write)
     audit = open_audit(plan.common.warn)
-    metrics = Metrics(lambda: tenants)
+    metrics = Metrics(lambda: tenants, tenants.held.memory)
     tenants.observe(metrics, RunLog(log, audit, "simulated" if plan.common.simulate else "live"))
     house = House(tenants, metrics, log, host_names(plan.listen))
     if url:

@@ -27,6 +27,7 @@ from kosmolua.runtime import Runtime
 from kosmolua.serve.approvals import Approvals, Approver
 from kosmolua.serve.flow import Weighing
 from kosmolua.serve.grants import Grants
+from kosmolua.serve.health import Health
 from kosmolua.serve.held import Held
 from kosmolua.serve.opened import Common, Opened
 from kosmolua.serve.own import Own
@@ -59,13 +60,15 @@ class Tenant:
     Args:
         opened: The runtime and the tokens that were made from the tenant's settings.
         common: The options from the command line that apply to all tenants.
+        health: Says whether the store can be used. While it cannot, runs are refused.
         observers: Objects that are told when a run of the tenant starts, makes a call and ends.
 
     ``name`` is the tenant's name. ``approvals`` holds the calls of the tenant's running scripts that wait for a person.
     ``grants`` holds the functions that people of the tenant have permanently allowed.
     """
 
-    def __init__(self, opened: Opened, common: Common, observers: Sequence[Observer] = ()) -> None:
+    def __init__(self, opened: Opened, common: Common, health: Health, observers: Sequence[Observer] = ()) -> None:
+        self._health = health
         self.name = opened.settings.name
         self.approvals = Approvals(lambda: self.runtime.store)
         self.grants = Grants(lambda: self.runtime.store)
@@ -200,6 +203,8 @@ class Tenant:
     async def _attend(
         self, running: Running, options: RunOptions, begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]]
     ) -> Outcome:
+        if error := self._health.error:
+            return Outcome([], "", error, [])
         granted = self.grants.recent_patterns(self.runtime.catalog)
         if granted is None:
             granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
@@ -338,7 +343,8 @@ class Tenants:
 
     ``settings`` holds the settings that were read last. ``metrics_token`` is the token for the metrics, or None.
     ``client_secret`` is the server's client secret at the OpenID Connect provider, or None. ``stores`` are the stores
-    of all tenants. ``key`` is the key that signs the website's cookies.
+    of all tenants. ``key`` is the key that signs the website's cookies. ``held`` bounds the bytes that all
+    runs hold. ``health`` says whether the store can be used.
 
     Raises:
         ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
@@ -352,9 +358,10 @@ class Tenants:
         own = self._own(settings)
         self.stores = own.stores()
         self.key = own.cookie_key(self.stores)
+        self.health = Health(self.stores.probe, self.stores.drop)
         self.settings, opened = self._open(settings)
         self.metrics_token, self.client_secret = own.metrics_token(), own.client_secret()
-        self._by_name = {each.settings.name: Tenant(each, common, self._observers) for each in opened}
+        self._by_name = {each.settings.name: Tenant(each, common, self.health, self._observers) for each in opened}
 
     def __iter__(self) -> Iterator[Tenant]:
         return iter(list(self._by_name.values()))
@@ -387,7 +394,8 @@ class Tenants:
         self._observers.extend(observers)
 
     async def start(self) -> None:
-        """Begin to answer the MCP requests of all tenants."""
+        """Begin to answer the MCP requests of all tenants, and to watch the store."""
+        self.health.start()
         for tenant in self:
             await tenant.start()
 
@@ -407,7 +415,7 @@ class Tenants:
             if tenant := self._by_name.get(each.settings.name):
                 tenant.adopt(each)
             else:
-                fresh = Tenant(each, self._common, self._observers)
+                fresh = Tenant(each, self._common, self.health, self._observers)
                 await fresh.start()
                 self._by_name[fresh.name] = fresh
         for tenant in gone:
@@ -429,6 +437,7 @@ class Tenants:
         for task in self._leaving:
             task.cancel()
         await asyncio.gather(*self._leaving, *(tenant.stop() for tenant in self), return_exceptions=True)
+        await asyncio.to_thread(self.health.stop)
         await asyncio.to_thread(self.disconnect)
 
     def reopen_journals(self) -> None:

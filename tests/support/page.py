@@ -158,7 +158,9 @@ def served(
             loops.append(asyncio.get_running_loop())
             await server.serve()
 
-        house = House(tenants, Metrics(lambda: tenants), Log(None, lambda line: None), ("page.example",))
+        house = House(
+            tenants, Metrics(lambda: tenants, tenants.held.memory), Log(None, lambda line: None), ("page.example",)
+        )
         server = uvicorn.Server(configured(application(house), port=0))
         thread = threading.Thread(target=lambda: asyncio.run(serve(server)), daemon=True)
         thread.start()

@@ -6,14 +6,16 @@ import getpass
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 
-from support.processes import eventually
+from support.processes import descendants, eventually
 
 USER = "nobody"
 """Who runs the server if the tests run as root, which PostgreSQL refuses to be."""
@@ -80,6 +82,19 @@ class Postgres:
             self._server.send_signal(3)  # SIGQUIT: an immediate shutdown
             self._server.wait(30)
             self._server = None
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Suspend the server and its connections during the block: they stay open, and nothing answers."""
+        assert self._server
+        processes = [self._server.pid, *descendants(self._server.pid)]
+        for each in processes:
+            os.kill(each, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for each in processes:
+                os.kill(each, signal.SIGCONT)
 
     def _answers(self) -> bool:
         import psycopg
