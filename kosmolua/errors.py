@@ -25,6 +25,7 @@
     ├── Paused                      the script stopped at calls that a person must approve (calls)
     ├── UnderWay                    nobody knows whether some recorded writes were done (calls)
     ├── WorkerLost                  the sandboxed process died
+    ├── RateLimited                 a tenant's quota refused a script for now (retry_after)
     └── Busy                        too many scripts are waiting; the same script can be run again later
 
 A message is one line and says what happened, where, and what to do. An error keeps these parts apart and joins them
@@ -575,6 +576,26 @@ class Busy(KosmoError):
     def fields(self) -> dict[str, object]:
         """Return the fields of every :class:`KosmoError`, and ``retryable``, which is True."""
         return super().fields() | {"retryable": True}
+
+
+class RateLimited(KosmoError):
+    """A quota of a server's tenant refused a script, so it was not run. It can be run again later.
+
+    Args:
+        message: What happened and where, on one line.
+        retry_after: Seconds until it makes sense to try again.
+        hint: What to do about the error; by default, to wait.
+    """
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: float, hint: str | None = None) -> None:
+        self.retry_after = max(1, round(retry_after))
+        super().__init__(message, hint=hint or f"nothing was run; try again in {self.retry_after:,} s")
+
+    def fields(self) -> dict[str, object]:
+        """Return the fields of every :class:`KosmoError`, and ``retryable`` and ``retry_after`` in seconds."""
+        return super().fields() | {"retryable": True, "retry_after": self.retry_after}
 
 
 _BEFORE_A_RUN = UsageError, ConfigError, Unavailable, PluginError, CheckFailed, Busy

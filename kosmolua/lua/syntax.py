@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tree_sitter import Language, Tree
     from tree_sitter import Node as TreeNode
 
+MAX_NESTING = 200
+"""Levels of brackets. Lua itself refuses more."""
+_OPENING = b"([{"
+_NO_BRACKETS = bytes(each for each in range(256) if each not in b"()[]{}")
 MAX_PARSED = 64 * 1024
 """The largest size of a source that is parsed, in bytes: about 2,000 lines.
 
@@ -126,12 +130,17 @@ class Script(NamedTuple):
 
 
 def parse(source: str | bytes) -> Script | None:
-    """Parse the source of a script. Return None if it is too long, or if parsing takes over :data:`MAX_SECONDS`."""
+    """Parse the source of a script.
+
+    Return None if it is too long or nested too deeply, or if parsing takes over :data:`MAX_SECONDS`.
+    """
     text = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
     if len(text) > MAX_PARSED:
         return None
     if text.startswith(b"#"):
         text = b"--" + text[2:] if len(text) > 1 and text[1:2] != b"\n" else b" " + text[1:]
+    if _is_nested_deeply(text):
+        return None
     if unclosed := _unclosed(text):
         return Script(Node("chunk", "", 0, len(text), 1, 1, text), [unclosed])
     tree = _tree(text)
@@ -148,6 +157,22 @@ def _without_dashes(text: bytes) -> bytes:
     return _STRING_OR_COMMENT.sub(
         lambda found: found[0].replace(b"-", b"_") if found[0][:1] in (b'"', b"'") else found[0], text
     )
+
+
+def _is_nested_deeply(text: bytes) -> bool:
+    """Return True if brackets are nested more deeply than Lua allows, which takes long to parse.
+
+    Brackets in strings and comments count too. A script that has so many of them is not checked.
+    """
+    brackets = text.translate(None, delete=_NO_BRACKETS)
+    if len(brackets) <= 2 * MAX_NESTING:
+        return False
+    depth = 0
+    for each in brackets:
+        depth = depth + 1 if each in _OPENING else max(depth - 1, 0)
+        if depth > MAX_NESTING:
+            return True
+    return False
 
 
 def _unclosed(text: bytes) -> SyntaxProblem | None:

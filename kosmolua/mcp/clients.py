@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from time import monotonic
 from typing import Any
 
@@ -170,13 +171,14 @@ def client_of(request: Request | None, software: str) -> str | None:
 
     Args:
         request: The HTTP request; None on standard input.
-        software: The name and version that the client reports. They are part of the returned name if the client has
-            neither a session nor a cookie.
+        software: The name and version that the client reports. With its address and its token they are the returned
+            name if the client has neither a session nor a cookie.
     """
     if request is None:
         return None
     address = request.client.host if request.client else ""
-    return request.scope.get(SCOPE) or f"address {address} {software[:MAX_NAME]}"
+    token = sha256(request.headers.get("authorization", "").encode()).hexdigest()[:8]
+    return request.scope.get(SCOPE) or f"address {address} {token} {software[:MAX_NAME]}"
 
 
 def is_exact(client: str | None) -> bool:

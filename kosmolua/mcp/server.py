@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -52,6 +53,8 @@ INSTRUCTIONS = (
 MAX_ABOUT = 100
 """The maximum length of the sentence about one integration, in characters."""
 MAX_ACCOUNTS = 8
+MAX_READING = 1
+"""How many pages are found or read at once, so that other tenants of the process have their turn meanwhile."""
 
 Context = ServerRequestContext[Any]
 Paging = PaginatedRequestParams | None
@@ -97,6 +100,7 @@ class Handlers:
     ) -> None:
         self._server: Server[Any] | None = None
         self._id_prefix = id_prefix
+        self._reading = asyncio.Semaphore(MAX_READING)
         self._transcripts = Transcripts(id_prefix)
         self._executions = Executions(runner or PlainRunner(runtime), self._transcripts, watch, check=check)
         self.adopt(runtime, read_only=read_only, simulated=simulated)
@@ -192,7 +196,8 @@ class Handlers:
             arguments = check(tool, decodable(params.arguments or {}))
             if tool.name == "execute_lua":
                 return await self._execute(Script.of(arguments), params, Client(context))
-            text = await in_thread(self._read_docs, tool.name, arguments, Client(context).name)
+            async with self._reading:
+                text = await in_thread(self._read_docs, tool.name, arguments, Client(context).name)
         except KosmoError as error:
             return refusal(error)
         return CallToolResult(content=[TextContent(text=text)])

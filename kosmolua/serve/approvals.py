@@ -21,6 +21,8 @@ from kosmolua.errors import ConfigError, WorkerLost
 
 POLL_INTERVAL = 0.25
 """Seconds between two checks for new decisions in the store."""
+MAX_LOOKS = 100
+"""How often all waiting calls of a tenant together look into the store, in a second."""
 SOMEBODY = "a person"
 
 
@@ -110,7 +112,8 @@ class Approvals:
         while (left := ends - time.time()) > 0:
             self._look(store, ids)
             with self._changed:
-                if self._changed.wait_for(lambda: self._is_decided(run, ids), min(left, POLL_INTERVAL)):
+                pause = max(POLL_INTERVAL, len(self._open) / MAX_LOOKS)
+                if self._changed.wait_for(lambda: self._is_decided(run, ids), min(left, pause)):
                     break
         else:
             self._look(store, ids)

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -32,6 +33,8 @@ from kosmolua.serve.settings import STANZA, Settings
 from kosmolua.serve.siblings import Family, Siblings, id_prefix
 from kosmolua.serve.tenants import Tenants
 
+SWITCH_INTERVAL = 0.001
+"""Seconds that a thread of Python keeps the others waiting, such as one that checks a script or searches."""
 REFRESH_INTERVAL = 1.0
 LINGER = 1.0
 """Seconds for which clients can still send requests after the last run, when the server has been told to stop."""
@@ -75,6 +78,7 @@ def serve(plan: Plan) -> None:
         ConfigError: There is no tenant, a tenant cannot be opened, or the server cannot listen on the address.
     """
     bound_arenas()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     address = Address.read(plan.listen)
     settings = files.read(plan.accounts)
     if not settings.tenants and not (plan.common.simulate and _is_loopback(address)):

@@ -85,6 +85,9 @@ class TenantSettings:
             stricter.
         limits: The limits of the tenant's scripts, as far as they differ from the server's limits.
         workers: How many scripts of the tenant run at once; None for an equal share of the server's workers.
+        runs_per_minute: How many scripts the tenant can start in a minute; None for any number.
+        calls_per_day: How many calls the tenant's scripts can make in a day (UTC); None for any number.
+        max_waiting: How many calls of the tenant can wait for a person.
     """
 
     name: str
@@ -96,6 +99,9 @@ class TenantSettings:
     permissions: Mapping[str, Permission] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
     workers: int | None = None
+    runs_per_minute: int | None = None
+    calls_per_day: int | None = None
+    max_waiting: int = 1_000
 
     @property
     def is_open(self) -> bool:
@@ -366,4 +372,7 @@ _TENANT: dict[str, Check] = {
     "permissions": _permissions,
     "limits": _limits,
     "workers": _count,
+    "runs_per_minute": _count,
+    "calls_per_day": _count,
+    "max_waiting": _count,
 }

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from kosmolua.broker.records import CallEnded, Event
 from kosmolua.concurrency import Passage
-from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, WorkerLost
+from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Paused, RateLimited, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.mcp.answer import weigh
 from kosmolua.mcp.clients import Clients
@@ -31,6 +31,7 @@ from kosmolua.serve.health import Health
 from kosmolua.serve.held import Held
 from kosmolua.serve.opened import Common, Opened
 from kosmolua.serve.own import Own
+from kosmolua.serve.quotas import Quotas
 from kosmolua.serve.runs import Observer, Running
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tokens import Tokens, may_be_signed
@@ -79,6 +80,7 @@ class Tenant:
         self._retiring: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._sources = 0
+        self._quotas = Quotas(lambda: self.settings, lambda: len(self.runtime.store.waiting()))
         self._handlers = Handlers(
             self.runtime,
             read_only=common.read_only,
@@ -167,6 +169,11 @@ class Tenant:
         run = options["run"] = options.get("run") or os.urandom(6).hex()
         if not options.get("planning"):
             options["record"] = True
+        if refused := await self._refusal_by_quotas():
+            return Outcome([], "", refused, [])
+        left = self._quotas.calls_left
+        if left is not None:
+            options["max_calls"] = min(left, options.get("max_calls") or self.limits.max_calls)
         size = COPIES_OF_SOURCE * (len(source) + weigh(options.get("input"), self.limits.max_result))
         if not self._opened.held.sources.take(size, self._sources):
             return _refused("Too many large scripts are waiting or running")
@@ -181,6 +188,11 @@ class Tenant:
             self._sources -= size
             self._opened.held.sources.give_back(size)
 
+    async def _refusal_by_quotas(self) -> RateLimited | None:
+        if not self._health.error and self._quotas.is_to_count():
+            await asyncio.to_thread(self._quotas.count)
+        return self._quotas.admit_waiting() or self._quotas.admit()
+
     async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
         """Resume a recorded run of this tenant, whichever client started it, and return its outcome.
 
@@ -193,6 +205,8 @@ class Tenant:
         Raises:
             ConfigError: There is no recorded run with this id.
         """
+        if error := self._health.error:
+            return Outcome([], "", error, [])
         recording = await asyncio.to_thread(self.runtime.store.read, run)
         script = recording.script
         running = Running(self.name, run, options.get("client") or "", script["name"], script["sha256"])
@@ -237,6 +251,7 @@ class Tenant:
     def _watch(self, running: Running, watch: Callable[[Event], None]) -> Callable[[Event], None]:
         def note(event: Event) -> None:
             if isinstance(event, CallEnded):
+                self._quotas.called(event.record)
                 for each in self._observers:
                     each.called(running, event.record)
             watch(event)
@@ -252,6 +267,8 @@ class Tenant:
             outcome = Outcome([], "", told, [])
         else:
             outcome = task.result()
+        if isinstance(outcome.error, Paused):
+            self._quotas.paused(len(outcome.error.calls))
         for each in self._observers:
             each.ended(running, outcome)
 
