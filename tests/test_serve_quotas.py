@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from starlette.requests import Request
 from support.agents import execute
 from support.serving import ACME, GLOBEX, agent, serving
 
-from kosmolua.broker.records import Record
 from kosmolua.lua.syntax import parse
 from kosmolua.mcp.clients import client_of
 from kosmolua.serve.quotas import Quotas
@@ -82,10 +82,8 @@ def test_waiting_calls() -> None:
     assert tenant.admit_waiting() is None
 
 
-def record(status: str) -> Record:
-    call = Record.__new__(Record)
-    object.__setattr__(call, "status", status)
-    return call
+def record(status: str) -> Any:
+    return SimpleNamespace(status=status)
 
 
 @pytest.mark.slow

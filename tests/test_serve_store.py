@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ import pytest
 import requests
 from mcp_types import CallToolResult
 from support.agents import execute, text_of
+from support.page import Person
 from support.postgres import Postgres, reason_to_skip
+from support.servers import wait_for
 from support.serving import ACME, Serving, agent, serving
 
+from kosmolua.broker.stores import open_stores
 from kosmolua.errors import Unavailable
 from kosmolua.serve.health import Health
 
@@ -162,3 +165,34 @@ def test_a_try_that_does_not_end_counts_as_failed() -> None:
     assert health.error is None
     assert lost == [1]
     health.stop()
+
+
+@pytest.mark.slow
+def test_an_approval_for_a_dead_server_is_carried_out_by_another(tmp_path: Path) -> None:
+    """A person approves at one replica what waits at another that was just killed: it is done, and asked only once."""
+    text = accounts(str(tmp_path / "store")).replace("[serve]", '[serve]\napproval_wait = "100s"')
+    code = "app.integrations.render2.suspend_service('srv-cabc12345678') return 'suspended'"
+    store = open_stores(str(tmp_path / "store")).of("acme")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+
+    async def leave_waiting(server: Serving) -> None:
+        with suppress(Exception):  # the connection ends with the server
+            async with agent(server.url, ACME) as client:
+                waits = asyncio.create_task(execute(client, code))
+                ends = time.monotonic() + PATIENCE
+                while not store.waiting() and time.monotonic() < ends:
+                    await asyncio.sleep(0.1)
+                server.process.kill()
+                waits.cancel()
+
+    with serving(tmp_path / "one", text, "--simulate") as dead, serving(tmp_path / "two", text, "--simulate") as other:
+        asyncio.run(leave_waiting(dead))
+        dead.process.wait()
+        (call,) = store.waiting()
+        person = Person(other.base)
+        person.sign_in(ACME)
+        assert person.send("/approvals", decision="approve", call=call.id).status_code == 200
+        wait_for(lambda: store.runs()[0].status == "done", PATIENCE)
+        assert not store.waiting()
+        assert "a person on the page" in person.open(f"/runs/{call.run}").text

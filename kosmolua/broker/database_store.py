@@ -230,6 +230,17 @@ class DatabaseStore:
         row = self._database.do(lambda at: at.execute(query).first())
         return Decision(*row) if row else None
 
+    def answered(self, run: str) -> list[tuple[Waiting, Decision]]:
+        """Return the questions of a run that were answered and not withdrawn, each with its answer."""
+        of = QUESTIONS.c
+        query = sql.select(of.id, of.script, of.call, of.since, of.until, of.is_approved, of.decided_by, of.decided)
+        query = query.where(of.tenant == self._tenant, of.run == run, of.is_approved.is_not(None))
+        rows = self._database.do(lambda at: at.execute(query).all())
+        return [
+            (Waiting(row.id, run, row.script, json.loads(row.call), row.since, row.until), Decision(*row[5:]))
+            for row in rows
+        ]
+
     def withdraw(self, question: str) -> None:
         """Remove the question with the id ``question``, and its answer.
 

@@ -228,6 +228,11 @@ class Folder:
         except (FileNotFoundError, ValueError):  # the file does not exist, or is not complete yet
             return None
 
+    def answered(self, run: str) -> list[tuple[Waiting, Decision]]:
+        """Return the questions of a run that were answered and not withdrawn, each with its answer."""
+        asked = [each for each in self._questions_in_files() if each.run == run]
+        return [(each, decision) for each in asked if (decision := self.decision(each.id))]
+
     def withdraw(self, question: str) -> None:
         """Remove the question with the id ``question``, and its answer.
 
@@ -310,17 +315,17 @@ class Folder:
 
     def _asked(self) -> list[Waiting]:
         """Return the calls that wait for a person's approval and have no answer yet, except expired ones."""
-        found: list[Waiting] = []
+        open_ones = (each for each in self._questions_in_files() if each.until > time.time())
+        return [each for each in open_ones if not os.path.exists(self._question(each.id, ".answer"))]
+
+    def _questions_in_files(self) -> Iterator[Waiting]:
         try:
             names = sorted(name for name in os.listdir(self._questions) if "." not in name)
         except FileNotFoundError:
-            return []
+            return
         for name in names:
             with suppress(FileNotFoundError), open(self._question(name), encoding="utf-8") as file:
-                question = Waiting(**json.load(file))
-                if question.until > time.time() and not os.path.exists(self._question(name, ".answer")):
-                    found.append(question)
-        return found
+                yield Waiting(**json.load(file))
 
     def _summary(self, run: str) -> Summary:
         head, end = self._ends(run)

@@ -190,6 +190,12 @@ class Store(Protocol):
     def decision(self, question: str) -> Decision | None:
         """Return the answer to the question with the id ``question``, or None if there is none yet."""
 
+    def answered(self, run: str) -> list[tuple[Waiting, Decision]]:
+        """Return the questions of a run that were answered and not withdrawn, each with its answer.
+
+        If the run does not execute any more, its process died before it could act on the answers.
+        """
+
     def withdraw(self, question: str) -> None:
         """Remove the question with the id ``question``, and its answer if it was answered.
 

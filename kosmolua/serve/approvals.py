@@ -6,6 +6,7 @@ the website, and pass the answer on. If the script's MCP client can ask its user
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -77,7 +78,14 @@ class Approvals:
             return bool(runs)
 
     def ask(
-        self, run: str, script: str, approvals: Sequence[Approval], seconds: float, client: Approve | None
+        self,
+        run: str,
+        script: str,
+        approvals: Sequence[Approval],
+        seconds: float,
+        client: Approve | None,
+        *,
+        is_resumed: bool = False,
     ) -> list[Answer]:
         """Ask people about calls, wait for their decisions, and return a list with the answer for each call.
 
@@ -88,8 +96,11 @@ class Approvals:
             seconds: How long to wait at most, in seconds.
             client: A function that asks the person at the MCP client, in addition to the people on the website; None to
                 ask only the people on the website. The first answer counts.
+            is_resumed: Whether people may have answered already, before the process died in which the run executed.
         """
         store, now = self._store(), time.time()
+        if is_resumed and (earlier := _decided_earlier(store, run, approvals)):
+            return earlier
         questions = [
             Waiting(secrets.token_urlsafe(12), run, script, asdict(each), now, now + seconds) for each in approvals
         ]
@@ -164,6 +175,28 @@ class Approvals:
                 store.withdraw(each)
 
 
+def _decided_earlier(store: Store, run: str, approvals: Sequence[Approval]) -> list[Answer]:
+    """Return the answers that people gave to these calls before the run's process died; nothing if any has none.
+
+    Each answer is for one call, so it is withdrawn.
+    """
+    used: list[tuple[Waiting, Decision]] = []
+    try:
+        given = store.answered(run)
+        for each in approvals:
+            used.append(next(pair for pair in given if pair not in used and _is_same(pair[0], each)))
+        for question, _ in used:
+            store.withdraw(question.id)
+    except (StopIteration, ConfigError):  # people are asked again
+        return []
+    return [Answer(decision.is_approved, decision.by or SOMEBODY) for _, decision in used]
+
+
+def _is_same(question: Waiting, approval: Approval) -> bool:
+    asked = json.loads(json.dumps(asdict(approval)))
+    return all(question.call[name] == asked[name] for name in ("path", "account", "effect", "arguments"))
+
+
 class Approver:
     """The option ``approve`` of one run: asks people on the website and at the MCP client about the run's calls.
 
@@ -173,11 +206,20 @@ class Approver:
         script: The name of the run's script.
         seconds: A function that returns how many seconds a call waits at most.
         client: A function that asks the person at the MCP client; None to ask only the people on the website.
+        is_resumed: Whether people may have answered already, before the process died in which the run executed.
     """
 
     def __init__(
-        self, approvals: Approvals, run: str, script: str, seconds: Callable[[], float], client: Approve | None = None
+        self,
+        approvals: Approvals,
+        run: str,
+        script: str,
+        seconds: Callable[[], float],
+        client: Approve | None = None,
+        *,
+        is_resumed: bool = False,
     ) -> None:
+        self._is_resumed = is_resumed
         self.name = SOMEBODY
         self._approvals = approvals
         self._run = run
@@ -191,6 +233,7 @@ class Approver:
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
         """Ask about calls that wait at the same time. Return a list with the reply for each of ``approvals``."""
-        answers = self._approvals.ask(self._run, self._script, approvals, self._seconds(), self._client)
+        seconds, client = self._seconds(), self._client
+        answers = self._approvals.ask(self._run, self._script, approvals, seconds, client, is_resumed=self._is_resumed)
         self.name = next((answer.by for answer in answers if answer.reply is True), SOMEBODY)
         return [answer.reply for answer in answers]

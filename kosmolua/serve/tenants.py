@@ -211,11 +211,19 @@ class Tenant:
         script = recording.script
         running = Running(self.name, run, options.get("client") or "", script["name"], script["sha256"])
         return await self._attend(
-            running, options, lambda runtime, given: runtime.resume_async(recording, **{**given, **decided})
+            running,
+            options,
+            lambda runtime, given: runtime.resume_async(recording, **{**given, **decided}),
+            is_resumed=True,
         )
 
     async def _attend(
-        self, running: Running, options: RunOptions, begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]]
+        self,
+        running: Running,
+        options: RunOptions,
+        begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]],
+        *,
+        is_resumed: bool = False,
     ) -> Outcome:
         if error := self._health.error:
             return Outcome([], "", error, [])
@@ -229,7 +237,9 @@ class Tenant:
             options["room"] = own
         runtime, client = self.runtime, options.get("approve")
         options["allow"] = [*options.get("allow", ()), *granted]
-        options["approve"] = Approver(self.approvals, running.id, running.script, self._approval_wait, client)
+        options["approve"] = Approver(
+            self.approvals, running.id, running.script, self._approval_wait, client, is_resumed=is_resumed
+        )
         options["watch"] = self._watch(running, options.get("watch") or _ignore)
         self._running[running.id] = running
         for each in self._observers:

@@ -67,6 +67,8 @@ def decide(visit: Visit) -> Response:
     for call in decided:
         if call.is_live:
             visit.own.runtime.store.decide(call.id, Decision(answers[call.id], PERSON))
+            if call.run:
+                visit.own.follow(call.run)
     _resume(visit.own, [call for call in decided if not call.is_live], answers)
     run = decided[0].run
     return visit.redirect(f"/runs/{run}" if run else "/approvals")

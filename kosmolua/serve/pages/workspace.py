@@ -6,13 +6,14 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 from kosmolua.broker.recording import Recording
 from kosmolua.broker.store import Slot, Waiting
-from kosmolua.errors import Busy
+from kosmolua.errors import Busy, KosmoError
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.pages.history import History, Run
@@ -27,6 +28,10 @@ MAX_TRIAL_SECONDS = 30.0
 CLIENT = "the page"
 """The name of the client in runs that a person starts on the website."""
 SCRIPT = "playground.lua"
+
+
+FOLLOW_INTERVAL, FOLLOWING = 2.0, 120.0
+"""Seconds between two looks whether a server has taken a decision, and how long to look. A lease ends before that."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,25 @@ class Workspace:
             KosmoError: The run cannot be resumed, or too many runs that were started on the website are active.
         """
         self._start(run, lambda: self.tenant.resume(run, {"client": CLIENT}, **decided))
+
+    def follow(self, run: str) -> None:
+        """Resume a run about whose call a person has just decided, in case its server has died.
+
+        A server that lives takes the decision within a second. One that is dead holds the recording until its lease
+        ends; then the run is resumed here, and the decision is not asked for again.
+        """
+        asyncio.run_coroutine_threadsafe(self._follow(run), self._loop)
+
+    async def _follow(self, run: str) -> None:
+        store, ends = self.runtime.store, self._loop.time() + FOLLOWING
+        with suppress(KosmoError):  # the run can still be resumed on its page
+            while self._loop.time() < ends:
+                await asyncio.sleep(FOLLOW_INTERVAL)
+                if not await asyncio.to_thread(store.answered, run):
+                    return
+                if not await asyncio.to_thread(store.place(run).is_in_use):
+                    await asyncio.to_thread(self.resume, run)
+                    return
 
     def run(self, source: str) -> str:
         """Start a script with the tenant's accounts in the background, and record the run. Return the id of the run.
