@@ -203,20 +203,21 @@ class Runtime:
         """Start a sandbox process in the background, so that the first script need not wait for its start."""
         self._pool.warm()
 
-    def run(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
+    def run(self, source: str | bytes | os.PathLike[str], **options: Unpack[RunOptions]) -> Outcome:
         """Run a script in a separate process, and wait until it has ended.
 
         The process is a new one, unless the runtime's option ``reuse`` is greater than 1.
 
         Args:
-            source: The text of the script.
+            source: The text of the script, or its file as a :class:`pathlib.Path`.
             options: The options of the run, which :class:`kosmolua.runs.RunOptions` describes.
 
         Returns:
             The outcome of the script. If the script failed or a limit ended it, the outcome has the error.
 
         Raises:
-            ConfigError: A limit is out of bounds, a pattern matches no function, or ``input`` is too large.
+            ConfigError: A limit is out of bounds, a pattern matches no function, ``input`` is too large, or the file
+                cannot be read.
             TypeError: An option is unknown or has a value of the wrong type.
             RuntimeError: The runtime is closed.
         """
@@ -508,7 +509,7 @@ class Runtime:
             fleet = Fleet(self, script, chosen, limit or usual or limit_of(chosen), retries=retries, ordered=ordered)
             yield from fleet.run(tasks)
 
-    async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
+    async def run_async(self, source: str | bytes | os.PathLike[str], **options: Unpack[RunOptions]) -> Outcome:
         """Run a script like :meth:`run`, without blocking the event loop. If the task is cancelled, the script ends.
 
         The callbacks ``on_output``, ``watch`` and ``approve`` are not called in the thread of the event loop.
@@ -577,6 +578,8 @@ class Runtime:
         """
         from kosmolua.broker.secrets import revealed
 
+        if isinstance(args, (str, bytes)):
+            raise TypeError(f"the arguments of a call are a mapping or a list, not {args!r}: write [{args!r}]")
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
         clock = Clock(self._host.limits.timeout)
         if "opentelemetry.trace" in sys.modules:
@@ -637,8 +640,15 @@ class Runtime:
         self._host.close()
 
     def _prepare(
-        self, source: str | bytes, options: RunOptions, take: Take | None = None, limits: Limits | None = None
+        self,
+        source: str | bytes | os.PathLike[str],
+        options: RunOptions,
+        take: Take | None = None,
+        limits: Limits | None = None,
     ) -> Run:
+        if isinstance(source, os.PathLike):
+            options = {"name": os.path.basename(source), **options}
+            source = _read_script(source)
         run = Run(
             self._host,
             source,
@@ -784,3 +794,11 @@ _by_options: dict[bytes, Runtime] = {}
 _opening = RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_all_anew)
+
+
+def _read_script(path: os.PathLike[str]) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigError(f"The script {os.fspath(path)} cannot be read: {error.strerror}") from None

@@ -912,3 +912,88 @@ def test_debug_shows_why_a_plugin_does_not_load(kosmolua: Program, write: Write,
     assert "broken.py failed\nTraceback (most recent call last)" in done.stderr
     assert "in inner" in done.stderr
     assert "Traceback" not in kosmolua(*words, "--plugin", plugin).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("accounts", "login", "render2"), 1, "render2 has no account; add one to the accounts file"),
+        (("serve", "--port", "1"), 2, "No such option '--port'. Did you mean '--listen'?"),
+        (
+            ("run", "-e", "print('ran')", "--plan=/no/such/p.json"),
+            3,
+            "the folder /no/such does not exist. Nothing was sent.",
+        ),
+        (
+            ("call", "tiny.lst", "--plugin", "tiny.py"),
+            1,
+            "app.integrations.tiny has no 'lst' (it has list_items, drop)",
+        ),
+    ],
+)
+def test_a_wrong_use_gets_a_true_sentence(
+    kosmolua: Program, home: Path, words: tuple[str, ...], status: int, said: str
+) -> None:
+    """What is wrong, and what to write instead; nothing runs before."""
+    (home / "tiny.py").write_text(TINY)
+    done = kosmolua(*words)
+    assert said in done.stderr
+    assert done.returncode == status
+    assert "ran" not in done.stdout
+
+
+TINY = '''
+from dataclasses import dataclass
+from kosmolua.plugin import Integration
+
+@dataclass(frozen=True)
+class Account:
+    note: str = ""
+    def open(self, send):
+        return None
+
+integration = Integration("tiny", Account, about="Tiny.")
+
+@integration.reads
+def list_items(_, /) -> list[str]:
+    """List the items."""
+    return []
+
+@integration.writes
+def drop(_, /) -> None:
+    """Drop everything."""
+'''
+
+
+def test_a_function_that_returns_nothing_says_so_with_none(kosmolua: Program, home: Path) -> None:
+    """``-> None`` is an annotation."""
+    (home / "tiny.py").write_text(TINY)
+    assert "does not say what it returns" not in kosmolua("integrations", "check", "tiny.py").stdout
+
+
+def test_tables_in_a_pipe_begin_with_the_names_of_their_columns(kosmolua: Program) -> None:
+    """As ``cut`` and spreadsheets expect."""
+    assert kosmolua("accounts", "--simulate").stdout.startswith(
+        "integration\taccount\tread\twrite\tdestroy\tfunctions\n"
+    )
+    kosmolua("call", "render2.list_services", "--simulate", "--journal", "calls.jsonl")
+    assert kosmolua("journal", "calls.jsonl").stdout.startswith("time\t")
+    assert kosmolua("runs", "list", "calls.jsonl").stdout.startswith("run\t")
+
+
+@pytest.mark.slow
+def test_documents_are_searched_without_a_cache(kosmolua: Program) -> None:
+    """They are compiled in memory where no folder can be written."""
+    variables = {"XDG_CACHE_HOME": "/proc/nowhere", "HOME": "/proc"}
+    found = kosmolua("docs", "--search", "list services", "--simulate", variables=variables)
+    assert found.returncode == 0, found.stderr
+    assert "integrations.render2.list_services" in found.stdout
+
+
+def test_doctor_names_no_account_that_nobody_can_use(kosmolua: Program, home: Path) -> None:
+    """A login that nobody made is a note, and saved scripts need no account."""
+    (home / "saved").mkdir()
+    (home / "saved" / "a.lua").write_text("")
+    found = kosmolua("doctor", "--scripts", "saved").stdout
+    assert "integration github\tnote\tnot logged in: default\tkosmolua accounts login github" in found
+    assert "integration scripts" not in found

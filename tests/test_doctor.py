@@ -38,7 +38,7 @@ def test_a_fresh_installation_is_told_what_is_missing(kosmolua: Program, config:
     assert str(config) in found["accounts file"]["words"]
     assert found["integration render2"]["command"] == "kosmolua accounts example render2"
     assert found["sandbox"]["state"] in ("ok", "note")
-    assert following == "kosmolua accounts check github"
+    assert following == "kosmolua run --simulate -e 'print(app.integrations.github)'"
 
 
 def test_what_is_set_up_is_listed(kosmolua: Program, write: Write) -> None:
@@ -103,4 +103,4 @@ def test_people_get_a_table_and_the_next_command(kosmolua: Program) -> None:
     """In a pipe the columns are separated by tabs."""
     lines = kosmolua("doctor").stdout.splitlines()
     assert lines[0].split("\t")[:2] == ["program", "ok"]
-    assert lines[-1] == "Next: kosmolua accounts check github"
+    assert lines[-1] == "Next: kosmolua run --simulate -e 'print(app.integrations.github)'"

@@ -445,3 +445,23 @@ def test_type_checkers_know_the_options(tmp_path: Path) -> None:
     assert "arg-type" in lines[0]
     assert "program.py:5" in lines[1]
     assert 'did you mean "simulate"' in lines[1]
+
+
+def test_a_path_runs_the_file(simulated: Runtime, tmp_path: Path) -> None:
+    """Under the file's name. A text that is a path is told to be one."""
+    file = tmp_path / "audit.lua"
+    file.write_text("print('ran') error('over')")
+    outcome = simulated.run(file)
+    assert outcome.output == "ran\n"
+    assert "audit.lua:1: over" in str(outcome.error)
+    with pytest.raises(ConfigError, match=r"The script .*nothing\.lua cannot be read: No such file or directory"):
+        simulated.run(tmp_path / "nothing.lua")
+    assert "to run a file, pass its path as a pathlib.Path" in str(simulated.run("audit.lua").error)
+
+
+def test_a_text_is_no_list_of_arguments(simulated: Runtime) -> None:
+    """Its letters would be arguments."""
+    with pytest.raises(
+        TypeError, match=r"the arguments of a call are a mapping or a list, not 'srv-1': write \['srv-1'\]"
+    ):
+        simulated.call("render2.get_service", "srv-1")

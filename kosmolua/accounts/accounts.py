@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _NAME_OF_SECRET = re.compile(r"key|token|secret|passw|credential|authorization|cookie|(^|_)pat($|_)", re.IGNORECASE)
 """Matches the name of an environment variable or a header whose value is a credential."""
+NOT_LOGGED_IN = "not logged in"
 SIMULATED_ACCOUNTS = ["default", "production", "staging"]
 
 
@@ -242,7 +243,7 @@ class Accounts:
         if tokens is None:
             others = {field.name for field in integration.account_fields if field.secret} - {"client_secret"}
             needs_login = any(login.needs_person for login in logins.values()) and not written & others
-            return "not logged in" if needs_login else None
+            return NOT_LOGGED_IN if needs_login else None
         if tokens.expires is None:
             return "logged in"
         until = datetime.fromtimestamp(tokens.expires, timezone.utc).isoformat(timespec="seconds")

@@ -27,7 +27,8 @@ class Finding:
     note: bool = False
 
     def __str__(self) -> str:
-        return f"{self.place}: {'note: ' if self.note else ''}{self.problem} ({self.remedy})"
+        remedy = f" ({self.remedy})" if self.remedy else ""
+        return f"{self.place}: {'note: ' if self.note else ''}{self.problem}{remedy}"
 
     @property
     def order(self) -> tuple[bool, str, int, str]:

@@ -52,7 +52,7 @@ def check_function(function: Function, prefix: str) -> Iterator[Finding]:
             place, f"{name} has the prefix in its name", f"remove the prefix: its full name is now {function.full_name}"
         )
     yield from _check_summary(source.docstring_place if source else place, name, function.summary)
-    if function.returns is None:
+    if function.returns is None and "return" not in getattr(function.handler, "__annotations__", {}):
         yield Finding(
             place, f"{name} does not say what it returns", "annotate its return type, preferably as a TypedDict"
         )

@@ -453,7 +453,9 @@ class Catalog:
         hint = did_you_mean(first, [*accounts, "default"])
         if hint is None and (second or "_" not in first):  # the name may be meant as that of an account
             meant = [] if second else functions_meant(integration, first)
-            hint = as_hint(meant) or list_of("neither a function nor one of the accounts", accounts)
+            is_plain = not second and not integration.functions.more and accounts in ([], ["default"])
+            functions = list_of("it has", [*integration.functions]) if is_plain else None
+            hint = as_hint(meant) or functions or list_of("neither a function nor one of the accounts", accounts)
         hint = hint or _function_meant(integration, first)
         raise UnknownPath(f"{where} has no '{first[:80]}'", hint=hint)
 

@@ -217,12 +217,15 @@ def can_ask() -> bool:
     return sys.stderr.isatty() and standard.answers is not None
 
 
-def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Write a table to standard output: with aligned columns on a terminal, as lines with tabs in a pipe."""
+def table(title: str, columns: list[str], rows: list[list[str]], *, has_header: bool = False) -> None:
+    """Write a table to standard output: with aligned columns on a terminal, as lines with tabs in a pipe.
+
+    In a pipe, ``has_header`` says whether the first line has the names of the columns, unless the table is empty.
+    """
     from kosmolua.escaping import harmless, visible
 
     if not on_terminal():
-        for row in rows:
+        for row in [columns, *rows] if has_header and rows else rows:
             line("\t".join(harmless(re.sub(r"[\t\r\n]", " ", cell)) for cell in row))
         return
     from kosmolua.cli.rendering import draw_table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 
+from kosmolua.accounts.toml import stanza
 from kosmolua.cli import console
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, UnknownPath
 from kosmolua.http import oauth
@@ -30,6 +31,9 @@ def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
     integration = runtime.catalog.integration(integration_name)
     account = rest[0] if rest else runtime.accounts.default(integration)
     names = runtime.accounts.names(integration)
+    if account is None and not names:
+        what = f"{integration_name} has no account; add one to the accounts file"
+        raise NotConfigured(what, hint=stanza(integration), detail=str(runtime.catalog.accounts_path))
     if account is None:
         raise NotConfigured(f"{integration_name} has several accounts: name one of {', '.join(names)}")
     if not runtime.accounts.has(integration, account) and account != "default":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -70,11 +70,13 @@ class Command(Examples, click.Command):
 
     Args:
         advice: A sentence that is added to the message about an unknown option, with ``{name}`` for the option's name.
+        meant: The options that are meant by names which other programs use.
     """
 
-    def __init__(self, *args: Any, advice: str = "", **given: Any) -> None:
+    def __init__(self, *args: Any, advice: str = "", meant: Mapping[str, str] | None = None, **given: Any) -> None:
         super().__init__(*args, **given)
         self._advice = advice
+        self._meant = meant or {}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line. For an unknown option, raise a UsageError that names similar options."""
@@ -83,6 +85,9 @@ class Command(Examples, click.Command):
         except click.NoSuchOption as error:
             name = error.option_name.lstrip("-")
             options = [option.lstrip("-") for option in error.possibilities or ()]
+            if meant := self._meant.get(error.option_name):
+                what = f"No such option {error.option_name!r}. Did you mean {meant!r}?"
+                raise click.UsageError(what, ctx) from None
             close = [f"--{option}" for option in closest(name, options)]
             refusal = click.NoSuchOption(error.option_name, possibilities=close).format_message()
             # such as: No such option '--limit'. An argument of the function is written limit=VALUE.

@@ -12,7 +12,7 @@ from kosmolua.cli import console
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options, Script
 from kosmolua.cli.streams import names_standard_input, standard
-from kosmolua.errors import KosmoError, Paused, UnderWay, UsageError
+from kosmolua.errors import ConfigError, KosmoError, Paused, UnderWay, UsageError
 from kosmolua.folders import recordings_folder, scripts_folder
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import Worker
@@ -317,11 +317,20 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
 
     try:
         source = _source_of(script, options, runtime.limits.max_source)
+        _refuse_unwritable(options.plan_file)
         data = input_of(options, runtime, script)
         return watched(run, options)
     finally:
         child.close()
         runtime.close()
+
+
+def _refuse_unwritable(plan_file: str | None) -> None:
+    """Raise a ConfigError if the folder of a plan is not there or cannot be written, before the script runs."""
+    folder = os.path.dirname(plan_file or "") or os.curdir
+    if plan_file and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+        problem = "cannot be written" if os.path.isdir(folder) else "does not exist"
+        raise ConfigError(f"The plan {plan_file} cannot be written: the folder {folder} {problem}. Nothing was sent.")
 
 
 def _planned(plan: Plan, options: Options) -> Outcome:

@@ -146,7 +146,8 @@ def _words(body: Json, depth: int) -> str:
     if isinstance(body, dict):
         messages = [_words(body[key], depth - 1) for key in _MESSAGES if body.get(key)]
         if any(messages):
-            return ": ".join(dict.fromkeys(filter(None, messages)))
+            once = [*dict.fromkeys(filter(None, messages))]
+            return ": ".join(each for each in once if not any(each in other for other in once if other != each))
         return ", ".join(f"{key}: {words}" for key, item in body.items() if (words := _words(item, depth - 1)))
     if isinstance(body, list):
         return "; ".join(filter(None, (_field_error(item) or _words(item, depth - 1) for item in body)))

@@ -90,6 +90,8 @@ FIELDS = {
 """Fields and methods of other languages, each with a hint."""
 
 OF_LISTS = {
+    **dict.fromkeys(("items", "values"), "it is the list itself: for _, item in ipairs(list) do goes through it"),
+    "keys": "for i in ipairs(list) do goes through the positions of a list",
     **dict.fromkeys(("remove", "pop", "shift"), "table.remove(list, index) removes an item"),
     "unpack": "table.unpack(list) gives the items",
 }

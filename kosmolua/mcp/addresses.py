@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -73,7 +74,8 @@ class Address:
             listener.listen()
         except OSError as error:
             listener.close()
-            raise ConfigError(f"Cannot listen on {self}: {os.strerror(error.errno or 0)}") from None
+            hint = "name another address with --listen HOST:PORT" if error.errno == errno.EADDRINUSE else None
+            raise ConfigError(f"Cannot listen on {self}: {os.strerror(error.errno or 0)}", hint=hint) from None
         return listener, replace(self, port=listener.getsockname()[1])
 
 

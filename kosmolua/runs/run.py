@@ -53,6 +53,10 @@ _T = TypeVar("_T")
 _RETURN = re.compile(rb"\breturn\b")
 
 
+_PATH = re.compile(rb"[\w./\\:~ -]+\.lua")
+"""Matches a script that is probably the path of a file."""
+
+
 class Run:
     """A script with its options, which can be executed once.
 
@@ -389,7 +393,9 @@ class Run:
         """
         from kosmolua.lua.check import syntax_hint
 
-        if hint := syntax_hint(self._source, error.what):
+        if _PATH.fullmatch(self._source):
+            error.what = f"{error.what}: to run a file, pass its path as a pathlib.Path"
+        elif hint := syntax_hint(self._source, error.what):
             error.what = f"{error.what}: {hint}"
 
     def _outcome(self, ending: Ending, seconds: float) -> Outcome:

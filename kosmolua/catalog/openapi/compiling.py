@@ -352,23 +352,22 @@ def write(result: Compiled, root: dict[str, Any], file: Path) -> None:
         file: The file to write. Its folder is created if necessary.
 
     Raises:
-        ConfigError: The file cannot be written.
+        OSError: The file cannot be written.
     """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, fresh = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
+    os.close(handle)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, fresh = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
-        os.close(handle)
-        try:
-            with closing(sqlite3.connect(fresh, isolation_level=None)) as database:
-                _fill(database, result, Document(root))
-            os.replace(fresh, file)
-        finally:
-            Path(fresh).unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be written: {error.strerror}") from None
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as database:
+            fill_database(database, result, root)
+        os.replace(fresh, file)
+    finally:
+        Path(fresh).unlink(missing_ok=True)
 
 
-def _fill(database: sqlite3.Connection, result: Compiled, document: Document) -> None:
+def fill_database(database: sqlite3.Connection, result: Compiled, root: dict[str, Any]) -> None:
+    """Write a compiled document into an empty SQLite database."""
+    document = Document(root)
     database.execute("pragma journal_mode = off")
     database.execute("pragma synchronous = off")
     database.executescript(_TABLES)

@@ -8,6 +8,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -197,7 +198,8 @@ class Import:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             files = [_replace(folder / name, text) for name, text in texts.items()]
-            write(self.result, self.root, Home.of_folder(folder).compiled())
+            with suppress(OSError):  # without a writable cache, each process compiles the document in memory
+                write(self.result, self.root, Home.of_folder(folder).compiled())
             return files
         except OSError as error:
             raise ConfigError(f"{folder} cannot be written: {error.strerror}") from None
@@ -508,7 +510,8 @@ def findings(
     wrong += [_not_registered(each, registered) for each in result.covered if each.by not in registered]
     notes = [*result.notes]
     notes += [
-        f"{name} writes according to its HTTP method, but its name suggests that it only reads"
+        f"{name} writes according to its HTTP method, but its name suggests that it only reads: if so, set "
+        "its effect in openapi.toml"
         for name in candidates(result)
     ]
     return wrong, notes

@@ -104,7 +104,10 @@ class Store:
         except OSError as error:
             raise ConfigError(f"{self.home.document} cannot be read: {error.strerror}") from None
         if not file.is_file():
-            compile_to(self.home, file)
+            try:
+                compile_to(self.home, file)
+            except OSError:  # without a writable cache, the document is compiled once in each process
+                return compile_in_memory(self.home)
         return sqlite3.connect(f"file:{_escaped(file)}?mode=ro", uri=True, check_same_thread=False)
 
     def meta(self, key: str) -> Any:
@@ -201,12 +204,27 @@ def compile_to(home: Home, file: Path) -> None:
     """Compile an OpenAPI document, and write the result to a file.
 
     Raises:
-        ConfigError: The document or ``openapi.toml`` cannot be read, or the file cannot be written.
+        ConfigError: The document or ``openapi.toml`` cannot be read.
+        OSError: The file cannot be written.
     """
     from kosmolua.catalog.openapi.compiling import compiled, write
 
     root, overlay, kept = load(home)
     write(compiled(root, overlay, kept), root, file)
+
+
+def compile_in_memory(home: Home) -> sqlite3.Connection:
+    """Compile an OpenAPI document, and return a connection to the result, which is not written to a file.
+
+    Raises:
+        ConfigError: The document or ``openapi.toml`` cannot be read.
+    """
+    from kosmolua.catalog.openapi.compiling import compiled, fill_database
+
+    root, overlay, kept = load(home)
+    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    fill_database(database, compiled(root, overlay, kept), root)
+    return database
 
 
 def load(home: Home) -> tuple[dict[str, Any], Any, Mapping[str, str]]:

@@ -60,7 +60,9 @@ def show_permissions(entries: list[dict[str, object]]) -> None:
         entries: The accounts, as :func:`permissions_of` returns them.
     """
     shown = entries[:MAX_SHOWN] if console.on_terminal() else entries
-    console.table("Accounts", [*COLUMNS], [[_cell(entry[name]) for name in COLUMNS] for entry in shown])
+    console.table(
+        "Accounts", [*COLUMNS], [[_cell(entry[name]) for name in COLUMNS] for entry in shown], has_header=True
+    )
     if more := len(entries) - len(shown):
         console.complain(f"and {more:,} more; 'kosmolua accounts | less' and --json show all")
 

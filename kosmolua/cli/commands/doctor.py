@@ -12,6 +12,7 @@ from typing import NamedTuple
 import click
 
 from kosmolua import __version__
+from kosmolua.accounts.accounts import NOT_LOGGED_IN
 from kosmolua.accounts.sections import SERVE, TENANTS
 from kosmolua.accounts.toml import parse
 from kosmolua.cli import console
@@ -24,7 +25,7 @@ from kosmolua.errors import KosmoError
 from kosmolua.folders import accounts_file, state_folder
 from kosmolua.runs.telemetry import asks_for_spans
 from kosmolua.runtime import Runtime
-from kosmolua.schema.names import lua_path
+from kosmolua.schema.names import SCRIPTS, lua_path
 
 EXTRAS = {
     "repl": ("prompt_toolkit", "pygments"),
@@ -115,6 +116,8 @@ def _examine(options: Options) -> Iterator[Finding]:
     with runtime:
         yield _accounts_file(runtime)
         for name in runtime.catalog.names():
+            if name == SCRIPTS:
+                continue  # scripts have no account of their own
             yield _integration(runtime, name)
     yield from _server(options)
 
@@ -189,6 +192,10 @@ def _integration(runtime: Runtime, name: str) -> Finding:
         runtime.catalog.permissions(name)
     except KosmoError as error:
         return Finding.of(subject, error, f"kosmolua integrations check {name}")
+    state = runtime.accounts.login_state
+    out = [each for each in accounts if state(runtime.catalog.listed(name), each) == NOT_LOGGED_IN]
+    if accounts and len(out) == len(accounts):
+        return Finding(subject, "note", f"not logged in: {', '.join(out)}", f"kosmolua accounts login {name}")
     if accounts:
         return Finding(subject, "ok", f"accounts: {', '.join(accounts)}", f"kosmolua accounts check {name}")
     return Finding(subject, "note", "no account", f"kosmolua accounts example {name}")

@@ -85,7 +85,7 @@ def command(
         for entry in chosen:
             console.line(_paragraph(entry))
     else:
-        console.table("Calls", [*COLUMNS], [_row(entry) for entry in chosen])
+        console.table("Calls", [*COLUMNS], [_row(entry) for entry in chosen], has_header=True)
 
 
 def read_journal(file: str | None) -> list[Entry]:
@@ -223,4 +223,6 @@ def _show_totals(totals: list[Entry], *, as_json: bool) -> None:
     if as_json:
         console.as_json(totals)
     else:
-        console.table("Totals", [*TOTALS], [[_cell(total[name]) for name in TOTALS] for total in totals])
+        console.table(
+            "Totals", [*TOTALS], [[_cell(total[name]) for name in TOTALS] for total in totals], has_header=True
+        )

@@ -84,7 +84,7 @@ def _print(runs: list[dict[str, Any]], columns: tuple[str, ...], options: Option
     if options.json:
         console.as_json(runs)
     else:
-        console.table("Runs", [*columns], [[_cell(run, name) for name in columns] for run in runs])
+        console.table("Runs", [*columns], [[_cell(run, name) for name in columns] for run in runs], has_header=True)
 
 
 @command.command("show", cls=Command)

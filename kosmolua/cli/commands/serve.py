@@ -43,7 +43,12 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
         return max(seconds, 0.0)
 
 
-@click.command("serve", cls=Command, epilog=examples("kosmolua serve --simulate", "kosmolua serve --listen 0.0.0.0:80"))
+@click.command(
+    "serve",
+    cls=Command,
+    meant={"--port": "--listen", "--host": "--listen", "--bind": "--listen"},
+    epilog=examples("kosmolua serve --simulate", "kosmolua serve --listen 0.0.0.0:80"),
+)
 @click.option(
     "--listen",
     "address",
