@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
 from kosmolua.mcp.http import bearer
-from kosmolua.serve import pages
+from kosmolua.serve import api, pages
 from kosmolua.serve.flow import STOPPING, Draining, Gate, Heartbeat, Refusals
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
 from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
@@ -174,6 +174,7 @@ def application(house: House, siblings: Siblings | None = None) -> ASGIApp:
         Route(READY, is_ready),
         Route(METRICS, metrics),
         Route(PATH, Door(tenants, refusals, siblings)),
+        *api.routes(tenants, refusals),
         *pages.routes(tenants),
     ]
     app = Draining(Starlette(routes=routes, lifespan=running), lambda: house.is_draining, _OWN)

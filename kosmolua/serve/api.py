@@ -1,0 +1,319 @@
+"""The HTTP API of the server: what the website shows and does for a tenant, for programs, and its OpenAPI document.
+
+A request bears the token of its tenant, as requests for MCP do. Each row of :data:`ENDPOINTS` is an operation. Routes
+and the document derive from the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from kosmolua import __version__
+from kosmolua.broker.store import DEFAULT_RUNS, Decision, Summary
+from kosmolua.errors import Busy, KosmoError
+from kosmolua.mcp.http import bearer
+from kosmolua.runs import Outcome, RunOptions
+from kosmolua.serve.log import TENANT
+from kosmolua.serve.tenants import Tenant, Tenants
+
+ROOT = "/api"
+DOCUMENT = f"{ROOT}/openapi.json"
+CLIENT = "the API"
+"""The name of the client in runs that are started with the API."""
+PERSON = "a person at the API"
+"""The phrase in the journal that says who approved or denied a call."""
+MAX_RUNS = 1_000
+Json = Mapping[str, Any]
+
+
+class Refused(Exception):
+    """A request that is refused, with the status of the answer.
+
+    Args:
+        status: The HTTP status.
+        message: A sentence that says why.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An operation of the API.
+
+    Args:
+        method: The HTTP method.
+        path: The path below :data:`ROOT`, with the parameters of the path in braces.
+        name: The name of the operation.
+        about: A sentence that says what the operation does.
+        answer: A function that returns the answer as a JSON value. It gets the tenant and the parameters by name.
+        query: The parameters of the query, each with its JSON Schema.
+        body: The properties of the body, each with its JSON Schema; empty if the request has no body.
+        required: The properties of the body that must be there.
+    """
+
+    method: str
+    path: str
+    name: str
+    about: str
+    answer: Callable[[Tenant, Json], Awaitable[object]]
+    query: Json = field(default_factory=dict)
+    body: Json = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+
+
+async def _status(tenant: Tenant, given: Json) -> object:
+    load = tenant.runtime.load
+    waiting = await asyncio.to_thread(tenant.runtime.store.waiting)
+    return {
+        "tenant": tenant.name,
+        "version": __version__,
+        "workers": load.workers,
+        "busy": load.busy,
+        "queued": load.queued,
+        "approvals_waiting": len(waiting),
+    }
+
+
+async def _runs(tenant: Tenant, given: Json) -> object:
+    limit = given.get("limit", str(DEFAULT_RUNS))
+    if not limit.isdecimal() or not 0 < int(limit) <= MAX_RUNS:
+        raise Refused(400, f"The parameter limit must be a number from 1 to {MAX_RUNS:,}")
+    status, before = given.get("status"), given.get("before")
+    store = tenant.runtime.store
+    found = await asyncio.to_thread(lambda: store.runs(status=status, before=before, limit=int(limit)))
+    return {"runs": [asdict(each) for each in found]}
+
+
+async def _run(tenant: Tenant, given: Json) -> object:
+    return asdict(await _found(tenant, given["run"]))
+
+
+async def _outcome(tenant: Tenant, given: Json) -> object:
+    run = await _found(tenant, given["run"])
+    if run.status == "running":
+        raise Refused(409, f"The run {run.run} is still running")
+    runtime = tenant.runtime
+    recording = await asyncio.to_thread(runtime.store.read, run.run)
+    return {**_report(await asyncio.to_thread(runtime.replay, recording, client=CLIENT)), "run": run.run}
+
+
+async def _start(tenant: Tenant, given: Json) -> object:
+    options: RunOptions = {"client": CLIENT, "name": given.get("name", "api.lua"), "check": True}
+    if "input" in given:
+        options["input"] = given["input"]
+    if "args" in given:
+        options["args"] = given["args"]
+    return _report(await tenant.run(given["source"], options))
+
+
+async def _resume(tenant: Tenant, given: Json) -> object:
+    run = await _found(tenant, given["run"])
+    decided: dict[str, Any] = {name: given[name] for name in ("approve", "deny", "again") if name in given}
+    if "done" in given:
+        decided["done"] = dict.fromkeys(given["done"])
+    return _report(await tenant.resume(run.run, {"client": CLIENT}, **decided))
+
+
+async def _approvals(tenant: Tenant, given: Json) -> object:
+    return {"approvals": [asdict(each) for each in await asyncio.to_thread(tenant.runtime.store.waiting)]}
+
+
+async def _decide(tenant: Tenant, given: Json) -> object:
+    waiting = await asyncio.to_thread(tenant.runtime.store.waiting)
+    call = next((each for each in waiting if each.id == given["call"]), None)
+    if call is None:
+        raise Refused(404, "This call does not wait any more")
+    if not call.is_live:
+        raise Refused(409, f"The run {call.run} is paused: resume it, with the numbers of the calls that you approve")
+    decision = Decision(given["approve"], PERSON)
+    if not await asyncio.to_thread(tenant.runtime.store.decide, call.id, decision):
+        raise Refused(409, "Somebody else has decided about this call")
+    return {"approved": given["approve"]}
+
+
+def _report(outcome: Outcome) -> dict[str, object]:
+    return {"run": outcome.run, **outcome.to_json()}
+
+
+async def _found(tenant: Tenant, run: str) -> Summary:
+    """Return the summary of a run of the tenant.
+
+    Raises:
+        Refused: The tenant has no such run.
+    """
+    found = await asyncio.to_thread(lambda: tenant.runtime.store.runs(beginning=run, limit=1))
+    if not found or found[0].run != run:
+        raise Refused(404, "There is no such run")
+    return found[0]
+
+
+_TEXT: Json = {"type": "string"}
+_NUMBERS = {"type": "array", "items": {"type": "integer"}, "description": "The numbers of calls."}
+ENDPOINTS = (
+    Endpoint("GET", "/status", "get_status", "Get how busy the server is with the tenant's scripts.", _status),
+    Endpoint(
+        "GET",
+        "/runs",
+        "list_runs",
+        "List the recorded runs of the tenant, the latest first.",
+        _runs,
+        query={
+            "status": {**_TEXT, "description": "Only runs with this status."},
+            "before": {**_TEXT, "description": "Only runs that began before this time."},
+            "limit": {"type": "integer", "description": f"The most runs to list [{DEFAULT_RUNS}]."},
+        },
+    ),
+    Endpoint(
+        "POST",
+        "/runs",
+        "start_run",
+        "Run a script, and get its outcome.",
+        _start,
+        body={
+            "source": {**_TEXT, "description": "The script, in Lua."},
+            "name": {**_TEXT, "description": "The name of the script."},
+            "input": {"description": "The value of the script's variable input."},
+            "args": {"type": "array", "items": _TEXT, "description": "The arguments of the script."},
+        },
+        required=("source",),
+    ),
+    Endpoint("GET", "/runs/{run}", "get_run", "Get a recorded run.", _run),
+    Endpoint("GET", "/runs/{run}/outcome", "get_outcome", "Replay a recorded run to get its outcome.", _outcome),
+    Endpoint(
+        "POST",
+        "/runs/{run}/resume",
+        "resume_run",
+        "Resume a run that has paused or was interrupted, and get its outcome.",
+        _resume,
+        body={"approve": _NUMBERS, "deny": _NUMBERS, "done": _NUMBERS, "again": _NUMBERS},
+    ),
+    Endpoint("GET", "/approvals", "list_approvals", "List the calls that wait for a person.", _approvals),
+    Endpoint(
+        "POST",
+        "/approvals/{call}",
+        "decide_approval",
+        "Approve or deny a call of a script that is running.",
+        _decide,
+        body={"approve": {"type": "boolean", "description": "Whether the call is approved."}},
+        required=("approve",),
+    ),
+)
+_NAMES = re.compile(r"{(\w+)}")
+_TYPES: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "array": list}
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document of the API."""
+    paths: dict[str, Any] = {}
+    for each in ENDPOINTS:
+        operation: dict[str, Any] = {
+            "operationId": each.name,
+            "summary": each.about,
+            "parameters": _parameters(each),
+            "responses": {"200": {"description": "Done.", "content": {"application/json": {"schema": {}}}}},
+        }
+        if each.body:
+            schema = {"type": "object", "properties": each.body, "required": [*each.required]}
+            operation["requestBody"] = {
+                "required": bool(each.required),
+                "content": {"application/json": {"schema": schema}},
+            }
+        paths.setdefault(ROOT + each.path, {})[each.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "KosmoLua server", "version": __version__},
+        "security": [{"token": []}],
+        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "paths": paths,
+    }
+
+
+def _parameters(each: Endpoint) -> list[dict[str, Any]]:
+    of_path = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in _NAMES.findall(each.path)]
+    return of_path + [{"name": name, "in": "query", "schema": schema} for name, schema in each.query.items()]
+
+
+def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
+    """Return the routes of the API.
+
+    Args:
+        tenants: The tenants of the server.
+        refusals: The application that answers requests without a valid token of a tenant.
+    """
+
+    async def describe(request: Request) -> Response:
+        return JSONResponse(document())
+
+    def endpoint(each: Endpoint) -> Callable[[Request], Awaitable[Any]]:
+        async def answer(request: Request) -> ASGIApp:
+            tenant = await tenants.authenticate(bearer(request.headers))
+            if tenant is None:
+                return refusals
+            request.scope[TENANT] = tenant.name
+            try:
+                given = await _given(each, request, tenants.settings.max_request)
+                return JSONResponse(await each.answer(tenant, given))
+            except Refused as refused:
+                return JSONResponse({"error": {"code": "refused", "message": str(refused)}}, refused.status)
+            except KosmoError as error:
+                return JSONResponse({"error": error.report()}, 503 if isinstance(error, Busy) else 409)
+
+        return answer
+
+    made = [Route(ROOT + each.path, endpoint(each), methods=[each.method]) for each in ENDPOINTS]
+    return [Route(DOCUMENT, describe, methods=["GET"]), *made]
+
+
+async def _given(each: Endpoint, request: Request, max_request: int) -> dict[str, Any]:
+    """Return the parameters of a request, from its path, its query and its body.
+
+    Raises:
+        Refused: The body is too large or not valid, or a parameter is unknown.
+    """
+    query = dict(request.query_params)
+    if unknown := query.keys() - each.query.keys():
+        raise Refused(400, f"There is no parameter {sorted(unknown)[0][:80]!r}")
+    return {**query, **(await _body(each, request, max_request)), **request.path_params}
+
+
+async def _body(each: Endpoint, request: Request, max_request: int) -> dict[str, Any]:
+    read = bytearray()
+    async for part in request.stream():
+        read += part
+        if len(read) > max_request:
+            raise Refused(413, f"The body is larger than {max_request:,} bytes")
+    try:
+        body = json.loads(read) if read else {}
+    except ValueError:
+        raise Refused(400, "The body is not valid JSON") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "The body must be a JSON object")
+    for name in each.required:
+        if name not in body:
+            raise Refused(400, f"The property {name} is missing")
+    for name, value in body.items():
+        if name not in each.body:
+            raise Refused(400, f"There is no property {name[:80]!r}")
+        kind = each.body[name].get("type")
+        if kind and not _fits(value, each.body[name]):
+            raise Refused(400, f"The property {name} must be of the type {kind}")
+    return body
+
+
+def _fits(value: object, schema: Json) -> bool:
+    if not isinstance(value, _TYPES[schema["type"]]) or (schema["type"] == "integer" and isinstance(value, bool)):
+        return False
+    return not isinstance(value, list) or all(_fits(each, schema["items"]) for each in value)

@@ -1,0 +1,108 @@
+"""The HTTP API of a server: runs, outcomes and approvals of a tenant, by the tenant's token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from support.page import RESTART, Pages, served, token_of
+from support.servers import wait_for
+
+from kosmolua.serve.api import ENDPOINTS, document
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with served(tmp_path_factory.mktemp("serve"), "acme", "globex", approval_wait=0.1) as pages:
+        yield pages
+
+
+def ask(pages: Pages, method: str, path: str, body: object = None, tenant: str = "acme", **query: str) -> Any:
+    """Return the status and the JSON of an answer."""
+    headers = {"Authorization": f"Bearer {token_of(tenant)}"}
+    answer = requests.request(method, f"{pages.url}/api{path}", json=body, params=query, headers=headers, timeout=60)
+    return answer.status_code, answer.json()
+
+
+def test_a_script_is_run_listed_and_replayed(pages: Pages) -> None:
+    """A program starts a script, and finds its run and its outcome later."""
+    status, outcome = ask(
+        pages, "POST", "/runs", {"source": "print(input.n) return arg[1]", "input": {"n": 7}, "args": ["a"]}
+    )
+
+    assert (status, outcome["status"], outcome["output"], outcome["result"]) == (200, "done", "7\n", ["a"])
+    run = outcome["run"]
+    assert run in [each["run"] for each in ask(pages, "GET", "/runs", status="done")[1]["runs"]]
+    assert ask(pages, "GET", f"/runs/{run}")[1]["client"] == "the API"
+    assert ask(pages, "GET", f"/runs/{run}/outcome")[1]["output"] == "7\n"
+
+
+def test_a_paused_run_is_approved_and_resumed(pages: Pages) -> None:
+    """The calls that wait are listed; a paused run goes on with the numbers of those that are approved."""
+    _, outcome = ask(pages, "POST", "/runs", {"source": RESTART})
+    run = outcome["run"]
+    waiting = [each for each in ask(pages, "GET", "/approvals")[1]["approvals"] if each["run"] == run]
+
+    assert outcome["status"] == "paused"
+    assert [each["call"]["path"] for each in waiting] == ["render2.restart_service"]
+    assert ask(pages, "POST", f"/approvals/{waiting[0]['id']}", {"approve": True})[0] == 409
+    number = waiting[0]["call"]["number"]
+    assert ask(pages, "POST", f"/runs/{run}/resume", {"approve": [number]})[1]["status"] == "done"
+    assert ask(pages, "GET", "/status")[1]["tenant"] == "acme"
+
+
+@pytest.mark.slow
+def test_a_call_of_a_running_script_is_decided(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The script goes on with the answer, and a second answer is refused."""
+    with served(tmp_path_factory.mktemp("serve"), "acme", approval_wait=60) as pages:
+        outcome = pages.start("acme", RESTART)
+        wait_for(lambda: ask(pages, "GET", "/approvals")[1]["approvals"], 30)
+        call = ask(pages, "GET", "/approvals")[1]["approvals"][0]["id"]
+        assert ask(pages, "POST", f"/approvals/{call}", {"approve": True}) == (200, {"approved": True})
+        assert outcome.result(30).status == "done"
+        assert ask(pages, "POST", f"/approvals/{call}", {"approve": True})[0] in (404, 409)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/runs?stat=x", None, 400),
+        ("GET", "/runs?limit=0", None, 400),
+        ("GET", "/runs/0123456789ab", None, 404),
+        ("POST", "/runs", {}, 400),
+        ("POST", "/runs", {"source": 7}, 400),
+        ("POST", "/runs", {"source": "x", "read_only": False}, 400),
+        ("POST", "/runs", [1], 400),
+        ("POST", "/approvals/x", {"approve": True}, 404),
+        ("POST", "/runs/0123456789ab/resume", {"approve": [True]}, 400),
+    ],
+)
+def test_what_does_not_fit_is_refused(pages: Pages, method: str, path: str, body: object, status: int) -> None:
+    """Each refusal is a status and a sentence."""
+    found, told = ask(pages, method, path, body)
+
+    assert found == status
+    assert told["error"]["message"]
+
+
+def test_a_tenant_has_its_own_runs_alone(pages: Pages) -> None:
+    """The token decides: without one nothing is answered, and the runs of another tenant are not there."""
+    run = ask(pages, "POST", "/runs", {"source": "return 1"})[1]["run"]
+
+    assert requests.get(f"{pages.url}/api/runs", timeout=20).status_code == 401
+    assert ask(pages, "GET", f"/runs/{run}", tenant="globex")[0] == 404
+    assert ask(pages, "GET", f"/runs/{run}/outcome", tenant="globex")[0] == 404
+    assert ask(pages, "POST", f"/runs/{run}/resume", {}, tenant="globex")[0] == 404
+
+
+def test_the_document_has_every_operation(pages: Pages) -> None:
+    """It is served without a token, and has each operation with its parameters."""
+    served_document = requests.get(f"{pages.url}/api/openapi.json", timeout=20).json()
+
+    assert served_document == document()
+    operations = [each["operationId"] for path in served_document["paths"].values() for each in path.values()]
+    assert operations == [each.name for each in ENDPOINTS]
+    (run,) = served_document["paths"]["/api/runs/{run}"]["get"]["parameters"]
+    assert (run["name"], run["in"], run["required"]) == ("run", "path", True)
