@@ -320,6 +320,7 @@ class Runtime:
         *,
         again: bool | Sequence[int] = False,
         done: Mapping[int, Any] | None = None,
+        accept_accounts: bool | Callable[[str], bool] = False,
         **options: Unpack[RunOptions],
     ) -> Outcome:
         """Run the script of a plan, and allow exactly the planned writes, each of them once.
@@ -334,6 +335,7 @@ class Runtime:
             again: True to apply the plan from the start even if it was applied before. Or the numbers of the writes
                 without an answer that are sent again, see :meth:`resume`.
             done: For each write without an answer that was done: its number, and the result that the script gets.
+            accept_accounts: Continue although an account has changed, see :meth:`resume`.
             options: The options of the run, as for :meth:`run`. A missing ``name``, ``args``, ``input`` or ``params``
                 is taken from the plan.
 
@@ -350,7 +352,8 @@ class Runtime:
 
         application = Application(plan)
         with plan.held():
-            run = self._prepare_application(application, again=again, done=done or {}, options=options)
+            decided = {"done": done or {}, "again": again, "accept_accounts": accept_accounts}
+            run = self._prepare_application(application, decided, options)
         outcome = self._execute(run)
         outcome.warnings += application.warnings()
         return outcome
@@ -358,27 +361,25 @@ class Runtime:
     def _prepare_application(
         self,
         application: Application,
-        *,
-        again: bool | Sequence[int],
-        done: Mapping[int, Any],
+        decided: Mapping[str, Any],
         options: Mapping[str, Any],
     ) -> Run:
         """Prepare the run with which :meth:`apply` applies a plan. Mark the plan, or resume its earlier application."""
         from kosmolua.runs.recorded import applied_before, source_of
 
-        plan = application.plan
+        plan, again = application.plan, decided["again"]
         numbers = () if isinstance(again, bool) else again
         if earlier := applied_before(plan, self._host, anew=again is True):
-            decided = {"done": done, "again": numbers}
-            run = self._prepare_resumed(earlier, None, decided, {**options, "planning": application})
+            given = {**options, "planning": application}
+            run = self._prepare_resumed(earlier, None, {**decided, "again": numbers}, given)
             assert run.take
             application.go_on(run.take.tape.answers.all)
             return run
-        if done or numbers:
+        if decided["done"] or numbers:
             what = "The plan is applied from its start, so no write of it may have been done"
             raise ConfigError(what, hint="apply it without --done and without numbers after --again")
         named = {name: plan.run[name] for name in ("args", "input", "params")}
-        given: dict[str, Any] = {"name": plan.script["name"], **named, "record": plan.path is not None, **options}
+        given = {"name": plan.script["name"], **named, "record": plan.path is not None, **options}
         run = self._prepare(source_of(plan.script), given | {"planning": application})  # type: ignore[arg-type]
         try:
             if given["record"]:
@@ -400,6 +401,7 @@ class Runtime:
         deny: Sequence[int] | Sequence[str] | bool = (),
         done: Mapping[int, Any] | None = None,
         again: Sequence[int] = (),
+        accept_accounts: bool | Callable[[str], bool] = False,
         **options: Any,
     ) -> Outcome:
         """Continue a recorded run that ended early, for instance at a limit, with an error, or when its process died.
@@ -418,6 +420,8 @@ class Runtime:
             done: For each write that has no answer but was done: its number, and the result that the script gets for
                 it.
             again: The numbers of the writes without an answer that are sent again.
+            accept_accounts: Continue the run although an account that it used leads elsewhere, has other settings, or
+                is no longer the default. Or a function that gets a sentence about this, and returns True to continue.
             options: The options of the run, as for :meth:`run`. By default the script's name, arguments, ``input``,
                 ``params``, account and limits are those in the recording. A run that was read-only stays
                 read-only, and functions that were denied stay denied.
@@ -426,12 +430,13 @@ class Runtime:
             The outcome of the whole run, including the earlier calls. A run that is already finished is only replayed.
 
         Raises:
-            ConfigError: The recording cannot be read, is damaged, or another run is writing to it.
+            ConfigError: The recording cannot be read, is damaged, or another run is writing to it. Or an account has
+                changed.
             UnderWay: A write has no answer and may have been done, and neither ``done`` nor ``again`` names it.
             Paused: The run paused so long ago that its calls can no longer be approved.
             RuntimeError: The runtime is closed.
         """
-        decided = {"approve": approve, "deny": deny, "done": done, "again": again}
+        decided = {"approve": approve, "deny": deny, "done": done, "again": again, "accept_accounts": accept_accounts}
         return self._execute(self._prepare_resumed(path, script, decided, options))
 
     async def resume_async(

@@ -154,3 +154,15 @@ def test_a_recording_holds_the_parameters(simulated: Runtime, tmp_path: Path) ->
     path = tmp_path / "run.jsonl"
     simulated.run(REPORT, name="report.lua", params={"status": "live"}, record=path)
     assert simulated.replay(path).result[0] == {"status": "live", "days": 7}
+
+
+@pytest.mark.parametrize("words", [["--record=r.jsonl"], ["--simulate", "--plan=p.json"], ["--simulate=s.json"]])
+@pytest.mark.parametrize("is_before", [True, False])
+def test_options_with_a_file_after_an_equals_sign(
+    kosmolua: Program, write: Write, words: list[str], *, is_before: bool
+) -> None:
+    """They stand before or after a script with parameters, which are known all the same."""
+    script = write("p.lua", "--- Prints.\n---@param tag string A tag.\nprint(params.tag)\n")
+    line = [*words, str(script), "--tag", "t0"] if is_before else [str(script), *words, "--tag", "t0"]
+    done = kosmolua("run", *line)
+    assert (done.returncode, done.stdout) == (0, "t0\n"), done.stderr

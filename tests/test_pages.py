@@ -420,3 +420,13 @@ def test_a_damaged_recording_is_shown_as_such(pages: Pages, person: Person) -> N
     assert person.send(f"/runs/{run}/replay").status_code == 404
     for section in SECTIONS:
         assert person.open(f"/{section}").status_code == 200
+
+
+def test_a_script_is_shown_with_its_invisible_characters(pages: Pages, person: Person) -> None:
+    """As codes, on the page of its run and in the playground, so that a person decides about what will run."""
+    run = pages.record("acme", "-- a\u202eb \x1b[2K c\nprint(1)", "turned.lua")
+    for path in (f"/runs/{run}", f"/playground?run={run}"):
+        text = person.open(path).text
+        assert "\u202e" not in text
+        assert "\x1b" not in text
+        assert r"a\u202eb \u001b[2K c" in text

@@ -597,3 +597,102 @@ def put(opened, /, *, at: int) -> str:
     time.sleep(60)
     return "put"
 '''
+
+
+@pytest.mark.parametrize(
+    ("accounts", "said"),
+    [
+        (
+            {"default": {"base_url": "http://127.0.0.1:1"}},
+            "library.default led to {url} and leads to http://127.0.0.1:1",
+        ),
+        ({"default": {"base_url": "{url}/v2"}}, "the settings of library.default have changed"),
+        ({"other": {"base_url": "{url}"}}, "there is no account library.default any more"),
+        (
+            {"default": "other", "other": {"base_url": "{url}"}},
+            "the default account of library was default and is other",
+        ),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_accounts(
+    open_runtime: Callable[..., Runtime],
+    server: Loopback,
+    shelf: Shelf,
+    file: Path,
+    accounts: dict[str, Any],
+    said: str,
+) -> None:
+    """It says what differs and sends nothing, unless that is accepted; a new secret is no difference."""
+    open_runtime().run(LENDING, record=file, max_calls=3)
+    own = {"api_key": KEY, "permissions": {"write": "allow"}}
+    tables = {
+        name: given if isinstance(given, str) else {**own, "base_url": given["base_url"].replace("{url}", server.url)}
+        for name, given in accounts.items()
+    }
+    plugins = Plugins([library()], places=(), entry_points=dict)
+    with Runtime({"library": tables}, plugins=plugins, environ={}) as other:
+        with pytest.raises(ConfigError) as refused:
+            other.resume(file, max_calls=100)
+        assert said.format(url=server.url) in str(refused.value)
+        assert str(refused.value).endswith("Nothing was sent.")
+        assert shelf.lent.total() == 3
+        asked: list[str] = []
+        with pytest.raises(ConfigError):
+            other.resume(file, max_calls=100, accept_accounts=lambda sentence: bool(asked.append(sentence)))
+        assert said.format(url=server.url) in asked[0]
+        if said.startswith("the default account"):
+            assert other.resume(file, max_calls=100, accept_accounts=True).ok
+            assert shelf.lent.total() == WRITES
+
+
+def test_a_new_secret_is_no_other_account(
+    open_runtime: Callable[..., Runtime], server: Loopback, shelf: Shelf, file: Path
+) -> None:
+    """A key that was rotated meanwhile stops no run."""
+    open_runtime().run(LENDING, record=file, max_calls=3)
+    account = {"api_key": "rnd_another_key_of_it", "base_url": server.url, "permissions": {"write": "allow"}}
+    with Runtime(
+        {"library": {"default": account}}, plugins=Plugins([library()], places=(), entry_points=dict), environ={}
+    ) as other:
+        assert other.resume(file, max_calls=100).ok
+    assert shelf.lent.total() == WRITES
+
+
+def test_accounts_that_were_accepted_are_recorded(
+    open_runtime: Callable[..., Runtime], server: Loopback, shelf: Shelf, file: Path
+) -> None:
+    """The run goes on with them later without a further question."""
+    open_runtime().run(LENDING, record=file, max_calls=3)
+    account = {"api_key": KEY, "base_url": f"{server.url}/", "permissions": {"write": "allow"}}
+    with Runtime(
+        {"library": {"default": account}}, plugins=Plugins([library()], places=(), entry_points=dict), environ={}
+    ) as other:
+        assert other.resume(file, max_calls=5, accept_accounts=True).status == "limit"
+        assert other.resume(file, max_calls=100).ok
+
+
+def test_writes_that_a_corrected_script_does_not_make_are_told(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """It makes them in another form, so they are sent again: this is not silent."""
+    source = 'for n = 1, 3 do app.integrations.library.lend({ book = "b-" .. n }) end error("no")'
+    runtime.run(source, record=file)
+    mended = 'for n = 1, 3 do app.integrations.library.lend({ book = "b-" .. n, note = "x" }) end'
+    outcome = runtime.resume(file, script=mended)
+    assert outcome.ok
+    said = "3 recorded writes were not made by this script, the first of them call 1, library.lend"
+    assert outcome.warnings == [said]
+
+
+def test_a_write_that_was_done_can_get_its_result_later(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """Without one the script gets nil, and may fail; that the run needs one is said, and it is not wedged."""
+    shelf.fails = 500
+    runtime.run('return app.integrations.library.lend({ book = "b-1" }).n', record=file)
+    shelf.fails = 0
+    failed = runtime.resume(file, done={1: None})
+    assert failed.status == "failed"
+    assert failed.warnings == [
+        "the script got nil as the result of call 1, which was counted as done without a result; "
+        "to give it one, resume the run with --done 1=JSON"
+    ]
+    assert runtime.resume(file, done={1: {"n": 7}}).result == [7]
+    assert runtime.replay(file).result == [7]
+    assert shelf.lent == {}

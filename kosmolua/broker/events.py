@@ -241,6 +241,15 @@ EVENTS: Mapping[str, Shape] = {
             "seed": _SEED,
         }
     ),
+    "account": _object(
+        {
+            "integration": _TEXT,
+            "account": _TEXT,
+            "default": _TEXT_OR_NULL,
+            "origin": _TEXT_OR_NULL,
+            "settings": _TEXT,
+        }
+    ),
     "intent": _object({**_ASKED_FOR, "number": _WHOLE, "path": _TEXT, "account": _TEXT, "effect": _TEXT}, _CALLED),
     "answer": _object(
         _ASKED_FOR,

@@ -5,6 +5,8 @@ The events, each with its fields besides ``event`` and ``sum``::
     run      {format, kosmolua, run, time, mode, script, args, input, params, secrets, limits, options, account, client,
               host, seed, session, signature}
                                         always the first line
+    account  {integration, account, default, origin, settings}
+                                        the first call with an account is about to be made
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
     answer   {id, branch, ask, value | error, call, secrets, truncated}

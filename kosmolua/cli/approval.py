@@ -122,15 +122,17 @@ class Approver:
         return answer
 
 
-def described(call: Mapping[str, Any]) -> str:
+def described(call: Mapping[str, Any], *, in_full: bool = False) -> str:
     """Return one line about a recorded call: its number, effect, function, account and arguments.
 
     Args:
         call: The call's record, with the keys ``number``, ``effect``, ``path``, ``account`` and ``arguments``.
+        in_full: Whether long arguments are shown to their end.
     """
     arguments = call.get("arguments") or {}
     shown = ", ".join(f"{exposed(name)} = {exposed(luacats.literal(value))}" for name, value in arguments.items())
-    return f"call {call['number']}: {call['effect']} {call['path']} [{call['account']}] {_shorten_row(shown)}".rstrip()
+    shown = shown if in_full else _shorten_row(shown)
+    return f"call {call['number']}: {call['effect']} {call['path']} [{call['account']}] {shown}".rstrip()
 
 
 def _phrase(approval: Approval) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
+
+from kosmolua.cli import console
 
 ALL = "all"
 NUMBERS = re.compile(r"\d+(,\d+)*")
@@ -49,6 +51,21 @@ class Done(click.ParamType):  # type: ignore[type-arg]
         except ValueError:
             self.fail(f"the text after {numbers}= is not JSON.", param, ctx)
         return {int(each): given for each in numbers.split(",")}
+
+
+def accepted(option: bool) -> bool | Callable[[str], bool]:  # noqa: FBT001 - the value of an option
+    """Return whether changed accounts are accepted: True with the option, else a function that asks at the terminal."""
+
+    def ask(said: str) -> bool:
+        console.complain(said)
+        return console.agrees("Go on with the accounts as they are now?")
+
+    return option or (ask if console.can_ask() else False)
+
+
+accounts_option = click.option(
+    "--accept-accounts", is_flag=True, help="Go on although an account that the run used has changed."
+)
 
 
 def numbers_in(given: Iterable[Any]) -> list[int] | bool:

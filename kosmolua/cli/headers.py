@@ -35,6 +35,7 @@ class HeaderCommand(Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the script's header, and then parse the command line with the options that the header declares."""
+        args = self.spelled_out(ctx, args)
         if file := self._file_in(ctx, args):
             ctx.meta[_FILE] = file[0]
             ctx.meta[_HEADER] = _header_of(located(*file))

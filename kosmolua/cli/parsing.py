@@ -81,7 +81,7 @@ class Command(Examples, click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line. For an unknown option, raise a UsageError that names similar options."""
         try:
-            return super().parse_args(ctx, spelled_out(args, takes_value=_values_of(self, ctx)))
+            return super().parse_args(ctx, self.spelled_out(ctx, args))
         except click.NoSuchOption as error:
             name = error.option_name.lstrip("-")
             options = [option.lstrip("-") for option in error.possibilities or ()]
@@ -92,6 +92,10 @@ class Command(Examples, click.Command):
             refusal = click.NoSuchOption(error.option_name, possibilities=close).format_message()
             # such as: No such option '--limit'. An argument of the function is written limit=VALUE.
             raise click.UsageError(f"{refusal} {self._advice.format(name=name)}".rstrip(), ctx) from None
+
+    def spelled_out(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Return a command line with ``--record --record-file FILE`` for ``--record=FILE``, and the like."""
+        return spelled_out(args, takes_value=_values_of(self, ctx))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options of the command, with a heading for each section."""

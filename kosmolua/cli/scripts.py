@@ -235,6 +235,8 @@ def perform(
     options: Options,
     name: str,
     where: Callable[[Outcome], str | None] | None = None,
+    *,
+    in_full: bool = False,
 ) -> int:
     """Call a function that runs a script, show the outcome, and return the exit status.
 
@@ -244,6 +246,7 @@ def perform(
         name: The script's name in messages.
         where: A function that returns a sentence about the recording of an outcome, or None to say nothing; by default
             :func:`where_it_is` says where it is.
+        in_full: Whether all of the arguments is shown of calls about which a person has to decide.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -253,7 +256,7 @@ def perform(
             outcome = work()
         except KosmoError as error:
             if not options.json:
-                _list_calls(error)
+                _list_calls(error, in_full=in_full)
                 raise
             outcome = Outcome([], "", error, [])
         if options.json:
@@ -261,7 +264,7 @@ def perform(
             return status_of(outcome.error)
         if outcome.error and outcome.exit is None:
             console.complain_of(outcome.error, name)
-            _list_calls(outcome.error)
+            _list_calls(outcome.error, in_full=in_full)
         elif standard.is_shown:
             console.show_values(outcome.result)
         for warning in outcome.warnings:
@@ -273,13 +276,13 @@ def perform(
     return status_of(outcome.error)
 
 
-def _list_calls(error: KosmoError) -> None:
+def _list_calls(error: KosmoError, *, in_full: bool) -> None:
     """Write the calls that an error names, if a person must decide about these calls before the run can go on."""
     if isinstance(error, (Paused, UnderWay)):
         from kosmolua.cli.approval import described
 
         for call in error.calls:
-            console.complain(described(call))
+            console.complain(described(call, in_full=in_full))
 
 
 def watched(run: Callable[..., Outcome], options: Options) -> Outcome:

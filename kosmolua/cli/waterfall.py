@@ -11,15 +11,18 @@ from html import escape
 from shutil import get_terminal_size
 
 from kosmolua.broker.recording import Recording
-from kosmolua.broker.timeline import Bar, bars_of, headline
+from kosmolua.broker.timeline import Bar, bars_of, headline, paused_numbers
 from kosmolua.cli import console
 from kosmolua.cli.streams import standard
-from kosmolua.escaping import exposed
+from kosmolua.escaping import exposed, shortened
+from kosmolua.schema import luacats
 
 MIN_BAR, MAX_BAR = 10, 40
 """The width of the bars in a terminal, in columns."""
 MAX_ARGUMENTS = 2000
 """The most characters of a call's arguments on the page."""
+MAX_LINE, HEAD, TAIL = 1000, 600, 300
+"""How many characters of a call's arguments a terminal shows; of longer ones, how many at the beginning and the end."""
 
 
 def draw(recording: Recording) -> None:
@@ -29,8 +32,9 @@ def draw(recording: Recording) -> None:
     if not console.on_terminal():
         for bar in bars:
             cells = (bar.number, bar.effect, bar.path, bar.account, bar.status, round(bar.begins), round(bar.duration))
-            console.line("\t".join([*map(str, cells), bar.remarks]))
+            console.line("\t".join([*map(str, cells), bar.remarks, _arguments(bar)]))
         return
+    waiting = paused_numbers(recording)
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     titles = [f"{bar.number:>4} {bar.path} [{bar.account}]" for bar in bars]
     width = max(map(len, titles), default=0)
@@ -42,6 +46,16 @@ def draw(recording: Recording) -> None:
         drawn = console.styled("█" * length, style if bar.effect != "read" or style == "red" else "dim", sys.stdout)
         track = " " * before + drawn + " " * (room - before - length)
         _write(f"{exposed(title):<{width}} {track} {bar.duration:7.0f} ms {exposed(f'{bar.status} {bar.remarks}')}")
+        if arguments := _arguments(bar):
+            # Somebody decides about a call that waits, so nothing of it is left out.
+            is_whole = bar.number in waiting or len(arguments) <= MAX_LINE
+            _write(f"     {arguments if is_whole else shortened(arguments, HEAD, TAIL)}")
+
+
+def _arguments(bar: Bar) -> str:
+    """Return the arguments of a call on one line."""
+    given = bar.named_arguments.items()
+    return ", ".join(f"{exposed(name)} = {exposed(luacats.literal(value))}" for name, value in given)
 
 
 def _write(row: str) -> None:
@@ -66,7 +80,7 @@ def page(recording: Recording) -> str:
     bars = bars_of(recording)
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     rows = "".join(_row(bar, whole) for bar in bars)
-    title, script = escape(headline(recording)), escape(str(recording.script["source"]))
+    title, script = _shown(headline(recording)), _shown(str(recording.script["source"]).replace("\r\n", "\n"))
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
     columns = "".join(f"<th>{name}" for name in ("call", "function", "account", "effect", "status", "ms", "time"))
@@ -77,18 +91,23 @@ def page(recording: Recording) -> str:
     )
 
 
+def _shown(text: str) -> str:
+    """Return a text as HTML, with codes in place of characters that are invisible or change the direction of text."""
+    return escape(exposed(text))
+
+
 def _row(bar: Bar, whole: float) -> str:
     arguments = json.dumps(bar.arguments, ensure_ascii=False, indent=1)[:MAX_ARGUMENTS]
     told = f"allowed by: {bar.allowed_by}\n{arguments}" if bar.allowed_by else arguments
     left, width = bar.begins / whole * 100, bar.duration / whole * 100
-    kinds = escape(f"bar {bar.effect} {bar.status}")
+    kinds = _shown(f"bar {bar.effect} {bar.status}")
     drawn = f'<div class=track><div class="{kinds}" style="left:{left:.2f}%;width:{width:.2f}%"></div></div>'
     cells = [
         str(bar.number),
-        f"<details><summary>{escape(bar.path)}</summary><pre>{escape(told)}</pre></details>",
-        escape(bar.account),
-        f"<span class=red>{escape(bar.effect)}</span>" if bar.effect == "destroy" else escape(bar.effect),
-        escape(f"{bar.status} {bar.remarks}".strip()),
+        f"<details><summary>{_shown(bar.path)}</summary><pre>{_shown(told)}</pre></details>",
+        _shown(bar.account),
+        f"<span class=red>{_shown(bar.effect)}</span>" if bar.effect == "destroy" else _shown(bar.effect),
+        _shown(f"{bar.status} {bar.remarks}".strip()),
         f"{bar.duration:.0f}",
     ]
     return "<tr>" + "".join(f"<td>{cell}" for cell in cells) + f"<td class=time>{drawn}</tr>"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
@@ -14,10 +15,11 @@ from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
 from kosmolua.broker.contents import Contents
 from kosmolua.broker.planning import Plan
-from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, read, revived
+from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, events_of, read, revived
 from kosmolua.broker.sheets import File
 from kosmolua.broker.store import APPROVAL_DAYS
-from kosmolua.errors import ConfigError, Diverged, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
+from kosmolua.broker.used_accounts import USED, differences, used_account
+from kosmolua.errors import NOTHING_SENT, ConfigError, Diverged, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
 from kosmolua.limits import NAMES, Limits
 from kosmolua.runs.tape import Tape
 
@@ -39,12 +41,15 @@ class Decisions:
         deny: The numbers of the waiting calls that are denied; True for all calls that wait for an approval.
         done: For each write that has no answer but was done: its number, and the result that the script gets for it.
         again: The numbers of the writes without an answer that are sent again.
+        accept_accounts: Whether the run goes on although an account that it used has changed. Or a function that asks
+            a person: it is called with a sentence that names the differences, and returns True for yes.
     """
 
     approve: Sequence[int] | bool = ()
     deny: Sequence[int] | bool = ()
     done: Mapping[int, Any] = field(default_factory=dict)
     again: Sequence[int] = ()
+    accept_accounts: bool | Callable[[str], bool] = False
 
     @classmethod
     def of(
@@ -53,13 +58,15 @@ class Decisions:
         deny: object = (),
         done: Mapping[int, Any] | None = None,
         again: Sequence[int] = (),
+        *,
+        accept_accounts: bool | Callable[[str], bool] = False,
     ) -> Decisions:
         """Return the decisions that are among the arguments of :meth:`kosmolua.Runtime.resume`.
 
         If ``approve`` is a function, it is ignored, and so are patterns in ``deny``. They are options of the run
         instead.
         """
-        return cls(_numbers_among(approve), _numbers_among(deny), done or {}, again)
+        return cls(_numbers_among(approve), _numbers_among(deny), done or {}, again, accept_accounts)
 
 
 class Outcome(Protocol):
@@ -166,6 +173,7 @@ class Take:
             # A call that was refused since the run paused has been made again under another number.
             outcome.calls = [*summaries(call for call in recorded.values() if call.get("error") != Paused.code), *fresh]
             outcome.recording = self.path
+            outcome.warnings += self._unused(outcome)
             try:
                 self.tape.close(self._end(outcome))
             except KosmoError as error:  # a recording that cannot be written does not undo what the script did
@@ -185,6 +193,21 @@ class Take:
         outcome.calls = summaries(taken.values())
         if outcome.ok and (left := self.tape.answers.left):
             outcome.warnings.append(f"{_not_made(left)}, the first of them {_words(left[0])}")
+
+    def _unused(self, outcome: Outcome) -> list[str]:
+        """Return a sentence about recorded writes that a changed script did not make, and one about missing results."""
+        answers, found = self.tape.answers, []
+        left = [answer for answer in answers.left if answer.is_write and answer.error is None]
+        if outcome.ok and left:
+            writes = "1 recorded write was" if len(left) == 1 else f"{len(left)} recorded writes were"
+            found.append(f"{writes} not made by this script, the first of them {_words(left[0])}")
+        assumed = [number_of(answer) for answer in answers.all if answer.is_assumed and answer.is_taken]
+        if not outcome.ok and assumed:
+            found.append(
+                f"the script got nil as the result of call {assumed[0]}, which was counted as done without a result; "
+                f"to give it one, resume the run with --done {assumed[0]}=JSON"
+            )
+        return found
 
     def _end(self, outcome: Outcome) -> Event:
         end: Event = {"event": "end", "time": moment(), "status": outcome.status, "calls": self.tape.unanswered()}
@@ -227,7 +250,11 @@ def begin(
     denied = [pattern for given in host.deny for pattern in given.written]
     options = {"read_only": read_only or host.read_only, "deny": [*denied, *_list(deny)]}
     new = begun(host, path, source, job, limits, run=run, options=options, account=account, client=client)
-    return Take(new.run, new.seed, Tape(Answers(), new.writer, redact=host.redactor.value), new.path, tidy=host.tidy)
+    return Take(new.run, new.seed, _tape(host, Answers(), new.writer), new.path, tidy=host.tidy)
+
+
+def _tape(host: Host, answers: Answers, writer: Writer) -> Tape:
+    return Tape(answers, writer, redact=host.redactor.value, identify=partial(used_account, host))
 
 
 class New(NamedTuple):
@@ -326,6 +353,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     try:
         resumed: Event = {"event": "resumed", "time": moment(), "kosmolua": __version__}
         events = [resumed, *([{"event": "script", **script}] if script else [])]
+        events += _of_accounts(recording, host, accept=decisions.accept_accounts)
         events += [*_of_doubtful_writes(recording, decisions), *_of_pause(recording, decisions)]
         events = [cast("Event", host.redactor.value(event)) for event in events]
         for event in events:
@@ -335,7 +363,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         writer.close()
         raise
     recording.events += events
-    tape = Tape(Answers(recording, is_changed=_was_changed(recording)), writer, redact=host.redactor.value)
+    tape = _tape(host, Answers(recording, is_changed=_was_changed(recording)), writer)
     run, seed, left = recording.header["run"], recording.header["seed"], _left_approvals(recording)
     return Take(run, seed, tape, recording.path, recording, left, tidy=host.tidy)
 
@@ -441,12 +469,32 @@ def _was_changed(recording: Recording) -> bool:
     return bool(header["kosmolua"] != __version__ or script["sha256"] != header["script"]["sha256"])
 
 
+def _of_accounts(recording: Recording, host: Host, *, accept: bool | Callable[[str], bool]) -> list[Event]:
+    """Return the events that record the accounts as they are now, if a run goes on with others than it used before.
+
+    Raises:
+        ConfigError: The accounts differ, and nobody accepts this.
+    """
+    used = [{name: event[name] for name in USED} for _, event in events_of(recording, "account")]
+    found = differences(host, used)
+    if not found:
+        return []
+    said = f"The run in the recording {recording.path} used other accounts: {'; '.join(found)}"
+    if not (accept(said) if callable(accept) else accept):
+        refusal = ConfigError(said, hint="pass --accept-accounts to go on with the accounts as they are now")
+        refusal.sent = NOTHING_SENT
+        raise refusal
+    names = {(each["integration"], each["account"]) for each in used}
+    now = [used_account(host, *name) for name in sorted(names)]
+    return [{"event": "account", **each} for each in now if each]
+
+
 def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Event]:
     """Return the events that record a person's decisions about writes in doubt, which may have been done.
 
     A write is in doubt if it was sent and has no answer. It is also in doubt if its error ended the run and the service
-    may have carried it out in spite of the error. If the error of any other call ended the run, one of the events says
-    that this call is made again.
+    may have carried it out in spite of the error. A write that a person called done can get its result later. If the
+    error of any other call ended the run, one of the events says that this call is made again.
 
     Args:
         recording: The recording of the run.
@@ -465,6 +513,8 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
             doubtful[number_of(last)] = last
         else:
             events.append(_decision(last, "again"))
+    assumed = {number_of(answer): answer for answer in answers.all if answer.is_assumed and number_of(answer)}
+    doubtful = {number: answer for number, answer in assumed.items() if number in decisions.done} | doubtful
     for number in {*decisions.done, *decisions.again}:
         if number not in doubtful:
             what = f"Call {number} is not a write that may have been done"

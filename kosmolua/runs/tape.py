@@ -104,6 +104,8 @@ class Tape:
         cut: In a replay, the error that stopped the recorded script from outside, such as a limit. None if the script
             ended by itself.
         redact: A function that returns a copy of a JSON value in which the secrets in use are masked.
+        identify: A function that returns what identifies an account, given the name of the integration and that of the
+            account; see :mod:`kosmolua.broker.used_accounts`. None to record no accounts.
     """
 
     def __init__(
@@ -113,11 +115,13 @@ class Tape:
         *,
         cut: KosmoError | None = None,
         redact: Callable[[Any], Any] = lambda value: value,
+        identify: Callable[[str, str], Event | None] = lambda integration, account: None,
     ) -> None:
         self.answers = answers
         self._writer = writer
         self._cut = cut
         self._redact = redact
+        self._identify = identify
         self._clocks: dict[str, float] = {}
         self._local = local()
         # Guarded by the lock.
@@ -129,6 +133,7 @@ class Tape:
         self._stuck: dict[int, KosmoError | None] = {}
         self._calls: dict[int, Event] = {}
         self._call_of: dict[int, int] = {}
+        self._identified: set[tuple[str, str]] = set()
         self._raised: deque[tuple[KosmoError, Event]] = deque(maxlen=MAX_RAISED)
         self._latest = 0
         self._waits = False
@@ -424,6 +429,11 @@ class Tape:
             request = self._open.get(number)
             self._call_of[number] = event.number
             writer = self._writer
+            account = (event.path.rpartition(".")[0], event.account)
+            is_new = account not in self._identified
+            self._identified.add(account)
+        if writer and is_new and (used := self._identify(*account)):
+            writer.write({"event": "account", **used})
         if request is None or writer is None or event.effect == "read":
             return
         done = self.answers.done_already(event.path, event.account, event.arguments)

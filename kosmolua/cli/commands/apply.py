@@ -11,7 +11,7 @@ from kosmolua.broker.planning import Plan
 from kosmolua.broker.signing import Signer
 from kosmolua.broker.stores import default_store
 from kosmolua.cli import console, plans
-from kosmolua.cli.decisions import NUMBERS, Done, Numbers, numbers_in, values_in
+from kosmolua.cli.decisions import NUMBERS, Done, Numbers, accepted, accounts_option, numbers_in, values_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, applying_options, examples
 from kosmolua.cli.recordings import agree, options_again
@@ -46,12 +46,14 @@ def _with_whole(words: Sequence[str]) -> Iterator[str]:
     "--done", multiple=True, type=Done(), help="Count a write without an answer as done, with JSON as its result."
 )
 @click.option("--accept-plan", is_flag=True, help="Apply a plan that was made elsewhere, or was changed.")
+@accounts_option
 @applying_options
 def command(
     file: str,
     again: tuple[Any, ...],
     again_whole: bool,  # noqa: FBT001 - the value of an option
     done: tuple[dict[int, Any], ...],
+    accept_accounts: bool,  # noqa: FBT001 - the value of an option
     accept_plan: bool,  # noqa: FBT001 - the value of an option
     options: Options,
 ) -> int:
@@ -80,6 +82,7 @@ def command(
             given["record"] = record
         with open_runtime(options) as runtime:
             decided: dict[str, Any] = {"again": again_whole or numbers_in(again), "done": values_in(done)}
+            decided["accept_accounts"] = accepted(accept_accounts)
             return runtime.apply(loaded, **decided, **given)
 
     def where(outcome: Outcome) -> str | None:
@@ -87,4 +90,4 @@ def command(
             return f"recorded: kosmolua apply {file} goes on"
         return where_it_is(str(outcome.recording), can_go_on=False) if options.record_file or options.record else None
 
-    return perform(lambda: watched(run, options), options, loaded.script["name"].removeprefix("="), where)
+    return perform(lambda: watched(run, options), options, loaded.script["name"].removeprefix("="), where, in_full=True)

@@ -12,7 +12,7 @@ from kosmolua.broker.recording import Recording
 from kosmolua.broker.signing import Signer
 from kosmolua.broker.store import Store
 from kosmolua.cli import recordings
-from kosmolua.cli.decisions import ALL, NUMBERS, Done, Numbers, numbers_in, values_in
+from kosmolua.cli.decisions import ALL, NUMBERS, Done, Numbers, accepted, accounts_option, numbers_in, values_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
@@ -71,6 +71,7 @@ def _with_numbers(words: Sequence[str]) -> Iterator[str]:
     "--done", multiple=True, type=Done(), help="Count a write without an answer as done, with JSON as its result."
 )
 @click.option("--again", multiple=True, type=Numbers(), help="Send a write without an answer again.")
+@accounts_option
 @tenant_options
 @session_options
 def command(
@@ -80,6 +81,7 @@ def command(
     deny_calls: tuple[Any, ...],
     done: tuple[dict[int, Any], ...],
     again: tuple[Any, ...],
+    accept_accounts: bool,  # noqa: FBT001 - the value of an option
     kept: Kept,
     options: Options,
 ) -> int:
@@ -95,7 +97,7 @@ def command(
     the accounts file gives to the tenant.
     """
     decided: dict[str, Any] = {"approve": numbers_in(approve), "deny": numbers_in(deny_calls)}
-    decided |= {"again": numbers_in(again), "done": values_in(done)}
+    decided |= {"again": numbers_in(again), "done": values_in(done), "accept_accounts": accepted(accept_accounts)}
     with kept.opened(options.accounts) as store:
         return _resume(recordings.find(file, store), kept, store, script, options, decided)
 
@@ -120,7 +122,7 @@ def _resume(
             given["allow"] = granted(store, runtime) if kept.tenant else ()
             return runtime.resume(recording, **given, **callbacks)
 
-    return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.where_it_is)
+    return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.where_it_is, in_full=True)
 
 
 def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, asks: Approve | None) -> Runtime:

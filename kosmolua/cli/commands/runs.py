@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -102,7 +103,10 @@ def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
         recording = recordings.find(file, store)
     if html:
         try:
-            with open(html, "w", encoding="utf-8", errors="backslashreplace") as page:
+            descriptor = os.open(html, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as page:
+                if os.path.isfile(html):  # it may have existed, with other permissions
+                    os.chmod(html, 0o600)
                 page.write(waterfall.page(recording))
         except OSError as error:
             raise UsageError(f"The page {html} cannot be written: {error.strerror}") from None

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from kosmolua import protocol
+from kosmolua.escaping import exposed
 from kosmolua.lua.check import Checker, Report
 from kosmolua.runs.job import chunk_of
 from kosmolua.serve.pages.visits import Visit
@@ -27,7 +28,7 @@ def opened(visit: Visit) -> Response:
             return visit.error("Not found", "There is no such run.", status=404, back="/runs")
         recording = visit.own.recording(name)
         source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace")
-    return _page(visit, source)
+    return _page(visit, exposed(source.replace("\r\n", "\n")))
 
 
 def used(visit: Visit) -> Response:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from kosmolua import protocol
 from kosmolua.broker.answers import Answers
 from kosmolua.broker.timeline import bars_of
+from kosmolua.escaping import exposed
 from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, Run, counts
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.visits import Visit
@@ -57,6 +58,7 @@ def shown(visit: Visit) -> Response:
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []
     source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace") if recording else ""
+    source = source.replace("\r\n", "\n")
     return visit.page(
         "run.html",
         "runs",
@@ -66,7 +68,7 @@ def shown(visit: Visit) -> Response:
         whole=whole,
         asking=asking,
         doubtful=doubtful,
-        source=coloured_lines(source.rstrip("\n")) if source else [],
+        source=coloured_lines(exposed(source).rstrip("\n")) if source else [],
         wrong_line=run.error.line if run.error else None,
     )
 
