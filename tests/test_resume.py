@@ -27,6 +27,8 @@ from support.shelf import Shelf
 
 from kosmolua import ConfigError, Outcome, Paused, Runtime, UnderWay, __version__
 from kosmolua.broker.recording import read
+from kosmolua.broker.repair import repaired
+from kosmolua.broker.sheets import File
 from kosmolua.broker.timeline import bars_of
 from kosmolua.catalog.plugins import Plugins
 
@@ -696,3 +698,50 @@ def test_a_write_that_was_done_can_get_its_result_later(runtime: Runtime, shelf:
     assert runtime.resume(file, done={1: {"n": 7}}).result == [7]
     assert runtime.replay(file).result == [7]
     assert shelf.lent == {}
+
+
+@pytest.mark.parametrize("flip", range(12))
+def test_a_damaged_recording_goes_on_up_to_the_damage(runtime: Runtime, shelf: Shelf, file: Path, flip: int) -> None:
+    """No write behind the damage is made again or forgotten: each is named, and a person says what became of it."""
+    runtime.run(LENDING, record=file, max_calls=12)
+    data = bytearray(file.read_bytes())
+    chance = random.Random(flip)
+    place = chance.randrange(data.index(b"\n") + 1, len(data) - 2)
+    data[place] ^= 1 << chance.randrange(8)
+    file.write_bytes(data)
+    with pytest.raises(ConfigError, match=r"is damaged|is not valid|in line"):
+        runtime.resume(file)
+
+    recording, said = repaired(File(file))
+    assert said
+    assert (file.parent / f"{file.name}.damaged").read_bytes() == data
+    try:
+        outcome = runtime.resume(recording, max_calls=100)
+    except UnderWay as error:
+        book: dict[Any, str] = {}
+        for call in error.calls:
+            arguments: Any = call["arguments"]
+            book[call["number"]] = str(arguments.get("book"))
+        done = {number: {"n": 0} for number, name in book.items() if shelf.lent[name]}
+        again = [number for number in book if number not in done]
+        if any(name == "None" for name in book.values()):
+            pytest.skip("the line of a write cannot be read, so it takes an undamaged copy")
+        outcome = runtime.resume(read(file), max_calls=100, done=done, again=again)
+    assert outcome.ok, outcome.error
+    assert set(shelf.lent.values()) == {1}
+    assert shelf.lent.total() == WRITES
+
+
+def test_a_write_that_cannot_be_read_is_not_counted_as_done(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """The script would send it again, so only the person who knows that it was not done can go on."""
+    runtime.run('app.integrations.library.lend({ book = "b-1" }) error("no")', record=file)
+    lines = file.read_bytes().splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if line.startswith(b'{"event":"intent"'))
+    lines[place] = lines[place].replace(b'"arguments"', b'"arguments')
+    file.write_bytes(b"".join(lines[: place + 1]))
+    recording, _ = repaired(File(file))
+    with pytest.raises(UnderWay, match=r"call 1, library\.lend with \(unreadable\)"):
+        runtime.resume(recording)
+    with pytest.raises(ConfigError, match="Call 1 cannot be counted as done: its line cannot be read"):
+        runtime.resume(recording, done={1: None})
+    assert shelf.lent == {"b-1": 1}

@@ -128,23 +128,40 @@ def read(where: str | os.PathLike[str] | Place) -> Recording:
 
 
 def _parse(place: Place, data: bytes) -> Recording:
+    recording, damage = sound_part(place, data)
+    if damage:
+        raise damage
+    return recording
+
+
+def sound_part(place: Place, data: bytes) -> tuple[Recording, ConfigError | None]:
+    """Return the content of a recording up to the first damaged line, and the error for that line or None.
+
+    Args:
+        place: The place where the recording is kept.
+        data: All of its bytes.
+
+    Raises:
+        ConfigError: The recording has a different format.
+    """
     recording, path = Recording(place), place.name
     *lines, rest = data.split(b"\n")
     recording.is_cut = bool(rest)
     for number, line in enumerate(lines, start=1):
         event, check = _read_line(line, recording.check)
         if event is None:
-            raise _unreadable(path, number, line)
-        recording.events.append(event)
-        recording.check = check
-        recording.size += len(line) + 1
+            return recording, _unreadable(path, number, line)
         if number == 1:
             _refuse_other_formats(path, event)
         if fault := fault_of(event):
-            raise ConfigError(f"The recording {path} is not valid: in line {number}, {fault}", hint=_UNDAMAGED)
+            what = f"The recording {path} is not valid: in line {number}, {fault}"
+            return recording, ConfigError(what, hint=_UNDAMAGED if number > 1 else "use an undamaged copy")
+        recording.events.append(event)
+        recording.check = check
+        recording.size += len(line) + 1
     if not recording.events:
-        raise ConfigError(f"{path} is not a recording: it has no complete line")
-    return recording
+        return recording, ConfigError(f"{path} is not a recording: it has no complete line")
+    return recording, None
 
 
 def _read_line(line: bytes, before: int) -> tuple[Event | None, int]:
@@ -165,7 +182,7 @@ def _read_line(line: bytes, before: int) -> tuple[Event | None, int]:
     return (event, check) if isinstance(event, dict) and isinstance(event.get("event"), str) else (None, check)
 
 
-_UNDAMAGED = "use an undamaged copy"
+_UNDAMAGED = "use an undamaged copy, or kosmolua resume --until-damage"
 
 
 def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
@@ -173,7 +190,7 @@ def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
         return ConfigError(f"{path} is not a recording", hint="kosmolua run --record=FILE makes one")
     return ConfigError(
         f"The recording {path} is damaged: line {number} was changed, or a line before it is missing",
-        hint=_UNDAMAGED,
+        hint=_UNDAMAGED if number > 1 else "use an undamaged copy",
     )
 
 
@@ -281,6 +298,11 @@ class Writer:
             line, check = _line(_encoded(masked)[:-1], check)
             lines.append(line)
         self._sheet.replace(lines)
+
+
+def encoded_line(event: Event, before: int) -> tuple[bytes, int]:
+    """Return the line for an event, and the checksum of the line. ``before`` is that of the line before it."""
+    return _line(_encoded(event)[:-1], before)
 
 
 def _line(body: str, before: int) -> tuple[bytes, int]:

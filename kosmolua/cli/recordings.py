@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from kosmolua.broker.recording import Recording, read
+from kosmolua.broker.repair import repaired
+from kosmolua.broker.sheets import File, Place
 from kosmolua.broker.store import Store
 from kosmolua.cli import console
 from kosmolua.cli.defaults import user_defaults
@@ -21,28 +23,36 @@ from kosmolua.folders import accounts_file
 from kosmolua.limits import Limits
 
 
-def find(named: str, store: Store) -> Recording:
+def find(named: str, store: Store, *, until_damage: bool = False) -> Recording:
     """Return the recording that the user named.
 
     Args:
         named: The path of a recording, or the id of a recorded run, or the beginning of an id.
         store: The store to search for the id.
+        until_damage: Whether to cut a damaged recording at its damage, see :mod:`kosmolua.broker.repair`.
 
     Raises:
         ConfigError: The recording cannot be read.
         UsageError: There is no such recording, or several ids begin with the text.
     """
     if os.path.exists(named) or os.path.dirname(named):
-        return read(named)
+        return _repaired(File(named)) if until_damage else read(named)
     found = [each.run for each in store.runs(beginning=named)]
     if len(found) == 1:
-        return store.read(found[0])
+        return _repaired(store.place(found[0])) if until_damage else store.read(found[0])
     if found:
         raise UsageError(
             f"The ids of several recorded runs begin with {named!r}: {', '.join(found)}", hint="name one of them"
         )
     problem = f"There is no recording {named!r}, neither a file of this name nor a run with such an id"
     raise UsageError(problem, hint="run 'kosmolua runs' for a list of the recorded runs")
+
+
+def _repaired(place: Place) -> Recording:
+    recording, said = repaired(place)
+    if said:
+        console.warn(said)
+    return recording
 
 
 def changed_script(file: str | None) -> tuple[str, bytes] | None:

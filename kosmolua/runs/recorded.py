@@ -519,12 +519,20 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
         if number not in doubtful:
             what = f"Call {number} is not a write that may have been done"
             raise ConfigError(what, hint=f"calls whose writes may have been done: {_numbers_of(doubtful)}")
+    if lost := next((number for number in decisions.done if _is_lost(doubtful[number])), None):
+        what = f"Call {lost} cannot be counted as done: its line cannot be read, so the script would send it again"
+        raise ConfigError(what, hint=f"pass --again {lost} if it was not done; else use an undamaged copy")
     open_ones = [doubtful[number] for number in doubtful if number not in {*decisions.done, *decisions.again}]
     if open_ones:
         raise _under_way(open_ones)
     events += [_decision(doubtful[number], "again") for number in decisions.again]
     done = decisions.done.items()
     return events + [{**_decision(doubtful[number], "done"), "value": value} for number, value in done]
+
+
+def _is_lost(answer: Answer) -> bool:
+    """Return True for a write whose arguments are not known, since the line that had them is damaged."""
+    return (answer.call or {}).get("is_readable") is False
 
 
 def _answer_that_ended(recording: Recording, answers: Answers) -> Answer | None:

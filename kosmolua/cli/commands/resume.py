@@ -72,6 +72,7 @@ def _with_numbers(words: Sequence[str]) -> Iterator[str]:
 )
 @click.option("--again", multiple=True, type=Numbers(), help="Send a write without an answer again.")
 @accounts_option
+@click.option("--until-damage", is_flag=True, help="Cut a damaged recording at its damage, and go on from there.")
 @tenant_options
 @session_options
 def command(
@@ -82,6 +83,7 @@ def command(
     done: tuple[dict[int, Any], ...],
     again: tuple[Any, ...],
     accept_accounts: bool,  # noqa: FBT001 - the value of an option
+    until_damage: bool,  # noqa: FBT001 - the value of an option
     kept: Kept,
     options: Options,
 ) -> int:
@@ -99,7 +101,7 @@ def command(
     decided: dict[str, Any] = {"approve": numbers_in(approve), "deny": numbers_in(deny_calls)}
     decided |= {"again": numbers_in(again), "done": values_in(done), "accept_accounts": accepted(accept_accounts)}
     with kept.opened(options.accounts) as store:
-        return _resume(recordings.find(file, store), kept, store, script, options, decided)
+        return _resume(recordings.find(file, store, until_damage=until_damage), kept, store, script, options, decided)
 
 
 def _resume(
