@@ -328,3 +328,19 @@ def test_no_credential_stands_in_a_plan_or_on_a_page(file: Path, tmp_path: Path)
         assert KEY not in text
         assert HOME_KEY not in text
         assert "***" in text
+
+
+def test_a_page_is_recorded_once(simulated: Runtime, tmp_path: Path) -> None:
+    """However often it is read: 1,000 lookups add little, and a replay gets the same pages without accounts."""
+    source = """
+    local sum, pages = 0, { "integrations.render2", "integrations.render2.list_services", "errors" }
+    for n = 1, COUNT do sum = sum + #lua_read_doc(pages[n % 3 + 1]) end
+    return sum
+    """
+    once = simulated.run(source.replace("COUNT", "3"), record=tmp_path / "once.jsonl")
+    many = simulated.run(source.replace("COUNT", "1002"), record=tmp_path / "many.jsonl", max_calls=5000)
+    assert (once.ok, many.ok) == (True, True)
+    assert once.result[0] > 3000
+    assert (tmp_path / "many.jsonl").stat().st_size < (tmp_path / "once.jsonl").stat().st_size + 1000 * 300
+    with Runtime({}) as elsewhere:
+        assert elsewhere.replay(tmp_path / "many.jsonl").result == many.result

@@ -214,3 +214,20 @@ def test_the_page_shows_invisible_characters_of_a_script(simulated: Runtime, tmp
     assert "\u202e" not in shown
     assert "\x1b" not in shown
     assert r"a\u202eb \u001b[2K c" in shown
+
+
+def test_recorded_runs_are_listed_though_no_journal_has_them(kosmolua: Program, write: Write) -> None:
+    """Simulated ones too, with how they ended; and the newest is shown if none is named."""
+    write("home/one.lua", "print(app.integrations.render2.list_services({ limit = 1 }).services[1].name)")
+    write("home/two.lua", 'app.integrations.render2.restart_service({ service_id = "srv-cabc12345678" })')
+    assert "No run has been recorded yet" in kosmolua("runs", "show").stderr
+    assert kosmolua("run", "one.lua", "--simulate", "--record").returncode == 0
+    assert kosmolua("run", "two.lua", "--simulate", "--record").returncode == 75
+
+    listed = json.loads(kosmolua("runs", "--json").stdout)
+    assert [(run["script"], run["mode"], run["status"], run["calls"]) for run in listed] == [
+        ("one.lua", "simulated", "done", 1),
+        ("two.lua", "simulated", "paused", 1),
+    ]
+    assert [run["script"] for run in json.loads(kosmolua("runs", "--last", "1", "--json").stdout)] == ["two.lua"]
+    assert "of two.lua" in kosmolua("runs", "show").stdout

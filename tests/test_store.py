@@ -631,3 +631,44 @@ def test_newer_tables_are_refused_by_older_code(tmp_path: Path, monkeypatch: pyt
         ConfigError, match=r"have version 2, and this release knows versions up to 1 .*update this server"
     ):
         open_stores(address).key()
+
+
+@every_kind
+def test_recordings_do_not_use_more_than_they_may(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest that are over are removed, never one that waits; if that is not enough, the run is refused."""
+    monkeypatch.setattr("kosmolua.broker.folder_store.LOOK_PAUSE", 0.0)
+    monkeypatch.setattr("kosmolua.broker.database_store.LOOK_PAUSE", 0.0)
+    store = open_some().of(tenant)
+    runtime = replica(store)
+    asking = 'return app.integrations.library.lend({ book = "b-1" })'
+    assert runtime.run(asking, record=True).status == "paused"
+    for n in range(3):
+        assert runtime.run(f"return {n} -- {'x' * 5000}", record=True, name=f"{n}.lua").ok
+    assert store.make_room(10**9)
+    assert len(store.runs()) == 4
+    assert store.make_room(15_000)
+    assert sorted(run.status for run in store.runs())[-1] == "paused"
+    assert "0.lua" not in [run.script for run in store.runs()]
+    assert not store.make_room(10)
+    assert [run.status for run in store.runs()] == ["paused"]
+
+
+def test_a_run_without_room_for_its_recording_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With limit_exceeded, and the key that raises the limit; a recording in a file of one's own is not counted."""
+    monkeypatch.setattr("kosmolua.broker.folder_store.LOOK_PAUSE", 0.0)
+    with Runtime({"kosmolua": {"recordings": {"max_size": "10"}}}, simulate=True, store=Folder(tmp_path)) as runtime:
+        asking = 'app.integrations.render2.restart_service({ service_id = "srv-cabc12345678" })'
+        assert runtime.run(asking, record=True).status == "paused"
+        refused = runtime.run("return 1", record=True)
+        assert refused.error
+        assert refused.error.code == "limit_exceeded"
+        assert "raise max_size in [kosmolua.recordings]" in str(refused.error)
+        assert runtime.run("return 1", record=tmp_path / "own.file").ok
+
+
+def test_a_size_that_is_none_is_told(tmp_path: Path) -> None:
+    """With the key, as for other settings."""
+    with pytest.raises(ConfigError, match=r'max_size must be a size such as "10G", not "much"'):
+        Runtime({"kosmolua": {"recordings": {"max_size": "much"}}}, environ={})

@@ -12,7 +12,7 @@ from kosmolua.accounts.permissions import PERMISSIONS, is_pattern
 from kosmolua.accounts.sources import check_secret, check_secrets, warn_of_readers
 from kosmolua.accounts.toml import Table, line_of
 from kosmolua.errors import ConfigError
-from kosmolua.limits import BYTES, LIMITS, NAMES, SECONDS, Limits, parse_duration
+from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits, parse_duration, parse_size
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, quoted
 from kosmolua.schema.names import SERVERS, section_of
@@ -36,10 +36,12 @@ class Recordings(NamedTuple):
     Args:
         keep: For how many seconds recordings are kept.
         mcp: Whether the MCP server keeps a recording of each script.
+        max_size: How many bytes the recordings may use before the oldest ones are removed.
     """
 
     keep: float = 30 * 86400.0
     mcp: bool = False
+    max_size: int = 10 * 1024 * MIB
 
 
 class Section(NamedTuple):
@@ -143,8 +145,10 @@ class Sections:
     def recordings(self) -> Recordings:
         """The settings in ``[kosmolua.recordings]``, with defaults for missing keys."""
         given = self._own.get("recordings", {})
-        keep = {"keep": parse_duration(given["keep"])} if "keep" in given else {}
-        return Recordings(**keep, mcp=bool(given.get("mcp", False)))
+        usual = Recordings()
+        keep = parse_duration(given["keep"]) if "keep" in given else usual.keep
+        size = parse_size(given["max_size"]) if "max_size" in given else usual.max_size
+        return Recordings(keep, bool(given.get("mcp", False)), size)
 
     def _check_recordings(self, given: Table) -> None:
         keys = (_OWN, "recordings")
@@ -154,6 +158,12 @@ class Sections:
                 raise self.wrong(f"unknown key {key!r} in [kosmolua.recordings]", *keys, key, hint=hint)
             if key == "mcp" and not isinstance(value, bool):
                 raise self.wrong(f"[kosmolua.recordings] mcp must be true or false, not {quoted(value)}", *keys, key)
+            if key == "max_size":
+                try:
+                    parse_size(value if isinstance(value, str) else "")
+                except ValueError:
+                    what = f'[kosmolua.recordings] max_size must be a size such as "10G", not {quoted(value)}'
+                    raise self.wrong(what, *keys, key) from None
             if key == "keep":
                 try:
                     parse_duration(value if isinstance(value, str) else "")

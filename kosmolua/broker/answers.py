@@ -138,16 +138,19 @@ def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Answer
     found: dict[int, Answer] = {}
     intents: dict[int, int] = {}
     given: dict[int, int] = {}
-    for line, event in events_of(recording, "intent", "answer", "given", "resumed", "chunk", "decision", "end"):
+    pages: dict[str, str] = {}
+    for line, event in events_of(recording, "intent", "page", "answer", "given", "resumed", "chunk", "decision", "end"):
         kind = event["event"]
         if kind in ("resumed", "chunk"):
             intents, given = {}, {}
         elif kind == "intent":
             found[line] = Answer(line, line, event["branch"], event["ask"], call=event, is_under_way=True)
             intents[event["id"]] = line
+        elif kind == "page":
+            pages[event["digest"]] = protocol.encode(event["value"])
         elif kind == "answer":
             found.pop(intents.pop(event["id"], 0), None)
-            value = protocol.encode(event["value"]) if "value" in event else None
+            value = protocol.encode(event["value"]) if "value" in event else pages.get(event.get("page", ""))
             call = event.get("call")
             if value is not None and any(event.get(mark) for mark in ("secrets", "contents", "truncated")):
                 secrets, contents = event.get("secrets", ()), event.get("contents", ())

@@ -250,7 +250,7 @@ def _is_urgent(event: Mapping[str, Any]) -> bool:
     """
     if event["event"] == "answer":
         return bool(event.get("call") and event["call"].get("effect") not in ("read", None))
-    return event["event"] not in ("given", "intent")
+    return event["event"] not in ("given", "intent", "page", "account")
 
 
 def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:

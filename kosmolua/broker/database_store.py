@@ -38,6 +38,7 @@ from kosmolua.broker.store import (
     DEFAULT_RUNS,
     ENDED_DAYS,
     KEY_SIZE,
+    LOOK_PAUSE,
     RUN_ID,
     Decision,
     Grant,
@@ -130,6 +131,7 @@ class DatabaseStore:
         self._database = database
         self._tenant = tenant
         self._tidied: float | None = None
+        self._looked = -LOOK_PAUSE
 
     def place(self, run: str) -> Row:
         """Return the place where a run's recording is kept. The recording need not exist."""
@@ -160,9 +162,33 @@ class DatabaseStore:
 
         Each recording is locked by a lease before it is removed, so that no run can write it meanwhile.
         """
+        return self._remove(RECORDINGS.c.written < Now() - keep)
+
+    def make_room(self, most: int) -> bool:
+        """Remove the oldest recordings until all of them use less than ``most`` bytes. See :meth:`Store.make_room`."""
+        if time.monotonic() - self._looked < LOOK_PAUSE:
+            return True
+        of = LINES.c
+        size = sql.func.sum(sql.func.length(of.line))
+        query = sql.select(of.run, size, RECORDINGS.c.written).where(of.tenant == self._tenant)
+        query = query.join(RECORDINGS, sql.and_(RECORDINGS.c.tenant == of.tenant, RECORDINGS.c.run == of.run))
+        query = query.group_by(of.run, RECORDINGS.c.written).order_by(RECORDINGS.c.written)
+        found = self._database.do(lambda at: at.execute(query).all())
+        used = sum(int(row[1]) for row in found)
+        for run, size_of_run, _ in found:
+            if used < most:
+                break
+            if self._remove(RECORDINGS.c.run == run):
+                used -= int(size_of_run)
+        if used < most:
+            self._looked = time.monotonic()
+        return used < most
+
+    def _remove(self, chosen: sql.ColumnElement[bool]) -> int:
+        """Remove those of the chosen recordings that are not being written and do not wait; return their number."""
         of = RECORDINGS.c
         waits = sql.and_(of.pause.is_not(None), of.written > Now() - APPROVAL_DAYS * DAY)
-        old = sql.and_(of.tenant == self._tenant, of.written < Now() - keep, ~is_held(), ~waits)
+        old = sql.and_(of.tenant == self._tenant, chosen, ~is_held(), ~waits)
 
         def remove(at: sql.Connection) -> int:
             at.execute(sql.update(RECORDINGS).where(old).values(holder=PRUNED, held_until=Now() + LEASE))

@@ -25,6 +25,7 @@ from kosmolua.broker.store import (
     DEFAULT_RUNS,
     ENDED_DAYS,
     KEY_SIZE,
+    LOOK_PAUSE,
     RUN_ID,
     Decision,
     Grant,
@@ -135,6 +136,7 @@ class Folder:
         self._questions = os.path.join(self.path, "questions")
         self._grants = os.path.join(self.path, "grants")
         self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
+        self._looked = -LOOK_PAUSE
 
     def place(self, run: str) -> File:
         """Return the file of a run's recording, which need not exist. Create the store's folder if it is missing."""
@@ -165,6 +167,25 @@ class Folder:
                 if time.time() - os.stat(path).st_mtime > keep and not waits(self._ends(run)[1]):
                     removed += self._file(run).remove()
         return removed
+
+    def make_room(self, most: int) -> bool:
+        """Remove the oldest recordings until all of them use less than ``most`` bytes. See :meth:`Store.make_room`."""
+        if time.monotonic() - self._looked < LOOK_PAUSE:
+            return True
+        found: list[tuple[float, int, str]] = []
+        for run in self._names():
+            with suppress(OSError):
+                status = os.stat(self._file(run).name)
+                found.append((status.st_mtime, status.st_size, run))
+        used = sum(size for _, size, _ in found)
+        for _, size, run in sorted(found):
+            if used < most:
+                break
+            if not waits(self._ends(run)[1]) and self._file(run).remove():
+                used -= size
+        if used < most:
+            self._looked = time.monotonic()
+        return used < most
 
     def tidy(self, keep: float) -> None:
         """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that are more than a day old.

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import Helpers, countdown, forget, lazy
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, LimitExceeded
 from kosmolua.folders import JOURNAL, accounts_file, recordings_folder, scripts_folder, state_folder
-from kosmolua.limits import Limits
+from kosmolua.limits import Limits, spell_size
 
 # Only a call needs most of these modules. They are imported on first use, so that a script without calls starts sooner.
 if TYPE_CHECKING:
@@ -236,6 +236,22 @@ class Host:
     def tidy(self) -> None:
         """Remove old recordings from the store, at most once a day."""
         self.store.tidy(self.accounts.recordings.keep)
+
+    def make_room(self) -> None:
+        """Remove the oldest recordings from the store if they use more than the accounts file allows.
+
+        Raises:
+            LimitExceeded: They use more, and none of them can be removed.
+        """
+        most = self.accounts.recordings.max_size
+        if not self.store.make_room(most):
+            raise LimitExceeded(
+                f"The script was not run: its recordings use more than {spell_size(most)}, and the others of them are "
+                "being written or wait for an approval",
+                limit="recordings",
+                value=most,
+                hint="decide about the paused runs, or raise max_size in [kosmolua.recordings]",
+            )
 
     def patterns(self, option: str, given: str | Sequence[str], *, denies: bool = False) -> list[Patterns]:
         """Return the patterns of functions that were passed with an option; an empty list if there were none.

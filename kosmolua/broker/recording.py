@@ -9,8 +9,9 @@ The events, each with its fields besides ``event`` and ``sum``::
                                         the first call with an account is about to be made
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
-    answer   {id, branch, ask, value | error, call, secrets, truncated}
+    answer   {id, branch, ask, value | page | error, call, secrets, truncated}
                                         the answer to a request of the script
+    page     {digest, value}            a page of the documentation; the answers that follow name it by its digest
     given    {id}                       the script has got the answer to a write
     resumed  {time, by}                 the run goes on in another process, which numbers its requests from the start
     script   {name, sha256, source}     from here on another script runs

@@ -32,6 +32,8 @@ ENDED_DAYS = 2
 APPROVAL_DAYS = 7
 """Days that a paused run waits for its approvals."""
 DEFAULT_RUNS = 100
+LOOK_PAUSE = 5.0
+"""Seconds between two looks at how many bytes the recordings of a store use."""
 RUN_ID = re.compile(r"[0-9a-f]{12}")
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -164,6 +166,13 @@ class Store(Protocol):
 
         Recordings that a run is writing are kept. Recordings of paused runs are kept while their calls can still be
         approved.
+        """
+
+    def make_room(self, most: int) -> bool:
+        """Remove the oldest recordings until all of them use less than ``most`` bytes, and return whether they do.
+
+        Recordings that a run is writing are kept, and those of paused runs while their calls can still be approved.
+        What they use is looked up every :data:`LOOK_PAUSE` seconds at most.
         """
 
     def tidy(self, keep: float) -> None:

@@ -289,10 +289,13 @@ def begun(
 
     Raises:
         ConfigError: The recording cannot be written.
+        LimitExceeded: The recordings in the store use all of the room that they may use.
     """
     run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
     place = host.store.place(run) if path is None else File(path)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
+    if path is None:
+        host.make_room()
     writer = Writer(place, host.redactor, signer=host.signer)
     writer.write(
         {

@@ -20,6 +20,7 @@ from kosmolua.errors import (
     CheckFailed,
     ConfigError,
     Interrupted,
+    LimitExceeded,
     NotConfigured,
     PluginFault,
     ScriptError,
@@ -143,7 +144,12 @@ class Run:
                 if turn:
                     turn.end()
                 return Outcome([], "", error, [])
-            except (Busy, Interrupted, WorkerLost) as error:  # no process or no thread could be started for the run
+            except (
+                Busy,
+                Interrupted,
+                LimitExceeded,
+                WorkerLost,
+            ) as error:  # nothing to run it with
                 return Outcome([], "", error, [], warnings=self._warnings)
 
     def _prepared_span(self) -> RunSpan | None:

@@ -17,6 +17,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from hashlib import sha256
 from heapq import heappop, heappush
 from threading import Condition, RLock, local
 from typing import Any, NamedTuple, Protocol
@@ -35,6 +36,9 @@ MAX_HELD = 64 * MIB
 MAX_REPLIES = 200_000
 """How many replies can be kept until the script waits. If there are more, the run ends."""
 POLL_INTERVAL = 0.2
+MIN_PAGE, DIGEST = 256, 32
+"""A page of the documentation of more than ``MIN_PAGE`` characters is recorded once, under a digest of so many digits.
+"""
 MAX_NAMED = 3
 MAX_RAISED = 1000
 """How many of the latest errors of requests are kept. One of them may end the script."""
@@ -133,6 +137,7 @@ class Tape:
         self._stuck: dict[int, KosmoError | None] = {}
         self._calls: dict[int, Event] = {}
         self._call_of: dict[int, int] = {}
+        self._pages: set[str] = set()
         self._identified: set[tuple[str, str]] = set()
         self._raised: deque[tuple[KosmoError, Event]] = deque(maxlen=MAX_RAISED)
         self._latest = 0
@@ -341,7 +346,14 @@ class Tape:
         self._held -= len(reply.value)
         self._has_room.notify_all()
         value = None if reply.is_written or reply.error else reply.value
-        if reply.event and not self._write(reply.event, value):
+        event = reply.event
+        if event and value and event["ask"][0] == "doc" and len(value) > MIN_PAGE:
+            digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST]
+            if digest not in self._pages and not self._write({"event": "page", "digest": digest}, value):
+                return
+            self._pages.add(digest)
+            event, value = {**event, "page": digest}, None
+        if event and not self._write(event, value):
             return
         self._waits = False
         request = self._open.pop(reply.number, None)

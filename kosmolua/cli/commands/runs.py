@@ -9,18 +9,21 @@ from typing import Any
 import click
 
 from kosmolua.broker.answers import calls_of
+from kosmolua.broker.store import Store, Summary
+from kosmolua.broker.stores import default_store
 from kosmolua.cli import console, recordings, waterfall
 from kosmolua.cli.commands.journal import STATUSES, Entry, read_journal
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, Group, examples, listing_options, reading_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.tenants import Kept, tenant_options
-from kosmolua.errors import UsageError
+from kosmolua.errors import ConfigError, UsageError
+from kosmolua.folders import journal_file
 from kosmolua.limits import parse_duration
 
-COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes")
+COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes", "status")
 OF_TENANT = ("run", "time", "script", "mode", "status", "waiting", "client")
-"""The columns in a list of a tenant's runs, which comes from its store. The user's list comes from the journal."""
+"""The columns in a list of a tenant's runs, which comes from its store. The user's list comes from the journal too."""
 DEFAULT_RUNS = 20
 
 
@@ -46,7 +49,7 @@ class Runs(Group):
     ),
 )
 def command() -> None:
-    """List the latest runs that made calls, show a recorded one, or remove old recordings."""
+    """List the latest runs, show a recorded one, or remove old recordings."""
 
 
 @command.command("list", cls=Command)
@@ -61,11 +64,11 @@ def command() -> None:
 @tenant_options
 @reading_options
 def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None:
-    """List the latest runs that made calls, the oldest first.
+    """List the latest runs, the oldest first: those in your journal, and those that were recorded in your state folder.
 
-    FILE is a journal; by default the one that is kept in your state folder. Pass the id of a run to kosmolua journal
-    --run, or, if the run was recorded, to kosmolua runs show. With --tenant, the recorded runs of a tenant of kosmolua
-    serve are listed.
+    With FILE, only the runs in that journal are listed. Pass the id of a run to kosmolua journal --run, or, if the run
+    was recorded, to kosmolua runs show; the column status says how it ended. With --tenant, the recorded runs of a
+    tenant of kosmolua serve are listed.
     """
     if kept.tenant:
         if file:
@@ -74,11 +77,17 @@ def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None
             found = [asdict(each) for each in reversed(store.runs(limit=last))]
         _print(found, OF_TENANT, options)
         return
+    store = default_store()
+    recorded = {} if file else {each.run: each for each in store.runs(limit=last)}
     runs: dict[str, list[Entry]] = {}
-    for entry in read_journal(file):
+    for entry in read_journal(file) if file or not recorded or os.path.exists(journal_file()) else ():
         runs.setdefault(str(entry.get("run")), []).append(entry)
     listed = [_summary(name, entries) for name, entries in list(runs.items())[-last:]]
-    _print(listed, COLUMNS, options)
+    listed += [_of_recording(each, store) for run, each in recorded.items() if run not in runs]
+    listed.sort(key=lambda run: str(run["time"]))
+    for run in listed:
+        run["status"] = recorded[run["run"]].status if run["run"] in recorded else None
+    _print(listed[-last:], COLUMNS, options)
 
 
 def _print(runs: list[dict[str, Any]], columns: tuple[str, ...], options: Options) -> None:
@@ -89,18 +98,18 @@ def _print(runs: list[dict[str, Any]], columns: tuple[str, ...], options: Option
 
 
 @command.command("show", cls=Command)
-@click.argument("file", metavar="RUN", type=click.Path())
+@click.argument("file", metavar="[RUN]", required=False, type=click.Path())
 @click.option("--html", metavar="FILE", type=click.Path(), help="Write a page with the calls as a waterfall.")
 @tenant_options
 @reading_options
-def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
+def show(file: str | None, html: str | None, kept: Kept, options: Options) -> None:
     """Show the calls of a recorded run, with their numbers for kosmolua resume --approve, --done and --again.
 
-    RUN is a recording, or the beginning of the id of a recorded run of yours or of a tenant. A bar shows the time of a
-    call. It is green if the call writes, and red if the call destroys or failed.
+    RUN is a recording, or the beginning of the id of a recorded run of yours or of a tenant; by default the newest. A
+    bar shows the time of a call. It is green if the call writes, and red if the call destroys or failed.
     """
     with kept.opened(options.accounts) as store:
-        recording = recordings.find(file, store)
+        recording = recordings.find(file or _newest(store), store)
     if html:
         try:
             descriptor = os.open(html, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -146,6 +155,24 @@ def prune(keep: str | None, kept: Kept, options: Options) -> None:
         console.line(f"removed {removed} {'recording' if removed == 1 else 'recordings'}")
 
 
+def _newest(store: Store) -> str:
+    """Return the id of the newest recorded run."""
+    if newest := store.runs(limit=1):
+        return newest[0].run
+    raise UsageError("No run has been recorded yet", hint="kosmolua run --record records one")
+
+
+def _of_recording(found: Summary, store: Store) -> dict[str, Any]:
+    """Return the row of a run that is recorded and not in the journal, such as a simulated one."""
+    try:
+        calls = list(calls_of(store.read(found.run)).values())
+    except ConfigError:  # it is listed as damaged
+        calls = []
+    entries = [{**call, "script": found.script, "sha256": found.sha256, "mode": found.mode} for call in calls]
+    shown = _summary(found.run, entries or [{"script": found.script, "sha256": found.sha256, "mode": found.mode}])
+    return {**shown, "time": found.time, "calls": len(calls)}
+
+
 def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
     first = entries[0]
     statuses = [entry.get("status") for entry in entries]
@@ -158,7 +185,7 @@ def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
         "calls": len(entries),
         **{status: statuses.count(status) for status in STATUSES},
         "writes": sum(
-            entry.get("effect") in ("write", "destroy") and entry["status"] not in ("refused", "planned")
+            entry.get("effect") in ("write", "destroy") and entry.get("status") not in ("refused", "planned")
             for entry in entries
         ),
     }
