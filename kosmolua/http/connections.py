@@ -1,10 +1,7 @@
-"""Connections that limit the time and the size of a whole HTTP response, and decompress its body.
+"""Connections that limit the time and the size of a whole HTTP response.
 
 A socket's timeout starts again with each byte, so a server that sends one byte a second never times out. Here the
 timeout that urllib3 sets on the socket applies to the whole response, including status line and headers.
-
-The body is decompressed in pieces of at most :data:`MAX_PIECE` bytes, so that the reader can stop at any size. Some
-versions of the HTTP library decompress everything that they have received at once.
 """
 
 from __future__ import annotations
@@ -12,8 +9,7 @@ from __future__ import annotations
 import io
 import math
 import socket
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
@@ -48,8 +44,7 @@ _FRAMING = 8
 ACCEPTED = "gzip, deflate"
 """The ``Accept-Encoding`` header of requests."""
 MAX_PIECE = 64 * 1024
-"""The most bytes of a decompressed piece."""
-_GZIP_MAGIC = b"\x1f\x8b"
+"""The most bytes of a decompressed piece, so that the reader can stop at any size."""
 
 
 class Unconnected(HTTPError):
@@ -269,63 +264,3 @@ class Adapter(HTTPAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = self._pools  # type: ignore[assignment]
         return manager
-
-
-class UnknownCoding(Exception):
-    """A response is compressed more than once, or in a way that the request did not accept."""
-
-
-def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield the decompressed body of a response in pieces of at most :data:`MAX_PIECE` bytes.
-
-    Args:
-        pieces: The pieces of the compressed body.
-        encoding: The response's ``Content-Encoding``; empty if the body is not compressed.
-
-    Raises:
-        UnknownCoding: The encoding is not one of :data:`ACCEPTED`.
-        zlib.error: The body is not valid data of this encoding.
-    """
-    coding = encoding.strip().lower()
-    if coding in ("", "identity"):
-        yield from pieces
-        return
-    if coding not in ("gzip", "x-gzip", "deflate"):
-        raise UnknownCoding(coding)
-    inflate, members, held = None, 0, b""
-    for piece in pieces:
-        rest, held = held + piece, b""
-        while rest:
-            if inflate is None:
-                if members and rest == _GZIP_MAGIC[:1]:
-                    held = rest  # the next byte tells whether another gzip member follows
-                    break
-                if members and (coding == "deflate" or not rest.startswith(_GZIP_MAGIC)):
-                    return  # padding
-                inflate = zlib.decompressobj(_window_bits(coding, rest))
-                members += 1
-            yield from _unpacked(inflate, rest)
-            if not inflate.eof:
-                break
-            rest, inflate = inflate.unused_data, None
-
-
-def _unpacked(inflate: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
-    """Yield the decompressed form of ``packed`` in pieces of at most :data:`MAX_PIECE` bytes."""
-    is_full = True
-    while (packed or is_full) and not inflate.eof:
-        piece = inflate.decompress(packed, MAX_PIECE)
-        packed, is_full = inflate.unconsumed_tail, len(piece) == MAX_PIECE
-        yield piece
-
-
-def _window_bits(coding: str, body: bytes) -> int:
-    """Return the value of zlib's parameter ``wbits`` that is needed to decompress a body.
-
-    For the coding ``deflate``, the beginning of the body tells whether the server sends the zlib header (RFC 9110) or,
-    as some servers do, leaves it out.
-    """
-    if coding != "deflate":
-        return 16 + zlib.MAX_WBITS
-    has_header = body[0] & 0x0F == zlib.DEFLATED and body[0] >> 4 <= zlib.MAX_WBITS - 8
-    return zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ from http.client import HTTPException, IncompleteRead
 from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, RequestException
 from urllib3.exceptions import (
     ConnectTimeoutError,
+    DecodeError,
     NameResolutionError,
     NewConnectionError,
     ProtocolError,
@@ -21,7 +21,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import InvalidHeader as BadAnswerHeader
 
 from kosmolua.errors import NetworkError
-from kosmolua.http.connections import AnswerTooLong, Unconnected, UnknownCoding
+from kosmolua.http.connections import AnswerTooLong, Unconnected
 from kosmolua.http.errors import LOOK_FIRST
 from kosmolua.http.messages import Request
 
@@ -79,8 +79,7 @@ _BROKEN = Fault("the connection broke before the answer was complete")
 _GARBLED = Fault("its answer is not valid HTTP", passing=False)
 _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
     (AnswerTooLong, Fault("its answer does not end", "ask for less at a time", passing=False)),
-    (UnknownCoding, Fault("its answer is compressed in a way that was not asked for", passing=False)),
-    (zlib.error, Fault("its answer's compression is broken", passing=False)),
+    (DecodeError, Fault("its answer's compression is broken", passing=False)),
     (BadAnswerHeader, _GARBLED),
     (InvalidHeader, _hopeless("a header cannot hold its value", "remove spaces and line ends from the credential")),
     (

@@ -10,7 +10,6 @@ import math
 import random
 import re
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -26,7 +25,7 @@ from urllib3.exceptions import HTTPError
 from kosmolua import __version__
 from kosmolua.clock import Until
 from kosmolua.errors import BadArguments
-from kosmolua.http.connections import ACCEPTED, MAX_PIECE, Adapter, UnknownCoding, decompressed
+from kosmolua.http.connections import ACCEPTED, MAX_PIECE, Adapter
 from kosmolua.http.faults import OUT_OF_TIME, Fault, fault_of
 from kosmolua.http.headers import fault_in, merged
 from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, location, origin
@@ -43,6 +42,8 @@ MAX_FAULT_RETRIES = 3
 MAX_THROTTLE_RETRIES = 10
 """The most retries after responses that say that a rate limit was reached."""
 MAX_REDIRECTS = 5
+CODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
+"""The codings of answers: those that requests accept, under all their names. One answer has one at most."""
 RETRIED_STATUSES = (500, 502, 503, 504)
 WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS", "TRACE")
 """Methods whose body has no meaning (RFC 9110, 9.3). A service may take it for the next request of the connection."""
@@ -220,7 +221,7 @@ class Transport:
             with closing(adapter.send(_prepare(request), timeout=timeout, stream=True, **settings)) as reply:
                 head = Response(reply.status_code, dict(reply.headers))
                 return self._read(reply, head, end_turn)
-        except (requests.RequestException, HTTPError, OSError, ValueError, zlib.error, UnknownCoding) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return fault_of(error)
 
     def _environment(self, url: str) -> Mapping[str, Any]:
@@ -239,6 +240,10 @@ class Transport:
         too_large = Fault(
             f"its answer is larger than {self._max_bytes / MIB:.4g} MiB", "ask for less at a time", passing=False
         )
+        coding = reply.headers.get("Content-Encoding", "").strip().lower()
+        reply.raw.headers["Content-Encoding"] = coding  # urllib3 does not know a name with a space behind it
+        if coding not in CODINGS:
+            return Fault("its answer is compressed in a way that was not asked for", passing=False)
         if (reply.raw.length_remaining or 0) > self._max_bytes:
             return too_large
         memory: Reservation | None = None
@@ -247,8 +252,7 @@ class Transport:
             memory = Reservation(partial(end_turn, head))
             memory.grow(expected)
         body = bytearray()
-        pieces, coding = reply.raw.stream(MAX_PIECE, decode_content=False), reply.headers.get("Content-Encoding")
-        for piece in decompressed(pieces, coding) if coding else pieces:
+        for piece in reply.raw.stream(MAX_PIECE, decode_content=True):
             body += piece
             if len(body) > self._max_bytes:
                 return too_large
