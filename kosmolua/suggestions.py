@@ -65,6 +65,12 @@ def did_you_mean(word: str, names: Iterable[str]) -> str | None:
     return as_hint(closest(word, names))
 
 
+def key_hint(key: str, known: Iterable[str]) -> str:
+    """Return the hint for an unknown key in a file of settings: the key that was probably meant, or all known keys."""
+    known = list(known)
+    return did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+
+
 def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
     """Return the parameters among ``names`` that a caller probably meant by a word.
 

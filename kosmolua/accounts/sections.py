@@ -17,7 +17,7 @@ from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, quoted
 from kosmolua.schema.names import SERVERS, section_of
 from kosmolua.secret import looks_like_key
-from kosmolua.suggestions import did_you_mean
+from kosmolua.suggestions import did_you_mean, key_hint
 
 if TYPE_CHECKING:
     from kosmolua.schema.integration import AccountField, Integration
@@ -154,7 +154,7 @@ class Sections:
         keys = (_OWN, "recordings")
         for key, value in given.items():
             if key not in Recordings._fields:
-                hint = did_you_mean(key, Recordings._fields) or f"its keys are {', '.join(Recordings._fields)}"
+                hint = key_hint(key, Recordings._fields)
                 raise self.wrong(f"unknown key {key!r} in [kosmolua.recordings]", *keys, key, hint=hint)
             if key == "mcp" and not isinstance(value, bool):
                 raise self.wrong(f"[kosmolua.recordings] mcp must be true or false, not {quoted(value)}", *keys, key)
@@ -190,7 +190,7 @@ class Sections:
 
     def _check_own(self, key: str, value: object) -> None:
         if key not in OWN_KEYS:
-            hint = did_you_mean(key, OWN_KEYS) or f"its keys are {', '.join(OWN_KEYS)}"
+            hint = key_hint(key, OWN_KEYS)
             raise self.wrong(f"unknown key {key!r} in [{_OWN}]", _OWN, key, hint=hint)
         kind, words = OWN_KEYS[key]
         if not isinstance(value, kind):
@@ -253,7 +253,7 @@ class Sections:
         known = [*(field.name for field in integration.account_fields), *checks]
         for key in table:
             if key not in known:
-                hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+                hint = key_hint(key, known)
                 what = f"unknown key {_shown(key)} in [{section_of(name, account)}]"
                 raise self.wrong(what, name, account, key, hint=hint)
         for field in integration.account_fields:
@@ -305,7 +305,7 @@ class Sections:
     def _limit(self, name: str, value: object) -> float:
         keys = (_OWN, "limits", name)
         if name not in NAMES:
-            hint = did_you_mean(name, NAMES) or f"its keys are {', '.join(NAMES)}"
+            hint = key_hint(name, NAMES)
             raise self.wrong(f"unknown key {name!r} in [kosmolua.limits]", *keys, hint=hint)
         try:
             if isinstance(value, str) and name in (*BYTES, *SECONDS):

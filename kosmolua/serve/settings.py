@@ -19,7 +19,7 @@ from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits
 from kosmolua.mcp.http import is_loopback_name
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, must_be
-from kosmolua.suggestions import did_you_mean
+from kosmolua.suggestions import did_you_mean, key_hint
 
 MAX_TOKENS = 2
 """How many tokens of a tenant can be valid at the same time. Two allow a change from an old token to a new one."""
@@ -218,7 +218,7 @@ def _checked(file: Path, table: object, known: Mapping[str, Check], *section: st
     checked: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
-            hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+            hint = key_hint(key, known)
             raise _wrong(file, f"unknown key {key[:80]!r} in [{name}]", *section, key, hint=hint)
         try:
             checked[key] = known[key](value)
@@ -321,7 +321,7 @@ def _issuer(value: object) -> Issuer:
     known = ("issuer", "audience", "jwks", "claims")
     for key in value:
         if key not in known:
-            hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+            hint = key_hint(key, known)
             raise Mismatch(f"has the unknown key {key[:80]!r} ({hint})")
     for key in known[:3]:
         if not isinstance(value.get(key), str) or not value[key]:
@@ -337,7 +337,7 @@ def _provider(value: object) -> Provider:
     known: dict[str, Check] = {"issuer": _text, "client_id": _text, "client_secret": _secret, "scopes": _texts}
     for key in value:
         if key not in known:
-            hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+            hint = key_hint(key, known)
             raise Mismatch(f"has the unknown key {key[:80]!r} ({hint})")
     for key in ("issuer", "client_id"):
         if key not in value:

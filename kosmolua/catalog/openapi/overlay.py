@@ -14,7 +14,7 @@ from kosmolua.http.headers import CREDENTIALS, objection
 from kosmolua.http.messages import origin
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.names import objection_to_function
-from kosmolua.suggestions import did_you_mean
+from kosmolua.suggestions import did_you_mean, key_hint
 
 KEYS = ("document", "about", "prefix", "only", "skip", "account", "paging", "errors", "functions")
 DOCUMENT_KEYS = ("url", "file", "sha256", "imported", "origins")
@@ -153,7 +153,7 @@ class Overlay:
             self._wrong(where, "this must be a table")
         for key in table:
             if key not in keys:
-                hint = did_you_mean(key, keys) or f"its keys are {', '.join(keys)}"
+                hint = key_hint(key, keys)
                 place = f" in [{where}]" if where else ""
                 raise ConfigError(f"{self.file}: unknown key {key!r}{place}", hint=hint)
 
