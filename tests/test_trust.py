@@ -413,7 +413,7 @@ def test_hostile_files_run_and_send_nothing(
         commands: list[str] = []
         for number in range(1000):
             hostile(events, tmp_path / f"{number}.jsonl", evil, chance)
-            verb = chance.choice(["resume", "resume", "replay", "runs show"])
+            verb = chance.choice(["resume", "resume --until-damage", "replay", "runs show"])
             commands.append(f"{verb} {tmp_path / f'{number}.jsonl'}")
             changed = spoiled(plan, chance)
             text = json.dumps(changed)
