@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from kosmolua.memory import Memory
 from kosmolua.serve.app import ALIVE, READY
+from kosmolua.serve.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -88,3 +91,51 @@ def test_the_image_has_no_fault() -> None:
         pytest.skip("hadolint is not installed")
     done = subprocess.run([hadolint, str(DEPLOY / "Dockerfile")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def expressions() -> list[str]:
+    """Return the expressions of the alerts and of the dashboard."""
+    rules = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"][0]["rules"]
+    panels = json.loads((DEPLOY / "dashboard.json").read_text())["panels"]
+    return [each["expr"] for each in rules] + [target["expr"] for each in panels for target in each["targets"]]
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_there_are() -> None:
+    """Each name is one that the server exports."""
+    memory = Memory()
+    metrics = Metrics(list, memory)
+    exported = set(re.findall(r"^# TYPE (\S+)", metrics.page(names_tenants=True).decode(), re.MULTILINE))
+    for expression in expressions():
+        names = set(re.findall(r"kosmolua_\w+", expression))
+        assert names, expression
+        assert {re.sub(r"_bucket$", "", name) for name in names} <= exported, expression
+
+
+def test_each_alert_has_a_runbook() -> None:
+    """A section of the page on operations."""
+    titles = re.findall(r"^### (.+)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
+    anchors = {title.lower().replace(" ", "-") for title in titles}
+    rules = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"][0]["rules"]
+    assert {each["annotations"]["runbook"] for each in rules} == {f"docs/operations.md#{each}" for each in anchors}
+
+
+def test_replicas_share_a_store_and_are_not_all_taken_away() -> None:
+    """The disruption budget and the service select the pods, and leave fewer than all of them to go at once."""
+    found = {each["kind"]: each for each in yaml.safe_load_all((DEPLOY / "kubernetes-replicas.yaml").read_text())}
+    deployment, budget = found["Deployment"]["spec"], found["PodDisruptionBudget"]["spec"]
+    labels = deployment["template"]["metadata"]["labels"]
+    assert budget["selector"]["matchLabels"] == labels
+    assert found["Service"]["spec"]["selector"] == labels
+    assert 0 < budget["minAvailable"] < deployment["replicas"]
+    variables = {each["name"] for each in deployment["template"]["spec"]["containers"][0]["env"]}
+    assert "KOSMOLUA_STORE" in variables
+
+
+def test_compose_waits_for_the_database_and_drains() -> None:
+    """The database is healthy first, and the server has longer to stop than its drain takes."""
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    server = services["kosmolua"]
+    assert server["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    assert "healthcheck" in services["postgres"]
+    drain = server["command"][server["command"].index("--drain") + 1]
+    assert int(server["stop_grace_period"].rstrip("s")) > int(drain.rstrip("s"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import time
 from collections import Counter
 from pathlib import Path
@@ -264,3 +266,30 @@ def test_a_log_in_a_file_follows_a_rotation(tmp_path: Path) -> None:
         requests.post(server.url, timeout=10)
         wait_for(lambda: log.exists() and "unauthorized" in log.read_text())
         assert server.out.read_text() == ""
+
+
+@pytest.mark.parametrize("kind", ["udp", "tcp"])
+def test_the_audit_goes_to_a_syslog_server(tmp_path: Path, kind: str) -> None:
+    """As messages of RFC 5424 with the line of the audit, which says who allowed the writes."""
+    datagrams = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, datagrams) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(60)
+        if kind == "tcp":
+            listener.listen()
+        text = f'[serve]\nsyslog = "{kind}://127.0.0.1:{listener.getsockname()[1]}"\n\n'
+
+        async def run() -> None:
+            async with agent(server.url, ACME) as client:
+                await execute(client, "app.integrations.notebook.add({ line = 'one' }) return 1")
+
+        with serving(tmp_path, text + tenant_with_notebook(tmp_path), "--plugin", PLUGIN) as server:
+            anyio.run(run)
+            receiver = listener.accept()[0] if kind == "tcp" else listener
+            with receiver:
+                message = receiver.recv(65_536).decode()
+    found = re.fullmatch(r"(?:(\d+) )?<110>1 \S+ \S+ kosmolua \d+ audit - (\{.*\})", message)
+    assert found, message
+    line = json.loads(found[2])
+    assert (line["tenant"], line["writes"]) == ("acme", 1)
+    assert line["allowed_by"] == ["write of [notebook.default] permissions"]

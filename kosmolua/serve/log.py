@@ -125,9 +125,12 @@ class RunLog:
         log: The log of the server.
         audit: The audit log of the server.
         mode: ``simulated`` if simulators answer the calls; otherwise ``live``.
+        send: A function that is called with each line of the audit log, such as to send it to a syslog server.
     """
 
-    def __init__(self, log: Log, audit: Journal, mode: str) -> None:
+    def __init__(self, log: Log, audit: Journal, mode: str, send: Callable[[bytes], None] | None = None) -> None:
+        self._send = send
+        self._allowed: dict[str, dict[str, None]] = {}
         self._log = log
         self._audit = audit
         self._mode = mode
@@ -137,14 +140,20 @@ class RunLog:
         self._log.note("run started", tenant=run.tenant, run=run.id, client=run.client, script=run.script)
 
     def called(self, run: Running, call: Record) -> None:
-        """Do nothing, since the tenant's journal has a line for each call."""
+        """Keep who or what allowed a call that changes something. The tenant's journal has a line for each call."""
+        if call.allowed_by and call.effect != "read":
+            self._allowed.setdefault(run.id, {})[call.allowed_by] = None
 
     def ended(self, run: Running, outcome: Outcome) -> None:
         """Write the end of a run, with its status and the number of its calls, to the log and the audit log."""
         about = _about(run, outcome)
         self._log.note("run ended", tenant=run.tenant, run=run.id, **about)
         entry = {"tenant": run.tenant, "run": run.id, "client": run.client, "script": run.script}
-        self._audit.write(Entry({**entry, "sha256": run.sha256, "mode": self._mode, **about}))
+        allowed = list(self._allowed.pop(run.id, ()))
+        line = Entry({**entry, "sha256": run.sha256, "mode": self._mode, **about, "allowed_by": allowed})
+        self._audit.write(line)
+        if self._send:
+            self._send(line.line(Redactor()))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from kosmolua.serve.opened import Common
 from kosmolua.serve.processes import Group
 from kosmolua.serve.settings import STANZA, Settings
 from kosmolua.serve.siblings import Family, Siblings, id_prefix
+from kosmolua.serve.syslog import Syslog
 from kosmolua.serve.tenants import Tenants
 
 SWITCH_INTERVAL = 0.001
@@ -120,11 +121,15 @@ async def _serve(
     log = Log(settings.log, plan.write)
     audit = open_audit(plan.common.warn)
     metrics = Metrics(lambda: tenants, tenants.held.memory)
-    tenants.observe(metrics, RunLog(log, audit, "simulated" if plan.common.simulate else "live"))
+    syslog = Syslog(settings.syslog, plan.common.warn) if settings.syslog else None
+    mode = "simulated" if plan.common.simulate else "live"
+    tenants.observe(metrics, RunLog(log, audit, mode, syslog.send if syslog else None))
     house = House(tenants, metrics, log, host_names(plan.listen))
     if url:
         plan.announce(_announcement(tenants, plan, url))
     await Server(house, plan, audit, siblings).serve(listeners)
+    if syslog:
+        await asyncio.to_thread(syslog.close)
     audit.close()
     log.close()
 

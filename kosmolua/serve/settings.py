@@ -126,6 +126,7 @@ class Settings:
             the server; None for a part of the memory of its container or machine.
         workers: How many scripts run at once. Tenants without the setting ``workers`` get equal shares of this number.
         log: The log file; None for standard output.
+        syslog: The address of a syslog server that gets the lines of the audit log too; None for no such server.
         store: The folder or the URL of the database for recordings, questions to people and grants, which all replicas
             of the server share; None for the user's state folder.
         cookie_key: The key that signs the website's cookies; None for the key in the store.
@@ -142,6 +143,7 @@ class Settings:
     memory: int | None = None
     workers: int = DEFAULT_WORKERS
     log: str | None = None
+    syslog: str | None = None
     store: Given | None = None
     cookie_key: Given | None = None
     oidc: Provider | None = None
@@ -359,6 +361,7 @@ _SERVER: dict[str, Check] = {
     "memory": _bytes,
     "workers": _count,
     "log": _text,
+    "syslog": _text,
     "store": _secret,
     "cookie_key": _secret,
     "oidc": _provider,
