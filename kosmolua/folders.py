@@ -119,3 +119,45 @@ def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
     except RuntimeError:
         folder = ""
     return folder if os.path.isabs(folder) else os.path.join(os.path.abspath(os.sep), below_home, "kosmolua")
+
+
+def objection_to_writers(path: str) -> str:
+    """Return, as a part of a sentence, how others could change a file that is to be used. It is empty if they cannot.
+
+    As with ssh, the file and its folder must belong to the user or to root, and neither the group nor others may write
+    to them. A folder such as ``/tmp``, in which nobody can replace the files of others, is allowed, and so is the group
+    that consists of the owner alone.
+
+    Args:
+        path: The file or folder. What is no regular file, such as a pipe, is not examined.
+    """
+    if os.name != "posix" or not (os.path.isfile(path) or os.path.isdir(path)):
+        return ""
+    real = os.path.realpath(path)
+    return _objection(real) or _objection(os.path.dirname(real))
+
+
+def _objection(path: str) -> str:
+    import stat
+
+    found = os.stat(path)
+    if found.st_uid not in (0, os.geteuid()):
+        return f"{path} belongs to another user (uid {found.st_uid}); run: chown {os.geteuid()} {path}"
+    others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if others == stat.S_IWGRP and _is_own_group(found.st_gid, found.st_uid):
+        return ""
+    if not others or (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
+        return ""
+    return f"others may write to {path} (mode {stat.S_IMODE(found.st_mode):04o}); run: chmod go-w {path}"
+
+
+def _is_own_group(group: int, user: int) -> bool:
+    """Return True if a group is the one that many systems make for each user, without further members."""
+    import grp
+    import pwd
+
+    try:
+        owner, members = pwd.getpwuid(user), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return members.gr_name == owner.pw_name and {*members.gr_mem} <= {owner.pw_name}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Program, Write
 from support.processes import NOBODY, can_become_nobody
 
 from kosmolua import ConfigError
@@ -105,3 +105,58 @@ def test_a_file_in_place_of_a_folder_is_no_accounts_file(config: Path) -> None:
     config.rmdir()
     config.write_text("")
     assert accounts_file(None, {}) == (str(config / "accounts.toml"), False)
+
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("changed", "mode"), [("accounts.toml", 0o666), ("accounts.toml", 0o662), (".", 0o777), (".", 0o757)]
+)
+def test_an_accounts_file_that_others_can_change_is_refused(
+    kosmolua: Program, write: Write, changed: str, mode: int
+) -> None:
+    """The file or its folder; the sentence names what to run."""
+    file = write("own/accounts.toml", "[render2.default]\napi_key = { env = 'KEY' }\n")
+    path = file.parent / changed
+    path.chmod(mode)
+    done = kosmolua("accounts", "--accounts", file)
+    assert done.returncode == 3
+    shown = os.path.normpath(path)
+    assert f"others may write to {shown} (mode {mode:04o}); run: chmod go-w {shown}" in done.stderr
+    path.chmod(mode & 0o755)
+    assert kosmolua("accounts", "--accounts", file).returncode == 0
+
+
+@posix_only
+def test_a_folder_in_which_nobody_replaces_files_of_others_is_no_danger(kosmolua: Program, write: Write) -> None:
+    """Such as /tmp."""
+    file = write("shared/accounts.toml", "[render2.default]\napi_key = { env = 'KEY' }\n")
+    file.parent.chmod(0o1777)
+    assert kosmolua("accounts", "--accounts", file).returncode == 0
+
+
+@posix_only
+@pytest.mark.skipif(os.name != "nt" and os.geteuid() != 0, reason="only root can give files away")
+def test_an_accounts_file_of_another_user_is_refused(kosmolua: Program, write: Write) -> None:
+    """Its owner decides what scripts may do."""
+    file = write("own/accounts.toml", "")
+    os.chown(file, 65534, 65534)
+    done = kosmolua("accounts", "--accounts", file)
+    assert done.returncode == 3
+    assert f"{file} belongs to another user (uid 65534); run: chown 0 {file}" in done.stderr
+
+
+@posix_only
+@pytest.mark.parametrize("changed", ["plugin/__init__.py", "plugin", "plugin/helper.py"])
+def test_a_plugin_that_others_can_change_is_not_loaded(kosmolua: Program, write: Write, changed: str) -> None:
+    """Its code would run with the user's credentials."""
+    plugin = write("plugin/__init__.py", "raise SystemExit('it ran')")
+    write("plugin/helper.py", "")
+    path = plugin.parent.parent / changed
+    path.chmod(0o777)
+    done = kosmolua("call", "plugin.read", "--plugin", plugin.parent)
+    assert done.returncode == 3
+    assert f"others may write to {path} (mode 0777); run: chmod go-w {path}" in done.stderr
+    assert "it ran" not in done.stderr

@@ -145,6 +145,8 @@ def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
         ('[tenants.acme]\ntoken = "long-enough"\npermissions = { wirte = "deny" }', "did you mean 'write'?"),
         ('[tenants.acme]\ntoken = "long-enough"\npermissions = { "render2.x" = "deny" }', "matches no function"),
         ('[tenants.a]\ntoken = "long-enough"\n[tenants.b]\ntoken = "long-enough"', "a and b have the same token"),
+        ('[tenant.acme]\ntoken = "x"', "unknown section [tenant] (did you mean 'tenants'?)"),
+        ("[serv]\nhosts = []", "unknown section [serv] (did you mean 'serve'?)"),
         ('[serve]\nhost = "x"', "unknown key 'host' in [serve] (did you mean 'hosts'?)"),
         ("[serve]\napproval_wait = -1", "approval_wait must be a duration"),
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kosmolua.errors import ConfigError
+from kosmolua.folders import objection_to_writers
 from kosmolua.limits import BYTES, Limits, spell_size
 from kosmolua.schema.integration import placeholder
 from kosmolua.schema.names import section_of
@@ -37,9 +38,11 @@ def parse(path: str | os.PathLike[str]) -> Table:
     """Return the tables of an accounts file or of another TOML file.
 
     Raises:
-        ConfigError: The file cannot be read, or it is not TOML.
+        ConfigError: The file cannot be read, is not TOML, or others could change it.
     """
     try:
+        if objection := objection_to_writers(os.fspath(path)):
+            raise ConfigError(f"The accounts file {path} is not used, since {objection}")
         return parsed(Path(path).read_text(encoding="utf-8-sig"), path)
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: this is not UTF-8 text") from None

@@ -20,13 +20,14 @@ from typing import TypeAlias
 from kosmolua.catalog.loading import LOAD_TIMEOUT, EntryPoint, guarded, installed_entry_points
 from kosmolua.concurrency import lazy
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
-from kosmolua.folders import config_folder, expanded
+from kosmolua.folders import config_folder, expanded, objection_to_writers
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import ROOT, lua_path
 from kosmolua.suggestions import did_you_mean, list_of
 
 Named: TypeAlias = "str | os.PathLike[str] | Integration"
 _PACKAGE = "kosmolua_integrations"
+BUNDLED = "bundled"
 _RENAME = "rename it with a-z, 0-9 and _, a letter first"
 
 
@@ -233,6 +234,8 @@ class Plugins:
 
     def _load_spec(self, spec: ModuleSpec, label: str, name: str | None) -> Plugin:
         origin = str(spec.origin)
+        if label != BUNDLED:
+            _refuse_writers(origin, is_package=bool(spec.submodule_search_locations))
         _compile_document(Path(origin).parent, label)
         module = guarded(partial(importlib.import_module, spec.name), origin, self._load_timeout)
         return _plugin_of(module, module, origin, label, name)
@@ -241,6 +244,20 @@ class Plugins:
         loaded = guarded(point.load, _file_of(point), self._load_timeout)
         module = sys.modules[point.module]
         return _plugin_of(loaded, module, point.value, "entry point", name)
+
+
+def _refuse_writers(origin: str, *, is_package: bool) -> None:
+    """Raise a PluginError if other users could change the code of a plugin.
+
+    Args:
+        origin: The file of the plugin, which is ``__init__.py`` if the plugin is a package.
+        is_package: Whether the plugin is a package. Then each file in its folder is examined.
+    """
+    folder = Path(origin).parent
+    files = [folder, *sorted(folder.rglob("*"))] if is_package else [Path(origin)]
+    for file in files:
+        if objection := objection_to_writers(str(file)):
+            raise PluginError(f"the plugin is not loaded, since {objection}", origin=origin)
 
 
 def is_document(path: Path) -> bool:
@@ -337,7 +354,7 @@ def _sources_of(spec: ModuleSpec) -> list[str]:
 
 def usual_places() -> list[Place]:
     """Return the folders that are searched for plugins by default: the bundled folder, and the user's."""
-    return [Place("bundled", bundled_folder()), Place("user", Path(config_folder()) / "integrations")]
+    return [Place(BUNDLED, bundled_folder()), Place("user", Path(config_folder()) / "integrations")]
 
 
 def bundled_folder() -> Path:

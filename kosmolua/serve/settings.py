@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,13 +14,20 @@ from kosmolua.accounts.permissions import PERMISSIONS, Permission, is_pattern
 from kosmolua.accounts.sections import SERVE, TENANTS
 from kosmolua.accounts.sources import check_secret
 from kosmolua.accounts.toml import Table, line_of, parse
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import ConfigError
 from kosmolua.folders import expanded
 from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits
 from kosmolua.mcp.http import is_loopback_name
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, must_be
+from kosmolua.schema.names import SERVERS
 from kosmolua.suggestions import did_you_mean, key_hint
+
+SECTIONS = ("kosmolua", SERVE, TENANTS, SERVERS)
+"""The sections of the accounts file that are not those of integrations."""
+MISSPELT = 0.8
+"""How alike the name of a section must be to one of these, from 0 to 1, to count as a misspelt one."""
 
 MAX_TOKENS = 2
 """How many tokens of a tenant can be valid at the same time. Two allow a change from an old token to a new one."""
@@ -166,6 +174,7 @@ def read(path: str | None) -> Settings:
         return Settings(None, {})
     file = Path(path)
     tables = parse(file)
+    _refuse_misspelt(file, tables)
     own = _checked(file, tables.get(SERVE, {}), _SERVER, SERVE)
     tenants = tables.get(TENANTS, {})
     if not isinstance(tenants, dict) or not all(isinstance(table, dict) for table in tenants.values()):
@@ -173,6 +182,14 @@ def read(path: str | None) -> Settings:
     read = {name: _tenant(file, name, table) for name, table in tenants.items()}
     _refuse_same_issuers(file, read)
     return Settings(file, read, **own)
+
+
+def _refuse_misspelt(file: Path, tables: Table) -> None:
+    """Raise a ConfigError if a section's name is that of no integration, but almost that of a section of the server."""
+    for name in tables:
+        near = [] if name in SECTIONS else get_close_matches(name, SECTIONS, n=1, cutoff=MISSPELT)
+        if near and name not in Plugins().names():
+            raise _wrong(file, f"unknown section [{name}]", name, hint=f"did you mean '{near[0]}'?")
 
 
 def _tenant(file: Path, name: str, table: Table) -> TenantSettings:
