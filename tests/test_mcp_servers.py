@@ -18,7 +18,8 @@ from support.servers import section, stdio, wait_for
 
 from kosmolua import Limits, Runtime
 from kosmolua.broker.approvals import Approval
-from kosmolua.catalog.mcp_servers.cards import Card
+from kosmolua.catalog.mcp_servers.cards import Card, Cards
+from kosmolua.catalog.mcp_servers.settings import identity
 from kosmolua.catalog.mcp_servers.tools import functions_of
 from kosmolua.errors import ConfigError, NetworkError, PluginError
 
@@ -508,3 +509,23 @@ def test_simulated_runs_reach_no_server(tmp_path: Path) -> None:
             failed(runtime, "tools.greet('x')")["message"]
             == "mcp.tools has no simulator (leave out --simulate). Nothing was sent."
         )
+
+
+def test_the_page_of_a_server_with_many_tools_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lists sections, one for each first word of the tools' names, and each section has a page and each tool too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    words = [
+        f"{verb}_{noun}_{number}" for verb in ("list", "get", "set") for noun in ("pet", "toy") for number in range(90)
+    ]
+    schema = {"type": "object", "properties": {"id": {"type": "string", "description": "Which one. " * 20}}}
+    tools = [{"name": name, "description": f"Does {name}. " * 20, "inputSchema": schema} for name in [*words, "ping"]]
+    table = {"command": "no-such-program"}
+    Cards().write("big", identity(table), {"tools": tools})
+    with Runtime({"mcp": {"big": table}}) as runtime:
+        page = runtime.docs.read("mcp.big")
+        assert len(page) < 8000
+        assert "- `list` (180)" in page
+        assert "- `other` (1): `ping`" in page
+        assert "`list_pet_7`" in runtime.docs.read("mcp.big.list")
+        assert "# mcp.big.get_toy_3" in runtime.docs.read("mcp.big.get_toy_3")
+        assert "mcp.big.set_pet_5" in runtime.docs.search("set_pet_5")

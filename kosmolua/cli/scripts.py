@@ -330,6 +330,8 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
 
 def _refuse_unwritable(plan_file: str | None) -> None:
     """Raise a ConfigError if the folder of a plan is not there or cannot be written, before the script runs."""
+    if plan_file and os.path.isdir(plan_file):
+        raise ConfigError(f"The plan {plan_file} cannot be written: it is a folder. Nothing was sent.")
     folder = os.path.dirname(plan_file or "") or os.curdir
     if plan_file and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
         problem = "cannot be written" if os.path.isdir(folder) else "does not exist"

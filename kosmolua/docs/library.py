@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from kosmolua.docs import markdown, pages, search
 from kosmolua.docs.lookup import Directory
-from kosmolua.docs.outline import Integrations, Outlines, outline_of
+from kosmolua.docs.outline import Integrations, Outlines
 from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET, Address, GuidePage, Page, SeveralPages
 from kosmolua.docs.reference import FunctionsPage, IntegrationPage
 from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS, Hit, Index, entries_of, meanings_of
-from kosmolua.docs.sections import RecordPage, SectionPage, SectionsPage, has_page_of_sections, sections_of
+from kosmolua.docs.sections import RecordPage, SectionPage, SectionsPage, has_page_of_sections, in_sections, sections_of
 from kosmolua.docs.vocabulary import content_words, words_of
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.schema.bounds import Range
@@ -256,7 +256,7 @@ class Library:
         name, integration = address.integration, self._catalog.integration(address.integration)
         if address.record and integration.functions.more:
             return RecordPage(integration, integration.functions.more.records()[address.record])
-        outline = outline_of(integration) if integration.functions.more else None
+        outline = in_sections(integration)
         if outline and address.section:
             return SectionPage(integration, address.section, sections_of(outline)[address.section])
         document = markdown.read(self._catalog.prose(name) or "")

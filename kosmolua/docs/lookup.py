@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from kosmolua.docs.meant import functions_meant
-from kosmolua.docs.outline import Integrations, Outline, Outlines, outline_of
+from kosmolua.docs.outline import Integrations, Outline, Outlines
 from kosmolua.docs.pages import NAMES, Address
-from kosmolua.docs.sections import SECTIONS, TYPES, sections_of
+from kosmolua.docs.sections import SECTIONS, TYPES, in_sections, sections_of
 from kosmolua.errors import CallError, DocNotFound, PluginError, UnknownPath
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import integration_in, parts_of
@@ -83,7 +83,8 @@ class Directory:
         if not rest or (len(rest) == 1 and rest[0] in ("default", *self._catalog.accounts(name))):
             return Address(name)
         kind, part = (rest[0], ".".join(rest[1:])) if len(rest) > 1 else (SECTIONS, rest[0])
-        if kind == SECTIONS and part in sections_of(outline_of(integration)):
+        outline = in_sections(integration) if kind == SECTIONS else None
+        if outline and part in sections_of(outline):
             return Address(name, section=part)
         more = integration.functions.more
         if kind == TYPES and more and part in more.records():

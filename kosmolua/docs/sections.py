@@ -6,22 +6,25 @@ that lists its functions. Each record (a type of table that the document declare
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kosmolua.docs import markdown
-from kosmolua.docs.outline import Outline, Sketch
+from kosmolua.docs.outline import Outline, Sketch, outline_of
 from kosmolua.docs.pages import Page
 from kosmolua.docs.signatures import typed
 from kosmolua.schema import luacats
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import lua_path, page_of
+from kosmolua.schema.names import SERVERS, lua_path, page_of
 from kosmolua.schema.types import Record
 
 MANY = 150
 """The most functions of an OpenAPI document that are listed on one page. With more, each section has a page."""
 MAX_PAGE = 7600
 """The most characters of the page that lists the sections, and of the page of a section."""
+OTHERS = "other"
+"""The section of the tools whose first word no other tool of the server has."""
 MAX_NAMES = 3
 """The most functions of a section that the page of sections names."""
 SECTIONS, TYPES = "sections", "types"
@@ -38,8 +41,29 @@ def sections_of(outline: Outline) -> Mapping[str, Mapping[str, Sketch]]:
     return dict(sorted(found.items()))
 
 
+def in_sections(integration: Integration) -> Outline | None:
+    """Return the outline of an integration whose functions are grouped in sections, or None if they are not.
+
+    The functions of an OpenAPI document have sections. An MCP server with more than :data:`MANY` tools gets a section
+    for each first word of their names.
+    """
+    outline = outline_of(integration)
+    if integration.functions.more:
+        return outline
+    if integration.root != SERVERS or len(outline.functions) <= MANY:
+        return None
+    words = Counter(map(_first_word, outline.functions))
+    sections = {name: word if words[word := _first_word(name)] > 1 else OTHERS for name in outline.functions}
+    tools = {name: sketch._replace(section=sections[name]) for name, sketch in outline.functions.items()}
+    return replace(outline, functions=tools)
+
+
+def _first_word(name: str) -> str:
+    return name.partition("_")[0].lower()
+
+
 def has_page_of_sections(outline: Outline) -> bool:
-    """Return True if the OpenAPI document of an integration has too many functions for one page."""
+    """Return True if an integration has too many functions with a section for one page."""
     return sum(bool(sketch.section) for sketch in outline.functions.values()) > MANY
 
 
@@ -120,7 +144,7 @@ class SectionsPage(Page):
 
 @dataclass(frozen=True)
 class SectionPage(Page):
-    """The page of a section: a group of functions from the OpenAPI document of an integration.
+    """The page of a section: a group of functions from an OpenAPI document, or of tools of an MCP server.
 
     Args:
         integration: The integration.
