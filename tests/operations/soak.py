@@ -26,7 +26,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from httpx2 import AsyncClient, HTTPError, Timeout
-from support.serving import ACME, GLOBEX, Serving, bearing, serving
+from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, bearing, serving
 
 from operations.noisy import MIB, call, resident
 
@@ -35,6 +35,13 @@ STEPS = 40
 """How often the server is looked at; the first quarter of these is the warm-up."""
 FLAT = 1.05
 CLIENTS = 6
+ACCOUNTS = f"""\
+{TWO_TENANTS}
+[notebook.default]
+key = "a-key-of-the-notebook"
+file = "{{file}}"
+permissions.write = "allow"
+"""
 NOTEBOOK = "app.integrations.notebook"
 KINDS = {
     "result": ("return 1", "execute_lua", 200),
@@ -61,9 +68,7 @@ SLACK = Sample(0, 8, 3)
 def sample(server: Serving) -> Sample:
     """Look at the server's own process."""
     process = Path(f"/proc/{server.process.pid}")
-    return Sample(
-        resident(server) / MIB, len(os.listdir(process / "fd")), len(os.listdir(process / "task"))
-    )
+    return Sample(resident(server) / MIB, len(os.listdir(process / "fd")), len(os.listdir(process / "task")))
 
 
 async def work(server: Serving, number: int, seen: Counter[str]) -> None:
@@ -121,9 +126,7 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        account = f'[notebook.default]\nkey = "a-key-of-the-notebook"\nfile = "{folder / "notebook"}"\npermissions.write = "allow"\n'
-        tenants = f'[tenants.acme]\ntoken = "{ACME}"\n\n[tenants.globex]\ntoken = "{GLOBEX}"\n'
-        with serving(folder, tenants + account, "--plugin", PLUGIN) as server:
+        with serving(folder, ACCOUNTS.format(file=folder / "notebook"), "--plugin", PLUGIN) as server:
             samples, seen = asyncio.run(soak(server, given.minutes * 60))
     print(", ".join(f"{count} {kind}" for kind, count in sorted(seen.items())))
     wrong = {kind: count for kind, count in seen.items() if kind not in KINDS}
