@@ -109,10 +109,6 @@ def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
 
     If the user has no home, as in some containers, the folder is below the root folder. In this case platformdirs
     raises RuntimeError, or returns a path with ``~`` in it, which would be relative.
-
-    Args:
-        folder_of: A function of platformdirs that takes the program's name.
-        below_home: The path of the folder below a home, without the program's name.
     """
     try:
         folder = folder_of("kosmolua")

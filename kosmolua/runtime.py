@@ -675,14 +675,7 @@ class Runtime:
         decided: Mapping[str, Any],
         options: Mapping[str, Any],
     ) -> Run:
-        """Prepare the run with which :meth:`resume` continues a recorded run, or replays it if it is finished.
-
-        Args:
-            path: The file of the recording, or the recording itself.
-            script: The text of a corrected script; None for the script that ran last.
-            decided: The arguments ``approve``, ``deny``, ``done`` and ``again`` of :meth:`resume`.
-            options: The options of the run.
-        """
+        """Prepare the run with which :meth:`resume` continues a recorded run, or replays it if it is finished."""
         from kosmolua.broker.recording import Recording, read
         from kosmolua.runs.recorded import (
             Decisions,

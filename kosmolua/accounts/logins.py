@@ -137,9 +137,6 @@ class Login:
         """Return the service and valid tokens, renewing the tokens unless another process has already done so.
 
         The caller must be in a ``with`` block of :meth:`_alone`.
-
-        Args:
-            but_not: A token that the service refused, which must be replaced.
         """
         found = self._read()
         if found is None:
@@ -178,11 +175,7 @@ class Login:
             raise ConfigError(f"The login file {self._file} is damaged", hint="log in again") from None
 
     def _in_keyring(self) -> str:
-        """Return the service and tokens of this login from the keyring, as JSON.
-
-        Raises:
-            ConfigError: The keyring does not contain the login, or cannot be used.
-        """
+        """Return the service and tokens of this login from the keyring, as JSON."""
         if not (keyring := keyring_or_none()):
             what = f"The login of {self._account} is in a keyring, but no keyring is available here"
             raise ConfigError(what, hint="pip install 'kosmolua[keyring]', or log in again")

@@ -348,13 +348,7 @@ def _quoted(text: str) -> str:
 
 
 def _table(name: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """Return Python source that assigns a dict to a variable.
-
-    Args:
-        name: The name of the variable.
-        pairs: The keys, each with the Python source of its value. An empty key means that the value is a dict to be
-            merged in.
-    """
+    """Return Python source that assigns a dict to a variable."""
     entries = "".join(f"        {_quoted(key)}: {value},\n" if key else f"        **{value},\n" for key, value in pairs)
     return f"    {name} = {{\n{entries}    }}\n"
 

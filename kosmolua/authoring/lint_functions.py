@@ -157,15 +157,7 @@ def _is_call(node: ast.AST) -> TypeGuard[ast.Call]:
 
 
 def _method_of(call: ast.Call, known: dict[str, Any]) -> str | None:
-    """Return the HTTP method of a call such as ``api.post("/notes")`` or ``api.request("POST", "/notes")``.
-
-    Args:
-        call: The call in a function's source.
-        known: The global variables of the function's module.
-
-    Returns:
-        The method in capitals, or None if the call does not look like a request.
-    """
+    """Return the HTTP method of a call such as ``api.post("/notes")`` or ``api.request("POST", "/notes")``."""
     if not isinstance(call.func, ast.Attribute) or not call.args:
         return None
     first = call.args[0]

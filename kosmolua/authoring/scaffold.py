@@ -96,13 +96,7 @@ def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str
 
 
 def _credential_test(plan: Plan, test: str, start: Start | None) -> str:
-    """Return the Python source of a test that calls a function and checks that the request carries the credential.
-
-    Args:
-        plan: The description of the plugin.
-        test: A Python expression that is true if ``request`` carries the credential.
-        start: The functions written from an OpenAPI document; None if the plugin has example functions.
-    """
+    """Return the Python source of a test that calls a function and checks that the request carries the credential."""
     canned = "" if start else ', {("GET", "/items"): []}'
     call = json.dumps(f"{plan.name}.{start.functions[0].name if start else 'list_items'}")
     if start:

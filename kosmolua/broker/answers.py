@@ -177,13 +177,7 @@ def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Answer
 
 
 def _drop(found: dict[int, Answer], intents: dict[int, int], number: int) -> None:
-    """Remove a write that was recorded before it was to be sent, but was then refused, so that it was never sent.
-
-    Args:
-        found: The answers by their lines in the recording; the write is among them.
-        intents: The lines of the writes without an answer, by the ids of their requests.
-        number: The number of the call in its run.
-    """
+    """Remove a write that was recorded before it was to be sent, but was then refused, so that it was never sent."""
     for request, line in list(intents.items()):
         if number_of(found[line]) == number:
             del found[line], intents[request]

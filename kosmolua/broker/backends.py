@@ -107,11 +107,7 @@ class Live:
             return self._transports[key].send
 
     def _rate_limit(self, key: tuple[str, str]) -> RateLimit | None:
-        """Return the rate limit that an account shares with other processes, or None if no limits are shared.
-
-        Args:
-            key: The names of the integration and of the account.
-        """
+        """Return the rate limit that an account shares with other processes, or None if no limits are shared."""
         if self._limits is None:
             return None
         from kosmolua.http.rate_limit import RateLimit
@@ -307,9 +303,6 @@ def _reserve(file: Path) -> int | None:
 
     The file is created if it is missing. On Windows nothing is locked and the result is None, since a file that is open
     cannot be replaced there.
-
-    Raises:
-        ConfigError: Another run uses the file, or the file cannot be opened.
     """
     if sys.platform == "win32":
         return None

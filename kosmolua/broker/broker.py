@@ -418,12 +418,7 @@ class Broker:
         handler: Callable[..., object],
         arguments: Mapping[str, object],
     ) -> object:
-        """Call an integration's function with an account's client, and return the function's value.
-
-        Raises:
-            CallTimeout: The call took longer than the limit for one call.
-            KosmoError: The call failed.
-        """
+        """Call an integration's function with an account's client, and return the function's value."""
         ends, memory, limit = monotonic() + self._limits.call_timeout, passage.get(), countdown.get()
 
         def until() -> float:

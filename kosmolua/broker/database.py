@@ -272,11 +272,7 @@ class Database:
 
 
 def _migrate(at: sql.Connection) -> None:
-    """Create missing tables, and change those that older code made, step by step.
-
-    Raises:
-        ConfigError: Newer code made the tables, in a way that this code cannot use.
-    """
+    """Create missing tables, and change those that older code made, step by step."""
     newest = 1 + len(STEPS)
     is_new = not sql.inspect(at).has_table(RECORDINGS.name)
     _tables.create_all(at)

@@ -425,12 +425,7 @@ def _bytes_of(path: str) -> bytes:
 
 @contextmanager
 def _written(what: str, folder: str) -> Iterator[None]:
-    """Turn an OSError in the ``with`` block into a ConfigError, which says which files cannot be written.
-
-    Args:
-        what: The beginning of the message: what the files contain, such as ``The grants``.
-        folder: The folder that contains the files.
-    """
+    """Turn an OSError in the ``with`` block into a ConfigError, which says which files cannot be written."""
     try:
         yield
     except OSError as error:

@@ -173,12 +173,7 @@ class _Questions:
         return self._asker.name or "a person"
 
     def ask(self, number: int, prepare: Callable[[], Approval]) -> Reply:
-        """Ask the person about a call, and return the answer: True, False, or :data:`UNANSWERED`.
-
-        Args:
-            number: The call's number, by which the calls of one question are sorted.
-            prepare: A function that returns the question. It can take a moment, for instance to look up names.
-        """
+        """Ask the person about a call, and return the answer: True, False, or :data:`UNANSWERED`."""
         with self._lock:
             self._preparing += 1
         try:

@@ -414,14 +414,7 @@ def _marks_in(value: object) -> list[int]:
 
 
 def _placeholder(kind: Type | None, call: str, where: str, depth: int) -> Any:
-    """Return a placeholder for a result, or for a part of it.
-
-    Args:
-        kind: The type of the result or part; None if the function returns nothing.
-        call: The path of the function and the number of the call, such as ``render2.create_service#2``.
-        where: The place inside the result that is filled, such as ``.service.id``; empty for the whole result.
-        depth: How many tables contain this place.
-    """
+    """Return a placeholder for a result, or for a part of it."""
     if isinstance(kind, Scalar):
         plain: dict[str, Any] = {"integer": 0, "number": 0.0, "boolean": False, "any": None}
         return plain.get(kind.kind, f"<{call}{where}>")

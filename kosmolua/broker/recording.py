@@ -166,12 +166,7 @@ def sound_part(place: Place, data: bytes) -> tuple[Recording, ConfigError | None
 
 
 def _read_line(line: bytes, before: int) -> tuple[Event | None, int]:
-    """Return the event of a line and the checksum of the line; the event is None if the line is damaged.
-
-    Args:
-        line: The line, without its line feed.
-        before: The checksum of the previous line.
-    """
+    """Return the event of a line and the checksum of the line; the event is None if the line is damaged."""
     body, mark, rest = line.rpartition(_SUM)
     check = zlib.crc32(body, before)
     if not mark or rest != f'{check:08x}"}}'.encode():
@@ -307,12 +302,7 @@ def encoded_line(event: Event, before: int) -> tuple[bytes, int]:
 
 
 def _line(body: str, before: int) -> tuple[bytes, int]:
-    """Return the line for an event, and the checksum of the line.
-
-    Args:
-        body: The event as JSON, without the closing brace.
-        before: The checksum of the previous line.
-    """
+    """Return the line for an event, and the checksum of the line."""
     data = body.encode("utf-8", "surrogatepass")
     check = zlib.crc32(data, before)
     return data + _SUM + f'{check:08x}"}}\n'.encode(), check

@@ -82,12 +82,7 @@ def _explained(error: BaseException, origin: str) -> PluginError:
 
 
 def _line_in(origin: str, frames: Iterator[tuple[str, int]]) -> str:
-    """Return ``file:line`` of the innermost stack frame in the plugin's code, or ``origin`` if there is none.
-
-    Args:
-        origin: The plugin's file.
-        frames: The file and line of each stack frame, the outermost first.
-    """
+    """Return ``file:line`` of the innermost stack frame in the plugin's code, or ``origin`` if there is none."""
     home = str(Path(origin).parent) if origin.endswith("__init__.py") else origin
     lines = [f"{file}:{line}" for file, line in frames if file.startswith(home)]
     return lines[-1] if lines else origin

@@ -184,11 +184,7 @@ class Plugins:
         return _extended(loaded, self._places) if isinstance(loaded, Plugin) else loaded
 
     def _misnamed(self, name: str) -> PluginError:
-        """Return the error for a file in a folder of plugins if no plugin can have the file's name.
-
-        Raises:
-            UnknownPath: No folder has a file of this name.
-        """
+        """Return the error for a file in a folder of plugins if no plugin can have the file's name."""
         for place in self._places:
             if file := place.misnamed(name):
                 return PluginError(f"a plugin cannot be called {name!r}", origin=file, hint=_RENAME)
@@ -247,12 +243,7 @@ class Plugins:
 
 
 def _refuse_writers(origin: str, *, is_package: bool) -> None:
-    """Raise a PluginError if other users could change the code of a plugin.
-
-    Args:
-        origin: The file of the plugin, which is ``__init__.py`` if the plugin is a package.
-        is_package: Whether the plugin is a package. Then each file in its folder is examined.
-    """
+    """Raise a PluginError if other users could change the code of a plugin."""
     folder = Path(origin).parent
     files = [folder, *sorted(folder.rglob("*"))] if is_package else [Path(origin)]
     for file in files:
@@ -266,11 +257,7 @@ def is_document(path: Path) -> bool:
 
 
 def _document(path: Path) -> tuple[str, Path]:
-    """Return a name for an OpenAPI document's integration, made from the name of the file, and the document's path.
-
-    Raises:
-        ConfigError: There is no such file, or no valid name can be made from the file's name.
-    """
+    """Return a name for an OpenAPI document's integration, made from the name of the file, and the document's path."""
     if not path.is_file():
         raise ConfigError(f"There is no plugin at {path}", hint="name a .py file, a folder, or an OpenAPI document")
     name = re.sub(r"\W+", "_", path.name.partition(".")[0], flags=re.ASCII).lower()
@@ -304,13 +291,6 @@ def _compile_document(folder: Path, label: str) -> None:
     """Compile the OpenAPI document in a plugin's folder, if there is one and it is not compiled yet.
 
     This happens before the plugin is loaded, since it can take longer than the time limit for loading.
-
-    Args:
-        folder: The folder of the plugin.
-        label: The label of the :class:`Place` that contains the plugin. A document is compiled only for ``user``.
-
-    Raises:
-        PluginError: The document cannot be compiled.
     """
     if label == "user" and (folder / "openapi.json").is_file():
         from kosmolua.catalog.openapi.store import Home, Store
@@ -411,18 +391,7 @@ def _file_of(point: EntryPoint) -> str:
 
 
 def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name: str | None) -> Plugin:
-    """Return the plugin for what was imported.
-
-    Args:
-        loaded: An integration, or a module with an integration in the variable ``integration``.
-        module: The module of the plugin.
-        origin: The plugin's file, or the value of its entry point.
-        label: How the plugin was found, as in :attr:`Plugin.place`.
-        name: The name that the integration must have; None for any name.
-
-    Raises:
-        PluginError: There is no integration, the integration has mistakes, or its name is not ``name``.
-    """
+    """Return the plugin for what was imported."""
     integration = getattr(loaded, "integration", loaded)
     if not isinstance(integration, Integration):
         raise PluginError(

@@ -175,11 +175,7 @@ class Scripts:
 
 
 def _read(name: str, path: str, limit: int) -> bytes:
-    """Return the text of a script.
-
-    Raises:
-        CallError: The file cannot be read, or the script is larger than ``limit`` bytes.
-    """
+    """Return the text of a script."""
     try:
         with open(path, "rb") as file:
             source = file.read(limit + len(_MARK) + 1)

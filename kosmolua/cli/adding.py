@@ -87,11 +87,7 @@ def _try(integration: Integration, account: str, table: Table) -> None:
 
 
 def _store_secret(integration: Integration, account: str, field: AccountField, secret: str) -> dict[str, str]:
-    """Ask where to store a secret, and store it there.
-
-    Returns:
-        The value to write into the accounts file: a table that names the place, such as ``{"env": "API_KEY"}``.
-    """
+    """Ask where to store a secret, and store it there."""
     keyring = keyring_or_none()
     places = [place for place in PLACES if place != "keyring" or keyring]
     words = ", ".join(f"{place}: {PLACES[place]}" for place in places)

@@ -158,12 +158,7 @@ def _row(approval: Approval) -> str:
 
 
 def _list(approvals: Sequence[Approval], shorten: Callable[[str], str]) -> str:
-    """Return calls as numbered lines, with a heading for each function and account.
-
-    Args:
-        approvals: The calls.
-        shorten: A function that cuts the text of a call's arguments if it is too long.
-    """
+    """Return calls as numbered lines, with a heading for each function and account."""
     groups: dict[tuple[str, str], list[Approval]] = {}
     for approval in approvals:
         groups.setdefault((approval.path, approval.account), []).append(approval)
@@ -176,12 +171,7 @@ def _list(approvals: Sequence[Approval], shorten: Callable[[str], str]) -> str:
 
 
 def _answer(question: str, answers: Mapping[str, str]) -> str:
-    """Ask until the person types a valid answer, and return its meaning.
-
-    Args:
-        question: The question.
-        answers: The answers that are accepted, each with its meaning: ``{"y": "yes", "n": "no"}``.
-    """
+    """Ask until the person types a valid answer, and return its meaning."""
     while True:
         if answer := answers.get(_reply_to(question).strip().lower()):
             return answer

@@ -151,9 +151,6 @@ def _key_apart(words: list[str]) -> str | None:
     Bash splits KEY=VALUE into three words, and omits an equals sign that comes last. Both ``limit=`` and ``limit=2``
     therefore have the key ``limit``; the words before the typed one are ``limit``, or ``limit`` and ``=``. After the
     three words ``limit``, ``=`` and ``2``, a new key is being typed.
-
-    Args:
-        words: The words before the one that is being typed.
     """
     if words[-1:] == ["="]:
         words = words[:-1]

@@ -87,15 +87,6 @@ def _value(option: Option[Any], given: object, where: str) -> Any:
 
     If an option accepts several values, they are separated in its environment variable like the folders in ``PATH``.
     Secrets are separated by line breaks instead.
-
-    Args:
-        option: The option.
-        given: The value in the file or the variable.
-        where: The file or the variable that contains the value, for messages.
-
-    Raises:
-        ConfigError: The value is not valid. The message begins with ``where``, as in ``the environment variable NAME:
-            the value must be true or false``.
     """
     try:
         if option.metavar is None:

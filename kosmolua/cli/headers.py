@@ -120,12 +120,7 @@ def _attribute(parameter: Parameter) -> str:
 
 
 def _option_of(parameter: Parameter, taken: set[str]) -> click.Option:
-    """Return the command line option for a parameter of a script.
-
-    Args:
-        parameter: The parameter.
-        taken: The names of the command's own options. If the parameter has one of them, its option gets a prefix.
-    """
+    """Return the command line option for a parameter of a script."""
     plain = f"--{parameter.name.replace('_', '-')}"
     name = f"{PREFIX}{plain[2:]}" if plain in taken else plain
     about = luacats.description(parameter) + ("" if parameter.may_be_absent else " [needed]")

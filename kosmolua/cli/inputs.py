@@ -82,11 +82,7 @@ def read_secrets(given: Sequence[str]) -> dict[str, Secret | str]:
 
 
 def _asked(name: str) -> Secret:
-    """Ask the person at the terminal for a secret, without echo. This works even if standard input is a pipe.
-
-    Raises:
-        UsageError: There is no terminal, or the secret is too short.
-    """
+    """Ask the person at the terminal for a secret, without echo. This works even if standard input is a pipe."""
     import getpass
     import warnings
 

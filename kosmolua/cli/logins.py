@@ -115,15 +115,7 @@ class _NoBrowser(Exception):
 
 
 def _open(url: str, *, must: bool) -> None:
-    """Open a page in a browser: the one that ``$BROWSER`` names, or the default one.
-
-    Args:
-        url: The address of the page.
-        must: Whether to show the address if no browser opens, because there is no other way to log in.
-
-    Raises:
-        _NoBrowser: No browser opens, and ``must`` is False.
-    """
+    """Open a page in a browser: the one that ``$BROWSER`` names, or the default one."""
     if webbrowser.open(url):
         console.complain("a page opens in your browser: log in there, and come back")
     elif must:

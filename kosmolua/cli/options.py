@@ -472,13 +472,7 @@ def _takes_value(word: str) -> bool:
 
 
 def _read_value(option: Option[Any], words: Iterator[str], values: dict[str, Any]) -> bool:
-    """Read the value of an option. Return False if the value is missing or not valid: click then reports the error.
-
-    Args:
-        option: The option whose name was just read.
-        words: The remaining words of the command line.
-        values: The values by attribute, to which this one is added.
-    """
+    """Read the value of an option. Return False if the value is missing or not valid: click then reports the error."""
     name = option.attribute
     if option.metavar is None:
         values[name] = True

@@ -202,10 +202,6 @@ def _defaults(accounts: str | None) -> dict[str, Any]:
     """Return the user's defaults for the options of the current command.
 
     For a group of commands, the result is empty, since the subcommand reads the defaults.
-
-    Args:
-        accounts: The accounts file that the command line names after the command, or None. It takes precedence over a
-            file that is named before a subcommand.
     """
     context = click.get_current_context()
     if context.invoked_subcommand:

@@ -137,12 +137,7 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
 
 
 def _answering(work: Callable[[], int], indent: int | None) -> Callable[[], int]:
-    """Return a function that runs a command for ``--json``. It prints an error as a JSON object on standard output.
-
-    Args:
-        work: A function that runs the command and returns the exit status.
-        indent: How many spaces indent a level of the JSON; None to write everything on one line.
-    """
+    """Return a function that runs a command for ``--json``. It prints an error as a JSON object on standard output."""
 
     def answer() -> int:
         try:

@@ -107,12 +107,7 @@ class Kept:
         return where_it_is(str(outcome.recording), can_go_on=not outcome.ok, tenant=self.tenant)
 
     def _section(self, accounts: str | None) -> tuple[Settings, TenantSettings]:
-        """Return the settings of the server, and those of the tenant, from the accounts file.
-
-        Raises:
-            ConfigError: A Python package is missing, or the accounts file cannot be read.
-            UsageError: There is no such tenant.
-        """
+        """Return the settings of the server, and those of the tenant, from the accounts file."""
         assert self.tenant
         for library in ("mcp", "jwt"):
             if not find_spec(library):

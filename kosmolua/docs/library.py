@@ -143,16 +143,7 @@ class Library:
     def _found_in(
         self, name: str, index: Index, query: str, limit: int, without: Collection[str]
     ) -> Sequence[tuple[float, Hit]]:
-        """Return the best hits of one search index, each with its score.
-
-        Args:
-            name: The name of an integration, if the index covers its OpenAPI document. The name is then put before the
-                names of the pages. Empty for the index of all other pages.
-            index: The search index.
-            query: The words to search for.
-            limit: The most hits to return.
-            without: The names of pages to leave out.
-        """
+        """Return the best hits of one search index, each with its score."""
         if not name:
             return [*islice(index.scored(query, without), limit)]
         functions = self._catalog.integration(name).functions
@@ -224,10 +215,6 @@ class Library:
         """Return a page that joins the named pages.
 
         The functions of one integration become one part of the page, so that a type which they share appears once.
-
-        Args:
-            names: The names of the pages.
-            for_scripts: Whether to leave out the parts of guides that only people need.
         """
         found: list[Page] = []
         functions: dict[str, list[str]] = {}
@@ -249,9 +236,6 @@ class Library:
         """Return the page of an integration, or of one of its sections (groups of functions) or records.
 
         A record is a type of tables with fixed keys.
-
-        Args:
-            address: The address of the page, which names no function.
         """
         name, integration = address.integration, self._catalog.integration(address.integration)
         if address.record and integration.functions.more:
@@ -336,15 +320,7 @@ def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
 
 
 def _read(verb: Verb, given: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the first argument, or None if it is missing, and the options of a call to a documentation function.
-
-    Args:
-        verb: The declaration of the function.
-        given: The arguments that the script passed.
-
-    Raises:
-        BadDocArguments: The arguments do not have the declared form.
-    """
+    """Return the first argument, or None if it is missing, and the options of a call to a documentation function."""
     subject, options, *surplus = [None if each in ([], {}) else each for each in [*given, None, None]]
     if isinstance(subject, Mapping) and options is None:
         options = {name: value for name, value in subject.items() if name != verb.subject}

@@ -69,17 +69,7 @@ class Directory:
         return self._whole(page, first, integration, rest)
 
     def _whole(self, page: str, name: str, integration: Integration, rest: Sequence[str]) -> Address:
-        """Return the address of an integration, or of one of its sections or records (types of tables).
-
-        Args:
-            page: The whole name that was requested, for messages.
-            name: The name of the integration.
-            integration: The integration.
-            rest: The parts of the requested name that come after the integration's name.
-
-        Raises:
-            DocNotFound: The integration has no such section or record.
-        """
+        """Return the address of an integration, or of one of its sections or records (types of tables)."""
         if not rest or (len(rest) == 1 and rest[0] in ("default", *self._catalog.accounts(name))):
             return Address(name)
         kind, part = (rest[0], ".".join(rest[1:])) if len(rest) > 1 else (SECTIONS, rest[0])
@@ -124,13 +114,7 @@ class Directory:
 
 
 def _named(integration: Integration, key: str) -> str | None:
-    """Return the short name of the function that calls an operation of the service, or None if no function does.
-
-    Args:
-        integration: The integration.
-        key: The operation's name in the OpenAPI document: ``GET /issues`` or an operationId. An account and a dot can
-            come before it.
-    """
+    """Return the short name of the function that calls an operation of the service, or None if no function does."""
     more = integration.functions.more
     keys = (key, key.partition(".")[2]) if more else ()
     return next((named for each in keys if more and each and (named := more.named(each))), None)

@@ -132,11 +132,6 @@ def _meant_of_document(name: str, words: Sequence[str], functions: Mapping[str, 
 
     Their names contain every word of the wrong name, or are spelled almost like it. Synonyms are not considered: the
     service chose the names, so that the verb can be anywhere in a name.
-
-    Args:
-        name: The wrong name.
-        words: The words of the wrong name.
-        functions: The functions of the document, by short name.
     """
     if not words:
         return []

@@ -202,12 +202,7 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
 
 
 def _construction(sources: Sequence[str]) -> dict[str, Any] | None:
-    """Return the arguments of the call ``Integration(...)`` in the source of a plugin.
-
-    Returns:
-        The arguments ``name``, ``about``, ``prefix`` and ``words``, if the call has them. None if one of them is not a
-        literal, or if the source does not contain exactly one such call.
-    """
+    """Return the arguments of the call ``Integration(...)`` in the source of a plugin."""
     places = [source.partition(_CONSTRUCTION)[2] for source in sources if _CONSTRUCTION in source]
     if len(places) != 1:
         return None

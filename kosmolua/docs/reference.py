@@ -283,14 +283,7 @@ def _returns(function: Function, namespace: str, text: str) -> str:
 
 
 def _first_records(function: Function, namespace: str, most: int) -> str:
-    """Return the declarations of the records that a function from an OpenAPI document takes or returns.
-
-    Args:
-        function: The function.
-        namespace: The name of the integration.
-        most: The most characters of the declarations. If some records are left out, a sentence says that they have
-            pages of their own.
-    """
+    """Return the declarations of the records that a function from an OpenAPI document takes or returns."""
     declared: list[str] = []
     left: list[str] = []
     kinds = [parameter.type for parameter in function.parameters]

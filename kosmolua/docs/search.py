@@ -162,12 +162,7 @@ class Index:
                 yield score, hit
 
     def _ranked(self, query: str) -> tuple[list[tuple[int, float]], str]:
-        """Rank the entries that match a query.
-
-        Returns:
-            The row number and the score of each entry, the best first; and the FTS5 expression that finds any word of
-            the query.
-        """
+        """Rank the entries that match a query."""
         terms = [(word, self._meant_by(word)) for word in words_of(query)]
         groups = [" OR ".join([_prefix(word), *meant]) for word, meant in terms]
         expression = " OR ".join(groups)
@@ -190,10 +185,6 @@ class Index:
         This is needed because a thousand entries can contain the same words of the query. The scores themselves stay
         the same, so that they can be compared with scores of other indexes: the best score is given to the entry that
         is now the first, and so on.
-
-        Args:
-            query: The query.
-            ranked: The row number and the score of each entry, the best first.
         """
         asked = [word for word in content_words(query) if word not in self._owner]
         likely = {row: score + self._likeness(row, asked) for row, score in ranked}
@@ -205,10 +196,6 @@ class Index:
 
         What counts is the share of the summary's words that are in the query, whether the first words are the same, and
         how many pairs of adjacent words occur in both.
-
-        Args:
-            row: The row number of the entry.
-            asked: The words of the query.
         """
         (summary,) = self._database.execute("select summary from entries where rowid = ?", (row,)).fetchone()
         said = content_words(summary)
@@ -220,11 +207,6 @@ class Index:
         """Return how much a word of the query adds to the score of each entry, by row number.
 
         The fewer entries contain the word, the more it adds.
-
-        Args:
-            word: The word.
-            meant: The FTS5 expressions of its synonyms.
-            candidates: The row numbers of the entries.
         """
         if word in self._owner:
             return dict.fromkeys(candidates, COLUMN_WEIGHTS["names"] * MIN_RARITY)
@@ -246,17 +228,7 @@ class Index:
         return [f"({each})" for each in dict.fromkeys(meant)]
 
     def _candidates(self, any_word: str, every_word: str) -> tuple[dict[int, str], dict[int, float]]:
-        """Return the entries to rank for a query. If many entries contain every word, only these are ranked, for speed.
-
-        Args:
-            any_word: The FTS5 expression that finds entries with any word of the query.
-            every_word: The FTS5 expression that finds entries with every word.
-
-        Returns:
-            Two dicts by row number: the effect of each entry's function, and the first part of each entry's score. That
-            part depends on how many words of the entry's names are in the query. The caller adds the other parts: one
-            for each word of the query.
-        """
+        """Return the entries to rank for a query. If many entries contain every word, only these are ranked, for speed."""
         rows: list[tuple[int, str, str]] = []
         for expression in filter(None, (every_word, any_word)):
             if len(rows) < MAX_CANDIDATES:
@@ -269,10 +241,6 @@ class Index:
 
         The name of the integration that owns the index counts twice. It belongs to the names of each entry, although it
         is not stored there.
-
-        Args:
-            marked: The names of the entry, with a mark before each word that is in the query.
-            query: The FTS5 expression of the query.
         """
         owned = 2 * sum(_literal(word) in query for word in self._owner)
         return (marked.count(_MARK) + owned) / max(1, len(words_in(marked)) + 2 * len(self._owner))
@@ -282,11 +250,6 @@ class Index:
 
         The weight depends on the column in which the word is found, such as the names or the text of the entry. If the
         word is found in several columns, the highest weight counts.
-
-        Args:
-            word: The word.
-            meant: The FTS5 expressions of its synonyms.
-            candidates: The row numbers of the entries to look at.
         """
         found: dict[int, float] = {}
         ways = [(_literal(word), COLUMN_WEIGHTS, STATE_WEIGHT if word.endswith("ed") else 1.0)]
@@ -360,11 +323,7 @@ from entries where entries match ? and rowid = ?"""
 
 
 def _connect() -> Connection:
-    """Open a database in memory, and create the empty tables of a search index in it.
-
-    Raises:
-        DocNotFound: This Python has no SQLite, or its SQLite has no FTS5.
-    """
+    """Open a database in memory, and create the empty tables of a search index in it."""
     try:
         import sqlite3
     except ImportError:
@@ -431,10 +390,6 @@ def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[
 
     A query that asks for no change seldom means a function that changes something, and a query that begins with a verb
     of change seldom means a function that reads.
-
-    Args:
-        query: The query.
-        terms: The words of the query, each with the FTS5 expressions of its synonyms.
     """
     said = [[[word], *(_WORD.findall(each) for each in meant)] for word, meant in terms]
     is_asked = only_asks(query) or not any(named[0] in CHANGES for meanings in said for named in meanings)
@@ -497,13 +452,7 @@ def _reads_first(outline: Outline) -> list[tuple[str, Sketch]]:
 
 
 def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
-    """Yield the entry of the search index for an integration, and then one for each function: first those that read.
-
-    Args:
-        name: The name of the integration.
-        outline: The outline of the integration.
-        prose: The Markdown that the author of the integration wrote.
-    """
+    """Yield the entry of the search index for an integration, and then one for each function: first those that read."""
     document = markdown.read(prose)
     written: dict[str | None, str] = {None: document.introduction}
     for heading, body in document.sections.items():

@@ -241,12 +241,7 @@ def _section_line(section: str, functions: Mapping[str, Sketch], most: int) -> s
 
 
 def _shortened(text: str, how: str) -> str:
-    """Cut off the end of a page that is too long, after a line or a name, and add a note about the rest.
-
-    Args:
-        text: The page.
-        how: How to get the rest, for the note.
-    """
+    """Cut off the end of a page that is too long, after a line or a name, and add a note about the rest."""
     note = f"\n\n(The rest is left out: {how}.)"
     room = text[: MAX_PAGE - len(note)]
     cut = max(room.rfind("\n"), room.rfind(", "))

@@ -86,10 +86,6 @@ def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
     """Yield the keys of a TypedDict in the source of a plugin, beginning with those of its base classes.
 
     A question mark follows a key that can be absent from the dict.
-
-    Args:
-        sources: The texts of a plugin's Python files.
-        name: The name of the TypedDict.
     """
     declared = re.compile(rf"\nclass {name}\([^\n]*\n(?:(?:    [^\n]*)?\n)*")
     found = next(filter(None, (declared.search(source) for source in sources)), None)

@@ -104,15 +104,7 @@ def _close(executor: Executor) -> None:
 
 @contextmanager
 def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
-    """Yield a client of a dask cluster, and the number of the cluster's workers.
-
-    Args:
-        named: ``dask://HOST:PORT`` for a running cluster, or ``dask:local`` to start one on this machine.
-        jobs: The number of workers of a local cluster. By default, there is one for each CPU.
-
-    Raises:
-        ConfigError: dask is not installed, or the cluster cannot be reached or has no workers.
-    """
+    """Yield a client of a dask cluster, and the number of the cluster's workers."""
     try:
         dask: Any = importlib.import_module("dask")
         distributed: Any = importlib.import_module("distributed")
@@ -142,11 +134,7 @@ def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
 
 
 def _from_factory(named: str) -> Executor:
-    """Import the function with the name ``MODULE:FACTORY``, call it, and return the executor that it returns.
-
-    Raises:
-        UsageError: There is no such function, or its result is not an executor.
-    """
+    """Import the function with the name ``MODULE:FACTORY``, call it, and return the executor that it returns."""
     module, colon, factory = named.partition(":")
     if not (module and colon and factory):
         hint = "write dask://HOST:PORT, dask:local, or MODULE:FACTORY, as in concurrent.futures:ProcessPoolExecutor"

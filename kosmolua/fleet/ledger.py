@@ -113,9 +113,6 @@ class Ledger:
         """Read the file. Keep only the lines of successful runs, and record their inputs as done.
 
         Lines of failed runs and an incomplete last line are removed from the file, so that their inputs are run again.
-
-        Raises:
-            ConfigError: The file cannot be read, or was not written by a fleet.
         """
         try:
             with open(self._path, "rb") as file:

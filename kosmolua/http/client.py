@@ -389,11 +389,7 @@ class Api:
         )
 
     def _with(self, headers: Headers) -> Headers:
-        """Return the client's headers, with those of one request in place of those of the same name.
-
-        Raises:
-            BadArguments: A header belongs to the transport or a proxy, or would replace a credential of the client.
-        """
+        """Return the client's headers, with those of one request in place of those of the same name."""
         keys = {plain(name) for name, value in self._headers.items() if isinstance(value, Secret)}
         for name, value in headers.items():
             if problem := objection(name, value if isinstance(value, str) else "", keys):
@@ -541,11 +537,7 @@ def _file(name: str, file: Sequence[object]) -> Part:
 
 
 def _signed(auth: Auth, request: Request, own: Headers) -> Request:
-    """Return a request with its credential.
-
-    Raises:
-        BadArguments: One of the caller's ``own`` headers has the name of the credential's. Cookies stand side by side.
-    """
+    """Return a request with its credential."""
     signed = auth.sign(request)
     changed = {plain(name) for name, value in signed.headers.items() if request.headers.get(name) is not value}
     for name in own:

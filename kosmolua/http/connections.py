@@ -80,12 +80,7 @@ class _BoundedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        """Read bytes that have arrived into the buffer, and return their number. If none have arrived, wait for some.
-
-        Raises:
-            TimeoutError: The time for the response is over, or the server was silent for too long.
-            AnswerTooLong: The response has too many bytes.
-        """
+        """Read bytes that have arrived into the buffer, and return their number. If none have arrived, wait for some."""
         seconds = self._ends - monotonic()
         if self._memory:
             seconds += self._memory.waited - self._waited
@@ -108,11 +103,7 @@ class _BoundedReader(io.BufferedReader):
     """Limits the length of each line, since some versions of urllib3 read trailers and chunk sizes without a limit."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """Return the next line, of at most ``size`` bytes if ``size`` is not negative.
-
-        Raises:
-            LineTooLong: The line is longer than :data:`MAX_LINE`.
-        """
+        """Return the next line, of at most ``size`` bytes if ``size`` is not negative."""
         if size is not None and 0 <= size <= MAX_LINE:
             return super().readline(size)
         line = super().readline(MAX_LINE + 1)
@@ -136,9 +127,6 @@ class _BoundedResponse(HTTPResponse):
         """Read a status line, and return the HTTP version, the status and the reason.
 
         The status of an interim response, such as 103, is returned as 100, which http.client skips (RFC 9110, 15.2).
-
-        Raises:
-            BadStatusLine: The status is 101, or there are too many interim responses.
         """
         version, status, reason = super()._read_status()  # type: ignore[misc]
         if status == SWITCHING_PROTOCOLS:
@@ -168,12 +156,7 @@ class _PlainConnection(HTTPConnection):
         super().request(method, url, body, headers, **options)
 
     def connect(self) -> None:
-        """Connect to the server, through the proxy if there is one.
-
-        Raises:
-            ProxyError: No connection could be made through the proxy.
-            Unconnected: No connection could be made without a proxy.
-        """
+        """Connect to the server, through the proxy if there is one."""
         try:
             super().connect()
         except (HTTPError, HTTPException, OSError) as error:

@@ -168,11 +168,7 @@ def _field_error(item: Json) -> str | None:
 
 
 def _field_name(value: Json) -> str:
-    """Return the name of the field that an error is about, such as ``user.age``; an empty string if it names none.
-
-    Args:
-        value: How the service names the field: a name, a JSON pointer, a list of keys, or JSON:API's ``source``.
-    """
+    """Return the name of the field that an error is about, such as ``user.age``; an empty string if it names none."""
     if isinstance(value, dict):
         value = value.get("pointer") or value.get("parameter") or value.get("header")
     if isinstance(value, list):

@@ -137,11 +137,7 @@ def operations(query: str) -> list[Operation]:
 
 
 def _operation(head: list[str]) -> Operation | None:
-    """Return the operation that a definition in a document declares, or None if the definition is a fragment.
-
-    Args:
-        head: The words before the braces of the definition, such as ``query`` and a name.
-    """
+    """Return the operation that a definition in a document declares, or None if the definition is a fragment."""
     kind, *rest = head or ["query"]
     if kind == "fragment":
         return None
@@ -161,12 +157,7 @@ def _chosen(query: str, name: str | None) -> Operation:
 
 
 def _data_of(response: Response) -> dict[str, Json]:
-    """Return the ``data`` of a GraphQL response.
-
-    Raises:
-        ApiError: The response has ``errors``.
-        NetworkError: The response has neither data nor errors.
-    """
+    """Return the ``data`` of a GraphQL response."""
     answer = decode(response)
     errors = answer.get("errors") if isinstance(answer, dict) else None
     if errors:
@@ -199,15 +190,7 @@ def _asked(response: Response) -> str:
 
 
 def _page_of(data: Json, at: str) -> tuple[list[Json], str | None]:
-    """Return the nodes of one page of a connection, and the cursor of the next page (None after the last page).
-
-    Args:
-        data: The ``data`` of the response.
-        at: The keys that lead to the connection, separated by dots.
-
-    Raises:
-        NetworkError: There is no connection at ``at``.
-    """
+    """Return the nodes of one page of a connection, and the cursor of the next page (None after the last page)."""
     found = data
     for key in at.split("."):
         found = found.get(key) if isinstance(found, dict) else None

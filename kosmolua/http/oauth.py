@@ -181,17 +181,7 @@ def revoke(service: Service, tokens: Tokens) -> bool:
 
 
 def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
-    """Send a token request to the service, and return the tokens.
-
-    Args:
-        service: The service to send the request to.
-        client: Authlib's client for this service.
-        parameters: The parameters of the request, such as ``grant_type`` and ``code``.
-
-    Raises:
-        NetworkError: The service cannot be reached.
-        Refused: The service answers with an error, or without a token.
-    """
+    """Send a token request to the service, and return the tokens."""
     from authlib.common.errors import AuthlibBaseError
 
     check_address(service.login.token)
@@ -221,9 +211,6 @@ def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
     """Yield Authlib's client for a service. It sends the ``client_secret`` with its requests if there is one.
 
     It follows no redirect, since its requests contain codes and refresh tokens.
-
-    Raises:
-        NotConfigured: The package authlib is not installed.
     """
     try:
         from authlib.integrations.requests_client import OAuth2Session
@@ -280,17 +267,7 @@ def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
 
 
 def _answer_with(state: str, answers: Queue[dict[str, str]], service: Service) -> str:
-    """Wait for the redirect that ends a login and has the right ``state``. Return the code in it.
-
-    Args:
-        state: The random text that was sent with the login. Redirects with another state are ignored.
-        answers: The query parameters of each redirect, as :func:`_callbacks` yields them.
-        service: The service of the login.
-
-    Raises:
-        NetworkError: Nobody logged in within :data:`LOGIN_TIMEOUT` seconds.
-        NotConfigured: The service or the person refused the login, or another service redirected the browser.
-    """
+    """Wait for the redirect that ends a login and has the right ``state``. Return the code in it."""
     ends = time.monotonic() + LOGIN_TIMEOUT
     while (left := ends - time.monotonic()) > 0:
         try:

@@ -206,12 +206,7 @@ def origin_of(url: str) -> str:
 
 
 def _protected_resource(url: str) -> dict[str, Any]:
-    """Return the metadata in which an address names its OAuth 2 service (RFC 9728); an empty dict if there is none.
-
-    Raises:
-        NetworkError: The server cannot be reached.
-        NotConfigured: The metadata describes another address.
-    """
+    """Return the metadata in which an address names its OAuth 2 service (RFC 9728); an empty dict if there is none."""
     import re
 
     import requests

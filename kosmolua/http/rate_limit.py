@@ -114,13 +114,7 @@ class _Bucket:
     learned_from: Hashable = None
 
     def learn(self, response: Response, route: Hashable, now: float) -> None:
-        """Update the numbers from the headers of a response, unless the headers are about an earlier time window.
-
-        Args:
-            response: The response.
-            route: The route of its request.
-            now: The monotonic time.
-        """
+        """Update the numbers from the headers of a response, unless the headers are about an earlier time window."""
         refused = is_throttled(response)
         left = 0 if refused else _numeric(response, "Remaining")
         seconds = retry_after(response) if refused else resets_in(response)
@@ -217,13 +211,6 @@ class RateLimit:
         """Return the bucket whose numbers a response updates, and remember that the request's route belongs to it.
 
         A bucket is a group of requests that share a rate limit.
-
-        Args:
-            request: The request.
-            route: The route of the request: the origin and the template of the path for a read, the method and the
-                address for a write.
-            bucket: The bucket that counted the request so far.
-            answer: The response. For a read, the limit in its headers determines the bucket.
         """
         limit = _numeric(answer, "Limit")
         if not request.safe or limit is None:

@@ -150,13 +150,7 @@ class Transport:
         return outcome
 
     def _wait(self, request: Request, outcome: Response | Fault, retry: int) -> float | None:
-        """Return how many seconds to wait before a request is sent again, or None if it is not to be sent again.
-
-        Args:
-            request: The request.
-            outcome: The response to the latest attempt, or the reason why there was none.
-            retry: How many retries there have been so far.
-        """
+        """Return how many seconds to wait before a request is sent again, or None if it is not to be sent again."""
         if isinstance(outcome, Fault):
             again = outcome.passing and (request.safe or not outcome.sent)
             return self._backoff(retry) if again and retry < MAX_FAULT_RETRIES else None
@@ -204,14 +198,7 @@ class Transport:
         return outcome
 
     def _perform(self, request: Request, seconds: float, end_turn: Callable[[Response], None]) -> Response | Fault:
-        """Send one request and read the response. Return the response, or the reason why there was none.
-
-        Args:
-            request: The request.
-            seconds: How long the request can take.
-            end_turn: A function to call with the status and headers of a large response, before its body has to wait
-                for memory. The rate limits then no longer count the request as under way.
-        """
+        """Send one request and read the response. Return the response, or the reason why there was none."""
         if seconds <= 0 or self._is_closed:
             return OUT_OF_TIME
         timeout = Timeout(connect=min(CONNECT_TIMEOUT, seconds), total=seconds)
@@ -276,12 +263,7 @@ class _Call:
 
 
 def _limited(request: Request, until: Until | None) -> Until:
-    """Return a function that returns the deadline of a request: that of its call or its own, whichever is earlier.
-
-    Args:
-        request: The request. If it has a timeout, its own deadline is that many seconds from now.
-        until: The function that returns the deadline of the call; by default it is :data:`DEFAULT_TIMEOUT` from now.
-    """
+    """Return a function that returns the deadline of a request: that of its call or its own, whichever is earlier."""
     now = time.monotonic()
     latest = now + DEFAULT_TIMEOUT
     call_ends = until or (lambda: latest)
@@ -292,11 +274,7 @@ def _limited(request: Request, until: Until | None) -> Until:
 
 
 def _prepare(request: Request) -> requests.PreparedRequest:
-    """Return a request as the requests library sends it, with a ``Content-Length`` that is computed here.
-
-    Raises:
-        BadArguments: A header of the request would change where the request ends, or to which host it goes.
-    """
+    """Return a request as the requests library sends it, with a ``Content-Length`` that is computed here."""
     fields, content = request.fields, request.content
     for name in fields:
         if fault := fault_in(name):

@@ -132,14 +132,6 @@ def _portions(overheads: list[int], weights: list[int], room: int) -> list[tuple
 
     Short members get all that they need, and long members get equal parts of the rest. If there is not enough for all
     members to get a useful part, some members are left out.
-
-    Args:
-        overheads: How many characters each member needs in addition to its value, for its key and separators.
-        weights: The length of each member's value, in characters.
-        room: The number of characters to divide.
-
-    Returns:
-        A pair for each member that is not left out: its index, and the number of characters for its value.
     """
     chosen, left = [], room
     for index, (overhead, weight) in enumerate(zip(overheads, weights, strict=True)):
@@ -286,14 +278,7 @@ def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_approve: str) -> str:
-    """Return a sentence that tells the model what to do about an error; an empty string if there is no advice.
-
-    Args:
-        error: The fields of the error.
-        script: The script that failed.
-        host: The limits of the server.
-        way_to_approve: A phrase that says how a person approves calls of a paused run.
-    """
+    """Return a sentence that tells the model what to do about an error; an empty string if there is no advice."""
     if error["code"] == "limit_exceeded":
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
     if error["code"] == "denied" and script.read_only:

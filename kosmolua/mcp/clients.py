@@ -107,12 +107,7 @@ class Clients:
                     asyncio.get_running_loop().call_later(RECONNECT_TIMEOUT, self._end_unless_back, name)
 
     def _noting_session(self, scope: Scope, send: Send) -> Send:
-        """Return a replacement for ``send``. If an answer opens a session, the replacement also records the session.
-
-        Args:
-            scope: The ASGI scope of the request, which contains the client's address.
-            send: The ASGI function that sends the answer.
-        """
+        """Return a replacement for ``send``. If an answer opens a session, the replacement also records the session."""
         address = str((scope.get("client") or [""])[0])
 
         async def send_and_note(message: Message) -> None:
@@ -124,13 +119,7 @@ class Clients:
         return send_and_note
 
     def _make_room(self, address: str, scope: Scope, newest: str) -> None:
-        """End a session if an address has too many sessions, and forget sessions that have expired.
-
-        Args:
-            address: The address of the client.
-            scope: The ASGI scope of the request that opened the newest session.
-            newest: The id of the newest session, which stays.
-        """
+        """End a session if an address has too many sessions, and forget sessions that have expired."""
         forgotten = monotonic() - FORGET_TIMEOUT
         self._sessions = {name: each for name, each in self._sessions.items() if each.requests or each.used > forgotten}
         own = {name: each for name, each in self._sessions.items() if each.address == address and name != newest}
@@ -144,12 +133,7 @@ class Clients:
         task.add_done_callback(self._ending.discard)
 
     async def _end_session(self, name: str, scope: Scope) -> None:
-        """End a session with a DELETE request, as the session's client would do it.
-
-        Args:
-            name: The id of the session.
-            scope: The ASGI scope of any request. The scope of the DELETE request is a changed copy of it.
-        """
+        """End a session with a DELETE request, as the session's client would do it."""
         headers = [(SESSION.encode(), name.encode()), (b"host", b"localhost")]
         request = {**scope, "method": "DELETE", "headers": headers}
 

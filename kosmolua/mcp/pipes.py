@@ -77,11 +77,7 @@ class _Incoming(Stream):
             raise StopAsyncIteration from None
 
     async def receive(self) -> SessionMessage | Exception:
-        """Return the next message, or a ValidationError if the next line is not a message.
-
-        Raises:
-            EndOfStream: The client has closed its end of the pipe.
-        """
+        """Return the next message, or a ValidationError if the next line is not a message."""
         line = await self._line()
         try:
             text = line.decode("utf-8", "replace")

@@ -105,11 +105,7 @@ class _Sifted(Stream):
         raise StopAsyncIteration
 
     async def receive(self) -> SessionMessage | Exception:
-        """Return the next message.
-
-        Raises:
-            EndOfStream: The client has closed standard input.
-        """
+        """Return the next message."""
         async for item in self:
             return item
         raise anyio.EndOfStream
@@ -120,11 +116,7 @@ class _Sifted(Stream):
 
 
 def _refusal(error: ValidationError) -> JSONRPCError | None:
-    """Return the JSON-RPC error that answers a line that is not a message. Return None for a blank line.
-
-    Args:
-        error: The validation error for the line, which contains the line.
-    """
+    """Return the JSON-RPC error that answers a line that is not a message. Return None for a blank line."""
     first, *_ = faults = error.errors(include_url=False)
     if first["type"] != "json_invalid":
         said = ErrorData(code=INVALID_REQUEST, message="This is not a JSON-RPC 2.0 message")
@@ -136,11 +128,7 @@ def _refusal(error: ValidationError) -> JSONRPCError | None:
 
 
 def _id_in(inputs: list[object]) -> int | str | None:
-    """Return the id of a malformed message, so that the answer can have the same id; None if it has no valid id.
-
-    Args:
-        inputs: The values that failed the validation. Each is JSON text, or a value that was decoded from JSON text.
-    """
+    """Return the id of a malformed message, so that the answer can have the same id; None if it has no valid id."""
     for given in inputs:
         try:
             frame = json.loads(given) if isinstance(given, str) else given

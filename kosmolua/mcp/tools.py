@@ -133,11 +133,7 @@ def _types_of(tool: Tool) -> dict[str, Type]:
 
 @lru_cache(MAX_READ)
 def _types_in(properties: str) -> dict[str, Type]:
-    """Return the types of the properties of a JSON Schema, by name.
-
-    Args:
-        properties: The properties as JSON text, since a dict cannot be the key of a cache.
-    """
+    """Return the types of the properties of a JSON Schema, by name."""
     reader = Reader()
     return {name: reader.read(schema, name) for name, schema in json.loads(properties).items()}
 

@@ -146,10 +146,6 @@ class Spares:
         """Fork one or two spares with these limits if there are fewer of them than recent demand requires.
 
         Spares with other limits are ended to make room, since they might never be needed again.
-
-        Args:
-            terms: The limits of the new spares.
-            spent: A worker to end at the same time if a spare is forked, or None.
         """
         matching = sum(each.terms == terms for each in self._ready)
         with suppress(OSError, WorkerLost):  # the next script finds no spare; if starting fails again, it reports why

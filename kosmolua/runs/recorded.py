@@ -473,11 +473,7 @@ def _was_changed(recording: Recording) -> bool:
 
 
 def _of_accounts(recording: Recording, host: Host, *, accept: bool | Callable[[str], bool]) -> list[Event]:
-    """Return the events that record the accounts as they are now, if a run goes on with others than it used before.
-
-    Raises:
-        ConfigError: The accounts differ, and nobody accepts this.
-    """
+    """Return the events that record the accounts as they are now, if a run goes on with others than it used before."""
     used = [{name: event[name] for name in USED} for _, event in events_of(recording, "account")]
     found = differences(host, used)
     if not found:
@@ -498,14 +494,6 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
     A write is in doubt if it was sent and has no answer. It is also in doubt if its error ended the run and the service
     may have carried it out in spite of the error. A write that a person called done can get its result later. If the
     error of any other call ended the run, one of the events says that this call is made again.
-
-    Args:
-        recording: The recording of the run.
-        decisions: What the person decided.
-
-    Raises:
-        ConfigError: A decision is about a call that is not a write in doubt.
-        UnderWay: There is no decision about a write in doubt.
     """
     answers = Answers(recording)
     doubtful = {number_of(answer): answer for answer in answers.under_way}
@@ -574,16 +562,7 @@ def _under_way(answers: Sequence[Answer]) -> UnderWay:
 
 
 def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the events that record a person's decisions about calls that wait for an approval.
-
-    Args:
-        recording: The recording of the paused run.
-        decisions: What the person decided.
-
-    Raises:
-        ConfigError: A decision is about a call that does not wait for an approval.
-        Paused: The run has been paused for too long.
-    """
+    """Return the events that record a person's decisions about calls that wait for an approval."""
     end = recording.end or {}
     waiting = {call["number"]: call for call in _paused_calls(recording)}
     chosen = {"approve": decisions.approve, "deny": decisions.deny}

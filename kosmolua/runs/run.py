@@ -165,12 +165,7 @@ class Run:
         return spans.RunSpan(tracer, self._name.removeprefix("="), self._host.mode) if tracer else None
 
     def _checked_input(self, given: object) -> object:
-        """Return the option ``input`` as a JSON value. Bytes that are not UTF-8 become lone surrogates.
-
-        Raises:
-            TypeError: The value cannot be represented in JSON.
-            ConfigError: The value is too large.
-        """
+        """Return the option ``input`` as a JSON value. Bytes that are not UTF-8 become lone surrogates."""
         text = protocol.to_text(given) if isinstance(given, bytes) else given
         try:
             size = len(protocol.encode(text)) if text is not None else 0
@@ -187,10 +182,6 @@ class Run:
         """Check the option ``params`` against the script's header, and return it with the defaults of the header added.
 
         The header is the comment in which a script declares its parameters.
-
-        Raises:
-            BadArguments: The values do not match the header.
-            ScriptError: The header is not valid.
         """
         from kosmolua.lua.header import read_header, script_name
 
@@ -207,14 +198,7 @@ class Run:
                 self._turn.cancel()
 
     def _check(self) -> None:
-        """Check the script before it runs, and keep what was found for the warnings of the outcome.
-
-        Raises:
-            CheckFailed: The script is certain to fail.
-            ConfigError: The script is certain to fail, since it uses an account with invalid settings.
-            NotConfigured: The script is certain to fail, since it uses an account that is not configured.
-            PluginFault: The script is certain to fail, since it uses an integration that cannot be loaded.
-        """
+        """Check the script before it runs, and keep what was found for the warnings of the outcome."""
         try:
             checker, names = self._host.checker(self._options["account"], self.job.secrets), self._options["known"]
             report = checker.check(self._source, None if names is None else _unknown(names))
@@ -338,11 +322,7 @@ class Run:
         self._tell(event)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
-        """Call a function that asks a person. Until the person answers, another run can use this run's worker.
-
-        Raises:
-            Interrupted: The run is over.
-        """
+        """Call a function that asks a person. Until the person answers, another run can use this run's worker."""
 
         def ask_in_owner() -> _T:
             if not self._context.clock.left:
@@ -360,11 +340,7 @@ class Run:
             self._in_owner(lambda: watch(event))
 
     def _in_owner(self, work: Callable[[], _T]) -> _T:
-        """Call a function in the thread that executes the run, and return its result. Any thread may call this.
-
-        Raises:
-            Interrupted: The run is over.
-        """
+        """Call a function in the thread that executes the run, and return its result. Any thread may call this."""
         supervisor = self._supervisor
         if supervisor is None:
             raise Interrupted("The run is over")

@@ -327,10 +327,6 @@ def _typed(source: str, verb: str) -> str:
 
     It differs from the text in two ways: local variables at the top level are kept for the next chunk, and a ``#`` at
     the start is Lua's operator instead of the start of a comment.
-
-    Args:
-        source: The text that the person typed.
-        verb: What the session does with the chunk, such as ``evaluate`` or ``names``.
     """
     if verb in (EVALUATE, VALUE) and "local" in source:
         from kosmolua.lua.session import with_session_variables

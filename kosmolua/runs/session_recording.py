@@ -85,12 +85,7 @@ class _Pen:
         self.calls = 0
 
     def write(self, event: Event, value: str | None = None) -> None:
-        """Append an event to the recording.
-
-        Args:
-            event: The fields of the event.
-            value: The JSON text of the event's field ``value``; None if the event has no such field.
-        """
+        """Append an event to the recording."""
         known = [event, event.get("call") or {}, *event.get("calls", ())]
         self.calls = max(self.calls, *(int(each.get("number", 0)) for each in known))
         self._writer.write(event, value)

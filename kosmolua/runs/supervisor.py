@@ -307,11 +307,7 @@ class Supervisor:
         return ending
 
     def _reserve(self, size: int) -> None:
-        """Wait for memory for a frame of which ``size`` bytes have been read, unless the run is over.
-
-        Raises:
-            TimeoutError: The run ended before enough memory was free.
-        """
+        """Wait for memory for a frame of which ``size`` bytes have been read, unless the run is over."""
         assert self._room
         if not self._is_ending and not self._room.is_closed:
             self._room.need(2 * size)
@@ -392,13 +388,7 @@ class Supervisor:
         return None
 
     def _sleep(self, number: int, seconds: float, size: int) -> None:
-        """Begin a sleep of the script: record when it ends, which is when its request has to be answered.
-
-        Args:
-            number: The number of the request.
-            seconds: The length of the sleep.
-            size: How many bytes of memory the request takes.
-        """
+        """Begin a sleep of the script: record when it ends, which is when its request has to be answered."""
         try:
             real = self._broker().sleep(min(max(seconds, 0.0), MAX_SLEEP))
             heappush(self._sleepers, (monotonic() + real, number, size))
@@ -519,9 +509,6 @@ class Supervisor:
         The owner, the thread that called :meth:`run`, does this as work from its mailbox. By then, the errors of all
         calls of the script that were answered have been recorded: the other threads put each error into the mailbox
         before they send the answer. The end of the script is put there last.
-
-        Args:
-            read: A function that returns how the script ended, according to the child's last frame or its exit status.
         """
         try:
             self._ending = read()
@@ -564,12 +551,7 @@ class Supervisor:
     # In the reader's thread
 
     def _read(self, job: bytes = b"", request: Request | None = None) -> None:
-        """Read and handle the child's frames until the script has ended. This is the work of the reader thread.
-
-        Args:
-            job: The frame with the job, which is sent to the child first; empty if it was sent already.
-            request: A request that was read already and is answered first; None if there is none.
-        """
+        """Read and handle the child's frames until the script has ended. This is the work of the reader thread."""
         taken: Request | Callable[[], Ending] | None = request
         try:
             if job:
@@ -589,18 +571,7 @@ class Supervisor:
         self._clock.run_out()
 
     def _take(self, line: bytes | None) -> Request | Callable[[], Ending] | None:
-        """Handle a frame of the child, unless it is a request.
-
-        Args:
-            line: The line with the frame; None if the child has ended.
-
-        Returns:
-            The request in the frame, with its size. If this is the last frame, a function that returns how the script
-            ended. Otherwise None.
-
-        Raises:
-            BadFrame: The frame is not valid.
-        """
+        """Handle a frame of the child, unless it is a request."""
         if line is None:
             return partial(ending_of_process, self._child.status(), self._limits)
         size = protocol.memory_of(line)
@@ -646,12 +617,7 @@ class Supervisor:
         return partial(Ending, error=error if isinstance(error, LimitExceeded) else WorkerLost.broken_protocol(error))
 
     def _serve(self, frame: dict[str, Any], size: int) -> None:
-        """Answer a request of the script, or pass the request to the thread that answers it.
-
-        Args:
-            frame: The frame with the request.
-            size: How many bytes of memory the frame takes.
-        """
+        """Answer a request of the script, or pass the request to the thread that answers it."""
         kind = frame["kind"]
         if kind == "wait":
             if self._tape:
@@ -775,13 +741,6 @@ class Supervisor:
         """Answer one request of the script, unless the run is over, and send the answer to the child.
 
         A large answer takes part of the memory budget until it has been sent.
-
-        Args:
-            frame: The frame with the request.
-            continues: The further work of this thread, for the thread that replaces it if the call takes too long.
-
-        Raises:
-            LeftBehind: The call took too long, so another thread has answered it and replaces this one.
         """
         if self._is_ending or self._is_closed:
             return

@@ -283,14 +283,7 @@ class Tape:
     # Under the lock
 
     def _settle(self, number: int, request: _Request, answer: Answer | None, frame: Mapping[str, Any]) -> bool:
-        """Prepare the reply to a request and return True. Return False if the broker has to answer the request.
-
-        Args:
-            number: The number of the request.
-            request: The request.
-            answer: The recorded answer to the request; None if there is none.
-            frame: The message with the request, which the script's process sent.
-        """
+        """Prepare the reply to a request and return True. Return False if the broker has to answer the request."""
         if answer and answer.is_under_way:
             self._stuck[number] = None
         elif answer:
@@ -367,11 +360,6 @@ class Tape:
         """Queue the broker's answer to a request, which is sent and recorded when the script waits.
 
         The answer to a write is recorded at once.
-
-        Args:
-            number: The number of the request.
-            value: The answer as JSON text; ``null`` if there is an error.
-            error: The error that the script gets instead of a value, or None.
         """
         with self._lock:
             request = self._open.get(number)
@@ -485,12 +473,7 @@ def _call_of(record: Record) -> Event:
 
 
 def _recalled(number: int, answer: Answer) -> _Reply:
-    """Return the reply that sends a recorded answer to the script again.
-
-    Args:
-        number: The number of the request in this run.
-        answer: The recorded answer.
-    """
+    """Return the reply that sends a recorded answer to the script again."""
     if answer.error is None:
         return _Reply(RECORDED, answer.order, number, answer.value or "null")
     error = revived(answer.error)

@@ -213,12 +213,7 @@ def _limit_time(cpu: float) -> None:
 
 
 def _limiting(name: str, value: int) -> Step:
-    """Return a step that limits a resource of this process. A lower limit that is in force already is kept.
-
-    Args:
-        name: The end of the resource's name in Python, such as ``CPU`` for ``RLIMIT_CPU``.
-        value: The limit.
-    """
+    """Return a step that limits a resource of this process. A lower limit that is in force already is kept."""
     kind = getattr(resource, f"RLIMIT_{name}", None)
     if kind is None:
         return "rlimits", bool, (True,)

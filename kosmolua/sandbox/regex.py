@@ -125,21 +125,12 @@ def _names_in(pattern: str, flags: int) -> list[int]:
 
 @lru_cache(maxsize=2)
 def _parts(is_verbose: bool) -> re.Pattern[str]:  # noqa: FBT001 - a key of the cache
-    """Return the expression that finds the next escape, character class or named group in a script's pattern.
-
-    Args:
-        is_verbose: True if the pattern has the flag ``x``. Only then can it have comments, which are found as well.
-    """
+    """Return the expression that finds the next escape, character class or named group in a script's pattern."""
     return re.compile(rf"#[^\n]*|{_PART}" if is_verbose else _PART, re.S)
 
 
 def _problem(error: re.error, names: list[int]) -> str:
-    """Return the message for an error in a pattern. Its position refers to the pattern as the script wrote it.
-
-    Args:
-        error: The error in the changed pattern, in which a ``P`` was inserted into each named group.
-        names: The positions of these insertions in the pattern as the script wrote it.
-    """
+    """Return the message for an error in a pattern. Its position refers to the pattern as the script wrote it."""
     if error.pos is None:
         return error.msg
     added = sum(start + number < error.pos for number, start in enumerate(names))

@@ -127,11 +127,6 @@ class Session(Worker):
         If the chunk ended by itself, exit, since the child takes this process's place. If the child died, tell the host
         and return. The host sends each order to stop twice: over the control pipe and as a signal. The orders from
         the pipe are discarded here, since the signal ends the child.
-
-        Args:
-            child: The id of the child process.
-            reader: The descriptor of the pipe on which the child reports that its chunk has begun, and that it has
-                ended.
         """
         if os.read(reader, 1):
             poll = select.poll()
@@ -156,17 +151,10 @@ class Session(Worker):
 
         When this returns, the Lua function ``exit`` raises an error that the chunk cannot catch. The chunk ends, and
         :meth:`_end` sends its outcome.
-
-        Args:
-            fields: The outcome of the chunk.
         """
 
     def _end(self, fields: bytes) -> None:
-        """Send the outcome of a chunk to the host. Signals that are meant for the chunk no longer end this process.
-
-        Args:
-            fields: The outcome, as the fields of a JSON object.
-        """
+        """Send the outcome of a chunk to the host. Signals that are meant for the chunk no longer end this process."""
         if CAN_FORK:
             signal.pthread_sigmask(signal.SIG_BLOCK, MORTAL)
             signal.setitimer(signal.ITIMER_PROF, 0)

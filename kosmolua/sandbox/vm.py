@@ -164,14 +164,6 @@ class VM:
 
         A failed allocation would hang the process there. The function first calls the Python function that Lua knows by
         the name ``rearm``, which sets the limit again.
-
-        Args:
-            memory: The largest number of bytes that Lua can hold.
-            work: The Lua function.
-            arguments: The arguments of the function.
-
-        Raises:
-            OutOfMemory: Lua reached its memory limit at a point where no Lua code could report this.
         """
         self._limit = memory
         self._lua.set_max_memory(0)

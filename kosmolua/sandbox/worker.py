@@ -235,11 +235,7 @@ class Worker:
         return codecs.convert(name, text, *more, room=self._vm.room)
 
     def _exit(self, fields: bytes) -> None:
-        """Send the host the outcome of a script that called ``exit``, and end this process at once.
-
-        Args:
-            fields: The outcome, as the fields of a JSON object.
-        """
+        """Send the host the outcome of a script that called ``exit``, and end this process at once."""
         self._write_end(fields)
         os._exit(0)
 
@@ -250,9 +246,6 @@ class Worker:
         """Send the outcome of a script to the host, and exit if this process has no further jobs.
 
         Otherwise, remove the script's limit on processor time, so that it no longer ends this process.
-
-        Args:
-            fields: The outcome, as the fields of a JSON object.
         """
         if self._jobs > 1:
             self._confinement.rearm(0)
@@ -280,9 +273,6 @@ def _settings_of(job: dict[str, Any]) -> bytes:
 
     The result consists of packed numbers, followed by the input, parameters and names of secrets as JSON, if there are
     any.
-
-    Args:
-        job: The decoded frame that describes the run. Its input and parameters are removed from it.
     """
     limits = job["limits"]
     flags = ASKS_TIME if job.get("asks_time") else 0

@@ -137,11 +137,7 @@ class Zygote:
             os._exit(BROKEN)
 
     def _kill(self, number: int) -> None:
-        """End a worker if it still runs. The host does not ask for the exit status of such a worker.
-
-        Args:
-            number: The number that the host gave the worker.
-        """
+        """End a worker if it still runs. The host does not ask for the exit status of such a worker."""
         self._unforked.discard(number)
         if pid := self._pids.pop(number, 0):
             os.kill(pid, SIGKILL)
@@ -151,9 +147,6 @@ class Zygote:
         """Wait for the end of a worker that has closed its pipe, and return its exit status, negative for a signal.
 
         A worker that does not end soon is killed. The status is ``NO_ROOM`` if the worker could not be forked.
-
-        Args:
-            number: The number that the host gave the worker.
         """
         pid = self._pids.pop(number, 0)
         if not pid:

@@ -129,18 +129,7 @@ def _item(annotation: object) -> object:
 
 
 def _union(members: Sequence[object], restrictions: Sequence[_Restriction], known: _Known) -> Type:
-    """Return the type of a union of annotations, or of a single annotation, with its restrictions.
-
-    Args:
-        members: The annotations of the union.
-        restrictions: The bounds and choices in the ``Annotated`` around the union. A choice is a list of the strings
-            that are allowed, as in ``one_of("asc", "desc")``. Each restriction applies to those members whose values it
-            can restrict.
-        known: The types of the TypedDicts whose conversion has begun, so that a TypedDict can contain itself.
-
-    Raises:
-        Uncarriable: A restriction applies to no member.
-    """
+    """Return the type of a union of annotations, or of a single annotation, with its restrictions."""
     parts = [_read(member, known) for member in members if member is not type(None)]
     for restriction in restrictions:
         if not any(_suits(restriction, part) for part in parts):

@@ -171,10 +171,6 @@ class Binder:
         """Return the error for a call with wrong arguments.
 
         Its message lists the first :data:`MAX_FAULTS` faults, and each hint once.
-
-        Args:
-            path: The path of the function.
-            named: The arguments of the call, by name.
         """
         known = [parameter.name for parameter in self._parameters]
         unknown = [name for name in named if name not in known]
@@ -192,12 +188,7 @@ class Binder:
         return BadArguments("; ".join(clauses) + more, param=first.param, hint=self._usage)
 
     def _missing(self, named: Mapping[str, Json], likely: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
-        """Yield a fault for each missing parameter that is required, unless it was probably passed under a wrong name.
-
-        Args:
-            named: The arguments of the call, by name.
-            likely: For each unknown name, the parameters that it could mean, the most likely first.
-        """
+        """Yield a fault for each missing parameter that is required, unless it was probably passed under a wrong name."""
         there = named.keys() | {names[0] for names in likely.values() if names}
         for parameter in self._parameters:
             is_given = {parameter.name, parameter.unless} & there or parameter.is_inside(named)

@@ -136,13 +136,7 @@ class Reader:
         self._notes[f"{name[:200]}: {problem}"] = None
 
     def _read(self, schema: Json, name: str, trail: tuple[str, ...]) -> Type:
-        """Return the type that a schema describes.
-
-        Args:
-            schema: The schema.
-            name: The name to give the record that the schema describes.
-            trail: The references and steps from the enclosing record to this schema, to detect endless recursion.
-        """
+        """Return the type that a schema describes."""
         if isinstance(schema, bool):
             return ANY if schema else NOTHING
         if not isinstance(schema, dict) or trail.count(_STEP) > MAX_DEPTH:
@@ -171,12 +165,7 @@ class Reader:
         return self._types[pointer]
 
     def _merged(self, schema: Schema, followed: dict[str, None]) -> Schema:
-        """Return a schema merged with the target of its ``$ref`` and the members of its ``allOf``.
-
-        Args:
-            schema: The schema, as :func:`~kosmolua.schema.merging.normal` returns it.
-            followed: The references that were merged already. This method adds those that it merges.
-        """
+        """Return a schema merged with the target of its ``$ref`` and the members of its ``allOf``."""
         parts: list[Schema] = [{key: value for key, value in schema.items() if key not in ("$ref", "allOf")}]
         pointer = schema.get("$ref")
         if isinstance(pointer, str) and pointer not in followed and len(followed) < MAX_FOLLOWED:
@@ -209,15 +198,7 @@ class Reader:
         return _or_null(kind) if schema["nullable"] else kind
 
     def _any_of(self, schema: Schema, members: Sequence[Json], name: str, trail: tuple[str, ...]) -> Type:
-        """Return the union of the types in ``oneOf`` or ``anyOf``, each merged with the schema around them.
-
-        Args:
-            schema: The schema that has the alternatives.
-            members: The alternatives.
-            name: The name to give the record that the schema describes.
-            trail: The references and steps inwards from the enclosing record to this schema, to detect endless
-                recursion. For example, ``("#/$defs/Node", "")``: the target of a reference, and one step into it.
-        """
+        """Return the union of the types in ``oneOf`` or ``anyOf``, each merged with the schema around them."""
         around = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf", "title", "nullable")}
         says_more = bool(_SHAPES & around.keys() - {"type", "format"})
         wholes: list[Json] = [{"allOf": [around, member]} if says_more else member for member in members]
@@ -276,10 +257,6 @@ class Reader:
         """Return a unique name for a record.
 
         A record inside another record is named after the ``title`` of its schema, if that is a valid name.
-
-        Args:
-            name: The name for a record without such a title. If the name is in use already, a number is added to it.
-            schema: The schema of the record.
         """
         title = _text(schema, "title")
         wanted = title if title.isidentifier() and title.isascii() and "." in name else name
@@ -300,14 +277,7 @@ class Reader:
         return (Range(low, high, low_excluded, high_excluded),)
 
     def _end(self, schema: Schema, plain: str, exclusive: str, name: str) -> tuple[float | None, bool]:
-        """Return one end of a range of numbers, or None, and whether the range excludes that end itself.
-
-        Args:
-            schema: The schema of the number.
-            plain: The keyword of the end: ``minimum`` or ``maximum``.
-            exclusive: The keyword for an excluded end. Its value is the number or, in older drafts, a boolean.
-            name: The name of the schema, for notes.
-        """
+        """Return one end of a range of numbers, or None, and whether the range excludes that end itself."""
         end, excluded = schema.get(plain), schema.get(exclusive)
         if excluded is not None and not isinstance(excluded, bool):
             end, excluded = excluded, True
@@ -367,10 +337,6 @@ def _without_descendants(schema: Schema, followed: Mapping[str, None]) -> Schema
     """Return a schema without its list of subtypes if one of these subtypes is being read.
 
     In some documents, a subtype refers to its parent in ``allOf``, and the parent lists all subtypes in ``oneOf``.
-
-    Args:
-        schema: The schema of the parent.
-        followed: The references that were followed to reach the schema.
     """
     for word in ("oneOf", "anyOf"):
         pointers = [each.get("$ref") for each in schema.get(word, ()) if isinstance(each, dict)]

@@ -63,13 +63,7 @@ def merged(one: Schema, other: Schema) -> Schema:
 
 
 def _merged_keyword(word: str, one: Any, other: Any) -> Any:
-    """Return the value of a keyword for the merged schema from its values in the two schemas.
-
-    Args:
-        word: The keyword, such as ``maximum``.
-        one: The value in the first schema.
-        other: The value in the second schema.
-    """
+    """Return the value of a keyword for the merged schema from its values in the two schemas."""
     if one == other:
         return one
     if word == "properties" and isinstance(one, dict) and isinstance(other, dict):

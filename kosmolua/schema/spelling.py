@@ -69,11 +69,7 @@ class _Reader:
         self._depth = 0
 
     def union(self) -> tuple[Type, bool]:
-        """Read one or more types separated by ``|``. Return their union, and True if the value can also be nil.
-
-        Raises:
-            NoType: There is no type here, or the type is nested too deeply.
-        """
+        """Read one or more types separated by ``|``. Return their union, and True if the value can also be nil."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise NoType("it is nested too deeply")

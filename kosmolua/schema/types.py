@@ -590,11 +590,7 @@ class Union(Type):
         return outcome
 
     def _tried(self, value: Any) -> object:
-        """Return a value, converted by the first member that accepts it.
-
-        Raises:
-            Mismatch: No member accepts the value.
-        """
+        """Return a value, converted by the first member that accepts it."""
         for member in self._for_text if isinstance(value, str) else self.members:
             try:
                 return member.accept(value)

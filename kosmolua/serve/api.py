@@ -149,11 +149,7 @@ def _report(outcome: Outcome) -> dict[str, object]:
 
 
 async def _found(tenant: Tenant, run: str) -> Summary:
-    """Return the summary of a run of the tenant.
-
-    Raises:
-        Refused: The tenant has no such run.
-    """
+    """Return the summary of a run of the tenant."""
     found = await asyncio.to_thread(lambda: tenant.runtime.store.runs(beginning=run, limit=1))
     if not found or found[0].run != run:
         raise Refused(404, "There is no such run")
@@ -278,11 +274,7 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
 
 
 async def _given(each: Endpoint, request: Request, max_request: int) -> dict[str, Any]:
-    """Return the parameters of a request, from its path, its query and its body.
-
-    Raises:
-        Refused: The body is too large or not valid, or a parameter is unknown.
-    """
+    """Return the parameters of a request, from its path, its query and its body."""
     query = dict(request.query_params)
     if unknown := query.keys() - each.query.keys():
         raise Refused(400, f"There is no parameter {sorted(unknown)[0][:80]!r}")

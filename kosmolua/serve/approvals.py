@@ -136,12 +136,7 @@ class Approvals:
         return run in self._released or all(each in self._answers for each in ids)
 
     def _look(self, store: Store, ids: Sequence[str]) -> None:
-        """Look for new decisions about questions in the store, and keep them as the answers to these questions.
-
-        Args:
-            store: The store.
-            ids: The ids of the questions.
-        """
+        """Look for new decisions about questions in the store, and keep them as the answers to these questions."""
         for each in ids:
             if each not in self._answers:
                 with suppress(ConfigError):  # the store cannot be reached now

@@ -220,17 +220,7 @@ def _refuse_same_issuers(file: Path, tenants: Mapping[str, TenantSettings]) -> N
 
 
 def _checked(file: Path, table: object, known: Mapping[str, Check], *section: str) -> dict[str, Any]:
-    """Return the values of a section of the accounts file, checked and converted.
-
-    Args:
-        file: The accounts file, for messages.
-        table: The value of the section in the file, which should be a table.
-        known: The keys that the section can have. For each key, a function that checks and converts the value.
-        section: The keys that lead to the section, such as ``tenants`` and ``acme`` for ``[tenants.acme]``.
-
-    Raises:
-        ConfigError: The section is not a table, a key is unknown, or a value is invalid.
-    """
+    """Return the values of a section of the accounts file, checked and converted."""
     name = ".".join(section)
     if not isinstance(table, dict):
         raise _wrong(file, f"{name} must be a table, such as [{name}]", *section)

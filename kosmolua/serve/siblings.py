@@ -142,11 +142,7 @@ class Siblings:
 async def _relay(
     request: h11.Request, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, send: Send
 ) -> bool:
-    """Send a request, and pass the answer on as it comes. Return False if the other process died before its answer.
-
-    Raises:
-        ConnectionError: The other process died during its answer, so the client's connection has to end.
-    """
+    """Send a request, and pass the answer on as it comes. Return False if the other process died before its answer."""
     connection, has_begun = h11.Connection(h11.CLIENT), False
     parts = (request, h11.Data(body), h11.EndOfMessage())
     try:

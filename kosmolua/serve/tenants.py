@@ -480,9 +480,6 @@ class Tenants:
 
         If the server simulates and has no tenants, it gets a tenant that needs no token. The returned settings include
         it.
-
-        Raises:
-            ConfigError: A tenant cannot be opened, or two tenants have the same token.
         """
         if not settings.tenants and self._common.simulate:
             settings = replace(settings, tenants={OPEN_TENANT: TenantSettings(OPEN_TENANT)})

@@ -131,11 +131,7 @@ class SignedTokens:
         return claims.get("iss") == self._issuer.issuer and all(claims.get(name) == value for name, value in wanted)
 
     async def _key(self, kid: str | None) -> jwt.PyJWK | None:
-        """Return the issuer's key with this id, or None if there is no such key. Fetch the keys if necessary.
-
-        Args:
-            kid: The id in the token's header. If it is None and the issuer has only one key, return this key.
-        """
+        """Return the issuer's key with this id, or None if there is no such key. Fetch the keys if necessary."""
         if self._is_due(kid):
             async with self._fetching:
                 if self._is_due(kid):

@@ -175,16 +175,7 @@ class Connections:
         self._loop, self._links, self._starts = None, {}, {}
 
     def _wait(self, name: str, work: Callable[[], Coroutine[Any, Any, T]], until: Until) -> T:
-        """Run a coroutine in the event loop, and return its result.
-
-        Args:
-            name: The name of the server, for messages.
-            work: A function that returns the coroutine.
-            until: A function that returns the deadline, which can move meanwhile.
-
-        Raises:
-            NetworkError: The coroutine did not end before the deadline, or the connection was closed.
-        """
+        """Run a coroutine in the event loop, and return its result."""
         with _reported(name):
             return InLoop(self._running(), work).get(until)
 
@@ -210,18 +201,7 @@ class Connections:
         return link
 
     def _count_start(self, name: str, earlier: Link | None) -> bool:
-        """Record that a server is about to be started.
-
-        Args:
-            name: The name of the server.
-            earlier: The server's last connection, which has ended; None if there was none.
-
-        Returns:
-            True if the server was already started once within the last :data:`RESTART_INTERVAL` seconds.
-
-        Raises:
-            NetworkError: The server was started twice within that time.
-        """
+        """Record that a server is about to be started."""
         now = monotonic()
         starts = self._starts.setdefault(name, deque(maxlen=2))
         while starts and now - starts[0] > RESTART_INTERVAL:

@@ -76,12 +76,7 @@ class Questions:
 
 
 def _agreed(schema: Any) -> dict[str, Any] | None:
-    """Return the answer that says yes to a question of a server; None if the answer must contain more than a yes.
-
-    Args:
-        schema: The JSON Schema of the answer, a form with fields. The answer gets each field's default, and true for a
-            boolean without a default. There is no such answer if a required field of a different type has no default.
-    """
+    """Return the answer that says yes to a question of a server; None if the answer must contain more than a yes."""
     schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
     answer: dict[str, Any] = {}
     for name, field in (schema.get("properties") or {}).items():

@@ -76,12 +76,7 @@ def _one_or_all(values: list[Json]) -> Json:
 
 
 def _content(content: Mapping[str, Any], *, decoded: bool = True) -> Json:
-    """Convert one content item of a result.
-
-    Returns:
-        A string for text, or a decoded value if the text is a JSON object or array and ``decoded`` is true; a table
-        with base64 for an image or audio; a table with the address and the content or description of a resource.
-    """
+    """Convert one content item of a result."""
     kind = content.get("type")
     if kind == "text":
         return _decoded(content["text"]) if decoded else str(content["text"])

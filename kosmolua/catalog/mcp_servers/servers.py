@@ -229,12 +229,7 @@ class Servers:
             return self._loaded[name][1] if name in self._loaded else None
 
     def _learn(self, full_name: str, card: Card) -> None:
-        """Replace the card of a server if what the server offers has changed.
-
-        Args:
-            full_name: The name of the server under ``app``, such as ``mcp.files``.
-            card: What the server offers now.
-        """
+        """Replace the card of a server if what the server offers has changed."""
         from kosmolua.catalog.mcp_servers.settings import identity
 
         name = full_name.partition(".")[2]

@@ -140,11 +140,7 @@ class _Requests(_Stream):
         self._descriptor = _copy_of_pipe(process.stdin.transport)
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Send a message of the SDK's session to the server. Wait while the server has too many bytes left to read.
-
-        Raises:
-            anyio.BrokenResourceError: The server no longer reads messages.
-        """
+        """Send a message of the SDK's session to the server. Wait while the server has too many bytes left to read."""
         self._calls.learn(item.message, self)
         line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
         try:
@@ -217,11 +213,7 @@ class _Messages(_Stream):
             raise StopAsyncIteration from None
 
     async def receive(self) -> SessionMessage | Exception:
-        """Wait for the next message for the SDK's session, and return it.
-
-        Raises:
-            anyio.EndOfStream: The server has closed its stdout or sent a line that is too long.
-        """
+        """Wait for the next message for the SDK's session, and return it."""
         assert self._process.stdout
         try:
             while line := await self._process.stdout.readline():

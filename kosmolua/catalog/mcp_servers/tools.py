@@ -213,12 +213,7 @@ def _own_functions(server: str, card: Card) -> Iterator[Function]:
 
 
 def _renamed(function: Function, taken: set[str]) -> Function:
-    """Return a copy of a function with ``mcp_`` before its name, because a tool has the same name.
-
-    Args:
-        function: A function for resources or prompts.
-        taken: The names of the tools' functions, to which the new name is added.
-    """
+    """Return a copy of a function with ``mcp_`` before its name, because a tool has the same name."""
     name = _free(f"mcp_{function.name}", taken)
     return replace(function, name=name, full_name=name)
 

@@ -199,12 +199,7 @@ class DocumentClient:
 
 
 def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
-    """Return the credentials to send: the first alternative that the service accepts and that the account has.
-
-    Raises:
-        NotConfigured: The account does not have all credentials of any alternative, or the service requires signed
-            requests.
-    """
+    """Return the credentials to send: the first alternative that the service accepts and that the account has."""
     for credentials in access.alternatives:
         if all(settings.get(name) for each in credentials for name in each.fields):
             if any(each.kind == "signature" for each in credentials):
@@ -271,11 +266,7 @@ class _Token:
         self._ends = 0.0
 
     def get(self, send: Send) -> Secret:
-        """Return a valid token, fetching one if necessary.
-
-        Raises:
-            NotConfigured: The service's response contains no token.
-        """
+        """Return a valid token, fetching one if necessary."""
         with self._lock:
             if self._token is None or time.monotonic() >= self._ends:
                 answer = Api(send, self._url, headers=self._headers).post("", form=self._form, safe=True)

@@ -131,12 +131,7 @@ class Call:
         return walk(self.recipe, wires, fetch, follow, most)
 
     def _content(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> Content:
-        """Encode the body of the request.
-
-        Args:
-            given: The arguments of the call, keyed by name.
-            extra: The argument ``extra``. Its key ``body`` adds to the body.
-        """
+        """Encode the body of the request."""
         added = extra.get("body", NOTHING)
         body = self.body
         if body is None:

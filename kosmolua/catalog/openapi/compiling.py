@@ -220,11 +220,7 @@ def _server_of_all(document: Document, *, has_credential: bool) -> dict[str, Any
 
 
 def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
-    """Fill in the variables of a base URL that have only one possible value.
-
-    Returns:
-        The other variables, which accounts set, and the new base URL.
-    """
+    """Fill in the variables of a base URL that have only one possible value."""
     left = []
     for each in variables:
         if not each.secret and len(each.choices) == 1 and each.choices[0] == each.default:
@@ -235,13 +231,7 @@ def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
 
 
 def _rename(settings: list[Any], variables: list[Any], alternatives: list[list[Any]]) -> None:
-    """Rename account fields that hold headers, if the account has another field of the same name.
-
-    Args:
-        settings: The fields that hold headers. Only these are renamed.
-        variables: The fields that hold variables of the base URL.
-        alternatives: Lists of credentials, each with the names of its fields.
-    """
+    """Rename account fields that hold headers, if the account has another field of the same name."""
     taken = {"base_url", *(each.field for each in variables)}
     taken |= {name for credentials in alternatives for each in credentials for name in each.fields}
     for each in settings:

@@ -59,11 +59,7 @@ def _version(root: dict[str, Any]) -> bool:
 
 
 def _json(text: str, name: str) -> Json:
-    """Parse a text as JSON, and return its value; None if the text is not JSON but can still be YAML.
-
-    Raises:
-        ConfigError: The text is invalid JSON, has too many values, or is nested too deeply.
-    """
+    """Parse a text as JSON, and return its value; None if the text is not JSON but can still be YAML."""
     if sum(map(text.count, ",{[")) > MAX_VALUES:
         _refuse(name, f"it has more than {MAX_VALUES:,} values")
     try:
@@ -133,14 +129,7 @@ class _Builder:
         return self._value(event, 0)[0]
 
     def _value(self, event: Any, depth: int) -> tuple[Json, int]:
-        """Read the value that begins with this event of the parser.
-
-        Returns:
-            The value, and the number of values in it, including the value itself.
-
-        Raises:
-            ValueError: The value is nested too deeply or too large, or has an invalid alias or key.
-        """
+        """Read the value that begins with this event of the parser."""
         yaml = self._yaml
         if depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply")

@@ -146,10 +146,6 @@ def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Ca
 
     This simulator, a :class:`Beside`, answers the requests of the document's functions itself. It passes all other
     requests to the plugin's own simulator, if there is one.
-
-    Args:
-        curated: The plugin's function that makes its own simulator; None if the plugin has none.
-        more: The functions that the OpenAPI document adds.
     """
 
     def simulate(account: str, **options: Any) -> Send:

@@ -123,15 +123,7 @@ class _Extended:
         self._access = access
 
     def api(self, server: str) -> Api:
-        """Return the HTTP client for a base URL: the account's, or one for an operation's own base URL.
-
-        Args:
-            server: The operation's own base URL; empty if it has none. It is used only if the account's base URL is the
-                document's.
-
-        Raises:
-            NotConfigured: The account's credential must not be sent to ``server``.
-        """
+        """Return the HTTP client for a base URL: the account's, or one for an operation's own base URL."""
         if not server or self._api.base_url != self._access.base_url:
             return self._api
         self._access.check_origin(server)

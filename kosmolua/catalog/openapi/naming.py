@@ -105,11 +105,6 @@ def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, 
 
     If a name is already taken, the last two bytes of its operation's path are appended in hexadecimal until the name
     is free. Names are still equal here if their paths differ only in punctuation, such as ``/a-b`` and ``/a_b``.
-
-    Args:
-        names: A name for each operation.
-        operations: The operations.
-        kept: The names that functions already have, keyed by :attr:`Named.key`. They do not change.
     """
     taken = set(kept.values())
     for place, each in enumerate(operations):

@@ -302,16 +302,7 @@ class _Reading:
     def _body(
         self, contents: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
     ) -> tuple[Body | None, list[Field]]:
-        """Choose how a body is sent. The document can give several media types.
-
-        Args:
-            contents: The description of the body for each media type.
-            given: The object in the document that describes the body. If its ``required`` is false, all keys of the
-                body are optional.
-
-        Returns:
-            The body, and its keys as arguments; None and no arguments if the document says nothing about the body.
-        """
+        """Choose how a body is sent. The document can give several media types."""
         chosen = min(contents, key=_preference)
         same = [each for each in contents if _preference(each) == _preference(chosen)]
         required = given.get("required")
@@ -514,12 +505,7 @@ def _says_required_only(member: Json) -> bool:
 
 
 def _united(members: list[dict[str, Json]], around: dict[str, Json]) -> dict[str, Json]:
-    """Merge the properties of all members of a union. A property with several schemas gets a union of them.
-
-    Args:
-        members: The properties of each member.
-        around: The properties declared outside the union. They take precedence.
-    """
+    """Merge the properties of all members of a union. A property with several schemas gets a union of them."""
     schemas: dict[str, list[Json]] = {}
     for member in members:
         for key, schema in member.items():

@@ -266,12 +266,7 @@ class _Shape:
         return bool(flat and key in flat[0])
 
     def next(self, names: list[str], *, of_url: bool = False) -> str:
-        """Return the place of the value that leads to the next page, such as ``links.next``; empty if there is none.
-
-        Args:
-            names: The possible names of the value, the likeliest first.
-            of_url: True to look for a URL, False to look for a token.
-        """
+        """Return the place of the value that leads to the next page, such as ``links.next``; empty if there is none."""
         for place, keys in self._levels():
             known = {key.lower(): key for key in keys}
             for name in names:
@@ -356,15 +351,7 @@ def _items(page: Page, recipe: Recipe) -> list[Json]:
 
 
 def _next(recipe: Recipe, page: Page, sized: Mapping[str, Json], number: int, count: int) -> Any:
-    """Return what leads to the next page: a token, a URL or a number; None after the last page.
-
-    Args:
-        recipe: How the list is split into pages.
-        page: The page that was fetched last.
-        sized: The arguments of the call, including the size of a page.
-        number: How many pages were fetched before ``page``.
-        count: How many items were fetched so far, including those of ``page``.
-    """
+    """Return what leads to the next page: a token, a URL or a number; None after the last page."""
     items = _items(page, recipe)
     if recipe.kind == "link":
         return next_link(page.response)
@@ -397,14 +384,7 @@ def at(value: Json, place: str) -> Any:
 
 
 def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) -> Json:
-    """Put the items of all pages into the first page, and remove the value that led to the next page.
-
-    Args:
-        first: The first page.
-        recipe: How the list is split into pages.
-        items: The items to return.
-        truncated: True if the list has more items than ``items``.
-    """
+    """Put the items of all pages into the first page, and remove the value that led to the next page."""
     if not recipe.items or not isinstance(first, dict):
         return Truncated(items) if truncated else items
     whole = _without(first, recipe.field) if recipe.kind in ("url", "token") else dict(first)

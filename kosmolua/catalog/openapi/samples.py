@@ -282,13 +282,7 @@ def _examples(schema: Mapping[str, Any]) -> Iterator[Json]:
 
 
 def _matching(pattern: str, text: str, digit: int) -> str:
-    """Return a text that matches a regular expression.
-
-    Args:
-        pattern: The regular expression.
-        text: The text to return if it matches, or if no match can be made for the expression.
-        digit: A number that selects the characters of a made-up text.
-    """
+    """Return a text that matches a regular expression."""
     import re
 
     try:
@@ -306,12 +300,7 @@ def _matching(pattern: str, text: str, digit: int) -> str:
 
 
 def _of(parsed: Any, digit: int) -> Iterator[str]:
-    """Yield the pieces of a text that matches a parsed regular expression.
-
-    Args:
-        parsed: The parsed expression, as Python's parser for regular expressions returns it.
-        digit: A number that selects the characters.
-    """
+    """Yield the pieces of a text that matches a parsed regular expression."""
     for operator, value in parsed:
         name = str(operator)
         if name == "LITERAL":

@@ -232,12 +232,7 @@ def _asked(auth: str) -> Credential:
 
 
 def _requirements(root: Mapping[str, Any], schemes: Mapping[str, Any]) -> list[list[str]]:
-    """Return the alternative ways to authenticate, each as a list of the security schemes that it combines.
-
-    Args:
-        root: The document.
-        schemes: The security schemes that the document declares, keyed by name.
-    """
+    """Return the alternative ways to authenticate, each as a list of the security schemes that it combines."""
     of_all = _names_in(root.get("security"))
     if of_all:
         return of_all
@@ -257,13 +252,7 @@ def _names_in(security: object) -> list[list[str]]:
 
 
 def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential | None:
-    """Return the credential that a security scheme of a document requires; None if KosmoLua does not know the scheme.
-
-    Args:
-        name: The name of the scheme in the document.
-        scheme: The object in the document that describes the scheme.
-        prefix: The word that ``openapi.toml`` sets before a key in a header; empty if it sets none.
-    """
+    """Return the credential that a security scheme of a document requires; None if KosmoLua does not know the scheme."""
     kind, about = text(scheme.get("type")), text(scheme.get("description"))
     plain = usable(snake(name).removesuffix("_auth") or "api_key")
     placeholder = _PLACEHOLDER.search(about)
@@ -290,13 +279,7 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
 
 
 def _prefix(scheme: str, header: str, about: str) -> str:
-    """Guess the word before the key in a header, such as ``Bot`` in ``Authorization: Bot KEY``; empty for none.
-
-    Args:
-        scheme: The name of the security scheme.
-        header: The name of the header.
-        about: The description of the scheme, which may show or mention the word.
-    """
+    """Guess the word before the key in a header, such as ``Bot`` in ``Authorization: Bot KEY``; empty for none."""
     is_usual = header.lower() == "authorization"
     if said := _PREFIX.search(about) or (_SHOWN.search(about) if is_usual else None):
         return said[1]
@@ -389,12 +372,7 @@ def settings_of(
 
 
 def _is_never_an_argument(given: Field, carried: Collection[tuple[str, str]]) -> bool:
-    """Return True for a parameter that scripts cannot set, since KosmoLua, the account or a proxy sets it.
-
-    Args:
-        given: The parameter.
-        carried: The place and the name of each of the account's credentials.
-    """
+    """Return True for a parameter that scripts cannot set, since KosmoLua, the account or a proxy sets it."""
     if given.place == "header":
         name = plain(given.wire)
         return name in DROPPED or ("header", name) in carried or bool(objection(given.wire, keys=CREDENTIAL_HEADERS))

@@ -97,17 +97,7 @@ class Simulator:
         return _answer(200, reply)
 
     def _store(self, request: Request, detail: Mapping[str, Any], body: Json, reply: Json) -> Json:
-        """Record that a request created, changed or deleted an item.
-
-        Args:
-            request: The request.
-            detail: The details of its operation in the compiled document.
-            body: The decoded body of the request.
-            reply: The reply to the request. It shows the item.
-
-        Returns:
-            The reply, with an id if the item is new.
-        """
+        """Record that a request created, changed or deleted an item."""
         path = _path_of(request, detail)
         is_item = _item_slot(detail) is not None
         if request.method == "DELETE" and is_item:
@@ -121,16 +111,7 @@ class Simulator:
         return reply
 
     def _create(self, path: str, item: str, reply: dict[str, Json]) -> Json:
-        """Add a new item to a collection, with a new id.
-
-        Args:
-            path: The path of the collection.
-            item: The path parameter for an item's id, such as ``petId``.
-            reply: The reply that shows the item.
-
-        Returns:
-            The reply with the id. If the reply has no key for an id, it is returned unchanged and nothing is added.
-        """
+        """Add a new item to a collection, with a new id."""
         key = _id_key(reply, item)
         if key is None:
             return reply
@@ -148,9 +129,6 @@ class Simulator:
         """Return the path parameter for one item of a collection, such as ``petId`` in ``/pets/{petId}``.
 
         The result is None if the document has no operation that gets a single item.
-
-        Args:
-            detail: The details of an operation on the collection, such as ``POST /pets``, in the compiled document.
         """
         beginning = _template(detail) + "/{"
         for row in self._functions.store.rows():
@@ -163,13 +141,7 @@ class Simulator:
         return self._collections.get(path.rpartition("/")[0], {}).get(unquote(path.rpartition("/")[2]))
 
     def _listed(self, path: str, detail: Mapping[str, Any], reply: Json) -> Json:
-        """Return the reply to a request for a list, with created items in front and without deleted items.
-
-        Args:
-            path: The path of the collection.
-            detail: The details of the operation in the compiled document.
-            reply: The reply as the document describes it: a list, or a table that contains the list.
-        """
+        """Return the reply to a request for a list, with created items in front and without deleted items."""
         made = [*self._collections.get(path, {}).values()]
         place = _place_of_list(reply)
         if place is None:
@@ -179,12 +151,7 @@ class Simulator:
         return whole if place == "" else {**reply, place: whole}  # type: ignore[dict-item]
 
     def _own_items(self, made: list[Json], items: list[Json]) -> list[Json]:
-        """Return created items in the form of a list's items, since a list can wrap each item in a table.
-
-        Args:
-            made: The created items.
-            items: The other items of the list, which show the form.
-        """
+        """Return created items in the form of a list's items, since a list can wrap each item in a table."""
         like = items[0] if items else None
         if isinstance(like, dict):
             wrapper = next((key for key, value in like.items() if isinstance(value, dict) and len(like) <= 2), None)
@@ -227,14 +194,7 @@ class Simulator:
         return Response(200, headers, json.dumps(reply).encode())
 
     def _start(self, recipe: Recipe, asked: Mapping[str, str], items: list[Json], size: int) -> int:
-        """Return the index of a requested page's first item.
-
-        Args:
-            recipe: How the list is split into pages.
-            asked: The query of the request.
-            items: All items of the list.
-            size: The number of items on a page.
-        """
+        """Return the index of a requested page's first item."""
         if "simulated_start" in asked:
             return _number(asked["simulated_start"], 0)
         given = asked.get(recipe.parameter, "") if recipe.parameter else ""
@@ -305,13 +265,7 @@ def _body_of(request: Request) -> Json:
 
 
 def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) -> Json:
-    """Return the reply with the values from the request's path: for ``/pets/7``, it gets the ``id`` 7.
-
-    Args:
-        reply: The reply.
-        slots: The values of the path parameters, keyed by name.
-        item: The path parameter for the item that the reply shows; None if it does not show a single item.
-    """
+    """Return the reply with the values from the request's path: for ``/pets/7``, it gets the ``id`` 7."""
     if not isinstance(reply, dict) or not slots:
         return reply
     known = dict(reply)
@@ -336,12 +290,6 @@ def _echoed(reply: Json, body: Json, fits: Callable[[Json, Json], bool], schema:
     """Return the reply with the request's values for the keys that the reply and the request's body have in common.
 
     A value is left out if the reply would not fit the schema with it.
-
-    Args:
-        reply: The reply.
-        body: The decoded body of the request.
-        fits: A function that returns True if a value fits a schema.
-        schema: The schema of the reply.
     """
     if not isinstance(reply, dict) or not isinstance(body, dict):
         return reply

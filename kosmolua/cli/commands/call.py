@@ -210,11 +210,7 @@ def _check_shape(path: str) -> None:
 
 
 def _arguments(path: str, function: Function | None, words: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments in the words after PATH, by name and converted to the declared types.
-
-    Raises:
-        UsageError: A word belongs to no parameter, or its value cannot be read.
-    """
+    """Return the arguments in the words after PATH, by name and converted to the declared types."""
     types = {each.name: each.type for each in function.parameters} if function else {}
     names = iter(types)
     values: dict[str, Any] = {}
@@ -241,9 +237,6 @@ def _content(text: str) -> str:
     """Return the value of an argument: its text, or the content of a file if the text begins with one ``@``.
 
     ``@-`` is the content of standard input. ``@@`` at the beginning stands for one ``@`` of the text.
-
-    Raises:
-        UsageError: The file cannot be read.
     """
     if not text.startswith("@") or text.startswith("@@"):
         return text.removeprefix("@")

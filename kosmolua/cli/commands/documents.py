@@ -69,11 +69,7 @@ def import_(
 
 
 def _overlay_to_start_from(onto: str, taken: list[str], options: Options) -> str:
-    """Return the text of the file openapi.toml in the plugin of an integration; empty if there is no such file.
-
-    Raises:
-        UsageError: No integration has this name.
-    """
+    """Return the text of the file openapi.toml in the plugin of an integration; empty if there is no such file."""
     if onto not in taken:
         raise UsageError(f"There is no integration called {onto}", hint="kosmolua integrations lists them")
     extension = open_to_list(options).catalog.integration(onto).extension
@@ -125,11 +121,7 @@ def update(earlier: Options, name: str, source: str, yes: bool, options: Options
 
 
 def _folder_of(name: str) -> Path:
-    """Return the folder of the OpenAPI document that was imported as an integration with this name.
-
-    Raises:
-        UsageError: No document was imported under this name.
-    """
+    """Return the folder of the OpenAPI document that was imported as an integration with this name."""
     parent = integrations_folder()
     for folder in (parent / name, onto_folder(parent, name)):
         if (folder / DOCUMENT).is_file() and (folder / OVERLAY).is_file():

@@ -148,13 +148,7 @@ class _Report:
         return status
 
     def _work(self, fleet: Fleet, tasks: list[Task], ledger: Ledger | None) -> int:
-        """Run the tasks, write the outcome of each, and return the exit status.
-
-        Args:
-            fleet: The object that runs the tasks, several at the same time.
-            tasks: The runs to make, one for each input and account.
-            ledger: The file ``--out``, to which outcomes are written; None for standard output.
-        """
+        """Run the tasks, write the outcome of each, and return the exit status."""
         outcomes = fleet.run(tasks)
         try:
             for outcome in outcomes:
@@ -196,9 +190,6 @@ class _Report:
         """Yield the tasks that the ledger does not list as done, with what the options decide about them.
 
         ``--done`` and ``--again`` decide about the writes during which the earlier run of a task stopped.
-
-        Raises:
-            UsageError: An option names no input.
         """
         keys = {str(task.key) for task in tasks}
         settled = {}
@@ -285,11 +276,7 @@ def _calls_of(paused: list[Outcome]) -> str:
 
 
 def _decision(word: str, keys: set[str], option: str) -> tuple[str, Any]:
-    """Return the key of the input that the value of ``--done`` or ``--again`` names, and the result after its ``=``.
-
-    Raises:
-        UsageError: The value names no input, or what follows ``=`` is not JSON.
-    """
+    """Return the key of the input that the value of ``--done`` or ``--again`` names, and the result after its ``=``."""
     if word in keys:
         return word, None
     for end in (match.start() for match in re.finditer("=", word)):

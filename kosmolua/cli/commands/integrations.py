@@ -170,18 +170,6 @@ def _from_document(
 
     This is the plan (the plugin's name, the service's URL, the credentials), and the start: the document with the
     functions to write in Python.
-
-    Args:
-        name: The name of the plugin.
-        source: The file or address of the document; ``-`` for standard input.
-        functions: The operations to write as functions, as the option ``--functions`` names them.
-        base_url: The URL of the service; None for the one in the document.
-        auth: How requests carry a credential; None for what the document says.
-        header: The header that carries the key, or None.
-        parameter: The query parameter that carries the key, or None.
-
-    Raises:
-        UsageError: No operation is named.
     """
     from kosmolua.authoring.curated import curate
     from kosmolua.catalog.openapi import importing
@@ -206,14 +194,7 @@ def _say_what_was_written(plan: Plan, files: Sequence[Path], script: str, option
 
 
 def _ask(question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
-    """Return the value of an option: from the command line, else a person's answer, else the default.
-
-    Args:
-        question: The question for the person, which is asked only if there is a terminal.
-        given: The value on the command line, or None.
-        default: The default.
-        check: A function that gets a value and returns the value to use, or raises UsageError if it is not valid.
-    """
+    """Return the value of an option: from the command line, else a person's answer, else the default."""
     if given is not None or not console.can_ask():
         return check(given or default)
 
@@ -273,15 +254,7 @@ def _in_document(plugin: Plugin) -> Iterator[Finding]:
 
 
 def _load(target: str, options: Options) -> Plugin:
-    """Load a plugin and return it.
-
-    Args:
-        target: The path of a plugin, or the name of an installed plugin. For a path, no installed plugin is loaded.
-        options: The shared options of the command line.
-
-    Raises:
-        PluginError: The plugin cannot be loaded.
-    """
+    """Load a plugin and return it."""
     if not Path(target).exists() and "/" not in target and not target.endswith(".py"):
         return open_to_list(options).catalog.plugin(target)
     standard.set_apart()

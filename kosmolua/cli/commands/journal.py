@@ -142,10 +142,6 @@ def _names(entry: Entry, option: str) -> list[str]:
     """Return all values with which a filter option selects a call.
 
     For the option ``path``, two of them are ``render2`` and ``render2.list_services``.
-
-    Args:
-        entry: The record of the call.
-        option: The filter: ``path``, ``account``, ``effect`` or ``status``.
     """
     integration, _, function = entry["path"].partition(".")
     account = _cell(entry.get("account"))

@@ -248,14 +248,7 @@ class Conversation:
         self._evaluate(source.decode("utf-8", "surrogateescape"), name_of(path))
 
     def _record(self, path: Path | None) -> None:
-        """Begin to record the session. If it is already being recorded, end the recording and show its path.
-
-        Args:
-            path: The file to record to; None for a new file with a name of its own.
-
-        Raises:
-            UsageError: A file is named, but the session is already being recorded.
-        """
+        """Begin to record the session. If it is already being recorded, end the recording and show its path."""
         if recorder := self._session.recorder:
             if path:
                 hint = ":record without a file ends that recording"

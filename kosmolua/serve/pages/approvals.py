@@ -83,11 +83,6 @@ def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, b
     """Permanently allow a function if one of its calls was approved and its box "always allow" was ticked.
 
     The form has this box only at the first call of each function.
-
-    Args:
-        visit: The request with the form.
-        calls: The calls that the form shows.
-        answers: The decisions, by the id of the call: True if the call was approved.
     """
     subjects = {(call.call["path"], call.call["account"]) for call in calls if answers.get(call.id)}
     for call in calls:
@@ -97,13 +92,7 @@ def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, b
 
 
 def _resume(workspace: Workspace, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
-    """Resume the paused runs of calls about which a person has decided.
-
-    Args:
-        workspace: The workspace of the tenant.
-        calls: The calls.
-        answers: The decisions, by the id of the call: True if the call was approved.
-    """
+    """Resume the paused runs of calls about which a person has decided."""
     runs: dict[str, tuple[list[int], list[int]]] = {}
     for call in calls:
         assert call.run, "a run that is paused is recorded"

@@ -58,10 +58,6 @@ def _resolver(visit: Visit, name: str) -> Resolve:
 
     The returned function knows the names of pages, paths such as ``app.integrations.render2``, and the functions of the
     integration to which the current page belongs.
-
-    Args:
-        visit: The request for the current page.
-        name: The name of the current page.
     """
     integrations = {page_of(each) for each in visit.own.runtime.catalog.names()}
     around = next((each for each in integrations if name == each or name.startswith(f"{each}.")), None)

@@ -140,14 +140,7 @@ class Login:
         return client
 
     def _endpoint(self, name: str) -> str:
-        """Return a URL from the published configuration of the provider.
-
-        Args:
-            name: The key of the URL in the configuration, such as ``token_endpoint``.
-
-        Raises:
-            ConfigError: The URL is missing, or neither begins with ``https`` nor is on this machine.
-        """
+        """Return a URL from the published configuration of the provider."""
         address = str(self._description().get(name, ""))
         url = urlsplit(address)
         if url.scheme != "https" and not (url.scheme == "http" and is_loopback_name(url.netloc)):

@@ -86,13 +86,6 @@ class SignIn:
         """Return the :attr:`Session.mark` that ties a session to its token, and the time when the session has to end.
 
         The mark is a keyed hash of the token, or a word for a different way of signing in.
-
-        Args:
-            tenant: The tenant that has accepted the token.
-            token: The token with which the person signs in.
-
-        Returns:
-            The mark; and when the token expires, in seconds since 1970, or 0 if it does not expire.
         """
         if tenant.tokens.accept(token):
             return Tokens([Secret(token.decode())]).marks(self._tenants.key)[0], 0.0
@@ -180,13 +173,7 @@ class SignIn:
         return answer
 
     def _page(self, request: Request, problem: str = "", *, status: int = 200) -> Response:
-        """Return the sign-in page, with a new session. The form on the page has the form token of this session.
-
-        Args:
-            request: The request.
-            problem: A sentence that says why signing in failed; empty if it has not failed.
-            status: The HTTP status of the answer.
-        """
+        """Return the sign-in page, with a new session. The form on the page has the form token of this session."""
         session, cookie = self._sessions.begin()
         visit = Visit(request, self._sessions, session)
         following, provider = visit.asked("next"), self._tenants.settings.oidc
@@ -251,15 +238,6 @@ def _name(request: Request, cookie: str) -> str:
 def _set_cookie(
     request: Request, answer: Response, cookie: str, value: str, age: int, site: Literal["strict", "lax"] = "strict"
 ) -> None:
-    """Set a cookie in an answer.
-
-    Args:
-        request: The request that is answered.
-        answer: The answer.
-        cookie: The name of the cookie, without a prefix.
-        value: The value of the cookie.
-        age: How many seconds the browser keeps the cookie; 0 to delete the cookie.
-        site: The SameSite attribute. Browsers send a ``lax`` cookie even when another website redirects here.
-    """
+    """Set a cookie in an answer."""
     name, is_secure = _name(request, cookie), _is_public(request)
     answer.set_cookie(name, value, max_age=age, httponly=True, secure=is_secure, samesite=site)

@@ -142,12 +142,7 @@ class Visit:
         return RedirectResponse(address, 303, {**HEADERS, "Cache-Control": "no-store"})
 
     def _frame(self, section: str, *, is_whole: bool) -> dict[str, Any]:
-        """Return the variables that every template needs.
-
-        Args:
-            section: The section of the website that the page belongs to.
-            is_whole: False if only a block of the page is rendered, without the navigation.
-        """
+        """Return the variables that every template needs."""
         return {
             "form_token": self._form_token,
             "root": self.root,

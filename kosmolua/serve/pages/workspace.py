@@ -178,15 +178,7 @@ class Workspace:
         return self.runtime.replay(self.recording(run), client=CLIENT)
 
     def _start(self, run: str, begin: Callable[[], Coroutine[Any, Any, Outcome]]) -> None:
-        """Start a run on the event loop, and wait at most ``GRACE`` seconds until it has ended.
-
-        Args:
-            run: The id of the run.
-            begin: Returns a coroutine that runs the script and returns the outcome.
-
-        Raises:
-            Busy: This run is already active, or too many runs are active.
-        """
+        """Start a run on the event loop, and wait at most ``GRACE`` seconds until it has ended."""
         slot = self.runtime.store.slot("started", MAX_STARTED)
         with self._lock:
             why = f"The run {run} is already running" if run in self._under_way else None
