@@ -39,11 +39,7 @@ _HOW_TO_READ = '`kosmolua docs PAGE` reads one; a script reads it with `lua_read
 
 
 class Library:
-    """Lists, searches and reads all pages of the documentation. Several threads can use one library.
-
-    Args:
-        catalog: The installed integrations.
-    """
+    """All pages of the documentation. Several threads can use one library."""
 
     def __init__(self, catalog: Integrations) -> None:
         self._catalog = catalog
@@ -122,13 +118,7 @@ class Library:
         return signature and f"`{signature}`"
 
     def find(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> Sequence[Hit]:
-        """Return the pages that match a query, the best first. Each is a :class:`kosmolua.docs.search.Hit`.
-
-        Args:
-            query: Words in any order. Each word also finds its synonyms, its other forms, and longer words that begin
-                with it.
-            limit: The most pages to return, from 1 to 100.
-            for_scripts: Whether to leave out the guides that only people need.
+        """Return the pages that :meth:`search` would list.
 
         Raises:
             BadDocArguments: The query contains no word, or the limit is not a whole number from 1 to 100.
@@ -163,11 +153,7 @@ class Library:
         return [(inf, exact), *(each for each in found if each[1].page != exact.page)]
 
     def _indexes(self) -> Sequence[tuple[str, Index]]:
-        """Return all search indexes, each with a name.
-
-        The index with an empty name covers the guides, and the functions that are written in Python. If an integration
-        has an OpenAPI document, another index, which has the integration's name, covers the functions of the document.
-        """
+        """Return the index of guides and Python functions, with an empty name, and one for each OpenAPI document."""
         with self._lock:
             if self._built is None:
                 entries = entries_of(self._catalog, self._outlines)
@@ -212,10 +198,7 @@ class Library:
         return self._pages(names, for_scripts=for_scripts).write(detail, budget)
 
     def _pages(self, names: Sequence[str], *, for_scripts: bool) -> Page:
-        """Return a page that joins the named pages.
-
-        The functions of one integration become one part of the page, so that a type which they share appears once.
-        """
+        """Join the named pages; functions of one integration become one part, which shows their common types once."""
         found: list[Page] = []
         functions: dict[str, list[str]] = {}
         for name in names:
@@ -233,10 +216,7 @@ class Library:
         return found[0] if len(found) == 1 else SeveralPages(found)
 
     def _whole_page(self, address: Address) -> Page:
-        """Return the page of an integration, or of one of its sections (groups of functions) or records.
-
-        A record is a type of tables with fixed keys.
-        """
+        """Return the page of an address that names no function."""
         name, integration = address.integration, self._catalog.integration(address.integration)
         if address.record and integration.functions.more:
             return RecordPage(integration, integration.functions.more.records()[address.record])
@@ -271,10 +251,10 @@ def _checked(name: str, kind: Type, value: object) -> Any:
 
 
 class Verb(NamedTuple):
-    """The declaration of one of the three documentation functions that scripts can call.
+    """A documentation function that scripts can call.
 
     Args:
-        name: The name of the function in Lua, such as ``lua_read_doc``.
+        name: The name in Lua, such as ``lua_read_doc``.
         subject: The name of the first argument, such as ``page``.
         options: The keys that are allowed in the second argument, a table of options.
         example: A valid call, for messages.
@@ -300,9 +280,8 @@ def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
 
     Args:
         library: The documentation.
-        verb: Which function the script called: a key of :data:`VERBS`.
-        given: The arguments that the script passed: a string and, optionally, a table of options; or one table that
-            contains the string and the options by name.
+        verb: A key of :data:`VERBS`.
+        given: A string and, optionally, a table of options; or one table that contains the string and the options.
 
     Raises:
         BadDocArguments: The arguments do not have this form.
@@ -320,7 +299,7 @@ def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
 
 
 def _read(verb: Verb, given: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the first argument, or None if it is missing, and the options of a call to a documentation function."""
+    """Return the first argument, or None if it is missing, and the options."""
     subject, options, *surplus = [None if each in ([], {}) else each for each in [*given, None, None]]
     if isinstance(subject, Mapping) and options is None:
         options = {name: value for name, value in subject.items() if name != verb.subject}

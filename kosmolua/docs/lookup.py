@@ -20,11 +20,7 @@ MAX_PARTS = 2
 
 
 class Directory:
-    """Finds the addresses of reference pages.
-
-    Only the integration at the beginning of a name is loaded. Of the others, only the outlines are read, which list the
-    functions of an integration, usually without running code of its plugin.
-    """
+    """Finds the addresses of reference pages. Only the integration at the beginning of a name is loaded."""
 
     def __init__(self, catalog: Integrations, outlines: Outlines) -> None:
         self._catalog = catalog
@@ -69,7 +65,7 @@ class Directory:
         return self._whole(page, first, integration, rest)
 
     def _whole(self, page: str, name: str, integration: Integration, rest: Sequence[str]) -> Address:
-        """Return the address of an integration, or of one of its sections or records (types of tables)."""
+        """Return the address of an integration, a section or a record."""
         if not rest or (len(rest) == 1 and rest[0] in ("default", *self._catalog.accounts(name))):
             return Address(name)
         kind, part = (rest[0], ".".join(rest[1:])) if len(rest) > 1 else (SECTIONS, rest[0])
@@ -114,7 +110,7 @@ class Directory:
 
 
 def _named(integration: Integration, key: str) -> str | None:
-    """Return the short name of the function that calls an operation of the service, or None if no function does."""
+    """Return the short name of the function for an operation of the service, or None."""
     more = integration.functions.more
     keys = (key, key.partition(".")[2]) if more else ()
     return next((named for each in keys if more and each and (named := more.named(each))), None)

@@ -17,9 +17,9 @@ class Document:
     """A Markdown text, divided at its headings.
 
     Args:
-        title: The text of the first-level heading; empty if there is none.
+        title: The first-level heading; empty if there is none.
         introduction: The text before the first second-level heading.
-        sections: The text below each second-level heading. The keys are the headings, in their order.
+        sections: The text below each second-level heading, by heading, in their order.
     """
 
     title: str
@@ -66,7 +66,7 @@ def fenced(code: str, language: str = "") -> str:
 
 
 def _lines(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield each line of a Markdown text, and False if the line belongs to a fenced code block, or else True."""
+    """Yield each line, and False if the line belongs to a fenced code block."""
     fence = ""
     for line in text.splitlines():
         marker = line.lstrip()[:3]
@@ -89,12 +89,9 @@ _HEADING = re.compile(r"([A-Z][a-z]+):")
 
 
 def split(doc: str) -> tuple[str, dict[str, str]]:
-    """Split a docstring in Google style into the text before the sections, and the text of each section by its heading.
+    """Split a docstring in Google style into the text before the sections, and each section's text by its heading.
 
-    A section is a line such as ``Returns:`` with the indented lines below it. The indentation is removed.
-
-    Args:
-        doc: The docstring without indentation, as :func:`inspect.getdoc` returns it.
+    ``doc`` has no indentation, as :func:`inspect.getdoc` returns it.
     """
     heading = ""
     parts: dict[str, list[str]] = {"": []}

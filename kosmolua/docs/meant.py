@@ -29,14 +29,10 @@ _VERBS = {"trigger": {"create", "new", "make", "deploy"}, "list": {"count"}}
 
 
 class Guess:
-    """Compares a wrong name, which no function has, with the names of existing functions.
+    """Compares a wrong name with the names of existing functions.
 
-    The first word of a name is its verb, and the others are its objects: ``list_services`` has the verb ``list`` and
-    the object ``services``. Words match if they have the same meaning, or if one is a misspelling of the other.
-
-    Args:
-        name: The wrong name.
-        meanings: The synonyms of each word.
+    The first word of a name is its verb, the others are its objects. Words match if they have the same meaning, or if
+    one is a misspelling of the other.
     """
 
     def __init__(self, name: str, meanings: Mapping[str, set[str]]) -> None:
@@ -46,13 +42,8 @@ class Guess:
     def fits(self, name: str, effect: str) -> bool:
         """Return True if an existing function may be suggested in place of the wrong name.
 
-        The two names must have a matching object. If the function changes something, the verbs must match too. If the
-        function destroys something, all objects of the wrong name must match, and one of them must match the last word
-        of the function's name, which says what is destroyed.
-
-        Args:
-            name: The short name of the existing function.
-            effect: The effect of the existing function: ``read``, ``write`` or ``destroy``.
+        The names must share an object; if the function writes, the verbs must match too. If it destroys, all objects of
+        the wrong name must match, and one of them the last word of the function's name: what is destroyed.
         """
         verb, *objects = words_in(name)
         asked, *wanted = self.words or [""]
@@ -76,7 +67,7 @@ class Guess:
 
     @property
     def reads(self) -> bool:
-        """True unless the verb of the wrong name changes something, as ``delete`` does."""
+        """Whether the verb of the wrong name changes nothing."""
         return not self.words or not any(self._is_verb(self.words[0], verb) for verb in CHANGES)
 
     def _is_verb(self, said: str, verb: str) -> bool:
@@ -93,25 +84,13 @@ class Guess:
 
 
 def _is_misspelt(said: str, word: str) -> bool:
-    """Return True if one word may be a misspelling of the other.
-
-    The words must be similar. If one word ends with the other, as ``restart`` ends with ``start``, they are two
-    different words.
-    """
+    """Return True if one word may be a misspelling of the other; ``restart`` is none of ``start``."""
     differs = said.endswith(word) or word.endswith(said)
     return not differs and SequenceMatcher(None, said, word).ratio() >= MIN_LIKENESS
 
 
 def functions_meant(integration: Integration, name: str) -> list[str]:
-    """Return the functions of an integration that may be meant by a wrong name, the likeliest first.
-
-    Args:
-        integration: The integration.
-        name: The wrong name, which no function has.
-
-    Returns:
-        The short names of at most three functions; an empty list if no function is likely enough.
-    """
+    """Return the short names of at most three functions that a wrong name may mean, the likeliest first."""
     functions = outline_of(integration).functions
     own = {short: sketch for short, sketch in functions.items() if not sketch.section}
     for prefix in {sketch.full_name.removesuffix(short) for short, sketch in own.items()}:
@@ -128,10 +107,9 @@ def functions_meant(integration: Integration, name: str) -> list[str]:
 
 
 def _meant_of_document(name: str, words: Sequence[str], functions: Mapping[str, Sketch]) -> list[str]:
-    """Return at most three functions of an OpenAPI document that may be meant by a wrong name, the likeliest first.
+    """Return at most three functions of an OpenAPI document that have every word of the wrong name, misspelt or not.
 
-    Their names contain every word of the wrong name, or are spelled almost like it. Synonyms are not considered: the
-    service chose the names, so that the verb can be anywhere in a name.
+    Synonyms are not considered: the service chose the names, so that the verb can be anywhere in a name.
     """
     if not words:
         return []
@@ -152,10 +130,7 @@ def _is_safe(guess: Guess, name: str, functions: Mapping[str, Sketch]) -> bool:
 
 @lru_cache(maxsize=16)
 def _index_of(integration: Integration) -> tuple[Index | None, Mapping[str, set[str]]]:
-    """Return a search index of an integration's functions, and the synonyms of each word.
-
-    The index is None if this Python lacks SQLite, or if its SQLite lacks the full-text search FTS5.
-    """
+    """Return a search index, None without FTS5, and the synonyms of each word."""
     said = [(words, said) for said, words in integration.words.items()]
     meanings: defaultdict[str, set[str]] = defaultdict(set)
     for words, others in [*MEANINGS, *((" ".join(words_in(word)), other) for word, other in said)]:

@@ -22,11 +22,10 @@ from kosmolua.schema.luacats import description, prose
 class Integrations(Protocol):
     """The installed integrations. Only :meth:`integration` and :meth:`listed` run the code of plugins."""
 
-    def names(self) -> Sequence[str]:
-        """Return the name of every installed integration."""
+    def names(self) -> Sequence[str]: ...
 
     def integration(self, name: str) -> Integration:
-        """Return the integration with this name. Load its plugin, or start its MCP server, if necessary.
+        """Return an integration, loading its plugin or starting its MCP server if necessary.
 
         Raises:
             PluginError: The integration cannot be loaded.
@@ -34,20 +33,19 @@ class Integrations(Protocol):
         """
 
     def listed(self, name: str) -> Integration:
-        """Return the integration with this name, for a list or a search. Load its plugin if necessary.
+        """Return an integration for a list or a search, loading its plugin if necessary.
 
         Raises:
             PluginError: The integration cannot be loaded, or it is an MCP server that would have to be started.
         """
 
-    def accounts(self, name: str) -> Sequence[str]:
-        """Return the names of an integration's accounts."""
+    def accounts(self, name: str) -> Sequence[str]: ...
 
     def prose(self, name: str) -> str | None:
-        """Return the text of the file NAME.md, which documents an integration, or None if there is no such file."""
+        """Return the text of the file NAME.md, or None if there is no such file."""
 
     def sources(self, name: str) -> Sequence[str]:
-        """Return the texts of a plugin's Python files, without running them; empty if the files cannot be read."""
+        """Return the texts of a plugin's Python files; empty if they cannot be read."""
 
 
 MAX_CONSTRUCTION_LINES = 20
@@ -66,12 +64,12 @@ class Sketch(NamedTuple):
     """What lists and searches need to know about a function.
 
     Args:
-        full_name: The name of the function with the integration's prefix, such as ``render_list_services``.
+        full_name: The name with the integration's prefix.
         effect: ``read``, ``write`` or ``destroy``.
         summary: The first sentence of the docstring.
         words: More text for searches: the rest of the docstring, and the descriptions of parameters.
         parameters: The names of the parameters, separated by spaces.
-        section: The section of an OpenAPI document to which the function belongs; empty if it is written in Python.
+        section: The section of an OpenAPI document; empty if the function is written in Python.
     """
 
     full_name: str
@@ -88,7 +86,7 @@ class Outline:
 
     Args:
         about: One sentence about the integration.
-        functions: A sketch of each function, by short name.
+        functions: The sketches, by short name.
         words: Synonyms for searches, each with the word that the integration uses instead.
     """
 
@@ -97,18 +95,14 @@ class Outline:
     words: Mapping[str, str]
 
     def find(self, name: str) -> str | None:
-        """Return the short name of a function, or None if there is no such function.
-
-        Args:
-            name: The short name, such as ``list_services``, or the full name, such as ``render_list_services``.
-        """
+        """Return the short name for a short or full name, or None if there is no such function."""
         if name in self.functions:
             return name
         return next((short for short, sketch in self.functions.items() if sketch.full_name == name), None)
 
     @property
     def counts(self) -> str:
-        """How many functions there are, and how many of them have each effect: ``7 functions: 6 read, 1 write``."""
+        """How many functions there are, and how many of each effect: ``7 functions: 6 read, 1 write``."""
         effects = [sketch.effect for sketch in self.functions.values()]
         noun = "function" if len(effects) == 1 else "functions"
         parts = [f"{effects.count(effect)} {effect}" for effect in _EFFECTS if effect in effects]
@@ -116,11 +110,7 @@ class Outline:
 
 
 class Outlines:
-    """Reads the outlines of integrations. Each outline is read only once.
-
-    Args:
-        catalog: The installed integrations.
-    """
+    """Reads outlines, each once."""
 
     def __init__(self, catalog: Integrations) -> None:
         self._catalog = catalog
@@ -128,10 +118,10 @@ class Outlines:
         self._signatures: dict[tuple[str, str], str] = {}
 
     def of(self, name: str) -> Outline:
-        """Return the outline of the installed integration with this name.
+        """Return the outline of an integration.
 
         Raises:
-            PluginError: The outline cannot be read from the source of the plugin, and the plugin cannot be loaded.
+            PluginError: The source does not show all functions, and the plugin cannot be loaded.
         """
         if name not in self._read:
             sources = self._catalog.sources(name)
@@ -140,17 +130,12 @@ class Outlines:
         return self._read[name]
 
     def has_sections(self, name: str) -> bool:
-        """Return True if an integration has functions from an OpenAPI document, which are grouped in sections."""
+        """Return True if an integration has functions from an OpenAPI document."""
         return any(sketch.section for sketch in self.of(name).functions.values())
 
     def signature(self, name: str, function: str) -> str:
-        """Return a function's signature, as :func:`kosmolua.docs.signatures.named` writes it.
-
-        The signature is read from the source if possible; otherwise the plugin is loaded.
-
-        Args:
-            name: The name of the integration.
-            function: The short name of the function. If the integration has no such function, the result is empty.
+        """Return a function's signature as :func:`kosmolua.docs.signatures.named` does; empty if there is no such
+        function.
 
         Raises:
             PluginError: The signature cannot be read from the source, and the plugin cannot be loaded.
@@ -166,7 +151,6 @@ class Outlines:
 
 
 def outline_of(integration: Integration) -> Outline:
-    """Return the outline of a loaded integration."""
     functions = {name: _sketch(function) for name, function in integration.functions.own.items()}
     more = integration.functions.more.sketches() if integration.functions.more else {}
     return Outline(
@@ -184,11 +168,8 @@ def _sketch(function: Function) -> Sketch:
 
 
 def read(name: str, sources: Sequence[str]) -> Outline | None:
-    """Return the outline of an integration, read from its source, or None if the source does not show all functions.
-
-    Args:
-        name: The name of the integration.
-        sources: The texts of the plugin's Python files.
+    """Return the outline of an integration from the texts of its Python files, or None if they do not show all
+    functions.
     """
     construction = _construction(sources)
     if construction is None or construction.get("name") != name:
@@ -202,7 +183,7 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
 
 
 def _construction(sources: Sequence[str]) -> dict[str, Any] | None:
-    """Return the arguments of the call ``Integration(...)`` in the source of a plugin."""
+    """Return the arguments of the call ``Integration(...)`` in a plugin's source."""
     places = [source.partition(_CONSTRUCTION)[2] for source in sources if _CONSTRUCTION in source]
     if len(places) != 1:
         return None

@@ -1,7 +1,4 @@
-"""Pages of the documentation, which can be written in four degrees of detail.
-
-A budget is a number of characters: the fullest degree of detail that fits into it is selected.
-"""
+"""Pages of the documentation, in four degrees of detail; a budget selects the fullest that fits."""
 
 from __future__ import annotations
 
@@ -28,16 +25,7 @@ _LEFT_OUT = {
 
 @dataclass(frozen=True)
 class Address:
-    """The address of a reference page: of an integration, or of one of its functions, sections or records.
-
-    ``str`` returns the name of the page, such as ``integrations.render2.list_services``.
-
-    Args:
-        integration: The name of the integration.
-        function: The short name of the function that the page describes, or None.
-        section: The name of the section (a group of functions) that the page lists, or None.
-        record: The name of the record (a type of table) that the page describes, or None.
-    """
+    """The address of a reference page; ``str`` gives its name, such as ``integrations.render2.list_services``."""
 
     integration: str
     function: str | None = None
@@ -58,13 +46,12 @@ class Page(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The name with which the page is requested, such as ``integrations.render2``."""
+        """The name with which the page is requested."""
 
     @property
     def smaller(self) -> str:
-        """The pattern of the names of pages about parts of this page, such as ``integrations.render2.FUNCTION``.
-
-        It is empty if there are no such pages.
+        """The pattern of the names of the pages of its parts, ``integrations.render2.FUNCTION``; empty if there are
+        none.
         """
         return ""
 
@@ -78,20 +65,16 @@ class Page(ABC):
 
     @abstractmethod
     def signatures(self) -> str:
-        """Return the page with only a line for each function: the signature with types, and the summary."""
+        """Return a line for each function: the signature with types, and the summary."""
 
     @abstractmethod
     def brief(self) -> str:
-        """Return the page with only a line for each function: the name and the summary."""
+        """Return a line for each function: the name and the summary."""
 
     def write(self, detail: str, budget: int | None = None) -> str:
-        """Return the page in a degree of detail, or in the fullest shorter form that fits into a budget.
+        """Return the page in one of :data:`DETAILS`, or in the fullest shorter form that fits into ``budget``.
 
-        If something is left out to fit, the last line says what, and how to read it.
-
-        Args:
-            detail: The degree of detail: one of :data:`DETAILS`.
-            budget: The most characters, at least :data:`MIN_BUDGET`; None for no limit.
+        If something is left out, the last line says what, and how to read it. A budget is at least :data:`MIN_BUDGET`.
         """
         whole = self._in(detail)
         if budget is None or len(whole) <= budget:
@@ -125,38 +108,29 @@ def _note(left_out: int, total: int, how: str) -> str:
 
 @dataclass(frozen=True)
 class SeveralPages(Page):
-    """A page that shows several pages, one after another.
-
-    Args:
-        pages: The pages, in the order in which they were requested.
-    """
+    """Several pages, one after another, in the order in which they were requested."""
 
     pages: Sequence[Page]
 
     @property
     def name(self) -> str:
-        """The names of the pages, separated by commas."""
         return ", ".join(page.name for page in self.pages)
 
     @property
     def smaller(self) -> str:
-        """The name of the first page, as an example of a page to read alone if the whole text is too long."""
+        """The name of the first page, as an example of a page to read alone."""
         return self.pages[0].name
 
     def full(self) -> str:
-        """Return the whole text of all pages."""
         return "\n\n".join(page.full() for page in self.pages)
 
     def types(self) -> str:
-        """Return the LuaCATS declarations of all pages."""
         return "\n\n".join(page.types() for page in self.pages)
 
     def signatures(self) -> str:
-        """Return the signatures of all pages."""
         return "\n\n".join(page.signatures() for page in self.pages)
 
     def brief(self) -> str:
-        """Return the brief forms of all pages, one after another."""
         return "\n\n".join(page.brief() for page in self.pages)
 
 
@@ -187,23 +161,17 @@ _SECTIONS_FOR_SCRIPTS = {
 
 @dataclass(frozen=True)
 class GuidePage(Page):
-    """The page of a guide. The text is the same in every degree of detail except ``brief``.
-
-    Args:
-        topic: The name of the guide, one of :data:`NAMES`.
-        for_scripts: Whether to leave out the sections that only people need.
-    """
+    """A guide, one of :data:`NAMES`: the same in every degree of detail except ``brief``."""
 
     topic: str
     for_scripts: bool = False
 
     @property
     def name(self) -> str:
-        """The name with which the guide is requested, such as ``overview``."""
         return self.topic
 
     def full(self) -> str:
-        """Return the guide as Markdown. With ``for_scripts``, the sections that only people need are left out."""
+        """Return the guide, with ``for_scripts`` without the sections that only people need."""
         text = self._text()
         wanted = _SECTIONS_FOR_SCRIPTS.get(self.topic)
         if not self.for_scripts or wanted is None:
@@ -215,7 +183,7 @@ class GuidePage(Page):
     types = signatures = full
 
     def brief(self) -> str:
-        """Return the title, the first paragraph and the headings of the guide."""
+        """Return the title, the first paragraph and the headings."""
         document = markdown.read(self.full())
         headings = "\n".join(f"- {heading}" for heading in document.sections)
         return f"# {document.title}\n\n{self.summary}\n\n{headings}"
@@ -227,7 +195,7 @@ class GuidePage(Page):
         return " ".join(introduction.partition("\n\n")[0].split())
 
     def _text(self) -> str:
-        """Return the whole text of the guide. The package that contains it may be inside a zip file."""
+        """Return the whole text, which may lie inside a zip file."""
         from pkgutil import get_data
 
         data = get_data("kosmolua.docs", f"guides/{self.topic}.md")

@@ -38,13 +38,7 @@ _HEADINGS = {"Raises": "Errors"}
 
 @dataclass(frozen=True)
 class IntegrationPage(Page):
-    """The page of an integration.
-
-    Args:
-        integration: The integration.
-        accounts: The names of the integration's accounts.
-        document: The Markdown that the author of the integration wrote.
-    """
+    """The page of an integration, with the author's Markdown ``document``."""
 
     poorer = ("condensed", "outlined", "signatures", "brief")
 
@@ -54,16 +48,14 @@ class IntegrationPage(Page):
 
     @property
     def name(self) -> str:
-        """The name with which the page is requested, such as ``integrations.render2``."""
         return page_of(self.integration.name)
 
     @property
     def smaller(self) -> str:
-        """The pattern of the names of the functions' pages, such as ``integrations.render2.FUNCTION``."""
         return f"{self.name}.FUNCTION"
 
     def full(self) -> str:
-        """Return the whole page: an overview, each function, the author's other sections, and the types of results."""
+        """Return an overview, each function, the author's other sections, and the types of results."""
         functions = self._functions
         return _joined(
             f"# {self.document.title or self.integration.name}",
@@ -77,21 +69,17 @@ class IntegrationPage(Page):
         )
 
     def _of_document(self) -> str:
-        """Return the part of the page that lists the functions from the OpenAPI document; empty if there are none."""
         lines = listed(outline.outline_of(self.integration))
         return f"## Functions from the service's document\n\n{THEIR_WORDS}\n\n" + "\n".join(lines) if lines else ""
 
     def _rest(self) -> str:
-        """Return a sentence about how many functions the OpenAPI document adds, and how to find these functions.
-
-        The sentence is empty if there are none.
-        """
+        """Return a sentence on how many functions the OpenAPI document adds, and how to find them; empty if none."""
         count = len(listed(outline.outline_of(self.integration)))
         how = f"`{self.name}` with detail brief lists them, and lua_search_docs finds them"
         return f"{count} more call the other operations in the service's document: {how}." if count else ""
 
     def condensed(self) -> str:
-        """Return the page with only the author's introduction, the signatures, and the types in the signatures."""
+        """Return the author's introduction, the signatures, and the types in them."""
         results = [function.returns for function in self._functions if function.returns]
         records = luacats.records_in(field for kind in results for field in _spelled_in_signature(kind))
         types = "\n\n".join(luacats.record_class(record, self.integration.name) for record in records)
@@ -104,23 +92,20 @@ class IntegrationPage(Page):
         )
 
     def outlined(self) -> str:
-        """Return the page with only the author's introduction, and the signature of each function without types."""
+        """Return the author's introduction, and the signatures without types."""
         calls = "\n".join(f"- `{named(each)}` {_effect_and_summary(each)}" for each in self._functions)
         return _joined(self._head(), self.document.introduction, f"## Functions\n\n{calls}", self._rest())
 
     def types(self) -> str:
-        """Return the page with LuaCATS declarations in place of the descriptions of functions."""
         return _joined(self._head(), _declarations(self._functions, self.integration), self._of_document())
 
     def signatures(self) -> str:
-        """Return the page with only a line for each function: the signature with types, and the summary."""
         return _joined(self._head(), self._signed(), self._of_document())
 
     def _signed(self) -> str:
         return "\n".join(f"- `{typed(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def brief(self) -> str:
-        """Return the page with only a line for each function: the name, the effect and the summary."""
         lines = [f"- `{each.name}` {_effect_and_summary(each)}" for each in self._functions]
         return _joined(self._head(), "\n".join(lines), self._of_document())
 
@@ -132,7 +117,7 @@ class IntegrationPage(Page):
         return f"# {self.name}\n\n{self.opening()}"
 
     def opening(self) -> str:
-        """Return the beginning of the page: what the integration is for, its number of functions, and its accounts."""
+        """Return what the integration is for, its number of functions, and its accounts."""
         path = lua_path(self.integration.name)
         prefix = self.integration.prefix
         counts = f"`{path}` has {outline.outline_of(self.integration).counts}."
@@ -152,12 +137,7 @@ class IntegrationPage(Page):
 
 @dataclass(frozen=True)
 class _Room:
-    """How much the page of a function says about the function's parameters.
-
-    Args:
-        parameters: How many parameters are described. The names of the others are only listed.
-        words: The most characters of each description; 0 for no limit.
-    """
+    """How many parameters the page of a function describes, and with how many characters each; 0 for no limit."""
 
     parameters: int = 1000
     words: int = 0
@@ -165,13 +145,7 @@ class _Room:
 
 @dataclass(frozen=True)
 class FunctionsPage(Page):
-    """The page of one or more functions of an integration. A type that several functions share is shown once.
-
-    Args:
-        integration: The integration.
-        names: The short names of the functions.
-        document: The Markdown that the integration's author wrote.
-    """
+    """The page of one or more functions of an integration. Types that they share are shown once."""
 
     integration: Integration
     names: Sequence[str]
@@ -179,7 +153,6 @@ class FunctionsPage(Page):
 
     @property
     def name(self) -> str:
-        """The names of the functions' pages, separated by commas."""
         return ", ".join(page_of(self.integration.name, name) for name in self.names)
 
     @property
@@ -187,7 +160,7 @@ class FunctionsPage(Page):
         return [self.integration.functions[name] for name in self.names]
 
     def full(self) -> str:
-        """Return the whole description of each function, and then the types of their results."""
+        """Return the description of each function, and then the types of their results."""
         functions = self._functions
         own = [each for each in functions if each.name in self.integration.functions.own]
         read = [each for each in functions if each.name not in self.integration.functions.own]
@@ -198,7 +171,7 @@ class FunctionsPage(Page):
         return f"# {self._path(function)}\n\n{markdown.raised(body)}"
 
     def _within(self, function: Function) -> str:
-        """Return the description of a function from an OpenAPI document, with as many details as fit on a page."""
+        """Describe a function from an OpenAPI document, with as many details as fit on a page."""
         for parameters, words, records in _DEGREES:
             body = _body(self.integration, function, self.document, _Room(parameters, words))
             records_shown = _first_records(function, self.integration.name, records)
@@ -208,17 +181,14 @@ class FunctionsPage(Page):
         return text
 
     def types(self) -> str:
-        """Return the page with only the LuaCATS declarations of the functions."""
         title = ", ".join(map(self._path, self._functions))
         return _joined(f"# {title}", _declarations(self._functions, self.integration))
 
     def signatures(self) -> str:
-        """Return a line for each function: the signature with types, the effect and the summary."""
         prefix = lua_path(self.integration.name)
         return "\n".join(f"`{prefix}.{typed(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def brief(self) -> str:
-        """Return a line for each function: the path, the effect and the summary."""
         return "\n".join(f"`{self._path(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def _path(self, function: Function) -> str:
@@ -226,11 +196,7 @@ class FunctionsPage(Page):
 
 
 def _spelled_in_signature(kind: Type) -> Sequence[Type]:
-    """Return the types that a signature mentions for a result of this type.
-
-    A signature shows a small record (a table with fixed keys) as a list of its keys with their types, such as
-    ``{ books: Book[] }``. Then these types are returned. Any other type is returned itself.
-    """
+    """Return the types that a signature mentions for a result: those of a small record's keys, else the type itself."""
     if isinstance(kind, Record) and len(kind.fields) <= MAX_SPELLED_KEYS:
         return list(kind.fields.values())
     return [kind]
@@ -283,7 +249,7 @@ def _returns(function: Function, namespace: str, text: str) -> str:
 
 
 def _first_records(function: Function, namespace: str, most: int) -> str:
-    """Return the declarations of the records that a function from an OpenAPI document takes or returns."""
+    """Return the declarations of the records that a function takes or returns."""
     declared: list[str] = []
     left: list[str] = []
     kinds = [parameter.type for parameter in function.parameters]

@@ -64,12 +64,12 @@ create virtual table meanings using fts5(words unindexed, said, tokenize='porter
 
 
 class Entry(NamedTuple):
-    """An entry of the search index, which stands for one page.
+    """An entry of the search index: one page.
 
     Args:
         page: The name of the page.
-        names: The words that name the page's subject, such as the names of an integration and a function.
-        summary: One sentence about the subject of the page.
+        names: The words that name its subject, such as the names of an integration and a function.
+        summary: One sentence about the subject.
         parts: The names of a function's parameters, or the headings of a guide.
         text: Everything else on the page, in Markdown.
         effect: The effect of a function; empty for other pages.
@@ -84,13 +84,7 @@ class Entry(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A page that a search found.
-
-    Args:
-        page: The name of the page.
-        summary: One sentence about the subject of the page.
-        snippet: A part of the page's text that contains words of the query; empty if there is none.
-    """
+    """A page that a search found; the snippet, if not empty, shows words of the query in its text."""
 
     page: str
     summary: str
@@ -102,10 +96,10 @@ class Index:
 
     Args:
         entries: The entries. Hits with equal scores are returned in this order.
-        meanings: Pairs of strings: words in the entries, and their synonyms in queries, separated by spaces.
+        meanings: Pairs: words in the entries, and their synonyms in queries, separated by spaces.
 
     Raises:
-        DocNotFound: This Python has no SQLite, or its SQLite has no FTS5.
+        DocNotFound: This Python has no SQLite with FTS5.
     """
 
     def __init__(self, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
@@ -116,12 +110,9 @@ class Index:
 
     @classmethod
     def over(cls, database: Connection, owner: str) -> Index:
-        """Return an index over a database that already contains the tables and the entries.
+        """Return an index over a database that has the tables and entries of one integration.
 
-        Args:
-            database: The database.
-            owner: The name of the integration to which all entries belong. A search treats it as part of the names of
-                each entry, although the database does not store it there.
+        ``owner``, its name, counts among the names of each entry, although the database does not store it there.
         """
         index = cls.__new__(cls)
         index._open(database, owner)
@@ -135,24 +126,13 @@ class Index:
         self.corrected = lru_cache(MAX_REMEMBERED)(self._corrected)
 
     def find(self, query: str, limit: int, without: Collection[str] = ()) -> list[Hit]:
-        """Return the best hits for a query, the best first.
-
-        Args:
-            query: The words to search for. An entry is a hit if it contains one of the words, or a synonym.
-            limit: The most hits to return.
-            without: The names of pages to leave out.
+        """Return the best hits, the best first. A hit contains a word of the query, or a synonym; its page is not in
+        ``without``.
         """
         return [hit for _, hit in islice(self.scored(query, without), limit)]
 
     def scored(self, query: str, without: Collection[str] = ()) -> Iterator[tuple[float, Hit]]:
-        """Yield a pair ``(score, hit)`` for each hit of a query, the best hit first.
-
-        The scores of different indexes can be compared.
-
-        Args:
-            query: The words to search for. An entry is a hit if it contains one of the words, or a synonym.
-            without: The names of pages to leave out.
-        """
+        """Yield score and hit, the best first. Scores of different indexes can be compared."""
         with self._lock:
             rows, expression = self._rank(query)
         for row, score in rows:
@@ -182,9 +162,9 @@ class Index:
     def _of_owner(self, query: str, ranked: list[tuple[int, float]]) -> list[tuple[int, float]]:
         """Rank the entries of one integration again, by how similar their summaries are to the query.
 
-        This is needed because a thousand entries can contain the same words of the query. The scores themselves stay
-        the same, so that they can be compared with scores of other indexes: the best score is given to the entry that
-        is now the first, and so on.
+        A thousand entries can contain the same words of the query. The scores stay the same, so that they can be
+        compared
+        with those of other indexes: the best score goes to the entry that is now first, and so on.
         """
         asked = [word for word in content_words(query) if word not in self._owner]
         likely = {row: score + self._likeness(row, asked) for row, score in ranked}
@@ -192,11 +172,7 @@ class Index:
         return [(row, score) for row, (_, score) in zip(order, ranked, strict=True)]
 
     def _likeness(self, row: int, asked: Sequence[str]) -> float:
-        """Return how similar the summary of an entry is to a query.
-
-        What counts is the share of the summary's words that are in the query, whether the first words are the same, and
-        how many pairs of adjacent words occur in both.
-        """
+        """Return how similar the summary of an entry is to a query: words, first words and pairs of words in common."""
         (summary,) = self._database.execute("select summary from entries where rowid = ?", (row,)).fetchone()
         said = content_words(summary)
         share = sum(word in asked for word in said) / len(said) if said else 0
@@ -204,10 +180,7 @@ class Index:
         return SAID_WEIGHT * share + PAIR_WEIGHT * ((said[:1] == asked[:1]) + len(pairs))
 
     def _ranked_by(self, word: str, meant: Sequence[str], candidates: Collection[int]) -> dict[int, float]:
-        """Return how much a word of the query adds to the score of each entry, by row number.
-
-        The fewer entries contain the word, the more it adds.
-        """
+        """Return how much a word adds to the score of each entry, by row number: the rarer, the more."""
         if word in self._owner:
             return dict.fromkeys(candidates, COLUMN_WEIGHTS["names"] * MIN_RARITY)
         weights = self._weights(word, meant, candidates)
@@ -215,20 +188,17 @@ class Index:
         return {row: weight * rarity for row, weight in weights.items()}
 
     def _corrected(self, query: str) -> str:
-        """Return a query in which each word that no entry contains is replaced by the most similar word of an entry."""
+        """Replace each word that no entry contains by the most similar one of an entry."""
         return corrected(query, [self])
 
     def _meant_by(self, word: str) -> list[str]:
-        """Return an FTS5 expression for each meaning that a word of a query can have.
-
-        If a meaning has several words, its expression finds only entries that contain all of them.
-        """
+        """Return an FTS5 expression for each meaning of a word; of several words, all must be found."""
         rows = self._database.execute("select words from meanings where meanings match ?", (_literal(word),))
         meant = [" AND ".join(map(_literal, words.split())) for (words,) in rows if words != word]
         return [f"({each})" for each in dict.fromkeys(meant)]
 
     def _candidates(self, any_word: str, every_word: str) -> tuple[dict[int, str], dict[int, float]]:
-        """Return the entries to rank for a query. If many entries contain every word, only these are ranked, for speed."""
+        """Return the entries to rank: if many contain every word, only these, for speed."""
         rows: list[tuple[int, str, str]] = []
         for expression in filter(None, (every_word, any_word)):
             if len(rows) < MAX_CANDIDATES:
@@ -237,19 +207,13 @@ class Index:
         return effects, {row: COVERAGE_WEIGHT * self._coverage(names, any_word) for row, names, _ in rows}
 
     def _coverage(self, marked: str, query: str) -> float:
-        """Return which share of the words in an entry's names is in a query, from 0 to 1.
-
-        The name of the integration that owns the index counts twice. It belongs to the names of each entry, although it
-        is not stored there.
-        """
+        """Return which share of an entry's names, the owner counted twice, is in a query, from 0 to 1."""
         owned = 2 * sum(_literal(word) in query for word in self._owner)
         return (marked.count(_MARK) + owned) / max(1, len(words_in(marked)) + 2 * len(self._owner))
 
     def _weights(self, word: str, meant: Sequence[str], candidates: Iterable[int]) -> dict[int, float]:
-        """Return the weight of a word of the query in each entry that contains the word or a synonym, by row number.
-
-        The weight depends on the column in which the word is found, such as the names or the text of the entry. If the
-        word is found in several columns, the highest weight counts.
+        """Return the weight of a word in each entry, by row number: that of the best column in which it or a synonym
+        stands.
         """
         found: dict[int, float] = {}
         ways = [(_literal(word), COLUMN_WEIGHTS, STATE_WEIGHT if word.endswith("ed") else 1.0)]
@@ -269,7 +233,6 @@ class Index:
         return Hit(page, summary, " ".join(snippet.replace(_MARK, "").split()) if _MARK in snippet else "")
 
     def knows(self, word: str) -> bool:
-        """Return True if a search for this word finds entries."""
         with self._lock:
             return word in self._owner or self._finds(word)
 
@@ -284,7 +247,7 @@ class Index:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """All words in the names and summaries of entries, and all synonyms."""
+        """All words in names and summaries, and all synonyms."""
         with self._lock:
             statement = "select names || ' ' || summary from entries union select said from meanings"
             texts = self._database.execute(statement).fetchall()
@@ -292,10 +255,7 @@ class Index:
 
 
 def corrected(query: str, indexes: Sequence[Index]) -> str:
-    """Return a query in which each unknown word, which no index contains, is replaced by the most similar known word.
-
-    If no known word is similar, the unknown word is removed.
-    """
+    """Replace each word that no index contains by the most similar known word, or remove it if there is none."""
     unknown = [word for word in words_of(query) if not any(index.knows(word) for index in indexes)]
     for word in unknown:
         near = closest(word, _all_words(indexes), 1)
@@ -323,7 +283,7 @@ from entries where entries match ? and rowid = ?"""
 
 
 def _connect() -> Connection:
-    """Open a database in memory, and create the empty tables of a search index in it."""
+    """Open a database in memory, with the empty tables of a search index."""
     try:
         import sqlite3
     except ImportError:
@@ -335,7 +295,7 @@ def _connect() -> Connection:
 
 
 def make_tables(database: Connection) -> None:
-    """Create the tables of a search index, without entries, in a database.
+    """Create the empty tables of a search index.
 
     Raises:
         DocNotFound: This SQLite has no FTS5.
@@ -350,23 +310,13 @@ def make_tables(database: Connection) -> None:
 
 
 def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
-    """Write entries, and words with their synonyms, into the tables of a search index.
-
-    Args:
-        database: The database that has the tables.
-        entries: The entries.
-        meanings: Pairs of strings: words in the entries, and their synonyms in queries, separated by spaces.
-    """
+    """Write entries and pairs of words and synonyms into the tables of a search index."""
     database.executemany("insert into entries values (?, ?, ?, ?, ?, ?, ?)", map(_row, entries))
     database.executemany("insert into meanings values (?, ?)", meanings)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    """Return an entry as a row of the table ``entries``.
-
-    If the entry's text contains Markdown markup, the column ``text`` gets the text without the markup, and the column
-    ``code`` gets the text with it. Otherwise ``code`` is empty.
-    """
+    """Return an entry as a row of ``entries``: ``text`` without markup, and ``code`` with it if there is any."""
     *others, text, effect = entry
     if not _MARKUP.search(text):
         return (*others, text, "", effect)
@@ -386,10 +336,8 @@ def _numbers(rows: Iterable[int]) -> str:
 
 
 def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[str, float]:
-    """Return, for each effect, a factor by which the scores of functions with this effect are multiplied.
-
-    A query that asks for no change seldom means a function that changes something, and a query that begins with a verb
-    of change seldom means a function that reads.
+    """Return a factor for the scores of each effect: a question seldom means a function that writes, a verb of change
+    often.
     """
     said = [[[word], *(_WORD.findall(each) for each in meant)] for word, meant in terms]
     is_asked = only_asks(query) or not any(named[0] in CHANGES for meanings in said for named in meanings)
@@ -402,12 +350,12 @@ def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[
 
 
 def _rarity(found: int, total: int) -> float:
-    """Return the weight of a word that is in ``found`` of ``total`` entries: 1 if none contains it, less if many do."""
+    """Return the weight of a word that is in ``found`` of ``total`` entries, at most 1."""
     return max(MIN_RARITY, log((total + 1) / (found + 1)) / log(total + 1)) if total else 1.0
 
 
 def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str, str]]:
-    """Yield words of the documentation, each with synonyms: the general ones, and then those of each integration."""
+    """Yield words with synonyms: the general ones, and then those of each integration."""
     yield from MEANINGS
     for name in catalog.names():
         try:
@@ -419,10 +367,7 @@ def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str
 
 
 def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
-    """Yield an entry of the search index for each guide, integration and function.
-
-    Integrations that cannot be loaded are left out. So are functions from OpenAPI documents, which have other indexes.
-    """
+    """Yield an entry for each guide, integration and Python function, without integrations that cannot be loaded."""
     for name in pages.NAMES:
         page = GuidePage(name)
         sections = markdown.read(page.full()).sections
@@ -437,22 +382,19 @@ def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
 
 
 def entries_for(outline: Outline) -> Iterator[Entry]:
-    """Yield an entry of a search index for each function of an integration, with the short name as the page's name.
-
-    Functions that read come first. Functions from an OpenAPI document are left out.
-    """
+    """Yield an entry for each Python function of an integration, under its short name; those that read come first."""
     for short, sketch in _reads_first(outline):
         yield Entry(short, short, sketch.summary, sketch.parameters, sketch.words, sketch.effect)
 
 
 def _reads_first(outline: Outline) -> list[tuple[str, Sketch]]:
-    """Return the functions that do not come from an OpenAPI document: first those that read, then the others."""
+    """Return the Python functions: first those that read."""
     own = [(short, sketch) for short, sketch in outline.functions.items() if not sketch.section]
     return sorted(own, key=lambda item: item[1].effect != "read")
 
 
 def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
-    """Yield the entry of the search index for an integration, and then one for each function: first those that read."""
+    """Yield the entry of an integration, and then one for each Python function."""
     document = markdown.read(prose)
     written: dict[str | None, str] = {None: document.introduction}
     for heading, body in document.sections.items():

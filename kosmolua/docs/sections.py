@@ -1,8 +1,4 @@
-"""Pages of an integration with too many functions for one page.
-
-The functions of its OpenAPI document are grouped in sections: one page lists the sections, and each section has a page
-that lists its functions. Each record (a type of table that the document declares) has a page too.
-"""
+"""Pages of an integration with too many functions for one page: one of all sections, one a section, one a record."""
 
 from __future__ import annotations
 
@@ -33,7 +29,7 @@ THEIR_WORDS = "Summaries and quotations are the service's own words: read them a
 
 
 def sections_of(outline: Outline) -> Mapping[str, Mapping[str, Sketch]]:
-    """Return the sections of an integration, sorted by name. Each contains its functions, by short name."""
+    """Return the functions of each section, by short name; the sections are sorted."""
     found: dict[str, dict[str, Sketch]] = {}
     for name, sketch in outline.functions.items():
         if sketch.section:
@@ -42,10 +38,9 @@ def sections_of(outline: Outline) -> Mapping[str, Mapping[str, Sketch]]:
 
 
 def in_sections(integration: Integration) -> Outline | None:
-    """Return the outline of an integration whose functions are grouped in sections, or None if they are not.
+    """Return the outline of an integration whose functions are grouped in sections, or None.
 
-    The functions of an OpenAPI document have sections. An MCP server with more than :data:`MANY` tools gets a section
-    for each first word of their names.
+    An MCP server with more than :data:`MANY` tools gets a section for each first word of their names.
     """
     outline = outline_of(integration)
     if integration.functions.more:
@@ -63,26 +58,23 @@ def _first_word(name: str) -> str:
 
 
 def has_page_of_sections(outline: Outline) -> bool:
-    """Return True if an integration has too many functions with a section for one page."""
     return sum(bool(sketch.section) for sketch in outline.functions.values()) > MANY
 
 
 def listed(outline: Outline) -> list[str]:
-    """Return a line of Markdown for each function from the OpenAPI document of an integration."""
+    """Return a line of Markdown for each function from an OpenAPI document."""
     return [line_of(name, sketch) for name, sketch in outline.functions.items() if sketch.section]
 
 
 @dataclass(frozen=True)
 class SectionsPage(Page):
-    """The page of an integration with many functions from an OpenAPI document.
-
-    The page has a line for each section of the document, and for each function that is written in Python.
+    """The page of an integration with sections: a line for each, and for each function that is written in Python.
 
     Args:
         integration: The integration.
-        outline: The outline of the integration.
+        outline: Its outline.
         opening: The beginning of the page, as :meth:`kosmolua.docs.reference.IntegrationPage.opening` returns it.
-        introduction: The introduction that the author of the integration wrote.
+        introduction: The introduction that its author wrote.
     """
 
     poorer = ("brief",)
@@ -94,24 +86,19 @@ class SectionsPage(Page):
 
     @property
     def name(self) -> str:
-        """The name with which the page is requested, such as ``integrations.hub``."""
         return page_of(self.integration.name)
 
     @property
     def smaller(self) -> str:
-        """The pattern of the names of the sections' pages, such as ``integrations.hub.SECTION``."""
         return f"{self.name}.SECTION"
 
     def full(self) -> str:
-        """Return the page with the author's introduction, or without the introduction if the page would be too long."""
+        """Return the page with the author's introduction, unless it would be too long."""
         whole = self._listed(self.introduction)
         return whole if len(whole) <= MAX_PAGE else self.brief()
 
     def brief(self) -> str:
-        """Return the page without the author's introduction.
-
-        Each section names as many of its functions as the length of a page allows.
-        """
+        """Return the page without the introduction. Each section names as many functions as fit."""
         return self._listed("")
 
     types = signatures = brief
@@ -144,13 +131,7 @@ class SectionsPage(Page):
 
 @dataclass(frozen=True)
 class SectionPage(Page):
-    """The page of a section: a group of functions from an OpenAPI document, or of tools of an MCP server.
-
-    Args:
-        integration: The integration.
-        section: The name of the section.
-        functions: The functions of the section, by short name.
-    """
+    """The page of a section: of an OpenAPI document, or of tools of an MCP server."""
 
     poorer = ("brief",)
 
@@ -160,13 +141,11 @@ class SectionPage(Page):
 
     @property
     def name(self) -> str:
-        """The name with which the page is requested, such as ``integrations.hub.issues``."""
         short = page_of(self.integration.name, self.section)
         return page_of(self.integration.name, SECTIONS, self.section) if self._is_function else short
 
     @property
     def smaller(self) -> str:
-        """The pattern of the names of the functions' pages, such as ``integrations.hub.FUNCTION``."""
         return f"{page_of(self.integration.name)}.FUNCTION"
 
     @property
@@ -174,7 +153,7 @@ class SectionPage(Page):
         return self.section in self.integration.functions
 
     def brief(self) -> str:
-        """Return the page with a line for each function, or with only the functions' names if there are too many."""
+        """Return a line for each function, or only the names if there are too many."""
         lines = [line_of(name, sketch) for name, sketch in self.functions.items()]
         short = [f"- `{name}` ({sketch.effect})" for name, sketch in self.functions.items()]
         names = [", ".join(f"`{name}`" for name in self.functions)]
@@ -186,12 +165,11 @@ class SectionPage(Page):
     full = brief
 
     def signatures(self) -> str:
-        """Return the page with the signature of each function, including types."""
         lines = [f"- `{typed(self.integration.functions[name])}`" for name in self.functions]
         return f"{self._head}\n\n" + "\n".join(lines)
 
     def types(self) -> str:
-        """Return the page with LuaCATS declarations of the functions' arguments and of the records that they use."""
+        """Return LuaCATS declarations of the arguments and of the records in them."""
         functions = [self.integration.functions[name] for name in self.functions]
         declared = [*luacats.argument_types(functions, self.integration.name)]
         declared += luacats.record_types(functions, self.integration.name)
@@ -206,23 +184,17 @@ class SectionPage(Page):
 
 @dataclass(frozen=True)
 class RecordPage(Page):
-    """The page of a record: a type of table that functions of an integration take or return.
-
-    Args:
-        integration: The integration.
-        record: The record.
-    """
+    """The page of a record: a type of table that functions of an integration take or return."""
 
     integration: Integration
     record: Record
 
     @property
     def name(self) -> str:
-        """The name with which the page is requested, such as ``integrations.hub.types.Issue``."""
         return page_of(self.integration.name, TYPES, self.record.name)
 
     def full(self) -> str:
-        """Return the record's LuaCATS declaration. Other records in its fields have pages of their own."""
+        """Return the record's LuaCATS declaration. Records in its fields have pages of their own."""
         text = markdown.fenced(luacats.record_class(self.record, self.integration.name), "lua")
         others = f"Other types are at `{page_of(self.integration.name, TYPES)}.NAME`."
         return f"# {self.name}\n\n{others}\n\n{text}"
@@ -241,7 +213,7 @@ def _section_line(section: str, functions: Mapping[str, Sketch], most: int) -> s
 
 
 def _shortened(text: str, how: str) -> str:
-    """Cut off the end of a page that is too long, after a line or a name, and add a note about the rest."""
+    """Cut a page that is too long after a line or a name, and add a note about the rest."""
     note = f"\n\n(The rest is left out: {how}.)"
     room = text[: MAX_PAGE - len(note)]
     cut = max(room.rfind("\n"), room.rfind(", "))
@@ -249,12 +221,7 @@ def _shortened(text: str, how: str) -> str:
 
 
 def shown(parameters: Sequence[str], most: int) -> str:
-    """Return the names of parameters as a text: as many names as fit, and how many more there are.
-
-    Args:
-        parameters: The names.
-        most: The most characters that the names can take up.
-    """
+    """Return as many names of parameters as fit into ``most`` characters, and how many more there are."""
     text = ", ".join(f"`{name}`" for name in parameters)
     if len(text) <= most:
         return text

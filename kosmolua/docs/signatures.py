@@ -1,7 +1,4 @@
-"""Writes signatures. A signature shows, on one line, how a function is called in Lua and which keys its result has.
-
-A signature is made from a loaded function, or read from the source of a plugin without running it.
-"""
+"""Signatures: how a function is called in Lua and which keys its result has, on one line."""
 
 from __future__ import annotations
 
@@ -19,10 +16,7 @@ MAX_SPELLED_KEYS = 6
 
 
 def typed(function: Function) -> str:
-    """Return the signature of a function, with types.
-
-    An example is ``list_books({ limit?: integer = 20 }) -> { books: Book[], cursor?: string }``.
-    """
+    """Return a signature with types: ``list_books({ limit?: integer = 20 }) -> { books: Book[], cursor?: string }``."""
     arguments = ", ".join(map(_argument, function.parameters))
     return f"{function.name}({f'{{ {arguments} }}' if arguments else ''}) -> {_result(function.returns)}"
 
@@ -49,7 +43,7 @@ def _keys(record: Record) -> list[str]:
 
 
 def named(function: Function) -> str:
-    """Return the signature of a function, without types, such as ``list_books({ limit? }) -> { books, cursor? }``."""
+    """Return a signature without types: ``list_books({ limit? }) -> { books, cursor? }``."""
     names = [f"{parameter.name}{'?' if parameter.may_be_absent else ''}" for parameter in function.parameters]
     keys = _keys(function.returns) if isinstance(function.returns, Record) else []
     return _joined(function.name, names, keys)
@@ -61,12 +55,7 @@ def _joined(name: str, parameters: Sequence[str], keys: Sequence[str]) -> str:
 
 
 def in_source(sources: Sequence[str], name: str) -> str:
-    """Read a function's signature from the source of a plugin. It has no types, like that of :func:`named`.
-
-    Args:
-        sources: The texts of the plugin's Python files.
-        name: The function's short name. If the source does not define such a function, the result is empty.
-    """
+    """Read the signature of a short name from a plugin's source texts; empty if they do not define the function."""
     registered = re.compile(rf"^@\w+\.(?:reads|writes|destroys)\b[^\n]*\n(def {name}\()", re.MULTILINE)
     for source in sources:
         begin = registered.search(source)
@@ -83,10 +72,7 @@ def in_source(sources: Sequence[str], name: str) -> str:
 
 
 def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
-    """Yield the keys of a TypedDict in the source of a plugin, beginning with those of its base classes.
-
-    A question mark follows a key that can be absent from the dict.
-    """
+    """Yield the keys of a TypedDict and of its base classes; a question mark follows one that can be absent."""
     declared = re.compile(rf"\nclass {name}\([^\n]*\n(?:(?:    [^\n]*)?\n)*")
     found = next(filter(None, (declared.search(source) for source in sources)), None)
     node = _parsed(found[0]) if found else None
@@ -104,7 +90,7 @@ def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
 
 
 def _kind_in_source(annotation: ast.expr) -> str:
-    """Return the type in an annotation as source text. For ``Annotated[int, "How many."]``, this is ``int``."""
+    """Return the type in an annotation as source text: ``int`` for ``Annotated[int, "How many."]``."""
     if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Annotated":
         annotation = annotation.slice.elts[0] if isinstance(annotation.slice, ast.Tuple) else annotation.slice
     return ast.unparse(annotation)

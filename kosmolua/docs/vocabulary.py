@@ -320,10 +320,7 @@ def content_words(sentence: str) -> list[str]:
 
 
 def words_of(query: str) -> list[str]:
-    """Return the words of a query to search for, each once. Phrases are replaced by words with the same meaning.
-
-    Common words are left out if the query has other words.
-    """
+    """Return the words to search for, each once: phrases become words, common words go if there are others."""
     query = query[:MAX_QUERY]
     for pattern, kind in _NAMES:
         query = pattern.sub(kind, query)
@@ -338,10 +335,7 @@ def words_of(query: str) -> list[str]:
 
 
 def number_in(query: str) -> str | None:
-    """Return the verb of the functions that a query probably means: ``list``, ``get``, or None if that is unclear.
-
-    It is ``list`` if the query is about several things, and ``get`` if it is about one.
-    """
+    """Return ``list`` if a query is about several things, ``get`` if about one, None if that is unclear."""
     words = words_in(query[:MAX_QUERY])
     if _NUMBERED.intersection(words):
         return None

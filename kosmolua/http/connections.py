@@ -80,7 +80,7 @@ class _BoundedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        """Read bytes that have arrived into the buffer, and return their number. If none have arrived, wait for some."""
+        """Read the bytes that have arrived into the buffer, or wait for some; return their number."""
         seconds = self._ends - monotonic()
         if self._memory:
             seconds += self._memory.waited - self._waited

@@ -87,7 +87,7 @@ def optional(annotation: object) -> bool:
 
 
 def sentence(annotation: object) -> str:
-    """Return the description in an annotation: the first string inside ``Annotated``, or an empty string."""
+    """Return the first string inside ``Annotated``, or an empty string."""
     if get_origin(annotation) is not Annotated:
         return ""
     return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, str)), "")
@@ -129,7 +129,7 @@ def _item(annotation: object) -> object:
 
 
 def _union(members: Sequence[object], restrictions: Sequence[_Restriction], known: _Known) -> Type:
-    """Return the type of a union of annotations, or of a single annotation, with its restrictions."""
+    """Return the type of a union, or of a single annotation, with its restrictions."""
     parts = [_read(member, known) for member in members if member is not type(None)]
     for restriction in restrictions:
         if not any(_suits(restriction, part) for part in parts):
@@ -148,10 +148,7 @@ def _suits(restriction: _Restriction, kind: Type) -> bool:
 
 
 def _restricts(restriction: _Restriction) -> str:
-    """Return the kinds of values that a restriction applies to, as in ``string or list``.
-
-    A restriction is a bound, or a choice such as ``one_of("asc", "desc")``.
-    """
+    """Return the kinds of values that a bound or choice applies to, as in ``string or list``."""
     return restriction.of if isinstance(restriction, Bound) else "string"
 
 

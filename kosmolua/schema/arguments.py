@@ -26,17 +26,15 @@ class Parameter:
 
     Args:
         name: The name in Lua.
-        type: The type of the values, as the documentation shows it.
-        about: One sentence that describes the parameter in the documentation.
-        default: The function's default, or :data:`REQUIRED` if it has none.
-        unless: The name of another parameter that a call can pass instead of this required one, or an empty string.
-        alias: Another name by which calls can pass the parameter, such as the service's own name; empty if there is
-            none.
+        type: The type that the documentation shows.
+        about: One sentence for the documentation.
+        default: The default, or :data:`REQUIRED`.
+        unless: A parameter that a call can pass instead of this required one, or an empty string.
+        alias: Another name by which calls can pass it, such as the service's own; empty if there is none.
         checked: The type that values are checked against, if it differs from ``type``.
-        null: True if ``json.null`` is passed to the function as None. Otherwise, a parameter with ``json.null`` counts
-            as left out.
-        inside: The path to a place inside another argument where a call can pass the value instead, such as ``("extra",
-            "body", "name")``; empty if there is none.
+        null: Whether ``json.null`` is passed on as None; otherwise it counts as left out.
+        inside: Where inside another argument a call can pass the value instead, such as ``("extra", "body", "name")``;
+            empty if nowhere.
     """
 
     name: str
@@ -51,26 +49,21 @@ class Parameter:
 
     @property
     def accept(self) -> Callable[[object], object]:
-        """The type's method that checks and converts an argument. It raises :class:`Mismatch` for a wrong one."""
+        """What checks and converts an argument, and raises :class:`Mismatch` for a wrong one."""
         return (self.checked or self.type).accept
 
     @property
     def required(self) -> bool:
-        """True if a call has to pass this parameter, or the one that :attr:`unless` names in its place."""
+        """Whether a call has to pass this parameter, or that of :attr:`unless`."""
         return self.default is REQUIRED
 
     @property
     def may_be_absent(self) -> bool:
-        """True if a call can leave the parameter out."""
         return not self.required or bool(self.unless)
 
     def is_inside(self, given: Mapping[str, object]) -> bool:
-        """Return True if a call passes the value inside another argument, at the keys of :attr:`inside`.
-
-        If a value on this path is not a table, return True as well, since that mistake is reported separately.
-
-        Args:
-            given: The arguments of the call, by name.
+        """Return True if a call passes the value at :attr:`inside`, or if that is no table, which is reported
+        elsewhere.
         """
         around: object = given
         for depth, key in enumerate(self.inside):
@@ -88,9 +81,8 @@ class Fault:
 
     Args:
         param: The name of the parameter.
-        problem: The rest of the sentence after the subject, such as ``must be an integer, not 1.5``.
-        subject: The place of the wrong value, such as ``tags[2]``; empty if the function is the subject of the
-            sentence.
+        problem: The sentence after its subject, such as ``must be an integer, not 1.5``.
+        subject: The place of the wrong value, such as ``tags[2]``; empty if the function is the subject.
         hint: What to do about it, or an empty string.
     """
 
@@ -100,22 +92,18 @@ class Fault:
     hint: str = ""
 
     def clause(self, path: str = "") -> str:
-        """Return the fault as a clause of a message.
-
-        Args:
-            path: The path of the function, for the first clause of a message; empty for later clauses.
-        """
+        """Return the fault as a clause of a message; the first clause begins with the function's ``path``."""
         if path:
             return f"{path}: {self.subject} {self.problem}" if self.subject else f"{path} {self.problem}"
         return f"{self.subject or 'it'} {self.problem}"
 
 
 class Binder:
-    """Assigns the arguments of a call to the parameters of a function, and checks and converts them.
+    """Binds the arguments of a call to a function's parameters.
 
     Args:
-        parameters: The parameters of the function, in the order of positional arguments.
-        usage: The hint for calls with missing or too many arguments, such as ``call it as get({ id })``.
+        parameters: In the order of positional arguments.
+        usage: The hint for missing or too many arguments, such as ``call it as get({ id })``.
     """
 
     def __init__(self, parameters: Sequence[Parameter], usage: str) -> None:
@@ -168,10 +156,7 @@ class Binder:
         return {parameter.name: value for parameter, value in pairs if value is not None}
 
     def _refusal(self, path: str, named: Mapping[str, Json]) -> BadArguments:
-        """Return the error for a call with wrong arguments.
-
-        Its message lists the first :data:`MAX_FAULTS` faults, and each hint once.
-        """
+        """Return an error with the first :data:`MAX_FAULTS` faults, and each hint once."""
         known = [parameter.name for parameter in self._parameters]
         unknown = [name for name in named if name not in known]
         likely = {name: parameters_meant(name, known) for name in unknown[:MAX_FAULTS]}
@@ -188,7 +173,7 @@ class Binder:
         return BadArguments("; ".join(clauses) + more, param=first.param, hint=self._usage)
 
     def _missing(self, named: Mapping[str, Json], likely: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
-        """Yield a fault for each missing parameter that is required, unless it was probably passed under a wrong name."""
+        """Yield a fault for each missing required parameter, unless it was probably passed under a wrong name."""
         there = named.keys() | {names[0] for names in likely.values() if names}
         for parameter in self._parameters:
             is_given = {parameter.name, parameter.unless} & there or parameter.is_inside(named)
@@ -214,12 +199,9 @@ class Binder:
 
 
 def unsendable(subject: str, fault: Mapping[str, str]) -> BadArguments:
-    """Return the error for a call with an argument that cannot be sent as JSON, such as a function.
+    """Return the error for an argument that cannot be sent as JSON, such as a function.
 
-    Args:
-        subject: The path of the function that was called.
-        fault: A mapping with two keys: ``where`` is the place in the arguments, such as ``tags[2]``, and ``problem``
-            says what is wrong.
+    ``fault`` has the keys ``where``, such as ``tags[2]``, and ``problem``.
     """
     where = fault["where"]
     param = where.partition(".")[0].partition("[")[0] or None

@@ -41,14 +41,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Range(Bound):
-    """The range of numbers that a type allows.
-
-    Args:
-        minimum: The lower end, or None.
-        maximum: The upper end, or None.
-        exclusive_minimum: True if the lower end itself is not in the range.
-        exclusive_maximum: True if the upper end itself is not in the range.
-    """
+    """A range of numbers. ``None`` is no end; an exclusive end is itself not in the range."""
 
     of = "number"
 
@@ -59,7 +52,6 @@ class Range(Bound):
 
     @property
     def words(self) -> str:
-        """The range in words, such as ``in 1..100`` or ``of at least 1``."""
         if None not in (self.minimum, self.maximum) and not (self.exclusive_minimum or self.exclusive_maximum):
             return f"in {self.minimum}..{self.maximum}"
         low = "above" if self.exclusive_minimum else "of at least"
@@ -69,11 +61,10 @@ class Range(Bound):
 
     @property
     def example(self) -> object:
-        """An end of the range that is itself in the range, preferably the lower one; None if there is none."""
+        """An end that is in the range, preferably the lower; None if there is none."""
         return next((end for end in (self.minimum, self.maximum) if end is not None and self.holds(end)), None)
 
     def holds(self, value: float) -> bool:
-        """Return True if a number is in the range."""
         if self.minimum is not None and (value < self.minimum or (self.exclusive_minimum and value == self.minimum)):
             return False
         if self.maximum is None:
@@ -81,7 +72,6 @@ class Range(Bound):
         return value < self.maximum or (value == self.maximum and not self.exclusive_maximum)
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the ends as ``minimum`` or ``exclusiveMinimum``, and ``maximum`` or ``exclusiveMaximum``."""
         low = "exclusiveMinimum" if self.exclusive_minimum else "minimum"
         high = "exclusiveMaximum" if self.exclusive_maximum else "maximum"
         return {name: end for name, end in ((low, self.minimum), (high, self.maximum)) if end is not None}
@@ -89,12 +79,7 @@ class Range(Bound):
 
 @dataclass(frozen=True)
 class Length(Bound):
-    """The length that a type allows for a string, a list or a table.
-
-    Args:
-        minimum: The smallest number of characters, items or keys.
-        maximum: The largest number of characters, items or keys, or None.
-    """
+    """A number of characters, items or keys."""
 
     of = "string or list"
 
@@ -103,17 +88,14 @@ class Length(Bound):
 
     @property
     def words(self) -> str:
-        """The length in words, such as ``of length 1..5`` or ``of length at least 1``."""
         if self.maximum is None:
             return f"of length at least {self.minimum}"
         return f"of length {self.minimum}..{self.maximum}" if self.minimum else f"of length at most {self.maximum}"
 
     def holds(self, value: Any) -> bool:
-        """Return True if the length of a value is allowed."""
         return len(value) >= self.minimum and (self.maximum is None or len(value) <= self.maximum)
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the length as ``minLength`` and ``maxLength``, or as the keywords for items or for properties."""
         unit = {"array": "Items", "object": "Properties"}.get(kind, "Length")
         ends = {f"min{unit}": self.minimum or None, f"max{unit}": self.maximum}
         return {name: end for name, end in ends.items() if end is not None}
@@ -125,9 +107,9 @@ class Pattern(Bound):
 
     Args:
         pattern: The regular expression, in the syntax of Python's ``re``.
-        like: An example of a string that matches, for messages and the documentation; empty if none is known.
-        whole: True if the whole string has to match. Otherwise a match anywhere in the string is enough, and strings of
-            more than :data:`MAX_MATCHED` characters are not checked.
+        like: A string that matches, for messages and the documentation; empty if none is known.
+        whole: Whether the whole string has to match. If not, strings of over :data:`MAX_MATCHED` characters are not
+            checked.
     """
 
     of = "string"
@@ -142,64 +124,53 @@ class Pattern(Bound):
 
     @property
     def words(self) -> str:
-        """The pattern in words, such as ``like 'srv-123'`` or, without an example, ``that matches 'srv-.*'``."""
         return f"like {self.like!r}" if self.like else f"that matches {self.pattern!r}"
 
     @property
     def example(self) -> object:
-        """A string that matches the pattern, or None if none is known."""
         return self.like or None
 
     def holds(self, value: str) -> bool:
-        """Return True if a string matches the pattern, or is too long to be checked."""
+        """Return True if a string matches, or is too long to be checked."""
         if self.whole:
             return self._compiled.fullmatch(value) is not None
         return len(value) > MAX_MATCHED or self._compiled.search(value) is not None
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return the pattern as the keyword ``pattern``. In JSON Schema, it can match anywhere in a string."""
         return {"pattern": f"^(?:{self.pattern})$" if self.whole else self.pattern}
 
 
 @dataclass(frozen=True)
 class Unless:
-    """A mark inside ``Annotated`` that names another parameter to pass instead. Create one with :func:`unless`."""
+    """A parameter to pass instead, inside ``Annotated``. :func:`unless` creates it."""
 
     other: str
 
 
 def unless(other: str) -> Unless:
-    """Return a mark for a required parameter that calls can leave out if they pass ``other``. It is then None.
+    """Mark a parameter, inside ``Annotated``, that calls can leave out if they pass ``other``. It is then None.
 
-    Write the mark inside ``Annotated``, as in ``id: Annotated[str | None, unless("name")]``.
-
-    Args:
-        other: The name of the parameter to pass instead.
+    As in ``id: Annotated[str | None, unless("name")]``.
     """
     return Unless(other)
 
 
 def between(low: float, high: float) -> Range:
-    """Return a bound for numbers from ``low`` to ``high``, both included. Write it inside ``Annotated``."""
+    """Bound numbers, inside ``Annotated``, to ``low`` to ``high``, both included."""
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low <= high):
         raise TypeError(f"between() takes two numbers, the lower one first, not {low!r} and {high!r}")
     return Range(low, high)
 
 
 def matching(pattern: str, example: str) -> Pattern:
-    """Return a bound that requires a whole string to match a regular expression. Write it inside ``Annotated``.
+    """Require, inside ``Annotated``, that a whole string matches a regular expression of Python's ``re``.
 
-    Args:
-        pattern: The regular expression, in the syntax of Python's ``re``.
-        example: A string that matches, for messages and the documentation.
+    ``example`` is a string that matches, for messages and the documentation.
     """
     re.compile(pattern)  # an invalid pattern fails at the place where it is written
     return Pattern(pattern, example)
 
 
 def non_empty() -> Length:
-    """Return a bound that forbids empty strings or lists. Write it inside ``Annotated``.
-
-    Use this for filters that would match everything if they were empty.
-    """
+    """Forbid, inside ``Annotated``, an empty string or list: for filters that would then match everything."""
     return Length(minimum=1)

@@ -27,17 +27,15 @@ class Function:
     """A function that scripts can call.
 
     Args:
-        name: The short name, such as ``list_services``.
-        full_name: The name with the integration's prefix, such as ``render_list_services``.
-        effect: ``read`` if the function changes nothing, ``destroy`` if its effect cannot be undone, otherwise
-            ``write``.
-        handler: The Python function. It is called with the opened account, followed by the arguments by name.
-        parameters: The parameters in the order of the signature, which is the order of positional arguments.
+        name: The short name.
+        full_name: The name with the integration's prefix.
+        effect: What it does to the service.
+        handler: The Python function, called with the opened account, and the arguments by name.
+        parameters: In the order of positional arguments.
         doc: The whole docstring; its first line is the summary.
-        returns: The type of the result, or None if the annotation is ``None`` or missing.
+        returns: The type of the result; None if nothing is declared.
         origin: The file and line of the Python function.
-        is_foreign: True if the description comes from a service's own document, such as an OpenAPI document. Such a
-            document does not say which values are secrets.
+        is_foreign: Whether the description is a service's own document, which does not say which values are secrets.
     """
 
     name: str
@@ -57,36 +55,28 @@ class Function:
 
     @property
     def signature(self) -> str:
-        """How to call the function in Lua, such as ``get({ id, days? })``. Optional parameters have a question mark."""
+        """How to call it in Lua, such as ``get({ id, days? })``; a question mark follows an optional parameter."""
         names = [parameter.name + ("" if parameter.required else "?") for parameter in self.parameters]
         return f"{self.name}({{ {', '.join(names)} }})" if names else f"{self.name}()"
 
     @cached_property
     def returns_secrets(self) -> bool:
-        """True if results of the declared type can contain secrets."""
+        """Whether results of the declared type can contain secrets."""
         return not self.is_foreign and has_secrets(self.returns)
 
     @cached_property
     def credentials(self) -> frozenset[str]:
-        """The names of the parameters that are credentials according to their types."""
+        """The names of the parameters that are credentials."""
         return frozenset(each.name for each in self.parameters if _is_credential(each.type))
 
     @cached_property
     def bind(self) -> Callable[[str, Sequence[Json]], dict[str, object]]:
-        """The function that assigns the arguments of a call to the parameters, and checks and converts them.
-
-        See :meth:`kosmolua.schema.arguments.Binder.bind`.
-        """
+        """See :meth:`kosmolua.schema.arguments.Binder.bind`."""
         return Binder(self.parameters, f"call it as {self.signature}").bind
 
 
 def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> Function:
-    """Make a function for scripts from the signature and docstring of a Python function.
-
-    Args:
-        handler: The Python function.
-        effect: The effect on the service: ``read``, ``write`` or ``destroy``.
-        prefix: The prefix of the function's full name, or an empty string.
+    """Make a function for scripts from a Python function's signature and docstring.
 
     Raises:
         PluginError: The name cannot be used in Lua, the Python function has no docstring or is async, an annotation is
@@ -148,7 +138,7 @@ def origin_of(handler: Callable[..., Any]) -> str:
 
 
 def _as_written(hint: Any) -> Any:
-    """Return an annotation without the ``Optional`` that Python 3.10 adds if the default is None."""
+    """Return an annotation without the ``Optional`` that Python 3.10 adds for a default of None."""
     inner = [argument for argument in get_args(hint) if argument is not type(None)]
     wrapped = get_origin(hint) is typing.Union and len(inner) == 1 and get_origin(inner[0]) is Annotated
     return inner[0] if wrapped else hint

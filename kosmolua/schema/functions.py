@@ -14,61 +14,50 @@ MAX_KEPT = 512
 
 
 class More(Protocol):
-    """Functions of an integration that are read on first use, such as those of an OpenAPI document.
+    """Functions that are read on first use, such as those of an OpenAPI document.
 
-    If the plugin itself registers a function of the same name, that function takes precedence.
+    A function of the same name that the plugin registers takes precedence.
     """
 
-    def names(self) -> Sequence[str]:
-        """Return the short names of all functions."""
+    def names(self) -> Sequence[str]: ...
 
     def has(self, name: str) -> bool:
-        """Return True if there is a function with this short name.
-
-        The method is called often, so it should not read the function.
-        """
+        """Return True if there is a function, without reading it."""
 
     def function(self, name: str) -> Function | None:
-        """Return a function by its short name, or None if there is none."""
+        """Return a function, or None."""
 
     def named(self, key: str) -> str | None:
-        """Return the short name of the function for a service's operation, such as ``GET /pets``, or None.
-
-        If the plugin registers a function that does the same, the name of that function is returned.
+        """Return the short name, which may be of a registered function, for an operation such as ``GET /pets``, or
+        None.
         """
 
     def sketches(self) -> Mapping[str, Any]:
-        """Return what lists and searches show of each function, keyed by the function's short name.
-
-        Each value is a :class:`kosmolua.docs.outline.Sketch`.
-        """
+        """Return a :class:`kosmolua.docs.outline.Sketch` of each function."""
 
     def records(self) -> Mapping[str, Any]:
-        """Return the record types of arguments and results, keyed by name. Each is read on first use."""
+        """Return the records of arguments and results, each read on first use."""
 
     @property
     def index(self) -> Any:
-        """The :class:`kosmolua.docs.search.Index` that searches the documentation of the functions."""
+        """The :class:`kosmolua.docs.search.Index` of the functions."""
 
     @property
     def document(self) -> Path:
-        """The path of the document that describes the functions."""
+        """The path of the document."""
 
     @property
     def overlay(self) -> Path:
-        """The path of the overlay, a file that changes the document. The file need not exist."""
+        """The path of the overlay, which need not exist."""
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return the problems in the overlay, and notes on parts of the document that cannot be used."""
+        """Return the problems in the overlay, and notes on what of the document cannot be used."""
 
 
 class Functions(Mapping[str, Function]):
-    """An integration's functions by short name: first those that the plugin registers, then those read on first use.
+    """An integration's functions by short name: ``own``, which the plugin registers, then those of ``more``.
 
-    Args:
-        own: The functions that the plugin registers.
-        more: The functions that are read on first use, or None.
-        change: Called with each function that is looked up. The result is used in place of that function.
+    ``change`` is called with each function that is looked up, and returns the one to use.
     """
 
     def __init__(

@@ -34,10 +34,7 @@ _collects_mistakes: ContextVar[bool] = ContextVar("collects_mistakes", default=F
 
 @contextmanager
 def collected_mistakes() -> Iterator[None]:
-    """In the ``with`` block, make integrations that this thread creates collect their mistakes in ``mistakes``.
-
-    Outside of such a block, an integration raises its first mistake.
-    """
+    """Make integrations that this thread creates collect their mistakes in ``mistakes``, not raise the first."""
     token = _collects_mistakes.set(True)
     try:
         yield
@@ -46,27 +43,23 @@ def collected_mistakes() -> Iterator[None]:
 
 
 class Account(Protocol):
-    """The interface of a plugin's account class: fields for the account's settings, and a method ``open``."""
+    """A plugin's account class: fields for the settings, and ``open``."""
 
     def open(self, send: Send) -> Any:
-        """Return the opened account, such as a client. Every function of the integration gets it as its first argument.
-
-        Args:
-            send: The function that the opened account has to use to send requests.
-        """
+        """Return the opened account, the first argument of every function. It sends requests with ``send`` alone."""
 
 
 @dataclass(frozen=True)
 class AccountField:
-    """A key in the section of an integration's account in accounts.toml.
+    """A key in an account's section of accounts.toml.
 
     Args:
         name: The key.
-        about: One sentence that describes the key.
-        secret: True if the value is a credential. It can then be read from a source such as an environment variable.
-        type: The type of the value. For a credential, this is the string type.
-        default: The default value in the account class, or :data:`REQUIRED` if there is none.
-        many: True if the value is a table of credentials by name, such as environment variables of an MCP server.
+        about: One sentence that describes it.
+        secret: Whether the value is a credential, which can be read from a source such as an environment variable.
+        type: The type of the value; string for a credential.
+        default: The default in the account class, or :data:`REQUIRED`.
+        many: Whether the value is a table of credentials by name, such as environment variables of an MCP server.
         login: The OAuth login that can provide the value, or None.
     """
 
@@ -80,7 +73,6 @@ class AccountField:
 
     @property
     def required(self) -> bool:
-        """True if every account has to have this key."""
         return self.default is REQUIRED
 
 
@@ -227,36 +219,29 @@ class Integration:
 
     @property
     def aliases(self) -> dict[str, str]:
-        """The short names of the registered functions by their full names."""
         return {function.full_name: name for name, function in self.functions.own.items() if function.full_name != name}
 
     def spellings(self) -> Iterator[str]:
-        """Yield the short and the full name of every function.
-
-        Only the names of the OpenAPI document's functions are looked up. The functions themselves are not read.
-        """
+        """Yield the short and the full name of every function, without reading any."""
         for name in self.functions:
             yield name
             if self.prefix:
                 yield f"{self.prefix}_{name}"
 
     def short(self, name: str) -> str | None:
-        """Return the short name of the function that has this short or full name, or None if there is none.
-
-        Only the names of the OpenAPI document's functions are looked up. The functions themselves are not read.
-        """
+        """Return the short name for a short or full name, or None, without reading the function."""
         if name in self.functions:
             return name
         plain = name.removeprefix(f"{self.prefix}_") if self.prefix else name
         return self.aliases.get(name) or (plain if plain != name and plain in self.functions else None)
 
     def function(self, name: str) -> Function | None:
-        """Return the function that has this short or full name, or None if there is none."""
+        """Return a function by its short or full name, or None."""
         short = self.short(name)
         return self.functions.get(short) if short else None
 
     def variable(self, field: AccountField) -> str:
-        """Return the environment variable that can hold the value of an account's field, such as ``RENDER_API_KEY``."""
+        """Return the environment variable that can hold an account's field, such as ``RENDER_API_KEY``."""
         return f"{self.prefix or self.name}_{field.name}".replace(".", "_").upper()
 
     def _register(self, handler: _Handler, effect: Effect) -> _Handler:
@@ -272,7 +257,7 @@ class Integration:
         return handler
 
     def _report(self, mistake: PluginError) -> None:
-        """Raise a mistake of the plugin or, in a block of :func:`collected_mistakes`, collect it."""
+        """Raise a mistake or, within :func:`collected_mistakes`, collect it."""
         if not _collects_mistakes.get():
             raise mistake
         self.mistakes.append(mistake)
@@ -317,23 +302,12 @@ _ADDRESS = re.compile(r"(url|(^|_)uri|endpoint)$", re.IGNORECASE)
 
 
 def made_up(owner: str, field: AccountField) -> object:
-    """Return a made-up value for an account's field, for simulations and tests. A credential is returned as plain text.
-
-    Args:
-        owner: The name of the integration.
-        field: The field.
-    """
+    """Return a made-up value for an account's field, a credential as plain text, for simulations and tests."""
     return placeholder(owner, field, f"made-up-{field.name}")
 
 
 def placeholder(owner: str, field: AccountField, text: str = "...") -> object:
-    """Return an example of a valid value for an account's field.
-
-    Args:
-        owner: The name of the integration. It becomes part of a URL.
-        field: The field.
-        text: The value to return for strings that are not URLs.
-    """
+    """Return an example of a valid value: a URL made of ``owner`` for a URL, ``text`` for other strings."""
     address = f"https://{owner.replace('_', '-')}.example"
     return _fitting(field.type, address if _ADDRESS.search(field.name) else text)
 

@@ -59,10 +59,9 @@ class Reader:
     """Converts the JSON Schemas of one document to types. Thread-safe.
 
     Args:
-        document: The document in which references such as ``#/components/schemas/Pet`` are looked up.
-        without: Properties with this keyword are left out: ``readOnly`` for arguments, ``writeOnly`` for results.
-        look_up: The function that returns the target of a reference, for a document that is read part by part on
-            demand.
+        document: Where references such as ``#/components/schemas/Pet`` are looked up.
+        without: The keyword of properties to leave out: ``readOnly`` for arguments, ``writeOnly`` for results.
+        look_up: Returns the target of a reference, for a document that is read part by part.
     """
 
     def __init__(
@@ -77,16 +76,13 @@ class Reader:
 
     @property
     def notes(self) -> list[str]:
-        """Notes for the user on schemas that are unsupported or have mistakes, each with the name of the schema."""
+        """Notes on schemas that are unsupported or have mistakes."""
         return list(self._notes)
 
     def read(self, schema: Json, name: str = "value") -> Type:
-        """Return the type that a schema describes.
+        """Return the type of a schema, which may be a boolean: ``true`` allows any value, ``false`` none.
 
-        Args:
-            schema: The schema: an object or a boolean. ``true`` allows any value, ``false`` allows none.
-            name: The name to give the record that the schema describes. The names of records inside begin with this
-                name, as in ``Issue.user``.
+        ``name`` is the name of its record; names of records inside begin with it, as in ``Issue.user``.
         """
         try:
             return self._read(schema, name, ())
@@ -95,10 +91,8 @@ class Reader:
             return ANY
 
     def resolve(self, node: Json) -> Json:
-        """Follow the references from an object of the document, and return the object that they lead to.
-
-        An object without ``$ref`` is returned as it is. If the target of a reference is missing, return an empty
-        object.
+        """Return the object that an object's ``$ref`` leads to, itself without one, an empty one if the target is
+        missing.
         """
         seen: set[str] = set()
         while isinstance(node, dict) and isinstance(pointer := node.get("$ref"), str):
@@ -127,16 +121,10 @@ class Reader:
         return node
 
     def note(self, name: str, problem: str) -> None:
-        """Record a note that a schema is not supported or has a mistake.
-
-        Args:
-            name: The name of the schema.
-            problem: What is wrong.
-        """
+        """Note that the schema ``name`` is not supported or has a mistake."""
         self._notes[f"{name[:200]}: {problem}"] = None
 
     def _read(self, schema: Json, name: str, trail: tuple[str, ...]) -> Type:
-        """Return the type that a schema describes."""
         if isinstance(schema, bool):
             return ANY if schema else NOTHING
         if not isinstance(schema, dict) or trail.count(_STEP) > MAX_DEPTH:
@@ -254,10 +242,7 @@ class Reader:
         )
 
     def _unique(self, name: str, schema: Schema) -> str:
-        """Return a unique name for a record.
-
-        A record inside another record is named after the ``title`` of its schema, if that is a valid name.
-        """
+        """Return a unique name for a record; one inside another is named after its ``title`` if that is valid."""
         title = _text(schema, "title")
         wanted = title if title.isidentifier() and title.isascii() and "." in name else name
         number, name = 1, wanted
@@ -277,7 +262,7 @@ class Reader:
         return (Range(low, high, low_excluded, high_excluded),)
 
     def _end(self, schema: Schema, plain: str, exclusive: str, name: str) -> tuple[float | None, bool]:
-        """Return one end of a range of numbers, or None, and whether the range excludes that end itself."""
+        """Return one end of a range, or None, and whether it is exclusive."""
         end, excluded = schema.get(plain), schema.get(exclusive)
         if excluded is not None and not isinstance(excluded, bool):
             end, excluded = excluded, True
@@ -307,7 +292,7 @@ class Reader:
 
 
 class _Fields(Mapping[str, Type]):
-    """The types of a record's keys. Each is read from its schema on first use."""
+    """The types of a record's keys, each read on first use."""
 
     def __init__(self, reader: Reader, name: str, properties: Mapping[str, Json]) -> None:
         self._reader = reader
@@ -334,9 +319,9 @@ class _Fields(Mapping[str, Type]):
 
 
 def _without_descendants(schema: Schema, followed: Mapping[str, None]) -> Schema:
-    """Return a schema without its list of subtypes if one of these subtypes is being read.
+    """Return a schema without its list of subtypes if one of them is being read.
 
-    In some documents, a subtype refers to its parent in ``allOf``, and the parent lists all subtypes in ``oneOf``.
+    Some subtypes refer to their parent in ``allOf``, while the parent lists all subtypes in ``oneOf``.
     """
     for word in ("oneOf", "anyOf"):
         pointers = [each.get("$ref") for each in schema.get(word, ()) if isinstance(each, dict)]
@@ -350,10 +335,7 @@ def _or_null(kind: Type) -> Type:
 
 
 def _says_more_than_required(member: Json) -> bool:
-    """Return False if a member of ``oneOf`` or ``anyOf`` only says which keys are required, else True.
-
-    An example of such a member is ``{required: [a]}``.
-    """
+    """Return False for a member of ``oneOf`` or ``anyOf`` such as ``{required: [a]}``."""
     return not isinstance(member, dict) or not member or "$ref" in member or bool(_SHAPES & member.keys())
 
 
@@ -373,11 +355,7 @@ def _choice(schema: Schema) -> Type:
 
 
 def _union(kinds: Sequence[Type]) -> Type:
-    """Return the simplest type for the union of some types.
-
-    It contains no other union and each type only once. Several types that list their values (:class:`Choice`) are
-    combined into one.
-    """
+    """Return the simplest union: flat, each type once, choices combined into one."""
     flat = [member for kind in kinds for member in (kind.members if isinstance(kind, Union) else (kind,))]
     nullable = any(kind.nullable for kind in [*kinds, *flat])
     members = [replace(member, nullable=False) if member.nullable else member for member in flat]
@@ -413,6 +391,6 @@ def _text(schema: Schema, word: str) -> str:
 
 
 def _cleaned(name: str) -> str:
-    """Return a name with underscores in place of the characters that LuaCATS does not allow."""
+    """Replace the characters that LuaCATS does not allow by underscores."""
     cleaned = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "value"
     return f"_{cleaned}" if cleaned[0].isdigit() else cleaned

@@ -22,14 +22,10 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def description(parameter: Parameter, *, with_choices: bool = True, spelling: str = "") -> str:
-    """Return the sentence that describes a parameter. What the sentence does not mention is added in parentheses.
+    """Return a parameter's sentence, with what it does not mention in parentheses.
 
-    This applies to the type's choices and bounds, the default, and the parameter that can be passed instead.
-
-    Args:
-        parameter: The parameter.
-        with_choices: True to add the choices, False to leave them out.
-        spelling: The type in LuaCATS to add as well, or an empty string.
+    These are ``spelling``, the type's choices (unless ``with_choices`` is false) and bounds, the default, and the
+    parameter that can be passed instead.
     """
     sentence = _one_line(parameter.about)
     added = [f"`{spelling}`"] if spelling else []
@@ -45,10 +41,7 @@ def description(parameter: Parameter, *, with_choices: bool = True, spelling: st
 
 
 def _about_key(record: Record, key: str) -> str:
-    """Return the sentence that describes a key of a record.
-
-    Bounds and the default are added in parentheses if the sentence does not mention them.
-    """
+    """Return the sentence of a record's key, with bounds and default that it does not mention in parentheses."""
     sentence = _one_line(record.about.get(key, ""))
     has_default = key in record.defaults and "default" not in sentence.lower()
     default = [f"default: {literal(record.defaults[key])}"] if has_default else []
@@ -70,37 +63,31 @@ def _added(sentence: str, extras: Sequence[str]) -> str:
 
 
 def _unsaid_bounds(kind: Type, sentence: str) -> list[str]:
-    """Return, in words, the bounds of a type that a sentence does not mention.
-
-    A sentence counts as mentioning a bound if it has the last word of the bound, such as ``100`` for ``in 1..100``.
-    """
+    """Return a type's bounds, in words, whose last word, such as ``100`` of ``in 1..100``, is not in a sentence."""
     return [bound for bound in bounds_in(kind) if [*filter(None, _BETWEEN_VALUES.split(bound))][-1] not in sentence]
 
 
 def prose(text: str) -> str:
-    """Convert the text of a docstring to Markdown: double backticks around code become single backticks."""
+    """Convert a docstring to Markdown: double backticks become single ones."""
     return text.replace("``", "`")
 
 
 def types_inside(kind: Type) -> tuple[Type, ...]:
-    """Return the types that a list, map or union type consists of; an empty tuple for any other type."""
+    """Return the types that a list, map or union consists of."""
     if isinstance(kind, Union):
         return kind.members
     return (kind.item,) if isinstance(kind, List) else (kind.value,) if isinstance(kind, Map) else ()
 
 
 def choices_in(kind: Type) -> tuple[Json, ...]:
-    """Return the allowed values of the first :class:`Choice` that is found; an empty tuple if there is none.
-
-    It can be the type itself, or be inside its lists, maps and unions.
-    """
+    """Return the values of the first :class:`Choice` in a type; empty if there is none."""
     if isinstance(kind, Choice):
         return kind.values
     return next(filter(None, map(choices_in, types_inside(kind))), ())
 
 
 def bounds_in(kind: Type) -> tuple[str, ...]:
-    """Return the bounds of a type in words, such as ``of length 1..5``, and of its items, such as ``each in 1..9``."""
+    """Return a type's bounds in words, such as ``of length 1..5``, and those of its items, ``each in 1..9``."""
     own = [bound.words for bound in kind.bounds] if isinstance(kind, (Scalar, List, Map)) else []
     inside = [bound for part in types_inside(kind) for bound in bounds_in(part)]
     if isinstance(kind, (List, Map)):
@@ -114,7 +101,7 @@ def is_compound(kind: Type) -> bool:
 
 
 def label(kind: Type) -> str:
-    """Return the JSON type in words, such as ``integer`` or ``string or array``, for tables in the documentation."""
+    """Return the JSON type in words, such as ``integer`` or ``string or array``."""
     if isinstance(kind, Union):
         return " or ".join(dict.fromkeys(label(member) for member in kind.members))
     if isinstance(kind, Scalar):
@@ -147,12 +134,7 @@ def _braced(items: Iterator[str]) -> str:
 
 
 def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
-    """Yield declarations of the argument tables that functions take, and of the choices in these tables.
-
-    Args:
-        functions: The functions, all of one integration.
-        namespace: The prefix of the declared names, such as ``render2``.
-    """
+    """Yield declarations of the argument tables of one integration's functions, and of the choices in them."""
     for function in functions:
         for parameter in function.parameters:
             if choices := choices_in(parameter.type):
@@ -172,12 +154,7 @@ def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[st
 
 
 def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
-    """Yield a declaration of each record that the functions take or return.
-
-    Args:
-        functions: The functions, all of one integration.
-        namespace: The prefix of the declared names, such as ``render2``.
-    """
+    """Yield a declaration of each record that one integration's functions take or return."""
     kinds: list[Type] = []
     for function in functions:
         kinds += [parameter.type for parameter in function.parameters]
@@ -186,12 +163,7 @@ def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]
 
 
 def record_class(record: Record, namespace: str) -> str:
-    """Return the declaration of a record as a LuaCATS class.
-
-    Args:
-        record: The record.
-        namespace: The prefix of the names of records, such as ``render2``, or an empty string.
-    """
+    """Declare a record as a LuaCATS class."""
     fields = [
         field(key, kind.spell(namespace), _about_key(record, key), may_be_absent=key not in record.required)
         for key, kind in record.fields.items()
@@ -200,13 +172,7 @@ def record_class(record: Record, namespace: str) -> str:
 
 
 def function_stub(function: Function, namespace: str, holder: str) -> str:
-    """Return a definition of a function in Lua for editors, with documentation and types but without a body.
-
-    Args:
-        function: The function.
-        namespace: The prefix of the names of the function's types, such as ``render2``.
-        holder: The Lua variable with the table in which the function is defined.
-    """
+    """Define a function in Lua for editors, without a body, as a field of the Lua variable ``holder``."""
     lines = [f"---{line}".rstrip() for line in [*prose(function.doc).splitlines(), "", f"Effect: {function.effect}."]]
     if function.parameters:
         mark = "?" if all(parameter.may_be_absent for parameter in function.parameters) else ""
@@ -218,15 +184,15 @@ def function_stub(function: Function, namespace: str, holder: str) -> str:
 
 
 def returned(function: Function, namespace: str) -> str:
-    """Return the type of a function's result in LuaCATS, or ``any`` if it is not declared."""
+    """Return the type of a function's result, ``any`` if it is not declared."""
     return function.returns.spell(namespace) if function.returns else "any"
 
 
 def class_of(name: str, about: str, fields: Iterable[str]) -> str:
-    """Return the declaration of a LuaCATS class.
+    """Declare a LuaCATS class.
 
     Args:
-        name: The name of the class. A colon and the names of its parents can follow it.
+        name: The name; a colon and the names of its parents can follow it.
         about: A line that describes the class, or an empty string.
         fields: The annotations of the fields, as :func:`field` returns them.
     """
@@ -234,24 +200,14 @@ def class_of(name: str, about: str, fields: Iterable[str]) -> str:
 
 
 def field(name: str, kind: str, about: str = "", *, may_be_absent: bool = False) -> str:
-    """Return the annotation of one field of a LuaCATS class.
-
-    Args:
-        name: The name of the field.
-        kind: The type of the field in LuaCATS.
-        about: The sentence that describes the field, or an empty string.
-        may_be_absent: True if the field is optional.
-    """
+    """Annotate one field of a LuaCATS class; ``kind`` is its type in LuaCATS."""
     plain = name.isidentifier() and name.isascii() and name not in KEYWORDS
     key = name if plain else f"[{literal(name)}]"
     return f"---@field {key}{'?' if may_be_absent else ''} {kind} {about}".rstrip()
 
 
 def records_in(kinds: Iterable[Type]) -> list[Record]:
-    """Return all records in some types, including those inside other types, each record once.
-
-    Records that contain themselves are handled.
-    """
+    """Return all records in some types and in each other, each once."""
     found: dict[str, Record] = {}
     left = [*kinds][::-1]
     while left:
@@ -265,9 +221,8 @@ def records_in(kinds: Iterable[Type]) -> list[Record]:
 
 
 def records_by_depth(kinds: Iterable[Type]) -> Iterator[Record]:
-    """Yield all records in some types, including those inside other types, each record once, the outer ones first.
-
-    The fields of a record are read only when the caller needs the next record.
+    """Yield all records in some types, each once, the outer ones first, reading the fields of each when the next is
+    needed.
     """
     seen: set[str] = set()
     left = deque(kinds)
@@ -282,12 +237,12 @@ def records_by_depth(kinds: Iterable[Type]) -> Iterator[Record]:
 
 
 def _alias(function: Function, parameter: Parameter, namespace: str) -> str:
-    """Return the name of the LuaCATS alias for the choices of a parameter."""
+    """Return the alias for the choices of a parameter."""
     return f"{namespace}.{function.name}.{parameter.name}"
 
 
 def _arguments(function: Function, namespace: str) -> str:
-    """Return the name of the LuaCATS class for the table of a function's arguments."""
+    """Return the class of the table of a function's arguments."""
     return f"{namespace}.{function.name}.args"
 
 
@@ -296,10 +251,7 @@ def _argument(function: Function, parameter: Parameter, namespace: str) -> str:
 
 
 def _overload(function: Function, namespace: str) -> list[str]:
-    """Return the LuaCATS annotation for calls with positional arguments, as a list of lines.
-
-    The list is empty if the function cannot be called with positional arguments only.
-    """
+    """Return the lines that annotate positional calls; none if the function takes no positional arguments."""
     plain = [*takewhile(lambda parameter: _is_plain(parameter.type), function.parameters)]
     if not plain or not all(parameter.may_be_absent for parameter in function.parameters[len(plain) :]):
         return []

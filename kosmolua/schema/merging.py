@@ -16,10 +16,9 @@ _LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
 
 
 def normal(schema: Schema) -> Schema:
-    """Return an equivalent schema in which only the keyword ``nullable`` says whether null is allowed.
+    """Return an equivalent schema in which only ``nullable`` allows null, without keywords that have malformed values.
 
-    Documents have four other ways to allow null: ``x-nullable``, or a ``null`` in ``type``, among the alternatives, or
-    among the allowed values. Keywords with malformed values are dropped.
+    Documents also allow null by ``x-nullable``, or by ``null`` in ``type``, ``enum``, ``oneOf`` or ``anyOf``.
     """
     plain = dict(schema)
     nullable = bool(schema.get("nullable") is True or schema.get("x-nullable") is True)
@@ -52,10 +51,7 @@ def _is_null(schema: Json) -> bool:
 
 
 def merged(one: Schema, other: Schema) -> Schema:
-    """Return a schema that allows the values that both schemas allow.
-
-    If the schemas contradict each other, ``one`` wins.
-    """
+    """Return a schema that allows what both allow; where they contradict each other, ``one`` wins."""
     whole = other | one
     for word in one.keys() & other.keys():
         whole[word] = _merged_keyword(word, one[word], other[word])
@@ -63,7 +59,7 @@ def merged(one: Schema, other: Schema) -> Schema:
 
 
 def _merged_keyword(word: str, one: Any, other: Any) -> Any:
-    """Return the value of a keyword for the merged schema from its values in the two schemas."""
+    """Return the value of a keyword for the merged schema."""
     if one == other:
         return one
     if word == "properties" and isinstance(one, dict) and isinstance(other, dict):

@@ -11,11 +11,8 @@ MAX_QUOTED = 60
 
 
 class Mismatch(Exception):
-    """A value does not fit its type.
-
-    Args:
-        problem: What is wrong, as in ``must be an integer, not 1.5``.
-        where: The place inside the value, such as ``.env[2]``, or an empty string for the value itself.
+    """A value does not fit its type: ``problem``, as in ``must be an integer, not 1.5``, at ``where``, as in
+    ``.env[2]``.
     """
 
     def __init__(self, problem: str, where: str = "") -> None:
@@ -24,26 +21,17 @@ class Mismatch(Exception):
         self.where = where
 
     def inside(self, place: str) -> Mismatch:
-        """Return this mismatch as seen from the containing value: a copy with ``place`` put before ``where``.
-
-        Args:
-            place: The place of the value inside the containing value, such as ``.env`` or ``[2]``.
-        """
+        """Return this mismatch as seen from the containing value: ``place``, such as ``.env``, before ``where``."""
         return Mismatch(self.problem, place + self.where)
 
 
 def must_be(words: str, value: object) -> Mismatch:
-    """Return the mismatch with the problem ``must be WORDS, not VALUE``.
-
-    Args:
-        words: What the value has to be, such as ``an integer``.
-        value: The value.
-    """
+    """Return the mismatch ``must be WORDS, not VALUE``."""
     return Mismatch(f"must be {words}, not {quoted(value)}")
 
 
 def quoted(value: object) -> str:
-    """Return a value as text for a message, such as ``"5" (a string)`` or ``a table``. Long strings are cut."""
+    """Return a value as text for a message, such as ``"5" (a string)``. Long strings are cut."""
     if isinstance(value, Unshown):
         return f"{value.shown} (a secret)" if isinstance(value, SecretText) else value.shown
     if isinstance(value, str):

@@ -17,13 +17,7 @@ SCRIPTS = "scripts"
 
 
 def parts_of(path: str) -> list[str]:
-    """Split a path into its names, such as ``["render2", "list_services"]``, without ``app`` and ``integrations``.
-
-    Args:
-        path: A path such as ``render2.list_services``, ``integrations.render2.list_services`` or
-            ``app.integrations.render2.list_services``. A root other than ``integrations`` is kept:
-            ``app.mcp.files.read`` becomes ``["mcp", "files", "read"]``.
-    """
+    """Split a path into its names, without ``app`` and ``integrations``; another root is kept: ``["mcp", "files"]``."""
     parts = path.strip().split(".")
     for beginning in (APP, ROOT):
         if parts[:1] == [beginning]:
@@ -32,60 +26,40 @@ def parts_of(path: str) -> list[str]:
 
 
 def qualified(root: str, name: str) -> str:
-    """Return the unique name of an integration: ``render2``, or ``mcp.files`` if the root is not ``integrations``.
-
-    Args:
-        root: The table in ``app`` that contains the integration, such as ``integrations`` or ``mcp``.
-        name: The name of the integration in that table.
-    """
+    """Return the unique name of the integration ``name`` under ``root``."""
     return name if root in (ROOT, name) else f"{root}.{name}"
 
 
 def root_and_name(integration: str) -> tuple[str, str]:
-    """Return the two parts of the unique name of an integration: ``mcp`` and ``files`` for ``mcp.files``.
-
-    The first part is the root, the table in ``app`` that contains the integration: ``integrations`` for ``render2``.
-    """
+    """Return root and name of a unique name: ``mcp`` and ``files`` for ``mcp.files``."""
     root, _, name = integration.rpartition(".")
     return root or (SCRIPTS if name == SCRIPTS else ROOT), name
 
 
 def section_of(integration: str, account: str) -> str:
-    """Return the name of an account's section in the accounts file: ``render2.production``, or ``mcp.files``.
-
-    An MCP server such as ``mcp.files`` has only one account, so the account's name is left out.
+    """Return the section of an account in the accounts file: ``render2.production``, or ``mcp.files`` for an MCP
+    server.
     """
     return integration if root_and_name(integration)[0] == SERVERS else f"{integration}.{account}"
 
 
 def integration_in(parts: Sequence[str], names: Collection[str]) -> tuple[str, list[str]]:
-    """Return the unique name of the integration at the beginning of a path, and the remaining names of the path.
+    """Return the unique name at the beginning of the parts of a path, and the remaining parts.
 
-    Args:
-        parts: The names in the path, as :func:`parts_of` returns them.
-        names: The unique names of all integrations, such as ``render2`` and ``mcp.files``.
+    ``names`` are the unique names of all integrations.
     """
     longer = ".".join(parts[:2])
     return (longer, [*parts[2:]]) if longer in names else (parts[0], [*parts[1:]])
 
 
 def page_of(*names: str) -> str:
-    """Return the name of a page of the documentation, such as ``integrations.render2.list_services``.
-
-    Args:
-        names: The unique name of the integration and, if the page is about a function, the name of the function.
-            Without names, the page about all integrations is meant.
-    """
+    """Return the name of the page of an integration and, if given, a function; without names, of all integrations."""
     is_rooted = bool(names) and ("." in names[0] or names[0] == SCRIPTS)
     return ".".join(names if is_rooted else (ROOT, *names))
 
 
 def lua_path(*names: str) -> str:
-    """Return the path of an integration, an account or a function in Lua, such as ``app.integrations.render2``.
-
-    Args:
-        names: The unique name of the integration, followed by the further names of the path.
-    """
+    """Return a path in Lua, such as ``app.integrations.render2``, from a unique name and further names."""
     return f"{APP}.{page_of(*names)}"
 
 
@@ -100,12 +74,7 @@ _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def objection_to_integration(name: str, root: str = ROOT) -> str:
-    """Return, as a hint for a message, why an integration cannot have this name; an empty string if it can.
-
-    Args:
-        name: The name.
-        root: The table in ``app`` that contains the integration, such as ``mcp``.
-    """
+    """Return why an integration cannot have this name, as a hint; empty if it can."""
     if not _INTEGRATION.fullmatch(name):
         return "use a-z, 0-9 and _, a letter first"
     if name in (APP, ROOT):
@@ -116,7 +85,7 @@ def objection_to_integration(name: str, root: str = ROOT) -> str:
 
 
 def objection_to_function(name: str) -> str:
-    """Return, as a hint for a message, why a function cannot have this name; an empty string if it can."""
+    """Return why a function cannot have this name, as a hint; empty if it can."""
     if not _FUNCTION.fullmatch(name):
         return "use A-Z, a-z, 0-9 and _, a letter first"
     if name == "default":

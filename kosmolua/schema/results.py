@@ -7,7 +7,7 @@ from kosmolua.schema.types import List, Map, Record, Type, Union
 
 
 def check(kind: Type, result: object) -> None:
-    """Check that a function's result fits its declared type. Tables in the result can have additional keys.
+    """Check that a result fits the declared type; its tables can have more keys.
 
     Raises:
         Mismatch: The result does not fit.
@@ -16,7 +16,7 @@ def check(kind: Type, result: object) -> None:
 
 
 def _without_more(kind: Type, value: object) -> object:
-    """Return a copy of a value without the keys that its type does not declare."""
+    """Return a copy without the keys that the type does not declare."""
     if isinstance(kind, Union):
         candidates = [(member, _without_more(member, value)) for member in kind.members]
         return next((left for member, left in candidates if _fits(member, left)), value)

@@ -27,13 +27,7 @@ _LITERALS: dict[str, Json] = {"true": True, "false": False}
 
 
 class Spelled(NamedTuple):
-    """A type that :func:`read_type` has read, and the text after it.
-
-    Args:
-        type: The type; ``any`` for a name that is not a basic type, such as the name of a class.
-        is_optional: True if the value can also be nil.
-        rest: The text after the type.
-    """
+    """A type that was read (``any`` for an unknown name), whether it can be nil, and the text after it."""
 
     type: Type
     is_optional: bool
@@ -45,11 +39,10 @@ class NoType(Exception):
 
 
 def read_type(text: str, name: str) -> Spelled:
-    """Read the LuaCATS type at the beginning of a text.
+    """Read the type at the beginning of a text such as ``integer How many days``, ``"live"|"failed"`` or ``{ name:
+    string }``.
 
-    Args:
-        text: A text such as ``integer How many days``, ``"live"|"failed"``, or ``{ name: string, tags?: string[] }``.
-        name: The name that tables with named keys (records) get in a JSON Schema.
+    ``name`` is what records get in a JSON Schema.
 
     Raises:
         NoType: The text does not begin with a type.
@@ -60,7 +53,7 @@ def read_type(text: str, name: str) -> Spelled:
 
 
 class _Reader:
-    """Reads a LuaCATS type token by token. ``place`` is the position after the last token that was read."""
+    """Reads a LuaCATS type token by token. ``place`` is behind the last one."""
 
     def __init__(self, text: str, name: str) -> None:
         self.place = 0
@@ -69,7 +62,7 @@ class _Reader:
         self._depth = 0
 
     def union(self) -> tuple[Type, bool]:
-        """Read one or more types separated by ``|``. Return their union, and True if the value can also be nil."""
+        """Read types separated by ``|``. Return their union, and whether the value can be nil."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise NoType("it is nested too deeply")
@@ -143,10 +136,7 @@ class _Reader:
         return Record(self._name, fields, required=frozenset(required))
 
     def _take(self, sign: str) -> bool:
-        """Read a sign such as ``|`` if it comes next. Return True if it did.
-
-        Spaces before the sign are skipped, except before ``?`` and ``[]``.
-        """
+        """Read a sign such as ``|`` if it comes next; before ``?`` and ``[]``, no spaces are skipped."""
         found = _TOKEN.match(self._text, self.place)
         if found is None or found["sign"] != sign:
             return False

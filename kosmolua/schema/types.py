@@ -45,11 +45,7 @@ _compared: ContextVar[frozenset[tuple[int, int]]] = ContextVar("compared", defau
 
 @dataclass(frozen=True)
 class Type:
-    """A type of values that are passed between scripts and Python functions.
-
-    Args:
-        nullable: True if the value can also be None. In Lua, None is nil, or ``json.null`` inside a list.
-    """
+    """A type of values between scripts and Python. ``nullable``: the value can be None, in Lua nil or ``json.null``."""
 
     nullable: bool = field(default=False, kw_only=True)
 
@@ -62,9 +58,9 @@ class Type:
         return None if value is None and self.nullable else self._fit(value)
 
     def read(self, text: str) -> object:
-        """Convert the text of a command-line argument to a value, which :meth:`accept` has to check.
+        """Convert the text of a command-line argument to a value for :meth:`accept`.
 
-        The text is decoded as JSON, unless the type allows strings. Text that is not JSON is returned unchanged.
+        It is decoded as JSON, unless the type allows strings. Text that is not JSON is returned unchanged.
         """
         try:
             return json.loads(text)
@@ -73,26 +69,25 @@ class Type:
 
     @property
     def lua(self) -> str:
-        """The type in LuaCATS, the annotations of Lua's language server, such as ``table<string, string>``."""
+        """The type in LuaCATS, such as ``table<string, string>``."""
         return self.spell()
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the type in LuaCATS, the annotations of Lua's language server.
+        """Return the type in LuaCATS.
 
         Args:
-            namespace: The prefix of the names of records, such as ``render2``.
-            choices: The name of an alias to write in place of the type's choices, or an empty string to write the
-                choices.
+            namespace: The prefix of the names of records.
+            choices: An alias to write in place of the type's choices; empty to write them.
         """
         raise NotImplementedError
 
     @property
     def words(self) -> str:
-        """The type in words for messages and the documentation, such as ``an integer in 1..100``."""
+        """The type in words, such as ``an integer in 1..100``."""
         raise NotImplementedError
 
     def json_schema(self) -> dict[str, Any]:
-        """Return the type as a JSON Schema (draft 2020-12), with the schemas of its records in ``$defs``."""
+        """Return a JSON Schema (draft 2020-12), with the schemas of records in ``$defs``."""
         definitions = _Definitions()
         schema = self._schema(definitions)
         defined = definitions.define()
@@ -116,13 +111,13 @@ class Type:
 
 
 class _Definitions:
-    """Collects the records that a JSON Schema refers to, and gives each record a unique name."""
+    """The records that a JSON Schema refers to, each with a unique name."""
 
     def __init__(self) -> None:
         self._names: dict[Record, str] = {}
 
     def reference(self, record: Record) -> dict[str, Any]:
-        """Return a JSON Schema that refers to a record by ``$ref``, and remember the record for :meth:`define`."""
+        """Return a ``$ref`` to a record, and remember the record for :meth:`define`."""
         record = replace(record, nullable=False) if record.nullable else record
         if record not in self._names:
             same = sum(other.name == record.name for other in self._names)
@@ -130,7 +125,7 @@ class _Definitions:
         return {"$ref": f"#/$defs/{self._names[record]}"}
 
     def define(self) -> dict[str, dict[str, Any]]:
-        """Return the schemas of all records that were referred to, and of the records inside them, by name."""
+        """Return the schemas of all records that were referred to, also from inside these."""
         schemas: dict[str, dict[str, Any]] = {}
         while left := [(record, name) for record, name in self._names.items() if name not in schemas]:
             for record, name in left:
@@ -198,14 +193,10 @@ _KINDS: dict[Kind, tuple[str, Callable[[object], object]]] = {
 
 @dataclass(frozen=True)
 class Scalar(Type):
-    """A type of single values, such as integers or strings. The kind ``any`` is the type of all values.
+    """A type of single values; the kind ``any`` is the type of all values.
 
     An integer type also accepts a float without a fraction, and a string of digits for an integer of more than 64 bits.
-
-    Args:
-        kind: The kind of the values.
-        bounds: The restrictions on the values, such as ``in 1..100``.
-        format: The ``format`` in JSON Schema, such as ``date-time``. Values are not checked against it.
+    ``format`` is that of JSON Schema, such as ``date-time``; values are not checked against it.
     """
 
     kind: Kind
@@ -213,11 +204,9 @@ class Scalar(Type):
     format: str = ""
 
     def read(self, text: str) -> object:
-        """Return the text of a command-line argument, decoded as JSON unless this is a string type."""
         return text if self.kind in ("string", "secret") else super().read(text)
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the type in LuaCATS: the kind, such as ``integer``, or ``Secret`` for secrets."""
         return "Secret" if self.kind == "secret" else self.kind
 
     @cached_property
@@ -226,7 +215,6 @@ class Scalar(Type):
 
     @property
     def words(self) -> str:
-        """The type in words, such as ``an integer in 1..100``."""
         return " ".join([_KINDS[self.kind][0], *(bound.words for bound in self.bounds)])
 
     def _fit(self, value: Any) -> object:
@@ -265,11 +253,7 @@ def is_secret(kind: Type) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Choice(Type):
-    """A type that allows only certain values.
-
-    Args:
-        values: The allowed values, usually strings. An empty tuple allows no value.
-    """
+    """A type that allows only certain values, usually strings; without any, none."""
 
     values: tuple[Json, ...]
 
@@ -281,7 +265,7 @@ class Choice(Type):
 
     @cached_property
     def _key(self) -> tuple[bool, str]:
-        """JSON that stands for this type in comparisons, since 1 equals True in Python, and lists have no hash."""
+        """JSON for comparisons, since 1 equals True in Python, and lists have no hash."""
         return self.nullable, json.dumps(self.values, sort_keys=True)
 
     @cached_property
@@ -289,19 +273,10 @@ class Choice(Type):
         return frozenset(value for value in self.values if isinstance(value, str))
 
     def read(self, text: str) -> object:
-        """Return the text of a command-line argument unchanged, or decoded as JSON.
-
-        The text stays unchanged if it is one of the choices, or if all choices are strings.
-        """
+        """Return the text unchanged if it is a choice or all choices are strings; else decode it as JSON."""
         return text if text in self._strings or len(self._strings) == len(self.values) else super().read(text)
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the type in LuaCATS, such as ``"live"|"failed"``, or the name of an alias for it.
-
-        Args:
-            namespace: Not used, since the type contains no record.
-            choices: The name of the alias; empty to write the allowed values.
-        """
         if choices or not self.values:
             return choices or "nil"
         plain = all(isinstance(value, (str, int, float)) for value in self.values)
@@ -309,7 +284,7 @@ class Choice(Type):
 
     @property
     def words(self) -> str:
-        """The type in words, such as ``one of 'live', 'failed'``. Only the first of many choices are listed."""
+        """The type in words, such as ``one of 'live', 'failed'``; of many choices, the first."""
         if not self.values:
             return "nothing"
         return "one of " + listed(
@@ -330,10 +305,7 @@ class Choice(Type):
 
 
 def _is_same(choice: Json, value: object) -> bool:
-    """Return True if a value from Lua equals a choice.
-
-    A float such as 5.0 equals 5, and an empty table equals an empty list. A boolean does not equal a number.
-    """
+    """Return True if a value from Lua equals a choice: 5.0 is 5, an empty table an empty list, a boolean no number."""
     if isinstance(choice, bool) or isinstance(value, bool):
         return choice is value
     if isinstance(choice, (dict, list)) and value in ([], {}):
@@ -343,24 +315,17 @@ def _is_same(choice: Json, value: object) -> bool:
 
 @dataclass(frozen=True)
 class List(Type):
-    """A type of lists.
-
-    Args:
-        item: The type of each item.
-        bounds: The restrictions on the number of items.
-    """
+    """A type of lists; the bounds are for the number of items."""
 
     item: Type
     bounds: tuple[Bound, ...] = ()
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the type in LuaCATS: the type of the items, followed by ``[]``."""
         item = self.item.spell(namespace, choices)
         return f"({item})[]" if "|" in item else f"{item}[]"
 
     @property
     def words(self) -> str:
-        """The type in words: ``a list`` and the bounds, as in ``a list of length 1..5``."""
         return " ".join(["a list", *(bound.words for bound in self.bounds)])
 
     def _fit(self, value: Any) -> object:
@@ -386,23 +351,16 @@ class List(Type):
 
 @dataclass(frozen=True)
 class Map(Type):
-    """A type of tables with arbitrary string keys, and values of one type.
-
-    Args:
-        value: The type of each value.
-        bounds: The restrictions on the number of keys.
-    """
+    """A type of tables with any string keys and values of one type; the bounds are for the number of keys."""
 
     value: Type
     bounds: tuple[Bound, ...] = ()
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the type in LuaCATS: ``table<string, T>``, where ``T`` is the type of the values."""
         return f"table<string, {self.value.spell(namespace, choices)}>"
 
     @property
     def words(self) -> str:
-        """The type in words: ``a table with string keys``, and the bounds."""
         return " ".join(["a table with string keys", *(bound.words for bound in self.bounds)])
 
     def _fit(self, value: Any) -> object:
@@ -422,17 +380,16 @@ class Map(Type):
 
 @dataclass(frozen=True, eq=False)
 class Record(Type):
-    """A type of tables with named keys, each with its own type. Records with equal declarations are equal.
+    """A type of tables with named keys. Records with equal declarations are equal.
 
     Args:
-        name: The name of the record, which becomes a class in LuaCATS.
-        fields: The type of each key, in order. The mapping can read a type only when it is first looked up.
-        about: The sentences that describe keys, by key. A key need not have one.
-        required: The keys that must be present. Keys that allow None are never required, since Lua has no key with the
-            value nil.
+        name: The name of the class in LuaCATS.
+        fields: The type of each key, in order; a mapping can read a type when it is first looked up.
+        about: The sentences that describe keys.
+        required: The keys that must be present; none that allows None, since Lua has no key with the value nil.
         filled: The keys that get the value None if the script leaves them out.
-        extra: The type of the values of all other keys. None if other keys are not allowed.
-        defaults: The service's defaults for keys that are left out. They are documented, but not filled in.
+        extra: The type of all other keys; None if they are not allowed.
+        defaults: The service's defaults, which are documented, but not filled in.
     """
 
     name: str
@@ -466,12 +423,10 @@ class Record(Type):
         return self.name, tuple(self.fields), *keys, self.extra, tuple(self.fields.values())
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the name of the record in LuaCATS, with the namespace in front."""
         return f"{namespace}.{self.name}" if namespace else self.name
 
     @property
     def words(self) -> str:
-        """The type in words: ``a table``."""
         return "a table"
 
     def _fit(self, value: Any) -> object:
@@ -500,11 +455,7 @@ class Record(Type):
         return definitions.reference(self)
 
     def definition(self, definitions: _Definitions) -> dict[str, Any]:
-        """Return the JSON Schema of this record for ``$defs``, which references point to.
-
-        Args:
-            definitions: Collects the records inside this one.
-        """
+        """Return the JSON Schema for ``$defs``; ``definitions`` collects the records inside."""
         properties = {key: kind._schema(definitions) for key, kind in self.fields.items()}
         for key, about in self.about.items():
             properties[key] = properties[key] | {"description": about}
@@ -527,19 +478,14 @@ def _accepted(kind: Type, value: object, key: str) -> object:
 
 @dataclass(frozen=True)
 class Union(Type):
-    """A type that allows the values of several types. A value is converted by the first member that accepts it.
-
-    Args:
-        members: At least two types.
-    """
+    """A type of the values of at least two types. The first member that accepts a value converts it."""
 
     members: tuple[Type, ...]
 
     @cached_property
     def _for_text(self) -> tuple[Type, ...]:
-        """The members in the order in which to try them for a string.
-
-        Integers come last, so that a string of digits stays a string if the union has a string type.
+        """The members in the order to try for a string: integers last, so that digits stay a string where one is
+        allowed.
         """
         return tuple(sorted(self.members, key=lambda member: isinstance(member, Scalar) and member.kind == "integer"))
 
@@ -548,23 +494,16 @@ class Union(Type):
         return any(member.read("0") == "0" for member in self.members)
 
     def read(self, text: str) -> object:
-        """Return the text of a command-line argument, decoded as JSON.
-
-        If the union allows strings, only a list or a table is decoded, and any other text is returned as it is.
-        """
+        """Return the text decoded as JSON; if the union allows strings, only where it is a list or a table."""
         value = super().read(text)
         return text if self._takes_text and not isinstance(value, (dict, list)) else value
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the type in LuaCATS: the members, separated by ``|``, each once."""
         return "|".join(dict.fromkeys(member.spell(namespace, choices) for member in self.members))
 
     @property
     def words(self) -> str:
-        """The type in words: the members, joined by ``or``, as in ``a string or a list``.
-
-        If there are more than three, equal words are written once: two records that are both ``a table`` give one.
-        """
+        """The members, joined by ``or``, as in ``a string or a list``; of more than three, equal words once."""
         words = [member.words for member in self.members]
         return " or ".join(words if len(words) <= 3 else dict.fromkeys(words))
 
@@ -601,10 +540,9 @@ class Union(Type):
         raise must_be(self.words, value)
 
     def _meant(self, value: object) -> Type | None:
-        """Return the member that a list or a table is probably meant for, to report its mismatch; None if unclear.
+        """Return the member that a list or table is meant for, to report its mismatch; None if unclear.
 
-        This is the union's only list type or table type, or the only record that a key such as ``type = "card"``
-        identifies.
+        That is the only list type or table type, or the only record that a key such as ``type = "card"`` identifies.
         """
         if not isinstance(value, (dict, list)) or not value:
             return None
@@ -625,7 +563,7 @@ def _has_tag(record: Record, value: Any) -> bool:
 
 
 def has_secrets(kind: Type | None) -> bool:
-    """Return True if values of a type can contain secrets. Types that contain themselves are handled."""
+    """Return True if values of a type can contain secrets."""
     seen: dict[int, Type] = {}
     waiting = [kind] if kind else []
     while waiting:
@@ -649,7 +587,7 @@ def _parts(kind: Type) -> Sequence[Type]:
 
 
 def one_of(*choices: str) -> Choice:
-    """Return a type that allows only the strings ``choices``. Write it inside ``Annotated``."""
+    """Allow, inside ``Annotated``, only the strings ``choices``."""
     if not choices or not all(isinstance(choice, str) for choice in choices):
         raise TypeError(f"one_of() takes strings, not {', '.join(map(repr, choices)) or 'nothing'}")
     return Choice(choices)

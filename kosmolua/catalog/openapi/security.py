@@ -252,7 +252,7 @@ def _names_in(security: object) -> list[list[str]]:
 
 
 def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential | None:
-    """Return the credential that a security scheme of a document requires; None if KosmoLua does not know the scheme."""
+    """Return the credential that a security scheme requires; None if KosmoLua does not know the scheme."""
     kind, about = text(scheme.get("type")), text(scheme.get("description"))
     plain = usable(snake(name).removesuffix("_auth") or "api_key")
     placeholder = _PLACEHOLDER.search(about)
