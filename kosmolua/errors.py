@@ -530,6 +530,21 @@ class UnderWay(KosmoError):
         super().__init__(message, hint=hint)
         self.calls = list(calls)
 
+    @classmethod
+    def unread(cls, call: dict[str, object], error: KosmoError) -> UnderWay:
+        """Return the error for a write that may have been done, if reading whether it was done has failed.
+
+        Args:
+            call: The write, with the keys of ``calls``.
+            error: The error of reading.
+        """
+        number, named = call["number"], f"{call['path']} with {call['account']}"
+        return cls(
+            f"Call {number}, {named}, may have been done, and it cannot be read whether it was: {error.message}",
+            calls=[call],
+            hint=f"resume the run later, or check, then pass --done {number} or --again {number}",
+        )
+
     def fields(self) -> dict[str, object]:
         """Return the fields of every :class:`KosmoError`, and ``calls``: the writes without an answer."""
         return super().fields() | {"calls": self.calls}

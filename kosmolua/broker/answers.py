@@ -73,6 +73,7 @@ class Answers:
         self._waiting: defaultdict[tuple[str, str], deque[Answer]] = defaultdict(deque)
         self._of_any_branch: defaultdict[str, deque[Answer]] = defaultdict(deque)
         self._repeatable: dict[str, Answer] = {}
+        self._doubts: Mapping[tuple[str, str], deque[str]] = _doubts_of(recording) if recording else {}
         for answer in sorted(self.all, key=lambda each: each.line):
             key = question(answer.ask)
             self._waiting[answer.branch, key].append(answer)
@@ -93,6 +94,16 @@ class Answers:
         if ask[0] in REPEATABLE:
             self._repeatable[key] = answer
         return answer
+
+    def take_doubt(self, branch: str, ask: list[Any]) -> str | None:
+        """Return the key of a write that is sent again although it may have been done, or None if there is no such one.
+
+        Args:
+            branch: The branch of ``parallel`` that makes the write.
+            ask: The request.
+        """
+        keys = self._doubts.get((branch, question(ask)))
+        return keys.popleft() if keys else None
 
     @property
     def under_way(self) -> list[Answer]:
@@ -174,6 +185,28 @@ def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Answer
             answer.is_assumed = event.get("value") is None
             answer.error, answer.call = None, {**(answer.call or {}), "status": "ok", "error": None}
     return list(found.values())
+
+
+def _doubts_of(recording: Recording) -> Mapping[tuple[str, str], deque[str]]:
+    """Return the keys of the writes whose service tells whether they were done, by branch and request.
+
+    The recording has the decision to ask the service, and no later attempt to make the write.
+    """
+    open_ones: dict[str, tuple[str, str]] = {}
+    sent: dict[int, tuple[str, tuple[str, str]]] = {}
+    for _, event in events_of(recording, "decision", "intent", "end"):
+        if event["event"] == "decision" and "key" in event:
+            made = recording.events[event["line"] - 1]
+            open_ones[event["key"]] = made["branch"], question(made["ask"])
+        elif event["event"] == "intent" and event.get("key") in open_ones:
+            sent[event["number"]] = event["key"], open_ones.pop(event["key"])
+        elif event["event"] == "end":
+            refused = [call["number"] for call in event["calls"] if call["status"] == "refused"]
+            open_ones.update(sent[number] for number in refused if number in sent)
+    found: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)
+    for key, place in open_ones.items():
+        found[place].append(key)
+    return found
 
 
 def _drop(found: dict[int, Answer], intents: dict[int, int], number: int) -> None:

@@ -15,7 +15,7 @@ from kosmolua.broker.open_accounts import Names, OpenAccounts, blamed
 from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
 from kosmolua.broker.places import reach
-from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting
+from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Write, key_of
 from kosmolua.concurrency import GRACE, countdown, lazy, passage
 from kosmolua.errors import (
     CallError,
@@ -27,6 +27,7 @@ from kosmolua.errors import (
     NotConfigured,
     PluginError,
     PluginFault,
+    UnderWay,
     UnknownPath,
 )
 from kosmolua.limits import LIMITS
@@ -72,6 +73,7 @@ class Broker:
         self._limits = context.limits
         self._permissions = Permissions(host, context)
         self._watch = context.watch
+        self._write = context.write
         self._contents = context.contents
         self._accounts = OpenAccounts(host, lambda: clock.ends)
         # Guarded by the lock.
@@ -359,14 +361,42 @@ class Broker:
         if self._plan and (placeholder := self._plan.answer(call, target, redacted)):
             return placeholder
         call.confirm = self._permissions.confirm_for(target, call.number)
+        write = Write("")
+        if call.effect != "read":
+            write = self._write() if self._write else Write(key_of(self.run, call.number))
+        call.key, call.idempotency = write.key, target.function.idempotency
         if self._watch:
-            self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
-        value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
+            effect = target.function.effect
+            self._watch(CallStarted(call.number, target.path, target.account, effect, redacted, write.key))
+        is_done, value = self._read_back(call, target, arguments, redacted) if write.is_doubtful else (False, None)
+        if not is_done:
+            value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
         if self._plan:
             self._plan.note(call, value)
         if self.pages:
             self.pages.note(target.path, target.function, arguments, value)
         return self._encode(target, value)
+
+    def _read_back(
+        self, call: Call, target: Target, arguments: Mapping[str, object], redacted: Mapping[str, object]
+    ) -> tuple[bool, object]:
+        """Return whether a write was done that was under way when the run ended, and its result if it was.
+
+        A write whose service takes keys counts as not done, since the service tells it by its key.
+
+        Raises:
+            UnderWay: It cannot be read whether the write was done.
+        """
+        function = target.function
+        if function.was_done is None or function.idempotency:
+            return False, None
+        try:
+            result = self._invoke(call, target.integration, target.account, function.was_done, arguments)
+        except CallError as error:
+            about = {"number": call.number, "path": target.path, "account": target.account, "effect": call.effect}
+            raise UnderWay.unread({**about, "arguments": redacted}, error) from error
+        call.has_begun = call.has_returned = False  # these are about the write itself
+        return result is not None, result if function.returns else None
 
     def _resolve(self, call: Call) -> Target:
         """Return the function and account that the path of a call names, and store their names in the call."""

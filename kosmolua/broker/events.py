@@ -274,7 +274,7 @@ EVENTS: Mapping[str, Shape] = {
                 "line": _WHOLE,
                 "number": _WHOLE,
             },
-            {"call": _is("an object", dict)},
+            {"call": _is("an object", dict), "key": _TEXT},
         ),
         _object(
             {

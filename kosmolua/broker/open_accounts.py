@@ -118,6 +118,7 @@ class OpenAccounts:
             )
         observe = call.observe if call else _ignore
         if call:
+            request = call.keyed(request)
             call.request = request
         response = sender(request, until=until, observe=observe)
         if response.status == UNAUTHORIZED and (again := _signed_anew(request)):

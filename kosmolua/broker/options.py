@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.contents import Contents
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.planning import Application, Planner
-    from kosmolua.broker.records import Watch
+    from kosmolua.broker.records import Watch, Write
     from kosmolua.broker.secrets import Given
     from kosmolua.broker.store import Store
     from kosmolua.broker.tenancy import Tenancy
@@ -315,6 +315,8 @@ class RunContext(NamedTuple):
         decided: Returns what a person decided about a call beforehand, or None if nobody decided. If nobody can be
             asked either, the run pauses. Without this function, such a call is denied.
         watch: Called with an event when a call starts or ends, and when the script waits.
+        write: Returns the :class:`~kosmolua.broker.records.Write` that this thread is about to send, if the run is
+            recorded. None if it is not.
         plan: A planner, which notes writes instead of sending them, or the application of a plan, which allows only
             the writes of the plan. None in an ordinary run.
         contents: The binary results for which the script has handles already; None if it has none.
@@ -335,6 +337,7 @@ class RunContext(NamedTuple):
     approve: Approve | None = None
     decided: Decided | None = None
     watch: Watch | None = None
+    write: Callable[[], Write] | None = None
     plan: Planner | Application | None = None
     contents: Contents | None = None
     earlier: int = 0

@@ -7,7 +7,7 @@ The events, each with its fields besides ``event`` and ``sum``::
                                         always the first line
     account  {integration, account, default, origin, settings}
                                         the first call with an account is about to be made
-    intent   {id, branch, ask, number, path, account, effect, arguments, time}
+    intent   {id, branch, ask, number, path, account, effect, arguments, key, time}
                                         a write is about to be sent
     answer   {id, branch, ask, value | page | error, call, secrets, truncated}
                                         the answer to a request of the script

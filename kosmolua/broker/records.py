@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from time import monotonic
@@ -33,6 +33,26 @@ Mode: TypeAlias = Literal["live", "simulated", "replayed"]
 """What answers calls: services, simulators, or a recording."""
 Summary: TypeAlias = dict[str, object]
 """The entry of a call in an outcome."""
+
+
+class Write(NamedTuple):
+    """What tells a write from all other writes.
+
+    Args:
+        key: A text that no other write has. The write keeps it when its run is resumed.
+        is_doubtful: True if an earlier attempt was under way when the run ended, so that the write may have been done.
+    """
+
+    key: str
+    is_doubtful: bool = False
+
+
+def key_of(*parts: object) -> str:
+    """Return a key in the form of a UUID, which equal parts always have and other parts never have."""
+    from hashlib import sha256
+
+    digits = sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
 
 
 @dataclass(frozen=True)
@@ -159,6 +179,9 @@ class Call:
     held: list[int]
     """The place of this call; empty once it has been put back."""
     is_planned = has_begun = has_returned = has_written = False
+    idempotency: str | None = None
+    key = ""
+    _keyed = 0
     _request_id: str | None = None
 
     def __init__(self, run: str, number: int, path: str, origin: Origin | None = None) -> None:
@@ -174,6 +197,19 @@ class Call:
         """Let another call use the account in the place of this one, which is left behind."""
         if self.places and self.held:
             self.places.put(self.held.pop())
+
+    def keyed(self, request: Request) -> Request:
+        """Return a request with the key of this write, if the service takes one and the request changes something.
+
+        Each request of the call gets a key of its own. A key that the request has already is kept.
+        """
+        if not self.idempotency or request.safe:
+            return request
+        self._keyed += 1
+        if any(name.lower() == self.idempotency.lower() for name in request.headers):
+            return request
+        key = self.key if self._keyed == 1 else key_of(self.key, self._keyed)
+        return replace(request, headers={**request.headers, self.idempotency: key})
 
     def observe(self, attempt: Attempt) -> None:
         """Note the status and the id of an HTTP request that was made for this call."""
@@ -253,6 +289,7 @@ class CallStarted:
         account: The name of the account.
         effect: ``read``, ``write`` or ``destroy``.
         arguments: The arguments by name, with secrets redacted.
+        key: The key of the write, as in :class:`Write`; empty for a read.
     """
 
     number: int
@@ -260,6 +297,7 @@ class CallStarted:
     account: str
     effect: str
     arguments: object
+    key: str = ""
 
 
 @dataclass(frozen=True)

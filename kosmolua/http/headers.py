@@ -20,6 +20,10 @@ OF_A_READ = "If-*, Accept*, Prefer and Range"
 """The headers that a script can add to a request that only reads, in words."""
 
 
+IDEMPOTENCY = "idempotency-key"
+"""The header in which services usually take the key of a write, in the form of :func:`plain`."""
+
+
 def plain(name: str) -> str:
     """Return a header's name in the form in which names are compared: in lower case, with ``-`` for ``_``.
 

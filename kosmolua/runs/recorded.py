@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -26,10 +26,13 @@ from kosmolua.runs.tape import Tape
 if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approval
     from kosmolua.broker.host import Host
+    from kosmolua.broker.records import Write
     from kosmolua.broker.signing import Signer
     from kosmolua.runs.job import Job
 
 MAX_NAMED = 3
+KEYS_LAST = timedelta(hours=23)
+"""How long services remember the keys of writes: usually a day."""
 
 
 @dataclass
@@ -142,6 +145,10 @@ class Take:
         """A store of the recorded binary data, to which the script has handles; None if nothing was recorded."""
         recorded = self.tape.answers.contents
         return Contents(recorded) if recorded else None
+
+    def write(self) -> Write:
+        """Return the key of the write that the current thread is about to send, and whether it may have been done."""
+        return self.tape.write(self.run)
 
     def decided(self, approval: Approval) -> bool | None:
         """Return what a person decided about a call before this execution, or None if nobody decided about it.
@@ -356,8 +363,14 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     try:
         resumed: Event = {"event": "resumed", "time": moment(), "kosmolua": __version__}
         events = [resumed, *([{"event": "script", **script}] if script else [])]
-        events += _of_accounts(recording, host, accept=decisions.accept_accounts)
-        events += [*_of_doubtful_writes(recording, decisions), *_of_pause(recording, decisions)]
+        accounts = _of_accounts(recording, host, accept=decisions.accept_accounts)
+        # Another service cannot tell whether the first one has carried out a write.
+        told = [] if accounts else [*_told_by_services(host, recording, decisions)]
+        again = [*decisions.again, *(event["number"] for event in told)]
+        events += [*accounts, *_of_doubtful_writes(recording, replace(decisions, again=again))]
+        events += _of_pause(recording, decisions)
+        keys = {event["number"]: event["key"] for event in told}
+        events = [{**each, "key": keys[each["number"]]} if each.get("number") in keys else each for each in events]
         events = [cast("Event", host.redactor.value(event)) for event in events]
         for event in events:
             writer.write(event)
@@ -368,7 +381,29 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     recording.events += events
     tape = _tape(host, Answers(recording, is_changed=_was_changed(recording)), writer)
     run, seed, left = recording.header["run"], recording.header["seed"], _left_approvals(recording)
+    left += [(event, True) for event in told]  # they were approved when they were sent for the first time
     return Take(run, seed, tape, recording.path, recording, left, tidy=host.tidy)
+
+
+def _told_by_services(host: Host, recording: Recording, decisions: Decisions) -> Iterator[Event]:
+    """Yield the writes in doubt, as they were recorded, for which a service can tell whether they were done.
+
+    Either the service takes a key with each write, and carries out writes with equal keys only once, or the integration
+    can read whether the write was done. Services forget keys after a day.
+    """
+    if not was_made_here(recording, host.signer):
+        return
+    intents = {event["number"]: event for event in recording.events if event["event"] == "intent" and event.get("key")}
+    for number in _doubtful(recording, Answers(recording)).keys() - {*decisions.done, *decisions.again}:
+        if intent := intents.get(number):
+            integration, _, name = intent["path"].rpartition(".")
+            try:
+                function = host.catalog.resolve(f"{integration}.{intent['account']}.{name}").function
+            except KosmoError:
+                continue  # a person decides
+            age = datetime.now(timezone.utc) - datetime.fromisoformat(intent["time"])
+            if (function.idempotency and age < KEYS_LAST) or (function.was_done and not function.idempotency):
+                yield intent
 
 
 def believed(recording: Recording, signer: Signer) -> Recording:
@@ -496,14 +531,10 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
     error of any other call ended the run, one of the events says that this call is made again.
     """
     answers = Answers(recording)
-    doubtful = {number_of(answer): answer for answer in answers.under_way}
+    doubtful = _doubtful(recording, answers)
     events: list[Event] = []
-    if last := _answer_that_ended(recording, answers):
-        assert last.error
-        if may_have_been_done(last, revived(last.error)):
-            doubtful[number_of(last)] = last
-        else:
-            events.append(_decision(last, "again"))
+    if (last := _answer_that_ended(recording, answers)) and last not in doubtful.values():
+        events.append(_decision(last, "again"))
     assumed = {number_of(answer): answer for answer in answers.all if answer.is_assumed and number_of(answer)}
     doubtful = {number: answer for number, answer in assumed.items() if number in decisions.done} | doubtful
     for number in {*decisions.done, *decisions.again}:
@@ -524,6 +555,15 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
 def _is_lost(answer: Answer) -> bool:
     """Return True for a write whose arguments are not known, since the line that had them is damaged."""
     return (answer.call or {}).get("is_readable") is False
+
+
+def _doubtful(recording: Recording, answers: Answers) -> dict[int, Answer]:
+    """Return the writes in doubt by their numbers."""
+    doubtful = {number_of(answer): answer for answer in answers.under_way}
+    last = _answer_that_ended(recording, answers)
+    if last and last.error and may_have_been_done(last, revived(last.error)):
+        doubtful[number_of(last)] = last
+    return doubtful
 
 
 def _answer_that_ended(recording: Recording, answers: Answers) -> Answer | None:

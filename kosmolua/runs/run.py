@@ -272,6 +272,7 @@ class Run:
             deny=self._deny,
             decided=take.decided if take and take.can_pause else None,
             watch=self._span.calls.watching(watch) if self._span else watch,
+            write=take.write if take else None,
             plan=options["planning"],
             contents=(take and take.contents) or options["contents"],
             earlier=take.earlier if take else 0,

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple, Protocol
 
 from kosmolua import protocol
 from kosmolua.broker.answers import Answer, Answers, number_of
-from kosmolua.broker.recording import Event, error_fields, revived
-from kosmolua.broker.records import CallEnded, CallStarted, Record
+from kosmolua.broker.recording import Event, error_fields, question, revived
+from kosmolua.broker.records import CallEnded, CallStarted, Record, Write, key_of
 from kosmolua.broker.records import Event as CallEvent
 from kosmolua.errors import CallError, Diverged, KosmoError, Paused, WorkerLost
 from kosmolua.limits import MIB
@@ -75,6 +75,8 @@ class _Request(NamedTuple):
     """The line of the script that makes the request; 0 if unknown."""
     is_in_call_thread: bool
     """True if a call thread answers the request."""
+    place: int
+    """How often this branch had made the same request before."""
 
 
 class _Reply(NamedTuple):
@@ -133,6 +135,7 @@ class Tape:
         self._has_room = Condition(self._lock)
         self._held = 0
         self._open: dict[int, _Request] = {}
+        self._asked: Counter[tuple[str, str]] = Counter()
         self._replies: list[_Reply] = []
         self._stuck: dict[int, KosmoError | None] = {}
         self._calls: dict[int, Event] = {}
@@ -168,13 +171,11 @@ class Tape:
             frame: The message with the request, which the script's process sent.
         """
         branch, line = frame.get("of"), frame.get("line")
-        request = _Request(
-            branch if isinstance(branch, str) else "",
-            protocol.question_of(frame),
-            line if isinstance(line, int) else 0,
-            frame["kind"] == "call" and frame.get("branch") is True,
-        )
+        of, ask = branch if isinstance(branch, str) else "", protocol.question_of(frame)
+        is_in_call_thread = frame["kind"] == "call" and frame.get("branch") is True
         with self._lock:
+            place = self._count(of, ask) if frame["kind"] == "call" else 0
+            request = _Request(of, ask, line if isinstance(line, int) else 0, is_in_call_thread, place)
             number = frame["id"]
             self._open[number] = request
             answer = self.answers.take(request.branch, self._redact(request.ask)) if self.answers.all else None
@@ -196,6 +197,24 @@ class Tape:
         Calls that this thread then reports to :meth:`watch` belong to this request.
         """
         self._local.number = number
+
+    def write(self, run: str) -> Write:
+        """Return the key of the write that the current thread is about to send, and whether it may have been done.
+
+        The key is made of the run and of the place of the request among those of the script, so that it is the same
+        when the run is resumed.
+
+        Args:
+            run: The id of the run.
+        """
+        with self._lock:
+            request = self._open.get(getattr(self._local, "number", 0))
+            if request is None:
+                return Write(key_of(run))
+            ask = self._redact(request.ask)
+            if key := self.answers.take_doubt(request.branch, ask):
+                return Write(key, is_doubtful=True)
+            return Write(key_of(run, request.branch, ask, request.place))
 
     def answer(self, number: int, value: str) -> None:
         """Record the broker's answer to a request, and send the answer as soon as the script waits for a reply.
@@ -281,6 +300,12 @@ class Tape:
             writer.close()
 
     # Under the lock
+
+    def _count(self, branch: str, ask: list[Any]) -> int:
+        """Count a request, and return how often its branch had made the same request before."""
+        key = branch, question(ask)
+        self._asked[key] += 1
+        return self._asked[key] - 1
 
     def _settle(self, number: int, request: _Request, answer: Answer | None, frame: Mapping[str, Any]) -> bool:
         """Prepare the reply to a request and return True. Return False if the broker has to answer the request."""
@@ -454,6 +479,7 @@ class Tape:
                 "account": event.account,
                 "effect": event.effect,
                 "arguments": event.arguments,
+                "key": event.key,
                 "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             }
         )

@@ -36,6 +36,10 @@ class Function:
         returns: The type of the result; None if nothing is declared.
         origin: The file and line of the Python function.
         is_foreign: Whether the description is a service's own document, which does not say which values are secrets.
+        idempotency: The header in which the service takes a key, so that it carries out requests with equal keys only
+            once. None if it takes none.
+        was_done: Called like ``handler``; reads whether this write was done, and returns its result, or None if it was
+            not. None if this cannot be read.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Function:
     returns: Type | None
     origin: str
     is_foreign: bool = False
+    idempotency: str | None = None
+    was_done: Callable[..., Any] | None = None
 
     @property
     def summary(self) -> str:

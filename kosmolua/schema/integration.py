@@ -9,8 +9,8 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin, overload
 
 from kosmolua.errors import PluginError
 from kosmolua.http.auth import OAuth2
@@ -155,16 +155,55 @@ class Integration:
         """Decorate a Python function that changes nothing, so that scripts can call it."""
         return self._register(handler, "read")
 
-    def writes(self, handler: _Handler) -> _Handler:
-        """Decorate a Python function that creates or changes something, so that scripts can call it."""
-        return self._register(handler, "write")
+    @overload
+    def writes(self, handler: _Handler) -> _Handler: ...
 
-    def destroys(self, handler: _Handler) -> _Handler:
+    @overload
+    def writes(
+        self, *, idempotency: str | None = None, was_done: Callable[..., Any] | None = None
+    ) -> Callable[[_Handler], _Handler]: ...
+
+    def writes(
+        self,
+        handler: _Handler | None = None,
+        *,
+        idempotency: str | None = None,
+        was_done: Callable[..., Any] | None = None,
+    ) -> _Handler | Callable[[_Handler], _Handler]:
+        """Decorate a Python function that creates or changes something, so that scripts can call it.
+
+        When a run is resumed that was killed during a write, nobody knows whether the write was done. With one of the
+        parameters, no person has to find out.
+
+        Args:
+            handler: The function, if the decorator has no parameters.
+            idempotency: The header in which the service takes a key, such as ``Idempotency-Key``. It must carry out
+                requests with equal keys only once. The write is then sent again, with the same key.
+            was_done: A function with the same signature that only reads. It returns the result of the write, or None if
+                the write was not done. For a write without a result, it returns True if the write was done.
+        """
+        return self._writing("write", handler, idempotency, was_done)
+
+    @overload
+    def destroys(self, handler: _Handler) -> _Handler: ...
+
+    @overload
+    def destroys(
+        self, *, idempotency: str | None = None, was_done: Callable[..., Any] | None = None
+    ) -> Callable[[_Handler], _Handler]: ...
+
+    def destroys(
+        self,
+        handler: _Handler | None = None,
+        *,
+        idempotency: str | None = None,
+        was_done: Callable[..., Any] | None = None,
+    ) -> _Handler | Callable[[_Handler], _Handler]:
         """Decorate a Python function that does something irreversible, so that scripts can call it.
 
-        Examples are functions that delete something, or replace all of it.
+        Examples are functions that delete something, or replace all of it. The parameters are those of :meth:`writes`.
         """
-        return self._register(handler, "destroy")
+        return self._writing("destroy", handler, idempotency, was_done)
 
     def simulator(self, simulate: _Simulator) -> _Simulator:
         """Decorate the function that makes simulators, which answer requests in place of the service.
@@ -244,9 +283,21 @@ class Integration:
         """Return the environment variable that can hold an account's field, such as ``RENDER_API_KEY``."""
         return f"{self.prefix or self.name}_{field.name}".replace(".", "_").upper()
 
-    def _register(self, handler: _Handler, effect: Effect) -> _Handler:
+    def _writing(
+        self,
+        effect: Effect,
+        handler: _Handler | None,
+        idempotency: str | None,
+        was_done: Callable[..., Any] | None,
+    ) -> _Handler | Callable[[_Handler], _Handler]:
+        def register(handler: _Handler) -> _Handler:
+            return self._register(handler, effect, idempotency=idempotency, was_done=was_done)
+
+        return register(handler) if handler else register
+
+    def _register(self, handler: _Handler, effect: Effect, **more: Any) -> _Handler:
         try:
-            function = read_function(handler, effect, self.prefix)
+            function = replace(read_function(handler, effect, self.prefix), **more)
         except PluginError as error:
             self._report(error)
             return handler

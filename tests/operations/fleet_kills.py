@@ -291,7 +291,8 @@ def play(kind: str, moment: int, limit: float) -> Round:
     with sited(limit) as site:
         on_dask = ("--executor", f"dask://{site.cluster.address}")
         fleet = site.start(*on_dask)
-        while site.pad.writes.total() < moment and fleet.poll() is None:
+        ends = time.monotonic() + limit
+        while site.pad.writes.total() < moment and fleet.poll() is None and time.monotonic() < ends:
             time.sleep(0.005)
         hurt(kind, site, fleet)
         site.has_ended(fleet, result)

@@ -397,7 +397,7 @@ def _row(place: int, each: Built) -> tuple[object, ...]:
         "result": plain(operation.result),
         "server": _server(operation),
         "paging": each.recipe.as_dict() if each.recipe else None,
-        **{key: each.told[key] for key in ("encode", "safe", "headers") if key in each.told},
+        **{key: each.told[key] for key in ("encode", "safe", "headers", "idempotency") if key in each.told},
     }
     effect, key = each.effect, operation.key
     words = " ".join(filter(None, [cleaned(operation.about), operation.id, operation.tag, key]))

@@ -15,6 +15,7 @@ from kosmolua.catalog.openapi.paging import Recipe
 from kosmolua.catalog.openapi.security import access_of
 from kosmolua.catalog.openapi.store import Row, Store, load
 from kosmolua.concurrency import lazy
+from kosmolua.http.headers import IDEMPOTENCY, plain
 from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.function import Function
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
 MAX_ITEMS = 1000
+FILLED = "By default a key is sent that this write keeps when its run is resumed."
 """The maximum number of items that ``all = true`` returns, unless a call sets a different one."""
 MOST = "With all = true, the maximum number of items to return. If there are more, the result's truncated is true."
 FILE = Record(
@@ -175,12 +177,19 @@ class DocumentFunctions:
         call = call_of(detail)
         extra = checked_extra(reads=row.effect == "read", named=detail.get("headers", ()), keys=self._keys)
         sent = Reader(without="readOnly", look_up=self._store.schema)
+        key = next((each for each in call.fields if each.place == "header" and plain(each.wire) == IDEMPOTENCY), None)
+        filled = key.name if key and row.effect != "read" else None
+        idempotency = detail.get("idempotency") or (key.wire if key else None)
         return Function(
             name=row.name,
             full_name=self._full_name(row.name),
             effect=row.effect,  # type: ignore[arg-type]
             handler=self._bind(call),
-            parameters=tuple(map(self._with_default, parameters_of(call, sent, row.name, extra))),
+            parameters=tuple(
+                replace(each, default=None, about=f"{each.about} {FILLED}".strip()) if each.name == filled else each
+                for each in map(self._with_default, parameters_of(call, sent, row.name, extra))
+            ),
+            idempotency=idempotency if row.effect != "read" else None,
             doc=detail["doc"],
             returns=self._returns(detail, f"{row.name}.result"),
             origin=f"{self._store.home.document}: {row.key}",

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from kosmolua.accounts.toml import parse
 from kosmolua.catalog.openapi.operations import Operation
 from kosmolua.errors import ConfigError
-from kosmolua.http.headers import CREDENTIALS, objection
+from kosmolua.http.headers import CREDENTIALS, IDEMPOTENCY, objection
 from kosmolua.http.messages import origin
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.names import objection_to_function
@@ -19,7 +19,7 @@ from kosmolua.suggestions import did_you_mean, key_hint
 KEYS = ("document", "about", "prefix", "only", "skip", "account", "paging", "errors", "functions")
 DOCUMENT_KEYS = ("url", "file", "sha256", "imported", "origins")
 ACCOUNT_KEYS = ("base_url", "auth", "prefix", "revoke")
-_OF_FUNCTIONS = "name effect summary covered_by skip paging encode lists slashes arguments safe headers"
+_OF_FUNCTIONS = "name effect summary covered_by skip paging encode lists slashes arguments safe headers idempotency"
 FUNCTION_KEYS = tuple(_OF_FUNCTIONS.split())
 ARGUMENT_KEYS = ("name", "about")
 ERROR_KEYS = ("failed", "message")
@@ -73,6 +73,7 @@ class Overlay:
             if "name" in entry and (objection := objection_to_function(str(entry["name"]))):
                 self._wrong(where, f"a function cannot be called {entry['name']!r}: {objection}")
             self._check_headers(entry.get("headers", []), where)
+            self._check_idempotency(entry.get("idempotency", IDEMPOTENCY), where)
             if "paging" in entry:
                 self._check_paging(entry["paging"], where)
         for name, recipe in self.table("paging").items():
@@ -163,6 +164,12 @@ class Overlay:
         for name in names:
             if problem := objection(name, keys=CREDENTIALS):
                 self._wrong(where, f"headers: {name!r} {problem}")
+
+    def _check_idempotency(self, name: object, where: str) -> None:
+        if not isinstance(name, str):
+            self._wrong(where, f'idempotency must be the name of a header, such as "{IDEMPOTENCY}"')
+        elif problem := objection(name, keys=CREDENTIALS):
+            self._wrong(where, f"idempotency: {name!r} {problem}")
 
     def _check_paging(self, recipe: object, where: str) -> None:
         if not isinstance(recipe, Mapping):
