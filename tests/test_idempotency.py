@@ -221,3 +221,9 @@ def test_a_key_that_the_script_gives_wins(write: Write) -> None:
     """As an argument."""
     request = sent_by_document(write, 'sell({ sale = 1, idempotency_key = "mine" })')
     assert request.headers["Idempotency-Key"] == "mine"
+
+
+def test_an_overlay_names_the_header(write: Write) -> None:
+    """For an operation whose document says nothing of keys."""
+    request = sent_by_document(write, "change({ sale = 1 })", '[functions.change]\nidempotency = "X-Once"\n')
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(request.headers["X-Once"]))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import active_children
@@ -23,6 +24,8 @@ DEFAULT_LIMIT = 64
 TASKS_PER_WORKER = 4
 """How many tasks to give an executor for each of its workers, so that no worker has to wait for its next task."""
 CONNECT_TIMEOUT = "10s"
+FETCH_TIMEOUT = 60.0
+"""Seconds to wait for the result of a task that a dask worker has ended."""
 CLOSE_TIMEOUT = 10.0
 """How many seconds an executor's processes have to end by themselves when a fleet has ended."""
 PYTHON_3_11 = 0x030B
@@ -80,7 +83,7 @@ def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]
             threads.shutdown(wait=False, cancel_futures=True)
     elif named.startswith(DASK):
         with _dask(named, jobs) as (client, workers):
-            yield client.get_executor(pure=False), jobs or workers * TASKS_PER_WORKER
+            yield _DaskExecutor(client), jobs or workers * TASKS_PER_WORKER
     else:
         executor = _from_factory(named)
         try:
@@ -100,6 +103,40 @@ def _close(executor: Executor) -> None:
     if ending.is_alive():
         for process in active_children():
             process.terminate()
+
+
+class _DaskExecutor(Executor):
+    """Gives tasks to a dask cluster.
+
+    Unlike the executor of dask itself, it ends each future, also if the scheduler dies while a result is fetched, and
+    releases each result once it was fetched.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have a worker call ``work`` once. Return the future of its result."""
+        remote, future = self._client.submit(work, *args, **kwargs, pure=False), Future[Any]()
+        future.add_done_callback(lambda ended: remote.cancel() if ended.cancelled() else None)
+        remote.add_done_callback(partial(_hand_over, future))
+        return future
+
+
+def _hand_over(future: Future[Any], remote: Any) -> None:
+    """End a future like the future of dask that has ended, and release that one."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = remote.result(timeout=FETCH_TIMEOUT)
+    except (OSError, TimeoutError, FutureTimeout) as error:
+        future.set_exception(BrokenExecutor(f"the result cannot be fetched: {error}"))
+    except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+    finally:
+        remote.release()
 
 
 @contextmanager
