@@ -9,13 +9,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 from threading import Event, Lock
+from typing import Any
 
 import pytest
 from conftest import Program, Write
 from support.loopback import Loopback
 
 from kosmolua import Runtime
-from kosmolua.plugin import Request, Response
+from kosmolua.plugin import Request, Response, Secret
 
 PLUGIN = '''
 """A till."""
@@ -172,6 +173,38 @@ def test_each_write_has_a_key_of_its_own(write: Write, tmp_path: Path, *, is_rec
             assert runtime.run(sell, **({"record": tmp_path / name} if is_recorded else {})).ok
     assert len(set(till.keys)) == 8
     assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", key) for key in till.keys)
+
+
+CURATED: list[tuple[str, dict[str, Any], tuple[int, Any], tuple[int, Any]]] = [
+    ("render2.delete_service", {"service_id": "srv-cabc12345678"}, (404, {}), (200, {"id": "srv-cabc12345678"})),
+    ("render2.delete_disk", {"disk_id": "dsk-cabc12345678"}, (404, {}), (200, {"id": "dsk-cabc12345678"})),
+    ("render2.delete_key_value", {"key_value_id": "red-cabc12345678"}, (404, {}), (200, {"id": "red-cabc12345678"})),
+    ("render2.delete_env_group", {"env_group_id": "evg-cabc12345678"}, (404, {}), (200, {"id": "evg-cabc12345678"})),
+    (
+        "github.merge_pull_request",
+        {"repo": "ann/notes", "number": 7},
+        (200, {"merged": True, "merge_commit_sha": "abc"}),
+        (200, {"merged": False}),
+    ),
+]
+"""Writes of the curated integrations that can be read back: arguments, the answer if they were done, and if not."""
+
+
+@pytest.mark.parametrize(("path", "arguments", "done", "not_done"), CURATED)
+def test_curated_writes_are_read_back(
+    path: str, arguments: dict[str, Any], done: tuple[int, Any], not_done: tuple[int, Any]
+) -> None:
+    """The function that reads returns the result of the write, or None."""
+    name, _, function = path.partition(".")
+    key = {"render2": {"api_key": Secret("rnd_x")}, "github": {"token": Secret("ghp_x")}}[name]
+    with Runtime() as runtime:
+        integration = runtime.catalog.integration(name)
+        was_done = integration.functions[function].was_done
+        for (status, body), is_done in ((done, True), (not_done, False)):
+            reply = Response(status, {}, json.dumps(body).encode())
+            opened = integration.account(**key).open(lambda _, reply=reply, **__: reply)
+            assert was_done
+            assert (was_done(opened, **arguments) is not None) == is_done
 
 
 DOCUMENT = {

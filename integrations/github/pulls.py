@@ -144,7 +144,19 @@ def create_pull_request(
     return _shaped(thing_of(hub.api.post(_PATH, json=wanted, owner=owner, repo=name)))
 
 
-@integration.writes
+def _merged(hub: Hub, /, *, repo: RepoName, number: IssueNumber, **_: object) -> Merged | None:
+    """Return the result of the merge if it was done."""
+    owner, name = parts_of(repo)
+    pull = thing_of(hub.api.get(_ONE, owner=owner, repo=name, number=number))
+    done: Merged = {
+        "merged": True,
+        "sha": text(pull, "merge_commit_sha"),
+        "message": "Pull Request successfully merged",
+    }
+    return done if pull.get("merged") else None
+
+
+@integration.writes(was_done=_merged)
 def merge_pull_request(
     hub: Hub,
     /,

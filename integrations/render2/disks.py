@@ -151,7 +151,13 @@ def update_disk(
     return {"disk": _shaped(render.api.patch(_DISK, json=body, disk_id=disk_id))}
 
 
-@integration.destroys
+def _deleted(render: Render, /, *, disk_id: DiskId) -> DeletedDisk | None:
+    """Return the result of the deletion if it was done."""
+    is_gone = render.is_gone(_DISK, disk_id=disk_id)
+    return {"disk_id": disk_id, "deleted": True} if is_gone else None
+
+
+@integration.destroys(was_done=_deleted)
 def delete_disk(render: Render, /, *, disk_id: DiskId) -> DeletedDisk:
     """Delete a persistent disk permanently, with its data; the service loses the disk at once."""
     render.api.delete(_DISK, disk_id=disk_id)

@@ -170,7 +170,13 @@ def update_env_group(
     return _one(render.api.patch(_GROUP, json={"name": name}, env_group_id=env_group_id))
 
 
-@integration.destroys
+def _deleted(render: Render, /, *, env_group_id: EnvGroupId) -> DeletedEnvGroup | None:
+    """Return the result of the deletion if it was done."""
+    is_gone = render.is_gone(_GROUP, env_group_id=env_group_id)
+    return {"env_group_id": env_group_id, "deleted": True} if is_gone else None
+
+
+@integration.destroys(was_done=_deleted)
 def delete_env_group(render: Render, /, *, env_group_id: EnvGroupId) -> DeletedEnvGroup:
     """Delete an environment group permanently, with its variables and secret files."""
     render.api.delete(_GROUP, env_group_id=env_group_id)

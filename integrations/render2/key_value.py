@@ -132,7 +132,13 @@ def update_key_value(
     return _one(render.api.patch(_INSTANCE, json=body, key_value_id=key_value_id))
 
 
-@integration.destroys
+def _deleted(render: Render, /, *, key_value_id: KeyValueId) -> DeletedKeyValue | None:
+    """Return the result of the deletion if it was done."""
+    is_gone = render.is_gone(_INSTANCE, key_value_id=key_value_id)
+    return {"key_value_id": key_value_id, "deleted": True} if is_gone else None
+
+
+@integration.destroys(was_done=_deleted)
 def delete_key_value(render: Render, /, *, key_value_id: KeyValueId) -> DeletedKeyValue:
     """Delete a Key Value instance permanently, with its data."""
     render.api.delete(_INSTANCE, key_value_id=key_value_id)

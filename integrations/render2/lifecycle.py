@@ -24,7 +24,13 @@ class DeletedService(TypedDict):
     deleted: bool
 
 
-@integration.destroys
+def _deleted(render: Render, /, *, service_id: ServiceId) -> DeletedService | None:
+    """Return the result of the deletion if it was done."""
+    is_gone = render.is_gone("/services/{service_id}", service_id=service_id)
+    return {"service_id": service_id, "deleted": True} if is_gone else None
+
+
+@integration.destroys(was_done=_deleted)
 def delete_service(render: Render, /, *, service_id: ServiceId) -> DeletedService:
     """Delete a service permanently, with its deploys, variables and disk."""
     render.api.delete("/services/{service_id}", service_id=service_id)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from kosmolua.plugin import Api, CallError
+from typing import Any
+
+from kosmolua.plugin import Api, ApiError, CallError
 
 from .wire import Thing, page_of, thing_of
+
+NOT_FOUND = 404
 
 
 class Render:
@@ -55,6 +59,16 @@ class Render:
             service = thing_of(self.api.get("/services/{service_id}", service_id=service_id))
             self._workspaces[service_id] = str(service.get("ownerId"))
         return self._workspaces[service_id]
+
+    def is_gone(self, path: str, **ids: Any) -> bool:
+        """Return True if Render has nothing with an id that it has had: it was deleted, since no id is given twice."""
+        try:
+            self.api.get(path, **ids)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return True
+            raise
+        return False
 
     def _only_workspace(self) -> str:
         owners = self.owners()
