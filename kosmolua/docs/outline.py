@@ -57,7 +57,7 @@ _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
 _SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
 _EFFECTS = ("read", "write", "destroy")
-_REGISTERED = re.compile(rf"\w+\.({'|'.join(_EFFECTS)})s\ndef (\w+)\(")
+_REGISTERED = re.compile(rf"\w+\.({'|'.join(_EFFECTS)})s(?:\([^()]*\))?\ndef (\w+)\(")
 
 
 class Sketch(NamedTuple):
