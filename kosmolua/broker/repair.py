@@ -60,8 +60,11 @@ def repaired(place: Place) -> tuple[Recording, str | None]:
 def _writes_in(lines: Sequence[bytes], recording: Recording) -> Iterator[Event]:
     """Yield an intent for each write in lines behind the damage, and for each line that may have been one."""
     known = {event.get("number") for event in recording.events if event["event"] == "intent"}
-    for line in lines:
-        found = _intent_in(line) or _unreadable_intent_in(line)
+    damaged, *others = (_intent_in(line) or _unreadable_intent_in(line) for line in lines)
+    behind = {found["number"] for found in others if found}
+    # Any word of the damaged line may be wrong, so the answer to the same write says better what it was.
+    first = damaged and damaged["number"] not in behind and {**damaged, "is_readable": False}
+    for found in (first, *others):
         if found and found["number"] not in known:
             known.add(found["number"])
             yield found
