@@ -28,47 +28,40 @@ MAX_TARGETS = 512
 
 
 class Provider(Protocol):
-    """Finds and loads the integrations under one root, a table directly under ``app`` such as ``app.integrations``."""
+    """Finds and loads the integrations under one root."""
 
     @property
     def root(self) -> str:
-        """The name of the root, such as ``integrations`` for ``app.integrations``."""
+        """The name of the root."""
 
     def names(self) -> list[str]:
-        """Return the names of all integrations under :attr:`root`, sorted, without loading an integration."""
+        """Return the names of all integrations under the root, sorted, without loading one."""
 
     def load(self, name: str) -> Plugin:
-        """Return the integration of this name and where it was found, loading it if necessary.
+        """Return an integration, loading it if necessary.
 
         Raises:
-            PluginError: The integration cannot be loaded.
-            UnknownPath: No integration has this name.
+            PluginError: It cannot be loaded.
+            UnknownPath: There is none of this name.
         """
 
     def listed(self, name: str) -> Plugin:
-        """Return the same as :meth:`load`, for a list or a search, without starting or connecting to a server.
+        """Return an integration for a list or a search, without starting a server.
 
         Raises:
-            PluginError: The integration cannot be loaded, or its functions are unknown until its server is started.
+            PluginError: It cannot be loaded, or its functions are unknown until its server is started.
         """
 
     def prose(self, name: str) -> str | None:
-        """Return the hand-written part of an integration's documentation page; None if there is no such part."""
+        """Return the hand-written part of the documentation page, or None."""
 
     def sources(self, name: str) -> list[str]:
-        """Return the text of each Python file of an integration, without running the files."""
+        """Return the text of each Python file, without running it."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """The target of a call: a function, the integration that has it, and the account to call it with.
-
-    Args:
-        integration: The integration.
-        account: The name of the account. For a path without an account or with ``default``, it is the default account.
-        function: The function.
-        rule: The permission rule that decides whether scripts can call the function with the account.
-    """
+    """The target of a call. ``account`` is a name, never ``default``; ``rule`` decides whether scripts can call it."""
 
     integration: Integration
     account: str
@@ -77,30 +70,21 @@ class Target:
 
     @cached_property
     def path(self) -> str:
-        """The path of the function without the account, such as ``render2.list_services``."""
+        """The path without the account, such as ``render2.list_services``."""
         return f"{self.integration.name}.{self.function.name}"
 
     @cached_property
     def allowed_by(self) -> str:
-        """The permission rule as text. The journal records it as the reason why a call was allowed."""
+        """The rule as text, which the journal records."""
         return str(self.rule)
 
     @property
     def section(self) -> str:
-        """The name of the account's section in the accounts file."""
         return section_of(self.integration.name, self.account)
 
 
 class Catalog:
-    """All integrations under ``app``, with their accounts.
-
-    A root is a table directly under ``app``. The name of an integration under ``app.integrations`` has no root, as in
-    ``github``; names under other roots begin with the root, as in ``mcp.files``.
-
-    Args:
-        providers: The providers that find and load integrations, one for each root.
-        accounts: The accounts of the user.
-    """
+    """All integrations under ``app``, with their accounts, from one provider for each root."""
 
     def __init__(self, providers: Sequence[Provider], accounts: Accounts) -> None:
         self._providers = {provider.root: provider for provider in providers}
@@ -110,10 +94,7 @@ class Catalog:
         self._descriptions: dict[str, Json] = {}
 
     def preferring(self, account: str | None) -> Catalog:
-        """Return a catalog in which an account of this name is the default of each integration that has one.
-
-        If ``account`` is None, the result is this catalog.
-        """
+        """Return a catalog in which this account is the default of each integration that has it; the same for None."""
         if account is None:
             return self
         other = copy(self)
@@ -128,29 +109,22 @@ class Catalog:
             raise ConfigError(f"No integration has an account {account!r}", hint=hint)
 
     def roots(self) -> list[str]:
-        """Return the names of the tables directly under ``app``, such as ``integrations`` and ``mcp``, sorted."""
         return sorted(self._providers)
 
     def names(self) -> list[str]:
-        """Return the names of all integrations, sorted, without loading any."""
         return sorted(qualified(root, name) for root, provider in self._providers.items() for name in provider.names())
 
     def plugin(self, name: str) -> Plugin:
-        """Return an integration and where it was found, for a list or a search, without starting a server.
-
-        Raises:
-            PluginError: The integration cannot be loaded, or its functions are unknown until its server is started.
-            UnknownPath: No integration has this name.
-        """
+        """Return an integration and where it was found; else as :meth:`listed`."""
         root, short = root_and_name(name)
         return self._provider(root).listed(short)
 
     def integration(self, name: str) -> Integration:
-        """Return the integration of this name, loading it or starting its server if necessary.
+        """Return an integration, loading it or starting its server if necessary.
 
         Raises:
-            PluginError: The integration cannot be loaded.
-            UnknownPath: No integration has this name.
+            PluginError: It cannot be loaded.
+            UnknownPath: There is none of this name.
         """
         return self._load(*root_and_name(name)).integration
 
@@ -158,17 +132,13 @@ class Catalog:
         """Return an integration for a list or a search, without starting a server.
 
         Raises:
-            PluginError: The integration cannot be loaded, or its functions are unknown until its server is started.
-            UnknownPath: No integration has this name.
+            PluginError: It cannot be loaded, or its functions are unknown until its server is started.
+            UnknownPath: There is none of this name.
         """
         return self.plugin(name).integration
 
     def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
-        """Yield every integration that can be loaded without starting a server.
-
-        Args:
-            skip: Called with the name and the error of each integration that cannot be loaded.
-        """
+        """Yield every integration that loads without starting a server; ``skip`` gets name and error of the others."""
         for name in self.names():
             try:
                 yield self.listed(name)
@@ -176,22 +146,15 @@ class Catalog:
                 skip(name, error)
 
     def prose(self, name: str) -> str | None:
-        """Return the hand-written part of an integration's documentation page; None if there is no such part."""
         root, short = root_and_name(name)
         return self._provider(root).prose(short)
 
     def sources(self, name: str) -> list[str]:
-        """Return the text of each Python file of an integration, without running the files."""
         root, short = root_and_name(name)
         return self._provider(root).sources(short)
 
     def accounts(self, name: str) -> list[str]:
-        """Return the names of the accounts that the user has configured for an integration.
-
-        Raises:
-            PluginError: The integration cannot be loaded, or its functions are unknown until its server is started.
-            UnknownPath: No integration has this name.
-        """
+        """Return the names of an integration's accounts; raises what :meth:`listed` raises."""
         return [] if name == SCRIPTS else self._accounts.names(self.listed(name))
 
     @property
@@ -200,11 +163,11 @@ class Catalog:
         return self._accounts.path
 
     def permissions(self, name: str) -> list[dict[str, object]]:
-        """Return the permissions of an integration's accounts, as a dict for each account.
+        """Return a dict for each account of an integration.
 
-        The keys of the dict are ``integration`` and ``account``, the names; ``read``, ``write`` and ``destroy``, each
-        with the permission for functions of this effect (``allow``, ``ask`` or ``deny``); and ``functions``, a dict
-        that maps the name of a function, or a pattern of such names, to its permission.
+        Its keys are ``integration`` and ``account``, the names; ``read``, ``write`` and ``destroy``, each ``allow``,
+        ``ask``
+        or ``deny``; and ``functions``, a dict from the name of a function, or a pattern, to its permission.
 
         Raises:
             ConfigError: The integration's section of the accounts file has a mistake.
@@ -226,14 +189,10 @@ class Catalog:
         ]
 
     def matching(self, patterns: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the accounts that match any of the patterns.
+        """Return the integration and the name of each account that matches a pattern.
 
-        Args:
-            patterns: Names of integrations, or of single accounts as ``INTEGRATION.ACCOUNT``. Without patterns, all
-                accounts of the integrations that can be loaded match.
-
-        Returns:
-            For each account, the name of its integration and the name of the account.
+        Patterns are names of integrations, or ``INTEGRATION.ACCOUNT``. Without any, all accounts that can be loaded
+        match.
 
         Raises:
             PluginError: A named integration cannot be loaded.
@@ -251,18 +210,17 @@ class Catalog:
         return found
 
     def describe(self, path: str) -> Json:
-        """Return a description of what is at a path under ``app``, from which the sandbox builds that part of ``app``.
-
-        Args:
-            path: The path without ``app``, such as ``integrations.github``; empty for ``app`` itself.
+        """Describe what is at a path under ``app``, from which the sandbox builds that part; empty is ``app`` itself.
 
         Returns:
-            For ``app`` and for a table directly under it: ``names``; for ``app.scripts``, ``scripts`` is true. For an
-            integration: ``functions`` (those written in Python), ``aliases`` (the short names of these functions by
-            their full names) and ``accounts``; ``others`` is true if an OpenAPI document adds functions, and ``more``
-            is true if ``accounts`` has only the first :data:`MAX_DESCRIBED_ACCOUNTS` accounts. For an account:
-            ``account`` is true. For a script: ``script`` is true. For a function: ``function``, its name without the
-            integration's prefix. For ``INTEGRATION.*``: all ``functions`` and ``accounts``.
+            For ``app`` and a root: ``names``; for ``app.scripts``, ``scripts`` is true. For an integration:
+                ``functions``
+            (those written in Python), ``aliases`` (short by full names) and ``accounts``; ``others`` is true if a
+            document
+            adds functions, ``more`` if only the first :data:`MAX_DESCRIBED_ACCOUNTS` accounts are listed. For an
+            account:
+            ``account`` is true. For a script: ``script`` is true. For a function: ``function``, its short name. For
+            ``INTEGRATION.*``: all ``functions`` and ``accounts``.
 
         Raises:
             PluginError: The integration cannot be loaded.
@@ -324,11 +282,10 @@ class Catalog:
         return self._find(path)[1]
 
     def resolve(self, path: str) -> Target:
-        """Find the function, the integration and the account for the path of a call, and the rule that applies.
+        """Find the target of a call.
 
-        Args:
-            path: ``INTEGRATION.FUNCTION`` or ``INTEGRATION.ACCOUNT.FUNCTION``, with or without ``app.integrations.``
-                before it. Without an account, the default account of the integration is used.
+        ``path`` is ``INTEGRATION.FUNCTION``, for the default account, or ``INTEGRATION.ACCOUNT.FUNCTION``; both with or
+        without ``app.integrations.`` before it.
 
         Raises:
             UnknownPath: No integration, account or function has this name.
@@ -350,7 +307,7 @@ class Catalog:
         return target
 
     def _is_current(self, integration: Integration) -> bool:
-        """Return False if an MCP server's tools have changed, so that a new object has replaced this integration."""
+        """Return False if an MCP server's tools have changed, so that a new object has replaced this one."""
         return integration.root == ROOT or self._load(*root_and_name(integration.name)).integration is integration
 
     def _provider(self, root: str) -> Provider:
@@ -359,11 +316,7 @@ class Catalog:
         return self._providers[root]
 
     def _load(self, root: str, name: str) -> Plugin:
-        """Load the integration of this name under a root.
-
-        If there is no such integration, but the accounts file has a section for it, the error says how to load the
-        plugin.
-        """
+        """Load an integration; if only the accounts file knows it, the error says how to load the plugin."""
         try:
             return self._provider(root).load(name)
         except UnknownPath as error:
@@ -390,7 +343,7 @@ class Catalog:
         return integration, function, account
 
     def _default(self, integration: Integration) -> str | None:
-        """Return the name of the account for calls that name no account; None if there is no default account."""
+        """Return the account for calls that name none, or None."""
         if integration.name == SCRIPTS:
             return "default"  # the calls that scripts make have their own accounts
         if self._preferred and self._accounts.has(integration, self._preferred):
@@ -398,7 +351,7 @@ class Catalog:
         return self._accounts.default(integration)
 
     def _usable(self, integration: Integration) -> list[str]:
-        """Return the account names that scripts can use, sorted, with ``default`` if there is a default account."""
+        """Return the account names for scripts, sorted, with ``default`` if there is one."""
         names = self._accounts.names(integration)
         if self._default(integration) is None or self._accounts.has(integration, "default"):
             return names
@@ -406,7 +359,6 @@ class Catalog:
         return [*names[:place], "default", *names[place:]]
 
     def _no_default(self, integration: Integration) -> NotConfigured:
-        """Return the error for a path without an account if the integration has no default account."""
         if names := self._accounts.names(integration):
             return NotConfigured(
                 f"{integration.name} has several accounts and no default: {listed(names)}",
@@ -419,11 +371,7 @@ class Catalog:
         )
 
     def _refuse_name_of_service(self, root: str, parts: Sequence[str]) -> None:
-        """Raise an error that names the function if a path names an operation of an OpenAPI document instead.
-
-        Such a path contains the operation's method and path (``hub GET /issues``) or its operationId. For any other
-        path, nothing happens.
-        """
+        """Raise an error that names the function if a path has ``GET /issues`` or an operationId instead."""
         name, _, rest = ".".join(parts).replace(" ", ".", 1).partition(".")
         if rest and name in self._providers[root].names():
             integration = self._load(root, name).integration
@@ -431,7 +379,7 @@ class Catalog:
                 self._refuse(integration, rest)
 
     def _refuse(self, integration: Integration, rest: str) -> NoReturn:
-        """Raise the error for a path in an integration if nothing is there, with a hint about what was meant."""
+        """Raise the error for a path where nothing is, with a hint about what was meant."""
         from kosmolua.docs.meant import functions_meant
 
         if integration.name == SCRIPTS:
@@ -461,7 +409,6 @@ class Catalog:
 
 
 def _refuse_script(scripts: Integration, name: str) -> NoReturn:
-    """Raise the error for a script that cannot be called: why the script is broken, or that there is none."""
     if mistake := scripts.broken.get(name):
         raise CallError(mistake.code, mistake.what, hint=mistake.hint)
     hint = did_you_mean(name, scripts.functions) or list_of("there are", sorted(scripts.functions))
@@ -469,10 +416,7 @@ def _refuse_script(scripts: Integration, name: str) -> NoReturn:
 
 
 def _function_meant(integration: Integration, name: str) -> str:
-    """Return a hint for an unknown function name: the functions that were probably meant.
-
-    If no function is similar, the hint says so, and names the call that lists all functions.
-    """
+    """Return a hint for an unknown name: the functions that were probably meant, or the call that lists all."""
     from kosmolua.docs.meant import functions_meant
 
     if meant := functions_meant(integration, name):

@@ -23,20 +23,13 @@ T = TypeVar("T")
 
 
 def guarded(load: Callable[[], T], origin: str, seconds: float = LOAD_TIMEOUT) -> T:
-    """Call ``load``, which imports a plugin, and return its result, or raise an error when the time is over.
+    """Call ``load``, which imports the plugin in the file ``origin``, and return its result.
 
-    ``load`` runs in a separate thread, because nothing else can limit the time of an import. Since a thread cannot be
-    killed, SystemExit is raised in the thread when the time is over. A thread that is blocked in a system call does
-    not notice this and remains.
-
-    Args:
-        load: A function that imports the plugin and returns what was imported.
-        origin: The plugin's file, for messages.
-        seconds: The time limit.
+    It runs in a separate thread, because nothing else can limit the time of an import. A thread cannot be killed: when
+    the time is over, SystemExit is raised in it, which a thread that is blocked in a system call does not notice.
 
     Raises:
-        PluginError: The import failed or took too long. The error's ``origin`` is the file and line in the
-            plugin's code where this happened.
+        PluginError: The import failed or took too long; its ``origin`` is the file and line where this happened.
     """
     loading = _Loading(load)
     loading.start()
@@ -58,7 +51,7 @@ def guarded(load: Callable[[], T], origin: str, seconds: float = LOAD_TIMEOUT) -
 
 
 class _Loading(Thread, Generic[T]):
-    """The thread in which a plugin is loaded. When the thread has ended, ``loaded`` or ``failure`` is set."""
+    """The thread in which a plugin is loaded. At its end, ``loaded`` or ``failure`` is set."""
 
     def __init__(self, load: Callable[[], T]) -> None:
         super().__init__(name="kosmolua-load", daemon=True)
@@ -82,7 +75,7 @@ def _explained(error: BaseException, origin: str) -> PluginError:
 
 
 def _line_in(origin: str, frames: Iterator[tuple[str, int]]) -> str:
-    """Return ``file:line`` of the innermost stack frame in the plugin's code, or ``origin`` if there is none."""
+    """Return ``file:line`` of the innermost frame in the plugin's code, else ``origin``."""
     home = str(Path(origin).parent) if origin.endswith("__init__.py") else origin
     lines = [f"{file}:{line}" for file, line in frames if file.startswith(home)]
     return lines[-1] if lines else origin
@@ -104,7 +97,7 @@ def _frames_of(thread: Thread) -> Iterator[tuple[str, int]]:
 
 
 def _ask_to_end(thread: Thread) -> None:
-    """Raise SystemExit in a thread at its next Python instruction, so that an endless loop there ends."""
+    """Raise SystemExit in a thread at its next Python instruction."""
     import ctypes
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
@@ -116,14 +109,13 @@ _METADATA = (".dist-info", ".egg-info")
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """An entry point of an installed package: its value ``MODULE:OBJECT``, and the function that imports the object."""
+    """An entry point of an installed package: ``MODULE:OBJECT``, and what imports the object."""
 
     value: str
     load: Callable[[], object]
 
     @property
     def module(self) -> str:
-        """The name of the module that the entry point names."""
         return self.value.partition(":")[0].strip()
 
 
@@ -139,8 +131,8 @@ def installed_entry_points() -> dict[str, list[EntryPoint]]:
 def _texts() -> Iterator[str]:
     """Yield the text of ``entry_points.txt`` of each package on ``sys.path``.
 
-    Of two packages with the same name only the first counts, since Python imports that one. The current folder is left
-    out even if it is on ``sys.path``, so that a cloned repository cannot run code.
+    Of two packages with one name only the first counts, since Python imports that one. The current folder is left out,
+    so that a cloned repository cannot run code.
     """
     seen = set()
     for place in sys.path:
@@ -152,7 +144,7 @@ def _texts() -> Iterator[str]:
 
 
 def _in_folder(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield the name of each package's metadata folder, such as ``x-1.0.dist-info``, and its ``entry_points.txt``."""
+    """Yield each metadata folder, such as ``x-1.0.dist-info``, and its ``entry_points.txt``."""
     for entry in () if _is_here(folder) else _entries(folder):
         if entry.endswith(_METADATA):
             yield entry, _text_of(os.path.join(folder, entry, "entry_points.txt"))
@@ -197,7 +189,7 @@ def _text_of(file: str) -> str:
 
 
 def _read(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and value of each entry point of :data:`GROUP` in the text of an ``entry_points.txt``."""
+    """Yield name and value of each entry point of :data:`GROUP`."""
     for section in ("\n" + text).split("\n[")[1:] if GROUP in text else ():
         head, _, body = section.partition("]")
         if head.strip() == GROUP:

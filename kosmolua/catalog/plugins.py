@@ -33,15 +33,14 @@ _RENAME = "rename it with a-z, 0-9 and _, a letter first"
 
 @dataclass(frozen=True)
 class Plugin:
-    """A loaded integration, and where it was found.
+    """A loaded integration.
 
     Args:
-        integration: The integration that the plugin defines.
+        integration: The integration.
         origin: The plugin's file, or the value of its entry point.
-        place: How the plugin was found: ``bundled``, ``user``, ``entry point``, ``--plugin``, ``scripts``, or ``given``
-            for an integration that was passed as an object.
-        prose: A function that returns the hand-written part of the integration's documentation page, or None if there
-            is no such part.
+        place: How it was found: ``bundled``, ``user``, ``entry point``, ``--plugin``, ``scripts``, or ``given`` for an
+            object.
+        prose: Returns the hand-written part of its documentation page, or None.
     """
 
     integration: Integration
@@ -52,28 +51,23 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of plugins. Each plugin is a module or a package that has the name of its integration.
-
-    Args:
-        label: The word by which users know the folder, such as ``bundled``.
-        folder: The path of the folder, which can lead into a zipped wheel.
-    """
+    """A folder of plugins, each a module or package named like its integration; users know it by ``label``."""
 
     label: str
     folder: Path
 
     def names(self) -> list[str]:
-        """Return the names of the modules and packages in the folder; an empty list if the folder does not exist."""
+        """Return the names of modules and packages; none if the folder does not exist."""
         import pkgutil
 
         return [module.name for module in pkgutil.iter_modules([str(self.folder)]) if module.name[0] != "_"]
 
     def find(self, name: str) -> ModuleSpec | None:
-        """Return the import spec of the module of this name in the folder, or None if there is no such module."""
+        """Return the import spec of a module, or None."""
         return self._spec(name) if _is_usable(name) else None
 
     def misnamed(self, name: str) -> str | None:
-        """Return the file of the module of this name if an integration cannot have the name; None otherwise."""
+        """Return the file of a module that no integration can be named like, or None."""
         spec = self._spec(name) if not _is_usable(name) and name in self.names() else None
         return spec.origin if spec else None
 
@@ -117,12 +111,12 @@ class Plugins:
         self._lock = RLock()
 
     def names(self) -> list[str]:
-        """Return the name of every integration, sorted. Only plugins given with ``--plugin`` are loaded for this."""
+        """Return every name, sorted, loading only what ``--plugin`` gave."""
         found = {name for place in self._places for name in place.names()}
         return sorted(found | self._entry_points.keys() | self._load_from_options().keys())
 
     def load(self, name: str) -> Plugin:
-        """Return the plugin of this name, loading it when it is first needed.
+        """Return a plugin, loaded when it is first needed.
 
         Raises:
             PluginError: The plugin cannot be loaded, or two different plugins have this name.
@@ -139,14 +133,10 @@ class Plugins:
     listed = load
 
     def require(self, name: str, where: str) -> None:
-        """Check that there is an integration of this name, without loading it.
-
-        Args:
-            name: The name of the integration.
-            where: The place where the name is used, such as a line of a file. The message begins with it.
+        """Check that there is an integration of this name, without loading it; ``where`` begins the message.
 
         Raises:
-            ConfigError: There is no integration of this name.
+            ConfigError: There is none.
         """
         if any(place.find(name) for place in self._places) or name in self.names():
             return
@@ -154,14 +144,11 @@ class Plugins:
         raise ConfigError(f"{where} names no integration", hint=hint)
 
     def sources(self, name: str) -> list[str]:
-        """Return the text of each Python file of an integration's plugin, without running the files."""
+        """Return the text of each Python file, without running it."""
         return [text for spec in self._unloaded(name) for text in _sources_of(spec)]
 
     def prose(self, name: str) -> str | None:
-        """Return the hand-written part of an integration's documentation page; None if there is no such part.
-
-        The plugin is not loaded for this, unless it was found by its entry point or passed as an object.
-        """
+        """Return the hand-written part of the page, or None; only entry points are loaded for it."""
         specs = self._unloaded(name)
         return _read_prose(specs[0], name) if len(specs) == 1 else self.load(name).prose()
 
@@ -184,7 +171,7 @@ class Plugins:
         return _extended(loaded, self._places) if isinstance(loaded, Plugin) else loaded
 
     def _misnamed(self, name: str) -> PluginError:
-        """Return the error for a file in a folder of plugins if no plugin can have the file's name."""
+        """Return the error for a file whose name no plugin can have."""
         for place in self._places:
             if file := place.misnamed(name):
                 return PluginError(f"a plugin cannot be called {name!r}", origin=file, hint=_RENAME)
@@ -192,11 +179,7 @@ class Plugins:
         raise UnknownPath(f"{lua_path()} has no '{name[:80]}'", hint=hint)
 
     def _candidates(self, name: str) -> dict[str, Plugin | PluginError | Callable[[], Plugin]]:
-        """Return all plugins of this name, keyed by origin, so that a plugin that is found twice counts once.
-
-        The value for a plugin passed with ``--plugin`` is the loaded plugin, or the error of loading it. For any other
-        plugin, the value is a function that loads it.
-        """
+        """Return all plugins of this name, by origin: loaded, the error of loading, or what loads it."""
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
         named = {each.origin: each for each in self._load_from_options().get(name, ())}
@@ -243,7 +226,7 @@ class Plugins:
 
 
 def _refuse_writers(origin: str, *, is_package: bool) -> None:
-    """Raise a PluginError if other users could change the code of a plugin."""
+    """Raise a PluginError if other users could change a plugin's code."""
     folder = Path(origin).parent
     files = [folder, *sorted(folder.rglob("*"))] if is_package else [Path(origin)]
     for file in files:
@@ -252,12 +235,12 @@ def _refuse_writers(origin: str, *, is_package: bool) -> None:
 
 
 def is_document(path: Path) -> bool:
-    """Return True if a file's name is like that of an OpenAPI document, such as ``pets.yaml``."""
+    """Return True if a file is named like a document, such as ``pets.yaml``."""
     return path.suffix in (".json", ".yaml", ".yml")
 
 
 def _document(path: Path) -> tuple[str, Path]:
-    """Return a name for an OpenAPI document's integration, made from the name of the file, and the document's path."""
+    """Return an integration's name made from a document's file name, and the path."""
     if not path.is_file():
         raise ConfigError(f"There is no plugin at {path}", hint="name a .py file, a folder, or an OpenAPI document")
     name = re.sub(r"\W+", "_", path.name.partition(".")[0], flags=re.ASCII).lower()
@@ -278,20 +261,12 @@ def _load_document(document: tuple[str, Path]) -> tuple[str, Plugin | PluginErro
 
 
 def onto_folder(parent: Path, name: str) -> Path:
-    """Return the folder for an OpenAPI document that the user adds to an integration. The folder need not exist.
-
-    Args:
-        parent: The folder of the user's integrations.
-        name: The name of the integration.
-    """
+    """Return the folder for a document that the user adds to an integration."""
     return parent / f"{name}.onto"
 
 
 def _compile_document(folder: Path, label: str) -> None:
-    """Compile the OpenAPI document in a plugin's folder, if there is one and it is not compiled yet.
-
-    This happens before the plugin is loaded, since it can take longer than the time limit for loading.
-    """
+    """Compile the document in a plugin's folder first: it can take longer than loading may."""
     if label == "user" and (folder / "openapi.json").is_file():
         from kosmolua.catalog.openapi.store import Home, Store
 
@@ -302,11 +277,7 @@ def _compile_document(folder: Path, label: str) -> None:
 
 
 def _extended(plugin: Plugin, places: Sequence[Place]) -> Plugin:
-    """Add the functions of an OpenAPI document to a plugin, and return the result.
-
-    The document is the one that the user added to the integration, or else the plugin's own. A plugin without a
-    document is returned unchanged.
-    """
+    """Add the functions of the user's document, or else the plugin's own, if any."""
     integration = plugin.integration
     onto = [folder for place in places if (folder := onto_folder(place.folder, integration.name)).is_dir()]
     if integration.functions.more or not (onto or integration.extension):
@@ -333,12 +304,12 @@ def _sources_of(spec: ModuleSpec) -> list[str]:
 
 
 def usual_places() -> list[Place]:
-    """Return the folders that are searched for plugins by default: the bundled folder, and the user's."""
+    """Return the bundled folder, and the user's."""
     return [Place(BUNDLED, bundled_folder()), Place("user", Path(config_folder()) / "integrations")]
 
 
 def bundled_folder() -> Path:
-    """Return the folder of bundled integrations: inside the wheel, or beside the package in a checkout."""
+    """Return the bundled integrations: in the wheel, or beside the package in a checkout."""
     package = Path(__file__).parent.parent
     inside = package / "_bundled"
     checkout = package.parent / "integrations"
@@ -346,10 +317,7 @@ def bundled_folder() -> Path:
 
 
 def _package_of(folder: Path) -> str:
-    """Return the name of an artificial package for a folder, so that modules in two folders never clash.
-
-    The package is put into ``sys.modules`` unless it is already there.
-    """
+    """Put an artificial package for a folder into ``sys.modules``, so that two folders never clash; return its name."""
     digest = source_hash(os.fsencode(folder)).hex()  # the same in every process, for pickling
     package = f"{_PACKAGE}_{digest}"
     if package not in sys.modules:
@@ -376,13 +344,13 @@ def _is_usable(name: str) -> bool:
 
 
 def _holds(point: EntryPoint, origin: str) -> bool:
-    """Return True if ``origin`` is a file of the package that an entry point names."""
+    """Return True if ``origin`` is a file of an entry point's package."""
     package = os.path.realpath(_file_of(point)).removesuffix("__init__.py")
     return os.path.realpath(origin).startswith(package)
 
 
 def _file_of(point: EntryPoint) -> str:
-    """Return the file of the top-level package that an entry point names, without importing the package."""
+    """Return the file of an entry point's top-level package, without importing it."""
     try:
         spec = find_spec(point.module.partition(".")[0])
     except ValueError:
@@ -391,7 +359,6 @@ def _file_of(point: EntryPoint) -> str:
 
 
 def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name: str | None) -> Plugin:
-    """Return the plugin for what was imported."""
     integration = getattr(loaded, "integration", loaded)
     if not isinstance(integration, Integration):
         raise PluginError(

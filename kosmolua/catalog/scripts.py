@@ -1,4 +1,4 @@
-"""The user's Lua scripts as functions under ``app.scripts``. The comment at a script's beginning describes it."""
+"""The user's Lua scripts as functions under ``app.scripts``, described by the comment at their beginning."""
 
 from __future__ import annotations
 
@@ -30,14 +30,7 @@ _MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script from the user's folder of scripts.
-
-    Args:
-        name: The name of the function under ``app.scripts`` that runs the script.
-        path: The path of the script's file.
-        source: The text of the script.
-        header: The description and parameters from the comment at the beginning of the script.
-    """
+    """A Lua script; ``name`` is that of its function, ``header`` what its first comment says."""
 
     name: str
     path: str
@@ -46,32 +39,31 @@ class Script:
 
     @property
     def file(self) -> str:
-        """The name of the script's file without its folder, for messages."""
+        """The file's name, for messages."""
         return os.path.basename(self.path)
 
     @property
     def chunk(self) -> bytes:
-        """The text as Lua's ``load`` accepts it: without a byte order mark, and with a ``#!`` line as a comment."""
+        """The text for Lua's ``load``: no byte order mark, ``#!`` as a comment."""
         source = self.source.removeprefix(_MARK)
         return b"--" + source if source.startswith(b"#") else source
 
 
 @dataclass(frozen=True)
 class _NoAccount:
-    """The account class for scripts. A script itself needs no account, since the calls in it have their own."""
+    """The account class for scripts, whose calls have their own accounts."""
 
-    def open(self, send: Any) -> None:
-        """Return None: there is nothing to open."""
+    def open(self, send: Any) -> None: ...
 
 
 class Scripts:
-    """The provider of ``app.scripts``: the Lua scripts in one folder, all as functions of one integration.
+    """The scripts in one folder, as functions of one integration.
 
     Args:
-        folder: The folder of scripts. Files are left out if no function name can be made from their names. Files with
-            the same function name, such as ``a-b.lua`` and ``a_b.lua``, cannot be called.
-        catalog: A function that returns the catalog. The effect of a script is found from the calls in it.
-        max_source: A function that returns the maximum size of a script, in bytes.
+        folder: The folder. Files are left out if their names make no function name; those with the same one, such as
+            ``a-b.lua`` and ``a_b.lua``, cannot be called.
+        catalog: Returns the catalog, for the effects of the calls in a script.
+        max_source: Returns the largest size of a script, in bytes.
     """
 
     root = SCRIPTS
@@ -86,11 +78,11 @@ class Scripts:
         self._plugin: Plugin | None = None
 
     def names(self) -> list[str]:
-        """Return the name of the integration that contains all scripts; an empty list if there are no scripts."""
+        """Return the one name, or none without scripts."""
         return [SCRIPTS] if self._files else []
 
     def script(self, name: str) -> Script:
-        """Read the file of a script, and return the script.
+        """Read a script.
 
         Raises:
             UnknownPath: There is no script of this name.
@@ -112,7 +104,7 @@ class Scripts:
             raise CallError("plugin_error", error.what) from error
 
     def load(self, name: str) -> Plugin:
-        """Return all scripts as the functions of one integration, which is named ``scripts``.
+        """Return all scripts as one integration.
 
         Raises:
             UnknownPath: There are no scripts, or ``name`` is not ``scripts``.
@@ -130,16 +122,14 @@ class Scripts:
     listed = load
 
     def prose(self, name: str) -> str | None:
-        """Return None: the documentation of scripts has no hand-written page."""
         return None
 
     def sources(self, name: str) -> list[str]:
-        """Return an empty list: scripts are not Python files."""
         return []
 
     @lazy
     def _files(self) -> dict[str, list[str]]:
-        """The paths of the scripts' files, keyed by function name. An ambiguous name has several paths."""
+        """The paths by function name; an ambiguous name has several."""
         try:
             found = sorted(os.listdir(self.folder))
         except OSError:
@@ -152,11 +142,10 @@ class Scripts:
         return files
 
     def _fill(self, integration: Integration) -> None:
-        """Register each script as a function of the integration, with the effect that the checker finds.
+        """Register each script, as ``read`` only if the checker proves that every call in it reads.
 
-        The effect is ``read`` only if the checker proves that every call in the script only reads. Since scripts can
-        call scripts, the check is repeated until no effect changes. A script that cannot be read becomes one of the
-        integration's broken functions.
+        Since scripts can call scripts, this is repeated until no effect changes. An unreadable script is a broken
+        function.
         """
         scripts = {}
         for name in self._files:
@@ -175,7 +164,6 @@ class Scripts:
 
 
 def _read(name: str, path: str, limit: int) -> bytes:
-    """Return the text of a script."""
     try:
         with open(path, "rb") as file:
             source = file.read(limit + len(_MARK) + 1)
@@ -196,7 +184,7 @@ def _effect(checker: Checker, script: Script) -> Effect:
 
 
 def _function(script: Script, effect: Effect) -> Function:
-    """Return the function that describes a script. Its handler refuses calls, because scripts run in the sandbox."""
+    """Return the function for a script; its handler refuses calls, because scripts run in the sandbox."""
 
     def refuse(opened: object, /, **given: object) -> NoReturn:
         what = f"{SCRIPTS}.{script.name} is a Lua script and cannot be called from outside the sandbox"

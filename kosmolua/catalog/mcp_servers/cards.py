@@ -1,4 +1,4 @@
-"""Keeps a record of what each MCP server offered (its card), so that documentation needs no running server."""
+"""The cards of MCP servers."""
 
 from __future__ import annotations
 
@@ -20,25 +20,13 @@ and whether the server has ``resources`` and ``prompts``."""
 
 
 class Cards:
-    """Keeps the cards of MCP servers as files in a folder.
-
-    A card is stored for the name of a server together with its command or URL. If one of these changes, the server has
-    no card until KosmoLua connects to it again.
-
-    Args:
-        folder: The folder, which need not exist. None means a folder in the user's cache.
-    """
+    """The cards, as files in a folder (None: one in the user's cache), by name and identity of the server."""
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self._folder = Path(cache_folder()) / "servers" if folder is None else Path(folder)
 
     def read(self, name: str, identity: object) -> Card | None:
-        """Return the card of a server, or None if there is no card or its file cannot be read.
-
-        Args:
-            name: The name of the server.
-            identity: What :func:`.settings.identity` returns for the server: settings such as its command or URL.
-        """
+        """Return a card, or None if there is none or it cannot be read."""
         try:
             card = json.loads(self._file(name, identity).read_bytes())
         except (OSError, ValueError):
@@ -47,7 +35,7 @@ class Cards:
         return card if is_card else None
 
     def write(self, name: str, identity: object, card: Mapping[str, Any]) -> None:
-        """Write the card of a server to its file. Nothing is raised if the file cannot be written."""
+        """Write a card; nothing is raised if the file cannot be written."""
         file = self._file(name, identity)
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -57,7 +45,6 @@ class Cards:
             os.replace(fresh, file)
 
     def remove(self, name: str, identity: object) -> None:
-        """Delete the card of a server, if there is one."""
         with suppress(OSError):
             self._file(name, identity).unlink()
 

@@ -34,11 +34,7 @@ RESTART_INTERVAL = 60.0
 
 
 class Connections:
-    """The connections of a :class:`Runtime` to its MCP servers, at most one for each server.
-
-    Args:
-        around: What all connections share: the folder and environment for servers, and the callbacks.
-    """
+    """The connections of a :class:`Runtime` to its MCP servers, at most one for each, in common ``around``."""
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
@@ -50,12 +46,7 @@ class Connections:
         self._starts: dict[str, deque[float]] = {}
 
     def offer(self, name: str, server: Server, seconds: float) -> Card:
-        """Return the card of a server (what it offers), connecting to the server if necessary.
-
-        Args:
-            name: The name of the server.
-            server: The settings of the server.
-            seconds: How long the server has to list its tools after it was started.
+        """Return the card of a server, connecting if necessary; it has ``seconds`` to list its tools once started.
 
         Raises:
             NetworkError: The server cannot be started or reached, or did not list its tools in time.
@@ -92,18 +83,17 @@ class Connections:
         confirm: Confirm | None = None,
         sent: Callable[[], None] = lambda: None,
     ) -> dict[str, Json]:
-        """Send a request to a server, and return the result as the Model Context Protocol (MCP) defines it.
+        """Send a request to a server, and return the result.
 
         Args:
             name: The name of the server.
-            server: The settings of the server.
-            method: The method of the protocol, such as ``tools/call``.
-            params: The parameters of the method.
-            until: A function that returns the deadline, which can move while the request is under way.
-            safe: True if the request can be sent again after the connection was lost.
-            tag: For a call of a tool: the hash of the tool that the caller knows (see :func:`digest`). The request is
-                not sent if the server's tool has a different hash. Empty for no check.
-            confirm: A function that asks the user a question of the server; None if no user can be asked.
+            server: Its settings.
+            method: The method.
+            params: Its parameters.
+            until: The deadline.
+            safe: Whether the request can be sent again after the connection was lost.
+            tag: For a call of a tool.
+            confirm: Asks the user.
             sent: Called each time the request is sent.
 
         Raises:
@@ -144,7 +134,7 @@ class Connections:
         return self._wait(name, send, until)
 
     def end(self, name: str) -> None:
-        """Close the connection to a server, if there is one, and forget how often the server was started recently."""
+        """Close the connection to a server, and forget how often the server was started recently."""
 
         async def end() -> None:
             self._starts.pop(name, None)
@@ -155,7 +145,7 @@ class Connections:
             self._wait(name, end, lambda: monotonic() + CLOSE_TIMEOUT)
 
     def close(self) -> None:
-        """Close all connections, and stop the servers started for them. No connection can be made afterwards."""
+        """Close all connections for good, and stop the servers started for them."""
         with self._lock:
             self._is_closed = True
             loop, self._loop = self._loop, None
@@ -170,7 +160,7 @@ class Connections:
         loop.call_soon_threadsafe(loop.stop)
 
     def start_anew(self) -> None:
-        """In a process that was just forked, forget the connections, since they belong to the parent process."""
+        """Forget the connections, which belong to the parent of this forked process."""
         self._lock = Lock()
         self._loop, self._links, self._starts = None, {}, {}
 
@@ -190,7 +180,7 @@ class Connections:
             return self._loop
 
     async def _connected(self, name: str, server: Server) -> Link:
-        """Return the connection to a server once it is ready, connecting and starting the server if necessary."""
+        """Return the connection once it is ready, connecting and starting the server if necessary."""
         if self._is_closed:
             raise NetworkError(CLOSED, retryable=False)
         link = self._links.get(name)
@@ -227,7 +217,7 @@ def _reported(name: str) -> Iterator[None]:
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Run an event loop until it is stopped. Then cancel its remaining tasks, since other threads may wait for them."""
+    """Run an event loop until it is stopped, then cancel its tasks, since other threads may wait for them."""
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()

@@ -28,21 +28,21 @@ _OF_ONE_REQUEST = {"progressToken", "traceparent", "tracestate", "baggage"}
 
 
 class Gone(Exception):
-    """Raised when the connection ends while a request is under way."""
+    """The connection ended while a request was under way."""
 
 
 class Writer(Protocol):
     """Writes lines to a server, from any thread."""
 
     def write_at_once(self, line: bytes) -> bool:
-        """Write a line and return True; return False, without writing, if the line would have to wait."""
+        """Write a line and return True, or return False if it would have to wait."""
 
     def write_later(self, line: bytes) -> None:
         """Write a line as soon as the server reads what was written before."""
 
 
 class DirectCalls:
-    """Calls tools of one server without the session of the MCP SDK."""
+    """The direct calls of one server."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, DirectCall] = {}
@@ -54,11 +54,7 @@ class DirectCalls:
     # In any thread
 
     def start(self, params: Mapping[str, Any]) -> DirectCall | None:
-        """Send the call of a tool. Return an object that waits for its result; None if the SDK's session must send it.
-
-        Args:
-            params: The parameters of ``tools/call``: the ``name`` and the ``arguments`` of the tool.
-        """
+        """Send a call of a tool; return what waits for its result, or None if the session must send it."""
         writer = self._writer
         if writer is None or self._is_over or get_current_span().get_span_context().is_valid:
             return None
@@ -86,15 +82,9 @@ class DirectCalls:
     # In the loop's thread
 
     def learn(self, message: object, writer: Writer) -> None:
-        """Keep the ``_meta`` of a request that the MCP SDK's session sends, and ``writer``.
+        """Keep ``writer``, and the ``_meta`` (name, capabilities, version) of a request that the session sends.
 
-        In ``_meta``, a part of a request's parameters, a client can state its name, its capabilities and the protocol's
-        version. Direct calls do not go through the session, so they repeat its ``_meta``, except the parts that differ
-        from request to request.
-
-        Args:
-            message: A message that the session sends. The first request, ``initialize``, is ignored.
-            writer: Writes lines to the server.
+        Direct calls repeat it, except the parts that differ from request to request. ``initialize`` is ignored.
         """
         if isinstance(message, types.JSONRPCRequest) and message.method != "initialize":
             meta = (message.params or {}).get("_meta") or {}
@@ -102,12 +92,7 @@ class DirectCalls:
             self._writer = writer
 
     def take(self, message: object) -> bool:
-        """If a message of the server is the response to a direct call, pass the message to this call.
-
-        Returns:
-            True if the message is the response to a direct call, even to a forgotten one; False if it is for the
-            session.
-        """
+        """Pass a message to its direct call. Return True if it is the response to one, even a forgotten one."""
         if not isinstance(message, dict) or "method" in message:
             return False
         number = message.get("id")
@@ -121,7 +106,7 @@ class DirectCalls:
         return True
 
     def end(self) -> None:
-        """Raise :class:`Gone` in all threads that wait for a call, because the server sends no more messages."""
+        """Raise :class:`Gone` in all waiting threads: the server sends no more messages."""
         self._is_over = True
         for number in list(self._waiting):
             if call := self._waiting.pop(number, None):
@@ -129,12 +114,7 @@ class DirectCalls:
 
 
 class DirectCall(Pending[dict[str, Any]]):
-    """A call of a tool that was sent without the session. A thread waits for the result, or for the server's MCPError.
-
-    Args:
-        calls: The object that sent the call.
-        number: The id of the request.
-    """
+    """A direct call, with the id of its request: a result, or the server's MCPError."""
 
     def __init__(self, calls: DirectCalls, number: int) -> None:
         super().__init__()
@@ -142,7 +122,7 @@ class DirectCall(Pending[dict[str, Any]]):
         self._number = number
 
     def give_up(self) -> None:
-        """Tell the server that nobody waits for the result any longer. Do nothing if the result has come."""
+        """Tell the server that nobody waits any longer."""
         self._calls.cancel(self._number)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP client of the connection to an MCP server that has a URL. It sends the server's headers and token."""
+"""The HTTP client of a server that has a URL, with the server's headers and token."""
 
 from __future__ import annotations
 
@@ -16,12 +16,7 @@ UNAUTHORIZED = 401
 
 
 def http_client(server: Server, answered: Callable[[int], None]) -> httpx2.AsyncClient:
-    """Return the client that sends the requests to a server.
-
-    Args:
-        server: The settings of the server.
-        answered: Called with the status of each response.
-    """
+    """Return the client; ``answered`` gets the status of each response."""
 
     async def note(response: Any) -> None:
         answered(response.status_code)
@@ -33,13 +28,13 @@ def http_client(server: Server, answered: Callable[[int], None]) -> httpx2.Async
 
 
 class _Bearer(httpx2.Auth):
-    """Adds a token to each HTTP request. After status 401, a login's token is renewed and the request is sent again."""
+    """Adds a token to each request. After status 401, a login's token is renewed, once."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        """Yield the request with the token, and yield it once more with the renewed token if the first was refused."""
+        """Yield the request with the token, and once more with the renewed token if the first was refused."""
         sent = await asyncio.to_thread(self._token.reveal)
         request.headers["Authorization"] = f"Bearer {sent}"
         response = yield request

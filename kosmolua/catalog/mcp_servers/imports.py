@@ -22,10 +22,7 @@ _TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
 
 
 def read_given(text: str) -> tuple[str, Table]:
-    """Read the value of an option ``--server``: ``NAME=URL`` or ``NAME=COMMAND ARGUMENT...``.
-
-    Returns:
-        The name of the server, and the server's section for the accounts file.
+    """Read a ``--server``, ``NAME=URL`` or ``NAME=COMMAND ARGUMENT...``; return its name and its section.
 
     Raises:
         UsageError: The text does not have this form.
@@ -45,13 +42,10 @@ def read_given(text: str) -> tuple[str, Table]:
 
 
 def read_source(text: str) -> tuple[str, Any]:
-    """Read an option that sets an environment variable or a header of a server.
+    """Read an option for an environment variable or header: ``NAME=TEXT`` or ``NAME=SOURCE:REST``, as in
+    ``KEY=env:VAR``.
 
-    Args:
-        text: ``NAME=TEXT``, or ``NAME=SOURCE:REST`` with the source of a secret, as in ``KEY=env:VAR``.
-
-    Returns:
-        The name, and the value as the accounts file writes it, such as ``{"env": "VAR"}``.
+    Return the name, and the value as the accounts file writes it, such as ``{"env": "VAR"}``.
 
     Raises:
         UsageError: The text does not have this form.
@@ -67,15 +61,10 @@ def read_source(text: str) -> tuple[str, Any]:
 
 
 def read_client(client: str, file: Path) -> Iterator[tuple[str, Table | str]]:
-    """Yield the servers that are listed in the settings file of another MCP client.
-
-    Args:
-        client: The name of the client, a key of :data:`CLIENTS`.
-        file: The settings file of the client.
+    """Yield the servers in the settings file of another MCP client, a key of :data:`CLIENTS`.
 
     Yields:
-        The name of a server, and its section for the accounts file. The name is changed if scripts could not use it.
-        If KosmoLua cannot use the server, a sentence with the reason takes the place of the section.
+        A name that scripts can use, and the section for the accounts file, or the reason why KosmoLua cannot use it.
 
     Raises:
         ConfigError: The file cannot be read, or has no list of servers.
@@ -110,7 +99,7 @@ def _section(server: Mapping[str, Any]) -> Table | str:
 
 
 def _value(text: str) -> str | Table:
-    """Return a value as the accounts file writes it: ``${NAME}`` becomes ``{ env = "NAME" }``, other text stays."""
+    """Return a value as the accounts file writes it: ``${NAME}`` is ``{ env = "NAME" }``."""
     variable = _VARIABLE.fullmatch(text)
     return {"env": variable[1]} if variable else text
 

@@ -21,7 +21,7 @@ UNSTARTABLE = 127
 
 
 def signal_if_parent_ends(number: int) -> None:
-    """Make the system send this process a signal when its parent process ends. This has an effect only on Linux."""
+    """Make the system send this process a signal when its parent ends; only on Linux."""
     if sys.platform == "linux":
         import ctypes
 
@@ -29,7 +29,7 @@ def signal_if_parent_ends(number: int) -> None:
 
 
 def run(command: list[str]) -> None:
-    """Replace this process with the server's program, in a new process group. This function does not return."""
+    """Become the server's program, in a new process group."""
     os.setpgid(0, 0)
     signal_if_parent_ends(signal.SIGKILL)
     for number in (signal.SIGTERM, signal.SIGUSR1):
@@ -42,12 +42,7 @@ def run(command: list[str]) -> None:
 
 
 def main(host: int, command: list[str]) -> int:
-    """Run a server until it ends or the host ends, and return the exit status of the server.
-
-    Args:
-        host: The process id of the host, which must be the parent of this process.
-        command: The program, by its absolute path, and its arguments.
-    """
+    """Run a server until it or its host ends, and return its exit status. The host is the parent of this process."""
     server = os.fork()
     if server == 0:
         run(command)
@@ -74,12 +69,7 @@ def main(host: int, command: list[str]) -> int:
 
 
 def status_of(server: int, *, wait: bool = False) -> int | None:
-    """Return the exit status of the server process, or None if the server still runs.
-
-    Args:
-        server: The process id of the server.
-        wait: True to wait until the server ends.
-    """
+    """Return the exit status of a server, or None if it runs and ``wait`` is false."""
     try:
         pid, status = os.waitpid(server, 0 if wait else os.WNOHANG)
     except ChildProcessError:
@@ -88,7 +78,7 @@ def status_of(server: int, *, wait: bool = False) -> int | None:
 
 
 def kill(server: int, number: int) -> None:
-    """Send the signal with this number to all processes of the server's group."""
+    """Send a signal to all processes of the server's group."""
     try:
         os.killpg(server, number)
     except (ProcessLookupError, PermissionError):

@@ -46,15 +46,13 @@ MAX_PAGES = 100
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all connections share: the folder and the environment in which servers are started, and two callbacks.
+    """What all connections share.
 
     Args:
-        folder: The folder in which servers are started. Relative paths of commands start from this folder.
+        folder: Where servers are started; relative commands start from it.
         environ: The environment, of which servers inherit only a few variables.
-        trace: Called in the event loop's thread with the name of a server and a line that the server printed or logged;
-            None if the user does not want to see these lines.
-        learned: Called in the event loop's thread with the name of a server and the server's card, a record of what it
-            offers, after connecting and each time the server announces changed tools.
+        trace: Called in the event loop's thread with a server's name and line.
+        learned: Called there with a server's name and card, after connecting and each time the tools changed.
     """
 
     folder: Path
@@ -64,13 +62,13 @@ class Surroundings:
 
 
 class Link:
-    """One connection to an MCP server. The server is started first if its settings have a command.
+    """One connection to a server, which is started first if its settings have a command.
 
     Args:
-        around: The folder, environment and callbacks that all connections share.
+        around: What all connections share.
         name: The name of the server.
-        server: The settings of the server.
-        is_restart: True if the server was already started shortly before.
+        server: Its settings.
+        is_restart: Whether it was already started shortly before.
     """
 
     def __init__(self, around: Surroundings, name: str, server: Server, *, is_restart: bool) -> None:
@@ -95,14 +93,11 @@ class Link:
 
     @property
     def is_over(self) -> bool:
-        """True if the connection was lost or closed."""
+        """Whether the connection was lost or closed."""
         return self._over.is_set()
 
     async def run(self) -> None:
-        """Connect to the server, and keep the connection open until it is closed or lost.
-
-        The future ``ready`` is done when the server has listed its tools. If that fails, it gets the error.
-        """
+        """Connect, and stay so until closed or lost. ``ready`` is done when the tools are listed, or has the error."""
         try:
             async with AsyncExitStack() as stack:
                 stack.enter_context(self.log.taking_warnings())
@@ -123,7 +118,7 @@ class Link:
             self._over.set()
 
     def _give_up(self) -> None:
-        """End the connection, because the server took too long to list its tools."""
+        """End the connection: the server took too long to list its tools."""
         self._end(f"it did not list its tools within {START_TIMEOUT:g} s")
         if self.task:
             self.task.cancel()
@@ -136,12 +131,7 @@ class Link:
             self.task.cancel()
 
     async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> dict[str, Json]:
-        """Send a request to the server, and return the result as the Model Context Protocol (MCP) defines it.
-
-        Args:
-            method: The method of the protocol, such as ``tools/call``.
-            params: The parameters of the method.
-            confirm: A function that asks the user a question of the server; None if no user can be asked.
+        """Send a request, and return the result.
 
         Raises:
             ApiError: The server's response is an error.
@@ -164,7 +154,7 @@ class Link:
             raise Gone(self.reason) from None
 
     async def _settle(self) -> None:
-        """Give the event loop time to notice that the server's process ended, if that is why a request failed."""
+        """Give the event loop time to notice that the process ended, if that is why a request failed."""
         for _ in range(20):
             if self._over.is_set():
                 return
@@ -197,16 +187,8 @@ class Link:
         until: Until,
         sent: Callable[[], None],
     ) -> dict[str, Json] | None:
-        """Call a tool without the event loop. Return None, without calling it, if that is not possible.
-
-        Otherwise this returns and raises the same as :meth:`ask`.
-
-        Args:
-            params: The parameters of ``tools/call``: the ``name`` and the ``arguments`` of the tool.
-            tag: The hash of the tool that the caller knows.
-            confirm: A function that asks the user a question of the server; None if no user can be asked.
-            until: A function that returns the deadline, which can move meanwhile.
-            sent: Called when the request is sent.
+        """Call a tool without the event loop, as :meth:`ask` would; return None, without calling it, if that is not
+        possible.
 
         Raises:
             TimeoutError: The result did not come before the deadline.
@@ -228,7 +210,7 @@ class Link:
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """Turn errors of the SDK in the ``with`` block into those that :meth:`ask` raises."""
+        """Turn errors of the SDK into those that :meth:`ask` raises."""
         try:
             yield
         except Gone:
@@ -242,7 +224,7 @@ class Link:
     # In the loop's thread
 
     async def _continue_call(self, params: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Json]:
-        """Answer the questions that a server sent in place of a result, and let the SDK's session finish the call."""
+        """Answer the questions sent in place of a result, and let the session finish the call."""
         asked = InputRequiredResult.model_validate(raw, by_name=False)
         with self.log.taking_warnings():
             responses = await self._questions.answer_all(asked.input_requests or {}) or None
@@ -289,7 +271,7 @@ class Link:
         self._status = status
 
     async def _learn(self) -> None:
-        """Ask the server what it offers, store this as ``card``, and pass it to the callback ``learned``."""
+        """Ask the server what it offers; keep it as ``card``, and pass it to ``learned``."""
         client = self._client
         capabilities = client.server_capabilities
         tools: list[dict[str, Any]] = []
@@ -312,10 +294,9 @@ class Link:
         self._around.learned(self._name, self.card)
 
     async def _listen(self) -> None:
-        """Read the tools again each time the server announces in a stream of changes that they changed.
+        """Read the tools again each time the stream of changes announces it.
 
-        Servers have this stream since version 2026-07-28 of the protocol. Older ones notify the client instead: see
-        :meth:`_noticed`.
+        Servers have it since version 2026-07-28 of the protocol. Older ones notify the client: see :meth:`_noticed`.
         """
         with suppress(MCPError, RuntimeError, OSError):
             async with self._client.listen(tools_list_changed=True) as changes:
@@ -335,7 +316,7 @@ class Link:
             self.ready.exception()
 
     def _failure(self, error: BaseException) -> CallError:
-        """Return the error for calls of this server, which could not be started or reached."""
+        """Return the error for calls of a server that could not be started or reached."""
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         if isinstance(error, CallError):
@@ -347,7 +328,7 @@ class Link:
         return failure
 
     def _refusal(self, error: Any) -> CallError:
-        """Return the error for a request, made from the error in the server's response."""
+        """Return the error for a request that the server answered with an error."""
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         body: dict[str, Json] = {"code": error.error.code, "message": error.error.message}
@@ -363,10 +344,7 @@ class Link:
 
 
 def _plain(result: Any) -> dict[str, Json]:
-    """Return a result of the SDK as the JSON object of the protocol.
-
-    The unstructured content of a tool's result is left out if the tool succeeded and returned structured content.
-    """
+    """Return a result of the SDK as JSON; beside structured content of a success, no unstructured."""
     if isinstance(result, CallToolResult) and result.structured_content is not None and not result.is_error:
         return {"structuredContent": result.structured_content}
     plain: dict[str, Json] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
@@ -378,7 +356,7 @@ ExceptionGroupType: type[BaseException] = getattr(builtins, "BaseExceptionGroup"
 
 @asynccontextmanager
 async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
-    """Run a coroutine as a task during the ``async with`` block, and cancel the task at the end of the block."""
+    """Run a coroutine during the block, and cancel it at its end."""
     task = asyncio.get_running_loop().create_task(work)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What an MCP server prints and logs. All lines go to the trace, and the last ones into error messages."""
+"""What an MCP server prints and logs: all goes to the trace, the last lines into error messages."""
 
 from __future__ import annotations
 
@@ -21,12 +21,7 @@ MAX_TOLD = 1_000
 
 
 class ServerLog:
-    """The lines of one MCP server.
-
-    Args:
-        name: The name of the server.
-        trace: A function that shows the user a line; None if the user does not want to see what servers print.
-    """
+    """The lines of one server."""
 
     def __init__(self, name: str, trace: Trace | None) -> None:
         self._name = name
@@ -36,16 +31,16 @@ class ServerLog:
 
     @property
     def is_shown(self) -> bool:
-        """True if the user sees the lines."""
+        """Whether the user sees the lines."""
         return self._trace is not None
 
     @property
     def last(self) -> str | None:
-        """The last lines that the server printed, on one line; None if the server printed nothing."""
+        """The last lines that the server printed, on one line; None if there are none."""
         return " / ".join(self._printed) or None
 
     def write(self, line: str) -> None:
-        """Pass a line to the trace, unless too many of the server's lines were passed in this minute."""
+        """Pass a line to the trace, unless there were too many in this minute."""
         if self._trace is None:
             return
         now = monotonic()
@@ -58,25 +53,25 @@ class ServerLog:
             self._trace(self._name, "(too many lines: further ones are not shown for up to a minute)")
 
     def write_printed(self, line: str) -> None:
-        """Keep a line that the server's process printed, and pass the line to the trace."""
+        """Keep a printed line, and pass it to the trace."""
         self._printed.append(line)
         self.write(line)
 
     async def write_message(self, params: Any) -> None:
-        """Pass a log message of the server to the trace. ``params`` are the parameters of its notification."""
+        """Pass on a log message, the parameters of a notification."""
         self.write(f"{params.level}: {params.data}")
 
     async def write_progress(self, progress: float, total: float | None, message: str | None) -> None:
-        """Pass the progress of a request, as the server reports it, to the trace."""
+        """Pass on the progress of a request."""
         share = f"{progress:g}/{total:g}" if total else f"{progress:g}"
         self.write(f"progress {share}{f': {message}' if message else ''}")
 
     @contextmanager
     def taking_warnings(self) -> Iterator[None]:
-        """Take over what the MCP SDK logs about this server in the ``with`` block, and in tasks that are started there.
+        """Take over what the SDK logs about this server in the block and in tasks started there: first lines of
+        warnings.
 
-        The first line of each warning is passed to the trace. Otherwise the SDK's records would go to the program's own
-        log handlers, by default to standard error with tracebacks. See also :func:`divert_warnings`.
+        Otherwise these records would go to the program's own handlers, by default with tracebacks to standard error.
         """
         token = _current.set(self)
         try:
@@ -92,10 +87,9 @@ _SDK = re.compile(r"client|mcp(\..+)?")
 
 
 def divert_warnings() -> None:
-    """Make the SDK's loggers obey :meth:`ServerLog.taking_warnings`: records in its ``with`` block go only to that log.
+    """Make the SDK's loggers obey :meth:`ServerLog.taking_warnings`; call it when the SDK's modules are loaded.
 
-    Call this when the SDK's modules are loaded, since each module has a logger. Other records are not changed: they
-    belong to the program that uses KosmoLua, which can have its own MCP connections.
+    Other records stay as they are: they belong to the program, which can have its own MCP connections.
     """
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if isinstance(logger, logging.Logger) and _SDK.fullmatch(name):
@@ -103,10 +97,7 @@ def divert_warnings() -> None:
 
 
 def _divert(record: logging.LogRecord) -> bool:
-    """Write the first line of a warning to the log whose :meth:`ServerLog.taking_warnings` block is running, if any.
-
-    Return False, which drops the record, if such a block is running in the current task; otherwise True.
-    """
+    """Write a warning to the log whose block is running, and return False to drop it; True without a block."""
     log = _current.get()
     if log and record.levelno >= logging.WARNING:
         log.write(record.getMessage().partition("\n")[0])
@@ -114,7 +105,7 @@ def _divert(record: logging.LogRecord) -> bool:
 
 
 def words_of(error: BaseException) -> str:
-    """Return the text of an error on one line. For an exception group, return the text of its first error."""
+    """Return the text of an error, or of a group's first, on one line."""
     while inner := getattr(error, "exceptions", ()):
         error = inner[0]
     if isinstance(error, OSError) and error.strerror:

@@ -1,8 +1,4 @@
-"""Checks structured results of an MCP server's tools against the output schemas that the server declares.
-
-The MCP SDK's session checks the results of its own calls in the same way. This module checks those of
-direct calls, which KosmoLua sends past the session.
-"""
+"""Checks structured results of direct calls against a server's output schemas, as the session does for its own."""
 
 from __future__ import annotations
 
@@ -17,26 +13,20 @@ from referencing.exceptions import Unresolvable
 
 
 class Outputs:
-    """Checks the results of the tools of one server."""
+    """The output schemas of one server."""
 
     def __init__(self) -> None:
         self._outputs: dict[str, Output] = {}
 
     def learn(self, tools: Iterable[Mapping[str, Any]]) -> None:
-        """Use the output schemas of these tools from now on."""
         schemas = {tool["name"]: tool.get("outputSchema") for tool in tools}
         self._outputs = {name: Output(name, schema) for name, schema in schemas.items() if schema is not None}
 
     def read(self, name: str, raw: Mapping[str, Any]) -> CallToolResult:
-        """Return the result of a tool after checking it.
-
-        Args:
-            name: The name of the tool.
-            raw: The result as the server sent it.
+        """Check and return the result that a tool sent.
 
         Raises:
-            ValueError: The result does not have the form of the protocol, or its structured content does not conform
-                to the tool's output schema.
+            ValueError: It does not have the form of the protocol, or does not conform to the tool's output schema.
         """
         result = CallToolResult.model_validate(raw, by_name=False)
         output = self._outputs.get(name)
@@ -46,12 +36,7 @@ class Outputs:
 
 
 class Output:
-    """The output schema of one tool.
-
-    Args:
-        tool: The name of the tool, for messages.
-        schema: The JSON Schema.
-    """
+    """The output schema of one tool, whose name is for messages."""
 
     def __init__(self, tool: str, schema: Any) -> None:
         self._tool = tool
@@ -59,7 +44,7 @@ class Output:
         self._validator: Any = None
 
     def check(self, raw: Mapping[str, Any]) -> None:
-        """Check the structured content of a result, which is given as the server sent it.
+        """Check the structured content of a result as the server sent it.
 
         Raises:
             ValueError: There is none, it does not conform to the schema, or the schema is invalid.

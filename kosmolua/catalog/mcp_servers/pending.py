@@ -17,7 +17,7 @@ MAX_WAIT = 0.5
 
 
 class Pending(Generic[T]):
-    """A result that is yet to come. The waiting thread uses a lock, which is much faster than a future."""
+    """A result that is yet to come. Waiting uses a lock, which is much faster than a future."""
 
     def __init__(self) -> None:
         self._value: T
@@ -27,13 +27,10 @@ class Pending(Generic[T]):
         self._is_over.acquire()
 
     def get(self, until: Until) -> T:
-        """Wait for the result, and return it or raise the exception that came instead.
-
-        Args:
-            until: A function that returns the deadline, which can move meanwhile.
+        """Wait for the result or its exception.
 
         Raises:
-            TimeoutError: The result did not come before the deadline. The work on it is stopped.
+            TimeoutError: It did not come before the deadline; the work on it is stopped.
         """
         is_over = False
         try:
@@ -49,28 +46,23 @@ class Pending(Generic[T]):
         return self._value
 
     def give_up(self) -> None:
-        """Stop the work on the result, because nobody waits for it any longer."""
+        """Stop the work: nobody waits any longer."""
 
     def deliver(self, value: T) -> None:
-        """Set the result. Only the first call of this method or of :meth:`fail` has an effect."""
+        """Set the result, unless it or an exception was set."""
         if not self._is_set:
             self._value, self._is_set = value, True
             self._is_over.release()
 
     def fail(self, error: BaseException) -> None:
-        """Set the exception that the waiting thread gets instead of a result."""
+        """Set the exception to raise instead."""
         if not self._is_set:
             self._error, self._is_set = error, True
             self._is_over.release()
 
 
 class InLoop(Pending[T]):
-    """The result of a coroutine that runs in an event loop. If the loop is closed, the result is a CancelledError.
-
-    Args:
-        loop: The event loop, which runs in another thread.
-        work: A function that returns the coroutine, which is started immediately.
-    """
+    """The result of the coroutine ``work()`` in another thread's event loop; CancelledError if that is closed."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
         super().__init__()
@@ -83,7 +75,6 @@ class InLoop(Pending[T]):
             self.fail(asyncio.CancelledError())
 
     def give_up(self) -> None:
-        """Cancel the coroutine if it has not ended."""
         with suppress(RuntimeError):  # the loop was closed
             self._loop.call_soon_threadsafe(self._cancel)
 

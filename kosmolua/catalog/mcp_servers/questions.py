@@ -15,12 +15,7 @@ Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
 
 
 class Questions:
-    """Answers the questions of one server. Asks the user if yes or no is a sufficient answer; otherwise declines.
-
-    Args:
-        server: The name of the server, which is shown with each question.
-        log: Called with a line about each question that nobody can answer.
-    """
+    """Answers the questions of one server: asks the user where yes or no suffices, else declines and logs a line."""
 
     def __init__(self, server: str, log: Callable[[str], None]) -> None:
         self._server = server
@@ -29,10 +24,9 @@ class Questions:
 
     @contextmanager
     def put_to(self, confirm: Confirm | None) -> Iterator[None]:
-        """Ask the user with ``confirm`` during the ``with`` block, in which a request is under way.
+        """Ask with ``confirm`` during the block, in which a request is under way.
 
-        A question does not say which request it belongs to. If several requests are under way, the user is asked with
-        the ``confirm`` of the latest request that has one.
+        A question does not say to which request it belongs: the latest that has a ``confirm`` counts.
         """
         self._confirms.append(confirm)
         try:
@@ -41,12 +35,7 @@ class Questions:
             self._confirms.remove(confirm)
 
     async def answer(self, context: object, params: Any) -> ElicitResult:
-        """Return the answer to a question.
-
-        Args:
-            context: A value that the SDK passes. It is not used.
-            params: The parameters of the question: its message, and the schema of the answer or a URL to visit.
-        """
+        """Answer one question; the SDK's context is not used."""
         confirm = next((each for each in reversed([*self._confirms]) if each), None)
         shown: dict[str, object] = {"asked by": self._server}
         content: dict[str, Any] | None = None
@@ -62,10 +51,7 @@ class Questions:
         return ElicitResult(action="accept", content=content) if is_allowed else ElicitResult(action="decline")
 
     async def answer_all(self, requests: Mapping[str, Any]) -> dict[str, ElicitResult]:
-        """Return the answers to the questions that a server sends in place of a tool's result.
-
-        Args:
-            requests: The questions, by key. The answers get the same keys.
+        """Answer the questions sent in place of a tool's result, by the same keys.
 
         Raises:
             MCPError: One of the requests is not a question to the user.
@@ -76,7 +62,7 @@ class Questions:
 
 
 def _agreed(schema: Any) -> dict[str, Any] | None:
-    """Return the answer that says yes to a question of a server; None if the answer must contain more than a yes."""
+    """Return the answer that says yes; None if more than a yes is needed."""
     schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
     answer: dict[str, Any] = {}
     for name, field in (schema.get("properties") or {}).items():

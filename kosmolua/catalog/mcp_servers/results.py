@@ -18,16 +18,12 @@ MAX_BODY = 16 * 1024
 
 
 def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> Json:
-    """Convert the result of a tool to the value that a script gets.
+    """Convert the result of a tool for a script: its structured content, else its only item, or a list, or None.
 
     Args:
-        path: The path of the function, such as ``mcp.files.read``, for messages.
-        answer: The result, a JSON object of the protocol.
-        wrapped: True if the tool's schema declares an object whose only key is ``result``.
-
-    Returns:
-        The structured content, if there is any; of a wrapped value, only what is under ``result``. Otherwise the
-        content: its only item, or a list of all items, or None if there are no items.
+        path: The path of the function, for messages.
+        answer: The result.
+        wrapped: Whether the tool's schema declares an object with the only key ``result``, which is then returned.
 
     Raises:
         ApiError: The tool reported an error.
@@ -44,15 +40,12 @@ def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> J
 
 
 def of_resource(answer: Mapping[str, Any]) -> Json:
-    """Return the content of a resource: text, a decoded value if the media type is JSON, or a table for bytes.
-
-    If there are several contents, they are returned as a list.
-    """
+    """Return the content of a resource, or a list of several: text, decoded JSON, or a table for bytes."""
     return _one_or_all([_resource_content(each) for each in answer.get("contents", ())])
 
 
 def of_prompt(answer: Mapping[str, Any]) -> Json:
-    """Return a prompt as a table with ``description`` and ``messages``; each message has ``role`` and ``content``."""
+    """Return a prompt as ``description`` and ``messages`` of ``role`` and ``content``."""
     messages = [
         {"role": each.get("role"), "content": _content(each.get("content", {}), decoded=False)}
         for each in answer.get("messages", ())
@@ -102,7 +95,7 @@ def _resource_content(content: Mapping[str, Any]) -> Json:
 
 
 def _blob(encoded: str, kind: str | None) -> Json:
-    """Return a table for binary content, with the keys ``content_type``, ``base64`` and ``bytes`` (the size)."""
+    """Return binary content as ``content_type``, ``base64`` and ``bytes`` (the size)."""
     try:
         size = len(b64decode(encoded, validate=True))
     except ValueError:
@@ -111,7 +104,7 @@ def _blob(encoded: str, kind: str | None) -> Json:
 
 
 def _decoded(text: str) -> Json:
-    """Decode a text that is a JSON object or array; return any other text unchanged, even one such as ``420``."""
+    """Decode a JSON object or array; return other text, even ``420``, unchanged."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:

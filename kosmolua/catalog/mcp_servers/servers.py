@@ -36,21 +36,17 @@ START_TIMEOUT = 65.0
 
 
 class Servers:
-    """The MCP servers that the accounts file names, as integrations.
-
-    A server's card says what the server offered at the last connection. With a card, a server is not started until a
-    script calls one of its functions.
+    """The MCP servers of the accounts file. With a card, a server is started only when a script calls it.
 
     Args:
         accounts: The accounts file, with a section for each server.
         environ: The environment, of which servers inherit only a few variables.
-        offline: True to refuse to start or connect a server that has no card.
-        cards: The store of cards; None means the one in the user's cache.
-        trace: Called with the name of a server and a line that the server printed or logged; None for no trace.
+        offline: Whether to refuse to start or connect a server without a card.
+        cards: The cards; None means those in the user's cache.
+        trace: Called with a server's name and line.
         changed: Called when what a server offers no longer matches its card.
-        confirm: A function that returns the :data:`Confirm` for the current thread's call: a function that asks the
-            user a question of the server. It returns None if no user can be asked.
-        timeout: A function that returns how many seconds a server that a call needs has to list its tools.
+        confirm: Returns the ``confirm`` for the current thread's call.
+        timeout: Returns how many seconds a server that a call needs has to list its tools.
     """
 
     root = SERVERS
@@ -80,17 +76,15 @@ class Servers:
         self._lock = RLock()
 
     def names(self) -> list[str]:
-        """Return the names of the servers, sorted, without starting any."""
         return self._accounts.servers()
 
     def load(self, name: str) -> Plugin:
-        """Return a server as an integration. The server is started only if no card says what it offers.
+        """Return a server as an integration, starting it only if it has no card.
 
         Raises:
             ConfigError: The section of the server lacks a key, or has an invalid key or value.
             NetworkError: The server cannot be started or reached, or does not answer.
-            NotConfigured: The server requires a valid credential; or it has no card, and ``offline`` forbids starting
-                it.
+            NotConfigured: The server requires a valid credential, or has no card and ``offline`` forbids starting it.
             UnknownPath: The accounts file has no server of this name.
         """
         if known := self._loaded.get(name):
@@ -104,7 +98,7 @@ class Servers:
         return self._loaded[name][1]
 
     def listed(self, name: str) -> Plugin:
-        """Return a server as an integration, without starting it. Its card says what it offered when last connected.
+        """Return a server as its card describes it.
 
         Raises:
             PluginError: The server has no card.
@@ -118,44 +112,26 @@ class Servers:
         )
 
     def refresh(self, name: str, seconds: float = START_TIMEOUT) -> Card:
-        """Connect to a server, and return its card: the record of what the server offers now.
-
-        Args:
-            name: The name of the server.
-            seconds: How long the server has to list its tools.
-
-        Raises:
-            ConfigError: The section of the server lacks a key, or has an invalid key or value.
-            NetworkError: The server cannot be started or reached, or does not answer.
-            NotConfigured: The server requires a valid credential.
-            UnknownPath: The accounts file has no server of this name.
-        """
+        """Connect to a server, which has ``seconds`` to list its tools, and return its card; raises as :meth:`load`."""
         return self._connections.offer(qualified(SERVERS, name), self.settings(name), seconds)
 
     def card(self, name: str) -> Card | None:
-        """Return the card of a server: the record of what it offered when last connected.
-
-        Return None if KosmoLua never connected to a server with this name and these settings.
-        """
+        """Return a card; None if there never was a connection with these settings."""
         self._known(name)
         return self._loaded[name][0] if name in self._loaded else None
 
     def prose(self, name: str) -> str | None:
-        """Return the instructions that a server sent, as a Markdown quotation; None if there are none.
-
-        The instructions are quoted because nobody has checked them.
-        """
+        """Return the instructions that a server sent as a quotation, since nobody has checked them, or None."""
         card = self.card(name)
         text = str(card.get("instructions") or "").strip()[:MAX_INSTRUCTIONS] if card else ""
         lines = (f"> {line}".rstrip() for line in text.splitlines())
         return "\n".join(["The server says of itself:", "", *lines]) if text else None
 
     def sources(self, name: str) -> list[str]:
-        """Return an empty list: an MCP server has no Python files in KosmoLua."""
         return []
 
     def settings(self, name: str) -> Server:
-        """Return the settings of a server with the values of its secrets, which are looked up only once.
+        """Return the settings with the values of secrets, which are looked up once.
 
         Raises:
             ConfigError: The section of the server lacks a key, or has an invalid key or value.
@@ -172,12 +148,12 @@ class Servers:
             return self._settings[name]
 
     def declared(self, name: str) -> Integration:
-        """Return a server as an integration without functions, for reading and checking the server's settings."""
+        """Return a server without functions, for reading and checking its settings."""
         self.section(name)
         return _integration(name, "", None)
 
     def section(self, name: str) -> Table:
-        """Check the section of a server in the accounts file, and return it as written, without looking up secrets.
+        """Check a server's section, and return it as written, without looking up secrets.
 
         Raises:
             ConfigError: The section has an invalid name, lacks a key, or has an invalid key or value.
@@ -200,7 +176,7 @@ class Servers:
             connections.close()
 
     def start_anew(self) -> None:
-        """In a process that was just forked, forget the connections and locks, which belong to the parent process."""
+        """Forget connections and locks, which belong to the parent of this forked process."""
         self._lock = RLock()
         if connections := vars(self).get("_connections"):
             connections.start_anew()
@@ -229,7 +205,7 @@ class Servers:
             return self._loaded[name][1] if name in self._loaded else None
 
     def _learn(self, full_name: str, card: Card) -> None:
-        """Replace the card of a server if what the server offers has changed."""
+        """Replace a card if what the server offers has changed."""
         from kosmolua.catalog.mcp_servers.settings import identity
 
         name = full_name.partition(".")[2]

@@ -1,4 +1,4 @@
-"""The settings of an MCP server, which the section ``[mcp.NAME]`` of the accounts file sets."""
+"""The settings of an MCP server: the section ``[mcp.NAME]`` of the accounts file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEEPER = Path(__file__).with_name("keeper.py")
 
 @dataclass(frozen=True)
 class Server:
-    """The settings of an MCP server: either a command that starts the server, or its URL; and its credentials."""
+    """A command that starts the server, or its URL; and its credentials."""
 
     command: Annotated[str | None, "The server's program. A relative path starts from the accounts file's folder."] = (
         None
@@ -46,19 +46,11 @@ class Server:
     scopes: Annotated[list[str] | None, "The scopes of a login; by default those that the server names."] = None
 
     def open(self, send: Send) -> Send:
-        """Return ``send``. The settings of a server are used as an account, and every account must have ``open``.
-
-        Args:
-            send: The function that sends requests to the server. Other accounts wrap theirs in a client.
-        """
+        """Return ``send``: the settings serve as an account, which must have ``open``."""
         return send
 
     def command_line(self, folder: Path, environ: Mapping[str, str]) -> list[str]:
-        """Return the absolute path of the program, followed by its arguments.
-
-        Args:
-            folder: The folder from which a relative path of the program starts.
-            environ: The environment, whose ``PATH`` is searched for a program without a folder.
+        """Return the absolute path of the program, looked up in ``folder`` or in ``PATH``, and its arguments.
 
         Raises:
             NetworkError: There is no such program.
@@ -74,12 +66,7 @@ class Server:
         return [found, *self.args]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment in which the server is started.
-
-        Args:
-            environ: The environment of KosmoLua. Only ``PATH`` and a few variables such as ``HOME`` are taken from it.
-                The variables of the server's section are added.
-        """
+        """Return the server's environment: ``PATH`` and a few of ours, and those of its section."""
         names = PASSED_ON + (PASSED_ON_BY_WINDOWS if sys.platform == "win32" else ())
         needed = {name: environ[name] for name in names if name in environ}
         own = {name: value.reveal() for name, value in self.env.items()}
@@ -87,27 +74,24 @@ class Server:
 
 
 def identity(table: Table) -> dict[str, object]:
-    """Return the settings in a server's section that identify the server, without secrets."""
+    """Return the settings in a section that identify the server, without secrets."""
     parts = {key: table.get(key) for key in ("command", "args", "cwd", "url")}
     return parts | {key: sorted(table.get(key, ())) for key in ("env", "headers")}
 
 
 def reached(table: Table) -> str:
-    """Return the URL or the command line in a server's section, as one line for the user."""
+    """Return the URL or command line in a section, as one line for the user."""
     return str(table["url"]) if "url" in table else shlex.join([str(table.get("command")), *table.get("args", ())])
 
 
 def kept(command: list[str]) -> list[str]:
-    """Return a command line that runs ``command`` and ends its processes when this process ends in any way.
-
-    On Windows, ``command`` is returned unchanged.
-    """
+    """Return a command line that runs ``command`` and ends its processes with this one; the same on Windows."""
     if sys.platform == "win32":
         return command
     return [sys.executable, "-I", "-S", str(KEEPER), str(os.getpid()), *command]
 
 
 def _search_path(environ: Mapping[str, str]) -> str:
-    """Return ``PATH`` without relative folders, so that no program in the current folder is started by its name."""
+    """Return ``PATH`` without relative folders, so that no program in the current folder is started."""
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(folder for folder in folders if os.path.isabs(folder))

@@ -52,15 +52,15 @@ async def process_streams(
     said: Callable[[str], None],
     ended: Callable[[str], None],
 ) -> AsyncIterator[TransportStreams]:
-    """Start a server, and yield the streams of its messages. The server is stopped when the ``async with`` block ends.
+    """Start a server, yield the streams of its messages, and stop it at the end of the block.
 
     Args:
         command: The program and its arguments.
         environment: All environment variables of the server.
-        folder: The folder in which the server is started.
-        calls: The object that calls tools over the same pipes as the SDK's session. It gets the responses to its calls.
-        said: Called with each line of the server's output that is not a message.
-        ended: Called with the reason when the server reads or sends no more messages.
+        folder: The folder in which it is started.
+        calls: The direct calls, which get their responses.
+        said: Called with each line of its output that is not a message.
+        ended: Called with the reason when it reads or sends no more messages.
 
     Raises:
         OSError: The server cannot be started.
@@ -107,7 +107,7 @@ S = TypeVar("S", bound="_Stream")
 
 
 class _Stream:
-    """A stream of messages in one direction for the MCP SDK. It reads or writes the server's pipe directly."""
+    """A stream of messages in one direction, on the server's pipe."""
 
     async def __aenter__(self: S) -> S:
         return self
@@ -115,18 +115,11 @@ class _Stream:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def aclose(self) -> None:
-        """Do nothing: the pipe is closed when the server is stopped."""
+    async def aclose(self) -> None: ...
 
 
 class _Requests(_Stream):
-    """The stream of messages that KosmoLua sends to the server.
-
-    Args:
-        process: The server's process.
-        calls: The object that calls tools over the same pipes as the SDK's session. It gets the responses to its calls.
-        ended: Called with the reason if the server no longer reads messages.
-    """
+    """The messages to the server. ``ended`` gets the reason if it no longer reads them."""
 
     def __init__(self, process: Process, calls: DirectCalls, ended: Callable[[str], None]) -> None:
         assert process.stdin
@@ -140,7 +133,7 @@ class _Requests(_Stream):
         self._descriptor = _copy_of_pipe(process.stdin.transport)
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Send a message of the SDK's session to the server. Wait while the server has too many bytes left to read."""
+        """Send a message of the session, waiting while the server has too many bytes left to read."""
         self._calls.learn(item.message, self)
         line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
         try:
@@ -153,7 +146,7 @@ class _Requests(_Stream):
             raise anyio.BrokenResourceError from None
 
     def write_at_once(self, line: bytes) -> bool:
-        """Write a line from any thread, and return True. Return False, without writing, if the line would have to wait.
+        """Write a line from any thread, if it need not wait.
 
         A pipe takes up to ``PIPE_BUF`` bytes as a whole or not at all (POSIX), so lines of several threads never mix.
         """
@@ -167,8 +160,6 @@ class _Requests(_Stream):
             return True
 
     def write_later(self, line: bytes) -> None:
-        """Write a line, from any thread, as soon as the server reads what was written before."""
-
         def write() -> None:
             with self._writing:
                 self._pipe.write(line)
@@ -177,7 +168,7 @@ class _Requests(_Stream):
             self._loop.call_soon_threadsafe(write)
 
     def close(self) -> None:
-        """Close this object's copy of the pipe. The server sees the end of the pipe once all copies are closed."""
+        """Close this copy of the pipe; the server sees its end once all are closed."""
         with self._writing:
             if self._descriptor is not None:
                 os.close(self._descriptor)
@@ -185,14 +176,7 @@ class _Requests(_Stream):
 
 
 class _Messages(_Stream):
-    """The stream of messages that KosmoLua receives from the server.
-
-    Args:
-        process: The server's process.
-        calls: The object that calls tools over the same pipes as the SDK's session. It gets the responses to its calls.
-        said: Called with each line on the server's stdout that is not a message.
-        ended: Called with the reason when the server has sent its last message.
-    """
+    """The messages of the server. ``said`` gets other lines, ``ended`` the reason when the last one has come."""
 
     def __init__(
         self, process: Process, calls: DirectCalls, said: Callable[[str], None], ended: Callable[[str], None]
@@ -213,7 +197,7 @@ class _Messages(_Stream):
             raise StopAsyncIteration from None
 
     async def receive(self) -> SessionMessage | Exception:
-        """Wait for the next message for the SDK's session, and return it."""
+        """Wait for the next message for the session."""
         assert self._process.stdout
         try:
             while line := await self._process.stdout.readline():
@@ -236,10 +220,7 @@ class _Messages(_Stream):
 
 
 def _copy_of_pipe(transport: asyncio.WriteTransport) -> int | None:
-    """Return a new descriptor of the pipe that a transport writes to; None if it does not write to a pipe.
-
-    Before Python 3.11, asyncio connects a process's standard input with a socket instead of a pipe.
-    """
+    """Return a new descriptor of the pipe of a transport, or None: before Python 3.11, asyncio uses a socket."""
     if sys.platform == "win32":
         return None
     pipe = transport.get_extra_info("pipe")  # None with other event loops than asyncio's own
@@ -247,7 +228,7 @@ def _copy_of_pipe(transport: asyncio.WriteTransport) -> int | None:
 
 
 async def _why_silent(process: Process, otherwise: str) -> str:
-    """Return why a server closed a pipe: its process ended with some status, or ``otherwise`` if it still runs."""
+    """Return why a server closed a pipe: its exit status, or ``otherwise`` if it still runs."""
     with suppress(asyncio.TimeoutError):
         status = await asyncio.wait_for(process.wait(), GRACE)
         return f"it ended with status {status}"
@@ -255,7 +236,7 @@ async def _why_silent(process: Process, otherwise: str) -> str:
 
 
 async def _lines_of(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Yield the lines that a server prints on stderr, each cut to :data:`MAX_PRINTED` bytes."""
+    """Yield the lines on stderr, each cut to :data:`MAX_PRINTED` bytes."""
     line = b""
     while data := await stream.read(BLOCK):
         *whole, rest = (line + data).split(b"\n")
@@ -271,7 +252,7 @@ def _shown(line: bytes) -> str:
 
 
 async def _stop(process: Process) -> None:
-    """Stop a server: close its stdin, send SIGTERM if the server has not ended after a while, and finally kill it."""
+    """Close a server's stdin, send SIGTERM if it has not ended after a while, and finally kill it."""
     assert process.stdin
     assert process.stdout
     process.stdin.close()

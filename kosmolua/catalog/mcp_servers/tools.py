@@ -1,4 +1,4 @@
-"""Makes the functions that scripts call from the tools, resources and prompts of an MCP server."""
+"""The functions for the tools, resources and prompts of an MCP server."""
 
 from __future__ import annotations
 
@@ -29,14 +29,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u
 
 @dataclass(frozen=True)
 class Question(Request):
-    """A request to an MCP server. Its parameters are kept as Python values and not encoded as JSON.
-
-    Args:
-        asks: The method of the protocol, such as ``tools/call``.
-        params: The parameters of the method.
-        tag: For a call of a tool: the :func:`digest` of the tool. The request fails if the server's tool has a
-            different digest. Empty for no check.
-    """
+    """A request to an MCP server, with parameters as Python values, not as JSON."""
 
     asks: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -45,18 +38,13 @@ class Question(Request):
 
 @dataclass(frozen=True)
 class Answer(Response):
-    """The response of an MCP server. Its result is kept in ``value`` as Python values and not encoded as JSON."""
+    """The response, with its result in ``value`` as Python values."""
 
     value: dict[str, Any] = field(default_factory=dict)
 
 
 def functions_of(server: str, card: Card) -> Iterator[Function]:
-    """Yield a function for each tool of a server, and the functions for its resources and prompts.
-
-    Args:
-        server: The name of the server under ``app``, such as ``mcp.files``.
-        card: What the server offers.
-    """
+    """Yield the functions for what a card offers; ``server`` is a unique name, such as ``mcp.files``."""
     taken: set[str] = set()
     for tool in card["tools"]:
         name = _free(lua_name(tool["name"]), taken)
@@ -66,7 +54,7 @@ def functions_of(server: str, card: Card) -> Iterator[Function]:
 
 
 def lua_name(name: str) -> str:
-    """Return the name that scripts use for a tool or an argument: ``create-issue`` becomes ``create_issue``."""
+    """Return the Lua name of a tool or argument: ``create-issue`` becomes ``create_issue``."""
     name = _OTHER.sub("_", name) or "_"
     if name[0].isdigit():
         name = f"_{name}"
@@ -74,13 +62,13 @@ def lua_name(name: str) -> str:
 
 
 def digest(tool: Mapping[str, Any]) -> str:
-    """Return a hash of a tool's input schema and annotations, which reveals that a tool has changed."""
+    """Return a hash of a tool's input schema and annotations."""
     parts = [tool.get("inputSchema"), tool.get("annotations")]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def effect_of(tool: Mapping[str, Any]) -> Effect:
-    """Return the effect of a tool according to its annotations; without annotations, the effect is ``write``."""
+    """Return a tool's effect by its annotations, else ``write``."""
     hints = tool.get("annotations") or {}
     if hints.get("destructiveHint") is True:
         return "destroy"
@@ -88,13 +76,7 @@ def effect_of(tool: Mapping[str, Any]) -> Effect:
 
 
 class _Tool:
-    """Makes the function that calls one tool of a server.
-
-    Args:
-        server: The name of the server under ``app``, such as ``mcp.files``.
-        name: The name of the function.
-        tool: The description of the tool, a JSON object of the protocol.
-    """
+    """The function that calls one tool of a server."""
 
     def __init__(self, server: str, name: str, tool: Mapping[str, Any]) -> None:
         self._server = server
@@ -108,7 +90,6 @@ class _Tool:
         self._takes_extra = False
 
     def function(self) -> Function:
-        """Return the function that calls the tool."""
         returns, wrapped = _result_of(self._tool, _record_name(self._name))
         return Function(
             name=self._name,
@@ -158,17 +139,7 @@ class _Tool:
 def ask(
     send: Send, server: str, method: str, params: Mapping[str, Any], *, safe: bool = True, tag: str = ""
 ) -> dict[str, Any]:
-    """Send a request to an MCP server, and return the result as the protocol defines it.
-
-    Args:
-        send: A function that sends the requests of a call.
-        server: The name of the server under ``app``, such as ``mcp.files``.
-        method: The method of the protocol, such as ``tools/call``.
-        params: The parameters of the method.
-        safe: True if the request changes nothing.
-        tag: For a call of a tool: the :func:`digest` of the tool. The request fails if the server's tool has a
-            different digest. Empty for no check.
-    """
+    """Send a request to the server with this unique name, and return the result; ``safe`` if it changes nothing."""
     url = f"mcp://{server}/{method}"
     response = send(Question("POST", url, declared_safe=safe, asks=method, params=params, tag=tag))
     answer: dict[str, Any] = response.value if isinstance(response, Answer) else json.loads(response.body)
@@ -176,7 +147,7 @@ def ask(
 
 
 def _own_functions(server: str, card: Card) -> Iterator[Function]:
-    """Yield the functions that read a server's resources and prompts, such as ``read_resource`` and ``get_prompt``."""
+    """Yield the functions for resources and prompts, such as ``read_resource``."""
 
     def own(name: str, doc: str, call: Callable[..., Json], returns: Type, *parameters: Parameter) -> Function:
         return Function(name, name, "read", call, parameters, doc, returns, f"the server {server}")
@@ -213,13 +184,13 @@ def _own_functions(server: str, card: Card) -> Iterator[Function]:
 
 
 def _renamed(function: Function, taken: set[str]) -> Function:
-    """Return a copy of a function with ``mcp_`` before its name, because a tool has the same name."""
+    """Return a function named like a tool with ``mcp_`` before its name."""
     name = _free(f"mcp_{function.name}", taken)
     return replace(function, name=name, full_name=name)
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """Return the name, followed by a number if it is taken, and add the result to ``taken``."""
+    """Return the name, with a number if it is taken, and add it to ``taken``."""
     wanted, number = name, 1
     while name in taken:
         number += 1
@@ -229,7 +200,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _result_of(tool: Mapping[str, Any], name: str) -> tuple[Type, bool]:
-    """Return the type of a tool's result, and True if the schema wraps it in an object whose only key is ``result``."""
+    """Return the type of a tool's result, and whether an object with the only key ``result`` wraps it."""
     schema = tool.get("outputSchema")
     if not isinstance(schema, dict):
         return ANY, False
@@ -240,7 +211,7 @@ def _result_of(tool: Mapping[str, Any], name: str) -> tuple[Type, bool]:
 
 
 def _says_more(schema: Mapping[str, Any]) -> bool:
-    """Return True if the input schema of a tool explicitly allows undeclared arguments."""
+    """Return True if an input schema explicitly allows undeclared arguments."""
     return bool(schema.get("additionalProperties")) or bool(schema.get("patternProperties"))
 
 
@@ -256,5 +227,5 @@ def _doc_of(tool: Mapping[str, Any]) -> str:
 
 
 def _text(text: object) -> str:
-    """Return a text of a server, cut to :data:`MAX_TEXT` characters, without control and invisible characters."""
+    """Cut a server's text to :data:`MAX_TEXT` characters, without control and invisible ones."""
     return _CONTROL.sub("", str(text))[:MAX_TEXT]

@@ -36,7 +36,7 @@ _ABOUT = {
 
 
 def fields_of(access: Access) -> list[AccountField]:
-    """Return the fields of a service's accounts: credentials first, then other settings, then ``base_url``."""
+    """Return an account's fields: credentials, then other settings, then ``base_url``."""
     found: dict[str, AccountField] = {}
     for each in _fields(access):
         found.setdefault(each.name, each)
@@ -76,13 +76,7 @@ def _fields(access: Access) -> Iterator[AccountField]:
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a service reports errors in responses with status 200.
-
-    Args:
-        place: The path of a value in the response's JSON that says whether there is an error, such as ``ok``.
-        value: The value there if there is an error, such as false.
-        message: The path of the error message in the response's JSON; empty if unknown.
-    """
+    """How a service reports errors with status 200: the ``value`` at ``place``; the message is at another place."""
 
     place: str
     value: Json
@@ -90,14 +84,7 @@ class Refusal:
 
 
 class DocumentAccount:
-    """One account of an integration that was made from an OpenAPI document.
-
-    Args:
-        access: The addresses of the service, and the credentials and headers that its requests need.
-        refusal: How the service reports errors in responses with status 200; None if it reports none there.
-        tokens: The store of the access tokens that are fetched with client ids and secrets.
-        settings: The values of the account's fields, keyed by field name.
-    """
+    """An account of an integration made from a document; ``tokens`` are fetched with client ids and secrets."""
 
     def __init__(self, access: Access, refusal: Refusal | None, tokens: ClientTokens, **settings: Any) -> None:
         self._access = access
@@ -109,22 +96,13 @@ class DocumentAccount:
         """Return the client that sends the account's requests.
 
         Raises:
-            NotConfigured: The account lacks a credential that the service requires, or the service requires signed
-                requests.
+            NotConfigured: The account lacks a required credential, or the service requires signed requests.
         """
         return DocumentClient(self._access, self._refusal, self._tokens, self._settings, send)
 
 
 class DocumentClient:
-    """Sends the requests of one account, with the account's credentials.
-
-    Args:
-        access: The addresses of the service, and the credentials and headers that its requests need.
-        refusal: How the service reports errors in responses with status 200; None if it reports none there.
-        tokens: The store of the access tokens that are fetched with client ids and secrets.
-        settings: The values of the account's fields, keyed by field name.
-        send: A function that sends a request and returns the response.
-    """
+    """Sends the requests of one account, with its credentials."""
 
     def __init__(
         self,
@@ -142,14 +120,10 @@ class DocumentClient:
         self._apis: dict[str, Api] = {}
 
     def api(self, server: str) -> Api:
-        """Return the HTTP client for a base URL.
-
-        Args:
-            server: The operation's own base URL; empty if it has none and uses the service's. If the account sets a
-                different base URL, all operations use the account's.
+        """Return the client for an operation's own base URL, or the service's; one that the account sets wins.
 
         Raises:
-            NotConfigured: Credentials must not be sent to ``server``, since the user has not named its origin.
+            NotConfigured: Credentials must not be sent there, since the user has not named its origin.
         """
         own = self._settings.get("base_url")
         is_usual = not server or own not in (None, self._access.base_url)
@@ -164,10 +138,10 @@ class DocumentClient:
         return self._apis[url]
 
     def checked(self, response: Response) -> Response:
-        """Return a response unchanged, unless its body reports an error although its status is 200.
+        """Return a response, unless its body reports an error.
 
         Raises:
-            ApiError: The body reports an error.
+            ApiError: The body reports an error although the status is 200.
         """
         if self._refusal is None or not response.body:
             return response
@@ -183,7 +157,7 @@ class DocumentClient:
         raise ApiError(f"{asked} was refused: {words}", status=response.status, body=body_of(response))
 
     def _auth_of(self, credential: Credential, tokens: ClientTokens) -> Auth:
-        """Return the object that adds one of the account's credentials to each request."""
+        """Return what adds a credential to each request."""
         settings = self._settings
         if credential.kind != "client" or settings.get("token"):
             return _auth(credential, settings)
@@ -199,7 +173,7 @@ class DocumentClient:
 
 
 def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
-    """Return the credentials to send: the first alternative that the service accepts and that the account has."""
+    """Return the credentials to send: the first alternative that the account has."""
     for credentials in access.alternatives:
         if all(settings.get(name) for each in credentials for name in each.fields):
             if any(each.kind == "signature" for each in credentials):
@@ -215,7 +189,7 @@ def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
 
 
 def _auth(credential: Credential, settings: Mapping[str, Any]) -> Auth:
-    """Return the object that adds a credential to each request, such as a bearer token or a header with a key."""
+    """Return what adds a credential to each request."""
     values = [settings[name] for name in credential.fields]
     secret = settings["token"] if credential.kind == "client" else values[-1] if values else Secret("")
     if credential.kind in ("bearer", "client"):
@@ -228,34 +202,27 @@ def _auth(credential: Credential, settings: Mapping[str, Any]) -> Auth:
 
 
 def _as_user(key: Secret) -> Secret:
-    """Return the ``Authorization`` header for basic authentication with a key as the user name and no password."""
+    """Return the ``Authorization`` header with a key as the user name and no password."""
     from base64 import b64encode
 
     return Secret("Basic " + b64encode(f"{key.reveal()}:".encode()).decode(), holding=[key])
 
 
 class ClientTokens:
-    """Keeps access tokens until they expire. They are fetched with client ids and secrets (RFC 6749, 4.4)."""
+    """Access tokens fetched with client ids and secrets (RFC 6749, 4.4), kept until they expire."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._tokens: dict[tuple[str, str, str, str], _Token] = {}
 
     def of(self, url: str, client: str, secret: Secret, scope: str) -> _Token:
-        """Return the token for a client id and secret. It is fetched when it is first used.
-
-        Args:
-            url: The URL of the service's token endpoint.
-            client: The client id.
-            secret: The client secret.
-            scope: The scopes to ask for, separated by spaces; empty for none.
-        """
+        """Return the token for a client id and secret, fetched on first use; scopes are separated by spaces."""
         with self._lock:
             return self._tokens.setdefault((url, client, secret.reveal(), scope), _Token(url, client, secret, scope))
 
 
 class _Token:
-    """An access token that is fetched with a client id and secret on first use, and again before it expires."""
+    """An access token, fetched on first use, and again before it expires."""
 
     def __init__(self, url: str, client: str, secret: Secret, scope: str) -> None:
         self._url = url
@@ -266,7 +233,6 @@ class _Token:
         self._ends = 0.0
 
     def get(self, send: Send) -> Secret:
-        """Return a valid token, fetching one if necessary."""
         with self._lock:
             if self._token is None or time.monotonic() >= self._ends:
                 answer = Api(send, self._url, headers=self._headers).post("", form=self._form, safe=True)
@@ -282,22 +248,17 @@ class _Token:
 
 @dataclass(frozen=True)
 class _ClientAuth:
-    """Adds an access token to each request. The token is fetched with a client id and secret."""
+    """Adds an access token to each request."""
 
     token: _Token
     send: Send
 
     def sign(self, request: Request) -> Request:
-        """Return the request with a valid token in its header ``Authorization``, fetching the token if necessary."""
         return Bearer(self.token.get(self.send)).sign(request)
 
 
 def refusal_of(told: Mapping[str, Any]) -> Refusal | None:
-    """Return how a service reports errors in responses with status 200; None if ``openapi.toml`` does not say.
-
-    Args:
-        told: The table ``errors`` of ``openapi.toml``, such as ``failed = "ok == false"`` and ``message = "error"``.
-    """
+    """Return what the overlay's table ``errors`` says, such as ``failed = "ok == false"`` and ``message = "error"``."""
     import json
 
     if "failed" not in told:

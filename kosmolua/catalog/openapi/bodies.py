@@ -1,4 +1,4 @@
-"""Encodes the arguments of a call as the body of a request: as JSON, a form, multipart, or plain bytes."""
+"""The arguments of a call as the body of a request: JSON, a form, multipart, or plain bytes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,7 @@ NOTHING: Any = object()
 
 
 class Content(NamedTuple):
-    """The body of a request: either a form or bytes; no body if both are None.
-
-    Args:
-        form: The names and values of a form.
-        body: The bytes of any other body.
-        media: The media type of the bytes; empty for a form, since the HTTP client sets that of a form.
-    """
+    """The body of a request: a form, or bytes with their media type; none if both are None."""
 
     form: list[tuple[str, str]] | None = None
     body: bytes | None = None
@@ -42,13 +36,7 @@ class Content(NamedTuple):
 
 
 class Member(NamedTuple):
-    """One key of a body that is an object.
-
-    Args:
-        name: The service's name for the key.
-        value: The value that the call passes.
-        style: How a list or a table is written in a form: one of the styles of :func:`pairs_of`.
-    """
+    """One key of a body that is an object, its value, and a style of :func:`pairs_of` for a form."""
 
     name: str
     value: Any
@@ -56,13 +44,9 @@ class Member(NamedTuple):
 
 
 def object_of(members: Sequence[Member], media: str, encode: str = "") -> Content:
-    """Encode a body that is an object. If two members have the same name, JSON contains only the later one.
+    """Encode a body that is an object; of members with one name, JSON has the last.
 
-    Args:
-        members: The keys of the object, with their values.
-        media: The document's media type for the body: JSON, a form or multipart.
-        encode: The encoding that ``openapi.toml`` sets, which overrides ``media`` if it is ``form`` or ``multipart``;
-            empty if it sets none.
+    ``encode``, from the overlay, overrides ``media`` if it is ``form`` or ``multipart``.
     """
     media = {"form": FORM, "multipart": MULTIPART}.get(encode, media)
     if media.startswith(FORM):
@@ -74,13 +58,9 @@ def object_of(members: Sequence[Member], media: str, encode: str = "") -> Conten
 
 
 def content_of(value: Any, media: str, encode: str = "") -> Content:
-    """Encode a body that is one value.
+    """Encode a body that is one value: any for JSON, else text, or a table with ``base64``.
 
-    Args:
-        value: The value that the call passes: any value for JSON, else text, or a table with the key ``base64``.
-        media: The document's media type for the body.
-        encode: The encoding that ``openapi.toml`` sets, which overrides ``media`` if it is ``ndjson``; empty if it sets
-            none.
+    ``encode``, from the overlay, overrides ``media`` if it is ``ndjson``.
 
     Raises:
         BadArguments: The value cannot be sent as this media type.
@@ -99,17 +79,12 @@ def content_of(value: Any, media: str, encode: str = "") -> Content:
 
 
 def is_override(name: str) -> bool:
-    """Return True if a field of this name, in a query or a body, overrides the HTTP method at some services."""
+    """Return True if a field of this name, in a query or body, overrides the HTTP method at some services."""
     return bool(_OVERRIDING.fullmatch(name))
 
 
 def overriding(content: Content, media: str) -> bool:
-    """Return True if a body has a field at its top level that overrides the HTTP method at some services.
-
-    Args:
-        content: The body.
-        media: The media type that the body is sent with.
-    """
+    """Return True if a body sent with this media type has such a field at its top level."""
     if content.form is not None:
         return any(is_override(name) for name, _ in content.form)
     body, kind = content.body or b"", media.strip().lower()
@@ -127,17 +102,9 @@ def overriding(content: Content, media: str) -> bool:
 
 
 def joined(given: Any, added: Any, name: str, media: str) -> Any:
-    """Combine the two arguments that can contain the whole body: an argument for it, and ``extra.body``.
+    """Combine the argument for the whole body and ``extra.body``; two tables are merged if the body is JSON.
 
-    Args:
-        given: The value of the argument for the body, or :data:`NOTHING` if the call does not pass it.
-        added: The value of ``extra.body``, or :data:`NOTHING` if the call does not pass it.
-        name: The name of the argument for the body.
-        media: The media type of the body.
-
-    Returns:
-        The value that the call passes, or :data:`NOTHING` if it passes neither. Two tables are merged into one if the
-        body is JSON.
+    Each, and the result, is :data:`NOTHING` if it is absent. ``name`` is that of the argument, for messages.
 
     Raises:
         BadArguments: The call passes both, but they are not both tables, or the body is not JSON.
@@ -150,36 +117,31 @@ def joined(given: Any, added: Any, name: str, media: str) -> Any:
 
 
 def whole_beside(names: Iterable[str]) -> BadArguments:
-    """Return the error for a call that passes the whole body as ``extra.body``, but also passes parts of the body.
-
-    Args:
-        names: The names of the arguments for parts of the body.
-    """
+    """Return the error for a call with ``extra.body`` and the parts of the body that ``names`` lists."""
     what = "extra.body is the whole body in this call, so no other argument can be a part of the body"
     return BadArguments(what, param="extra", hint=f"leave out {', '.join(names)}")
 
 
 def word_of(value: Any) -> str:
-    """Return a value as text for a form or a URL: ``true`` for True, JSON for tables and lists."""
+    """Return a value as text for a form or URL: ``true``, or JSON for tables and lists."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return encoded(value).decode() if isinstance(value, (dict, list)) else str(value)
 
 
 def repeated(given: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return a table as pairs of name and value for a query or a form. Each item of a list becomes one pair."""
+    """Return a table as pairs for a query or form, one for each item of a list."""
     return [pair for key, value in given.items() for pair in pairs_of(key, value, "repeated")]
 
 
 def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
     """Yield the pairs of name and value that an argument becomes in a query or a form.
 
-    Args:
-        name: The service's name for the argument.
-        value: The value that the call passes.
-        style: How lists and tables are written: ``repeated`` (a pair for each item), ``joined``, ``pipes`` or
-            ``spaces`` (one text with ``,``, ``|`` or a space between the items), ``deep`` (keys in brackets),
-            ``deep[]`` (the same, with ``[]`` after the name for list items) or ``json``.
+    ``style`` is how lists and tables are written: ``repeated`` (a pair for each item), ``joined``, ``pipes`` or
+    ``spaces``
+    (one text with ``,``, ``|`` or a space between), ``deep`` (keys in brackets), ``deep[]`` (the same, with ``[]`` for
+    list
+    items) or ``json``.
     """
     if style == "json":
         yield name, value if isinstance(value, str) else word_of(value)
@@ -203,16 +165,12 @@ def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
 
 
 def encoded(value: Any) -> bytes:
-    """Return a value as JSON, in UTF-8 and without spaces."""
+    """Return JSON without spaces."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
-    """Return the bytes, the media type and the name of a file that a script passes; the latter two can be empty.
-
-    Args:
-        value: A string, or a table with ``base64`` and optionally ``content_type`` and ``filename``.
-        name: The name of the argument, for messages.
+    """Return bytes, media type and name of a file: a string, or ``base64``, ``content_type`` and ``filename``.
 
     Raises:
         BadArguments: ``base64`` or ``content_type`` is not valid.
@@ -230,12 +188,12 @@ def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
 
 
 def multipart(parts: Sequence[tuple[str, Any]]) -> Multipart:
-    """Return a multipart form with the values that a script passes, as pairs of name and value."""
+    """Return a multipart form of pairs of name and value."""
     return Multipart(tuple(part for name, value in parts for part in _parts(name, value)))
 
 
 def _parts(name: str, value: Any) -> Iterator[Part]:
-    """Yield the parts that an argument becomes in a multipart form: one for each item of a list, otherwise one."""
+    """Yield the parts of an argument: one for each item of a list."""
     is_list = isinstance(value, (list, tuple))
     if is_list and not all(isinstance(each, (dict, list)) and "base64" not in each for each in value):
         for each in value:

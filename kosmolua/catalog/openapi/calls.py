@@ -1,4 +1,4 @@
-"""Sends the request of an operation with the arguments of a call, and converts the response to a value for scripts."""
+"""The request of an operation, with the arguments of a call, and the value of its response for a script."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ _NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
 
 
 class Client(Protocol):
-    """The client of an opened account, which sends requests with the account's credentials."""
+    """The client of an opened account."""
 
     def api(self, server: str) -> Api:
-        """Return the HTTP client for a base URL; for the service's usual base URL if ``server`` is empty."""
+        """Return the HTTP client for a base URL; empty: the service's usual one."""
 
     def checked(self, response: Response) -> Response:
-        """Return a response unchanged, or raise an ApiError if its status is 200 but its body reports an error."""
+        """Return a response, or raise an ApiError if it reports an error with status 200."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """Sends the request of one operation of an OpenAPI document, as the document describes it.
+    """Sends the request of one operation, as the document describes it.
 
     Args:
         method: The HTTP method, in capitals.
-        path: The template of the path, such as ``/pets/{id}``. It can contain a query.
-        fields: The arguments that a call can pass: parameters, and keys of the body.
-        body: The body of the request; None if there is none.
+        path: The template of the path, such as ``/pets/{id}``, perhaps with a query.
+        fields: The arguments: parameters, and keys of the body.
+        body: The body, or None.
         media: The media types that the response can have.
-        server: The operation's own base URL; empty if it uses the service's.
-        recipe: How the operation splits its list into pages; None if it does not.
-        encode: The encoding of the body that ``openapi.toml`` sets; empty if it sets none.
-        safe: True if ``openapi.toml`` says that the request changes nothing, whatever its method.
+        server: The operation's own base URL.
+        recipe: Its paging, or None.
+        encode: The overlay's encoding of the body.
+        safe: Whether the overlay says that the request changes nothing, whatever its method.
     """
 
     method: str
@@ -73,9 +73,8 @@ class Call:
     safe: bool = False
 
     def spelled(self, name: str) -> str:
-        """Return the name for an argument that KosmoLua adds, such as ``all``.
-
-        ``_`` is appended if the operation itself has an argument of this name.
+        """Return the name for an argument that KosmoLua adds, such as ``all``, with ``_`` if the operation has such a
+        one.
         """
         taken = {each.name for each in self.fields} | ({self.body.name} if self.body else set())
         while name in taken:
@@ -83,28 +82,18 @@ class Call:
         return name
 
     def inside_extra(self, each: Field | None = None) -> tuple[str, ...]:
-        """Return the place in the argument ``extra`` where a call can also pass a part of the body, or the whole body.
+        """Return where in ``extra`` a call can also pass a part of the body, or with None the body: ``("extra",
+        "body", "name")``.
 
-        Args:
-            each: The argument for a part of the body; None for the whole body.
-
-        Returns:
-            The keys that lead to the place, such as ``("extra", "body", "name")``; empty if ``each`` is not a part of
-            the body.
+        It is empty if the argument is no part of the body.
         """
         if each is None:
             return self.spelled("extra"), "body"
         return (self.spelled("extra"), "body", each.wire) if each.place == "body" else ()
 
     def make(self, client: Client, arguments: Mapping[str, Any]) -> Json:
-        """Send the request, or the requests for all pages if the argument ``all`` is true.
-
-        Args:
-            client: The client of the account.
-            arguments: The arguments of the call, keyed by name.
-
-        Returns:
-            The value for the script.
+        """Send the request, or those for all pages if the argument ``all`` is true, and return the value for the
+        script.
 
         Raises:
             BadArguments: The body cannot be sent.
@@ -208,17 +197,13 @@ def _segment(each: Field, value: Any) -> str:
 
 
 def _accepted(media: Sequence[str]) -> str:
-    """Return the ``Accept`` header for a response that can have these media types: JSON, or else the first."""
+    """Return the ``Accept`` header: JSON, or else the first."""
     known = [each for each in media if is_json(each) and each != "*/*"]
     return (known or [each for each in media if "/" in each] or ["application/json"])[0]
 
 
 def value_of(response: Response, method: str) -> Json:
-    """Convert the response to a request with this HTTP method to the value that a script gets.
-
-    JSON is decoded, and text becomes a string. A response without content becomes ``{ status }``, and any other
-    content becomes ``{ content_type, base64, bytes }``.
-    """
+    """Convert a response for a script: decoded JSON, text, ``{ status }`` without content, else a table with base64."""
     if method == "HEAD" or not response.body:
         return {"status": response.status}
     kind = media_type(response)
@@ -232,7 +217,7 @@ def value_of(response: Response, method: str) -> Json:
 
 
 def _unnamed(response: Response) -> Json:
-    """Return the value of a response without a media type: decoded JSON, else a string, else a table with base64."""
+    """Convert a response without a media type: JSON, else a string, else a table with base64."""
     try:
         return response.json()
     except (ValueError, RecursionError):

@@ -48,17 +48,7 @@ create table schemas(pointer text primary key, value text);
 
 @dataclass
 class Built:
-    """An operation of an OpenAPI document, and the function made from it.
-
-    Args:
-        operation: The operation as the document describes it.
-        name: The name of the function.
-        effect: The effect of the function: ``read``, ``write`` or ``destroy``.
-        section: The name of the section that lists the function in the documentation.
-        summary: One sentence about the function.
-        told: The entry of ``openapi.toml`` for the operation; empty if there is none.
-        recipe: How the operation splits its list into pages; None if it does not.
-    """
+    """An operation, and the function made from it: its name, effect, section, summary, overlay entry and recipe."""
 
     operation: Operation
     name: str
@@ -70,7 +60,7 @@ class Built:
 
     @property
     def doc(self) -> str:
-        """The function's documentation: summary, quoted description, HTTP method and path, paging and errors."""
+        """The docstring: summary, quoted description, method and path, paging and errors."""
         route = f"Sends ``{self.operation.key}``."
         deprecated = "Deprecated: the service may remove it." if self.operation.deprecated else ""
         said = "" if summary_of("", self.operation.about) == self.summary else self.operation.about
@@ -82,14 +72,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Covered:
-    """An operation without a function of its own, because a function written in Python covers it.
-
-    Args:
-        key: The HTTP method and path of the operation, as in ``GET /pets``.
-        id: The operationId; empty if there is none.
-        name: The name that a function made from the operation would have.
-        by: The name of the function written in Python.
-    """
+    """A covered operation: its key and id, the name that its function would have, and the Python function's."""
 
     key: str
     id: str
@@ -99,18 +82,17 @@ class Covered:
 
 @dataclass
 class Compiled:
-    """The result of compiling an OpenAPI document.
+    """A compiled document.
 
     Args:
-        title: The title of the document, or the sentence that ``openapi.toml`` sets instead.
-        access: The addresses of the service, and the credentials and headers that its requests need.
+        title: The title of the document or the overlay.
+        access: The access of the service.
         functions: The functions, in the order of the document.
-        covered: The operations that functions written in Python cover.
-        names: The names of all functions, keyed by method and path such as ``GET /pets``, including the functions of
-            operations that no longer exist.
-        notes: Sentences about parts of the document that were left out or could not be read exactly.
-        total: The number of operations in the document.
-        errors: The table ``errors`` of ``openapi.toml``: how the service reports errors in responses with status 200.
+        covered: The covered operations.
+        names: The names of all functions by key, including those of operations that no longer exist.
+        notes: The notes.
+        total: The number of operations.
+        errors: The overlay's table ``errors``.
     """
 
     title: str
@@ -124,12 +106,7 @@ class Compiled:
 
 
 def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | None = None) -> Compiled:
-    """Compile an OpenAPI document and its overlay.
-
-    Args:
-        root: The document.
-        overlay: The content of ``openapi.toml``, in which users correct the document.
-        kept: The names that functions got in an earlier import, keyed by method and path. The names do not change.
+    """Compile a document and its overlay; kept names do not change.
 
     Raises:
         ConfigError: The overlay gives two functions the same name, or names an argument that does not exist.
@@ -178,7 +155,7 @@ def _returns_list(document: Document, operation: Operation) -> bool:
 
 
 def _sections(operations: Sequence[Operation]) -> list[str]:
-    """Return the name of each operation's section in the documentation: its tag, or a part of its path."""
+    """Return the section of each operation: its tag, or a part of its path."""
     tags = {each.tag for each in operations if each.tag}
     by_path = not tags or (len(tags) < 2 and len(operations) > MANY)
     return [_section(each, by_path=by_path) for each in operations]
@@ -209,7 +186,7 @@ def _access(document: Document, overlay: Overlay, operations: Sequence[Operation
 
 
 def _server_of_all(document: Document, *, has_credential: bool) -> dict[str, Any]:
-    """Return the entry of ``servers`` for the base URL; empty if there is none that requests can be sent to."""
+    """Return the entry of ``servers`` for the base URL; empty if requests cannot be sent to any."""
     servers = [each for each in _servers(document) if text(each.get("url")).startswith(("http", "{"))]
     found = [each for each in servers if is_protected(each["url"]) or each["url"].startswith("{")]
     found.sort(key=lambda each: bool(LOOPBACK.match(each["url"])))
@@ -220,7 +197,7 @@ def _server_of_all(document: Document, *, has_credential: bool) -> dict[str, Any
 
 
 def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
-    """Fill in the variables of a base URL that have only one possible value."""
+    """Fill in the variables of a base URL that have one possible value."""
     left = []
     for each in variables:
         if not each.secret and len(each.choices) == 1 and each.choices[0] == each.default:
@@ -231,7 +208,7 @@ def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
 
 
 def _rename(settings: list[Any], variables: list[Any], alternatives: list[list[Any]]) -> None:
-    """Rename account fields that hold headers, if the account has another field of the same name."""
+    """Rename account fields of headers whose names others have."""
     taken = {"base_url", *(each.field for each in variables)}
     taken |= {name for credentials in alternatives for each in credentials for name in each.fields}
     for each in settings:
@@ -253,7 +230,7 @@ def _servers(document: Document) -> list[dict[str, Any]]:
 
 
 def elsewhere(result: Compiled) -> dict[str, int]:
-    """Return the number of functions at each origin to which no credential is sent, since the user has not named it."""
+    """Return how many functions each origin has to which no credential is sent, as the user has not named it."""
     places = (origin(str(_server(each.operation) or "")) for each in result.functions)
     counts = Counter(place for place in places if place and place not in result.access.origins)
     return dict(counts) if result.access.has_credential else {}
@@ -286,7 +263,7 @@ def _built(document: Document, operation: Operation, name: str, section: str, ov
 
 
 def _sentence(operation: Operation) -> str:
-    """Make a summary for an operation without a description: its operationId as words, or its method and path."""
+    """Make a summary from an operation's id, or its key."""
     if not operation.id:
         return f"{operation.method} {operation.path}."
     group, slash, rest = operation.id.partition("/")
@@ -321,7 +298,7 @@ def _name_arguments(operation: Operation, told: Mapping[str, Any], overlay: Over
 
 
 def plain(value: object) -> Any:
-    """Convert dataclasses to JSON objects, even inside lists. Fields with their default value are left out."""
+    """Convert dataclasses, also in lists, to JSON objects without default values."""
     if is_dataclass(value) and not isinstance(value, type):
         found = {}
         for each in fields(value):
@@ -334,12 +311,7 @@ def plain(value: object) -> Any:
 
 
 def write(result: Compiled, root: dict[str, Any], file: Path) -> None:
-    """Write a compiled document as an SQLite database, completely or not at all.
-
-    Args:
-        result: The result of :func:`compiled`.
-        root: The document. The schemas that functions refer to are copied from it.
-        file: The file to write. Its folder is created if necessary.
+    """Write a compiled document, with the schemas of ``root`` that it needs, to a file: completely or not at all.
 
     Raises:
         OSError: The file cannot be written.
@@ -356,7 +328,6 @@ def write(result: Compiled, root: dict[str, Any], file: Path) -> None:
 
 
 def fill_database(database: sqlite3.Connection, result: Compiled, root: dict[str, Any]) -> None:
-    """Write a compiled document into an empty SQLite database."""
     document = Document(root)
     database.execute("pragma journal_mode = off")
     database.execute("pragma synchronous = off")
@@ -405,7 +376,7 @@ def _row(place: int, each: Built) -> tuple[object, ...]:
 
 
 def _server(operation: Operation) -> Json:
-    """Return an operation's own base URL, with default values for variables; None if it uses the service's."""
+    """Return an operation's own base URL, with default values for variables, or None."""
     for each in operation.servers[:1]:
         if isinstance(each, dict):
             url = text(each.get("url"))
@@ -423,7 +394,7 @@ def _entry(each: Built) -> Entry:
 
 
 def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[str, str]]:
-    """Yield the reference and the JSON of each schema that functions refer to, directly or through other schemas."""
+    """Yield reference and JSON of each schema that functions refer to, also through others."""
     done: set[str] = set()
     left: list[str] = []
     for each in functions:
@@ -441,10 +412,10 @@ def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[s
 
 
 def candidates(result: Compiled) -> list[str]:
-    """Return the names of functions that count as writes because of their HTTP method, but are named like reads."""
+    """Return the names of functions that write by their method, but are named like reads."""
     return [each.name for each in result.functions if each.effect == "write" and _LOOKS_LIKE_READ.search(each.name)]
 
 
 def fields_of(given: Sequence[Mapping[str, Any]]) -> list[Field]:
-    """Convert the JSON objects that :func:`plain` made from an operation's arguments back to arguments."""
+    """Restore arguments from what :func:`plain` made of them."""
     return [Field(**each) for each in given]

@@ -1,4 +1,4 @@
-"""Reads OpenAPI documents from JSON or YAML, within limits, and resolves the references in them."""
+"""OpenAPI documents: read from JSON or YAML within limits, with references resolved."""
 
 from __future__ import annotations
 
@@ -28,11 +28,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
 def read(data: bytes, name: str) -> dict[str, Any]:
-    """Parse an OpenAPI document, and return it as a dict.
-
-    Args:
-        data: JSON or YAML 1.2, in UTF-8 with or without a byte order mark.
-        name: The source of the document, for messages.
+    """Parse JSON or YAML 1.2 in UTF-8; ``name`` is the source, for messages.
 
     Raises:
         ConfigError: The data is neither JSON nor YAML, too large, nested too deeply, or not an OpenAPI document.
@@ -59,7 +55,7 @@ def _version(root: dict[str, Any]) -> bool:
 
 
 def _json(text: str, name: str) -> Json:
-    """Parse a text as JSON, and return its value; None if the text is not JSON but can still be YAML."""
+    """Parse JSON; None if the text can still be YAML."""
     if sum(map(text.count, ",{[")) > MAX_VALUES:
         _refuse(name, f"it has more than {MAX_VALUES:,} values")
     try:
@@ -107,10 +103,10 @@ def _yaml(text: str, name: str) -> Json:
 
 
 class _Builder:
-    """Builds Python values from the events of a YAML parser, with scalars as in the core schema of YAML 1.2.
+    """Builds values from the events of a YAML parser, with scalars as in the core schema of YAML 1.2.
 
-    An alias becomes the same Python object as its anchor, so that aliases of aliases take no extra memory. Still, the
-    values in this object are counted again for each alias, and a document with too many values is refused.
+    An alias is the same object as its anchor, so aliases of aliases take no memory; yet its values count again, and a
+    document with too many is refused.
     """
 
     def __init__(self, parser: Any, yaml: Any) -> None:
@@ -120,7 +116,7 @@ class _Builder:
         self._open: set[str] = set()
 
     def build(self) -> Json:
-        """Return the value of the first YAML document in the text, or None if the text contains no document."""
+        """Return the first document's value, or None."""
         event = self._parser.get_event()
         while not isinstance(event, self._yaml.NodeEvent):
             if isinstance(event, self._yaml.StreamEndEvent):
@@ -129,7 +125,7 @@ class _Builder:
         return self._value(event, 0)[0]
 
     def _value(self, event: Any, depth: int) -> tuple[Json, int]:
-        """Read the value that begins with this event of the parser."""
+        """Read the value that begins with this event."""
         yaml = self._yaml
         if depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
@@ -193,11 +189,7 @@ def _scalar(text: str) -> Json:
 
 
 class Document:
-    """An OpenAPI document whose references can be resolved. References to other documents are never followed.
-
-    Args:
-        root: The object that :func:`read` returned.
-    """
+    """A document whose references, except to other documents, can be resolved."""
 
     def __init__(self, root: dict[str, Any]) -> None:
         self.root = root
@@ -205,23 +197,18 @@ class Document:
 
     @property
     def is_old(self) -> bool:
-        """True if the document is Swagger 2.0 rather than OpenAPI 3."""
+        """Whether this is Swagger 2.0."""
         return "openapi" not in self.root
 
     @property
     def notes(self) -> list[str]:
-        """The sentences about parts of the document that were left out or could not be read exactly."""
         return list(self._notes)
 
     def note(self, sentence: str) -> None:
-        """Record a sentence about a part of the document that was left out or could not be read exactly."""
         self._notes[sentence[:300]] = None
 
     def look_up(self, pointer: str) -> Json:
-        """Return the value to which a reference such as ``#/components/schemas/Pet`` leads.
-
-        If the reference leads nowhere or to another document, a note is added and an empty object is returned.
-        """
+        """Return what ``#/components/schemas/Pet`` leads to; an empty object, and a note, if not in this document."""
         if not (pointer == "#" or pointer.startswith("#/")):
             self.note(f"the reference {pointer} leads out of the document and was not followed")
             return {}
@@ -238,7 +225,7 @@ class Document:
         return node
 
     def resolve(self, node: Json) -> dict[str, Any]:
-        """Return ``node``, or the object that its ``$ref`` leads to. If this is not an object, return an empty one."""
+        """Return ``node``, or the object that its ``$ref`` leads to; an empty one if that is no object."""
         for _ in range(MAX_FOLLOWED):
             if not isinstance(node, dict):
                 return {}
@@ -249,7 +236,7 @@ class Document:
         return {}
 
     def references(self, node: Json) -> Iterator[str]:
-        """Yield each ``$ref`` inside a schema, except in examples, defaults and other values that are not schemas."""
+        """Yield each ``$ref`` in a schema, except in values such as examples and defaults."""
         unseen = [node]
         while unseen:
             each = unseen.pop()

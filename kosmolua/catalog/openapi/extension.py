@@ -1,4 +1,4 @@
-"""Adds the operations of an OpenAPI document to a plugin's integration. The document is read when it is needed."""
+"""The operations of a document as functions of a plugin's integration, read when they are needed."""
 
 from __future__ import annotations
 
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 
 
 class ExtensionFunctions:
-    """The functions that an OpenAPI document adds to a plugin. Implements :class:`kosmolua.schema.functions.More`.
-
-    Args:
-        extension: The document to add, and how to get an HTTP client for its operations from the plugin's account.
-        integration: The integration that the plugin defines.
-    """
+    """The functions that a document adds to the integration that a plugin defines."""
 
     def __init__(self, extension: Extension, integration: Integration) -> None:
         self._extension = extension
@@ -40,80 +35,59 @@ class ExtensionFunctions:
 
     @lazy
     def read(self) -> DocumentFunctions:
-        """The functions that the document adds, as read from its compiled form: a database in the cache folder.
-
-        The first use of this attribute compiles the document if that has not been done yet.
-        """
+        """The functions of the compiled document, which the first use compiles."""
         from kosmolua.catalog.openapi.integration import functions_of
 
         return functions_of(self._extension, self._integration)
 
     @lazy
     def _names(self) -> str:
-        """The text of ``names.lock``, which lists the names of the functions; empty if there is no such file."""
+        """The text of ``names.lock``."""
         lock = Path(self._extension.file).parent / "names.lock"
         return lock.read_text(encoding="utf-8") if lock.is_file() else ""
 
     def names(self) -> Sequence[str]:
-        """Return the names of the functions, without the integration's prefix."""
         return self.read.names()
 
     def has(self, name: str) -> bool:
-        """Return True if the document adds a function of this name (without the integration's prefix).
-
-        Most unknown names are missing in ``names.lock`` too, so that the document need not be read for them.
+        """Return True if there is such a function. Most unknown names are not in ``names.lock``, which saves the
+        reading.
         """
         return (not self._names or f"\n{name} " in self._names) and self.read.has(name)
 
     def function(self, name: str) -> Function | None:
-        """Return the function of this name, without the integration's prefix; None if there is no such function."""
         return self.read.function(name)
 
     def named(self, key: str) -> str | None:
-        """Return the name of the function for an operation such as ``GET /pets``, or None if there is none."""
         return self.read.named(key)
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return the entries of the functions for lists of functions and search results.
-
-        Returns:
-            A sketch (effect, summary and so on) for each function's name without the integration's prefix.
-        """
         return self.read.sketches()
 
     def records(self) -> Mapping[str, Record]:
-        """Return by name those named types of the document that are tables with fixed keys."""
         return self.read.records()
 
     @property
     def index(self) -> Index:
-        """The search index of the functions."""
         return self.read.index
 
     @property
     def document(self) -> Path:
-        """The path of the OpenAPI document."""
         return self.read.document
 
     @property
     def overlay(self) -> Path:
-        """The path of ``openapi.toml``, in which users correct the document. The file need not exist."""
         return self.read.overlay
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return two lists of sentences: mistakes in ``openapi.toml``, and notes about the document."""
         return self.read.findings()
 
 
 def api_of(opened: Any) -> Api:
-    """Return the HTTP client of a plugin's account, for the operations of an OpenAPI document.
-
-    Args:
-        opened: What the account's ``open`` returned: the HTTP client, or an object with the client as its attribute
-            ``api``.
+    """Return the HTTP client of an opened account: itself, or its attribute ``api``.
 
     Raises:
-        NotConfigured: Neither ``opened`` nor its attribute ``api`` is an HTTP client.
+        NotConfigured: Neither is an HTTP client.
     """
     api = getattr(opened, "api", opened)
     if not isinstance(api, Api):
@@ -123,12 +97,7 @@ def api_of(opened: Any) -> Api:
 
 
 def extended(integration: Integration, onto: Path | None = None) -> Integration:
-    """Return a copy of a plugin's integration that also has the operations of an OpenAPI document as functions.
-
-    Args:
-        integration: The integration that the plugin defines. It is not changed.
-        onto: The folder of a document that the user added to the integration; None for the plugin's own document.
-    """
+    """Return a copy of an integration with a document's functions: the user's in ``onto``, else the plugin's own."""
     extension = integration.extension
     if onto:
         file = str(onto / "openapi.json")
@@ -142,11 +111,7 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
 
 
 def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Callable[..., Send]:
-    """Return a function that makes the simulator of an account.
-
-    This simulator, a :class:`Beside`, answers the requests of the document's functions itself. It passes all other
-    requests to the plugin's own simulator, if there is one.
-    """
+    """Return what makes an account's :class:`Beside`."""
 
     def simulate(account: str, **options: Any) -> Send:
         return Beside(curated, more, account, options)
@@ -155,16 +120,9 @@ def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Ca
 
 
 class Beside:
-    """The simulator for a plugin with an OpenAPI document.
+    """An account's simulator that answers the document's requests, and leaves others to the plugin's own, if any.
 
-    It answers the requests of the document's functions itself. The plugin's own simulator, if there is one, answers all
-    others.
-
-    Args:
-        curated: The plugin's function that makes its own simulator; None if the plugin has none.
-        functions: The functions that the document adds.
-        account: The name of the account.
-        options: The options of simulators, as keyword arguments: ``clock``, ``failures`` and ``state``.
+    ``options`` are those of simulators: ``clock``, ``failures`` and ``state``.
     """
 
     def __init__(
@@ -193,12 +151,11 @@ class Beside:
         return Simulator(self._functions.read, self._account, self._state)
 
     def dump(self) -> dict[str, Any]:
-        """Return the state of both simulators as a JSON value, so that a later process can continue with it."""
+        """Return the state of both simulators as JSON."""
         dump = getattr(self.own, "dump", None)
         own = dump() if dump else None
         return {"own": own, "document": self._document.dump() if "_document" in vars(self) else self._state}
 
     def __call__(self, request: Request) -> Response:
-        """Return the simulated response to a request."""
         answer: Send = self._document if self.own is None or isinstance(request.route, Route) else self.own
         return answer(request)

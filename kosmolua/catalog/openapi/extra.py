@@ -1,4 +1,4 @@
-"""The argument ``extra`` of a document's functions: parts of a request that the document does not describe."""
+"""The argument ``extra``: parts of a request that the document does not describe."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ EXTRA = Record(
 
 @dataclass(frozen=True)
 class Headers(Map):
-    """The type of ``extra.headers``.
+    """The type of ``extra.headers``; names are in the form of :func:`plain`.
 
     Args:
-        keys: The headers that carry the account's credential, in the form of :func:`plain`.
-        named: The headers that ``openapi.toml`` lets scripts set, in the form of :func:`plain`.
-        reads: True if the function only reads. Then scripts can set only those headers, and :data:`OF_A_READ`.
+        keys: The headers that carry the account's credential.
+        named: Those that the overlay lets scripts set.
+        reads: Whether the function reads: then scripts can set only those, and :data:`OF_A_READ`.
     """
 
     keys: frozenset[str] = CREDENTIALS
@@ -75,12 +75,6 @@ def _without_override(given: object) -> object:
 
 
 def checked_extra(*, reads: bool, named: Collection[str] = (), keys: Collection[str] = ()) -> Record:
-    """Return the type that values of ``extra`` are checked against.
-
-    Args:
-        reads: True if the function only reads.
-        named: The headers that ``openapi.toml`` lets scripts set.
-        keys: The headers that carry the account's credential, besides those that carry one at most services.
-    """
+    """Return the type of ``extra``; its arguments are those of :class:`Headers`."""
     headers = Headers(STRING, (), CREDENTIALS | set(map(plain, keys)), frozenset(map(plain, named)), reads)
     return replace(EXTRA, fields={"query": Query(ANY), "headers": headers, "body": Added("any")})

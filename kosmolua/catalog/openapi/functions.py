@@ -1,4 +1,4 @@
-"""The functions of an OpenAPI document. Each function is read from the compiled document when it is needed."""
+"""The functions of a document, each read from the compiled document when it is needed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ BINARY = Record(
 
 @dataclass(frozen=True)
 class InText(Scalar):
-    """The type of a value that becomes text in a URL. Strings accept numbers, and numbers accept strings of digits."""
+    """The type of a value in a URL: strings accept numbers, numbers digits."""
 
     def _fit(self, value: Any) -> object:
         if self.kind == "string" and isinstance(value, int) and not isinstance(value, bool):
@@ -67,16 +67,15 @@ class InText(Scalar):
 
 
 class DocumentFunctions:
-    """The functions made from an OpenAPI document. Implements :class:`kosmolua.schema.functions.More`.
+    """The functions of a compiled document.
 
     Args:
         store: The compiled document.
         owner: The name of the integration.
-        prefix: The prefix of the functions' full names; empty for none.
-        bind: Called with a :class:`Call`. Returns the function that makes the call; its parameters are the opened
-            account and the arguments.
-        without: The names of the functions that the plugin defines in Python. They replace functions of the document.
-        supplied: The names of the arguments that the account supplies, so that calls can leave them out.
+        prefix: The prefix of full names.
+        bind: Makes the Python function, of the opened account and the arguments, from a :class:`Call`.
+        without: The functions that the plugin defines.
+        supplied: The arguments that the account supplies.
     """
 
     def __init__(
@@ -97,72 +96,53 @@ class DocumentFunctions:
         self._supplied = supplied
 
     def names(self) -> Sequence[str]:
-        """Return the names of the functions, without the integration's prefix."""
         return [name for name in self._store.names() if name not in self._without]
 
     def has(self, name: str) -> bool:
-        """Return True if the document has a function of this name (without prefix) that the plugin does not replace."""
         return name not in self._without and self._store.has(name)
 
     def named(self, key: str) -> str | None:
-        """Return the name of the function for an operation, or None if there is no such function.
-
-        Args:
-            key: The operation's method and path, such as ``GET /pets``, or its operationId. If a Python function of the
-                plugin covers the operation, ``key`` can also be the name that a function made from it would have.
-        """
+        """Return the function for a key or id or, of a covered operation, for the name that its function would have."""
         found = self._store.named(key) or self._store.covering(key)
         return found if found in self._without or (found and self._store.has(found)) else None
 
     def sketches(self) -> Mapping[str, Sketch]:
-        """Return the entries of the functions for lists of functions and search results.
-
-        Returns:
-            A sketch (effect, summary and so on) for each function's name without the integration's prefix.
-        """
         rows = (row for row in self._store.rows() if row.name not in self._without)
         return {row.name: self._sketch(row) for row in rows}
 
     def function(self, name: str) -> Function | None:
-        """Return the function of this name, without the integration's prefix; None if there is no such function."""
         found = self._store.detail(name) if name not in self._without else None
         return self._read(*found) if found else None
 
     def call(self, name: str) -> Call | None:
-        """Return the object that sends a function's requests, or None if there is no function of this name."""
+        """Return what sends a function's requests, or None."""
         found = self._store.detail(name)
         return call_of(found[1]) if found else None
 
     def records(self) -> Mapping[str, Record]:
-        """Return by name those named types of the document that are tables with fixed keys."""
         return _Records(self._store)
 
     @lazy
     def index(self) -> Index:
-        """The search index of the functions."""
         from kosmolua.docs.search import Index
 
         return Index.over(self._store.database, self._owner)
 
     @property
     def document(self) -> Path:
-        """The path of the OpenAPI document."""
         return self._store.home.document
 
     @property
     def overlay(self) -> Path:
-        """The path of ``openapi.toml``, in which users correct the document. The file need not exist."""
         return self._store.home.overlay or self.document.with_suffix(".toml")
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return two lists of sentences: mistakes in ``openapi.toml``, and notes about the document."""
         from kosmolua.catalog.openapi.importing import findings
 
         return findings(*load(self._store.home), self._without)
 
     @property
     def store(self) -> Store:
-        """The compiled OpenAPI document from which the functions are read."""
         return self._store
 
     def _full_name(self, name: str) -> str:
@@ -198,7 +178,6 @@ class DocumentFunctions:
 
     @lazy
     def _keys(self) -> list[str]:
-        """The headers that carry the account's credential."""
         return access_of(self._store.meta("access")).header_keys
 
     def _with_default(self, parameter: Parameter) -> Parameter:
@@ -220,7 +199,7 @@ class DocumentFunctions:
 
 
 class _Records(Mapping[str, Record]):
-    """By name, those named types of the document that are tables with fixed keys. A type is read when accessed."""
+    """The named types of the document that are tables with fixed keys, read when accessed."""
 
     def __init__(self, store: Store) -> None:
         self._reader = Reader(look_up=store.schema)
@@ -242,7 +221,7 @@ class _Records(Mapping[str, Record]):
 
 
 def call_of(detail: Mapping[str, Any]) -> Call:
-    """Make the object that sends an operation's requests from the operation's details in the compiled document."""
+    """Restore a call from an operation's details in the compiled document."""
     body = detail["body"]
     return Call(
         method=detail["method"],
@@ -258,13 +237,9 @@ def call_of(detail: Mapping[str, Any]) -> Call:
 
 
 def parameters_of(call: Call, reader: Reader, function: str, extra: Type) -> Iterator[Parameter]:
-    """Yield the parameters of a function: first those of the document, then those that KosmoLua adds.
+    """Yield a function's parameters: the document's, then those that KosmoLua adds, with ``extra`` of this type.
 
-    Args:
-        call: The object that sends the function's requests.
-        reader: The object that converts JSON Schemas to types.
-        function: The name of the function. The names of nested types begin with it.
-        extra: The type that the argument ``extra`` is checked against.
+    The names of nested types begin with the function's.
     """
     names = {each.name for each in call.fields}
     for each in call.fields:
@@ -332,7 +307,7 @@ def _whole_body(body: Body, reader: Reader, function: str, inside: tuple[str, ..
 
 
 def _with_files(kind: Type) -> Type:
-    """Return a type in which each binary string can also be a table with base64 and a file name."""
+    """Let each binary string also be a table with base64 and a file name."""
     if isinstance(kind, List):
         return replace(kind, item=_with_files(kind.item))
     if isinstance(kind, Scalar) and kind.format == "binary":
@@ -341,13 +316,9 @@ def _with_files(kind: Type) -> Type:
 
 
 def shallow(kind: Type, *, as_text: bool = False) -> Type:
-    """Return a type like the declared one, but without the types inside lists and tables.
+    """Return a type without the types inside lists and tables: documents are often wrong about details.
 
-    Arguments are checked only against this type before they are sent, since documents are often wrong about details.
-
-    Args:
-        kind: The type that the document declares.
-        as_text: True if the argument becomes text in a URL. Then numbers are accepted for strings, and vice versa.
+    ``as_text``: the argument goes into a URL, so numbers are accepted for strings, and vice versa.
     """
     if isinstance(kind, Union):
         members = tuple(dict.fromkeys(shallow(member, as_text=as_text) for member in kind.members))

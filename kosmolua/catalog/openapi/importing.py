@@ -1,4 +1,4 @@
-"""Imports OpenAPI documents: fetches a document, writes it to the user's integrations, and updates the copy later."""
+"""Imports of documents: fetched, written to the user's integrations, and updated later."""
 
 from __future__ import annotations
 
@@ -48,43 +48,34 @@ _HEAD = "# Additions to this document. `kosmolua docs openapi` lists the keys.\n
 
 @dataclass(frozen=True)
 class Fetched:
-    """An OpenAPI document as it was fetched, before it is parsed.
-
-    Args:
-        data: The bytes of the document.
-        source: The source of the document: an address, a file, or ``-`` for standard input.
-    """
+    """A document as it was fetched from ``source``: an address, a file, or ``-`` for standard input."""
 
     data: bytes
     source: str
 
     @property
     def url(self) -> str:
-        """The address from which the document was fetched; empty for a file or standard input."""
+        """The address, empty for a file or standard input."""
         return self.source if "://" in self.source else ""
 
     @property
     def name(self) -> str:
-        """The source of the document, as it is named in messages."""
+        """The source as messages name it."""
         return "Standard input" if self.source == "-" else self.source
 
     @property
     def stem(self) -> str:
-        """A name for the integration, made from the address or file; empty if that is a word such as ``api``."""
+        """A name for the integration; empty for a word such as ``api``."""
         path = urlsplit(self.source).path if self.url else self.source
         stem = snake(Path(path).name.partition(".")[0])
         return "" if stem in _DULL_NAMES else stem
 
 
 def fetch(source: str, read_stdin: Callable[[], bytes]) -> Fetched:
-    """Fetch an OpenAPI document.
+    """Fetch a document from an address, a file, or ``-``.
 
-    An address must use https, or be on this machine. No credential is sent. Redirects to such addresses are followed,
-    and the whole download must end within :data:`FETCH_TIMEOUT`.
-
-    Args:
-        source: The address or the file of the document, or ``-`` for standard input.
-        read_stdin: A function that returns the bytes of standard input.
+    An address must use https, or be on this machine; no credential is sent, redirects to such addresses are followed,
+    and the download must end within :data:`FETCH_TIMEOUT`.
 
     Raises:
         ConfigError: The document cannot be fetched or read, or is too large.
@@ -162,16 +153,16 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Import:
-    """A compiled OpenAPI document that is ready to be written as an integration.
+    """A compiled document, ready to be written as an integration.
 
     Args:
         name: The name of the integration.
-        folder: The name of the integration's folder; ``NAME.onto`` if the document extends an installed integration.
+        folder: Its folder's name; ``NAME.onto`` if the document extends an installed integration.
         root: The document.
-        overlay: The text of ``openapi.toml``, in which users correct the document.
+        overlay: The text of the overlay.
         result: The compiled document.
         size: The size of the document, in bytes.
-        seconds: The processor time for reading and compiling the document, in seconds.
+        seconds: The processor time for reading and compiling it.
     """
 
     name: str
@@ -183,10 +174,7 @@ class Import:
     seconds: float
 
     def write(self, parent: Path) -> list[Path]:
-        """Write the files of the integration, and return their paths.
-
-        Args:
-            parent: The folder of integrations. The integration's folder is created in it if necessary.
+        """Write the files into a folder of ``parent``, and return their paths.
 
         Raises:
             ConfigError: The files cannot be written.
@@ -205,7 +193,7 @@ class Import:
             raise ConfigError(f"{folder} cannot be written: {error.strerror}") from None
 
     def texts(self) -> dict[str, str]:
-        """Return the texts of ``openapi.json``, ``openapi.toml`` and ``names.lock``, keyed by file name."""
+        """Return the texts of the three files, by name."""
         return {
             DOCUMENT: json.dumps(self.root, ensure_ascii=False),
             OVERLAY: self.overlay,
@@ -213,7 +201,7 @@ class Import:
         }
 
     def lines(self) -> list[str]:
-        """Return lines that tell the user what the document contains, and where credentials will be sent."""
+        """Return what the document contains, and where credentials will be sent, for the user."""
         result = self.result
         effects = Counter(each.effect for each in result.functions)
         counts = ", ".join(f"{effects[effect]:,} {effect}" for effect in EFFECTS if effects[effect])
@@ -238,7 +226,7 @@ class Import:
         return lines
 
     def _origins(self) -> list[str]:
-        """Return the origins that credentials are sent to, with ``{name}`` for each variable of the base URL."""
+        """Return the origins that get credentials, with ``{name}`` for variables of the base URL."""
         access = self.result.access
         if not access.variables or not access.origins:
             return access.origins
@@ -281,12 +269,7 @@ def _replace(file: Path, text: str) -> Path:
 
 
 def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Import:
-    """Read and compile a fetched OpenAPI document. Nothing is written.
-
-    Args:
-        fetched: The document as it was fetched.
-        wishes: The options that the user sets for the import.
-        taken: The names that are in use: those of the installed integrations.
+    """Read and compile a fetched document, for a name that is not ``taken``. Nothing is written.
 
     Raises:
         ConfigError: The document cannot be read, or an option is invalid.
@@ -354,12 +337,7 @@ def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], ori
 
 
 def relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
-    """Return the service's base URL if the document gives it relative to the document's address; otherwise empty.
-
-    Args:
-        fetched: The document as it was fetched.
-        root: The parsed document.
-    """
+    """Return the base URL if the document gives it relative to its own address; else empty."""
     servers = root.get("servers")
     first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}
     url = first.get("url")
@@ -378,10 +356,10 @@ class Changes:
     Args:
         added: The names of new functions.
         gone: The names of functions that no longer exist.
-        changed: The differences in arguments, keyed by the name of the function.
-        origins: The origins that credentials are sent to from now on, but were not sent to before.
-        logins: The origins that accounts log in to from now on, but did not log in to before.
-        update: The new version of the document, ready to be written.
+        changed: The differences in arguments, by function.
+        origins: The origins that now first get credentials.
+        logins: The origins that accounts now first log in to.
+        update: The new version, ready to be written.
     """
 
     added: list[str]
@@ -395,7 +373,7 @@ class Changes:
         return bool(self.added or self.gone or self.changed or self.origins or self.logins)
 
     def lines(self) -> list[str]:
-        """Return lines that show the user what changes: new (``+``), gone (``-``) and changed (``~``) functions."""
+        """Return what changes for the user: new (``+``), gone (``-``) and changed (``~``) functions."""
         counts = (
             f"{len(self.added)} new, {len(self.gone)} gone, {len(self.changed)} with changed arguments, none renamed"
         )
@@ -416,12 +394,7 @@ def _more(names: Sequence[str]) -> list[str]:
 
 
 def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> Changes:
-    """Fetch an imported document again, and return what has changed. Nothing is written.
-
-    Args:
-        folder: The folder of the imported integration.
-        read_stdin: A function that returns the bytes of standard input, for the source ``-``.
-        source: The address or file of the new version; empty to use the source of the import.
+    """Fetch an imported document again, from ``source`` if it is not empty, and return the changes. Nothing is written.
 
     Raises:
         ConfigError: The document cannot be fetched, a file cannot be read, or the document came from standard input
@@ -464,7 +437,7 @@ def _changes(old: Compiled, new: Compiled, ready: Import, overlay: Overlay) -> C
 
 
 def _difference(old: Built, new: Built) -> str:
-    """Return a phrase about the arguments that are new, removed or now required; empty if there are none."""
+    """Return a phrase on the arguments that are new, removed or now required."""
     before = {each.name: each.required for each in old.operation.fields}
     after = {each.name: each.required for each in new.operation.fields}
     parts = [f"+{name}" for name in after if name not in before] + [f"-{name}" for name in before if name not in after]
@@ -473,7 +446,7 @@ def _difference(old: Built, new: Built) -> str:
 
 
 def _redated(text: str, fetched: Fetched, new: Compiled) -> str:
-    """Return the text of ``openapi.toml`` with the hash, date and origins of the new version of the document."""
+    """Return the overlay's text with hash, date and origins of the new version."""
     fresh: dict[str, object] = {"sha256": sha256(fetched.data).hexdigest(), "imported": date.today().isoformat()}
     fresh["origins"] = new.access.origins
     for key, value in fresh.items():
@@ -485,20 +458,12 @@ def _redated(text: str, fetched: Fetched, new: Compiled) -> str:
 def findings(
     root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str], registered: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Check the user's corrections in ``openapi.toml`` against the OpenAPI document.
+    """Return the mistakes in an overlay, and notes about parts of the document that deserve attention.
 
-    Args:
-        root: The document.
-        overlay: The content of ``openapi.toml``.
-        kept: The names of the functions in ``names.lock``, keyed by method and path.
-        registered: The names of the functions that the plugin defines in Python. The key ``covered_by`` of
-            ``openapi.toml`` names the one of these that replaces an operation.
-
-    Returns:
-        Sentences about mistakes in ``openapi.toml``, and notes about parts of the document that deserve attention.
+    ``registered`` are the functions that the plugin defines, which ``covered_by`` can name.
 
     Raises:
-        ConfigError: ``openapi.toml`` gives two functions the same name, or names an argument that does not exist.
+        ConfigError: The overlay gives two functions the same name, or names an argument that does not exist.
     """
     from kosmolua.catalog.openapi.document import Document
     from kosmolua.catalog.openapi.operations import read_operations

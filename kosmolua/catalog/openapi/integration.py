@@ -1,4 +1,4 @@
-"""Makes integrations from OpenAPI documents that were imported, passed with ``--plugin``, or belong to a plugin."""
+"""Integrations from documents that were imported, passed with ``--plugin``, or belong to a plugin."""
 
 from __future__ import annotations
 
@@ -19,23 +19,19 @@ from kosmolua.schema.integration import Extension, Integration
 
 
 def imported(file: str) -> Integration:
-    """Return the integration for an imported OpenAPI document. The module that an import writes calls this.
-
-    Args:
-        file: The ``__file__`` of that module. Its folder contains ``openapi.json``.
+    """Return the integration of an imported document; ``file`` is the ``__file__`` beside it, of the module that calls
+    this.
 
     Raises:
-        PluginError: The document or ``openapi.toml`` cannot be read.
+        PluginError: The document or the overlay cannot be read.
     """
     folder = Path(file).parent
     return of_home(Home.of_folder(folder), folder.name, file)
 
 
 def home_of(document: Path) -> Home:
-    """Return the files that belong to an OpenAPI document that was not imported, but is used in place.
-
-    For ``pets.openapi.json`` these are ``pets.openapi.toml`` (corrections of the document) and ``pets.names.lock``
-    (the names of functions), if they exist.
+    """Return the files of a document used in place: beside ``pets.openapi.json``, its ``.toml`` and
+    ``pets.names.lock``.
     """
     overlay = document.with_suffix(".toml")
     lock = document.with_name(document.name.partition(".")[0] + ".names.lock")
@@ -43,15 +39,10 @@ def home_of(document: Path) -> Home:
 
 
 def of_home(home: Home, name: str, origin: str) -> Integration:
-    """Make the integration for an OpenAPI document.
-
-    Args:
-        home: The document, and the files with its corrections and with the names of its functions.
-        name: The name of the integration.
-        origin: The file where the integration comes from, for messages.
+    """Make the integration of a document; ``origin`` is its file, for messages.
 
     Raises:
-        PluginError: The document or ``openapi.toml`` cannot be read.
+        PluginError: The document or the overlay cannot be read.
     """
     store = Store(home)
     try:
@@ -75,12 +66,6 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
 
 
 def functions_of(extension: Extension, integration: Integration) -> DocumentFunctions:
-    """Return the functions that an OpenAPI document adds to the integration of a plugin.
-
-    Args:
-        extension: The document to add, and how its operations get their HTTP client and some of their arguments.
-        integration: The integration that the plugin defines.
-    """
     store = Store(Home.of_folder(Path(extension.file).parent))
     return DocumentFunctions(
         store,
@@ -111,31 +96,26 @@ def _extending(extension: Extension, store: Store, call: Call) -> Callable[..., 
 
 
 class _Extended:
-    """Sends the requests of an OpenAPI document's operations with the HTTP client of a plugin's account.
-
-    Args:
-        api: The HTTP client of the account.
-        access: The addresses of the service according to the document.
-    """
+    """Sends a document's requests with the HTTP client of a plugin's account."""
 
     def __init__(self, api: Api, access: Access) -> None:
         self._api = api
         self._access = access
 
     def api(self, server: str) -> Api:
-        """Return the HTTP client for a base URL: the account's, or one for an operation's own base URL."""
+        """Return the account's client, or one for an operation's own base URL."""
         if not server or self._api.base_url != self._access.base_url:
             return self._api
         self._access.check_origin(server)
         return self._api.at(server)
 
     def checked(self, response: Response) -> Response:
-        """Return the response unchanged. If it were an error, the plugin's client would have raised it already."""
+        """Return the response: the plugin's client would have raised its error."""
         return response
 
 
 def _simulator(more: DocumentFunctions) -> Callable[..., Send]:
-    """Return a function that makes an account's simulator, which replies as the document describes."""
+    """Return what makes an account's simulator."""
 
     def simulate(account: str, *, state: Mapping[str, Any] | None = None) -> Send:
         from kosmolua.catalog.openapi.simulator import Simulator

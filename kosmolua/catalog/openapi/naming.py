@@ -35,23 +35,13 @@ _ACTS = frozenset(_ACTING.split())
 
 
 class Route(str):
-    """The path template of a request for an operation of an OpenAPI document.
-
-    This class lets a simulator tell these requests from requests of a plugin's own functions.
-    """
+    """A path template of a document, which lets a simulator tell its requests from a plugin's own."""
 
     __slots__ = ()
 
 
 class Named(NamedTuple):
-    """The parts of an operation that determine the name of its function.
-
-    Args:
-        id: The operationId; empty if there is none.
-        method: The HTTP method, in lower case.
-        path: The template of the path, such as ``/pets/{id}``.
-        lists: True if the operation returns a list.
-    """
+    """What determines the name of an operation's function; ``lists``: it returns a list."""
 
     id: str
     method: str
@@ -60,7 +50,6 @@ class Named(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The operation in the form of ``names.lock``, such as ``GET /pets/{id}``."""
         return f"{self.method.upper()} {self.path}"
 
 
@@ -71,23 +60,14 @@ def snake(name: str) -> str:
 
 
 def usable(name: str, beginning: str = "_") -> str:
-    """Convert a name so that it can follow a dot in Lua.
-
-    ``_`` is appended to a keyword of Lua, and ``beginning`` is put in front of a name that begins with a digit.
-    """
+    """Convert a name so that it can follow a dot in Lua: ``_`` after a keyword, ``beginning`` before a digit."""
     if name in KEYWORDS:
         return f"{name}_"
     return f"{beginning}{name}" if name[:1].isdigit() else name
 
 
 def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None = None) -> list[str]:
-    """Return a name for the function of each operation. All names are different.
-
-    Args:
-        operations: The operations, in the order of the document.
-        kept: The names that functions already have, keyed by :attr:`Named.key`. They do not change, and no other
-            function gets one of them.
-    """
+    """Return a distinct name for each operation, in order; kept names neither change nor go to others."""
     kept = kept or {}
     taken = set(kept.values())
     names = [kept.get(each.key) or _usual(each) for each in operations]
@@ -101,10 +81,10 @@ def function_names(operations: Sequence[Named], kept: Mapping[str, str] | None =
 
 
 def _distinct(names: list[str], operations: Sequence[Named], kept: Mapping[str, str]) -> list[str]:
-    """Make all names unique. Return the list ``names``, which is changed in place.
+    """Make all names unique, in place, and return them.
 
-    If a name is already taken, the last two bytes of its operation's path are appended in hexadecimal until the name
-    is free. Names are still equal here if their paths differ only in punctuation, such as ``/a-b`` and ``/a_b``.
+    While a name is taken, the last two bytes of its operation's path are appended in hexadecimal. Here names are equal
+    only if their paths differ in punctuation, such as ``/a-b`` and ``/a_b``.
     """
     taken = set(kept.values())
     for place, each in enumerate(operations):
@@ -125,14 +105,14 @@ def _usual(operation: Named) -> str:
 
 
 def fixed_segments(path: str) -> list[str]:
-    """Return the segments of a path in snake_case, without parameters and without segments such as ``v1``."""
+    """Return a path's segments in snake_case, without parameters and the like of ``v1``."""
     segments = [_SLOT.sub("", each) for each in re.split(r"[?#]", path)[0].split("/")]
     kept = [snake(each) for each in segments if each and not _DULL.fullmatch(each)]
     return [each for each in kept if each]
 
 
 def _made(operation: Named) -> str:
-    """Make a name from the HTTP method and path of an operation, such as ``list_pets`` or ``reboot_server``."""
+    """Make a name from a key, such as ``list_pets`` or ``reboot_server``."""
     fixed = fixed_segments(operation.path)
     if not fixed:
         return VERBS.get(operation.method, operation.method) + "_root"
@@ -151,7 +131,7 @@ def _made(operation: Named) -> str:
 
 
 def singular(word: str) -> str:
-    """Return the singular of an English noun, by simple rules: ``pets`` becomes ``pet``, ``boxes`` becomes ``box``."""
+    """Return an English noun's singular, by simple rules: ``boxes`` becomes ``box``."""
     if word.endswith("ies") and len(word) > 4:
         return f"{word[:-3]}y"
     if word.endswith(("sses", "xes", "ches", "shes")):
@@ -160,10 +140,7 @@ def singular(word: str) -> str:
 
 
 def _with_parents(operation: Named, name: str) -> str:
-    """Insert the path's second-to-last segment into a name made from the path: ``get_key`` becomes ``get_user_key``.
-
-    A name made from an operationId is returned unchanged.
-    """
+    """Insert the path's second-to-last segment into a name made from the path: ``get_user_key`` for ``get_key``."""
     fixed = fixed_segments(operation.path)
     if operation.id or len(fixed) < 2:
         return name
@@ -183,12 +160,7 @@ def _with_method(operation: Named, name: str) -> str:
 
 
 def argument_names(wires: Sequence[tuple[str, str]]) -> list[str]:
-    """Return a name in snake_case for each argument of a function. All names are different.
-
-    Args:
-        wires: A pair for each argument: where it is sent (``path``, ``query``, ``header``, ``cookie`` or ``body``), and
-            the service's name for it. If two names would be equal, the later one is changed.
-    """
+    """Return a distinct snake_case name for each pair of place (``path``, ``query``...) and wire."""
     taken: set[str] = set()
     names = []
     for place, wire in wires:
@@ -203,12 +175,12 @@ def argument_names(wires: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def read_lock(text: str) -> dict[str, str]:
-    """Parse a ``names.lock``, and return the functions' names, keyed by operation, such as ``GET /pets``."""
+    """Parse a ``names.lock``: names by key."""
     lines = (line.partition(" ") for line in text.splitlines() if line[:1].isalpha() or line[:1] == "_")
     return {operation: name for name, _, operation in lines}
 
 
 def write_lock(names: Mapping[str, str]) -> str:
-    """Return the text of a ``names.lock``: a sorted line for each function, with its name and its operation."""
+    """Return the text of a ``names.lock``, a sorted line for each function."""
     head = "# The names of functions, kept when the document changes. Change a name in openapi.toml, not here.\n"
     return head + "".join(sorted(f"{name} {operation}\n" for operation, name in names.items()))

@@ -1,4 +1,4 @@
-"""Reads the operations of Swagger 2.0, OpenAPI 3.0 and OpenAPI 3.1 documents into one common form."""
+"""The operations of Swagger 2.0, OpenAPI 3.0 and 3.1 documents in one form."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Field:
     """One argument of an operation: a parameter, or a key of a body that is an object.
 
     Args:
-        wire: The service's name for the argument.
-        place: Where the argument is sent: ``path``, ``query``, ``header``, ``cookie`` or ``body``.
-        schema: The JSON Schema of the argument.
-        required: True if a call must pass the argument.
-        about: The description in the document.
-        style: How a list or a table is written as text; see :func:`pairs_of`.
-        slashes: True if the value can contain slashes, and thus be several segments of the path.
-        only: The media type to use for the body if a call passes this argument; empty for the default one.
-        fills: For a path parameter, the key of the body that gets the same value; empty for none.
-        name: The name that scripts use. It is set when the document is compiled.
+        wire: The service's name.
+        place: ``path``, ``query``, ``header``, ``cookie`` or ``body``.
+        schema: The JSON Schema.
+        required: Whether a call must pass it.
+        about: The description.
+        style: How a list or table is written as text; see :func:`pairs_of`.
+        slashes: Whether the value can be several segments of the path.
+        only: The media type to use for the body if a call passes this.
+        fills: For a path parameter, the key of the body that gets the same value.
+        name: The name for scripts, set when the document is compiled.
     """
 
     wire: str
@@ -64,13 +64,13 @@ class Body:
     """The body of an operation's request.
 
     Args:
-        media: The possible media types. The first one is used by default.
-        choose: True if a call can choose the media type.
-        whole: True if the whole body is one argument; False if each key of the body is an argument.
-        required: True if a call must send a body.
-        schema: The JSON Schema of the body, if it is one argument.
-        about: The description in the document, if the body is one argument.
-        name: The name of the argument, if the body is one argument; set when the document is compiled.
+        media: The possible media types, the default first.
+        choose: Whether a call can choose.
+        whole: Whether the whole body is one argument, rather than each of its keys.
+        required: Whether a call must send it.
+        schema: The JSON Schema, if it is one argument.
+        about: The description, if it is one argument.
+        name: The argument's name, set when the document is compiled.
     """
 
     media: list[str]
@@ -84,13 +84,7 @@ class Body:
 
 @dataclass
 class Result:
-    """What an operation returns.
-
-    Args:
-        schema: The JSON Schema of the response; None if the response is not JSON.
-        media: The media types that the response can have.
-        links: True if the response has a header ``Link``, according to the document.
-    """
+    """What an operation returns; no schema if that is not JSON. ``links``: the document declares a header ``Link``."""
 
     schema: Json = None
     media: list[str] = field(default_factory=list)
@@ -99,22 +93,22 @@ class Result:
 
 @dataclass
 class Operation:
-    """One operation of an OpenAPI document: an HTTP method of a path.
+    """One operation.
 
     Args:
-        id: The operationId; empty if there is none.
+        id: The operationId.
         method: The HTTP method, in capitals.
-        path: The template of the path, such as ``/pets/{id}``. It can contain a query.
-        tag: The first tag; empty if there is none.
-        summary: The summary in the document.
-        about: The description in the document.
-        deprecated: True if the document marks the operation as deprecated.
-        fields: The arguments of a call: the parameters, and the keys of the body.
-        body: The body of the request; None if there is none.
-        result: What the operation returns if it succeeds.
-        statuses: The descriptions of the other responses, keyed by status.
-        servers: The ``servers`` of the operation or of its path; empty if it uses those of the document.
-        hints: The extensions of OpenAPI (``x-...``) that KosmoLua uses, such as ``x-pagination``.
+        path: The template of the path, perhaps with a query.
+        tag: The first tag.
+        summary: The summary.
+        about: The description.
+        deprecated: Whether it is.
+        fields: The parameters, and the keys of the body.
+        body: The body, or None.
+        result: What it returns if it succeeds.
+        statuses: The descriptions of the other responses, by status.
+        servers: Its own ``servers``, or those of its path.
+        hints: The extensions (``x-...``) that KosmoLua uses, such as ``x-pagination``.
     """
 
     id: str
@@ -133,17 +127,16 @@ class Operation:
 
     @property
     def key(self) -> str:
-        """The HTTP method and path of the operation, such as ``GET /pets/{id}``."""
         return f"{self.method} {self.path}"
 
 
 def is_json(media: str) -> bool:
-    """Return True if a media type is JSON, including ``application/problem+json`` and the like, or is ``*/*``."""
+    """Return True for JSON, ``application/problem+json`` and the like, and ``*/*``."""
     return bool(_JSON.match(media))
 
 
 def is_file(document: Document, schema: Json) -> bool:
-    """Return True if a schema describes binary content, such as an uploaded file."""
+    """Return True if a schema describes binary content."""
     schema = document.resolve(schema)
     kinds = schema.get("type")
     if kinds == "file" or schema.get("format") == "binary" or schema.get("contentEncoding") == "binary":
@@ -153,7 +146,7 @@ def is_file(document: Document, schema: Json) -> bool:
 
 
 def read_operations(document: Document) -> Iterator[Operation]:
-    """Yield the operations of an OpenAPI document. The document gets a note for each part that cannot be read."""
+    """Yield a document's operations; what cannot be read gets a note."""
     for path, given in document.root.get("paths", {}).items():
         item = document.resolve(given)
         if not item or not path.startswith(("/", "{")):
@@ -171,20 +164,11 @@ def read_operations(document: Document) -> Iterator[Operation]:
 
 
 def text(value: object) -> str:
-    """Return ``value`` if it is a string, else an empty string."""
     return value if isinstance(value, str) else ""
 
 
 class _Reading:
-    """Reads one operation of an OpenAPI document.
-
-    Args:
-        document: The document.
-        path: The template of the operation's path.
-        method: The HTTP method, in lower case.
-        item: The object in the document that describes the path.
-        operation: The object in the document that describes the operation.
-    """
+    """Reads one operation: ``item`` describes its path, ``operation`` itself; ``method`` is in lower case."""
 
     def __init__(
         self, document: Document, path: str, method: str, item: Mapping[str, Any], operation: Mapping[str, Any]
@@ -196,7 +180,6 @@ class _Reading:
         self._given = operation
 
     def operation(self) -> Operation:
-        """Return the operation in the form that is the same for Swagger 2.0 and OpenAPI 3."""
         given = self._given
         tags = given.get("tags")
         parameters = [*self._parameters()]
@@ -220,7 +203,7 @@ class _Reading:
         )
 
     def _parameters(self) -> Iterator[dict[str, Any]]:
-        """Yield the parameters of the operation, and those of its path that have a different name or place."""
+        """Yield the operation's parameters, and those of its path that it does not override."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for parameters in (self._item.get("parameters"), self._given.get("parameters")):
             for each in parameters if isinstance(parameters, list) else ():
@@ -259,7 +242,7 @@ class _Reading:
         return "repeated" if explodes and given["in"] in ("query", "cookie") else "joined"
 
     def _undeclared(self, fields: list[Field]) -> Iterator[Field]:
-        """Yield an argument for each placeholder in the path that the document does not declare as a parameter."""
+        """Yield an argument for each placeholder that is not declared as a parameter."""
         declared = {each.wire for each in fields if each.place == "path"}
         for slot in re.findall(r"\{\+?([^{}]*)\}", self._path):
             if slot not in declared:
@@ -302,7 +285,7 @@ class _Reading:
     def _body(
         self, contents: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
     ) -> tuple[Body | None, list[Field]]:
-        """Choose how a body is sent. The document can give several media types."""
+        """Choose how a body is sent, of several media types."""
         chosen = min(contents, key=_preference)
         same = [each for each in contents if _preference(each) == _preference(chosen)]
         required = given.get("required")
@@ -334,7 +317,7 @@ class _Reading:
         return self._document.resolve(schema).get("type") == "array"
 
     def _flat(self, media: str, content: Mapping[str, Any]) -> list[Field] | None:
-        """Return the keys of a body as arguments; None if the body is not an object or does not name its keys."""
+        """Return the keys of a body as arguments; None if it is no object or does not name them."""
         if not (is_json(media) or media.startswith(("application/x-www-form-urlencoded", "multipart/"))):
             return None
         found = flat_object(self._document, content.get("schema"))
@@ -362,7 +345,7 @@ class _Reading:
         return fields
 
     def _with_files(self, schema: Json) -> Json:
-        """Return a schema in which binary content is always ``type: string`` with ``format: binary``."""
+        """Return a schema in which binary content is always a string of format ``binary``."""
         items = self._document.resolve(schema).get("items")
         if items is not None and is_file(self._document, items):
             return {"type": "array", "items": {"type": "string", "format": "binary"}}
@@ -401,7 +384,7 @@ class _Reading:
 
 
 def _preference(media: str) -> int:
-    """Return a number for sorting media types: JSON first, then forms, then multipart, then all others."""
+    """Return a sort key: JSON, forms, multipart, others."""
     if is_json(media):
         return 0
     return 1 if media.startswith("application/x-www-form-urlencoded") else 2 if media.startswith("multipart/") else 3
@@ -412,11 +395,7 @@ def _is_read_only(schema: Json) -> bool:
 
 
 def _ordered(fields: list[Field]) -> list[Field]:
-    """Sort arguments: those of the path first, then the required ones, then the others.
-
-    A required key of the body is left out if a path parameter has the same name and type: the parameter's value is
-    sent for the key too.
-    """
+    """Sort arguments: the path's, required ones, others. A required key that a path parameter fills is left out."""
     slots = {each.wire: each for each in fields if each.place == "path"}
     kept = []
     for each in fields:
@@ -437,24 +416,22 @@ def _type_of(each: Field) -> object:
 
 
 class Resolves(Protocol):
-    """An object that resolves references in an OpenAPI document, such as a :class:`Document`."""
+    """Resolves references, as a :class:`Document` does."""
 
-    def resolve(self, node: Json) -> dict[str, Any]:
-        """Return ``node``, or the object that its ``$ref`` leads to. If this is not an object, return an empty one."""
+    def resolve(self, node: Json) -> dict[str, Any]: ...
 
 
 _Flat = tuple[dict[str, Json], set[str], bool]
 
 
 def flat_object(document: Resolves, schema: Json) -> _Flat | None:
-    """Collect the properties of a JSON Schema for objects, including those behind references and in ``allOf``.
+    """Collect the properties of a schema for objects, including those behind references and in ``allOf``.
 
-    If the schema is a union of objects, the result has the properties of all members. A property is required only if
-    all members require it.
+    Of a union, the result has the properties of all members; required is what all require.
 
     Returns:
-        The schemas of the properties, keyed by name; the names of the required ones; and True if other properties are
-        allowed. None if the schema is not for objects, or consists of more than :data:`MAX_MEMBERS` schemas.
+        The properties' schemas, the required names, and whether others are allowed. None if the schema is not for
+        objects, or consists of more than :data:`MAX_MEMBERS` schemas.
     """
     return _flattened(document, schema, (), iter(range(MAX_MEMBERS)))
 
@@ -505,7 +482,7 @@ def _says_required_only(member: Json) -> bool:
 
 
 def _united(members: list[dict[str, Json]], around: dict[str, Json]) -> dict[str, Json]:
-    """Merge the properties of all members of a union. A property with several schemas gets a union of them."""
+    """Merge the properties of a union's members; several schemas of one become a union."""
     schemas: dict[str, list[Json]] = {}
     for member in members:
         for key, schema in member.items():

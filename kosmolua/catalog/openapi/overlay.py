@@ -1,4 +1,4 @@
-"""The overlay of an OpenAPI document: the file ``openapi.toml``, in which users correct and complete the document."""
+"""The overlay of a document: the file ``openapi.toml``."""
 
 from __future__ import annotations
 
@@ -40,14 +40,10 @@ ENCODINGS = ("json", "form", "multipart", "ndjson", "text")
 
 @dataclass
 class Overlay:
-    """The content of ``openapi.toml``, in which users correct and complete an OpenAPI document.
-
-    Args:
-        file: The path of the file, for messages.
-        tables: The parsed content.
+    """The parsed content of an overlay.
 
     Raises:
-        ConfigError: The content has an unknown key or an invalid value. It is not checked against the document.
+        ConfigError: An unknown key or an invalid value. It is not checked against the document.
     """
 
     file: str = "openapi.toml"
@@ -81,55 +77,46 @@ class Overlay:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """The table ``document``: where the document came from, and the origins that credentials may be sent to."""
+        """Where the document came from, and the origins that credentials may be sent to."""
         return self.table("document")
 
     @property
     def account(self) -> Mapping[str, Any]:
-        """The table ``account``: the service's base URL, and how its requests authenticate."""
+        """The base URL, and how requests authenticate."""
         return self.table("account")
 
     @property
     def functions(self) -> Mapping[str, Mapping[str, Any]]:
-        """The table ``functions``: entries for operations, keyed by operationId, ``GET /path`` or function name."""
+        """Entries for operations, by id, key or function name."""
         return self.table("functions")
 
     @property
     def default_paging(self) -> Mapping[str, Any]:
-        """The default paging, for operations without paging of their own; empty if the file sets none."""
+        """The paging of operations without their own."""
         found: Mapping[str, Any] = self.table("paging").get("default", {})
         return found
 
     def table(self, key: str) -> Mapping[str, Any]:
-        """Return a table at the top level of the file, or an empty table if there is none."""
+        """Return a table at the top level, empty if absent."""
         found: object = self.tables.get(key, {})
         if not isinstance(found, Mapping):
             self._wrong(key, "this must be a table")
         return found
 
     def entry(self, operation: Operation, name: str = "") -> Mapping[str, Any]:
-        """Return the file's entry for an operation, or an empty table if there is none.
-
-        Args:
-            operation: The operation.
-            name: The name of the operation's function; empty if it has no name yet.
-        """
+        """Return the entry for an operation, whose function may have a name; empty if absent."""
         entries = [self.functions[key] for key in (name, operation.key, operation.id) if key and key in self.functions]
         return {key: value for entry in entries for key, value in entry.items()}
 
     def takes(self, operation: Operation) -> bool:
-        """Return True if the keys ``only`` and ``skip`` let an operation become a function."""
+        """Return True if ``only`` and ``skip`` let an operation become a function."""
         only, skip = self._patterns("only"), self._patterns("skip")
         return (not only or any(_fits(each, operation) for each in only)) and not any(
             _fits(each, operation) for each in skip
         )
 
     def unmatched(self, operations: Iterable[tuple[Operation, str]]) -> list[str]:
-        """Return a sentence for each entry and pattern of the file that matches no operation of the document.
-
-        Args:
-            operations: The operations of the document, each with the name of its function.
-        """
+        """Return a sentence for each entry and pattern that matches no operation and no name of its function."""
         known = [(operation, name) for operation, name in operations]
         keys = {key for operation, name in known for key in (operation.key, operation.id, name) if key}
         sentences = []
@@ -183,12 +170,12 @@ class Overlay:
                 self._wrong(where, f"paging of the kind {kind} needs the key {key}")
 
     def _wrong(self, where: str, what: str) -> NoReturn:
-        """Raise the error for a mistake in ``openapi.toml``: ``FILE: [functions.list_pets]: effect must be ...``."""
+        """Raise the error for a mistake: ``FILE: [functions.list_pets]: effect must be ...``."""
         raise ConfigError(f"{self.file}: [{where}]: {what}")
 
 
 def _fits(pattern: str, operation: Operation) -> bool:
-    """Return True if an operation matches a pattern: ``tag:Pets``, ``/pets/*``, ``GET /pets`` or ``deprecated``."""
+    """Return True if a pattern matches: ``tag:Pets``, ``/pets/*``, ``GET /pets`` or ``deprecated``."""
     kind, _, rest = pattern.partition(":")
     if kind == "tag" and rest:
         return fnmatchcase(operation.tag, rest)
@@ -203,7 +190,7 @@ def _unmatched(sentence: str, key: str, keys: Iterable[str]) -> str:
 
 
 def read_overlay(file: str) -> Overlay:
-    """Read an ``openapi.toml``, in which users correct an OpenAPI document.
+    """Read an overlay.
 
     Raises:
         ConfigError: The file cannot be read, or has an unknown key or an invalid value.

@@ -1,4 +1,4 @@
-"""Finds out how an operation splits its list into pages, and fetches all pages in one call."""
+"""How operations split their lists into pages, and all pages in one call."""
 
 from __future__ import annotations
 
@@ -36,10 +36,7 @@ lists: data items results records values list entries members value
 
 
 def _named(what: str) -> list[str]:
-    """Return the names that services use for a kind of parameter or key, the likeliest first.
-
-    For the kind ``sizes``, the numbers of items on a page, the names are ``per_page``, ``page_size`` and so on.
-    """
+    """Return the services' names for a kind, the likeliest first: ``per_page``, ``page_size``... for ``sizes``."""
     lines = (line.partition(": ") for line in _NAMES.splitlines())
     return [name for kind, _, names in lines if kind == what for name in names.split()]
 
@@ -52,12 +49,7 @@ _LINK = re.compile(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
 
 
 class Page(NamedTuple):
-    """One page of a list.
-
-    Args:
-        value: The decoded body of the response.
-        response: The response. Its headers may lead to the next page.
-    """
+    """One page: the decoded body, and the response, whose headers may lead to the next."""
 
     value: Json
     response: Response
@@ -67,19 +59,17 @@ class Page(NamedTuple):
 class Recipe:
     """How an operation splits its list into pages.
 
-    A place is the dotted path of a value in a response, such as ``links.next``.
-
     Args:
         kind: What leads to the next page: a ``token`` or a ``url`` in the response, the header ``Link`` (``link``), a
             ``page`` number, an ``offset``, the id of the last item (``last_id``), or a cursor that each item contains
             (``item_cursor``).
-        parameter: The service's name for the parameter that says where a page starts; empty if there is none.
-        field: The place of the token or URL in the response; for ``last_id`` and ``item_cursor``, a key of an item.
-        items: The place of the list in the response; empty if the response is the list.
-        size: The parameter for the number of items on a page; empty if there is none.
-        maximum: The maximum number of items on a page; 0 if unknown.
-        usual: The default number of items on a page; 0 if unknown.
-        more: The place of a value that is true while there are more pages; empty if there is none.
+        parameter: The wire name of what says where a page starts.
+        field: The place of the token or URL; for ``last_id`` and ``item_cursor``, a key of an item.
+        items: The place of the list; empty if the response is the list.
+        size: The parameter for the number of items on a page.
+        maximum: The largest such number; 0 if unknown.
+        usual: The default; 0 if unknown.
+        more: The place of a value that is true while there are more pages.
         first: The number of the first page, for the kind ``page``.
     """
 
@@ -94,12 +84,12 @@ class Recipe:
     first: int = 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the recipe as a JSON object, without empty fields."""
+        """Return JSON without empty fields."""
         return {key: value for key, value in asdict(self).items() if value or key == "kind"}
 
     @property
     def words(self) -> str:
-        """A phrase that explains the paging, for the documentation of a function."""
+        """A phrase for the documentation of a function."""
         ways = {
             "token": f"`{self.parameter}` takes `{self.field}` of the previous page",
             "link": "the `Link` header leads to the next one",
@@ -113,14 +103,7 @@ class Recipe:
 
 
 def recipe_of(document: Document, operation: Operation, told: Mapping[str, Any]) -> Recipe | None:
-    """Return how an operation splits its list into pages; None if it does not, or if this is unknown.
-
-    Args:
-        document: The OpenAPI document.
-        operation: The operation.
-        told: What ``openapi.toml`` says about the operation's paging; empty if nothing. ``kind = "none"`` means that
-            the operation has no pages.
-    """
+    """Return an operation's recipe; None if it has no pages, if ``told`` is ``kind = "none"``, or if unknown."""
     if operation.method not in ("GET", "POST"):
         return None
     shape = _Shape(document, operation)
@@ -207,12 +190,7 @@ def _sizes(size: Field | None) -> tuple[int, int]:
 
 
 class _Shape:
-    """The parameters of an operation and the keys of its result. From these the kind of paging is guessed.
-
-    Args:
-        document: The OpenAPI document.
-        operation: The operation.
-    """
+    """The parameters of an operation and the keys of its result, from which the paging is guessed."""
 
     def __init__(self, document: Document, operation: Operation) -> None:
         self._document = document
@@ -225,28 +203,25 @@ class _Shape:
         self._keys = flat[0] if flat else {}
 
     def parameter(self, names: list[str]) -> Field | None:
-        """Return a parameter that has one of these names, preferring earlier names; None if there is none."""
+        """Return the parameter with the earliest of these names, or None."""
         plain = {re.sub(r"^\$", "", wire): each for wire, each in self._parameters.items()}
         return next((plain[name] for name in names if name in plain), None)
 
     def has(self, wire: str) -> bool:
-        """Return True if the operation has a parameter that the service calls ``wire``."""
         return wire.lower() in self._parameters
 
     def is_number(self, each: Field) -> bool:
-        """Return True if a parameter can be a number: its declared type is number or string, or it has none."""
+        """Return True if a parameter can be a number."""
         return self._document.resolve(each.schema).get("type", "integer") in ("integer", "number", "string")
 
     def is_text(self, each: Field) -> bool:
-        """Return True if a parameter is declared as a string."""
         return self._document.resolve(each.schema).get("type") == "string"
 
     def key(self, name: str) -> bool:
-        """Return True if the result of the operation has this key."""
         return name in self._keys
 
     def items(self) -> str | None:
-        """Return the key of the list in the result; empty if the result is itself the list, None if there is none."""
+        """Return the key of the list; empty if the result is the list, None if there is none."""
         if self._is_list:
             return ""
         lists = [key for key, schema in self._keys.items() if self._lists(schema)]
@@ -261,12 +236,12 @@ class _Shape:
         return self._document.resolve(schema).get("type") in ("array", ["array", "null"], ["null", "array"])
 
     def item_has(self, key: str) -> bool:
-        """Return True if the items of the list have this key. :meth:`items` must have been called before."""
+        """Return True if items have this key; after :meth:`items`."""
         flat = flat_object(self._document, self._item)
         return bool(flat and key in flat[0])
 
     def next(self, names: list[str], *, of_url: bool = False) -> str:
-        """Return the place of the value that leads to the next page, such as ``links.next``; empty if there is none."""
+        """Return the place of what leads to the next page, or an empty string."""
         for place, keys in self._levels():
             known = {key.lower(): key for key in keys}
             for name in names:
@@ -302,18 +277,18 @@ Follow = Callable[[str], Page]
 
 
 def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow, most: int) -> Json:
-    """Fetch all pages of a list, and return the first page with the items of all pages in it.
+    """Fetch all pages of a list, and return the first page with the items of all.
 
     Args:
-        recipe: How the list is split into pages.
-        given: The arguments of the call, keyed by the service's names.
-        fetch: A function that sends the request of the call with some arguments changed, and returns the page.
-        follow: A function that returns the page at a URL from the service.
-        most: The maximum number of items to return. If there are more, a result that is a table gets
-            ``truncated = true``, and a result that is a list becomes a :class:`kosmolua.protocol.Truncated`.
+        recipe: The recipe.
+        given: The arguments of the call, by wire.
+        fetch: Sends the request with some arguments changed, and returns the page.
+        follow: Returns the page at a URL from the service.
+        most: The most items to return. If there are more, a table gets ``truncated = true``, and a list becomes a
+            :class:`kosmolua.protocol.Truncated`.
 
     Raises:
-        NetworkError: A page has something other than a list at the place of the list.
+        NetworkError: A page has no list at the place of the list.
     """
     sized = dict(given)
     if recipe.size and recipe.size not in given and recipe.maximum:
@@ -351,7 +326,7 @@ def _items(page: Page, recipe: Recipe) -> list[Json]:
 
 
 def _next(recipe: Recipe, page: Page, sized: Mapping[str, Json], number: int, count: int) -> Any:
-    """Return what leads to the next page: a token, a URL or a number; None after the last page."""
+    """Return what leads to the next page: a token, a URL or a number, or None."""
     items = _items(page, recipe)
     if recipe.kind == "link":
         return next_link(page.response)
@@ -373,7 +348,7 @@ def _next(recipe: Recipe, page: Page, sized: Mapping[str, Json], number: int, co
 
 
 def at(value: Json, place: str) -> Any:
-    """Return the part of a JSON value at a place such as ``links.next``, or None if there is none."""
+    """Return what is at a place, or None."""
     if not place:
         return value
     if isinstance(value, dict) and place in value:
@@ -384,7 +359,7 @@ def at(value: Json, place: str) -> Any:
 
 
 def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) -> Json:
-    """Put the items of all pages into the first page, and remove the value that led to the next page."""
+    """Put all items into the first page, without what led to the next."""
     if not recipe.items or not isinstance(first, dict):
         return Truncated(items) if truncated else items
     whole = _without(first, recipe.field) if recipe.kind in ("url", "token") else dict(first)
@@ -400,7 +375,7 @@ def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) 
 
 
 def _without(value: Mapping[str, Json], place: str) -> dict[str, Any]:
-    """Return a copy of a table without the value at a place such as ``links.next``."""
+    """Copy a table without the value at a place."""
     first, _, rest = place.partition(".")
     if place in value or not rest:
         return {key: each for key, each in value.items() if key != place}

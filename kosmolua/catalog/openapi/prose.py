@@ -1,4 +1,4 @@
-"""Cleans descriptions from OpenAPI documents, and marks them as quotations, since nobody has checked them."""
+"""Descriptions from documents, cleaned, and marked as quotations, since nobody has checked them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 
 
 def cleaned(text: str, most: int = MAX_PROSE) -> str:
-    """Return a description as one line of plain text, without HTML, images, link addresses and most Markdown marks.
-
-    Args:
-        text: The description, in Markdown or HTML.
-        most: The maximum length of the result, in characters. A longer text is cut after a word, and ``...`` is added.
-    """
+    """Return Markdown or HTML as one line of plain text, cut after a word to ``most`` characters."""
     text = text[: most * 20]
     plain = _LINK.sub(r"\1", _IMAGE.sub(" ", _HIDDEN.sub(" ", text)))
     plain = unescape(_TAG.sub(" ", _MARKS.sub(" ", plain))).replace("``", "`")
@@ -34,17 +29,12 @@ def cleaned(text: str, most: int = MAX_PROSE) -> str:
 
 
 def summary_of(summary: str, about: str) -> str:
-    """Return an operation's summary, or else the first sentence of its description; empty if it has neither.
-
-    Args:
-        summary: The summary in the document; empty if there is none.
-        about: The description in the document; empty if there is none.
-    """
+    """Return the summary, or else the first sentence of the description."""
     line = cleaned(summary, MAX_SUMMARY) or cleaned(_SENTENCE.split(cleaned(about), maxsplit=1)[0], MAX_SUMMARY)
     return line if not line or line[-1] in ".!?" else f"{line}."
 
 
 def quoted(text: str) -> str:
-    """Return a description as a Markdown quotation that names its source; empty if there is no description."""
+    """Return a description as a Markdown quotation that names its source."""
     line = cleaned(text)
     return f"> The service's documentation says: {line}" if line else ""

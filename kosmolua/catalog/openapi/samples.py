@@ -1,4 +1,4 @@
-"""Makes sample values for a JSON Schema: its examples, or made-up values. The same seed gives the same values."""
+"""Sample values for a JSON Schema: its examples, or made-up values, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,7 @@ _TIME = "2026-01-{day:02d}T{hour:02d}:15:00Z"
 
 
 class Samples:
-    """Makes sample values that fit the JSON Schemas of one OpenAPI document.
-
-    Args:
-        look_up: A function that returns the value in the document that a reference leads to.
-        account: The name of the account. The samples of different accounts differ.
-    """
+    """Sample values for one document; those of different accounts differ. ``look_up`` resolves a reference."""
 
     def __init__(self, look_up: Callable[[str], Json], account: str) -> None:
         self._look_up = look_up
@@ -42,24 +37,17 @@ class Samples:
         self._types: dict[str, Type] = {}
 
     def of(self, schema: Json, seed: str) -> Json:
-        """Return a sample for a schema: its first example that fits, or else a value made from the seed."""
+        """Return the first example that fits, or else a value made from the seed."""
         return _Making(self, f"{self._account} {seed}").value(schema, 0)
 
     def items(self, schema: Json, place: str, seed: str, count: int) -> list[Json]:
-        """Return samples for the items of a list, each made from a different seed.
-
-        Args:
-            schema: The schema that contains the list.
-            place: The dotted path that leads to the list, such as ``data.items``; empty if the schema is the list's.
-            seed: The seed. The items' seeds are made from it.
-            count: How many items to return.
-        """
+        """Return ``count`` samples for the list at ``place``, with seeds made from ``seed``."""
         item = self._item_schema(schema, place)
         seeds = (f"{self._account} {seed} {number}" for number in range(1, count + 1))
         return [_Making(self, each, MAX_MADE_OF_ITEM).value(item, 0) for each in seeds]
 
     def fits(self, schema: Json, value: Json) -> bool:
-        """Return True if a value fits a schema. Keys that the schema does not name are allowed."""
+        """Return True if a value fits a schema; more keys are allowed."""
         from kosmolua.schema.results import check
 
         key = json.dumps(schema, sort_keys=True)
@@ -72,7 +60,7 @@ class Samples:
         return True
 
     def resolve(self, schema: Json) -> dict[str, Any]:
-        """Return the schema that the ``$ref`` in ``schema`` leads to, or ``schema`` itself if it has none."""
+        """Return the schema, or what its ``$ref`` leads to."""
         for _ in range(50):
             if not isinstance(schema, dict):
                 return {}
@@ -91,13 +79,7 @@ class Samples:
 
 
 class _Making:
-    """Makes one sample value, with all values inside it.
-
-    Args:
-        samples: The object that resolves references and checks examples.
-        seed: The made-up values depend on this text.
-        most: After this number of values, only required keys are made.
-    """
+    """One sample in the making; after ``most`` values, only required keys are made."""
 
     def __init__(self, samples: Samples, seed: str, most: int = MAX_MADE) -> None:
         self._samples = samples
@@ -107,7 +89,7 @@ class _Making:
         self._open: list[str] = []
 
     def value(self, schema: Json, depth: int) -> Json:
-        """Return a sample for a schema. ``depth`` is 0 for the outermost schema."""
+        """Return a sample; ``depth`` is 0 for the outermost schema."""
         self._made += 1
         if depth > MAX_NESTED:
             return {}  # the schema of a table that must contain itself
@@ -151,7 +133,7 @@ class _Making:
         return self._string(schema) if kind in ("string", None) else "sample"
 
     def _one_of(self, members: list[Json], depth: int) -> Json:
-        """Return a sample for the first member of a union, avoiding members that refer to a value being made."""
+        """Return a sample for the first member that does not refer to a value being made."""
         others = [each for each in members if not self._leads_back(each)]
         return self.value((others or members)[0], depth)
 
@@ -178,7 +160,7 @@ class _Making:
         return made
 
     def _leads_back(self, schema: Json) -> bool:
-        """Return True if a schema refers to a value that is still being made, so that recursion would not end."""
+        """Return True if a schema refers to a value being made, so that recursion would not end."""
         return isinstance(schema, dict) and schema.get("$ref") in self._open
 
     def _field(self, key: str, schema: Json, depth: int) -> Json:
@@ -244,16 +226,13 @@ class _Making:
 
 
 def _drops_equal_items(schema: Mapping[str, Any]) -> bool:
-    """Return True if a sample of a list must lose equal items, because the schema demands unique items.
-
-    If ``minItems`` is above 1, equal items are kept. Without them, the list could be too short.
-    """
+    """Return True if a list must lose equal items. With ``minItems`` above 1 they stay, else it could be too short."""
     least = schema.get("minItems")
     return schema.get("uniqueItems") is True and not (isinstance(least, int) and least > 1)
 
 
 def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the smallest and the largest number that a schema allows. An undeclared bound gets a default."""
+    """Return the smallest and largest allowed number, with defaults."""
     low, high = (end if isinstance(end := schema.get(word), (int, float)) else None for word in ("minimum", "maximum"))
     for word, step in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
         end = schema.get(word)
@@ -266,7 +245,7 @@ def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _numbers(seed: str) -> Iterator[int]:
-    """Yield pseudorandom numbers without end. They depend only on the seed."""
+    """Yield pseudorandom numbers that depend only on the seed."""
     state = sha256(seed.encode()).digest()
     while True:
         yield int.from_bytes(state[:6], "big")
@@ -274,7 +253,6 @@ def _numbers(seed: str) -> Iterator[int]:
 
 
 def _examples(schema: Mapping[str, Any]) -> Iterator[Json]:
-    """Yield the examples under ``example`` or ``examples`` in a schema."""
     if "example" in schema:
         yield schema["example"]
     examples = schema.get("examples")

@@ -1,4 +1,4 @@
-"""Finds the credentials that requests need in an OpenAPI document, and makes account fields for them."""
+"""The credentials that a document's requests need, and the account fields for them."""
 
 from __future__ import annotations
 
@@ -39,17 +39,16 @@ DROPPED = frozenset(
 
 @dataclass
 class Credential:
-    """A credential that a service requires in requests.
+    """A credential that a service requires.
 
     Args:
-        kind: How requests carry the credential. ``client`` is a bearer token fetched with a client id and secret.
-            ``signature`` is a signed request, which KosmoLua does not support.
-        fields: The names of the account's fields for the credential, such as ``username`` and ``password``.
-        name: The name of the header, query parameter or cookie; empty if the kind determines it.
-        prefix: The word before the value in the header, such as ``Bot``; empty for none.
-        about: The description in the document.
-        login: The addresses for logging in to get the credential, as the arguments of
-            :class:`kosmolua.http.auth.OAuth2`; empty if there is no login.
+        kind: How requests carry it: ``client`` is a bearer token fetched with a client id and secret, ``signature`` a
+            signed request, which KosmoLua does not support.
+        fields: The account's fields for it, such as ``username`` and ``password``.
+        name: The header, query parameter or cookie, if the kind does not determine it.
+        prefix: The word before the value in the header, such as ``Bot``.
+        about: The description.
+        login: The addresses for logging in, as the arguments of :class:`kosmolua.http.auth.OAuth2`.
         scopes: The scopes that a login can ask for.
     """
 
@@ -64,16 +63,7 @@ class Credential:
 
 @dataclass
 class Setting:
-    """A header of every request. An account field holds its value.
-
-    Args:
-        header: The name of the header.
-        field: The name of the account field.
-        default: The default value of the field; None if there is none.
-        required: True if the service requires the header.
-        secret: True if the value is a credential.
-        about: The description in the document.
-    """
+    """A header of every request, which an account field holds; no default: None."""
 
     header: str
     field: str
@@ -85,16 +75,7 @@ class Setting:
 
 @dataclass
 class Variable:
-    """A variable in the base URL of a service. An account field holds its value.
-
-    Args:
-        wire: The name of the variable in the base URL.
-        field: The name of the account field.
-        default: The default value; empty if there is none.
-        choices: The allowed values; empty if any value is allowed.
-        secret: True if the value is a credential.
-        about: The description in the document.
-    """
+    """A variable in the base URL, which an account field holds; no choices: any value."""
 
     wire: str
     field: str
@@ -106,15 +87,14 @@ class Variable:
 
 @dataclass
 class Access:
-    """The addresses of a service, and the credentials and headers that its requests need.
+    """The addresses of a service, and what its requests need.
 
     Args:
         base_url: The base URL, with ``{name}`` for each variable; empty if each account must set one.
-        variables: The variables in the base URL.
-        alternatives: Lists of credentials. A request must carry all credentials of one list.
+        variables: Its variables.
+        alternatives: Lists of credentials. A request must carry all of one list.
         settings: The headers of every request.
-        origins: The origins (scheme, host and port) to which credentials may be sent: that of the base URL, and those
-            that the user names.
+        origins: Where credentials may be sent: the origin of the base URL, and those that the user names.
     """
 
     base_url: str = ""
@@ -124,17 +104,11 @@ class Access:
     origins: list[str] = made_by(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return this object as a JSON value. :func:`access_of` restores the object from it."""
+        """Return JSON for :func:`access_of`."""
         return asdict(self)
 
     def address(self, settings: Mapping[str, Any]) -> str:
-        """Return an account's base URL, with its variables replaced by the account's values.
-
-        A variable that is a credential is not replaced, so that the result can be shown.
-
-        Args:
-            settings: The values of the account's fields, keyed by field name.
-        """
+        """Return an account's base URL, with its variables, except credentials, filled in: it can be shown."""
         url = str(settings.get("base_url") or self.base_url)
         for each in self.variables:
             if not each.secret:
@@ -143,12 +117,11 @@ class Access:
 
     @property
     def has_credential(self) -> bool:
-        """True if requests carry a credential."""
         secret = [*(each.secret for each in self.variables), *(each.secret for each in self.settings)]
         return bool(self.alternatives) or any(secret)
 
     def check_origin(self, url: str) -> None:
-        """Check that the account's requests can be sent to a URL that an operation names as its own base URL.
+        """Check that requests can be sent to an operation's own base URL.
 
         Raises:
             NotConfigured: The URL is link-local, or it must not get the account's credential.
@@ -162,7 +135,7 @@ class Access:
 
     @property
     def header_keys(self) -> list[str]:
-        """The names of the headers that carry the account's credentials or secret settings."""
+        """The headers that carry credentials or secret settings."""
         every = [each for credentials in self.alternatives for each in credentials]
         return [each.name for each in every if each.kind == "header"] + [
             each.header for each in self.settings if each.secret
@@ -170,14 +143,13 @@ class Access:
 
     @property
     def logins(self) -> list[str]:
-        """The origins that accounts log in to, sorted. The word ``base_url`` stands for the origin of the base URL."""
+        """The origins that accounts log in to, sorted; ``base_url`` is that of the base URL."""
         every = [each for credentials in self.alternatives for each in credentials]
         addresses = [url for each in every for url in each.login.values()]
         return sorted({"base_url" if url.startswith("/") else origin(url) for url in addresses})
 
 
 def access_of(given: Mapping[str, Any]) -> Access:
-    """Restore an :class:`Access` from the JSON value that :meth:`Access.as_dict` returned."""
     return Access(
         given["base_url"],
         [Variable(**each) for each in given["variables"]],
@@ -188,15 +160,9 @@ def access_of(given: Mapping[str, Any]) -> Access:
 
 
 def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> list[list[Credential]]:
-    """Return the credentials that requests need according to an OpenAPI document.
+    """Return lists of credentials, of which a request must carry one list, or none.
 
-    Args:
-        document: The document.
-        auth: How requests authenticate according to the user: one of :data:`AUTH`; empty to follow the document.
-        prefix: The word that ``openapi.toml`` sets before a key in a header; empty if it sets none.
-
-    Returns:
-        Lists of credentials; empty if the document declares none. A request must carry all credentials of one list.
+    ``auth`` is the user's wish, one of :data:`AUTH`; ``prefix`` the overlay's word before a key in a header.
 
     Raises:
         ConfigError: ``auth`` is not one of :data:`AUTH`.
@@ -232,7 +198,7 @@ def _asked(auth: str) -> Credential:
 
 
 def _requirements(root: Mapping[str, Any], schemes: Mapping[str, Any]) -> list[list[str]]:
-    """Return the alternative ways to authenticate, each as a list of the security schemes that it combines."""
+    """Return the alternatives, each as the security schemes that it combines."""
     of_all = _names_in(root.get("security"))
     if of_all:
         return of_all
@@ -252,7 +218,7 @@ def _names_in(security: object) -> list[list[str]]:
 
 
 def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential | None:
-    """Return the credential that a security scheme requires; None if KosmoLua does not know the scheme."""
+    """Return a scheme's credential; None if the scheme is unknown."""
     kind, about = text(scheme.get("type")), text(scheme.get("description"))
     plain = usable(snake(name).removesuffix("_auth") or "api_key")
     placeholder = _PLACEHOLDER.search(about)
@@ -279,7 +245,7 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
 
 
 def _prefix(scheme: str, header: str, about: str) -> str:
-    """Guess the word before the key in a header, such as ``Bot`` in ``Authorization: Bot KEY``; empty for none."""
+    """Guess the word before the key in a header, such as ``Bot``."""
     is_usual = header.lower() == "authorization"
     if said := _PREFIX.search(about) or (_SHOWN.search(about) if is_usual else None):
         return said[1]
@@ -289,7 +255,7 @@ def _prefix(scheme: str, header: str, about: str) -> str:
 
 
 def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
-    """Return the addresses for logging in by browser or device code; empty if a scheme has no such login."""
+    """Return the addresses for logging in by browser or device code."""
     flows = scheme.get("flows")
     if not isinstance(flows, dict):
         flows = {"authorizationCode": scheme} if scheme.get("flow") == "accessCode" else {}
@@ -303,7 +269,7 @@ def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
-    """Return the token endpoint for a client id and secret, if this is a scheme's only login; otherwise empty."""
+    """Return the token endpoint for a client id and secret, if that is the only login."""
     flows = scheme.get("flows")
     if not isinstance(flows, dict):
         flows = {"clientCredentials": scheme} if scheme.get("flow") == "application" else {}
@@ -313,12 +279,12 @@ def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _may_log_in_at(url: str) -> bool:
-    """Return True if it is safe to send credentials to an address: it uses TLS, is on this machine, or is relative."""
+    """Return True if credentials are safe at an address: by TLS, on this machine, or relative."""
     return (url.startswith("/") and not url.startswith("//")) or is_protected(url)
 
 
 def _scopes(scheme: Mapping[str, Any]) -> list[str]:
-    """Return the scopes that a login with a security scheme can ask for, in the order of the document."""
+    """Return the scopes of a scheme, in the document's order."""
     flows = scheme.get("flows")
     given = flows.values() if isinstance(flows, dict) else [scheme]
     named = (flow.get("scopes") for flow in given if isinstance(flow, dict))
@@ -328,19 +294,10 @@ def _scopes(scheme: Mapping[str, Any]) -> list[str]:
 def settings_of(
     operations: Sequence[Operation], alternatives: Sequence[Sequence[Credential]], *, has_credential: bool
 ) -> list[Setting]:
-    """Find the headers that most operations have, and make them fields of the account instead of arguments of calls.
+    """Make the headers that most operations have fields of the account, and return them.
 
-    These headers are removed from the arguments of all operations. The headers in :data:`DROPPED` are removed too, and
-    so are all that no caller can set, parameters that override the HTTP method, and, if the document declares a
-    credential, parameters for credentials.
-
-    Args:
-        operations: All operations of a document. Their arguments are changed.
-        alternatives: The credentials that the document declares.
-        has_credential: True if the document declares a credential.
-
-    Returns:
-        The headers that become fields.
+    They are removed from all operations' arguments; so are those in :data:`DROPPED`, what no caller can set, parameters
+    that override the HTTP method, and, if ``has_credential``, parameters for credentials.
     """
     counts: dict[tuple[str, str], int] = {}
     for each in operations:
@@ -372,7 +329,7 @@ def settings_of(
 
 
 def _is_never_an_argument(given: Field, carried: Collection[tuple[str, str]]) -> bool:
-    """Return True for a parameter that scripts cannot set, since KosmoLua, the account or a proxy sets it."""
+    """Return True for what KosmoLua, the account or a proxy sets."""
     if given.place == "header":
         name = plain(given.wire)
         return name in DROPPED or ("header", name) in carried or bool(objection(given.wire, keys=CREDENTIAL_HEADERS))
@@ -395,7 +352,7 @@ def _setting(given: Field, *, has_credential: bool) -> Setting:
 
 
 def variables_in(server: Mapping[str, Any]) -> Iterator[Variable]:
-    """Yield the variables in the URL of one of a document's ``servers``."""
+    """Yield the variables of one of ``servers``."""
     declared = server.get("variables")
     declared = declared if isinstance(declared, dict) else {}
     for wire in dict.fromkeys(re.findall(r"\{([^{}]*)\}", text(server.get("url")))):

@@ -33,13 +33,7 @@ _IDS = ("id", "uuid", "sid", "gid", "number", "slug", "key", "name", "login")
 
 
 class Simulator:
-    """Simulates a service as its OpenAPI document describes it.
-
-    Args:
-        functions: The functions made from the document.
-        account: The name of the account. Each account has its own data.
-        state: An earlier result of :meth:`dump`, to continue with the same data; None to start afresh.
-    """
+    """Simulates a service for one account; ``state`` is what an earlier one dumped, or None."""
 
     def __init__(self, functions: DocumentFunctions, account: str, state: Mapping[str, Any] | None = None) -> None:
         self._functions = functions
@@ -49,11 +43,10 @@ class Simulator:
         self._made = int((state or {}).get("made", 0))
 
     def dump(self) -> dict[str, Any]:
-        """Return the items that requests have created, changed and deleted so far, as a JSON value."""
+        """Return the items created, changed and deleted so far, as JSON."""
         return {"collections": self._collections, "deleted": sorted(self._deleted), "made": self._made}
 
     def __call__(self, request: Request) -> Response:
-        """Return the simulated response to a request."""
         name = self._functions.named(self._key(request))
         found = self._functions.store.detail(name) if name else None
         if found is None:
@@ -111,7 +104,7 @@ class Simulator:
         return reply
 
     def _create(self, path: str, item: str, reply: dict[str, Json]) -> Json:
-        """Add a new item to a collection, with a new id."""
+        """Add an item, with a new id, to a collection."""
         key = _id_key(reply, item)
         if key is None:
             return reply
@@ -126,10 +119,7 @@ class Simulator:
         return reply
 
     def _item_below(self, detail: Mapping[str, Any]) -> str | None:
-        """Return the path parameter for one item of a collection, such as ``petId`` in ``/pets/{petId}``.
-
-        The result is None if the document has no operation that gets a single item.
-        """
+        """Return the parameter for one item of a collection, ``petId`` of ``/pets/{petId}``, or None."""
         beginning = _template(detail) + "/{"
         for row in self._functions.store.rows():
             method, _, other = row.key.partition(" ")
@@ -141,7 +131,7 @@ class Simulator:
         return self._collections.get(path.rpartition("/")[0], {}).get(unquote(path.rpartition("/")[2]))
 
     def _listed(self, path: str, detail: Mapping[str, Any], reply: Json) -> Json:
-        """Return the reply to a request for a list, with created items in front and without deleted items."""
+        """Return the reply with created items in front and without deleted ones."""
         made = [*self._collections.get(path, {}).values()]
         place = _place_of_list(reply)
         if place is None:
@@ -151,7 +141,7 @@ class Simulator:
         return whole if place == "" else {**reply, place: whole}  # type: ignore[dict-item]
 
     def _own_items(self, made: list[Json], items: list[Json]) -> list[Json]:
-        """Return created items in the form of a list's items, since a list can wrap each item in a table."""
+        """Return created items as the list has its items, which can be wrapped."""
         like = items[0] if items else None
         if isinstance(like, dict):
             wrapper = next((key for key, value in like.items() if isinstance(value, dict) and len(like) <= 2), None)
@@ -166,7 +156,7 @@ class Simulator:
         ]
 
     def _page(self, request: Request, detail: Mapping[str, Any]) -> Response:
-        """Return the response to a request for one page of a list, with a link or token for the next page."""
+        """Return one page, with a link or token for the next."""
         recipe = Recipe(**detail["paging"])
         path = _path_of(request, detail)
         schema = detail["result"]["schema"]
@@ -194,7 +184,7 @@ class Simulator:
         return Response(200, headers, json.dumps(reply).encode())
 
     def _start(self, recipe: Recipe, asked: Mapping[str, str], items: list[Json], size: int) -> int:
-        """Return the index of a requested page's first item."""
+        """Return the index of a page's first item."""
         if "simulated_start" in asked:
             return _number(asked["simulated_start"], 0)
         given = asked.get(recipe.parameter, "") if recipe.parameter else ""
@@ -213,7 +203,7 @@ class Simulator:
 
 
 def _counted_on(text: str, more: int) -> str:
-    """Add ``more`` to the last number in an id, to get an id of the same form: ``evt-12`` becomes ``evt-13``."""
+    """Add to the last number in an id: ``evt-12`` becomes ``evt-13``."""
     found = re.search(r"(\d+)(\D*)$", text)
     if found is None:
         return f"{text}-{more}"
@@ -230,24 +220,24 @@ def _number(text: str, otherwise: int) -> int:
 
 
 def _template(detail: Mapping[str, Any]) -> str:
-    """Return the path template of an operation, without query and without a suffix such as ``.json``."""
+    """Return an operation's path template, without query and suffix such as ``.json``."""
     return _SUFFIX.sub("", str(detail["path"]).partition("?")[0].rstrip("/"))
 
 
 def _path_of(request: Request, detail: Mapping[str, Any]) -> str:
-    """Return the path of a request, without a suffix such as ``.json`` if the operation's path template has one."""
+    """Return a request's path, without the suffix of its template."""
     path = urlsplit(request.url).path.rstrip("/")
     return _SUFFIX.sub("", path) if _SUFFIX.search(detail["path"]) else path
 
 
 def _item_slot(detail: Mapping[str, Any]) -> str | None:
-    """Return the path parameter for one item if an operation's path ends with it, or None."""
+    """Return the parameter at a path's end, or None."""
     found = _ENDS_IN_SLOT.search(_template(detail))
     return found[1] if found else None
 
 
 def _slots(request: Request, path: str) -> dict[str, str]:
-    """Return a request's values for the parameters in a path template, keyed by the parameter's name."""
+    """Return a request's values for path parameters."""
     names = _SLOT.findall(path.partition("?")[0])
     pattern = re.escape(path.partition("?")[0])
     for name in names:
@@ -265,7 +255,7 @@ def _body_of(request: Request) -> Json:
 
 
 def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) -> Json:
-    """Return the reply with the values from the request's path: for ``/pets/7``, it gets the ``id`` 7."""
+    """Return the reply with values of the path: the ``id`` 7 for ``/pets/7``."""
     if not isinstance(reply, dict) or not slots:
         return reply
     known = dict(reply)
@@ -280,17 +270,14 @@ def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) 
 
 
 def _id_key(reply: Mapping[str, Json], slot: str) -> str | None:
-    """Return the key of a reply that most likely holds a path parameter's value: ``id`` for ``petId``; or None."""
+    """Return the key that likely holds a path parameter, ``id`` for ``petId``, or None."""
     plain = slot.lower().replace("-", "_")
     candidates = [slot, *(each for each in _IDS if plain.endswith(each) or each in ("id", "uuid"))]
     return next((key for key in candidates if key in reply and isinstance(reply[key], (str, int))), None)
 
 
 def _echoed(reply: Json, body: Json, fits: Callable[[Json, Json], bool], schema: Json) -> Json:
-    """Return the reply with the request's values for the keys that the reply and the request's body have in common.
-
-    A value is left out if the reply would not fit the schema with it.
-    """
+    """Return the reply with the body's values for common keys, where they fit."""
     if not isinstance(reply, dict) or not isinstance(body, dict):
         return reply
     known = dict(reply)
@@ -308,7 +295,7 @@ def _place_of_list(reply: Json) -> str | None:
 
 
 def _put(value: Json, place: str, what: Any) -> Any:
-    """Return a copy of a JSON value, with ``what`` at a place such as ``links.next``."""
+    """Copy JSON, with ``what`` at a place."""
     if not place:
         return what
     whole: dict[str, Any] = dict(value) if isinstance(value, dict) else {}

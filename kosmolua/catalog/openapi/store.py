@@ -1,4 +1,4 @@
-"""Keeps compiled OpenAPI documents in the cache folder, and compiles a document when it is first needed."""
+"""Compiled documents in the cache folder, made when they are first needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 
 
 class Row(NamedTuple):
-    """A function's entry in lists of functions and in search results: its name, effect, summary and so on."""
+    """A function in lists and search results."""
 
     name: str
     key: str
@@ -43,13 +43,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Home:
-    """The files that belong to an OpenAPI document.
-
-    Args:
-        document: The path of the document.
-        overlay: The path of ``openapi.toml``, in which users correct the document; None if there is none.
-        lock: The path of ``names.lock``, which keeps the names of functions; None if there is none.
-    """
+    """The files of a document; overlay and lock can be None."""
 
     document: Path
     overlay: Path | None = None
@@ -57,7 +51,7 @@ class Home:
 
     @classmethod
     def of_folder(cls, folder: Path) -> Home:
-        """Return the files of the imported document in a folder. Only the document itself must exist."""
+        """Return the files in a folder, of which only the document must exist."""
         folder = _unpacked(folder)
         overlay, lock = folder / OVERLAY, folder / LOCK
         return cls(folder / DOCUMENT, overlay if overlay.is_file() else None, lock if lock.is_file() else None)
@@ -65,9 +59,8 @@ class Home:
     def compiled(self) -> Path:
         """Return the path of the compiled document, which need not exist.
 
-        The path depends on the version of the compiler, and on the size and modification time of the document, its
-        overlay and its lock file. The content of these files is not read, since reading documents of 20 MB at every
-        start would take too long.
+        It depends on the compiler's version, and on the files' sizes and times: to read 20 MB at every start takes too
+        long.
 
         Raises:
             OSError: One of these files cannot be accessed.
@@ -80,11 +73,7 @@ class Home:
 
 
 class Store:
-    """Reads one compiled OpenAPI document, which is compiled and opened on first use. Any thread may use a store.
-
-    Args:
-        home: The files that belong to the document.
-    """
+    """One compiled document, opened on first use. Any thread may use it."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -94,10 +83,10 @@ class Store:
 
     @lazy
     def database(self) -> sqlite3.Connection:
-        """The connection to the compiled document. The document is compiled first if necessary.
+        """The connection.
 
         Raises:
-            ConfigError: The document or ``openapi.toml`` cannot be read.
+            ConfigError: The document or the overlay cannot be read.
         """
         try:
             file = self.home.compiled()
@@ -111,55 +100,39 @@ class Store:
         return sqlite3.connect(f"file:{_escaped(file)}?mode=ro", uri=True, check_same_thread=False)
 
     def meta(self, key: str) -> Any:
-        """Return a JSON value about the document.
-
-        Args:
-            key: ``title``; ``access`` (the service's addresses, credentials and headers); ``errors`` (how the service
-                reports errors in responses with status 200); ``total`` (the number of operations); or ``notes`` (what
-                was left out).
-        """
+        """Return ``title``, ``access``, ``errors``, ``total`` or ``notes`` of :class:`.compiling.Compiled`, as JSON."""
         (value,) = self._one("select value from meta where key = ?", key) or ("null",)
         return json.loads(value)
 
     def detail(self, name: str) -> tuple[Row, dict[str, Any]] | None:
-        """Return the entry of a function for lists, and all other details of the function as a JSON object.
-
-        Return None if there is no function of this name.
-        """
+        """Return a function's row and its other details, or None."""
         found = self._one(
             "select name, key, effect, section, summary, words, parameters, detail from functions where name = ?", name
         )
         return (Row(*found[:-1]), json.loads(found[-1])) if found else None
 
     def named(self, key: str) -> str | None:
-        """Return the name of the function for an operation (``GET /path`` or an operationId), or None."""
+        """Return the function for a key or id, or None."""
         found = self._one("select name from functions where key = ?1 or id = ?1 order by key <> ?1", key)
         return str(found[0]) if found else None
 
     def covering(self, key: str) -> str | None:
-        """Return the name of the Python function that covers an operation according to ``openapi.toml``, or None.
-
-        Args:
-            key: The operation's method and path, such as ``GET /pets``; or its operationId; or the name that a function
-                made from it would have.
-        """
+        """Return the Python function that covers an operation, by its key, id or possible name, or None."""
         statement = "select by_ from covered where key = ?1 or id = ?1 or name = ?1 order by key <> ?1, id <> ?1"
         found = self._one(statement, key)
         return str(found[0]) if found else None
 
     def has(self, name: str) -> bool:
-        """Return True if the document has a function of this name."""
         return self._one("select 1 from functions where name = ?", name) is not None
 
     def rows(self) -> Iterator[Row]:
-        """Yield the entries of the functions for lists and search results, in the order of the document."""
+        """Yield the rows in the order of the document."""
         statement = "select name, key, effect, section, summary, words, parameters from functions order by place"
         with self._lock:
             found = self.database.execute(statement).fetchall()
         return (Row(*each) for each in found)
 
     def names(self) -> list[str]:
-        """Return the names of all functions, in the order of the document."""
         with self._lock:
             return [name for (name,) in self.database.execute("select name from functions order by place")]
 
@@ -169,7 +142,7 @@ class Store:
         return value
 
     def pointers(self) -> list[str]:
-        """Return all references in the schemas of functions, such as ``#/components/schemas/Pet``."""
+        """Return all references in functions' schemas."""
         with self._lock:
             return [pointer for (pointer,) in self.database.execute("select pointer from schemas")]
 
@@ -180,7 +153,7 @@ class Store:
 
 
 def _unpacked(folder: Path) -> Path:
-    """Return the folder of an imported document, or a copy in the cache if the folder is inside a zipped wheel."""
+    """Return a folder, or its copy in the cache if it is inside a zipped wheel."""
     archive = next((each for each in folder.parents if each.is_file()), None)
     if archive is None:
         return folder
@@ -201,10 +174,10 @@ def _unpacked(folder: Path) -> Path:
 
 
 def compile_to(home: Home, file: Path) -> None:
-    """Compile an OpenAPI document, and write the result to a file.
+    """Compile a document to a file.
 
     Raises:
-        ConfigError: The document or ``openapi.toml`` cannot be read.
+        ConfigError: The document or the overlay cannot be read.
         OSError: The file cannot be written.
     """
     from kosmolua.catalog.openapi.compiling import compiled, write
@@ -214,10 +187,10 @@ def compile_to(home: Home, file: Path) -> None:
 
 
 def compile_in_memory(home: Home) -> sqlite3.Connection:
-    """Compile an OpenAPI document, and return a connection to the result, which is not written to a file.
+    """Compile a document to a database in memory.
 
     Raises:
-        ConfigError: The document or ``openapi.toml`` cannot be read.
+        ConfigError: The document or the overlay cannot be read.
     """
     from kosmolua.catalog.openapi.compiling import compiled, fill_database
 
@@ -228,10 +201,7 @@ def compile_in_memory(home: Home) -> sqlite3.Connection:
 
 
 def load(home: Home) -> tuple[dict[str, Any], Any, Mapping[str, str]]:
-    """Read the files that belong to an OpenAPI document.
-
-    Returns:
-        The parsed document, the content of ``openapi.toml``, and the names of the functions, keyed by method and path.
+    """Return a document, its overlay and the kept names.
 
     Raises:
         ConfigError: A file cannot be read, or is invalid.
