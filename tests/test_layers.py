@@ -26,7 +26,10 @@ HOMES = {
     "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomlkit": ["accounts.editing"],
     "tomli": ["accounts.toml", "cli.inputs"],
-    "sqlalchemy": ["broker.database", "broker.database_recording", "broker.database_store", "broker.database_slots"],
+    "sqlalchemy": [
+        *("broker.database", "broker.database_recording", "broker.database_store"),
+        *("broker.database_slots", "broker.database_counts"),
+    ],
     "keyring": ["accounts.sources", "accounts.logins"],
     "authlib": ["http.oauth", "serve.pages.oidc"],
     "yaml": ["catalog.openapi.document"],

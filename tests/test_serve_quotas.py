@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from support.agents import execute
 from support.serving import ACME, GLOBEX, agent, serving
 
+from kosmolua.broker.folder_store import Folder
 from kosmolua.lua.syntax import parse
 from kosmolua.mcp.clients import client_of
 from kosmolua.serve.quotas import Quotas
@@ -27,59 +29,80 @@ class Time:
         return self.now
 
 
-def quotas(time: Time, waiting: int = 0, **settings: Any) -> Quotas:
-    given = TenantSettings("acme", **settings)
-    return Quotas(lambda: given, lambda: waiting, time)
+@pytest.fixture
+def quotas(tmp_path: Path) -> Callable[..., Quotas]:
+    """Return a function that makes the quotas of a tenant in a process of its own; all have one store."""
+
+    def quotas(time: Time, **settings: Any) -> Quotas:
+        given = TenantSettings("acme", **settings)
+        return Quotas(lambda: given, lambda: Folder(tmp_path), time)
+
+    return quotas
 
 
-def test_runs_a_minute() -> None:
-    """Whoever starts too many is told when to come back, and can start then."""
+def test_runs_a_minute(quotas: Callable[..., Quotas]) -> None:
+    """Whoever starts too many, in whichever process, is told when to come back, and can start then."""
     time = Time()
-    tenant = quotas(time, runs_per_minute=2)
-    assert tenant.admit() is None
-    time.now += 20
-    assert tenant.admit() is None
-    refused = tenant.admit()
-    assert refused is not None
-    assert refused.fields()["retry_after"] == 40
-    time.now += 40
-    assert tenant.admit() is None
+    one, two = quotas(time, runs_per_minute=2), quotas(time, runs_per_minute=2)
+    assert one.admit() is None
+    time.now += 5
+    assert two.admit() is None
+    for refused in (one.admit(), two.admit()):
+        assert refused is not None
+        assert refused.fields()["retry_after"] == 15, "the minute ends then"
+    time.now += 15
+    assert one.admit() is None
 
 
-def test_calls_a_day() -> None:
+def test_calls_a_day(quotas: Callable[..., Quotas]) -> None:
     """They are counted as they end, and a new day begins at midnight (UTC). A refused call counts as none."""
     time = Time()
-    tenant = quotas(time, calls_per_day=2)
+    one, two = quotas(time, calls_per_day=3), quotas(time, calls_per_day=3)
+    assert one.admit() is None
     for status in ("ok", "refused", "error"):
-        tenant.called(record(status))
-    assert tenant.calls_left == 0
-    refused = tenant.admit()
+        one.called(record(status))
+    assert one.calls_left == 1
+    one.add_calls()
+    assert two.admit() is None
+    assert two.calls_left == 1
+    two.called(record("ok"))
+    refused = two.admit()
     assert refused is not None
     assert refused.fields()["retry_after"] == 86_400 - 1_000_000 % 86_400
     time.now += 86_400
-    assert tenant.calls_left == 2
-    assert tenant.admit() is None
+    assert one.admit() is None
+    assert one.calls_left == 3
+
+
+def test_a_long_run_is_counted_while_it_is_active(quotas: Callable[..., Quotas]) -> None:
+    """So another process learns of its calls before it ends."""
+    time = Time()
+    one, two = quotas(time, calls_per_day=150), quotas(time, calls_per_day=150)
+    for _ in range(149):
+        one.called(record("ok"))
+    assert two.admit() is None
+    assert two.calls_left == 50
 
 
 def test_waiting_calls() -> None:
     """The store is asked only when it matters, and what was decided since lets runs begin again."""
     time = Time()
     found = [9]
+    store: Any = SimpleNamespace(waiting=lambda: [None] * found[0])
     settings = TenantSettings("acme", max_waiting=10)
-    tenant = Quotas(lambda: settings, lambda: found[0], time)
-    assert tenant.is_to_count()
-    tenant.count()
-    assert tenant.admit_waiting() is None
+    tenant = Quotas(lambda: settings, lambda: store, time)
+    assert tenant.uses_store
+    assert tenant.admit() is None
+    assert not tenant.uses_store
     tenant.paused(1)
-    refused = tenant.admit_waiting()
+    refused = tenant.admit()
     assert refused is not None
     assert "wait for a person" in refused.message
-    assert not tenant.is_to_count()
+    assert not tenant.uses_store
     time.now += 6
-    assert tenant.is_to_count()
+    assert tenant.uses_store
     found[0] = 3
-    tenant.count()
-    assert tenant.admit_waiting() is None
+    assert tenant.admit() is None
 
 
 def record(status: str) -> Any:

@@ -117,8 +117,14 @@ SLOTS = sql.Table(
     sql.Column("holder", sql.String(32), nullable=False),
     sql.Column("held_until", sql.Double, nullable=False),
 )
-
-
+COUNTS = sql.Table(
+    "kosmolua_counts",
+    _tables,
+    sql.Column("tenant", sql.String(63), primary_key=True),
+    sql.Column("kind", sql.String(63), primary_key=True),
+    sql.Column("window", sql.BigInteger, nullable=False),
+    sql.Column("count", sql.BigInteger, nullable=False),
+)
 SCHEMA = sql.Table(
     "kosmolua_schema",
     _tables,
@@ -256,8 +262,7 @@ class Database:
             if self._is_made:
                 return
             with self._engine.begin() as connection:
-                if connection.dialect.name == "postgresql":
-                    connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+                _make_others_wait(connection)
                 _migrate(connection)
             self._is_made = True
 
@@ -269,6 +274,14 @@ class Database:
             return ConfigError("The database cannot be used", hint=hint, detail=detail)
         hint = "nothing is lost: try again when it can be reached"
         return Unavailable("The database cannot be reached", hint=hint, detail=detail)
+
+
+def _make_others_wait(at: sql.Connection) -> None:
+    """Make other processes wait that want to create the tables too, until the transaction ends."""
+    if at.dialect.name == "postgresql":
+        at.execute(sql.select(sql.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+    else:
+        at.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _migrate(at: sql.Connection) -> None:

@@ -29,6 +29,7 @@ from kosmolua.broker.database import (
     Now,
     is_held,
 )
+from kosmolua.broker.database_counts import count_in
 from kosmolua.broker.database_recording import Row
 from kosmolua.broker.database_slots import DatabaseSlot
 from kosmolua.broker.recording import Event, Recording, read
@@ -309,6 +310,10 @@ class DatabaseStore:
     def slot(self, kind: str, count: int) -> DatabaseSlot:
         """Enter the line for one of the slots that all processes with this store share. See :meth:`Store.slot`."""
         return DatabaseSlot(self._database, self._tenant, kind, count)
+
+    def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
+        """Add to a count that all processes with this store share. See :meth:`Store.count`."""
+        return count_in(self._database, self._tenant, kind, window, more, most)
 
     def _without(self, path: str, account: str) -> sql.Delete:
         of = GRANTS.c

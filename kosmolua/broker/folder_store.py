@@ -17,6 +17,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
+from kosmolua.broker.folder_counts import count_in
 from kosmolua.broker.folder_slots import FolderSlot
 from kosmolua.broker.recording import FORMAT, Event, Recording, read
 from kosmolua.broker.sheets import File, replace_file
@@ -300,6 +301,10 @@ class Folder:
     def slot(self, kind: str, count: int) -> FolderSlot:
         """Enter the line for one of the slots that all processes with this folder share. See :meth:`Store.slot`."""
         return FolderSlot(os.path.join(self.path, "slots", kind), count)
+
+    def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
+        """Add to a count that all processes with this folder share. See :meth:`Store.count`."""
+        return count_in(os.path.join(self.path, "counts", kind), window, more, most)
 
     def _grant(self, path: str, account: str) -> str:
         return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())

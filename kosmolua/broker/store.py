@@ -234,6 +234,19 @@ class Store(Protocol):
             count: How many slots of this kind there are.
         """
 
+    def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
+        """Add to a count that all processes with this store share, and return it.
+
+        Return None, and add nothing, if the count would be larger than ``most``.
+
+        Args:
+            kind: What is counted, such as ``runs``.
+            window: The number of the span of time that is counted, such as a minute. The count of each begins at 0.
+                Once a later one has begun, what is added to an earlier one counts for the later one.
+            more: How much to add.
+            most: The largest count; None for no limit.
+        """
+
 
 class Slot(Protocol):
     """A place in the line for one of a limited number of slots, which all processes with one store share.

@@ -3,96 +3,121 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
 
 from kosmolua.broker.records import Record
-from kosmolua.errors import RateLimited
+from kosmolua.broker.store import Store
+from kosmolua.errors import ConfigError, RateLimited
 from kosmolua.serve.settings import TenantSettings
 
-MINUTE, DAY = 60.0, 86_400
+RUNS, CALLS = "runs", "calls"
+"""The kinds of the counts in the store."""
+MINUTE, DAY = 60, 86_400
 COUNTED = 5.0
 """Seconds between two counts of the waiting calls in the store."""
+MAX_PENDING = 100
+"""How many calls of this process are added to the count in the store at once, while their runs are active."""
 
 
 class Quotas:
-    """Counts what a tenant's runs do in this process, and refuses runs beyond the tenant's quotas.
+    """Counts what a tenant's runs do, in the tenant's store, and refuses runs beyond the tenant's quotas.
 
-    The event loop's thread calls all methods but :meth:`called`.
+    All servers with the store share the counts. Any thread may call the methods. Those that use the store block.
 
     Args:
         settings: A function that returns the tenant's settings, which have the quotas.
-        waiting: A function that returns how many calls of the tenant wait for a person, as the store knows.
+        store: A function that returns the tenant's store.
         clock: A function that returns the time in seconds since 1970.
     """
 
     def __init__(
-        self,
-        settings: Callable[[], TenantSettings],
-        waiting: Callable[[], int],
-        clock: Callable[[], float] = time.time,
+        self, settings: Callable[[], TenantSettings], store: Callable[[], Store], clock: Callable[[], float] = time.time
     ) -> None:
         self._settings = settings
-        self._count_waiting = waiting
+        self._store = store
         self._clock = clock
-        self._starts: deque[float] = deque()
-        self._day, self._calls = 0, 0
+        self._lock = Lock()
+        self._calls = 0
+        self._pending = 0
         self._waiting: int | None = None
         self._counted = 0.0
 
     @property
     def calls_left(self) -> int | None:
-        """How many calls the tenant can still make today; None if there is no such quota."""
+        """How many calls the tenant can make today, as :meth:`admit` found; None if there is no such quota."""
         most = self._settings().calls_per_day
-        return None if most is None else max(most - (self._calls if self._day == self._today() else 0), 0)
+        return None if most is None else max(most - self._calls - self._pending, 0)
+
+    @property
+    def uses_store(self) -> bool:
+        """True if :meth:`admit` has to ask the store."""
+        settings = self._settings()
+        return bool(settings.runs_per_minute or settings.calls_per_day) or self._has_to_count_waiting()
+
+    @property
+    def has_calls(self) -> bool:
+        """True if calls have ended that are not counted in the store yet."""
+        return self._pending > 0
 
     def admit(self) -> RateLimited | None:
-        """Count a run that is about to start, and return None; or return the error with which it is refused."""
-        now, settings = self._clock(), self._settings()
-        while self._starts and self._starts[0] <= now - MINUTE:
-            self._starts.popleft()
-        if settings.runs_per_minute and len(self._starts) >= settings.runs_per_minute:
-            what = f"This tenant can start {settings.runs_per_minute:,} scripts a minute"
-            return RateLimited(what, retry_after=self._starts[0] + MINUTE - now)
-        if self.calls_left == 0:
-            what = f"This tenant can make {settings.calls_per_day:,} calls a day"
-            return RateLimited(what, retry_after=DAY - now % DAY)
-        self._starts.append(now)
-        return None
-
-    def is_to_count(self) -> bool:
-        """Return True if the waiting calls have to be counted before it is known whether there are too many."""
-        return self._waiting is None or (
-            self._waiting >= self._settings().max_waiting and self._clock() - self._counted > COUNTED
-        )
-
-    def count(self) -> None:
-        """Count the calls that wait for a person. This reads the store, so it is not called on the event loop.
+        """Count a run that is about to start, and return None; or return the error with which it is refused.
 
         Raises:
-            ConfigError: The store cannot be read.
+            ConfigError: The store cannot be used.
         """
-        self._waiting, self._counted = self._count_waiting(), self._clock()
-
-    def admit_waiting(self) -> RateLimited | None:
-        """Return the error for a run that is refused because too many calls wait for a person, or else None."""
-        most = self._settings().max_waiting
-        if (self._waiting or 0) < most:
-            return None
-        what = f"{most:,} or more calls of this tenant wait for a person, so nothing that may add to them begins"
-        return RateLimited(what, retry_after=30, hint="approve or deny some of them")
+        return self._refusal_by_waiting() or self._refusal_by_calls() or self._refusal_by_runs()
 
     def called(self, call: Record) -> None:
-        """Count a call that has ended, unless it was refused. Any thread may call this."""
-        if call.status != "refused":
-            today = self._today()
-            if self._day != today:
-                self._day, self._calls = today, 0
-            self._calls += 1
+        """Count a call that has ended, unless it was refused."""
+        if call.status == "refused" or self._settings().calls_per_day is None:
+            return
+        with self._lock:
+            self._pending += 1
+        if self._pending >= MAX_PENDING:
+            self.add_calls()
+
+    def add_calls(self) -> None:
+        """Add the calls that have ended to the count in the store. If it cannot be used, they are added later."""
+        with suppress(ConfigError):
+            self._add_calls()
 
     def paused(self, calls: int) -> None:
         """Count calls that wait for a person from now on, since their run has paused."""
         self._waiting = (self._waiting or 0) + calls
 
-    def _today(self) -> int:
-        return int(self._clock() // DAY)
+    def _refusal_by_waiting(self) -> RateLimited | None:
+        most = self._settings().max_waiting
+        if self._has_to_count_waiting():
+            self._waiting, self._counted = len(self._store().waiting()), self._clock()
+        if (self._waiting or 0) < most:
+            return None
+        what = f"{most:,} or more calls of this tenant wait for a person, so nothing that may add to them begins"
+        return RateLimited(what, retry_after=30, hint="approve or deny some of them")
+
+    def _has_to_count_waiting(self) -> bool:
+        return self._waiting is None or (
+            self._waiting >= self._settings().max_waiting and self._clock() - self._counted > COUNTED
+        )
+
+    def _refusal_by_calls(self) -> RateLimited | None:
+        most = self._settings().calls_per_day
+        if most is None:
+            return None
+        self._add_calls()
+        if self.calls_left:
+            return None
+        return RateLimited(f"This tenant can make {most:,} calls a day", retry_after=DAY - self._clock() % DAY)
+
+    def _refusal_by_runs(self) -> RateLimited | None:
+        most = self._settings().runs_per_minute
+        now = self._clock()
+        if most is None or self._store().count(RUNS, int(now // MINUTE), 1, most) is not None:
+            return None
+        return RateLimited(f"This tenant can start {most:,} scripts a minute", retry_after=MINUTE - now % MINUTE)
+
+    def _add_calls(self) -> None:
+        with self._lock:
+            self._calls = self._store().count(CALLS, int(self._clock() // DAY), self._pending) or 0
+            self._pending = 0

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from kosmolua.broker.records import CallEnded, Event
 from kosmolua.concurrency import Passage
-from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Paused, RateLimited, WorkerLost
+from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Paused, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.mcp.answer import weigh
 from kosmolua.mcp.clients import Clients
@@ -80,7 +80,7 @@ class Tenant:
         self._retiring: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._sources = 0
-        self._quotas = Quotas(lambda: self.settings, lambda: len(self.runtime.store.waiting()))
+        self._quotas = Quotas(lambda: self.settings, lambda: self.runtime.store)
         self._handlers = Handlers(
             self.runtime,
             read_only=common.read_only,
@@ -169,7 +169,7 @@ class Tenant:
         run = options["run"] = options.get("run") or os.urandom(6).hex()
         if not options.get("planning"):
             options["record"] = True
-        if refused := await self._refusal_by_quotas():
+        if refused := await self._refusal():
             return Outcome([], "", refused, [])
         left = self._quotas.calls_left
         if left is not None:
@@ -188,10 +188,14 @@ class Tenant:
             self._sources -= size
             self._opened.held.sources.give_back(size)
 
-    async def _refusal_by_quotas(self) -> RateLimited | None:
-        if not self._health.error and self._quotas.is_to_count():
-            await asyncio.to_thread(self._quotas.count)
-        return self._quotas.admit_waiting() or self._quotas.admit()
+    async def _refusal(self) -> KosmoError | None:
+        """Count a run that is about to start, and return None; or return the error with which it is refused."""
+        if error := self._health.error:
+            return error
+        try:
+            return await asyncio.to_thread(self._quotas.admit) if self._quotas.uses_store else self._quotas.admit()
+        except ConfigError as error:
+            return error
 
     async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
         """Resume a recorded run of this tenant, whichever client started it, and return its outcome.
@@ -249,11 +253,14 @@ class Tenant:
         if own:
             task.add_done_callback(lambda _: own.close())
         try:
-            return await asyncio.shield(task)
+            outcome = await asyncio.shield(task)
         except asyncio.CancelledError:
             if not self.approvals.release(running.id):
                 task.cancel()
             raise
+        if self._quotas.has_calls:
+            await asyncio.to_thread(self._quotas.add_calls)
+        return outcome
 
     def _approval_wait(self) -> float:
         return self._opened.server.approval_wait
