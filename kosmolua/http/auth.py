@@ -14,10 +14,12 @@ from kosmolua.secret import Secret
 
 
 class Auth(Protocol):
-    """Adds an account's credential to each request that a client sends."""
+    """Adds an account's credential to each request."""
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of a request with the credential. This is called right before sending, in any thread."""
+        """Return a copy with the credential, which replaces what is in its place. Called right before sending, in any
+        thread.
+        """
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,6 @@ class Bearer:
     scheme: str = "Bearer"
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the token, in place of any other ``Authorization`` header."""
         return with_header(request, "Authorization", self.token.prefixed(self.scheme))
 
 
@@ -40,7 +41,6 @@ class Basic:
     password: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the password, in place of any other ``Authorization`` header."""
         return with_header(request, "Authorization", self.password.as_password_of(self.user))
 
 
@@ -52,19 +52,18 @@ class HeaderKey:
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the key, in place of any other header of this name."""
         return with_header(request, self.name, self.key)
 
 
 @dataclass(frozen=True)
 class CookieKey:
-    """Sends a key in a cookie (RFC 6265). The request's cookies of other names are kept."""
+    """Sends a key in a cookie (RFC 6265)."""
 
     name: str
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the key as a cookie, in place of any other cookie of this name."""
+        """Return a copy with the cookie; those of other names are kept."""
         given = [(name, value) for name, value in request.headers.items() if plain(name) == "cookie"]
         held = [self.key, *(root for _, value in given if isinstance(value, Secret) for root in value.roots)]
         texts = [value.reveal() if isinstance(value, Secret) else value for _, value in given]
@@ -82,7 +81,7 @@ class QueryKey:
     key: Secret
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with the key in its query. The key replaces parameters of the same name."""
+        """Return a copy with the key in place of parameters of its name."""
         others = tuple(pair for pair in request.query if _field(pair[0]) != _field(self.name))
         return replace(request, query=((self.name, self.key), *others))
 
@@ -94,7 +93,6 @@ class Several:
     auths: Sequence[Auth]
 
     def sign(self, request: Request) -> Request:
-        """Return a copy of the request with all credentials."""
         for auth in self.auths:
             request = auth.sign(request)
         return request
@@ -102,14 +100,13 @@ class Several:
 
 @dataclass(frozen=True)
 class OAuth2:
-    """Says how an account logs in with OAuth 2. Use this to annotate the account's field for the token.
+    """Says how an account logs in with OAuth 2; annotates the field for the token.
 
-    An example is ``token: Annotated[Secret | None, OAuth2(authorize="https://...", token="https://...")] = None``. The
-    program logs in with the account's ``client_id`` and ``client_secret``. If the account has no ``client_id``, the
-    program uses the one below.
-
-    If the integration defines the base URL of an account's service, an address here can also be a path, such as
-    ``/oauth/token``.
+    As in ``token: Annotated[Secret | None, OAuth2(authorize="https://...", token="https://...")] = None``. If an
+    account
+    has no ``client_id`` and ``client_secret``, the ``client_id`` below is used. If the integration defines the base URL
+    of
+    an account's service, an address can also be a path, such as ``/oauth/token``.
 
     Args:
         token: The address where codes and refresh tokens are exchanged for tokens.
@@ -134,28 +131,25 @@ class OAuth2:
 
     @property
     def needs_person(self) -> bool:
-        """True if a person has to log in. False if the ``client_id`` and ``client_secret`` are enough."""
+        """Whether a person has to log in: ``client_id`` and ``client_secret`` are not enough."""
         return bool(self.authorize or self.device or not self.token)
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The addresses that are set, by name: ``token``, ``authorize``, ``device``, ``revoke`` and ``refresh``."""
+        """The addresses that are set, by name."""
         found = {name: getattr(self, name) for name in ("token", "authorize", "device", "revoke", "refresh")}
         return {name: url for name, url in found.items() if url}
 
     def at(self, base_url: str) -> OAuth2:
-        """Return a copy with absolute addresses. Addresses that are paths are resolved against ``base_url``."""
+        """Return a copy with absolute addresses, resolved against ``base_url``."""
         return replace(self, **{name: urljoin(base_url, url) for name, url in self.addresses.items()})  # type: ignore[arg-type]
 
 
 def _field(name: str) -> str:
-    """Return the name of the field that a query's name stands for: services of PHP read ``a[]`` and ``b.c`` so."""
+    """Return the field that a query's name stands for: services of PHP read ``a[]`` and ``b.c`` so."""
     return re.sub(r"[. ]", "_", name.partition("[")[0].lstrip())
 
 
 def with_header(request: Request, name: str, value: Secret) -> Request:
-    """Return a copy of a request with a header, in place of any other header of this name.
-
-    Names are compared without case, and with ``-`` for ``_``.
-    """
+    """Return a copy with a header, in place of any of this name, compared without case and with ``-`` for ``_``."""
     return replace(request, headers=merged(request.headers, {name: value}))

@@ -16,28 +16,28 @@ MAX_SHOWN = 60
 
 
 class Content(Unshown):
-    """Bytes in base64. The host keeps this text, and sends it to a script only when the script reads it.
+    """Bytes in base64, which stay in the host until a script reads them.
 
-    Messages show only the size. Approvals and records also show a hash, by which other bytes of the same size differ,
-    and the first bytes.
+    Messages show only the size; approvals and records also a hash, by which other bytes of the same size differ, and
+    the
+    first bytes.
     """
 
     __slots__ = ()
 
     @property
     def size(self) -> int:
-        """How many bytes the content has once it is decoded."""
+        """The number of bytes."""
         return len(self) // 4 * 3 - self[-2:].count("=")
 
     @property
     def shown(self) -> str:
-        """The text to show in place of the content: its size, as in ``(120 bytes)``."""
+        """The size, as in ``(120 bytes)``."""
         return f"({self.size:,} bytes)"
 
     def shown_to(self, redactor: Redactor) -> str:
-        """Return the size, the SHA-256 and the first bytes, as in ``(4 bytes, SHA-256 9f86..., 'test')``.
-
-        The first bytes are left out if the content has a secret that the redactor knows.
+        """Return the size, the SHA-256 and, without a known secret, the first bytes: ``(4 bytes, SHA-256 9f86...,
+        'test')``.
         """
         from hashlib import sha256
 
@@ -64,12 +64,12 @@ class Binary(_Bytes, total=False):
 
 
 def media_type(response: Response) -> str:
-    """Return a response's media type in lower case, without parameters; an empty string if the response has none."""
+    """Return a response's media type in lower case, without parameters, or an empty string."""
     return (response.header("Content-Type") or "").partition(";")[0].strip().lower()
 
 
 def binary(response: Response) -> Binary:
-    """Return the body of a response as the table that a script gets: its media type, base64 and size."""
+    """Return a response's body as the table that a script gets."""
     return {
         "content_type": media_type(response) or OCTETS,
         "base64": Content(b64encode(response.body).decode()),
@@ -78,7 +78,7 @@ def binary(response: Response) -> Binary:
 
 
 def bytes_of(file: Binary) -> bytes:
-    """Return the bytes of a file that a script passed, such as a download.
+    """Return the bytes of a file that a script passed.
 
     Raises:
         BadArguments: The base64 is not valid.

@@ -103,10 +103,7 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """Send a GET request and return the decoded JSON of the answer, or None if the answer is empty.
-
-        The parameters and errors are those of :meth:`request`.
-        """
+        """Send a GET request like :meth:`request`."""
         return decode(self.fetch("GET", template, segments, query=query, headers=headers, timeout=timeout))
 
     def post(
@@ -126,7 +123,7 @@ class Api:
     ) -> Json:
         """Send a POST request and return the decoded JSON of the answer, or None if the answer is empty.
 
-        The body can be JSON, a form, other content, or absent. The parameters and errors are those of :meth:`request`.
+        The body can be JSON, a form, other content, or absent. Parameters and errors are those of :meth:`request`.
         """
         return decode(
             self.fetch(
@@ -158,10 +155,7 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """Send a PUT request and return the decoded JSON of the answer, or None if the answer is empty.
-
-        The body can be JSON, a form, other content, or absent. The parameters and errors are those of :meth:`request`.
-        """
+        """Send a request like :meth:`post`."""
         return decode(
             self.fetch(
                 "PUT",
@@ -191,10 +185,7 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """Send a PATCH request and return the decoded JSON of the answer, or None if the answer is empty.
-
-        The body can be JSON, a form, other content, or absent. The parameters and errors are those of :meth:`request`.
-        """
+        """Send a request like :meth:`post`."""
         return decode(
             self.fetch(
                 "PATCH",
@@ -220,10 +211,7 @@ class Api:
         timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
-        """Send a DELETE request and return the decoded JSON of the answer, or None if the answer is empty.
-
-        The parameters and errors are those of :meth:`request`. To send a body with a DELETE, use that method.
-        """
+        """Send a DELETE request like :meth:`request`, which can also send one with a body."""
         return decode(self.fetch("DELETE", template, segments, query=query, headers=headers, timeout=timeout))
 
     def request(
@@ -297,8 +285,7 @@ class Api:
     ) -> Binary:
         """Send a GET request and return the bytes of the answer, whatever its media type.
 
-        The result has the media type as ``content_type``, the bytes as ``base64``, and their number as ``bytes``. The
-        parameters and errors are those of :meth:`request`.
+        They are a table of ``content_type``, ``base64`` and ``bytes`` (the size). Else this is as :meth:`request`.
         """
         own = merged({"Accept": "*/*"}, headers or {})
         return binary(self.fetch("GET", template, segments, query=query, headers=own, timeout=timeout))
@@ -319,7 +306,7 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Response:
-        """Send one request like :meth:`request`, but return the whole response: status, headers and bytes."""
+        """Send a request like :meth:`request`, but return the whole response."""
         return self.fetch(
             method,
             template,
@@ -352,11 +339,11 @@ class Api:
         mutates: bool = False,
         slashes: Collection[str] = (),
     ) -> Response:
-        """Send one request like :meth:`exchange`. The values of the template's names are in the mapping ``segments``.
+        """Send a request like :meth:`exchange`, with the template's values in ``segments``.
 
-        ``slashes`` contains the names whose values can have several path segments, separated by slashes. ``mutates`` is
-        True if the request certainly changes something. Functions with the effect ``read`` cannot send such a request.
-        The other parameters and the errors are those of :meth:`request`.
+        ``slashes`` are the names whose values can have several path segments. ``mutates``: the request certainly
+        changes
+        something, so functions with the effect ``read`` cannot send it.
         """
         if sum(given is not None for given in (json, form, multipart, body)) > 1:
             raise TypeError("json, form, multipart and body exclude each other: pass only one of them")
@@ -389,7 +376,7 @@ class Api:
         )
 
     def _with(self, headers: Headers) -> Headers:
-        """Return the client's headers, with those of one request in place of those of the same name."""
+        """Return the client's headers, replaced by those of one request."""
         keys = {plain(name) for name, value in self._headers.items() if isinstance(value, Secret)}
         for name, value in headers.items():
             if problem := objection(name, value if isinstance(value, str) else "", keys):
@@ -398,25 +385,22 @@ class Api:
 
     @property
     def base_url(self) -> str:
-        """The beginning of every URL that this client requests, without a slash at the end."""
+        """The beginning of every URL, without a slash at the end."""
         return self._base_url
 
     def at(self, base_url: str) -> Api:
-        """Return a copy of this client, with the same credential, for another base URL of the same service."""
+        """Return a copy for another base URL of the same service."""
         other = copy(self)
         other._base_url = base_url.rstrip("/")
         return other
 
     def url(self, template: str, /, **segments: str | int) -> str:
-        """Fill a template as :meth:`request` does, and return the absolute URL, without a query."""
+        """Fill a template, and return the absolute URL without a query."""
         return self._base_url + fill(template, segments)
 
     def follow(self, url: str, *, timeout: float | None = None) -> Response:
-        """Send a GET request to a URL that the service named, such as the URL of the next page. Return the response.
-
-        Args:
-            url: The absolute URL.
-            timeout: Seconds that the request can take, including retries and waits.
+        """Send a GET request to a URL that the service named, such as that of the next page; ``timeout`` as for
+        :meth:`request`.
 
         Raises:
             NetworkError: The URL is at another origin, which must not receive the credential, or the service could not
@@ -439,7 +423,7 @@ class Api:
         )
 
     def _answer(self, request: Request, own: Headers = MappingProxyType({})) -> Response:
-        """Sign a request, send it, and return the answer. ``own`` are the headers that its caller set."""
+        """Sign and send a request; ``own`` are the headers that its caller set."""
         if self._auth:
             request = _signed(self._auth, request, own)
         response = replace(self._send(request), request=request)
@@ -451,7 +435,7 @@ class Api:
         raise error_of(request, response)
 
     def _see_other(self, write: Request, url: str) -> Response:
-        """Fetch the address in the 303 that answered a write. If this fails, the error does not suggest a retry."""
+        """Fetch the address in the 303 that answered a write. If this fails, the error suggests no retry."""
         try:
             return self.follow(url, timeout=write.timeout)
         except CallError as error:
@@ -480,17 +464,11 @@ class Api:
 
 
 def fill(template: str, segments: Mapping[str, str | int], slashes: Collection[str] = ()) -> str:
-    """Fill a template such as ``/services/{service_id}``, and return the path. Each value is quoted as a path segment.
-
-    Args:
-        template: A path with ``{name}`` for each segment to fill.
-        segments: The values to fill in, by the names in the template.
-        slashes: The names whose values can be several segments, separated by slashes.
+    """Fill a template, and return the path, with each value quoted as one segment or, in ``slashes``, as several.
 
     Raises:
         BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character.
-        TypeError: A name in the template has no value, the template does not contain the name of a value, or a value is
-            neither text, a number nor a boolean.
+        TypeError: A name has no value or a value no name, or a value is neither text, a number nor a boolean.
     """
     if unmatched := set(_SLOT.findall(template)) ^ segments.keys():
         names = ", ".join(sorted(unmatched))
@@ -517,7 +495,7 @@ def _word(name: str, value: object) -> str:
 
 
 def _parts(fields: Fields) -> Iterator[Part]:
-    """Yield the parts of a multipart form: one for each field or file."""
+    """Yield a part for each field or file."""
     for name, value in fields.items() if isinstance(fields, Mapping) else fields:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, tuple):
@@ -537,7 +515,6 @@ def _file(name: str, file: Sequence[object]) -> Part:
 
 
 def _signed(auth: Auth, request: Request, own: Headers) -> Request:
-    """Return a request with its credential."""
     signed = auth.sign(request)
     changed = {plain(name) for name, value in signed.headers.items() if request.headers.get(name) is not value}
     for name in own:
@@ -560,7 +537,7 @@ def _encode(body: Sendable) -> bytes | Secret:
 
 
 def decode(response: Response) -> Json:
-    """Return the decoded JSON of a response, or None if the response is empty.
+    """Return the decoded JSON of a response, or None if it is empty.
 
     Raises:
         NetworkError: The response is not JSON, or its values would take too much memory.

@@ -48,18 +48,17 @@ MAX_PIECE = 64 * 1024
 
 
 class Unconnected(HTTPError):
-    """No connection could be made, so nothing was sent. The ``__cause__`` of the exception says why."""
+    """No connection could be made, so nothing was sent; the ``__cause__`` says why."""
 
 
 class AnswerTooLong(HTTPException):
-    """A response is far larger on the wire than the largest body that is accepted."""
+    """A response is far larger on the wire than any accepted body."""
 
 
 class _BoundedStream(io.RawIOBase):
-    """Reads one response from a socket: at most ``max_bytes``. The socket's timeout applies to the whole response.
+    """Reads at most ``max_bytes`` of one response, within the socket's timeout for all of it.
 
-    Sometimes a call waits until other calls free memory for its response, see :mod:`kosmolua.memory`. That
-    time does not count.
+    The time in which a call waits until others free memory (:mod:`kosmolua.memory`) does not count.
     """
 
     def __init__(self, sock: socket.socket, max_bytes: int) -> None:
@@ -72,11 +71,10 @@ class _BoundedStream(io.RawIOBase):
         self._stream = sock.makefile("rb", buffering=0)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return a buffered stream, as :class:`http.client.HTTPResponse` expects of a socket. ``mode`` is ignored."""
+        """Return a buffered stream, as :class:`http.client.HTTPResponse` expects of a socket."""
         return _BoundedReader(self)
 
     def readable(self) -> bool:
-        """Return True, as :class:`io.RawIOBase` requires of a readable stream."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
@@ -94,16 +92,15 @@ class _BoundedStream(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Stop using the socket. The socket stays open if its connection is kept for further requests."""
+        """Let go of the socket, which stays open if its connection is kept."""
         self._stream.close()
         super().close()
 
 
 class _BoundedReader(io.BufferedReader):
-    """Limits the length of each line, since some versions of urllib3 read trailers and chunk sizes without a limit."""
+    """Limits each line: some versions of urllib3 read trailers and chunk sizes without a limit."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """Return the next line, of at most ``size`` bytes if ``size`` is not negative."""
         if size is not None and 0 <= size <= MAX_LINE:
             return super().readline(size)
         line = super().readline(MAX_LINE + 1)
@@ -124,10 +121,7 @@ class _BoundedResponse(HTTPResponse):
         self.will_close = self.will_close or self._is_last
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Read a status line, and return the HTTP version, the status and the reason.
-
-        The status of an interim response, such as 103, is returned as 100, which http.client skips (RFC 9110, 15.2).
-        """
+        """Return version, status and reason; an interim status as 100, which http.client skips (RFC 9110, 15.2)."""
         version, status, reason = super()._read_status()  # type: ignore[misc]
         if status == SWITCHING_PROTOCOLS:
             raise BadStatusLine("101, a switch to another protocol, which was not requested")
@@ -148,7 +142,7 @@ class _PlainConnection(HTTPConnection):
         self._max_bytes = max_bytes
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
-        """Send a request. If it has ``Connection: close``, the connection is not used for another one."""
+        """Send a request; with ``Connection: close``, the last on this connection."""
         is_last = "close" in (headers or {}).get("Connection", "")
         self.response_class = partial(  # type: ignore[assignment]
             _BoundedResponse, max_bytes=self._max_bytes, is_last=is_last
@@ -156,7 +150,7 @@ class _PlainConnection(HTTPConnection):
         super().request(method, url, body, headers, **options)
 
     def connect(self) -> None:
-        """Connect to the server, through the proxy if there is one."""
+        """Connect, through the proxy if there is one."""
         try:
             super().connect()
         except (HTTPError, HTTPException, OSError) as error:
@@ -165,7 +159,7 @@ class _PlainConnection(HTTPConnection):
             raise Unconnected from error
 
     def _new_conn(self) -> socket.socket:
-        """Make a connection, and return its socket. The timeout applies to all steps together.
+        """Connect within one timeout.
 
         In urllib3, resolving the host name has no timeout, and each of the host's addresses gets the whole timeout.
         """
@@ -183,7 +177,7 @@ class _PlainConnection(HTTPConnection):
 
 
 class _SecureConnection(_PlainConnection, HTTPSConnection):
-    """A connection with TLS. The handshake gets the time that is left after connecting."""
+    """A connection with TLS, whose handshake gets the time left."""
 
 
 def _fulfil(promise: Future[socket.socket], connect: Callable[[], socket.socket]) -> None:
@@ -207,12 +201,7 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Makes the requests library use connections that limit the time and the size of each response.
-
-    Args:
-        size: How many connections are kept open for further requests.
-        max_bytes: The largest size of a body that is accepted, in bytes.
-    """
+    """Makes requests use these connections; ``size`` are kept open, and bodies have at most ``max_bytes``."""
 
     _latest: tuple[str, Any] = ("", None)
 
@@ -225,24 +214,21 @@ class Adapter(HTTPAdapter):
         super().__init__(pool_maxsize=size)
 
     def get_connection_with_tls_context(self, request: requests.PreparedRequest, *given: Any, **settings: Any) -> Any:
-        """Return the pool of connections to a request's origin. The pool of the latest origin is cached."""
+        """Return the pool for a request's origin; that of the latest is cached."""
         place, latest = origin(str(request.url)), self._latest
         if latest[0] != place:
             self._latest = latest = place, super().get_connection_with_tls_context(request, *given, **settings)
         return latest[1]
 
     def close(self) -> None:
-        """Close all connections."""
         self._latest = ("", None)
         super().close()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Create the manager of pools of direct connections, as :class:`HTTPAdapter` requires."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> PoolManager:
-        """Return the manager of pools of connections through a proxy."""
         manager: PoolManager = super().proxy_manager_for(proxy, **options)
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = self._pools  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Errors of a service: turns a response with an error status into an :class:`ApiError`, with the service's message."""
+"""Errors of a service: a response with an error status as an :class:`ApiError`, with the service's message."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 def error_of(request: Request, response: Response) -> ApiError:
-    """Return the error to raise for a response that has an error status or is a redirect that was not followed."""
+    """Return the error for an error status, or a redirect that was not followed."""
     wait, throttled = retry_after(response), is_throttled(response)
     said = message_of(response) if response.status >= 400 else _message_of_redirect(request, response)
     return ApiError(
@@ -54,10 +54,11 @@ def error_of(request: Request, response: Response) -> ApiError:
 def message_of(response: Response) -> str:
     """Return the error message in a response, on one line.
 
-    In JSON, the message is taken from keys such as ``message``, ``error`` and ``detail`` (RFC 9457), and from the
-    entries of ``errors``, each with the name of the field that it is about. In HTML, the message is the title or,
-    without a title, the text. Any other text is itself the message. Secrets of the request are masked before a long
-    message is cut, so that not even the beginning of a secret is shown.
+    In JSON, it is taken from keys such as ``message``, ``error`` and ``detail`` (RFC 9457), and from ``errors``, each
+    with
+    its field. In HTML, it is the title, else the text. Secrets of the request are masked before a long message is cut,
+    so
+    that not even the beginning of one is shown.
     """
     redactor = _redactor_of(response)
     try:
@@ -68,10 +69,9 @@ def message_of(response: Response) -> str:
 
 
 def body_of(response: Response) -> Json:
-    """Return the body of a response for a script: decoded JSON, or text, or None if the body is empty.
+    """Return the body for a script: decoded JSON, text, or None; without secrets of the request.
 
-    Text is cut after :data:`MAX_BODY` bytes. JSON that is larger than that or deeply nested is returned as text.
-    Secrets of the request are masked.
+    Text is cut after :data:`MAX_BODY` bytes. JSON that is larger or deeply nested is returned as text.
     """
     redactor = _redactor_of(response)
     if len(response.body) <= MAX_BODY:
@@ -88,12 +88,12 @@ def body_of(response: Response) -> Json:
 
 
 def id_suffix(response: Response) -> str:
-    """Return text to append to a message: the id that the service gave the request. It is empty if there is no id."""
+    """Return text to append to a message: the id that the service gave the request, if any."""
     return f" [request {response.request_id}]" if response.request_id else ""
 
 
 def one_line(text: str) -> str:
-    """Return a text on one line, without control characters, and cut after :data:`MAX_QUOTED` characters."""
+    """Return a text on one line, without control characters, cut after :data:`MAX_QUOTED` characters."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[:_MAX_READ]).split())
     return line if len(line) <= MAX_QUOTED else line[:MAX_QUOTED] + "..."
 
@@ -155,10 +155,10 @@ def _words(body: Json, depth: int) -> str:
 
 
 def _field_error(item: Json) -> str | None:
-    """Return one entry of a list of errors as ``field: message``, or None if it has no field or no message.
+    """Return an entry of a list of errors as ``field: message``, or None if it lacks either.
 
-    The function understands the errors of FastAPI (``loc``, ``msg``), RFC 9457 (``pointer``, ``detail``), JSON:API
-    (``source``), GitHub (``field``, ``message``) and similar ones.
+    Known are FastAPI (``loc``, ``msg``), RFC 9457 (``pointer``, ``detail``), JSON:API (``source``), GitHub (``field``,
+    ``message``) and similar ones.
     """
     if not isinstance(item, dict):
         return None
@@ -168,7 +168,7 @@ def _field_error(item: Json) -> str | None:
 
 
 def _field_name(value: Json) -> str:
-    """Return the name of the field that an error is about, such as ``user.age``; an empty string if it names none."""
+    """Return the field that an error is about, such as ``user.age``, or an empty string."""
     if isinstance(value, dict):
         value = value.get("pointer") or value.get("parameter") or value.get("header")
     if isinstance(value, list):

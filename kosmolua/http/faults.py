@@ -1,4 +1,4 @@
-"""Faults: the reasons why no complete response was received, derived from the exceptions of the HTTP library."""
+"""Faults, derived from the exceptions of the HTTP library."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from kosmolua.http.messages import Request
 
 @dataclass(frozen=True)
 class Fault:
-    """The reason why no complete response to a request was received.
+    """Why no complete response was received.
 
     Args:
-        text: What happened, as a clause for a message. It quotes neither the service nor a library.
+        text: What happened, as a clause that quotes neither the service nor a library.
         hint: What a person can do about it, or None.
-        sent: True if the service might have received the request.
-        passing: True if another attempt could succeed.
+        sent: Whether the service might have received the request.
+        passing: Whether another attempt could succeed.
     """
 
     text: str
@@ -43,7 +43,6 @@ class Fault:
     passing: bool = True
 
     def error(self, request: Request) -> NetworkError:
-        """Return the error to raise for a request that failed with this fault."""
         unsure = self.sent and not request.safe
         return NetworkError(
             f"{request.line} {'failed' if self.sent else 'was not sent'}: {self.text}",
@@ -53,10 +52,7 @@ class Fault:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return the fault that explains an exception of the HTTP library.
-
-    The exception and its causes are looked up in ``_FAULTS``. The first matching entry is used.
-    """
+    """Return the first fault in ``_FAULTS`` for an exception or its causes."""
     causes = list(_causes(error))
     for kind, fault in _FAULTS:
         if any(isinstance(cause, kind) for cause in causes):

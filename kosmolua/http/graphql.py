@@ -25,10 +25,7 @@ _TOKEN = re.compile(
 
 
 class Operation(NamedTuple):
-    """An operation of a GraphQL document.
-
-    ``kind`` is ``query``, ``mutation`` or ``subscription``. ``name`` is empty if the operation has none.
-    """
+    """An operation of a document; ``kind`` is ``query``, ``mutation`` or ``subscription``, the name can be empty."""
 
     kind: str
     name: str
@@ -115,10 +112,10 @@ def by_connection(
 
 
 def operations(query: str) -> list[Operation]:
-    """Return the operations of a GraphQL document in order, without its fragments.
+    """Return a document's operations, without fragments.
 
     Raises:
-        ValueError: The document has a definition that is neither an operation nor a fragment.
+        ValueError: A definition is neither an operation nor a fragment.
     """
     found: list[Operation | None] = []
     head: list[str] = []
@@ -137,7 +134,7 @@ def operations(query: str) -> list[Operation]:
 
 
 def _operation(head: list[str]) -> Operation | None:
-    """Return the operation that a definition in a document declares, or None if the definition is a fragment."""
+    """Return what a definition declares, or None for a fragment."""
     kind, *rest = head or ["query"]
     if kind == "fragment":
         return None
@@ -157,7 +154,7 @@ def _chosen(query: str, name: str | None) -> Operation:
 
 
 def _data_of(response: Response) -> dict[str, Json]:
-    """Return the ``data`` of a GraphQL response."""
+    """Return the ``data`` of a response."""
     answer = decode(response)
     errors = answer.get("errors") if isinstance(answer, dict) else None
     if errors:
@@ -190,7 +187,7 @@ def _asked(response: Response) -> str:
 
 
 def _page_of(data: Json, at: str) -> tuple[list[Json], str | None]:
-    """Return the nodes of one page of a connection, and the cursor of the next page (None after the last page)."""
+    """Return the nodes of one page, and the next cursor or None."""
     found = data
     for key in at.split("."):
         found = found.get(key) if isinstance(found, dict) else None

@@ -25,15 +25,15 @@ IDEMPOTENCY = "idempotency-key"
 
 
 def plain(name: str) -> str:
-    """Return a header's name in the form in which names are compared: in lower case, with ``-`` for ``_``.
+    """Return a header's name for comparisons: in lower case, with ``-`` for ``_``.
 
-    Many services make no difference between ``-`` and ``_``, since they hand headers on as variables (RFC 3875).
+    Many services make no difference between the two, since they hand headers on as variables (RFC 3875).
     """
     return name.lower().replace("_", "-")
 
 
 def fault_in(name: str, value: str = "") -> str:
-    """Return why no request can carry a header, as words that follow its name; empty if a request can carry it."""
+    """Return why no request can carry a header, in words that follow its name, or an empty string."""
     if not _TOKEN.fullmatch(name):
         return "is not the name of a header"
     if _OF_THE_TRANSPORT.fullmatch(plain(name)):
@@ -42,12 +42,9 @@ def fault_in(name: str, value: str = "") -> str:
 
 
 def objection(name: str, value: str = "", keys: Collection[str] = ()) -> str:
-    """Return why a caller cannot set a header, as words that follow its name; empty if the caller can set it.
+    """Return why a caller cannot set a header, in words that follow its name, or an empty string.
 
-    Args:
-        name: The name, as the caller wrote it.
-        value: The value; empty to judge the name only.
-        keys: The headers that carry the account's credential, as :func:`plain` spells them.
+    An empty value is not judged. ``keys`` are the :func:`plain` names of headers that carry the account's credential.
     """
     if fault := fault_in(name, value):
         return fault
@@ -57,12 +54,12 @@ def objection(name: str, value: str = "", keys: Collection[str] = ()) -> str:
 
 
 def is_of_a_read(name: str) -> bool:
-    """Return True if a script can add this header to a request that only reads; see :data:`OF_A_READ`."""
+    """Return True if a script can add a header to a request that only reads; see :data:`OF_A_READ`."""
     return bool(_OF_A_READ.fullmatch(plain(name)))
 
 
 def twice(names: Iterable[str]) -> str:
-    """Return the first name that stands for the same header as an earlier one; empty if there is none."""
+    """Return the first name that means the same header as an earlier one, or an empty string."""
     seen: set[str] = set()
     for name in names:
         if plain(name) in seen:
@@ -72,6 +69,6 @@ def twice(names: Iterable[str]) -> str:
 
 
 def merged(usual: Mapping[str, _T], own: Mapping[str, _T]) -> dict[str, _T]:
-    """Return all headers. Those in ``own`` take precedence over those of the same name in ``usual``."""
+    """Return all headers, those of ``own`` in place of ``usual`` ones."""
     names = {plain(name) for name in own}
     return {**{name: value for name, value in usual.items() if plain(name) not in names}, **own}

@@ -31,7 +31,7 @@ Pairs: TypeAlias = "tuple[tuple[str, str | Secret], ...]"
 
 @dataclass(frozen=True)
 class Request:
-    """A request that is ready to be sent. Only :attr:`target`, :attr:`fields` and :attr:`content` reveal its secrets.
+    """A request, ready to be sent. Only :attr:`target`, :attr:`fields` and :attr:`content` reveal its secrets.
 
     Args:
         method: The HTTP method, in capitals.
@@ -40,14 +40,12 @@ class Request:
         headers: Names and values, including the credential.
         body: The encoded body, or None.
         form: Names and values to send as the body, URL-encoded like an HTML form.
-        route: The template of the path, such as ``/services/{service_id}``; empty if it is not known.
-        declared_safe: True if the request changes nothing, although its method could, such as a query by POST.
-        url_secrets: Credentials that are part of the path, by name. The credential ``name`` replaces ``{name}`` in the
-            path.
-        timeout: Seconds that the request can take, including retries and waits. The time limit of the script's call
-            applies as well.
+        route: The template of the path; empty if it is not known.
+        declared_safe: Whether it changes nothing, although its method could, such as a query by POST.
+        url_secrets: Credentials in the path, by name: ``name`` replaces ``{name}``.
+        timeout: Seconds, including retries and waits; the limit of the script's call applies as well.
         multipart: A form with files to send as the body. The headers name its boundary.
-        mutates: True if the request certainly changes something. Functions with the effect ``read`` cannot send it.
+        mutates: Whether it certainly changes something. Functions with the effect ``read`` cannot send it.
 
     Raises:
         TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
@@ -77,7 +75,7 @@ class Request:
 
     @property
     def target(self) -> str:
-        """The path and query exactly as they are sent, with secrets revealed, for code that signs requests."""
+        """Path and query as they are sent, with secrets, for code that signs requests."""
         parts = urlsplit(self.url)
         path = parts.path
         for name, secret in self.url_secrets.items():
@@ -88,12 +86,12 @@ class Request:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The headers exactly as they are sent, with secrets revealed."""
+        """The headers as they are sent, with secrets."""
         return {name: value.reveal() if isinstance(value, Secret) else value for name, value in self.headers.items()}
 
     @property
     def content(self) -> bytes:
-        """The body exactly as it is sent, with secrets revealed; empty if there is none."""
+        """The body as it is sent, with secrets."""
         if self.form:
             return _encoded(self.form).encode()
         if self.multipart:
@@ -102,32 +100,27 @@ class Request:
 
     @property
     def secrets(self) -> Iterator[Secret]:
-        """All secrets in the request: in its headers, query, path and body."""
+        """All secrets in headers, query, path and body."""
         pairs = (*self.headers.items(), *self.query, *self.form, *self.url_secrets.items(), ("", self.body))
         held = self.multipart.secrets if self.multipart else ()
         return chain((value for _, value in pairs if isinstance(value, Secret)), held)
 
     @property
     def safe(self) -> bool:
-        """True if the request changes nothing, so that it can be sent twice."""
+        """Whether it changes nothing."""
         return self.declared_safe or self.method in SAFE_METHODS
 
     @property
     def line(self) -> str:
-        """The method and URL for messages, without the user name, the query and other possible credentials."""
+        """Method and URL for messages, without possible credentials."""
         parts = urlsplit(self.url)
         return f"{self.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @dataclass(frozen=True)
 class Response:
-    """A complete HTTP response.
-
-    Args:
-        status: The HTTP status.
-        headers: The headers, with their names as the service wrote them. :meth:`header` ignores upper and lower case.
-        body: The decompressed body.
-        request: The request that the service responded to. The client sets it.
+    """A complete response: headers as the service wrote them, the decompressed body, and the request, which the client
+    sets.
     """
 
     status: int
@@ -137,11 +130,11 @@ class Response:
 
     @property
     def is_success(self) -> bool:
-        """True if the status is from 200 to 299, so that the service did what was requested."""
+        """Whether the status is from 200 to 299."""
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str | None:
-        """Return the value of a header, or None if the response does not have it. The name is case-insensitive."""
+        """Return a header, whatever its case, or None."""
         return self._by_name.get(name.lower())
 
     @cached_property
@@ -150,7 +143,7 @@ class Response:
 
     @property
     def request_id(self) -> str | None:
-        """The id that the service gave the request. None if there is none, or it is too long or not printable."""
+        """The id that the service gave the request; None if absent, too long or not printable."""
         headers = self._by_name
         for name in REQUEST_ID_HEADERS:
             given = headers.get(name.lower())
@@ -159,15 +152,15 @@ class Response:
         return None
 
     def text(self) -> str:
-        """Return the body as text. Bytes that are not UTF-8 become U+FFFD."""
+        """Return the body as text, with U+FFFD for what is not UTF-8."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Json:
-        """Return the decoded JSON of the body, or None if the body is empty.
+        """Return the decoded body, or None if it is empty.
 
         Raises:
-            ValueError: The body is not JSON, or contains NaN, infinity, or a number beyond the range of a float.
-            RecursionError: The body is nested too deeply.
+            ValueError: It is not JSON, or contains NaN, infinity, or a number beyond the range of a float.
+            RecursionError: It is nested too deeply.
         """
         text = self.body.decode(json.detect_encoding(self.body))
         return decode(text) if text.strip() else None
@@ -175,15 +168,15 @@ class Response:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A record of one attempt to send a request. A request is sent again after some faults.
+    """One attempt to send a request.
 
     Args:
-        number: The number of the attempt: 1 for the first attempt of a request, and so on.
-        seconds: The time from the first byte sent to the last byte received.
-        waited: Seconds spent waiting before the attempt, for a rate limit or after a failed attempt.
-        status: The HTTP status, or None if no complete response was received.
+        number: 1 for the first attempt of a request, and so on.
+        seconds: From the first byte sent to the last byte received.
+        waited: Seconds before the attempt, for a rate limit or after a failed one.
+        status: The HTTP status, or None without a complete response.
         request_id: The id that the service gave the request, or None.
-        fault: The reason why no complete response was received, or None.
+        fault: Why there was no complete response, or None.
     """
 
     number: int
@@ -203,11 +196,7 @@ LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re
 
 
 def origin(url: str) -> str:
-    """Return the normalized origin of an absolute URL: scheme, host and port (RFC 6454).
-
-    The result is an empty string if the URL is not absolute. Compare origins before you send a credential to an
-    address: a credential must never reach another origin.
-    """
+    """Return the normalized origin of an absolute URL (RFC 6454), else an empty string."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -218,7 +207,7 @@ def origin(url: str) -> str:
 
 
 def is_link_local(url: str) -> bool:
-    """Return True if the host of a URL is a link-local address, where clouds keep the credentials of a machine."""
+    """Return True for a link-local host, where clouds keep the credentials of a machine."""
     import socket
     from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -235,15 +224,12 @@ def is_link_local(url: str) -> bool:
 
 
 def is_protected(url: str) -> bool:
-    """Return True if a credential can be sent to an address: by https, or by http on this machine."""
+    """Return True if a credential can be sent there: by https, or by http on this machine."""
     return (url.lower().startswith("https://") or bool(LOOPBACK.match(url))) and not is_link_local(url)
 
 
 def location(request: Request, response: Response) -> str:
-    """Return the address that a response names in ``Location``, as an absolute URL without a fragment.
-
-    The result is an empty string if there is no such header or its address is not valid.
-    """
+    """Return the address in ``Location``, absolute and without a fragment; empty if missing or invalid."""
     given = response.header("Location")
     try:
         return urldefrag(urljoin(request.url, given)).url if given else ""
@@ -252,12 +238,12 @@ def location(request: Request, response: Response) -> str:
 
 
 def kind(value: object) -> str:
-    """Return the name of a value's type for a message, such as ``a Python set``, or ``None`` for None."""
+    """Return a value's type for a message, such as ``a Python set``."""
     return "None" if value is None else f"a Python {type(value).__name__}"
 
 
 def _escaped(text: str) -> str:
-    """Return a part of a URL with all invalid characters percent-encoded (RFC 3986, 2.1). Nothing is encoded twice."""
+    """Percent-encode the invalid characters of a part of a URL (RFC 3986, 2.1), none twice."""
     return _PERCENT.sub(lambda found: found[0].upper() if found[1] else "%25", quote(text, safe="/?:@!$&'()*+,;=%"))
 
 

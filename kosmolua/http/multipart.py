@@ -15,13 +15,13 @@ OCTETS = "application/octet-stream"
 
 @dataclass(frozen=True)
 class Part:
-    """One field or file of a multipart form.
+    """One field or file of a form.
 
     Args:
         name: The name of the field.
-        content: The content. A Secret is sent as UTF-8.
-        content_type: The media type of the content; empty for a plain field.
-        filename: The name of the file; empty if the part is not a file.
+        content: The content; a Secret is sent as UTF-8.
+        content_type: The media type; empty for a plain field.
+        filename: The name of the file; empty for a field.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Part:
 
     @property
     def head(self) -> bytes:
-        """The header lines of this part, as they are sent before its content."""
+        """The header lines before the content."""
         disposition = f'Content-Disposition: form-data; name="{_in_quotes(self.name)}"'
         if self.filename:
             disposition += f'; filename="{_in_quotes(self.filename)}"'
@@ -41,10 +41,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Multipart:
-    """A form with files, which is sent as ``multipart/form-data``.
-
-    Args:
-        parts: The fields and files of the form, in order.
+    """A form with files, sent as ``multipart/form-data``.
 
     Raises:
         ValueError: The media type of a part contains a line end or another control character.
@@ -59,7 +56,7 @@ class Multipart:
 
     @cached_property
     def boundary(self) -> str:
-        """The line that separates the parts. It is the same for equal forms, and does not depend on secrets."""
+        """The line between parts, the same for equal forms, whatever their secrets."""
         digest = sha256()
         for part in self.parts:
             digest.update(part.head)
@@ -68,16 +65,15 @@ class Multipart:
 
     @property
     def content_type(self) -> str:
-        """The value of the ``Content-Type`` header of the request, which includes the boundary."""
+        """The ``Content-Type``, with the boundary."""
         return f"multipart/form-data; boundary={self.boundary}"
 
     @property
     def secrets(self) -> Iterator[Secret]:
-        """Yield the contents that are Secrets."""
         return (part.content for part in self.parts if isinstance(part.content, Secret))
 
     def encode(self) -> bytes:
-        """Return the body exactly as it is sent, with secrets revealed."""
+        """Return the body as it is sent, with secrets."""
         line = b"--" + self.boundary.encode()
         pieces = [line + b"\r\n" + part.head + b"\r\n" + _revealed(part.content) + b"\r\n" for part in self.parts]
         return b"".join([*pieces, line + b"--\r\n"])
@@ -88,5 +84,5 @@ def _revealed(content: bytes | Secret) -> bytes:
 
 
 def _in_quotes(text: str) -> str:
-    """Return a field's or file's name, escaped as in the header of a part (HTML standard, 4.10.22.8)."""
+    """Escape a name for the header of a part (HTML standard, 4.10.22.8)."""
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

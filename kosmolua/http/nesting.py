@@ -19,13 +19,8 @@ def nested(name: str, value: Any) -> dict[str, Any]:
 
 
 def nested_pairs(name: str, value: Any, of_list: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the fields of a nested value as pairs of name and value, as :func:`nested` writes them.
-
-    Args:
-        name: The name of the parameter, as the service calls it.
-        value: A dict, a list, or a plain value.
-        of_list: The text to put after the name for each item of a list, such as ``[]``; if it is empty, the number of
-            the item in brackets is put there.
+    """Yield the fields of a nested value as :func:`nested` writes them; ``of_list``, such as ``[]``, stands for
+    numbers.
     """
     if isinstance(value, Mapping):
         for key, each in value.items():

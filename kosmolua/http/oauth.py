@@ -41,13 +41,13 @@ _PAGE = "<!doctype html><meta charset=utf-8><title>KosmoLua</title><p>{}</p>"
 
 @dataclass(frozen=True)
 class Tokens:
-    """The tokens that a service issued for a login.
+    """The tokens of a login.
 
     Args:
         access: The access token, which is sent with each request.
-        refresh: The refresh token, used to request a new access token; empty if there is none.
-        expires: When the access token expires, in seconds since 1970; None if the service does not say.
-        scope: The scopes of the access token, as the service writes them.
+        refresh: The refresh token, which gets a new one; empty if there is none.
+        expires: When the access token expires, in seconds since 1970, or None.
+        scope: Its scopes, as the service writes them.
     """
 
     access: str = field(repr=False)
@@ -57,21 +57,18 @@ class Tokens:
 
     @property
     def is_over(self) -> bool:
-        """True if the access token has expired, or will expire within half a minute."""
+        """Whether the access token expires within half a minute."""
         return self.expires is not None and self.expires - EARLY < time.time()
 
 
 def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> tuple[Service, Tokens]:
-    """Let a person log in on the service's page, and return the service and the tokens.
+    """Let a person log in on the page that ``open_page`` opens, and return the service, with a ``client_id``, and the
+    tokens.
 
-    After the login, the service redirects the browser to a port of this machine. The redirect contains a code, which
-    this function exchanges for the tokens. The code is useless without a secret verifier (PKCE, RFC 7636), and
-    redirects without the right ``state`` are ignored.
-
-    Args:
-        service: The service to log in at. If it has no ``client_id``, this program is registered there, and the
-            returned service has the new id.
-        open_page: The function that opens a URL in a browser.
+    The service redirects the browser to a port of this machine with a code, which is exchanged for the tokens. The code
+    is
+    useless without a secret verifier (PKCE, RFC 7636), and redirects without the right ``state`` are ignored. Without a
+    ``client_id``, this program is registered first.
 
     Raises:
         NetworkError: The service cannot be reached, or the login took too long.
@@ -94,16 +91,9 @@ def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> t
 
 
 def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tuple[Service, Tokens]:
-    """Let a person log in on another device by typing a code (RFC 8628), and return the service and the tokens.
+    """Let a person type a code on another device (RFC 8628); ``show`` gets the page's URL and the code.
 
-    Args:
-        service: The service to log in at. If it has no ``client_id``, this program is registered there, and the
-            returned service has the new id.
-        show: The function that shows the person the URL of the page and the code to type there.
-
-    Raises:
-        NetworkError: The service cannot be reached, or the login took too long.
-        NotConfigured: The service or the person refused the login.
+    Else as :func:`log_in_by_browser`.
     """
     if not service.client_id:
         service = register(service, "http://127.0.0.1/callback")
@@ -128,9 +118,7 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
 
 
 def log_in_as_client(service: Service) -> tuple[Service, Tokens]:
-    """Log this program in with its ``client_id`` and ``client_secret``, without a person.
-
-    Return the service, without the addresses where a person could log in, and the tokens.
+    """Log in with ``client_id`` and ``client_secret``; return the service without its login pages, and the tokens.
 
     Raises:
         NetworkError: The service cannot be reached.
@@ -142,9 +130,7 @@ def log_in_as_client(service: Service) -> tuple[Service, Tokens]:
 
 
 def renew(service: Service, tokens: Tokens) -> Tokens:
-    """Request new tokens in place of expired ones, and return the new tokens.
-
-    The request uses the refresh token or, for a login without a person, the ``client_secret``.
+    """Return new tokens, by the refresh token or, for a login without a person, by the ``client_secret``.
 
     Raises:
         NetworkError: The service cannot be reached.
@@ -162,7 +148,7 @@ def renew(service: Service, tokens: Tokens) -> Tokens:
 
 
 def revoke(service: Service, tokens: Tokens) -> bool:
-    """Revoke the tokens of a login (RFC 7009). Return True, or False if the service cannot revoke tokens.
+    """Revoke the tokens of a login (RFC 7009). Return False if the service cannot.
 
     Raises:
         NetworkError: The service cannot be reached, or it refuses to revoke a token.
@@ -181,7 +167,7 @@ def revoke(service: Service, tokens: Tokens) -> bool:
 
 
 def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
-    """Send a token request to the service, and return the tokens."""
+    """Send a token request."""
     from authlib.common.errors import AuthlibBaseError
 
     check_address(service.login.token)
@@ -208,10 +194,7 @@ def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
 
 @contextmanager
 def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
-    """Yield Authlib's client for a service. It sends the ``client_secret`` with its requests if there is one.
-
-    It follows no redirect, since its requests contain codes and refresh tokens.
-    """
+    """Yield Authlib's client, which follows no redirect: its requests contain codes and refresh tokens."""
     try:
         from authlib.integrations.requests_client import OAuth2Session
     except ImportError:
@@ -230,10 +213,7 @@ def _client(service: Service, redirect_uri: str | None = None) -> Iterator[Any]:
 
 @contextmanager
 def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
-    """Listen on a port of this machine for the redirects that end a login.
-
-    Yield the address to redirect the browser to, and a queue that receives the query parameters of each redirect.
-    """
+    """Listen for redirects on a port of this machine; yield the address, and a queue of query parameters."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     answers: Queue[dict[str, str]] = Queue()
@@ -254,7 +234,7 @@ def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
             self.wfile.write(page)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Log nothing, since the path of a request contains the code of a login."""
+            """Log nothing: the path contains the code."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -267,7 +247,7 @@ def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
 
 
 def _answer_with(state: str, answers: Queue[dict[str, str]], service: Service) -> str:
-    """Wait for the redirect that ends a login and has the right ``state``. Return the code in it."""
+    """Wait for the redirect with the right ``state``, and return its code."""
     ends = time.monotonic() + LOGIN_TIMEOUT
     while (left := ends - time.monotonic()) > 0:
         try:

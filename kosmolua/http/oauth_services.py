@@ -1,4 +1,4 @@
-"""Services where accounts log in by OAuth 2: reads their metadata, registers this program, and sends requests."""
+"""Services where accounts log in by OAuth 2: their metadata, the registration of this program, and requests."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ REQUEST_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Service:
-    """An OAuth 2 service, and the identity that this program has there as a client.
+    """An OAuth 2 service, and this program's identity there.
 
     Args:
-        login: The addresses of the service, and the scopes to ask for.
-        client_id: The id of this program at the service; empty if it is not registered yet.
-        client_secret: The secret that belongs to the id, or an empty string.
-        register: The address where this program can register itself to get an id (RFC 7591), or an empty string.
-        resource: The resource that the tokens are for (RFC 8707), or an empty string.
-        issuer: The name of the service, which a redirect after a login must repeat if it names an issuer (RFC 9207).
+        login: The addresses, and the scopes to ask for.
+        client_id: The id of this program; empty if it is not registered yet.
+        client_secret: The secret that belongs to it, if any.
+        register: The address for registering (RFC 7591), if any.
+        resource: The resource that the tokens are for (RFC 8707), if any.
+        issuer: The name that a redirect must repeat if it names an issuer (RFC 9207).
     """
 
     login: OAuth2
@@ -36,18 +36,18 @@ class Service:
     issuer: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the service as values that JSON can hold, including the ``client_secret``."""
+        """Return the service, with its secret, for JSON."""
         return asdict(self)
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> Service:
-        """Return a service from the values that :meth:`as_json` returned."""
+        """Restore a service."""
         login = values["login"]
         return cls(**{**values, "login": OAuth2(**{**login, "scopes": tuple(login["scopes"])})})
 
 
 class Refused(NotConfigured):
-    """An OAuth 2 service refused a request. ``code`` is the error code of the protocol, such as ``access_denied``."""
+    """A service refused a request; ``code`` is the protocol's, such as ``access_denied``."""
 
     def __init__(self, service: str, code: str, description: str) -> None:
         super().__init__(f"{service} refused: {description or code}"[:500])
@@ -55,7 +55,7 @@ class Refused(NotConfigured):
 
 
 def discover(url: str) -> Service:
-    """Find, from the metadata of an address (RFC 9728 and 8414), the OAuth 2 service that issues tokens for it.
+    """Find the service that issues tokens for an address (RFC 9728 and 8414).
 
     Raises:
         NetworkError: The address or the service cannot be reached.
@@ -89,7 +89,7 @@ def discover(url: str) -> Service:
 
 
 def where_to_revoke(service: Service) -> str:
-    """Look up in a service's metadata (RFC 8414) where tokens are revoked. Return that address, or an empty string.
+    """Return where tokens are revoked (RFC 8414), or an empty string.
 
     Raises:
         NetworkError: The service cannot be reached.
@@ -100,11 +100,7 @@ def where_to_revoke(service: Service) -> str:
 
 
 def register(service: Service, address: str) -> Service:
-    """Register this program with a service (RFC 7591). Return a copy of ``service`` with the new ``client_id``.
-
-    Args:
-        service: The service with which to register.
-        address: The address to which the service redirects browsers after a login.
+    """Register this program (RFC 7591), redirected to at ``address``; return the service with its ``client_id``.
 
     Raises:
         NetworkError: The service cannot be reached.
@@ -132,12 +128,7 @@ def register(service: Service, address: str) -> Service:
 
 
 def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[str, Any]:
-    """Send a POST request of OAuth 2, and return the JSON object in the response.
-
-    Args:
-        url: The address. It has to use TLS or be on this machine.
-        values: The parameters to send, by name.
-        in_json: Send the values as JSON; by default they are sent as a form.
+    """Send values as a form, or ``in_json``, and return the JSON object of the response.
 
     Raises:
         NetworkError: The service cannot be reached, or redirects to another address.
@@ -167,7 +158,7 @@ def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[
 
 @contextmanager
 def reaching(url: str) -> Iterator[None]:
-    """Turn an exception of the requests library in the ``with`` block into a NetworkError without secrets."""
+    """Turn an exception of requests into a NetworkError without secrets."""
     import requests
 
     try:
@@ -184,10 +175,10 @@ def _redirected(url: str) -> NetworkError:
 
 
 def check_address(url: str) -> None:
-    """Check that credentials can safely be sent to an address.
+    """Check that credentials are safe at an address.
 
     Raises:
-        NotConfigured: The address is neither protected by TLS nor on this machine.
+        NotConfigured: It is neither protected by TLS nor on this machine.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -200,13 +191,13 @@ def check_address(url: str) -> None:
 
 
 def origin_of(url: str) -> str:
-    """Return the scheme, host and port of a URL, without a user name, as in ``https://example.com:8443``."""
+    """Return scheme, host and port, without a user name: ``https://example.com:8443``."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _protected_resource(url: str) -> dict[str, Any]:
-    """Return the metadata in which an address names its OAuth 2 service (RFC 9728); an empty dict if there is none."""
+    """Return the metadata in which an address names its service (RFC 9728), or an empty dict."""
     import re
 
     import requests

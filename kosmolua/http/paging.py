@@ -93,10 +93,7 @@ def by_link(
 
 
 def next_link(response: Response) -> str | None:
-    """Return the link with ``rel="next"`` in the ``Link`` header of a response (RFC 8288), or None.
-
-    This is the address of the next page, as it is written in the header. It can be relative.
-    """
+    """Return the address, perhaps relative, with ``rel="next"`` in the ``Link`` header (RFC 8288), or None."""
     for target, rest in _LINK.findall(response.header("Link") or ""):
         parameters = {name.lower(): quoted or bare for name, quoted, bare in reversed(_PARAMETER.findall(rest))}
         if "next" in parameters.get("rel", "").lower().split() and "anchor" not in parameters:

@@ -33,10 +33,11 @@ MAX_KNOWN = 1000
 
 
 def is_throttled(response: Response) -> bool:
-    """Return True if the service refused a request because of a rate limit.
+    """Return True for 429, or GitHub's 403 because of a rate limit.
 
-    The status is then 429. GitHub also sends 403, with ``Retry-After``, or with no requests left and a text that
-    mentions the rate limit. Without that text, the last allowed request could have failed for another reason.
+    GitHub's has ``Retry-After``, or no requests left and a text that mentions the rate limit: without that text, the
+    last
+    allowed request could have failed for another reason.
     """
     if response.status != 403:
         return response.status == 429
@@ -45,14 +46,10 @@ def is_throttled(response: Response) -> bool:
 
 
 def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
-    """Return how many seconds the service asks to wait before a retry, or None if it does not say.
+    """Return the seconds that the service asks to wait before a retry, or None.
 
-    The header ``Retry-After`` contains a number of seconds or a date (RFC 9110, 10.2.3). Without this header,
-    ``Ratelimit-Reset`` is used if a rate limit was reached.
-
-    Args:
-        response: The response.
-        clock: The function that returns the time in seconds since 1970, for responses without a ``Date``.
+    ``Retry-After`` has a number or a date (RFC 9110, 10.2.3). Without it, ``Ratelimit-Reset`` counts if a limit was
+    reached. ``clock`` is the time since 1970, for responses without a ``Date``.
     """
     asked = response.header("Retry-After")
     if asked is None:
@@ -64,12 +61,7 @@ def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -
 
 
 def resets_in(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
-    """Return how many seconds are left until the service resets its count of requests; None if unknown.
-
-    Args:
-        response: The response, with the header ``Ratelimit-Reset``.
-        clock: The function that returns the time in seconds since 1970, for responses without a ``Date``.
-    """
+    """Return the seconds until the service resets its count (``Ratelimit-Reset``), or None; ``clock`` as above."""
     reset = _numeric(response, "Reset")
     if reset is not None and reset > MIN_EPOCH:
         reset -= _sent_at(response, clock)
@@ -82,7 +74,7 @@ def _numeric(response: Response, what: str) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    """Return the number in a header's value, or None. If the header was sent twice, the first number is returned."""
+    """Return the first number in a header's value, or None."""
     found = _NUMBER.match(text)
     return float(found[1]) if found else None
 
@@ -102,10 +94,9 @@ def _date(text: str) -> float | None:
 
 @dataclass
 class _Bucket:
-    """What is known about one rate limit, from the latest response to the requests that share it.
+    """One rate limit, from the latest response (of the route ``learned_from``) to requests that share it.
 
-    ``left`` is how many requests are left, and ``under_way`` how many requests have no response yet. ``resets`` is the
-    monotonic time when the service resets its count. ``learned_from`` is the route of the latest response.
+    ``left`` requests are left and ``under_way`` have no response yet; ``resets`` is the monotonic time of the reset.
     """
 
     left: float = math.inf
@@ -114,7 +105,7 @@ class _Bucket:
     learned_from: Hashable = None
 
     def learn(self, response: Response, route: Hashable, now: float) -> None:
-        """Update the numbers from the headers of a response, unless the headers are about an earlier time window."""
+        """Update from a response's headers, unless they are about an earlier window."""
         refused = is_throttled(response)
         left = 0 if refused else _numeric(response, "Remaining")
         seconds = retry_after(response) if refused else resets_in(response)
@@ -131,16 +122,13 @@ class _Bucket:
 
 
 class RateLimit:
-    """Delays the requests of one account to the rate that the service allows. Thread-safe.
+    """Delays an account's requests to the rate that the service allows. Thread-safe.
 
-    A service counts requests in groups, here called buckets, and says in each response how many requests are left.
-    Reads at one origin are assumed to share a bucket if the service names the same limit for them. A write shares a
-    bucket with writes of the same method and address. Requests that have no response yet count as used, so that a
-    hundred threads do not all send the last request that is allowed.
-
-    Args:
-        clock: The function that returns the monotonic time in seconds.
-        shared: Tells other processes of this machine that a limit is used up; None if they need not know.
+    A service counts requests in groups, here called buckets, and says in each response how many are left. Reads at one
+    origin share a bucket if the service names the same limit; a write shares it with those of the same method and
+    address.
+    Requests without a response count as used, so that a hundred threads do not all send the last allowed one.
+    ``shared`` tells other processes that a limit is used up.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, shared: SharedLimit | None = None) -> None:
@@ -152,18 +140,13 @@ class RateLimit:
 
     @contextmanager
     def turn(self, request: Request, until: Until) -> Iterator[Callable[[Response], None]]:
-        """Wait until the rate limits allow a request. Send the request in the ``with`` block.
-
-        Args:
-            request: The request.
-            until: The function that returns the deadline of the call, in seconds of ``clock``.
+        """Wait until the rate limits allow a request, to be sent in the block.
 
         Yields:
-            A function to call with the response. When the block ends, the headers of the response update the rate
-            limits.
+            What to call with the response, whose headers update the limits at the block's end.
 
         Raises:
-            CallError: The limits do not allow the request before the deadline. The error's code is ``rate_limited``.
+            CallError: The limits do not allow the request before the deadline. The code is ``rate_limited``.
         """
         answers: list[Response] = []
         route = _route(request)
@@ -208,10 +191,7 @@ class RateLimit:
         )
 
     def _bucket_after(self, request: Request, route: Hashable, bucket: _Bucket, answer: Response) -> _Bucket:
-        """Return the bucket whose numbers a response updates, and remember that the request's route belongs to it.
-
-        A bucket is a group of requests that share a rate limit.
-        """
+        """Return the bucket that a response updates, to which its route now belongs."""
         limit = _numeric(answer, "Limit")
         if not request.safe or limit is None:
             return bucket

@@ -1,4 +1,4 @@
-"""An account's rate limit, shared by several processes: a small file says until when they must not send requests."""
+"""An account's rate limit, shared by processes: a small file says until when they must not send requests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,10 @@ LOCK_TIMEOUT = 5.0
 
 
 class SharedLimit:
-    """Remembers in a file until when processes of this machine must not send requests of an account to an origin.
+    """Remembers in a file until when processes of this machine must not send to an origin.
 
-    If the file cannot be read or written, nothing is delayed, and each process learns the rate limits for itself.
-
-    Args:
-        path: The path of the file.
-        clock: The function that returns the time in seconds since 1970.
+    If the file cannot be used, nothing is delayed, and each process learns for itself. ``clock`` is the time since
+    1970.
     """
 
     def __init__(self, path: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -31,11 +28,7 @@ class SharedLimit:
         self._changed = 0
 
     def left(self, place: str) -> float:
-        """Return how many seconds to wait before the next request to an origin; 0 if there is no delay.
-
-        Args:
-            place: The origin, such as ``https://api.example.com``.
-        """
+        """Return the seconds to wait before the next request to an origin."""
         try:
             changed = os.stat(self._path).st_mtime_ns
             if changed != self._changed:
@@ -47,12 +40,7 @@ class SharedLimit:
         return max(self._known.get(place, 0.0) - self._clock(), 0.0)
 
     def close(self, place: str, seconds: float) -> None:
-        """Stop all processes from sending requests to an origin for some seconds.
-
-        Args:
-            place: The origin, such as ``https://api.example.com``.
-            seconds: How long to stop. If a longer delay is already in force, it is kept.
-        """
+        """Stop all processes from sending to an origin for some seconds, or longer if already said."""
         until = self._clock() + seconds
         try:
             with self._locked() as file:
@@ -77,7 +65,7 @@ class SharedLimit:
 
 
 def _moments(file: IO[bytes]) -> dict[str, float]:
-    """Return the times in a file of :class:`SharedLimit`, by origin; an empty dict if the file is damaged."""
+    """Return the times by origin; none if the file is damaged."""
     try:
         moments = json.loads(file.read())
         return {str(place): float(moment) for place, moment in moments.items()}

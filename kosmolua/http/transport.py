@@ -53,18 +53,15 @@ _QUERY = re.compile(r"\?.*")
 
 
 def jittered(retry: int) -> float:
-    """Return how many seconds to wait before a retry: about 0.5 before retry 0, and double for each further retry.
+    """Return the seconds to wait before a retry: about 0.5 before retry 0, then double, at most 20.
 
-    The result is at most 20. A random part is subtracted, so that programs that fail together do not retry together.
+    A random part is subtracted, so that programs that fail together do not retry together.
     """
     return random.uniform(0.5, 1.0) * min(math.ldexp(0.5, retry), 20.0)
 
 
 def _without_queries(record: logging.LogRecord) -> bool:
-    """Remove the query of each URL from a log record of urllib3, since a query can contain a credential. Return True.
-
-    This is a filter for :mod:`logging`, which drops a record if its filter returns False.
-    """
+    """Filter queries, which can contain a credential, from URLs in urllib3's log records."""
     record.args = tuple(_QUERY.sub("?...", arg) if isinstance(arg, str) else arg for arg in record.args or ())
     return True
 
@@ -115,28 +112,23 @@ class Transport:
             self._session.mount(scheme, Adapter(size=size, max_bytes=max_bytes))
 
     def close(self) -> None:
-        """Close the kept connections. No request can be sent afterwards."""
+        """Close the kept connections for good."""
         self._is_closed = True
         self._session.close()
 
     def send(self, request: Request, *, until: Until | None = None, observe: Observe | None = None) -> Response:
-        """Send a request, with retries if they are safe and can help. Return the response, whatever its status.
+        """Send a request, with retries if they are safe and can help, and return the response, whatever its status.
 
-        A redirect of a GET or HEAD is followed within the same origin; any other redirect is returned as the response.
-        A response with 429 is returned if the service asks to wait beyond the deadline.
-
-        Args:
-            request: The request. Its own timeout, if it has one, applies if it ends before the deadline.
-            until: The function that returns the deadline of the call, on the scale of :func:`time.monotonic`; by
-                default the deadline is :data:`DEFAULT_TIMEOUT` from now. It applies to everything: connecting, TLS,
-                headers, body, and waits.
-            observe: A function to call, in this thread, with each attempt when the attempt has ended.
+        A redirect of a GET or HEAD is followed within the same origin. A 429 is returned if the service asks to wait
+        beyond
+        the deadline, by default in :data:`DEFAULT_TIMEOUT`, which applies to everything: connecting, TLS, headers, body
+        and
+        waits. ``observe`` is called, in this thread, after each attempt.
 
         Raises:
             NetworkError: No complete response was received.
             BadArguments: A header of the request belongs to the transport.
-            CallError: A rate limit lasts beyond the deadline, so nothing was sent. The error's code is
-                ``rate_limited``.
+            CallError: A rate limit lasts beyond the deadline, so nothing was sent. The code is ``rate_limited``.
         """
         call = _Call(request, _limited(request, until), observe)
         for retry in count():
@@ -150,7 +142,7 @@ class Transport:
         return outcome
 
     def _wait(self, request: Request, outcome: Response | Fault, retry: int) -> float | None:
-        """Return how many seconds to wait before a request is sent again, or None if it is not to be sent again."""
+        """Return the seconds before a request is sent again, or None if it is not to be."""
         if isinstance(outcome, Fault):
             again = outcome.passing and (request.safe or not outcome.sent)
             return self._backoff(retry) if again and retry < MAX_FAULT_RETRIES else None
@@ -161,7 +153,7 @@ class Transport:
         return max(retry_after(outcome) or 0.0, self._backoff(retry)) if retry < retries else None
 
     def _attempt(self, call: _Call) -> Response | Fault:
-        """Send the request of a call once, and follow redirects. Return the response, or why there was none."""
+        """Send a request once, and follow redirects."""
         request = call.request
         for _ in range(MAX_REDIRECTS + 1):
             outcome = self._exchange(request, call)
@@ -174,7 +166,7 @@ class Transport:
         return Fault(f"it was redirected more than {MAX_REDIRECTS} times", passing=False)
 
     def _exchange(self, request: Request, call: _Call) -> Response | Fault:
-        """Wait until the rate limits allow a request, send it, and pass the attempt to the call's ``observe``."""
+        """Wait for the rate limits, send a request, and tell ``observe``."""
         with ExitStack() as turn:
             learn = turn.enter_context(self._rate_limit.turn(request, call.until))
 
@@ -198,7 +190,7 @@ class Transport:
         return outcome
 
     def _perform(self, request: Request, seconds: float, end_turn: Callable[[Response], None]) -> Response | Fault:
-        """Send one request and read the response. Return the response, or the reason why there was none."""
+        """Send one request and read the response."""
         if seconds <= 0 or self._is_closed:
             return OUT_OF_TIME
         timeout = Timeout(connect=min(CONNECT_TIMEOUT, seconds), total=seconds)
@@ -212,9 +204,9 @@ class Transport:
             return fault_of(error)
 
     def _environment(self, url: str) -> Mapping[str, Any]:
-        """Return the settings of the requests library for an origin: its proxies, CA bundle and client certificate.
+        """Return the proxies, CA bundle and client certificate for an origin.
 
-        They are cached by origin, since reading them from environment variables is slow.
+        They are cached, since reading them from environment variables is slow.
         """
         place = origin(url)
         if place not in self._environments:
@@ -253,7 +245,7 @@ class Transport:
 
 @dataclass
 class _Call:
-    """The state of one call of :meth:`Transport.send`: its request, its deadline, and the number of attempts so far."""
+    """The state of one call: request, deadline, attempts."""
 
     request: Request
     until: Until
@@ -263,7 +255,7 @@ class _Call:
 
 
 def _limited(request: Request, until: Until | None) -> Until:
-    """Return a function that returns the deadline of a request: that of its call or its own, whichever is earlier."""
+    """Return the earlier deadline: the call's or the request's own."""
     now = time.monotonic()
     latest = now + DEFAULT_TIMEOUT
     call_ends = until or (lambda: latest)
@@ -274,7 +266,7 @@ def _limited(request: Request, until: Until | None) -> Until:
 
 
 def _prepare(request: Request) -> requests.PreparedRequest:
-    """Return a request as the requests library sends it, with a ``Content-Length`` that is computed here."""
+    """Return a request for the requests library, with its ``Content-Length``."""
     fields, content = request.fields, request.content
     for name in fields:
         if fault := fault_in(name):
@@ -295,7 +287,7 @@ def _prepare(request: Request) -> requests.PreparedRequest:
 
 @lru_cache
 def _host(scheme: str, netloc: str) -> str:
-    """Return the scheme, host and port of a URL as the requests library writes them: with an ASCII host name."""
+    """Return scheme, host and port as the requests library writes them, in ASCII."""
     prepared = requests.PreparedRequest()
     prepared.prepare_url(f"{scheme}://{netloc}", None)
     return str(prepared.url).removesuffix("/")
