@@ -41,19 +41,19 @@ SIMULATED_ACCOUNTS = ["default", "production", "staging"]
 class Accounts:
     """The accounts of every integration, from one file and the environment.
 
-    A section of the file is checked when it is first used. After that, finding an account takes the same time however
-    many accounts there are.
+    A section is checked when it is first used. After that, finding an account takes the same time however many there
+    are.
 
     Args:
         tables: The content of the file; empty if there is none.
-        path: The file, which need not exist.
+        path: The file.
         environ: The environment that secrets may come from.
-        redactor: Masks each secret that is fetched.
-        simulate: True if simulators answer all calls. Accounts then need no credentials, and a few accounts exist even
-            without a file.
-        warn: Called with a sentence about each file with a secret that other users can read.
-        ceiling: The upper limit on the permissions of the tenant that owns these accounts; None without tenants. A
-            tenant gets no accounts from environment variables such as ``RENDER_API_KEY``, which belong to the server.
+        redactor: Masks secrets.
+        simulate: Whether simulators answer all calls. Accounts then need no credentials, and a few exist even without a
+            file.
+        warn: Gets sentences about readable files.
+        ceiling: The ceiling; None without tenants. A tenant gets no accounts from environment variables such as
+            ``RENDER_API_KEY``, which belong to the server.
     """
 
     def __init__(
@@ -79,15 +79,13 @@ class Accounts:
         self._lock = Lock()
 
     def sections(self) -> list[str]:
-        """Return the names of the integrations that have a section in the file."""
         return self._sections.names()
 
     def servers(self) -> list[str]:
-        """Return the names of the MCP servers that have a section in the file, sorted."""
         return self._sections.servers()
 
     def names(self, integration: Integration) -> list[str]:
-        """Return the names of an integration's accounts, sorted. The list is shared, so do not change it.
+        """Return the names of an integration's accounts, sorted. The list is shared: do not change it.
 
         Raises:
             ConfigError: The integration's section has an unknown key or a value of the wrong type.
@@ -100,14 +98,13 @@ class Accounts:
         return ["default"] if self._is_complete(integration) else []
 
     def has(self, integration: Integration, account: str) -> bool:
-        """Return True if an integration has an account of this name."""
         return account in (self._sections.of(integration).accounts or self.names(integration))
 
     def default(self, integration: Integration) -> str | None:
-        """Return the name of the account that ``app.integrations.NAME.FUNCTION`` uses; None if there is no default.
+        """Return the account that ``app.integrations.NAME.FUNCTION`` uses, or None.
 
         Raises:
-            ConfigError: The key ``default`` in the integration's section names an account that does not exist.
+            ConfigError: The key ``default`` names an account that does not exist.
         """
         chosen = self._sections.of(integration).default
         if chosen is not None:
@@ -120,14 +117,11 @@ class Accounts:
         return names[0] if len(names) == 1 else None
 
     def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
-        """Return an account's permission for functions with this effect: ``read``, ``write`` or ``destroy``.
-
-        In the accounts file, rules for the name of a function or for a pattern take precedence.
-        """
+        """Return an account's permission for an effect; rules for functions and patterns take precedence."""
         return self.rules(integration, account).of_effect(effect).permission
 
     def rules(self, integration: Integration, account: str) -> Rules:
-        """Return the permission rules of an account: its own, and its integration's for keys that the account lacks."""
+        """Return the permission rules of an account."""
         rules = self._rules.get((integration.name, account))
         if rules is None:
             own = self.option(integration, account, "permissions") or {}
@@ -138,25 +132,14 @@ class Accounts:
         return rules
 
     def option(self, integration: Integration, account: str, key: str) -> Any:
-        """Return the value of a key in an account's table, as the file contains it, or None if the key is absent.
-
-        Args:
-            integration: The integration.
-            account: The name of the account.
-            key: One of :data:`kosmolua.accounts.sections.ACCOUNT_KEYS`, such as ``proxy``.
-        """
+        """Return a key of :data:`kosmolua.accounts.sections.ACCOUNT_KEYS` in an account's table, or None."""
         return self._table(integration, account).get(key)
 
     def settings(self, integration: Integration, account: str, *, until: float = inf) -> Table:
         """Return the values of an account's fields, with each secret fetched from its source.
 
-        The values are fetched once for each account, and again if the account has logged in since. Meanwhile only
-        threads that need the same account wait.
-
-        Args:
-            integration: The integration, which declares the fields.
-            account: One of :meth:`names`.
-            until: The time by which the secrets must be fetched, on the scale of :func:`time.monotonic`.
+        They are fetched once, and again if the account has logged in since; only threads that need the same account
+        wait.
 
         Raises:
             ConfigError: A key is unknown, or a value is invalid.
@@ -177,10 +160,9 @@ class Accounts:
             resolved.lock.release()
 
     def _logged_in_since(self, integration: Integration, account: str, settings: Table) -> bool:
-        """Return True if ``settings`` lack the token of a login, and the account is logged in now.
+        """Return True if the settings lack the token of a login that now exists.
 
-        If ``settings`` have a token and another process has changed the login, drop the token in memory, so that the
-        next use reads the new one.
+        If they have one and another process has changed the login, the token in memory is dropped.
         """
         fields = [field for field in integration.account_fields if field.login]
         for field in fields:
@@ -189,7 +171,7 @@ class Accounts:
         return any(field.name not in settings for field in fields) and self.login(integration, account).exists
 
     def written(self, integration: Integration, account: str) -> Table:
-        """Return the fields of an account, checked, as they are written in the file. No secret is fetched.
+        """Return an account's fields as written, checked, with no secret fetched.
 
         Raises:
             ConfigError: A key is unknown, or a value is invalid.
@@ -197,13 +179,13 @@ class Accounts:
         return self._sections.settings(integration, account)
 
     def login(self, integration: Integration, account: str) -> Login:
-        """Return the object that reads, stores and renews an account's tokens. The account need not exist."""
+        """Return the login of an account, which need not exist."""
         from kosmolua.accounts.logins import Logins
 
         return Logins(self.path).of(section_of(integration.name, account))
 
     def service(self, integration: Integration, account: str) -> Service:
-        """Return the OAuth service that an account logs in to, with the id and the secret of the OAuth client to use.
+        """Return the OAuth service of an account, with the client's id and secret.
 
         Raises:
             ConfigError: A key is unknown, or a value is invalid.
@@ -234,7 +216,7 @@ class Accounts:
         )
 
     def login_state(self, integration: Integration, account: str) -> str | None:
-        """Return a phrase that says whether and until when an account is logged in; None if it needs no login."""
+        """Return whether and until when an account is logged in, as a phrase; None if it needs no login."""
         logins = {field.name: field.login for field in integration.account_fields if field.login}
         written = self.written(integration, account).keys()
         if self._simulate or not logins or written & logins.keys():
@@ -251,7 +233,7 @@ class Accounts:
         return f"logged in until {until}{how}"
 
     def place(self, integration: Integration, account: str) -> str:
-        """Return where an account is defined: ``PATH:LINE``, ``PATH`` if no line is known, or ``the environment``."""
+        """Return where an account is defined: ``PATH:LINE``, ``PATH``, or ``the environment``."""
         in_file = self._table(integration, account).keys() - {"permissions"}
         return self._sections.place(integration.name, account) if in_file else "the environment"
 
@@ -270,12 +252,12 @@ class Accounts:
 
     @property
     def keeps_journal(self) -> bool:
-        """False if the key ``journal`` of ``[kosmolua]`` turns off the default journal, a file with all calls."""
+        """Whether calls go to the default journal, a file: the key ``journal`` of ``[kosmolua]``."""
         return self._sections.keeps_journal
 
     @property
     def journal_required(self) -> bool:
-        """True if the key ``journal_required`` of ``[kosmolua]`` forbids writes that the journal cannot record."""
+        """Whether writes that the journal cannot record are forbidden: the key ``journal_required``."""
         return self._sections.journal_required
 
     @property
@@ -286,17 +268,13 @@ class Accounts:
     def secret(self, name: str, until: float = inf) -> Secret:
         """Return a secret of ``[kosmolua.secrets]``.
 
-        Args:
-            name: One of :attr:`secret_names`.
-            until: The time by which the secret must be fetched, on the scale of :func:`time.monotonic`.
-
         Raises:
             NotConfigured: The source of the secret does not provide it, or takes too long.
         """
         return self._secret(f"kosmolua.secrets.{name}", self._sections.secrets[name], until)
 
     def check(self, integration: Integration) -> None:
-        """Check an integration's section of the file, without fetching a secret.
+        """Check an integration's section, without fetching a secret.
 
         Raises:
             ConfigError: The section has a mistake. The message names the first one.
@@ -313,7 +291,7 @@ class Accounts:
         return self._sections.wrong(what, integration.name, "default", hint=hint)
 
     def _is_complete(self, integration: Integration) -> bool:
-        """Return True if the environment has every variable that an account of the integration requires."""
+        """Return True if the environment has every variable that an account requires."""
         required = [field for field in integration.account_fields if field.required]
         return all(self._environ.get(integration.variable(field)) for field in required)
 
@@ -359,10 +337,9 @@ class Accounts:
     def _named_secret(
         self, integration: Integration, account: str, key: str, given: str | Table, until: float
     ) -> Secret:
-        """Return one value of a field that is a table of credentials, such as HTTP headers.
+        """Return one of a field's table of credentials, such as HTTP headers.
 
-        A value written directly in the file is masked only if it looks like a key, or its name looks like that of a
-        secret.
+        A value in the file itself is masked only if it looks like a key, or its name looks like that of a secret.
         """
         name = key.rpartition(".")[2]
         if isinstance(given, str) and not (looks_like_key(given) or _NAME_OF_SECRET.search(name)):
@@ -397,7 +374,7 @@ class Accounts:
 
 @dataclass(eq=False, repr=False)
 class _Resolved:
-    """An account's field values (None until they are fetched), and a lock for the thread that fetches them."""
+    """An account's field values, None until they are fetched, and the lock for that."""
 
     lock: Lock
     settings: Table | None = None
@@ -414,18 +391,17 @@ def read(
     servers: Mapping[str, Table] | None = None,
     ceiling: Ceiling | None = None,
 ) -> Accounts:
-    """Return the accounts that a file defines. Without a file, environment variables define them.
+    """Return the accounts that a file defines or, without a file, environment variables.
 
     Args:
         source: The path of the file, or its content; None if there is no file.
-        usual: The path of the file for messages. Relative paths of secret files start from its folder.
+        usual: The path for messages, in whose folder relative paths of secret files start.
         environ: The environment that secrets may come from.
-        redactor: Masks each secret that is fetched.
-        simulate: True if simulators answer all calls. Missing settings then get made-up values.
-        warn: Called with a sentence about each file with a secret that other users can read.
-        servers: More MCP servers, by name, each with the content of its section. They replace servers of the file
-            that have the same name.
-        ceiling: The upper limit on the permissions of the tenant that owns the accounts; None without tenants.
+        redactor: Masks secrets.
+        simulate: Whether simulators answer all calls. Missing settings then get made-up values.
+        warn: Gets sentences about readable files.
+        servers: More MCP servers, the content of their sections by name. They replace those of the file.
+        ceiling: The ceiling; None without tenants.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or has the wrong shape.

@@ -19,12 +19,7 @@ PRIVATE = 0o600
 
 
 def set_section(path: Path, keys: tuple[str, ...], table: Table) -> None:
-    """Write a section, replacing any section at this place. A missing file is created, readable only by its owner.
-
-    Args:
-        path: The accounts file.
-        keys: The path of the section: the names of nested tables, as in ``("mcp", "files")``.
-        table: The section's content; tables inside it are written inline.
+    """Write or replace a section; tables inside it are written inline. A missing file is created for its owner alone.
 
     Raises:
         ConfigError: The file cannot be read or written, or is not TOML, or one of the keys has a value that is not a
@@ -47,10 +42,6 @@ def set_section(path: Path, keys: tuple[str, ...], table: Table) -> None:
 
 def remove_section(path: Path, keys: tuple[str, ...]) -> bool:
     """Remove a section and return True; return False if the file has no such section.
-
-    Args:
-        path: The accounts file.
-        keys: The path of the section: the names of nested tables, as in ``("mcp", "files")``.
 
     Raises:
         ConfigError: The file cannot be read or written, or is not TOML.
@@ -87,7 +78,7 @@ def _read(path: Path) -> tomlkit.TOMLDocument:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace the content of a file in one step, keeping its permissions. A symbolic link is followed."""
+    """Replace a file in one step, with its permissions; a symbolic link is followed."""
     path = path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""Logins: the tokens of accounts that logged in, kept in the keyring or in a file that all processes share."""
+"""Logins: tokens of accounts, kept in the keyring or in a file that all processes share."""
 
 from __future__ import annotations
 
@@ -28,12 +28,9 @@ LOCK_TIMEOUT = 60.0
 
 
 class Logins:
-    """The logins of the accounts of one accounts file.
+    """The logins of one accounts file.
 
-    Args:
-        accounts: The accounts file, which need not exist. Each accounts file has its own logins.
-        folder: The folder for lock files, and for tokens if there is no keyring; None for ``logins`` in the user's
-            state folder.
+    ``folder`` is for lock files, and for tokens without a keyring; None: ``logins`` in the user's state folder.
     """
 
     def __init__(self, accounts: Path, folder: str | os.PathLike[str] | None = None) -> None:
@@ -41,7 +38,7 @@ class Logins:
         self._folder = Path(state_folder()) / "logins" if folder is None else Path(folder)
 
     def of(self, account: str) -> Login:
-        """Return the login of an account, identified by its section of the accounts file. The login need not exist."""
+        """Return the login of an account, named by its section."""
         name = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', account)}-{self._owner}"
         return Login(account, name, self._folder)
 
@@ -50,9 +47,9 @@ class Login:
     """The login of one account. Any number of threads and processes may use it.
 
     Args:
-        account: The account's section of the accounts file, for messages.
-        name: The name of the login in the keyring, and of its files.
-        folder: The folder of the login's file and of its lock.
+        account: The account's section, for messages.
+        name: The name in the keyring, and of the files.
+        folder: The folder of the file and of its lock.
     """
 
     def __init__(self, account: str, name: str, folder: Path) -> None:
@@ -67,7 +64,7 @@ class Login:
 
     @property
     def exists(self) -> bool:
-        """True if the account is logged in."""
+        """Whether the account is logged in."""
         return self._read() is not None
 
     @property
@@ -77,7 +74,7 @@ class Login:
         return found[1] if found else None
 
     def token(self, *, but_not: str = "") -> str:
-        """Return a valid token. An expired token is renewed first, only once even if several processes need it.
+        """Return a valid token. An expired one is renewed first, once for all processes.
 
         Args:
             but_not: A token that the service refused. It is never returned.
@@ -99,20 +96,17 @@ class Login:
             return self._known[1].access
 
     def look_again(self) -> None:
-        """Forget the cached token if another process has changed the login since the token was read."""
+        """Forget the cached token if another process has changed the login."""
         with self._lock:
             if self._known and self._stamp != self._stamp_now():
                 self._known = None
 
     def secret(self, learn: Callable[[Secret], None]) -> LoginSecret:
-        """Return a secret that always reveals the current token.
-
-        Each time, ``learn`` is called with the token first, so that the token is masked in texts.
-        """
+        """Return a secret that always reveals the current token, after ``learn`` got it for masking."""
         return LoginSecret(self, learn)
 
     def keep(self, service: Service, tokens: Tokens) -> str:
-        """Store the tokens of a login, and return where they are: the path of a file, or ``the keyring``.
+        """Store the tokens, and return where: the path of a file, or ``the keyring``.
 
         Raises:
             ConfigError: The tokens cannot be written.
@@ -121,7 +115,7 @@ class Login:
             return self._write(service, tokens)
 
     def forget(self) -> tuple[Service, Tokens] | None:
-        """Remove the tokens and return them, so that they can be revoked; return None if there are none."""
+        """Remove the tokens and return them, to be revoked, or None."""
         with self._alone():
             found = self._read()
             self._known = None
@@ -134,10 +128,7 @@ class Login:
             return found
 
     def _renewed(self, but_not: str) -> tuple[Service, Tokens]:
-        """Return the service and valid tokens, renewing the tokens unless another process has already done so.
-
-        The caller must be in a ``with`` block of :meth:`_alone`.
-        """
+        """Return valid tokens, renewed unless another process has done so; within :meth:`_alone`."""
         found = self._read()
         if found is None:
             raise self._missing("is not logged in")
@@ -151,7 +142,7 @@ class Login:
         return service, tokens
 
     def _missing(self, what: str) -> NotConfigured:
-        """Return an error whose message is the name of the account, followed by ``what``."""
+        """Return the error for an account that ``what`` is said about."""
         return NotConfigured(f"{self._account} {what}", hint=f"run 'kosmolua accounts login {self._account}'")
 
     def _stamp_now(self) -> tuple[int, int] | None:
@@ -175,7 +166,7 @@ class Login:
             raise ConfigError(f"The login file {self._file} is damaged", hint="log in again") from None
 
     def _in_keyring(self) -> str:
-        """Return the service and tokens of this login from the keyring, as JSON."""
+        """Return service and tokens from the keyring, as JSON."""
         if not (keyring := keyring_or_none()):
             what = f"The login of {self._account} is in a keyring, but no keyring is available here"
             raise ConfigError(what, hint="pip install 'kosmolua[keyring]', or log in again")
@@ -204,7 +195,7 @@ class Login:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes from changing the login until the ``with`` block ends."""
+        """Keep other processes from changing the login during the block."""
         with self._opened_lock() as stream:
             if not lock_file(stream.fileno(), LOCK_TIMEOUT):
                 what = "Another process has kept the login locked for a minute"
@@ -221,12 +212,7 @@ class Login:
 
 
 class LoginSecret(Secret):
-    """The token of a login. Each time this secret is revealed, the token is looked up and, if necessary, renewed.
-
-    Args:
-        login: The login.
-        learn: Called with each token, so that the token is masked in texts.
-    """
+    """The token of a login, looked up and, if necessary, renewed at each use; ``learn`` gets it first."""
 
     __slots__ = ("_learn", "_login")
 
@@ -239,23 +225,21 @@ class LoginSecret(Secret):
         return True
 
     def look_again(self) -> None:
-        """Make the next use read the token again if another process has changed the login since it was last read."""
         self._login.look_again()
 
     def reveal(self) -> str:
-        """Return a valid token."""
         return self._learned(self._login.token())
 
     def prefixed(self, scheme: str) -> Secret:
-        """Return a secret with the value ``SCHEME TOKEN``. It knows which token it contains."""
+        """Return ``SCHEME TOKEN``, which knows its token."""
         return IssuedToken(self.reveal(), self).prefixed(scheme)
 
     def as_password_of(self, user: str) -> Secret:
-        """Return the header for basic authentication with the token. It knows which token it contains."""
+        """Return the header for basic authentication, which knows its token."""
         return IssuedToken(self.reveal(), self).as_password_of(user)
 
     def renewed(self, refused: str) -> str:
-        """Return a valid token other than ``refused``, a token that the service refused."""
+        """Return a valid token other than the refused one."""
         return self._learned(self._login.token(but_not=refused))
 
     def _learned(self, token: str) -> str:
@@ -264,12 +248,7 @@ class LoginSecret(Secret):
 
 
 class IssuedToken(Secret):
-    """One token of a login, which a request was signed with. The login may have another one by now.
-
-    Args:
-        token: The token.
-        login: The secret of the login.
-    """
+    """A token that a request was signed with; the login may have another by now."""
 
     __slots__ = ("login",)
 
@@ -279,9 +258,9 @@ class IssuedToken(Secret):
 
 
 def renewed(request: Request) -> Request | None:
-    """Return a copy of a refused request with a renewed token, or None if no header contains a login's token.
+    """Return a refused request with a renewed token, or None if it has no login's token.
 
-    Of several requests that were refused with one token, the first renews it, and the others get the fresh one.
+    Of several requests that were refused with one token, the first renews it.
     """
     for name, value in request.headers.items():
         roots = value.roots if isinstance(value, Secret) else ()
@@ -294,7 +273,7 @@ def renewed(request: Request) -> Request | None:
 
 @contextmanager
 def asking_the_keyring() -> Iterator[None]:
-    """Turn an error of the keyring in the ``with`` block into a ConfigError."""
+    """Turn an error of the keyring into a ConfigError."""
     from keyring.errors import KeyringError
 
     try:
@@ -304,7 +283,7 @@ def asking_the_keyring() -> Iterator[None]:
 
 
 def keyring_or_none() -> Any:
-    """Return the module ``keyring``, or None if it is not installed or there is no keyring that can store anything."""
+    """Return the module ``keyring``, or None if it is missing or cannot store anything."""
     try:
         import keyring
     except ImportError:

@@ -1,4 +1,8 @@
-"""Permission rules: how an accounts file decides whether a function is allowed, is denied or needs approval."""
+"""Permission rules: whether a function is allowed, is denied or needs approval.
+
+A rule for an exact name takes precedence over patterns, and those over an effect. Of several patterns that match, the
+strictest counts.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,7 @@ DEFAULT_PERMISSIONS: dict[Effect, Permission] = {"read": "allow", "write": "ask"
 
 
 class Rule(NamedTuple):
-    """One permission, with the place in the accounts file that sets it.
-
-    Args:
-        permission: The permission.
-        key: The key in the section's ``permissions``: an effect, a function, or a pattern.
-        section: The section of the accounts file that contains the rule, or None if the rule is built in.
-    """
+    """One permission; ``key`` is an effect, a function or a pattern, ``section`` sets it, None for a built-in rule."""
 
     permission: Permission
     key: str
@@ -34,7 +32,7 @@ class Rule(NamedTuple):
 
 
 def is_pattern(name: str) -> bool:
-    """Return True if a name contains wildcards, as in ``*_env_var``."""
+    """Return True for wildcards, as in ``*_env_var``."""
     return any(sign in name for sign in "*?[")
 
 
@@ -44,17 +42,12 @@ def fits(pattern: str, function: Function) -> bool:
 
 
 class Ceiling:
-    """The upper limit on a tenant's permissions, whatever the tenant's accounts allow.
-
-    For a function without a rule here, the rules of the accounts alone apply.
-
-    A rule for an exact name takes precedence over rules for patterns, and those over a rule for an effect. If several
-    patterns match, the strictest rule applies.
+    """The upper limit on a tenant's permissions, whatever the accounts allow. Without a rule here, those alone apply.
 
     Args:
-        section: The section of the accounts file that contains the permissions, such as ``tenants.acme``.
-        permissions: The permissions. A key is an effect, a function such as ``render2.delete_service``, or a pattern
-            such as ``github.*``.
+        section: The section that contains the permissions, such as ``tenants.acme``.
+        permissions: Their keys are an effect, a function such as ``render2.delete_service``, or a pattern such as
+            ``github.*``.
     """
 
     def __init__(self, section: str, permissions: Mapping[str, Permission]) -> None:
@@ -62,7 +55,7 @@ class Ceiling:
         self._patterns = [rule for key, rule in self._rules.items() if is_pattern(key)]
 
     def of_function(self, integration: str, function: Function) -> Rule | None:
-        """Return the rule that applies to a function of an integration, or None if no rule does."""
+        """Return the rule for a function, or None."""
         names = [f"{integration}.{name}" for name in (function.name, function.full_name)]
         named = [self._rules[name] for name in names if name in self._rules]
         fitting = [rule for rule in self._patterns if any(fnmatchcase(name, rule.key) for name in names)]
@@ -70,26 +63,15 @@ class Ceiling:
         return max(found, key=_strictness) if found else self.of_effect(function.effect)
 
     def of_effect(self, effect: Effect) -> Rule | None:
-        """Return the rule for an effect, or None if there is none.
-
-        Without a rule for ``destroy``, the rule for ``write`` applies to ``destroy`` too.
-        """
+        """Return the rule for an effect, or None; that for ``write`` is for ``destroy`` too if it has none."""
         keys = ("destroy", "write") if effect == "destroy" else (effect,)
         return next((self._rules[key] for key in keys if key in self._rules), None)
 
 
 class Rules:
-    """The permission rules of one account: its own, and its integration's for keys that the account lacks.
+    """The rules of one account: its own, and its integration's for keys that it lacks. A stricter ceiling wins.
 
-    A rule for an exact name takes precedence over rules for patterns, and those over a rule for an effect. If several
-    patterns match, the strictest rule applies. If the rule found here differs from the ceiling's, the stricter one
-    applies.
-
-    Args:
-        tables: The names of the two sections, each with its ``permissions``: first the integration's, then the
-            account's.
-        integration: The integration's name.
-        ceiling: The upper limit on the permissions of the tenant that owns the account; None without tenants.
+    ``tables`` are the names and ``permissions`` of two sections: the integration's, then the account's.
     """
 
     def __init__(
@@ -104,17 +86,15 @@ class Rules:
         self._patterns = [rule for key, rule in self._rules.items() if is_pattern(key)]
 
     def of_function(self, function: Function) -> Rule:
-        """Return the rule that applies to a function."""
         named = [self._rules[name] for name in (function.name, function.full_name) if name in self._rules]
         found = named or [rule for rule in self._patterns if fits(rule.key, function)]
         own = max(found, key=_strictness) if found else self._own_of_effect(function.effect)
         return _stricter(own, self._ceiling.of_function(self._integration, function) if self._ceiling else None)
 
     def of_effect(self, effect: Effect) -> Rule:
-        """Return the rule for an effect. It applies to each function that no name and no pattern matches.
+        """Return the rule for an effect, for functions that no name and no pattern matches.
 
-        Without a rule for ``destroy``, ``write = "deny"`` applies to ``destroy`` too, but ``"allow"`` and ``"ask"`` do
-        not.
+        Without a rule for ``destroy``, ``write = "deny"`` applies to it, but ``"allow"`` and ``"ask"`` do not.
         """
         return _stricter(self._own_of_effect(effect), self._ceiling.of_effect(effect) if self._ceiling else None)
 
@@ -128,7 +108,7 @@ class Rules:
 
     @property
     def permissions(self) -> dict[str, Permission]:
-        """The permissions for functions and patterns, by key. Those for effects are left out."""
+        """The permissions for functions and patterns."""
         return {key: rule.permission for key, rule in self._rules.items() if key not in DEFAULT_PERMISSIONS}
 
 

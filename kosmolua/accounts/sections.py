@@ -35,8 +35,8 @@ class Recordings(NamedTuple):
 
     Args:
         keep: For how many seconds recordings are kept.
-        mcp: Whether the MCP server keeps a recording of each script.
-        max_size: How many bytes the recordings may use before the oldest ones are removed.
+        mcp: Whether the MCP server records each script.
+        max_size: How many bytes they may use before the oldest are removed.
     """
 
     keep: float = 30 * 86400.0
@@ -45,13 +45,13 @@ class Recordings(NamedTuple):
 
 
 class Section(NamedTuple):
-    """The section of one integration. Its keys and values have been checked.
+    """The checked section of one integration.
 
     Args:
-        accounts: The accounts' tables, keyed and sorted by the name of the account.
-        names: The names of the accounts, in the same order.
-        default: The value of the key ``default``, the name of an account; None without the key.
-        permissions: The permissions of the integration. A key is an effect, a function or a pattern.
+        accounts: The accounts' tables, sorted by name.
+        names: The names, in the same order.
+        default: The key ``default``, or None.
+        permissions: The permissions, by effect, function or pattern.
     """
 
     accounts: dict[str, Table]
@@ -61,19 +61,12 @@ class Section(NamedTuple):
 
 
 class Sections:
-    """The sections of an accounts file.
+    """The sections of an accounts file, whose ``tables`` are empty if there is none.
 
-    The constructor checks ``[kosmolua]``, except for the limits in it. The section of an integration, or of one of its
-    accounts, is checked when a method first reads it.
-
-    Args:
-        tables: The content of the file; empty if there is none.
-        path: The file, which need not exist.
-        warn: Called with a sentence if the file contains a secret and can be read by other users.
+    ``[kosmolua]``, except for its limits, is checked at once, other sections when they are first read.
 
     Raises:
-        ConfigError: A key at the top of the file is not a table, or ``[kosmolua]`` has an unknown key or an invalid
-            value.
+        ConfigError: A key at the top is not a table, or ``[kosmolua]`` has an unknown key or an invalid value.
     """
 
     def __init__(self, tables: Table, path: Path, warn: Callable[[str], None] = lambda sentence: None) -> None:
@@ -90,16 +83,16 @@ class Sections:
             self._check_own(key, value)
 
     def names(self) -> list[str]:
-        """Return the names of the integrations that have a section in the file."""
+        """Return the integrations that have a section."""
         return [name for name in self._tables if name not in _RESERVED and not name.startswith(f"{SERVERS}.")]
 
     def servers(self) -> list[str]:
-        """Return the names of the MCP servers that have a section in the file, sorted."""
+        """Return the MCP servers that have a section, sorted."""
         prefix = f"{SERVERS}."
         return sorted(name.removeprefix(prefix) for name in self._tables if name.startswith(prefix))
 
     def settings(self, integration: Integration, account: str) -> Table:
-        """Return the table of an account, after checking this table but not the rest of the integration's section.
+        """Return the table of an account, after checking this one alone.
 
         Raises:
             ConfigError: A key is unknown, or a value is invalid.
@@ -111,12 +104,11 @@ class Sections:
         return table
 
     def of(self, integration: Integration) -> Section:
-        """Return the section of an integration, or an empty one if the file has none. It is checked on first use.
+        """Return the section of an integration, empty if the file has none. It is checked on first use.
 
         Raises:
             ConfigError: Somewhere in the section, an account is named like a function, a key is unknown, or a value is
-                invalid. One mistake makes the whole section unusable, since a typo must not widen what scripts are
-                allowed to do.
+                invalid. One mistake makes the whole section unusable, since a typo must not widen what scripts may do.
         """
         section = self._checked.get(integration.name)
         if section is None:
@@ -124,7 +116,7 @@ class Sections:
         return section
 
     def limits(self, base: Limits) -> Limits:
-        """Return a copy of ``base`` with the limits that ``[kosmolua.limits]`` sets.
+        """Return a copy of ``base`` with the limits of ``[kosmolua.limits]``.
 
         Raises:
             ConfigError: A key is unknown, or a value is invalid.
@@ -133,17 +125,14 @@ class Sections:
 
     @property
     def keeps_journal(self) -> bool:
-        """False if the key ``journal`` of ``[kosmolua]`` turns off the default journal, a file with all calls."""
         return bool(self._own.get("journal", True))
 
     @property
     def journal_required(self) -> bool:
-        """True if the key ``journal_required`` of ``[kosmolua]`` forbids writes that the journal cannot record."""
         return bool(self._own.get("journal_required", False))
 
     @property
     def recordings(self) -> Recordings:
-        """The settings in ``[kosmolua.recordings]``, with defaults for missing keys."""
         given = self._own.get("recordings", {})
         usual = Recordings()
         keep = parse_duration(given["keep"]) if "keep" in given else usual.keep
@@ -172,17 +161,11 @@ class Sections:
                     raise self.wrong(what, *keys, key) from None
 
     def wrong(self, what: str, *keys: str, hint: str | None = None) -> ConfigError:
-        """Return the error for a mistake in the file, with the place of the mistake in its message.
-
-        Args:
-            what: What is wrong.
-            keys: The nested keys that lead to the wrong value.
-            hint: What to do about the mistake, if that is not obvious.
-        """
+        """Return the error for a mistake at these nested keys, with its place."""
         return ConfigError(f"{self.place(*keys)}: {what}", hint=hint)
 
     def place(self, *keys: str) -> str:
-        """Return ``PATH:LINE`` for the line that defines these nested keys, or only the path if no line does."""
+        """Return ``PATH:LINE`` of nested keys, or the path."""
         if keys and keys[0].startswith(f"{SERVERS}."):
             keys = (keys[0], *(key for key in keys[1:] if key != "default"))
         line = line_of(self.path, *keys)
@@ -213,7 +196,7 @@ class Sections:
 
     @property
     def secrets(self) -> Table:
-        """The secrets that scripts can use, keyed by name, each as it is written in the file."""
+        """The secrets for scripts, by name, as written."""
         return dict(self._own.get("secrets", {}))
 
     def _check(self, integration: Integration) -> Section:
@@ -339,10 +322,7 @@ MCP servers have none of these keys. :meth:`kosmolua.accounts.accounts.Accounts.
 
 
 def _with_servers(tables: Table) -> Table:
-    """Return the tables of a file, with each ``[mcp.NAME]`` turned into a section ``mcp.NAME`` like an integration's.
-
-    The section has the server's ``permissions``, and an account ``default`` with all other keys of the server.
-    """
+    """Turn each ``[mcp.NAME]`` into a section like an integration's: ``permissions``, and an account ``default``."""
     servers = tables.get(SERVERS, {})
     if not isinstance(servers, dict) or not all(isinstance(table, dict) for table in servers.values()):
         return tables

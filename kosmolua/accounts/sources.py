@@ -27,7 +27,7 @@ class Sources:
     Args:
         folder: The folder that relative paths start from.
         environ: The environment that ``{ env = "NAME" }`` reads.
-        warn: Called with a sentence about each secret file that other users can read.
+        warn: Gets sentences about readable files.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
@@ -36,12 +36,9 @@ class Sources:
         self.warn = warn
 
     def read(self, where: str, given: str | Mapping[str, Any], until: float = inf) -> Secret:
-        """Return the secret for a value of accounts.toml: the value itself, or what the source in it provides.
+        """Return the secret for a value that passed :func:`check_secret`: itself, or what its source provides.
 
-        Args:
-            where: The key of the value, for messages, such as ``render2.production.api_key``.
-            given: The value: the secret itself, or a table with one source. It must have passed :func:`check_secret`.
-            until: The time by which a command must have printed the secret, on the scale of :func:`time.monotonic`.
+        ``where`` is its key, for messages, such as ``render2.production.api_key``.
 
         Raises:
             NotConfigured: The source provides no secret, or one that is too short to be masked.
@@ -164,7 +161,7 @@ SOURCES = {
 
 
 def source_of(text: str) -> dict[str, Any]:
-    """Convert a source from its form on the command line, ``env:NAME``, to that of accounts.toml, ``{"env": "NAME"}``.
+    """Convert ``env:NAME``, as on the command line, to ``{"env": "NAME"}``.
 
     Raises:
         ValueError: The text is not a source.
@@ -177,10 +174,10 @@ def source_of(text: str) -> dict[str, Any]:
 
 
 def check_secret(given: object) -> None:
-    """Check that a value of accounts.toml is a string, the secret itself, or a table with one source.
+    """Check that a value is a string, the secret itself, or a table with one source.
 
     Raises:
-        Mismatch: The value is neither.
+        Mismatch: It is neither.
     """
     if isinstance(given, str):
         return
@@ -194,10 +191,10 @@ def check_secret(given: object) -> None:
 
 
 def check_secrets(given: object) -> None:
-    """Check that ``given`` is a table, and that :func:`check_secret` accepts each value in it.
+    """Check that a value is a table of secrets.
 
     Raises:
-        Mismatch: ``given`` is not a table, or a value in it is not accepted.
+        Mismatch: It is not.
     """
     if not isinstance(given, dict):
         raise Mismatch('must be a table, such as { NAME = { env = "NAME" } }')
@@ -209,6 +206,6 @@ def check_secrets(given: object) -> None:
 
 
 def warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
-    """Call ``warn`` with a sentence if users other than the owner can read a file that contains a secret."""
+    """Warn if users other than the owner can read a file with a secret."""
     if sys.platform != "win32" and path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         warn(f"The secret file {path} can be read by others; run: chmod 600 {path}")

@@ -1,4 +1,4 @@
-"""TOML: reads an accounts file, finds the lines of its keys, and writes example sections to paste into it."""
+"""TOML: the tables of a file, the lines of its keys, and example sections to paste into it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _HEAD = """\
 
 
 def parse(path: str | os.PathLike[str]) -> Table:
-    """Return the tables of an accounts file or of another TOML file.
+    """Return the tables of a TOML file.
 
     Raises:
         ConfigError: The file cannot be read, is not TOML, or others could change it.
@@ -51,11 +51,7 @@ def parse(path: str | os.PathLike[str]) -> Table:
 
 
 def parsed(text: str, path: str | os.PathLike[str]) -> Table:
-    """Return the tables of a text in TOML.
-
-    Args:
-        text: The text.
-        path: The path of the file with this text, for messages.
+    """Return the tables of a text, which the file at ``path`` has.
 
     Raises:
         ConfigError: The text is not TOML.
@@ -76,11 +72,7 @@ def parsed(text: str, path: str | os.PathLike[str]) -> Table:
 
 
 def _integration_with_two_defaults(text: str, line: int) -> str | None:
-    """Return an integration's name if a line with a TOML error defines its ``default`` a second time.
-
-    This happens if ``[NAME]`` has both a key ``default`` and an account ``[NAME.default]``. The result is None
-    if the error is a different one.
-    """
+    """Return the integration whose ``default`` a line with an error defines again, as key or as account, or None."""
     keys = {key for key, number in _lines(text) if number != line}
     at_fault = [key for key, number in _lines(text) if number == line]
     name, _, word = at_fault[0].rpartition(".") if at_fault else ("", "", "")
@@ -88,15 +80,7 @@ def _integration_with_two_defaults(text: str, line: int) -> str | None:
 
 
 def line_of(path: Path, *keys: str) -> int | None:
-    """Return the number of the line that defines a nested key, for messages.
-
-    If the key has no line of its own, the result is the line of the innermost table around it that has one. It is None
-    if no such table has a line, or the file is missing.
-
-    Args:
-        path: A TOML file, which need not exist.
-        keys: The names of the nested tables and the key, as in ``("render2", "production", "api_key")``.
-    """
+    """Return the line that defines a nested key, else that of the innermost table around it, or None."""
     text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
     lines = dict(reversed(list(_lines(text))))
     wanted = (_bare(".".join(keys[:depth])) for depth in range(len(keys), 0, -1))
@@ -104,7 +88,7 @@ def line_of(path: Path, *keys: str) -> int | None:
 
 
 def _lines(text: str) -> Iterator[tuple[str, int]]:
-    """Yield each table and key that a TOML text defines, as in ``render2.production``, with the number of its line."""
+    """Yield each table and key, such as ``render2.production``, with its line."""
     table = ""
     for number, line in enumerate(map(_bare, text.split("\n")), start=1):
         if line.startswith("["):
@@ -120,14 +104,14 @@ def _bare(text: str) -> str:
 
 
 def stanza(integration: Integration, account: str = "default") -> str:
-    """Return a section for an account, to paste into accounts.toml. Optional keys are commented out."""
+    """Return a section for an account, to paste, with optional keys commented out."""
     section = section_of(integration.name, account)
     head = f"[{section}]" if section == integration.name else f"[{_key(integration.name)}.{_key(account)}]"
     return "\n".join([head, *(_line(integration, field) for field in integration.account_fields)])
 
 
 def example_file(integrations: Iterable[Integration]) -> str:
-    """Return an example of accounts.toml: one account for each integration, and the limits as comments."""
+    """Return an example of accounts.toml: an account for each integration, and limits as comments."""
     accounts = (f"{_comment(integration.about)}\n{stanza(integration)}" for integration in integrations)
     defaults = Limits().as_dict().items()
     limits = (f"# {name} = {_toml(spell_size(int(value)) if name in BYTES else value)}" for name, value in defaults)
@@ -148,7 +132,7 @@ def _line(integration: Integration, field: AccountField) -> str:
 
 
 def assignments(table: Table) -> str:
-    """Return a table in TOML, with one line ``KEY = VALUE`` for each key."""
+    """Return a table as lines ``KEY = VALUE``."""
     return "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in table.items())
 
 
@@ -157,7 +141,7 @@ def _comment(sentence: str) -> str:
 
 
 def _toml(value: object) -> str:
-    """Return a value in TOML. None inside a list or a table is left out, since TOML cannot express it."""
+    """Return a value in TOML, which has no None."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -1,7 +1,4 @@
-"""The child processes that scripts run in, from the host's side: their pipes, exit statuses, and how to end them.
-
-Host and child exchange messages, called frames, which are lines of JSON. ``kosmolua/protocol.py`` describes them.
-"""
+"""Child processes in which scripts run: their pipes, exit statuses, and how to end them."""
 
 from __future__ import annotations
 
@@ -26,16 +23,13 @@ LARGE = 256 * 1024
 
 
 class Child(Protocol):
-    """What the host can do with a child process in which a script runs."""
+    """A process in which a script runs."""
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
+        """Send a frame; nothing happens if the process has ended, which :meth:`read` reports."""
 
     def read(self, limit: int) -> bytes | None:
-        """Wait for the next frame of the child process. Return its line, or None if the process has ended.
-
-        Args:
-            limit: The largest number of bytes of a line.
+        """Wait for the next frame, and return its line, or None if the process has ended.
 
         Raises:
             BadFrame: The line is longer than ``limit`` bytes.
@@ -45,25 +39,17 @@ class Child(Protocol):
         """End the process at once."""
 
     def insist(self) -> None:
-        """End the process by stronger means, because :meth:`kill` did not end it. This can also end other workers."""
+        """End the process by stronger means, as :meth:`kill` did not. This can also end other workers."""
 
     def status(self) -> int:
-        """Wait for the end of the process after :meth:`read` returned None, and return its exit status.
-
-        The status is negative if a signal ended the process.
-        """
+        """Wait for the end after :meth:`read` returned None, and return the exit status."""
 
     def close(self) -> None:
         """End the process and close its pipes."""
 
 
 class Pipes:
-    """Sends frames to a child process, and reads frames from it, over two pipes.
-
-    Args:
-        incoming: The descriptor to read the child's frames from.
-        outgoing: The descriptor to write frames for the child to.
-    """
+    """Frames to and from a child, over two pipes."""
 
     def __init__(self, incoming: int, outgoing: int) -> None:
         self._incoming = os.fdopen(incoming, "rb")
@@ -71,7 +57,6 @@ class Pipes:
         self._writing = Lock()
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
         try:
             with self._writing:
                 self._outgoing.write(line)
@@ -80,14 +65,6 @@ class Pipes:
             return
 
     def read(self, limit: int) -> bytes | None:
-        """Wait for the next frame of the child process. Return its line, or None if the process has ended.
-
-        Args:
-            limit: The largest number of bytes of a line.
-
-        Raises:
-            BadFrame: The line is longer than ``limit`` bytes.
-        """
         return protocol.read_line(self._incoming, limit)
 
     def close_pipes(self) -> None:
@@ -101,15 +78,10 @@ class Pipes:
 
 
 class PolledPipes(Pipes):
-    """Sends and reads frames as :class:`Pipes` does. Reading can have a timeout.
+    """Pipes whose reading can have a timeout.
 
-    ``is_clean`` is True if the last script ended by itself and left no work unfinished. The host sets it after each
-    script. ``room`` is called before more of a large frame is read, with the bytes that were read; None if nothing has
-    to be done then.
-
-    Args:
-        incoming: The descriptor to read the child's frames from.
-        outgoing: The descriptor to write frames for the child to.
+    ``is_clean``, set by the host, says that the last script ended by itself and left no work unfinished. ``room`` is
+    called with the bytes of a large frame before more of it is read, if it is not None.
     """
 
     def __init__(self, incoming: int, outgoing: int) -> None:
@@ -129,7 +101,6 @@ class PolledPipes(Pipes):
             close(self.outgoing)
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
         try:
             with self._writing:
                 rest = memoryview(line)
@@ -139,15 +110,10 @@ class PolledPipes(Pipes):
             return
 
     def read(self, limit: int, seconds: float = inf) -> bytes | None:
-        """Wait for the next frame of the child process. Return its line, or None if the process has ended.
-
-        Args:
-            limit: The largest number of bytes of a line.
-            seconds: How long to wait for the frame.
+        """Wait at most ``seconds`` for the next frame.
 
         Raises:
-            TimeoutError: The frame did not arrive within ``seconds``. The part that has arrived is kept for the next
-                read.
+            TimeoutError: The frame did not arrive in time. The part that has arrived is kept for the next read.
             BadFrame: The line is longer than ``limit`` bytes.
         """
         ends = monotonic() + seconds
@@ -172,9 +138,8 @@ class PolledPipes(Pipes):
             return line
 
     def close_pipes(self) -> None:
-        """Close the host's ends of both pipes when no thread reads or writes any more.
-
-        A thread that still used a closed descriptor could access another file, since the system reuses the numbers.
+        """Close the host's ends when no thread uses them: else it could reach another file, as the system reuses
+        numbers.
         """
         with self._reading, self._writing:
             if self._is_open:
@@ -183,24 +148,14 @@ class PolledPipes(Pipes):
                 os.close(self.outgoing)
 
     def leave(self) -> None:
-        """Close this process's copies of the pipes. A fork of the program calls this; the parent keeps its pipes."""
+        """Close this fork's copies of the pipes."""
         self._is_open = False
         os.close(self.incoming)
         os.close(self.outgoing)
 
 
 class ColdChild(Pipes):
-    """A child process that is started as a new Python interpreter.
-
-    The class :class:`kosmolua.processes.zygote.ForkedChild` is for a child that a zygote forks. A zygote is a process
-    that is kept to fork workers.
-
-    Args:
-        worker: A worker that was launched earlier. By default, a new one is launched.
-
-    Raises:
-        WorkerLost: The worker cannot be started.
-    """
+    """A child that is a new Python interpreter: ``worker``, launched earlier, or one launched now."""
 
     def __init__(self, worker: launch.Worker | None = None) -> None:
         try:
@@ -212,23 +167,19 @@ class ColdChild(Pipes):
 
     @property
     def pid(self) -> int:
-        """The process id."""
         return self._process.pid
 
     def kill(self) -> None:
-        """End the process at once."""
         self._process.kill()
 
     def insist(self) -> None:
-        """Do the same as :meth:`kill`, since there is no stronger signal."""
+        """Do the same as :meth:`kill`: there is no stronger signal."""
         self._process.kill()
 
     def status(self) -> int:
-        """Wait for the end of the process and return its exit status, which is negative if a signal ended it."""
         return self._process.wait()
 
     def close(self) -> None:
-        """End the process, wait for it, and close its pipes."""
         self.kill()
         self._process.wait()
         self.close_pipes()
@@ -244,16 +195,10 @@ JOB = b'{"kind":"job"'
 
 
 class SessionProcess(Pipes):
-    """The processes of a session, in which chunks of Lua run one after another.
+    """The processes of a session, one process group.
 
-    The first process forks for each chunk, and leads the process group that all these processes belong to.
-
-    Args:
-        start: The function that starts a sandbox process. It has the signature of :func:`launch.start`.
-        forks: True if the first process can fork. Otherwise, stopping a chunk ends the whole session.
-
-    Raises:
-        WorkerLost: The process cannot be started.
+    The first forks for each chunk. If it cannot (``forks``), stopping a chunk ends the whole session. ``start`` is
+    :func:`launch.start` or the like.
     """
 
     def __init__(self, start: Start = launch.start, *, forks: bool = CAN_FORK) -> None:
@@ -271,26 +216,21 @@ class SessionProcess(Pipes):
 
     @property
     def pid(self) -> int:
-        """The id of the first process, which is also the id of the process group."""
+        """The id of the first process and of the group."""
         return self._process.pid
 
     def send(self, line: bytes) -> None:
-        """Send a frame, a line of JSON, to the child process. Do nothing if it has ended: :meth:`read` reports that."""
         if line.startswith(JOB):
             with self._controlling:
                 self._jobs += 1
         super().send(line)
 
     def stop(self, number: int) -> None:
-        """Stop a chunk if it still runs. If the system cannot fork, end the whole session instead.
+        """Stop a chunk, counted from 1, if it still runs and no later one was sent.
 
-        The order to stop is sent twice. It is first sent over the control pipe, a third pipe that carries only such
-        orders, since the first process may not have forked the chunk's process yet. Then the order is sent as a signal
-        to the process group. Processes that do not run a chunk block this signal.
-
-        Args:
-            number: The number of the chunk, counted from 1 in the order in which chunks were sent to this session.
-                Nothing happens if a later chunk was sent already.
+        The order is sent twice: over the control pipe, since the first process may not have forked the chunk's process
+        yet;
+        and as a signal to the group, which processes that run no chunk block. Without forks, the session ends.
         """
         if not self._forks:
             self._process.kill()
@@ -302,10 +242,9 @@ class SessionProcess(Pipes):
                 self._signal(SIGTERM)
 
     def kill(self) -> None:
-        """End all processes of the session at once.
+        """End all processes at once.
 
-        The exit status of the first process is not collected here, so that no other process group can get its number in
-        the meantime.
+        The first one's status is not collected here, so that no other group can get its number meanwhile.
         """
         if self._forks:
             self._signal(launch.SIGKILL)
@@ -313,7 +252,6 @@ class SessionProcess(Pipes):
             self._process.kill()
 
     def close(self) -> None:
-        """End all processes of the session and close the pipes."""
         self.kill()
         self._process.wait()
         self.close_pipes()

@@ -1,4 +1,4 @@
-"""Starts sandbox processes. This module imports little, so that a process can start while the program still imports."""
+"""Starts of sandbox processes. This imports little, so that one can start while the program still imports."""
 
 from __future__ import annotations
 
@@ -42,19 +42,7 @@ ENVIRONMENTS = {"zygote": {"LD_BIND_NOW": "1"}}
 
 
 class Process:
-    """Starts a sandbox process, and can end it or wait for its end. Call the methods only in the parent process.
-
-    The sandbox process inherits only the descriptors below, and leads a new process group.
-
-    Args:
-        role: The module of ``kosmolua.sandbox`` that the process runs: ``worker``, ``zygote`` or ``session``.
-        stdin: The descriptor that becomes the standard input of the process.
-        stdout: The descriptor that becomes its standard output; None for the null device.
-        stderr: The descriptor that becomes its standard error; None for the null device.
-
-    Raises:
-        OSError: The process cannot be started.
-    """
+    """A sandbox process, in its own group, with only these descriptors (None: the null device). For its parent."""
 
     def __init__(self, role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> None:
         nowhere = _open_nowhere()
@@ -76,7 +64,7 @@ class Process:
         self._reaping = RLock()
 
     def poll(self) -> int | None:
-        """Return the exit status of the process, negative if a signal ended it. Return None while the process runs."""
+        """Return the exit status, or None while it runs."""
         with self._reaping:
             if self._status is None:
                 try:
@@ -88,7 +76,7 @@ class Process:
             return self._status
 
     def wait(self) -> int:
-        """Wait for the end of the process. Return its exit status, which is negative if a signal ended the process."""
+        """Wait for the end, and return the exit status."""
         while (status := self.poll()) is None:
             _await_end(self.pid)
         if os.getpid() == 1:
@@ -96,20 +84,20 @@ class Process:
         return status
 
     def _reap_orphans(self) -> None:
-        """Collect exit statuses of forks that the process left behind. Only a container's first process gets any."""
+        """Collect statuses of forks that the process left; only a container's first process gets any."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)
 
     def kill(self) -> None:
-        """End the process at once. Do nothing if it has ended, since another process could have its id by then."""
+        """End the process at once; not if it has ended, as another could have its id by then."""
         with self._reaping:
             if self.poll() is None:
                 os.kill(self.pid, SIGKILL)
 
 
 def _open_nowhere() -> int:
-    """Return a descriptor for output that nobody reads: of the null device, or of a pipe if that device is missing."""
+    """Return a descriptor for output that nobody reads: the null device, or a pipe."""
     try:
         return os.open(os.devnull, os.O_RDWR)
     except (FileNotFoundError, PermissionError):
@@ -119,7 +107,7 @@ def _open_nowhere() -> int:
 
 
 def _await_end(pid: int) -> None:
-    """Wait until a child process has ended, without collecting its status. If that is impossible, wait a few ms."""
+    """Wait until a child has ended, or a few ms, without collecting its status."""
     if hasattr(os, "waitid"):
         try:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -130,30 +118,16 @@ def _await_end(pid: int) -> None:
 
 
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
-    """Start a sandbox process that gets none of this process's environment variables and cannot read its memory.
-
-    Args:
-        role: The module of ``kosmolua.sandbox`` that the process runs: ``worker``, ``zygote`` or ``session``.
-        stdin: The descriptor that becomes the standard input of the process.
-        stdout: The descriptor that becomes its standard output; None for the null device.
-        stderr: The descriptor that becomes its standard error; None for the null device.
-
-    Returns:
-        The started process.
-
-    Raises:
-        OSError: The process cannot be started.
-    """
+    """Start a sandbox process without this one's environment, and with its memory out of reach."""
     process = _spawn(role, stdin, stdout, stderr)
     _hide()
     return process
 
 
 def _hide() -> None:
-    """On Linux, hide the memory and environment of this process from other processes of its user.
+    """On Linux, hide the memory and environment of this process from others of its user, such as an escaped script.
 
-    A script that breaks out of the sandbox would run in such a process. After this call, only root can attach a
-    debugger or profiler to this process, and the system writes no core dump if this process crashes.
+    From then on only root can attach a debugger, and the system writes no core dump.
     """
     if sys.platform == "linux":
         import ctypes
@@ -177,10 +151,7 @@ def _spawn(role: str, stdin: int, stdout: int | None, stderr: int | None) -> Sta
 
 
 def pipe() -> tuple[int, int]:
-    """Make a pipe. Return the descriptors to read from and to write to. Neither of them is 0, 1 or 2.
-
-    ``os.pipe`` could return these numbers if standard input, output or error is closed.
-    """
+    """Make a pipe; its descriptors are none of 0, 1 and 2, which ``os.pipe`` returns if these are closed."""
     low: list[int] = []
     try:
         while True:
@@ -194,9 +165,7 @@ def pipe() -> tuple[int, int]:
 
 
 class PipePair:
-    """The two pipes between this process and a child process that is about to be started.
-
-    ``incoming`` is the descriptor that this process reads from, and ``outgoing`` the one that it writes to.
+    """The two pipes to a child about to be started.
 
     Raises:
         OSError: Too many files are open.
@@ -213,10 +182,7 @@ class PipePair:
 
     @contextmanager
     def theirs(self) -> Iterator[tuple[int, int]]:
-        """Yield the child's two descriptors. Close this process's copies of them when the block ends.
-
-        If the block raises an error, close this process's ends of the pipes as well.
-        """
+        """Yield the child's descriptors, and close our copies; after an error, our ends as well."""
         try:
             yield self._their_incoming, self._their_outgoing
         except BaseException:
@@ -229,16 +195,12 @@ class PipePair:
 
 
 def command(role: str) -> list[str]:
-    """Return the command line of a sandbox process: Python in isolated mode, without site-packages.
-
-    Args:
-        role: The module of ``kosmolua.sandbox`` that the process runs.
-    """
+    """Return the command line of a role: Python, isolated, without site-packages."""
     return [sys.executable, "-I", "-S", "-c", BOOT.format(role=role), *_import_paths()]
 
 
 def _import_paths() -> list[str]:
-    """Return the folders from which a sandbox process imports this package and lupa."""
+    """Return the folders of this package and lupa."""
     folders = [os.path.dirname(os.path.dirname(os.path.abspath(kosmolua.__file__)))]
     lupa = PathFinder.find_spec("lupa")
     if lupa and lupa.origin:
@@ -247,16 +209,7 @@ def _import_paths() -> list[str]:
 
 
 class Worker:
-    """Starts a worker, a process that runs scripts, as a new Python interpreter.
-
-    This takes longer than a fork by a zygote, a process that is kept to fork workers.
-
-    ``process`` is the worker's process, ``incoming`` the descriptor for reading from it, and ``outgoing`` the
-    descriptor for writing to it.
-
-    Raises:
-        OSError: The worker cannot be started.
-    """
+    """A worker as a new Python interpreter, which takes longer than a fork by a zygote."""
 
     def __init__(self) -> None:
         pipes = PipePair()

@@ -41,14 +41,7 @@ SLOT_PATIENCE = 5.0
 
 
 class Load(NamedTuple):
-    """How busy a pool is.
-
-    Args:
-        workers: How many runs can be active at once.
-        busy: How many runs are active.
-        queued: How many runs are waiting to become active.
-        paused: How many runs are not active because they are waiting for a person's answer.
-    """
+    """How many runs can be active at once, are active, wait to be, and wait for a person's answer."""
 
     workers: int
     busy: int
@@ -57,15 +50,12 @@ class Load(NamedTuple):
 
 
 class WorkerPool:
-    """Gives each run a process, and limits how many runs are active at once.
+    """Gives each run a process, and limits how many are active at once.
 
-    The pool has as many places as workers. Each active run occupies a place, while a run that waits for a person's
-    answer needs none. Clients take turns: when places become free, each waiting client gets one before any client gets
-    a second. The last free places go only to clients that have no place, so that no single client can keep the others
+    A run that waits for a person's answer needs no place. Clients take turns: each waiting client gets a place before
+    any
+    gets a second, and the last free places go only to clients that have none, so that no single one keeps others
     waiting.
-
-    If the system can fork, a zygote forks the processes, some of them before they are needed. Otherwise, the pool keeps
-    one spare process ready.
 
     Args:
         workers: How many runs can be active at once. Further runs wait.
@@ -88,13 +78,11 @@ class WorkerPool:
         self._places = _Places(workers)
 
     def share(self, enter: Callable[[], Slot], among: int = 1) -> None:
-        """Share the places with the pools of other processes: a run is active only while it also has a shared slot.
-
-        Call this before the first run.
+        """Let a run be active only while it also has a slot; call this before the first run.
 
         Args:
-            enter: A function that enters the line for a slot. It is called in a thread of its own.
-            among: How many such pools there are in this server. Each has an equal part of the queue.
+            enter: Enters the line for a slot, in a thread of its own.
+            among: How many such pools this server has. Each has an equal part of the queue.
         """
         self._places.share(enter, among)
 
@@ -110,19 +98,13 @@ class WorkerPool:
 
     @property
     def max_runs(self) -> int:
-        """The largest number of runs that can have a process: active runs, and runs that wait for a person."""
+        """How many runs can have a process: active ones, and those that wait for a person."""
         return self._workers * (1 + MAX_PAUSED)
 
     def queue(self, client: str | None = None, on_come: Callable[[], None] | None = None) -> Turn:
-        """Put a run into the queue for a place among the active runs, and return without waiting.
+        """Put a run into the queue, and return its turn without waiting.
 
-        Args:
-            client: The client that the run belongs to. None stands for the program itself. It can use all places, and
-                its queue has no limit.
-            on_come: A function to call, in any thread, when the run gets a place or its turn is cancelled.
-
-        Returns:
-            The run's turn. Use it to wait for the place.
+        ``on_come`` is called, in any thread, when it gets a place or is cancelled.
 
         Raises:
             Busy: Too many runs are waiting already.
@@ -133,15 +115,9 @@ class WorkerPool:
 
     @contextmanager
     def take(self, client: str | None = None, turn: Turn | None = None, limits: Limits | None = None) -> Iterator[Turn]:
-        """Wait until a run can become active, get a process for it, and yield its turn, which holds the process.
+        """Wait for a place and a process, and yield the turn that holds them until the end of the block.
 
-        When the block ends, the pool takes the process and the place back.
-
-        Args:
-            client: The client that the run belongs to. None stands for the program itself.
-            turn: The turn of the run if :meth:`queue` was called for it. Otherwise, the run is queued now.
-            limits: The limits of the run; by default ``Limits()``. They apply to the process even before it gets its
-                job.
+        ``turn`` comes from :meth:`queue`, or the run is queued now. The limits apply to the process before its job.
 
         Raises:
             Busy: Too many runs are waiting already.
@@ -164,13 +140,13 @@ class WorkerPool:
             turn.end()
 
     def warm(self) -> None:
-        """Start the process that forks workers before a run needs it. Do nothing if the system cannot fork."""
+        """Start the zygote before a run needs it, if the system can fork."""
         with self._lock:
             if CAN_FORK and not self._closed:
                 self._spares.warm()
 
     def close(self) -> None:
-        """End the processes that are kept ready. Runs that are still waiting for a place fail with Interrupted."""
+        """End the spares. Runs that wait for a place fail with Interrupted."""
         with self._lock:
             self._closed = True
             for warm in (vars(self).get("_spares"), self._spare):
@@ -180,7 +156,7 @@ class WorkerPool:
         self._places.open()
 
     def start_anew(self) -> None:
-        """Make the pool usable in a fork of the program. The pool's processes and runs stay with the parent."""
+        """Make the pool usable in a fork of the program."""
         if spares := vars(self).get("_spares"):
             spares.leave()
         forget(self)
@@ -210,16 +186,7 @@ class WorkerPool:
 
 
 class Turn:
-    """A run's turn in a worker pool: the run waits for a place, and then has a place and a process.
-
-    ``holds`` is True while the run has a place, which makes it one of the active runs. ``child`` is the run's process.
-    It exists once :meth:`WorkerPool.take` yields the turn.
-
-    Args:
-        places: The pool's places.
-        client: The client that the run belongs to, or None for the program itself.
-        on_come: A function to call when the run gets a place or its turn is cancelled, or None.
-    """
+    """A run's turn: it waits, then ``holds`` a place, and has its process as ``child``."""
 
     def __init__(self, places: _Places, client: str | None, on_come: Callable[[], None] | None = None) -> None:
         self.client = client
@@ -232,16 +199,15 @@ class Turn:
         self._over = Event()
 
     def wait(self) -> bool:
-        """Wait for a place. Return True if the run got one, or False if the turn was cancelled."""
+        """Wait for a place; return False if the turn was cancelled."""
         self._over.wait()
         return self.holds
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Pause the run during the block, in which a person is asked. Other runs can have its place meanwhile.
+        """Give the place to others during the block, in which a person is asked, and wait for one at its end.
 
-        The process keeps running. When the block ends, the run waits for a place again. If too many runs are paused
-        already, this run keeps its place.
+        The process keeps running. If too many runs are paused already, this one keeps its place.
         """
         self._over.clear()
         is_paused = self._places.pause(self)
@@ -253,19 +219,15 @@ class Turn:
                 self._over.wait()
 
     def cancel(self) -> None:
-        """Take the run out of the queue, so that :meth:`wait` returns False. A run that has a place keeps it."""
+        """Leave the queue, so that :meth:`wait` returns False. A run that has a place keeps it."""
         self._places.cancel(self)
 
     def end(self) -> None:
-        """Give the run's place to the next run, or take the run out of the queue if it has no place."""
+        """Give the place to the next run, or leave the queue."""
         self._places.end(self)
 
     def come(self, *, holds: bool) -> None:
-        """Record that the run no longer waits, and wake the thread that is in :meth:`wait`.
-
-        Args:
-            holds: True if the run has got a place, False if its turn was cancelled.
-        """
+        """Wake the thread in :meth:`wait`, with a place or cancelled."""
         self.holds = holds
         self._over.set()
         if self._on_come:
@@ -273,10 +235,7 @@ class Turn:
 
 
 class _Places:
-    """Decides which runs are active: gives a limited number of places to runs, so that their clients take turns.
-
-    ``_queues`` contains the waiting runs of each client that has any. The client whose turn is next comes first.
-    """
+    """Gives places to runs, so that clients take turns: ``_queues`` has the client that is next first."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -311,10 +270,7 @@ class _Places:
             return Load(self._count, sum(self._held.values()) - in_line, queued, len(self._paused))
 
     def pause(self, turn: Turn) -> bool:
-        """Take a run's place away until :meth:`resume`.
-
-        Return True, or False if the run has no place or keeps its place because too many runs are paused already.
-        """
+        """Take a place away until :meth:`resume`; False if there is none, or too many runs are paused."""
         with self._lock:
             if not turn.holds or len(self._paused) >= MAX_PAUSED * self._count:
                 return False
@@ -325,7 +281,7 @@ class _Places:
         return True
 
     def resume(self, turn: Turn) -> None:
-        """Queue a paused run for a place again, ahead of runs of the same client that have not begun."""
+        """Queue a paused run again, ahead of its client's that have not begun."""
         with self._lock:
             self._paused.discard(turn)
             if turn in self._cancelled:
@@ -358,7 +314,7 @@ class _Places:
         _release(slot)
 
     def open(self) -> None:
-        """Give all waiting and future runs a place, without a limit."""
+        """Give all runs, now and later, a place."""
         with self._lock:
             self._free = inf
             self._give()
@@ -380,9 +336,8 @@ class _Places:
         return self._line
 
     def _stand_in_line(self, line: SimpleQueue[Turn], enter: Callable[[], Slot]) -> None:
-        """Get a slot for each turn that has a place, in the thread for this. The turns come one after another.
-
-        So the pools of several processes take turns too: each has at most one place in the line beyond its slots.
+        """Get a slot for each turn with a place, one after another, so that the pools of several processes take turns
+        too.
         """
         while True:
             turn = line.get()
@@ -395,9 +350,8 @@ class _Places:
             _release(slot)
 
     def _await_slot(self, turn: Turn, enter: Callable[[], Slot]) -> Slot | None:
-        """Wait until a turn has a slot or leaves the line. Return its place in the line, if it has one.
-
-        If the store of the slots cannot be reached for some seconds, return too: the run has to say so.
+        """Wait until a turn has a slot or leaves the line. If the store is out of reach for some seconds, the run says
+        so.
         """
         slot, reached = None, monotonic()
         while self._is_in_line(turn) and monotonic() - reached < SLOT_PATIENCE:
@@ -414,10 +368,7 @@ class _Places:
             return turn in self._in_line and self._free != inf
 
     def _next(self) -> Turn | None:
-        """Remove the next run from the queue of its client, and return it. Return None if every run has to wait.
-
-        The client's next turn comes after those of the other waiting clients.
-        """
+        """Take the next run from its client's queue, which is then behind the others; None if all have to wait."""
         for client, waiting in self._queues.items():
             kept_free = self._reserve if client is not None and self._held[client] else 0
             if self._free > kept_free:
@@ -429,7 +380,7 @@ class _Places:
         return None
 
     def _take_back(self, turn: Turn) -> Slot | None:
-        """Take a run's place away. Return its slot, which has to be released, or None if it has none."""
+        """Take a place away, and return its slot to release, or None."""
         turn.holds = False
         self._in_line.discard(turn)
         self._free += 1

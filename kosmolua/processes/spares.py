@@ -1,8 +1,7 @@
-"""Spare workers: processes that are ready before a script needs one.
+"""Spare workers: forked in advance, or done with one script, and ready for another.
 
-A spare was forked in advance, or has finished one script and can run another. Recent demand determines how many spares
-are kept. A program that runs only one script gets none. Soon after the last script, a thread ends the spares. This
-thread exists only while there are spares.
+Recent demand determines their number; a program that runs only one script gets none. Soon after the last script, a
+thread, which exists only while they do, ends them.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ IDLE_TIMEOUT = 5.0
 
 
 class Spares:
-    """Keeps forked workers that are waiting for a script, and hands them out. The methods are thread-safe."""
+    """Keeps spares, and hands them out. Thread-safe."""
 
     def __init__(self) -> None:
         self._zygote: Zygote | None = None
@@ -38,14 +37,11 @@ class Spares:
         self._lock = RLock()
 
     def take(self, terms: Terms) -> ForkedChild:
-        """Return a worker for one script: a spare, or a new worker, which the zygote is still forking.
-
-        Args:
-            terms: The limits that must apply to the worker.
+        """Return a worker with these terms: a spare, or one that the zygote is still forking.
 
         Raises:
             Interrupted: :meth:`close` was called.
-            WorkerLost: The zygote, the process that forks workers, has died, and so has its replacement.
+            WorkerLost: The zygote has died, and so has its replacement.
             OSError: No zygote can be started, or too many files are open.
         """
         with self._lock:
@@ -58,16 +54,13 @@ class Spares:
             return child
 
     def warm(self) -> None:
-        """Start the zygote, the process that forks workers, unless it runs already."""
+        """Start the zygote, if none runs."""
         with self._lock, suppress(OSError):  # if starting fails again, the first script reports it
             if not self._is_closed and not self._zygote:
                 self._zygote = Zygote()
 
     def give_back(self, child: ForkedChild) -> None:
-        """Take back a worker whose script has ended. Keep it as a spare if it can run another script, otherwise end it.
-
-        Also fork more spares if recent demand requires them.
-        """
+        """Keep a worker as a spare if it can run another script, else end it; fork more if demand requires it."""
         with self._lock:
             self._active -= 1
             if child.reuse() and self._ensure_watched():
@@ -78,7 +71,7 @@ class Spares:
         child.close()
 
     def close(self) -> None:
-        """End all spare workers and the zygote, the process that forks workers. No worker can be taken afterwards."""
+        """End all spares and the zygote, for good."""
         with self._lock:
             self._is_closed = True
             if self._zygote:
@@ -86,11 +79,7 @@ class Spares:
             self._drop()
 
     def leave(self) -> None:
-        """Forget all workers and the zygote, and close this process's copies of their pipes.
-
-        The zygote is the process that forks workers. A fork of the program calls this method. The workers and the
-        zygote stay with the parent.
-        """
+        """Forget workers and zygote in a fork of the program."""
         self._lock = RLock()
         if self._zygote:
             self._zygote.leave()
@@ -100,10 +89,7 @@ class Spares:
         self._active = self._takes = 0
 
     def look(self) -> bool:
-        """End the spares that recent demand does not require. A thread calls this at intervals.
-
-        Return True, or False if the thread can end since no spare is left.
-        """
+        """End the spares that recent demand does not require; return False if none is left to watch."""
         with self._lock:
             is_idle = not self._active and not self._peak
             self._earlier_peak, self._peak = self._peak, self._active
@@ -116,14 +102,11 @@ class Spares:
 
     @property
     def _wanted(self) -> int:
-        """How many spares recent demand requires. A program that runs only one script needs none."""
+        """How many spares recent demand requires."""
         return min(MAX_SPARES, max(MIN_SPARES, self._peak, self._earlier_peak)) if self._takes > 1 else 0
 
     def _ready_one(self, terms: Terms) -> ForkedChild | None:
-        """Remove the oldest spare that has these limits and still runs, and return it.
-
-        Return None if there is no such spare.
-        """
+        """Take the oldest running spare with these terms, or None."""
         for child in [each for each in self._ready if each.terms == terms]:
             self._ready.remove(child)
             if child.is_there:
@@ -143,10 +126,7 @@ class Spares:
         return zygote.fork(terms)
 
     def _refill(self, terms: Terms, spent: ForkedChild | None = None) -> None:
-        """Fork one or two spares with these limits if there are fewer of them than recent demand requires.
-
-        Spares with other limits are ended to make room, since they might never be needed again.
-        """
+        """Fork one or two spares if demand requires it; those with other terms are ended to make room."""
         matching = sum(each.terms == terms for each in self._ready)
         with suppress(OSError, WorkerLost):  # the next script finds no spare; if starting fails again, it reports why
             if matching >= self._wanted or not self._zygote or not self._ensure_watched():
@@ -158,10 +138,7 @@ class Spares:
                 self._ready.append(self._zygote.fork(terms))
 
     def _ensure_watched(self) -> bool:
-        """Make sure that the thread that ends unneeded spares is running, and return True.
-
-        Return False if :meth:`close` was called, or if the thread cannot be started.
-        """
+        """Let the thread run that ends spares; False if closed, or if it cannot be started."""
         if self._is_closed:
             return False
         if self._watcher is None:
@@ -187,7 +164,7 @@ class Spares:
 
 
 def _look_after(spares: weakref.ref[Spares], over: Event) -> None:
-    """Call :meth:`Spares.look` at intervals until it returns False, ``over`` is set or ``spares`` no longer exists."""
+    """Call :meth:`Spares.look` at intervals until nothing is left to look after."""
     while not over.wait(LOOK_INTERVAL):
         there = spares()
         if there is None or not there.look():

@@ -1,4 +1,4 @@
-"""The host's side of the zygote, a warm process that forks workers, and of these workers."""
+"""The host's side of a zygote and of the workers that it forks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ STATUS_TIMEOUT = 5.0
 
 
 class Terms(NamedTuple):
-    """The limits that apply to a worker before its job is known, and how many jobs it runs.
+    """The limits of a worker before its job is known.
 
     Args:
-        cpu: Seconds of processor time that each job can take.
-        memory: The largest number of bytes that Lua can hold during each job.
-        jobs: How many jobs the worker runs.
+        cpu: Seconds of processor time for each job.
+        memory: The most bytes that Lua can hold during each job.
+        jobs: How many jobs it runs.
     """
 
     cpu: float
@@ -33,13 +33,9 @@ class Terms(NamedTuple):
 
 
 class Zygote:
-    """Starts a zygote: a process that has a Lua VM but runs no script, and forks workers that are ready for scripts.
+    """A zygote: a new program without this one's environment and memory, so that no fork can contain a secret.
 
-    The zygote is a new program without the environment variables and memory of this process. So neither the zygote nor
-    its forks can contain a secret. The zygote ends when this object is closed or garbage-collected.
-
-    Raises:
-        OSError: The zygote cannot be started.
+    It ends when this object is closed or garbage-collected.
     """
 
     def __init__(self) -> None:
@@ -52,11 +48,7 @@ class Zygote:
         self._close = weakref.finalize(self, self._control.close)
 
     def fork(self, terms: Terms, instead_of: ForkedChild | None = None) -> ForkedChild:
-        """Order the zygote to fork a worker. Return the worker at once, even before its process exists.
-
-        Args:
-            terms: The limits that apply to the worker.
-            instead_of: A worker that the zygote ends after it has forked the new one, or None.
+        """Order a worker, and return it even before its process exists; ``instead_of`` is then ended.
 
         Raises:
             WorkerLost: The zygote has died.
@@ -75,22 +67,14 @@ class Zygote:
             return ForkedChild(self, self._next, terms, pipes)
 
     def order(self, order: bytes) -> None:
-        """Send an order to the zygote. Do nothing if the zygote has ended, since its workers ended with it.
-
-        Args:
-            order: The order, packed with ``protocol.WORKER_ORDER``.
-        """
+        """Send an order, packed with ``protocol.WORKER_ORDER``, unless the zygote and so its workers have ended."""
         with self._ordering, suppress(OSError):
             self._control.send(order)
 
     def status(self, number: int) -> int:
-        """Wait for the exit status of a worker that has closed its pipe, and return it.
+        """Wait for the exit status of the worker with this number, which has closed its pipe.
 
-        The status is negative if a signal ended the worker. If the zygote does not answer in time, end the zygote, and
-        return the status of a killed worker.
-
-        Args:
-            number: The number of the worker, counted from 1 in the order in which the workers were ordered.
+        If the zygote does not answer in time, end it, and return the status of a killed worker.
         """
         with self._asking:
             self.order(WORKER_ORDER.pack(ASK, number, 0, 0, 0))
@@ -109,13 +93,13 @@ class Zygote:
         self._end()
 
     def leave(self) -> None:
-        """Close this process's copy of the socket. A fork of the program calls this; the parent keeps the zygote."""
+        """Close this fork's copy of the socket."""
         self._end.detach()
         self._close()
 
 
 def _start() -> tuple[socket.socket, launch.Started]:
-    """Start a zygote. Return the socket on which to send orders, and the process."""
+    """Start a zygote; return the socket for orders, and the process."""
     control, theirs = socket.socketpair()
     with theirs:
         try:
@@ -134,15 +118,7 @@ def _end(control: socket.socket, process: launch.Started) -> None:
 
 
 class ForkedChild(PolledPipes):
-    """The host's side of a worker that a zygote forked: the pipes to it, and the orders to the zygote about it.
-
-    Args:
-        zygote: The worker's parent. Only the parent can end the worker safely, since only the parent knows that the
-            process id still belongs to the worker.
-        number: The number that host and zygote use for the worker.
-        terms: The limits that apply to the worker.
-        pipes: The pipes to and from the worker.
-    """
+    """A worker that a zygote forked. Only that can end it safely, since it knows that the id is still the worker's."""
 
     def __init__(self, zygote: Zygote, number: int, terms: Terms, pipes: launch.PipePair) -> None:
         super().__init__(pipes.incoming, pipes.outgoing)
@@ -154,39 +130,37 @@ class ForkedChild(PolledPipes):
 
     @property
     def is_there(self) -> bool:
-        """True if the worker still runs."""
+        """Whether the worker still runs."""
         poll = select.poll()
         poll.register(self.incoming, 0)  # no events asked for: only the end of the pipe and errors are reported
         return not poll.poll(0)
 
     def reuse(self) -> bool:
-        """Count a job as done. Return True if this job ended cleanly and the worker can run another one."""
+        """Count a job as done; return True if it ended cleanly and the worker can run another."""
         self._jobs -= 1
         is_reusable = self.is_clean and not self._is_killed and self._jobs > 0
         self.is_clean = False
         return is_reusable
 
     def last_order(self) -> bytes:
-        """Return the order that makes the zygote end the worker, or empty bytes if it was returned before."""
+        """Return the order that ends the worker; empty if returned before."""
         if self._is_killed:
             return b""
         self._is_killed = True
         return WORKER_ORDER.pack(KILL, self._number, 0, 0, 0)
 
     def kill(self) -> None:
-        """Order the zygote to end the worker at once."""
         if order := self.last_order():
             self._zygote.order(order)
 
     def insist(self) -> None:
-        """End the zygote and all its workers, since the zygote did not carry out :meth:`kill`."""
+        """End the zygote and all its workers: it did not carry out :meth:`kill`."""
         self._zygote.close()
 
     def status(self) -> int:
-        """Wait for the worker's exit status and return it; it is negative for a signal. Call this only once."""
+        """Wait for the exit status; only once."""
         return self._zygote.status(self._number)
 
     def close(self) -> None:
-        """End the worker and close its pipes."""
         self.kill()
         self.close_pipes()

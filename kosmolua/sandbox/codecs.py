@@ -22,11 +22,7 @@ _INNER, _OUTER = (bytes(code ^ mask for code in range(256)) for mask in (0x36, 0
 
 
 def _hash(name: str, *modules: str) -> Any:
-    """Return the hash function called ``name`` from the first of these modules that this Python has.
-
-    The modules are built into Python. Only if all of them are missing is ``hashlib`` imported, which loads OpenSSL and
-    takes longer.
-    """
+    """Return a hash function from the first of these built-in modules, else from ``hashlib``, which loads OpenSSL."""
     for module in modules:
         try:
             return getattr(__import__(module), name)
@@ -51,10 +47,7 @@ def _encode_for_url(text: bytes) -> bytes:
 
 
 def _decode(text: bytes) -> bytes | None:
-    """Return the decoded bytes of a base64 text, or None if the text is not base64.
-
-    Both alphabets of RFC 4648 are accepted, white space is skipped, and padding can be left out.
-    """
+    """Decode base64 of either alphabet of RFC 4648, with white space and without padding, or return None."""
     digits = text.translate(_FROM_URL, b" \t\r\n")
     if not _BASE64.fullmatch(digits):
         return None
@@ -65,7 +58,7 @@ def _decode(text: bytes) -> bytes | None:
 
 
 def _hmac_sha256(text: bytes, key: bytes) -> bytes:
-    """Return the HMAC (RFC 2104) of a text with SHA-256, as hexadecimal digits."""
+    """Return the HMAC (RFC 2104) with SHA-256, in hexadecimal."""
     key = (_sha256(key).digest() if len(key) > BLOCK_SIZE else key).ljust(BLOCK_SIZE, b"\0")
     inner = _sha256(key.translate(_INNER))
     inner.update(text)
@@ -93,16 +86,12 @@ _CODECS: dict[bytes, Callable[..., bytes | None]] = {
 
 
 def convert(name: bytes, text: bytes, *more: bytes, room: float = inf) -> bytes | None:
-    """Encode, decode or hash a text for a script. Return the result, or None if a text to decode is not valid.
+    """Encode, decode or hash a text by a key of ``_CODECS``; None if a text to decode is not valid.
 
-    Args:
-        name: The conversion: one of the keys of ``_CODECS``, such as ``sha256``.
-        text: The text to convert.
-        more: Further arguments of the conversion, such as the key of an HMAC.
-        room: The most bytes of memory that can be used for copies of the text.
+    ``more`` are further arguments, such as the key of an HMAC.
 
     Raises:
-        MemoryError: The copies would need more than ``room`` bytes.
+        MemoryError: Copies of the text would need more than ``room`` bytes.
     """
     if COPIES * len(text) > room:
         raise MemoryError

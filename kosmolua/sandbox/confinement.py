@@ -1,7 +1,4 @@
-"""Confinement: how a sandbox process gives up rights before it runs a script.
-
-Each kind of restriction, such as resource limits or the filter of system calls, is called an isolation layer.
-"""
+"""Confinement: how a sandbox process gives up rights before it runs a script."""
 
 from __future__ import annotations
 
@@ -58,22 +55,22 @@ if TYPE_CHECKING:
 
 
 def drop_inherited() -> None:
-    """Make the root folder the current one, and close all file descriptors except standard input, output and error."""
+    """Go to the root folder, and close all descriptors except standard input, output and error."""
     os.chdir("/")
     close_descriptors()
 
 
 def close_descriptors() -> None:
-    """Close all file descriptors except standard input, output and error."""
+    """Close all descriptors except standard input, output and error."""
     os.closerange(STANDARD_DESCRIPTORS, 65536)
 
 
 def die_with_parent() -> None:
-    """Make this process end when its parent ends, even if a script is in a loop.
+    """End with the parent, even if a script is in a loop.
 
-    On Linux, the process ends with the thread that started it, and a later change of the user id would cancel this. A
-    zygote, the process that forks workers, has to outlive the thread that started it. So a zygote does not call this
-    function, but ends when its socket closes.
+    On Linux, the process ends with the thread that started it, and a later change of the user id would cancel this. So
+    a
+    zygote, which outlives that thread, does not call this, but ends when its socket closes.
     """
     parent = os.getppid()
     if sys.platform == "linux":
@@ -94,19 +91,17 @@ def die_with_parent() -> None:
 
 
 def give_back_memory() -> None:
-    """On Linux, return freed memory to the system. This is called before the process waits for its next job."""
+    """On Linux, return freed memory to the system before waiting for the next job."""
     if sys.platform == "linux":
         linux.give_back_freed_memory()
 
 
 class Confinement:
-    """Applies the isolation layers to this process, and records which of them are in force.
+    """The layers of this process. Those that the system lacks are left out.
 
-    First, :meth:`settle` gives up the rights that no job needs. Then :meth:`lock` applies the restrictions that depend
-    on the job. Layers that the system lacks are left out.
-
-    Args:
-        forking: True if the process still forks after :meth:`lock`, as a session does.
+    :meth:`settle` gives up the rights that no job needs, then :meth:`lock` restricts a job. ``forking``: the process
+    still
+    forks after that, as a session does.
     """
 
     def __init__(self, *, forking: bool = False) -> None:
@@ -119,25 +114,22 @@ class Confinement:
 
     @property
     def in_force(self) -> list[str]:
-        """The isolation layers that are in force after :meth:`lock`: names from :data:`LAYERS`."""
+        """The :data:`LAYERS` in force after :meth:`lock`."""
         return [name for name in LAYERS if self._settled.get(name) and name not in self._refused]
 
     @property
     def missing(self) -> list[str]:
-        """The isolation layers that are not in force after :meth:`lock`: names from :data:`LAYERS`."""
+        """The :data:`LAYERS` not in force after :meth:`lock`."""
         in_force = self.in_force
         return [name for name in LAYERS if name not in in_force]
 
     @property
     def is_refused(self) -> bool:
-        """True if the system refused to apply a layer that was expected to work."""
+        """Whether the system refused a layer that was expected to work."""
         return bool(self._refused)
 
     def settle(self) -> None:
-        """Give up the rights that this process and its forks no longer need once the modules are loaded.
-
-        Call this after the last import. If the system has Landlock, the process cannot read files afterwards.
-        """
+        """Give up rights after the last import; with Landlock, no file can be read afterwards."""
         if sys.platform == "linux":
             linux.keep_freed_memory()
             linux.prefer_for_oom_kill()
@@ -156,23 +148,18 @@ class Confinement:
             self._settled["seccomp"] = self._filter_for(1) is not None
 
     def lock(self, cpu: float, memory: int, jobs: int = 1) -> None:
-        """Limit the resources of this process, and allow only the system calls that a job needs.
+        """Limit resources, and allow only the system calls that a job needs.
 
         Args:
             cpu: Seconds of processor time from now on, after which the kernel ends this process.
-            memory: The largest number of bytes that Lua can hold. The limit on address space is well above this.
-            jobs: How many jobs this process runs. Call :meth:`rearm` before each further job, to limit its processor
-                time.
+            memory: The most bytes that Lua can hold; the limit on address space is well above.
+            jobs: How many jobs this process runs; before each further one, call :meth:`rearm`.
         """
         self.take(self.steps(cpu, memory, jobs))
         self._is_filtered = True
 
     def steps(self, cpu: float, memory: int, jobs: int = 1) -> list[Step]:
-        """Return what :meth:`lock` would do with the same arguments, as a list of steps for :meth:`take`.
-
-        A parent prepares the steps before it forks, so that the fork can carry them out with little work. The fewer
-        memory pages a fork writes to, the earlier it is ready, since the system copies each of these pages.
-        """
+        """Return what :meth:`lock` would do, for a fork to :meth:`take`."""
         steps: list[Step] = []
         if resource:
             steps += [
@@ -187,7 +174,7 @@ class Confinement:
         return steps
 
     def take(self, steps: list[Step]) -> None:
-        """Carry out steps that :meth:`steps` returned, and record the layers that the system refuses to apply."""
+        """Carry out steps, and record the layers that the system refuses."""
         for layer, call, arguments in steps:
             try:
                 is_refused = call(*arguments)
@@ -197,7 +184,7 @@ class Confinement:
                 self._refused.add(layer)
 
     def rearm(self, cpu: float) -> None:
-        """Limit the processor time from now on to ``cpu`` seconds. If ``cpu`` is 0, remove the limit."""
+        """Limit the processor time from now on to ``cpu`` seconds; 0 for no limit."""
         signal.setitimer(signal.ITIMER_PROF, cpu)
 
     def _filter_for(self, jobs: int) -> Step | None:
@@ -213,7 +200,7 @@ def _limit_time(cpu: float) -> None:
 
 
 def _limiting(name: str, value: int) -> Step:
-    """Return a step that limits a resource of this process. A lower limit that is in force already is kept."""
+    """Return a step that limits a resource, unless a lower limit is in force."""
     kind = getattr(resource, f"RLIMIT_{name}", None)
     if kind is None:
         return "rlimits", bool, (True,)
@@ -223,10 +210,9 @@ def _limiting(name: str, value: int) -> Step:
 
 
 def _max_threads() -> int:
-    """Return a limit on the number of this user's threads that still lets this process fork.
+    """Return a limit on this user's threads that still lets this process fork, found by trying.
 
-    The function tries limits until a fork succeeds. Only the kernel knows how many threads the user has: /proc does not
-    show hidden processes, or those in other containers.
+    Only the kernel knows how many there are: /proc shows no hidden processes, or those in other containers.
     """
     if resource is None:
         return 0
@@ -238,7 +224,7 @@ def _max_threads() -> int:
 
 
 def _can_fork(bound: int = FORKS_OF_A_SESSION) -> bool:
-    """Return True if this process can fork while its user may have at most ``bound`` threads."""
+    """Return True if this process can fork within a bound on its user's threads."""
     _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
     resource.setrlimit(resource.RLIMIT_NPROC, (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard))
     try:
@@ -252,9 +238,9 @@ def _can_fork(bound: int = FORKS_OF_A_SESSION) -> bool:
 
 
 def _become_another_user() -> bool:
-    """Change to a user whose processes are only this one and its forks, so that the kernel can bound their number.
+    """Become a user with no other processes, so that the kernel can bound their number: root a nameless one.
 
-    Root changes to a user that has no name. Other users get a user namespace of their own. Return True on success.
+    Other users get a user namespace of their own.
     """
     if sys.platform != "linux" or resource is None:
         return False
@@ -264,10 +250,9 @@ def _become_another_user() -> bool:
 
 
 def _become_nobody() -> bool:
-    """If this process runs as root, change to the user ``nobody``, unless root could not end the process afterwards.
+    """Change from root to ``nobody``, unless root lacks ``CAP_KILL``, so that it could not end the process afterwards.
 
-    In some containers, root lacks the capability ``CAP_KILL``, so it cannot end processes of other users.
-    Return True if this process does not run as root afterwards. On Windows, return False.
+    Return True if this process is not root's; on Windows, False.
     """
     if not hasattr(os, "getuid"):
         return False
@@ -279,7 +264,7 @@ def _become_nobody() -> bool:
 
 
 def _change_user(user: int) -> bool:
-    """Change from root to another user without groups of its own. Return True on success."""
+    """Change from root to another user without groups."""
     try:
         os.setgroups([])
         os.setgid(NOBODY)

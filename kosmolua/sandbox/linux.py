@@ -1,4 +1,4 @@
-"""System calls of Linux for which Python has no function."""
+"""System calls of Linux for which Python has no function; they return True on success."""
 
 from __future__ import annotations
 
@@ -42,24 +42,20 @@ class _FilterProgram(ctypes.Structure):
 
 
 def keep_freed_memory() -> None:
-    """Make glibc keep freed memory for later allocations. Do nothing with another C library.
-
-    A script that joins strings frees and allocates memory at every step. If freed memory were returned to the system,
-    every allocation would cause page faults.
-    """
+    """Make glibc keep freed memory: a script that joins strings would cause page faults at every step."""
     if mallopt := getattr(_libc, "mallopt", None):
         for parameter, value in _MALLOC.items():
             mallopt(parameter, value)
 
 
 def give_back_freed_memory() -> None:
-    """Return freed memory to the system, if the C library has a function for that."""
+    """Return freed memory to the system."""
     if trim := getattr(_libc, "malloc_trim", None):
         trim(0)
 
 
 def prefer_for_oom_kill() -> None:
-    """Make this process and its forks the first to be killed if memory runs out. Do nothing if there is no /proc."""
+    """Make this process and its forks the first to be killed if memory runs out."""
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write(str(OOM_SCORE_ADJUSTMENT))
@@ -68,36 +64,29 @@ def prefer_for_oom_kill() -> None:
 
 
 def forbid_new_privileges() -> bool:
-    """Prevent programs that this process starts from gaining privileges. Return True on success."""
+    """Prevent programs that this process starts from gaining privileges."""
     return _control(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def hide() -> bool:
-    """Hide this process's memory and environment from other processes of the same user. Return True on success."""
+    """Hide memory and environment from other processes of the user."""
     return _control(_PR_SET_DUMPABLE, 0)
 
 
 def end_with_parent(signal: int) -> bool:
-    """Make the kernel send a signal to this process when the thread that started the process ends.
-
-    Args:
-        signal: The number of the signal, or 0 to cancel an earlier request.
-
-    Returns:
-        True on success.
-    """
+    """Get a signal (0: none) when the thread that started this process ends."""
     return _control(_PR_SET_PDEATHSIG, signal)
 
 
 def adopt_orphans() -> bool:
-    """Make this process the parent of those of its descendants whose own parent has ended. Return True on success."""
+    """Become the parent of descendants whose own parent has ended."""
     return _control(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def leave_user_namespace() -> bool:
-    """Move this process to a user namespace of its own, without any capability there. Return True on success.
+    """Move to a user namespace of its own, without capabilities; many systems forbid it.
 
-    The kernel counts the processes of a user in each namespace separately. Many systems do not allow this.
+    The kernel counts the processes of a user in each namespace separately.
     """
     if not hasattr(_libc, "unshare") or _libc.unshare(_CLONE_NEWUSER) != 0:
         return False
@@ -106,45 +95,32 @@ def leave_user_namespace() -> bool:
 
 
 def ending_with_parent(signal: int) -> Call:
-    """Return :func:`end_with_parent` as a prepared call: a function that returns 0 on success, and its arguments.
-
-    A parent prepares the call before it forks, so that the fork has less to do.
-    """
+    """Return :func:`end_with_parent` prepared: a function that returns 0 on success, and its arguments."""
     return _prepared(_PR_SET_PDEATHSIG, signal)
 
 
 def may_kill() -> bool:
-    """Return True if root can end processes of other users. In some containers, root lacks this right."""
+    """Return True if root can end processes of other users, as in some containers it cannot."""
     return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1
 
 
 def filtering(program: bytes) -> Call:
-    """Return the call that installs a filter of system calls: a function that returns 0 on success, and its arguments.
-
-    Args:
-        program: The instructions of the filter. Each is a ``struct sock_filter`` of ``linux/filter.h``, 8 bytes long.
-    """
+    """Return the call that installs a filter, of ``struct sock_filter`` of ``linux/filter.h``."""
     pointer = ctypes.byref(_FilterProgram(len(program) // 8, program))
     return _prepared(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer)
 
 
 def landlock_version() -> int:
-    """Return the version of Landlock in the kernel. The result is below 1 if the kernel has no Landlock."""
+    """Return the kernel's version of Landlock, below 1 if none."""
     return int(_libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_CREATE_RULESET_VERSION))
 
 
 def landlock_ruleset(attributes: bytes) -> int:
-    """Create a Landlock ruleset that allows nothing. Return its descriptor, or -1 if the kernel refuses.
-
-    Args:
-        attributes: A ``struct landlock_ruleset_attr`` of ``linux/landlock.h``: the kinds of access that the ruleset
-            forbids.
-    """
+    """Create a ruleset, from a ``struct landlock_ruleset_attr``, that allows nothing; -1 if refused."""
     return int(_libc.syscall(_LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0))
 
 
 def landlock_restrict(ruleset: int) -> bool:
-    """Apply the Landlock ruleset with this descriptor to this process and its forks. Return True on success."""
     return int(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
 
 
@@ -169,10 +145,7 @@ sockets. Scopes: sockets with abstract names, and signals.
 
 
 def restrict() -> bool:
-    """Deny this process and its forks every kind of access that Landlock can deny in this kernel.
-
-    Return True on success, and False if the kernel has no Landlock or refuses to apply it.
-    """
+    """Deny this process and its forks all that Landlock can deny."""
     version = landlock_version()
     if version < 1:
         return False

@@ -1,4 +1,4 @@
-"""Regular expressions for Lua scripts, matched by Python's ``re`` in the script's process."""
+"""Regular expressions for Lua scripts, by Python's ``re``."""
 
 from __future__ import annotations
 
@@ -27,20 +27,19 @@ warnings.simplefilter("ignore")  # nobody reads warnings, and a confined process
 
 
 def scan(subject: bytes, pattern: bytes, flags: bytes, most: int, room: float = inf) -> bytes:
-    """Search a text for a script, and return the matches of a pattern as JSON.
+    """Return the matches of a pattern as JSON, each with the text before it, and the text after the last.
 
-    The JSON contains each match with the text before it, and the text after the last match. If the pattern or a flag is
-    wrong, it contains only ``problem``, which says what is wrong.
+    If the pattern or a flag is wrong, the JSON has only ``problem``.
 
     Args:
-        subject: The text to search. Each byte that is not UTF-8 counts as one character.
-        pattern: The pattern, in the syntax of ``re``; ``(?<name>...)`` is allowed as well as ``(?P<name>...)``.
-        flags: The letters of flags of ``re``: any of ``i``, ``m``, ``s``, ``x`` and ``a``.
-        most: The largest number of matches to return, or 0 for all.
-        room: How many bytes of memory the text can take as a Python string. The same limit applies to the JSON.
+        subject: The text. Each byte that is not UTF-8 counts as one character.
+        pattern: The pattern of ``re``, in which ``(?<name>...)`` is allowed too.
+        flags: Any of ``i``, ``m``, ``s``, ``x`` and ``a``.
+        most: The most matches, or 0 for all.
+        room: The most bytes of the text as a Python string, and of the JSON.
 
     Raises:
-        MemoryError: The text or the JSON would need more than ``room`` bytes.
+        MemoryError: The text or the JSON would need more.
     """
     try:
         compiled = _compile(to_text(pattern), flags.decode("ascii", "replace"))
@@ -54,14 +53,7 @@ def scan(subject: bytes, pattern: bytes, flags: bytes, most: int, room: float = 
 
 
 def size_of_text(raw: bytes) -> int:
-    """Return the most bytes of memory that a text can take as a Python string.
-
-    Python stores all characters of a string with the same width: 1, 2 or 4 bytes. A single emoji makes every character
-    4 bytes wide.
-
-    Args:
-        raw: The text in UTF-8.
-    """
+    """Return the most bytes that UTF-8 can take as a Python string, whose characters all have one width, 1 to 4."""
     if raw.isascii():
         return len(raw)
     return len(raw) * (4 if _IS_WIDE.search(raw) else 2)
@@ -116,7 +108,7 @@ _compile_and_keep = lru_cache(maxsize=64)(_compile_anew)
 
 
 def _names_in(pattern: str, flags: int) -> list[int]:
-    """Return the positions of the ``<`` of named groups that are written ``(?<name>``, without Python's ``P``."""
+    """Return the positions of the ``<`` of groups written ``(?<name>``."""
     if "(?<" not in pattern:
         return []
     is_verbose = flags & re.X or re.match(r"\(\?[aims]*x", pattern)
@@ -125,12 +117,12 @@ def _names_in(pattern: str, flags: int) -> list[int]:
 
 @lru_cache(maxsize=2)
 def _parts(is_verbose: bool) -> re.Pattern[str]:  # noqa: FBT001 - a key of the cache
-    """Return the expression that finds the next escape, character class or named group in a script's pattern."""
+    """Return what finds the next escape, character class or named group."""
     return re.compile(rf"#[^\n]*|{_PART}" if is_verbose else _PART, re.S)
 
 
 def _problem(error: re.error, names: list[int]) -> str:
-    """Return the message for an error in a pattern. Its position refers to the pattern as the script wrote it."""
+    """Return the message for an error, with the position in the pattern as the script wrote it."""
     if error.pos is None:
         return error.msg
     added = sum(start + number < error.pos for number, start in enumerate(names))

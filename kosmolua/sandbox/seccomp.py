@@ -92,14 +92,11 @@ _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 
 
 class Filter:
-    """The filter of system calls for this machine.
-
-    ``call`` consists of a function that returns 0 on success, and its arguments. Calling it applies the filter to a
-    process and all its forks. ``call`` is None if there is no filter for this kind of machine.
+    """The filter for this machine; ``call``, None if there is none, installs it in a process and its forks.
 
     Args:
-        forking: True to also allow the system calls that a session needs to fork for each chunk of Lua.
-        rearming: True to also allow the system call that limits processor time.
+        forking: Whether to allow forks, as for a session.
+        rearming: Whether to allow limiting processor time.
     """
 
     def __init__(self, *, forking: bool = False, rearming: bool = False) -> None:
@@ -110,13 +107,12 @@ class Filter:
 
 
 def assemble(calls: dict[str, tuple[int, int | None]], column: int, machine: int) -> bytes:
-    """Return a filter that allows only the system calls in ``calls``, in the kernel's format.
+    """Return a filter that allows only these calls, in the kernel's format.
 
     Args:
-        calls: The number of each system call on each kind of machine, by name; None where the call does not exist.
-        column: The index of this kind of machine among these numbers.
-        machine: The number of this kind of machine in ``linux/audit.h``. The filter kills a process that makes a system
-            call for another kind of machine, as a 32-bit program does.
+        calls: The number of each call on each kind of machine, by name; None where it does not exist.
+        column: The index of this kind of machine.
+        machine: Its number in ``linux/audit.h``. Calls for another kind, as of a 32-bit program, kill the process.
     """
     numbers = {name: number for name, columns in calls.items() if (number := columns[column]) is not None}
     return b"".join(_INSTRUCTION.pack(*instruction) for instruction in _instructions(numbers, machine))

@@ -40,13 +40,8 @@ INCOMING, OUTGOING, CONTROL = range(3)
 
 
 class Session(Worker):
-    """Runs the chunks of Lua that the host sends, one after another, in one VM.
-
-    Args:
-        incoming: The descriptor to read the host's messages from.
-        outgoing: The descriptor to write messages for the host to.
-        control: The descriptor of the control pipe. The host writes to it to stop a chunk, and it closes when the host
-            ends.
+    """Runs chunks one after another in one VM. The host writes to the ``control`` pipe to stop one, and it ends with
+    it.
     """
 
     forking = CAN_FORK
@@ -58,7 +53,7 @@ class Session(Worker):
         self._number = 0
 
     def serve(self) -> NoReturn:
-        """Run the chunks that the host sends, until the host has ended."""
+        """Run chunks until the host has ended."""
         while True:
             job = self._next_job()
             self._number += 1
@@ -74,10 +69,7 @@ class Session(Worker):
                 return frame
 
     def _whole_frame(self) -> dict[str, Any]:
-        """Read the host's next message, and return it decoded.
-
-        Return an empty dict if the message is not complete, because a child process that died has read its beginning.
-        """
+        """Read the next frame; empty if a child that died has read its beginning."""
         try:
             frame = json.loads(self._receive())
         except ValueError:
@@ -112,7 +104,7 @@ class Session(Worker):
         os.close(writer)
 
     def _was_stopped(self) -> bool:
-        """Return True if the host ordered this chunk to stop before its process could receive the signal."""
+        """Return True if the order to stop came before the signal could be received."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         while poll.poll(0):
@@ -122,11 +114,9 @@ class Session(Worker):
         return False
 
     def _watch(self, child: int, reader: int) -> None:
-        """Wait for the child process that runs a chunk.
+        """Wait for a chunk's process: exit if it takes this one's place; if it died, tell the host.
 
-        If the chunk ended by itself, exit, since the child takes this process's place. If the child died, tell the host
-        and return. The host sends each order to stop twice: over the control pipe and as a signal. The orders from
-        the pipe are discarded here, since the signal ends the child.
+        The orders to stop in the pipe are discarded, since the signal ends the child.
         """
         if os.read(reader, 1):
             poll = select.poll()
@@ -147,14 +137,10 @@ class Session(Worker):
         self._vm.converse(verb, source, name, settings, self._limits["memory"], seed)
 
     def _exit(self, fields: bytes) -> None:
-        """Do nothing when a chunk calls ``exit``, so that the process keeps running.
-
-        When this returns, the Lua function ``exit`` raises an error that the chunk cannot catch. The chunk ends, and
-        :meth:`_end` sends its outcome.
-        """
+        """Do nothing, so that the process goes on: Lua's ``exit`` then raises an error that the chunk cannot catch."""
 
     def _end(self, fields: bytes) -> None:
-        """Send the outcome of a chunk to the host. Signals that are meant for the chunk no longer end this process."""
+        """Send the outcome of a chunk, whose signals no longer end this process."""
         if CAN_FORK:
             signal.pthread_sigmask(signal.SIG_BLOCK, MORTAL)
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -166,17 +152,16 @@ MORTAL = {signal.SIGTERM, signal.SIGPROF} if CAN_FORK else set()
 
 
 def _end_group() -> NoReturn:
-    """End this process and its child, since the host has ended."""
+    """End this process and its child: the host has ended."""
     if sys.platform != "linux":
         os.killpg(0, signal.SIGKILL)
     os._exit(0)  # on Linux the child ends with its parent
 
 
 def _collect_statuses() -> None:
-    """Fork, and return in the child. The parent collects the exit statuses of all processes of the session to the last.
+    """Fork, and return in the child; the parent collects the statuses of the session's processes.
 
-    Otherwise, each chunk would leave a process to the first process of the system, and some containers have none that
-    collects statuses.
+    Else they would be left to the system's first process, which in some containers collects none.
     """
     if not linux.adopt_orphans():
         return
@@ -195,7 +180,7 @@ def _collect_statuses() -> None:
 
 
 def main() -> NoReturn:
-    """Run as the process of a session. Standard input and output go to the host; standard error is the control pipe."""
+    """Be a session; standard error is the control pipe."""
     try:
         confinement.drop_inherited()
         if CAN_FORK:

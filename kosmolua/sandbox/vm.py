@@ -1,7 +1,4 @@
-"""The Lua VM that runs scripts: a hardened Lua runtime with the prelude, and the bridge from Lua to Python.
-
-The prelude is KosmoLua's own Lua code. It defines the functions and libraries that scripts use.
-"""
+"""The Lua VM: a hardened Lua runtime with the prelude, and the bridge from Lua to Python."""
 
 from __future__ import annotations
 
@@ -36,16 +33,16 @@ def _deny(*_: object) -> None:
 
 
 def read_prelude(name: str) -> bytes:
-    """Return the source of the file ``lua/NAME.lua`` next to this module, even if the package is in a zip file."""
+    """Return the source of ``lua/NAME.lua``, even in a zip file."""
     folder = os.path.dirname(os.path.abspath(__file__))
     source: bytes = __spec__.loader.get_data(os.path.join(folder, "lua", f"{name}.lua"))  # type: ignore[union-attr]
     return source
 
 
 class Prelude:
-    """KosmoLua's own Lua files: ``boot``, which every VM runs first, and the modules that it loads on demand.
+    """The prelude's files: ``boot``, which every VM runs first, and modules loaded on demand.
 
-    The constructor reads all files, since the process cannot open files after it is confined.
+    All are read at once, since a confined process cannot open files.
     """
 
     def __init__(self) -> None:
@@ -53,27 +50,22 @@ class Prelude:
         self.chunks = {name.encode(): read_prelude(name) for name in MODULES}
 
     def compile(self) -> None:
-        """Replace the source of all files by bytecode. This pays off in a process that makes several VMs or forks."""
+        """Turn all files into bytecode, for several VMs or forks."""
         dump = LuaRuntime(encoding=None).eval(b"function(text) return string.dump(load(text, '=[host]', 't')) end")
         self.boot = dump(self.boot)
         self.chunks = {name: dump(text) for name, text in self.chunks.items()}
 
 
 class OutOfMemory(Exception):
-    """The Lua code in a VM reached the memory limit."""
+    """Lua reached the memory limit."""
 
 
 class VM:
-    """A Lua 5.4 VM that can call only certain Python functions, which are called verbs.
+    """A Lua 5.4 VM that can call only its verbs. Only bytes pass between Lua and Python.
 
-    Only bytes are passed between Lua and Python. While Python passes values to Lua, Lua's memory limit is off, since a
-    failed allocation would hang the process there. The prelude, KosmoLua's own Lua code, then calls the verb ``rearm``
-    to set the limit again before it continues.
-
-    Args:
-        verbs: The Python functions that Lua can call, by name. They take and return bytes. An exception in a verb ends
-            the process.
-        prelude: KosmoLua's own Lua files, which the VM runs before any script.
+    Meanwhile Lua's memory limit is off, since a failed allocation would hang the process; the prelude then calls the
+    verb
+    ``rearm`` to set it again. An exception in a verb ends the process.
     """
 
     def __init__(self, verbs: Verbs, prelude: Prelude) -> None:
@@ -96,21 +88,17 @@ class VM:
         del self._run, self._converse, self._preload, self._lua
 
     def preload(self, modules: Sequence[str]) -> None:
-        """Load modules of KosmoLua's own Lua code before a script needs them.
-
-        Args:
-            modules: Names from :data:`MODULES`.
-        """
+        """Load some of :data:`MODULES` before a script needs them."""
         self._preload(*(name.encode() for name in modules))
 
     @property
     def memory_used(self) -> int:
-        """How many bytes of memory Lua uses now."""
+        """The bytes that Lua uses."""
         return int(self._lua.get_memory_used() or 0)
 
     @property
     def room(self) -> float:
-        """How many more bytes Lua can allocate before it reaches its memory limit; infinity if there is no limit."""
+        """The bytes that Lua can still allocate; infinity without a limit."""
         return self._limit - self.memory_used if self._limit else inf
 
     def run(
@@ -122,49 +110,35 @@ class VM:
         memory: int,
         seed: bytes,
     ) -> None:
-        """Run a script. Lua passes the result or error to the Python function that it calls by the name ``end``.
+        """Run a script; Lua passes its outcome to the verb ``end``.
 
         Args:
             source: The text of the script.
-            chunk: The script's name in messages, with ``@`` or ``=`` in front as Lua requires.
-            settings: The settings of the run, packed as ``prepare`` in ``lua/boot.lua`` reads them.
+            chunk: Its name in messages, with ``@`` or ``=`` in front as Lua requires.
+            settings: The settings, packed as ``prepare`` in ``lua/boot.lua`` reads them.
             arguments: The values of ``arg`` and ``...``.
-            memory: The largest number of bytes that Lua can hold.
-            seed: Sixteen bytes to seed the random numbers with.
+            memory: The most bytes that Lua can hold.
+            seed: Sixteen bytes for the random numbers.
 
         Raises:
-            OutOfMemory: Lua reached its memory limit at a point where no Lua code could report this.
+            OutOfMemory: Lua reached its memory limit where no Lua code could report this.
         """
         self._within(memory, self._run, source, chunk, settings, seed, *arguments)
 
     def converse(
         self, verb: bytes, source: bytes, chunk: bytes, settings: bytes, memory: int, seed: bytes | None = None
     ) -> None:
-        """Run a chunk of a session, and keep its state for the next chunk.
+        """Run a chunk of a session as :meth:`run` does, and keep its state for the next.
 
-        Lua passes the result or error of the chunk to the Python function that it calls by the name ``end``.
-
-        Args:
-            verb: What to do with the source, as in ``lua/session.lua``: ``evaluate`` runs it and returns its values as
-                text, ``value`` returns them as they are, ``check`` says whether the source is complete, and ``names``
-                takes the source as the path of a table and lists the names in it.
-            source: The text of the chunk, or the path.
-            chunk: The chunk's name in messages, with ``@`` or ``=`` in front as Lua requires.
-            settings: The settings of the run, packed as ``prepare`` in ``lua/boot.lua`` reads them.
-            memory: The largest number of bytes that Lua can hold.
-            seed: Sixteen bytes to seed the random numbers with. By default, the generator keeps its state.
-
-        Raises:
-            OutOfMemory: Lua reached its memory limit at a point where no Lua code could report this.
+        ``verb``, as in ``lua/session.lua``: ``evaluate`` runs it and returns its values as text, ``value`` as they are,
+        ``check`` says whether the source is complete, and ``names`` lists the names in the table at the path that is
+        the
+        source. Without a seed, the random numbers go on.
         """
         self._within(memory, self._converse, source, chunk, settings, verb, seed or b"")
 
     def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
-        """Call a Lua function, with the memory limit off while Python passes the arguments.
-
-        A failed allocation would hang the process there. The function first calls the Python function that Lua knows by
-        the name ``rearm``, which sets the limit again.
-        """
+        """Call a Lua function that begins with ``rearm``, with the memory limit off until then."""
         self._limit = memory
         self._lua.set_max_memory(0)
         size = sum(map(len, arguments))

@@ -1,8 +1,6 @@
-"""A worker: the process in which one script runs, or several scripts one after another.
+"""A worker: runs one script, or several one after another, and talks to the host over standard input and output.
 
-A worker communicates with the host, the process that started it, over standard input and output. The messages, called
-frames, are lines of JSON. ``kosmolua/protocol.py`` describes them. The first thing that a worker does is to close all
-other file descriptors.
+It first closes all other descriptors.
 """
 
 from __future__ import annotations
@@ -49,13 +47,8 @@ TRIM_AFTER = 0.002
 
 
 class Worker:
-    """Runs the scripts that the host sends, in a Lua VM, and passes messages between the VM and the host.
-
-    Args:
-        incoming: The descriptor to read the host's frames from.
-        outgoing: The descriptor to write frames to, for the host.
-        is_compiled: True to compile KosmoLua's own Lua code first. This is worthwhile in a process that makes several
-            VMs or forks.
+    """Runs scripts in a VM, and passes frames between it and the host; ``is_compiled`` pays off with several VMs or
+    forks.
     """
 
     forking = False
@@ -93,24 +86,14 @@ class Worker:
         self._confinement.settle()
 
     def warm(self) -> None:
-        """Before this process forks, load the Lua modules that most scripts need, and prepare the first frame.
-
-        A frame is a message to the host. With the first one, a fork reports that it is ready for a script.
-        """
+        """Before forking, load the modules that most scripts need, and prepare the frame that reports readiness."""
         self._vm.preload(COMMON)
         self._arrivals = protocol.Arrivals(self._incoming.fileno())
         self._ready = self._ready_frame()
 
     def foresee(self, cpu: float, memory: int, jobs: int) -> list[Step]:
-        """In the parent, prepare what the next fork needs, so that the fork is ready earlier.
-
-        Args:
-            cpu: Seconds of processor time that each job of the fork can take.
-            memory: The largest number of bytes that Lua can hold during each job.
-            jobs: How many jobs the fork runs.
-
-        Returns:
-            The steps that the fork has to pass to :meth:`lock` to confine itself.
+        """Before forking, return the steps for the fork to :meth:`lock`, with the arguments of
+        :meth:`Confinement.lock`.
         """
         terms = cpu, memory, jobs
         if terms != self._terms:
@@ -121,10 +104,9 @@ class Worker:
         return self._steps
 
     def rehearse(self) -> None:
-        """Run scripts that do nothing, so that Python specializes its bytecode before this process forks.
+        """Run empty scripts, so that Python specializes its bytecode before this process forks.
 
-        Otherwise, each fork would have to specialize it again. The caller first writes :data:`REHEARSAL` to the
-        worker's input. It discards the worker's output, which the host must not see.
+        The caller has written :data:`REHEARSAL` to the input, and discards the output.
         """
         fresh, self._vm = self._vm, VM(self._verbs, self._prelude)
         self._jobs, self._is_locked, self._seed = REHEARSALS + 1, True, b""
@@ -136,16 +118,12 @@ class Worker:
         self._jobs, self._is_locked, self._is_used = 1, False, False
 
     def lock(self, steps: list[Step]) -> None:
-        """Confine this process, and tell the host that it is ready for a job. A fork calls this before its first job.
-
-        Args:
-            steps: The steps that :meth:`foresee` returned in the parent.
-        """
+        """Confine this fork by steps of :meth:`foresee`, and tell the host that it is ready."""
         self._confinement.take(steps)
         self._report()
 
     def serve(self) -> NoReturn:
-        """Run the jobs of this process, each in a new VM, and exit after the last one."""
+        """Run each job in a new VM, and exit after the last."""
         while True:
             self._work(self._next_frame())
             self._jobs -= 1
@@ -202,7 +180,7 @@ class Worker:
         self._write(line + b"\n")
 
     def _exchange(self, line: bytes) -> bytes:
-        """Send a frame, a line of JSON, to the host. Return the next frame that the host sends."""
+        """Send a frame, and return the next."""
         self._write(line + b"\n")
         if self._arrivals:
             self._arrivals.wait()
@@ -235,7 +213,7 @@ class Worker:
         return codecs.convert(name, text, *more, room=self._vm.room)
 
     def _exit(self, fields: bytes) -> None:
-        """Send the host the outcome of a script that called ``exit``, and end this process at once."""
+        """Send the outcome of a script that called ``exit``, and end."""
         self._write_end(fields)
         os._exit(0)
 
@@ -243,10 +221,7 @@ class Worker:
         return repr(time.time()).encode()
 
     def _end(self, fields: bytes) -> None:
-        """Send the outcome of a script to the host, and exit if this process has no further jobs.
-
-        Otherwise, remove the script's limit on processor time, so that it no longer ends this process.
-        """
+        """Send the outcome of a script; exit after the last job, else lift the limit on processor time."""
         if self._jobs > 1:
             self._confinement.rearm(0)
         self._write_end(fields)
@@ -269,11 +244,7 @@ class Worker:
 
 
 def _settings_of(job: dict[str, Any]) -> bytes:
-    """Return the settings of a run in the form that ``prepare`` in ``lua/boot.lua`` reads.
-
-    The result consists of packed numbers, followed by the input, parameters and names of secrets as JSON, if there are
-    any.
-    """
+    """Return a job's settings for ``lua/boot.lua``: packed numbers, then input, parameters, secrets' names in JSON."""
     limits = job["limits"]
     flags = ASKS_TIME if job.get("asks_time") else 0
     flags |= (IS_RECORDED if job.get("seed") else 0) | (IS_PLANNED if job.get("is_planned") else 0)
@@ -285,7 +256,7 @@ def _settings_of(job: dict[str, Any]) -> bytes:
 
 
 def main() -> NoReturn:
-    """Run as a worker process that talks to the host over standard input and output. The process ends here."""
+    """Be a worker."""
     try:
         confinement.drop_inherited()
         worker = Worker(0, 1)

@@ -1,8 +1,7 @@
-"""A zygote: a process with a Lua VM that runs no script. It forks workers, which can run a script immediately.
+"""A zygote: a process with a Lua VM that runs no script, but forks workers that are ready at once.
 
-The standard input of a zygote is a socket, on which the host sends orders. If the host asks for a worker's exit status,
-the zygote replies on the same socket. The zygote carries out one order after another. It handles no signals, so it
-polls to find out that a worker has ended.
+The host sends orders, one after another, on the socket that is its standard input, and gets exit statuses there. It
+handles no signals, so it polls to find out that a worker has ended.
 """
 
 from __future__ import annotations
@@ -41,11 +40,7 @@ STATUS_TIMEOUT = 1.0
 
 
 class Zygote:
-    """Forks workers, ends them when the host orders it, and reports their exit statuses to the host.
-
-    Args:
-        control: The descriptor of the socket to the host.
-    """
+    """Forks workers, ends them, and reports their exit statuses."""
 
     def __init__(self, control: int) -> None:
         import _socket
@@ -61,7 +56,6 @@ class Zygote:
         self._is_rehearsed = False
 
     def serve(self) -> NoReturn:
-        """Carry out the host's orders until the host has ended."""
         gc.freeze()
         while True:
             pause = REAP_INTERVAL if self._dying else None if self._is_rehearsed else REHEARSAL_PAUSE
@@ -73,10 +67,7 @@ class Zygote:
                 self._reap()
 
     def _rehearse(self) -> None:
-        """Run scripts that do nothing in this process, so that Python specializes its bytecode before the next fork.
-
-        :meth:`Worker.rehearse` runs the scripts, here with pipes that no host reads.
-        """
+        """Run :meth:`Worker.rehearse` with pipes that no host reads."""
         kept = os.dup(INCOMING), os.dup(OUTGOING)
         (jobs, their_jobs), (frames, their_frames) = os.pipe(), os.pipe()
         os.dup2(jobs, INCOMING)
@@ -137,16 +128,15 @@ class Zygote:
             os._exit(BROKEN)
 
     def _kill(self, number: int) -> None:
-        """End a worker if it still runs. The host does not ask for the exit status of such a worker."""
+        """End a worker if it runs; nobody asks for its status."""
         self._unforked.discard(number)
         if pid := self._pids.pop(number, 0):
             os.kill(pid, SIGKILL)
             self._dying.add(pid)
 
     def _status(self, number: int) -> int:
-        """Wait for the end of a worker that has closed its pipe, and return its exit status, negative for a signal.
-
-        A worker that does not end soon is killed. The status is ``NO_ROOM`` if the worker could not be forked.
+        """Return the status of a worker that closed its pipe, killing it if it lingers; ``NO_ROOM`` if it was not
+        forked.
         """
         pid = self._pids.pop(number, 0)
         if not pid:
@@ -162,7 +152,7 @@ class Zygote:
 
 
 def main() -> NoReturn:
-    """Run as a zygote process, with the socket to the host as standard input."""
+    """Be a zygote."""
     try:
         confinement.drop_inherited()
         Zygote(0).serve()
