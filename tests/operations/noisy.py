@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from httpx2 import AsyncClient, HTTPError, Limits, Timeout
+from httpx2 import AsyncClient, HTTPError, Limits, Response, Timeout
 from support.cgroups import MemoryGroup, memory_group
 from support.serving import ACME, GLOBEX, Serving, bearing, serving
 
@@ -69,7 +69,13 @@ WAYS = {
 
 
 async def call(web: AsyncClient, url: str, tool: str, text: str) -> int:
-    """Call a tool as a client without a session does, and return the status."""
+    """Call a tool, and return the status, with 1000 added if the answer is an error of the tool."""
+    answer = await request(web, url, tool, text)
+    return 200 if '"isError":true' not in answer.text.replace(" ", "") else answer.status_code + 1000
+
+
+async def request(web: AsyncClient, url: str, tool: str, text: str) -> Response:
+    """Call a tool as a client without a session does, and return the answer."""
     name = "query" if tool == "lua_search_docs" else "code"
     meta = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -83,10 +89,9 @@ async def call(web: AsyncClient, url: str, tool: str, text: str) -> int:
         "Mcp-Method": "tools/call",
         "Mcp-Name": tool,
     }
-    answer = await web.post(
+    return await web.post(
         url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}, headers=headers
     )
-    return 200 if '"isError":true' not in answer.text.replace(" ", "") else answer.status_code + 1000
 
 
 async def disturb(url: str, way: Way, said: Counter[object]) -> None:

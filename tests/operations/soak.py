@@ -26,27 +26,19 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from httpx2 import AsyncClient, HTTPError, Timeout
-from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, bearing, serving
+from support.serving import ACME, GLOBEX, Serving, bearing, serving
 
 from operations.noisy import MIB, call, resident
+from operations.traffic import NOTEBOOK, accounts_for
 
-PLUGIN = str(Path(__file__).parent.parent / "plugins" / "notebook.py")
 STEPS = 40
 """How often the server is looked at; the first quarter of these is the warm-up."""
 FLAT = 1.05
 CLIENTS = 6
-ACCOUNTS = f"""\
-{TWO_TENANTS}
-[notebook.default]
-key = "a-key-of-the-notebook"
-file = "{{file}}"
-permissions.write = "allow"
-"""
-NOTEBOOK = "app.integrations.notebook"
 KINDS = {
     "result": ("return 1", "execute_lua", 200),
-    "reads": (f"for i = 1, 5 do {NOTEBOOK}.wait({{ seconds = 0 }}) end", "execute_lua", 200),
-    "write": (f'{NOTEBOOK}.add({{ line = "a" }})', "execute_lua", 200),
+    "reads": ("for i = 1, 5 do app.integrations.notebook.wait({ seconds = 0 }) end", "execute_lua", 200),
+    "write": ('app.integrations.notebook.add({ line = "a" })', "execute_lua", 200),
     "error": ('error("as it should")', "execute_lua", 1200),
     "long": ("for i = 1, 50 do print(('x'):rep(1000)) end", "execute_lua", 200),
     "search": ("read a file of rows", "lua_search_docs", 200),
@@ -126,7 +118,7 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with serving(folder, ACCOUNTS.format(file=folder / "notebook"), "--plugin", PLUGIN) as server:
+        with serving(folder, accounts_for(folder), "--plugin", NOTEBOOK) as server:
             samples, seen = asyncio.run(soak(server, given.minutes * 60))
     print(", ".join(f"{count} {kind}" for kind, count in sorted(seen.items())))
     wrong = {kind: count for kind, count in seen.items() if kind not in KINDS}
