@@ -40,13 +40,7 @@ _OF_REQUEST = ("query", "headers", "json", "form", "body", "safe", "timeout", "m
 
 @dataclass(frozen=True)
 class _Parameter:
-    """A parameter of the Python function that is generated for an operation.
-
-    Args:
-        field: The parameter as the OpenAPI document describes it.
-        name: The parameter's name in Python.
-        kind: The type of the parameter's value.
-    """
+    """A parameter of the generated function, for a field of the document."""
 
     field: Field
     name: str
@@ -54,12 +48,12 @@ class _Parameter:
 
     @property
     def is_nested(self) -> bool:
-        """True if the value is sent in bracket notation, such as ``filter[name]=x``, in a query or a form."""
+        """Whether the value is sent in brackets, such as ``filter[name]=x``."""
         return self.field.style == "deep"
 
     @property
     def line(self) -> str:
-        """The line of Python that declares the parameter in the function's signature."""
+        """Its line in the function's signature."""
         written = annotation(replace(self.kind, nullable=False))  # a required parameter cannot be None in Python
         if not self.field.required:
             written += " | None"
@@ -72,12 +66,12 @@ class _Parameter:
 
 
 class Curated:
-    """Writes the source of a plain Python function that sends one operation of an OpenAPI document.
+    """The source of a plain Python function that sends one operation of an OpenAPI document.
 
     Args:
-        built: The operation, and the name, effect and summary of the function to write for it.
-        document: The document that contains the operation.
-        base_url: The base URL that the document gives. An operation with another base URL is refused.
+        built: The operation, and the name, effect and summary of the function.
+        document: The document.
+        base_url: Its base URL. An operation with another is refused.
 
     Raises:
         UsageError: The operation has a body, a parameter or an answer that a plain function cannot handle.
@@ -100,18 +94,18 @@ class Curated:
 
     @property
     def key(self) -> str:
-        """The operation's key in ``openapi.toml``: its operationId, or its method and path if it has none."""
+        """The key in ``openapi.toml``: the operationId, or method and path."""
         return self.operation.id or self.operation.key
 
     @property
     def path(self) -> str:
-        """The template of the operation's path, such as ``/pets/{pet_id}``, with Python parameters in the braces."""
+        """The template of the path, with Python parameters in the braces."""
         names = {each.field.wire: each.name for each in self._at("path")}
         return _SLOT.sub(lambda slot: f"{{{names[slot[1]]}}}", self.operation.path.partition("?")[0])
 
     @property
     def source(self) -> str:
-        """The Python source of the whole function, including its decorator."""
+        """The whole function, with its decorator."""
         parameters = "".join(each.line for each in sorted(self._parameters, key=lambda each: not each.field.required))
         star = "    *,\n" if parameters else ""
         returns = "dict[str, int]" if self._returns is None else _result(self._returns)
@@ -123,13 +117,13 @@ class Curated:
 
     @property
     def arguments(self) -> dict[str, Json]:
-        """The arguments of an example call: a made-up value for each required parameter, keyed by its name."""
+        """An example call: a made-up value for each required parameter."""
         needed = (each for each in self._parameters if each.field.required)
         return {each.name: self._samples.of(each.field.schema, each.name) for each in needed}
 
     @property
     def reply(self) -> Json:
-        """The made-up answer that the plugin's simulator gives to the operation; None if the answer has no content."""
+        """The simulator's made-up answer, or None."""
         if self._returns is None:
             return None
         reply = self._samples.of(self.operation.result.schema, self.name)
@@ -137,23 +131,23 @@ class Curated:
         return reply if isinstance(usual, str) or isinstance(reply, type(usual)) else usual
 
     def example(self, integration: str) -> str:
-        """Return a Lua script that calls the function and prints the result."""
+        """Return a Lua script that prints the result of the function."""
         given = lua(self.arguments) if self.arguments else ""
         return f"print(json.encode(app.integrations.{integration}.{self.name}({given})))"
 
     def section(self, integration: str) -> str:
-        """Return the Markdown section that documents the function on the plugin's page."""
+        """Return the Markdown section for the plugin's page."""
         key = self.operation.key
         return f"## {self.name}\n\nSends `{key}`.\n\n### Example\n\n```lua\n{self.example(integration)}\n```\n"
 
     @property
     def call(self) -> str:
-        """A case of the plugin's test, as Python source: function name, arguments, HTTP method and path template."""
+        """A case of the plugin's test: function name, arguments, HTTP method and path template."""
         return f"    ({', '.join(map(repr, (self.name, self.arguments, self.operation.method, self.path)))}),\n"
 
     @property
     def entry(self) -> str:
-        """The entry for ``openapi.toml`` that keeps KosmoLua from generating a second function for the operation."""
+        """The entry for ``openapi.toml`` that says that the operation is covered."""
         return f"\n[functions.{json.dumps(self.key)}]\n{assignments({'covered_by': self.name})}"
 
     def _at(self, place: str) -> list[_Parameter]:
@@ -176,7 +170,7 @@ class Curated:
         self._refuse(odd)
 
     def _is_unsendable_table(self, parameter: _Parameter) -> bool:
-        """Return True if a parameter is a table that can be sent neither in a JSON body nor in bracket notation."""
+        """Return True for a table that goes neither into JSON nor into brackets."""
         body = self.operation.body
         in_json = parameter.field.place == "body" and body is not None and is_json(body.media[0])
         return isinstance(parameter.kind, (Record, Map)) and not in_json and not parameter.is_nested
@@ -202,7 +196,7 @@ class Curated:
             yield _Parameter(each, name, reader.read(each.schema, name))
 
     def _is_reserved(self, each: Field, name: str) -> bool:
-        """Return True if a parameter cannot have this name: a Python keyword, or a name that the source uses."""
+        """Return True for a Python keyword, or a name that the source uses."""
         return keyword.iskeyword(name) or name == "nested" or (each.place == "path" and name in _OF_REQUEST)
 
     def _fields(self) -> list[Field]:
@@ -214,7 +208,7 @@ class Curated:
         return fields
 
     def _body(self) -> str:
-        """Return the function's body: Python source that builds the request and returns the result of sending it."""
+        """Return the source that builds and sends the request."""
         operation, body = self.operation, self.operation.body
         media = body.media[0] if body else ""
         query = [(name, _quoted(value)) for name, value in parse_qsl(operation.path.partition("?")[2])]
@@ -243,7 +237,7 @@ class Curated:
         return f"{lines}    {self._sending(arguments)}\n"
 
     def _local(self, word: str) -> str:
-        """Return a name for a local variable: the word, with enough ``_`` appended to differ from every parameter."""
+        """Return a word with enough ``_`` to differ from every parameter."""
         while any(each.name == word for each in self._parameters):
             word += "_"
         return word
@@ -260,33 +254,19 @@ class Curated:
 
 @dataclass(frozen=True)
 class Start:
-    """What a new plugin starts with: an OpenAPI document, and Python functions for some of its operations.
-
-    Args:
-        ready: The document and its ``openapi.toml``, ready to be written. ``openapi.toml`` says which operations the
-            functions cover.
-        functions: The functions to write into the plugin's module.
-    """
+    """What a new plugin starts with: a document whose ``openapi.toml`` says what these functions cover."""
 
     ready: Import
     functions: Sequence[Curated]
 
     def replies(self) -> str:
-        """Return the Python source of a dict that maps each HTTP method and path template to the simulator's reply."""
+        """Return the source of a dict from method and path template to the simulator's reply."""
         given = {(each.operation.method, each.path): each.reply for each in self.functions}
         return pformat(given, width=110, sort_dicts=False)
 
 
 def curate(ready: Import, wanted: Sequence[str]) -> Start:
-    """Write plain Python functions for some operations of a document, as the start of a new plugin.
-
-    Args:
-        ready: The document, as :func:`kosmolua.catalog.openapi.importing.prepare` returns it.
-        wanted: The operations, each identified by its function's name, its operationId, or its method and path, such as
-            ``GET /pets``.
-
-    Returns:
-        The functions and the document. Its ``openapi.toml`` now says that the functions cover these operations.
+    """Write functions for the wanted operations: names of functions, operationIds, or ``GET /pets``.
 
     Raises:
         UsageError: The document has no such operation, or a plain function cannot send the operation.
@@ -306,7 +286,7 @@ def curate(ready: Import, wanted: Sequence[str]) -> Start:
 
 
 def annotation(kind: Type) -> str:
-    """Return a type as a Python annotation, such as ``list[str] | None``. A table with fixed keys becomes a dict."""
+    """Return a type as a Python annotation; a table with fixed keys becomes a dict."""
     if isinstance(kind, Choice):
         words = _literal(kind)
     elif isinstance(kind, List):
@@ -335,7 +315,7 @@ def lua(value: Json) -> str:
 
 
 def _literal(choice: Choice) -> str:
-    """Return the annotation for a set of values: ``Literal`` for strings, ``int`` for whole numbers, else ``Json``."""
+    """Return ``Literal`` for strings, ``int`` for whole numbers, else ``Json``."""
     if all(isinstance(each, str) for each in choice.values):
         return f"Literal[{', '.join(json.dumps(each, ensure_ascii=False) for each in choice.values)}]"
     are_whole = all(isinstance(each, int) and not isinstance(each, bool) for each in choice.values)
@@ -343,24 +323,23 @@ def _literal(choice: Choice) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a string as a literal of Python source."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def _table(name: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """Return Python source that assigns a dict to a variable."""
+    """Return source that assigns a dict to a variable; an empty key merges its value in."""
     entries = "".join(f"        {_quoted(key)}: {value},\n" if key else f"        **{value},\n" for key, value in pairs)
     return f"    {name} = {{\n{entries}    }}\n"
 
 
 def _entry(parameter: _Parameter, value: str) -> tuple[str, str]:
-    """Return a parameter's key in a query or a form and the Python source of its value, for :func:`_table`."""
+    """Return a parameter's key and the source of its value, for :func:`_table`."""
     wire = parameter.field.wire
     return ("", f"nested({_quoted(wire)}, {parameter.name})") if parameter.is_nested else (wire, value)
 
 
 def _in_query(parameter: _Parameter) -> str:
-    """Return Python source for a parameter's value in a query: its name, or an expression that joins a list."""
+    """Return the source of a value in a query."""
     separator = _SEPARATORS.get(parameter.field.style)
     if separator is None or not isinstance(parameter.kind, List):
         return parameter.name
@@ -374,7 +353,7 @@ def _in_path(parameter: _Parameter) -> str:
 
 
 def _result(kind: Type) -> str:
-    """Return the annotation of a function's result: a dict, a list of dicts, a list, or ``Any`` for anything else."""
+    """Return a dict, a list of dicts, a list, or ``Any``."""
     if isinstance(kind, (Record, Map)) and not kind.nullable:
         return "dict[str, Any]"
     if isinstance(kind, List) and not kind.nullable:
@@ -383,6 +362,6 @@ def _result(kind: Type) -> str:
 
 
 def _sentence(text: str, most: int) -> str:
-    """Return a text as a sentence of at most ``most`` characters, without double quotes and backslashes."""
+    """Return a sentence of at most ``most`` characters, without double quotes and backslashes."""
     plain = cleaned(text, most - 4).replace("\\", "/").replace('"', "'").rstrip(".:;,!? ")
     return f"{plain[:1].upper()}{plain[1:]}."

@@ -12,13 +12,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """One problem that the linter found in a plugin, for the plugin's author.
+    """A problem in a plugin.
 
     Args:
-        place: Where the problem is, as ``file:line``.
+        place: Where, as ``file:line``.
         problem: What is wrong.
         remedy: What the author should do.
-        note: True if the finding is only a suggestion.
+        note: Whether it is only a suggestion.
     """
 
     place: str
@@ -32,42 +32,36 @@ class Finding:
 
     @property
     def order(self) -> tuple[bool, str, int, str]:
-        """The sort key: suggestions come after all other findings, and each group is ordered by file and line."""
+        """The sort key: suggestions last, each group by file and line."""
         file, _, line = self.place.rpartition(":")
         return self.note, file, int(line), self.problem
 
 
 @dataclass(frozen=True)
 class Source:
-    """The source of a Python function.
-
-    Args:
-        file: The file that contains the function.
-        first: The number of the function's first line, which can be that of a decorator.
-        node: The syntax tree of the function. Its line 1 is line ``first`` of the file.
-    """
+    """The source of a function: its first line, which can be a decorator's, is line 1 of ``node``."""
 
     file: str
     first: int
     node: ast.FunctionDef
 
     def place_of(self, node: ast.expr | ast.stmt | ast.arg) -> str:
-        """Return where a node of the function's syntax tree is, as ``file:line``."""
+        """Return ``file:line`` of a node."""
         return f"{self.file}:{self.first + node.lineno - 1}"
 
     @property
     def parameter_places(self) -> dict[str, str]:
-        """The place where each keyword-only parameter is declared, as ``file:line``, keyed by the parameter's name."""
+        """Where each keyword-only parameter is declared."""
         return {argument.arg: self.place_of(argument) for argument in self.node.args.kwonlyargs}
 
     @property
     def docstring_place(self) -> str:
-        """The place where the function's docstring begins, as ``file:line``."""
+        """Where the docstring begins."""
         return self.place_of(self.node.body[0])
 
 
 def source_of(function: Callable[..., Any]) -> Source | None:
-    """Return the source of a Python function, or None if the source is not available or is not a plain ``def``."""
+    """Return a function's source, or None if it is not a plain ``def``."""
     function = inspect.unwrap(function)
     try:
         lines, first = inspect.getsourcelines(function)

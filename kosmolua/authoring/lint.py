@@ -30,13 +30,7 @@ return messages
 
 
 def check_page(integration: Integration, prose: str | None, file: str) -> Iterator[Finding]:
-    """Yield the findings about the hand-written page: a missing page, title or section, or a section about no function.
-
-    Args:
-        integration: The integration that the page is about.
-        prose: The text of the page, or None if the plugin has no page.
-        file: The path of the page, for the findings. The file need not exist.
-    """
+    """Yield findings about the hand-written page: missing, without title, or sections that do not fit functions."""
     if prose is None:
         remedy = f"write {integration.name}.md beside this file, with what the signatures do not say"
         yield Finding(integration.origin, "there is no page", remedy, note=True)
@@ -62,7 +56,7 @@ def _line_of(prose: str, heading: str) -> int:
 
 
 def check(plugin: Plugin) -> list[Finding]:
-    """Return all findings about a loaded plugin, ordered by file and line, with suggestions last."""
+    """Return all findings, by file and line, suggestions last."""
     return sorted(_found(plugin), key=lambda finding: finding.order)
 
 
@@ -106,32 +100,26 @@ def _notes(integration: Integration) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Example:
-    """An example in Lua from a plugin's page or from a docstring.
-
-    Args:
-        file: The file that contains the example.
-        first: The number of the example's first line in that file.
-        text: The Lua source.
-    """
+    """An example in Lua, from line ``first`` of a file."""
 
     file: str
     first: int
     text: str
 
     def place_of(self, line: int) -> str:
-        """Return ``file:line`` for a line of the example, counted from 1; a number past the end means the last line."""
+        """Return ``file:line`` for a line of the example, at most its last."""
         last = len(self.text.splitlines())
         return f"{self.file}:{self.first + min(line, last) - 1}"
 
 
 def examples_in(text: str, file: str, first: int = 1) -> Iterator[Example]:
-    """Yield each fenced block of Lua in a Markdown text. The text begins at line ``first`` of ``file``."""
+    """Yield each block of Lua in Markdown that begins at line ``first``."""
     for block in _FENCED.finditer(text):
         yield Example(file, first + text.count("\n", 0, block.start(1)), block[1])
 
 
 def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Finding]:
-    """Yield a finding for each example that does not compile as Lua. The examples are compiled but not run."""
+    """Yield a finding for each example that does not compile."""
     outcome = runtime.run(_COMPILE, args=[example.text for example in examples])
     if outcome.error:
         raise outcome.error
@@ -143,7 +131,7 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Find
 
 
 def check_calls(example: Example, integration: Integration) -> Iterator[Finding]:
-    """Yield a finding for each call of a function that does not exist, and for each argument with an unknown name."""
+    """Yield a finding for each unknown function and argument."""
     for use in uses_in(example.text, integration.name):
         place = example.place_of(use.line)
         function = integration.function(use.function)

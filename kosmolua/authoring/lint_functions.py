@@ -23,7 +23,7 @@ _SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def check_integration(integration: Integration) -> Iterator[Finding]:
-    """Yield a finding for each missing description: of the integration, its account class or a required field."""
+    """Yield a finding for each missing description."""
     place, account = integration.origin, integration.account
     module = sys.modules.get(account.__module__)
     if module is not None and not module.__doc__:
@@ -42,7 +42,7 @@ def check_integration(integration: Integration) -> Iterator[Finding]:
 
 
 def check_function(function: Function, prefix: str) -> Iterator[Finding]:
-    """Yield a finding for each problem with a function's name, docstring, return annotation or parameters."""
+    """Yield findings on name, docstring, return annotation and parameters."""
     name, place = function.name, function.origin
     source = source_of(function.handler)
     parameters = source.parameter_places if source else {}
@@ -90,7 +90,7 @@ def _check_name(place: str, subject: str, name: str) -> Iterator[Finding]:
 
 
 def _says_nothing(kind: Type) -> bool:
-    """Return True if a type restricts nothing: ``Any``, or a list or table of ``Any``."""
+    """Return True for ``Any``, or a list or table of it."""
     if isinstance(kind, (List, Map)):
         return all(map(_says_nothing, luacats.types_inside(kind)))
     return isinstance(kind, Scalar) and kind.kind == "any"
@@ -107,14 +107,14 @@ _NAMED_LIKE_A_DESTRUCTION = re.compile(r"(delete|destroy|drop|erase|purge|replac
 
 
 def effect_named(name: str, effect: Effect) -> Effect:
-    """Return the declared effect of a function (read, write or destroy), or a stronger one that its name implies."""
+    """Return the declared effect, or a stronger one that the name implies."""
     if _NAMED_LIKE_A_DESTRUCTION.match(name):
         return "destroy"
     return "write" if effect == "read" and _NAMED_LIKE_A_WRITE.match(name) else effect
 
 
 def check_effect(function: Function) -> Iterator[Finding]:
-    """Yield a finding if a function's declared effect contradicts its name or the requests in its source."""
+    """Yield a finding if the effect contradicts the name or the requests."""
     if function.effect == "destroy":
         return
     name, requests = function.name, list(_writes(function.handler, set()))
@@ -134,10 +134,7 @@ def check_effect(function: Function) -> Iterator[Finding]:
 
 
 def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[tuple[str, str]]:
-    """Find the requests in a function's source that change data; yield the HTTP method and ``file:line`` of each.
-
-    Functions that it calls are searched too, if they belong to the same package and are not in ``seen``.
-    """
+    """Yield method and ``file:line`` of each request that changes data, also in called functions of the package."""
     seen.add(function)
     source = source_of(function)
     known = getattr(function, "__globals__", {})
@@ -157,7 +154,7 @@ def _is_call(node: ast.AST) -> TypeGuard[ast.Call]:
 
 
 def _method_of(call: ast.Call, known: dict[str, Any]) -> str | None:
-    """Return the HTTP method of a call such as ``api.post("/notes")`` or ``api.request("POST", "/notes")``."""
+    """Return the method of a call such as ``api.post("/notes")``, or None."""
     if not isinstance(call.func, ast.Attribute) or not call.args:
         return None
     first = call.args[0]
@@ -181,11 +178,11 @@ def _may_be_path(node: ast.expr, known: dict[str, Any]) -> bool:
 
 
 def _is_neighbour(called: FunctionType, caller: Callable[..., Any]) -> bool:
-    """Return True if two functions are defined in the same package, or in the same module if it is in no package."""
+    """Return True for functions of one package."""
     return _package_of(called) == _package_of(caller)
 
 
 def _package_of(function: Callable[..., Any]) -> str:
-    """Return the name of the package that a function is defined in, or of its module if that is in no package."""
+    """Return a function's package, else its module."""
     module = sys.modules.get(function.__module__)
     return getattr(module, "__package__", None) or function.__module__

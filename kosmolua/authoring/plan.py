@@ -1,4 +1,4 @@
-"""The plan of a new plugin: its name, the base URL of its service, and how its requests authenticate."""
+"""The plan of a new plugin: its name, its service's base URL, and how requests authenticate."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&*+.^_|~-]+")
 
 @dataclass(frozen=True)
 class Plan:
-    """The description of a new plugin. The plugin's files are generated from it.
+    """The description from which a plugin's files are generated.
 
     Args:
-        name: The name of the integration and of the plugin's folder.
+        name: The name of the integration and of the folder.
         base_url: The base URL of the service.
-        auth: How requests authenticate: one of :data:`AUTH`.
-        header: The header that carries the API key, if ``auth`` is ``header``.
-        parameter: The query parameter that carries the API key, if ``auth`` is ``query``.
-        prefix: The word before the API key in that header, such as ``Token``; empty for none.
-        settings: Further headers of every request, each with the account field that holds its value.
+        auth: One of :data:`AUTH`.
+        header: The header of the API key, if ``auth`` is ``header``.
+        parameter: The query parameter of the API key, if ``auth`` is ``query``.
+        prefix: The word before the key in that header, such as ``Token``; or empty.
+        settings: Further headers of every request, each with its account field.
 
     Raises:
         UsageError: A value is invalid.
@@ -61,16 +61,12 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """The plugin's name as a heading: ``my_notes`` becomes ``My notes``."""
+        """The name as a heading: ``My notes``."""
         return self.name.replace("_", " ").capitalize()
 
 
 def check_name(name: str, taken: Container[str] = ()) -> str:
-    """Check the name of a new plugin, and return the name unchanged.
-
-    Args:
-        name: The name.
-        taken: The names that are in use: those of the installed integrations.
+    """Check and return the name of a new plugin, which is not ``taken``.
 
     Raises:
         UsageError: A plugin cannot have this name; the message says why.
@@ -89,7 +85,7 @@ def check_name(name: str, taken: Container[str] = ()) -> str:
 
 
 def check_url(url: str) -> str:
-    """Check the base URL of a service, and return the URL without slashes at its end.
+    """Return a base URL without slashes at its end.
 
     Raises:
         UsageError: The text is not an HTTP URL, or contains a user name, a query or a fragment.
@@ -101,7 +97,7 @@ def check_url(url: str) -> str:
 
 
 def check_auth(auth: str) -> str:
-    """Check that ``auth`` is one of :data:`AUTH`, and return it unchanged.
+    """Return one of :data:`AUTH`.
 
     Raises:
         UsageError: It is none of them.
@@ -112,7 +108,7 @@ def check_auth(auth: str) -> str:
 
 
 def check_token(name: str) -> str:
-    """Check the name of a header or of a query parameter, and return the name unchanged.
+    """Return the name of a header or query parameter.
 
     Raises:
         UsageError: The name is empty or contains a character that is not allowed.
@@ -124,14 +120,7 @@ def check_token(name: str) -> str:
 
 
 def with_access(plan: Plan, access: Access) -> Plan:
-    """Return a plan, completed with what an OpenAPI document says about access to the service.
-
-    Args:
-        plan: The plan to complete. If it sets a base URL or a way to authenticate, the document's is ignored.
-        access: The base URL, credentials and headers that the document describes.
-
-    Returns:
-        The plan with a base URL, a way to authenticate, and the headers of every request.
+    """Complete a plan with what a document says; the plan's own base URL and authentication win.
 
     Raises:
         UsageError: The plan sets no base URL, and the document's is missing or incomplete; or the plan sets no way to
@@ -167,6 +156,6 @@ def _with_credential(plan: Plan, credential: Credential) -> Plan:
 
 
 def _is_importable(name: str) -> bool:
-    """Return True if a module of this name can be imported from elsewhere than the current folder."""
+    """Return True if a module can be imported from outside the current folder."""
     elsewhere = [path for path in sys.path if path not in ("", str(Path.cwd()))]
     return name in sys.stdlib_module_names or PathFinder.find_spec(name, elsewhere) is not None

@@ -21,13 +21,7 @@ _CALLED = ("between", "nested")
 
 
 def write(plan: Plan, parent: Path, start: Start | None = None) -> list[Path]:
-    """Write the files of a new plugin into a new folder, and return the paths of the files.
-
-    Args:
-        plan: The description of the plugin.
-        parent: The folder in which the plugin's folder is created.
-        start: An OpenAPI document for the plugin, and the functions written from the document; None for a plugin
-            with example functions.
+    """Write a new plugin into a folder of ``parent``, and return the paths; without ``start``, with example functions.
 
     Raises:
         UsageError: The plugin's folder exists and is not empty, or cannot be written.
@@ -82,7 +76,7 @@ def _texts(plan: Plan, start: Start | None) -> dict[str, str]:
 
 
 def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str]:
-    """Return the additional values for the templates of a plugin that starts from an OpenAPI document."""
+    """Return the additional values for templates."""
     sources = "\n\n".join(each.source for each in start.functions)
     return {
         "imports": ", ".join(each for each in [*imports, "nested"] if each not in _CALLED or f"{each}(" in sources),
@@ -96,7 +90,7 @@ def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str
 
 
 def _credential_test(plan: Plan, test: str, start: Start | None) -> str:
-    """Return the Python source of a test that calls a function and checks that the request carries the credential."""
+    """Return the source of a test that the request carries the credential."""
     canned = "" if start else ', {("GET", "/items"): []}'
     call = json.dumps(f"{plan.name}.{start.functions[0].name if start else 'list_items'}")
     if start:
@@ -106,13 +100,10 @@ def _credential_test(plan: Plan, test: str, start: Start | None) -> str:
 
 @dataclass(frozen=True)
 class _Scheme:
-    """Python source for one way to authenticate, to be put into the templates of a new plugin.
+    """Source for one way to authenticate.
 
-    Args:
-        fields: The lines that declare the fields of the account class.
-        headers: The entries of the dict that the HTTP client gets as ``headers``.
-        argument: A further argument of the HTTP client, such as ``bearer=self.api_key``; empty for none.
-        test: A Python expression that is true if ``request`` carries the credential; empty without a credential.
+    ``fields`` declare the account's, ``headers`` and ``argument`` go to the HTTP client, and ``test`` is true if
+    ``request`` carries the credential.
     """
 
     fields: str = ""
@@ -122,7 +113,7 @@ class _Scheme:
 
     @property
     def arguments(self) -> str:
-        """The arguments that make the HTTP client authenticate, as source that begins with a comma; empty for none."""
+        """The client's arguments, beginning with a comma."""
         headers = f"headers={{{', '.join(self.headers)}}}" if self.headers else ""
         return "".join(f", {each}" for each in (self.argument, headers) if each)
 
@@ -168,7 +159,7 @@ def _scheme(plan: Plan) -> _Scheme:
 
 
 def _fields(settings: Sequence[Setting]) -> str:
-    """Return the lines of the account class that declare one field per header, those without a default first."""
+    """Return a field per header, those without a default first."""
     lines = [
         f'    {each.field}: Annotated[{"Secret" if each.secret else "str"}, "Sent as {each.header}."]'
         + (f" = {json.dumps(each.default)}" if each.default is not None else "")

@@ -1,4 +1,4 @@
-"""Writes LuaCATS definitions of everything that scripts can use, so that editors can complete and check scripts."""
+"""LuaCATS definitions of everything that scripts can use, for editors."""
 
 from __future__ import annotations
 
@@ -29,20 +29,13 @@ _META = "---@meta"
 
 
 def write_stubs(catalog: Integrations, folder: Path) -> list[Path]:
-    """Write LuaCATS definitions of everything that a script can name, and the editor's settings file.
+    """Write the definitions and the settings into the editor's workspace, and return all paths.
 
-    The definition of an integration that cannot be loaded has no functions, and a comment gives the reason.
-
-    Args:
-        catalog: The installed integrations.
-        folder: The root of the editor's workspace. If it has a ``.luarc.json``, the settings are added to that file.
-
-    Returns:
-        The paths of all files that were written.
+    An integration that cannot be loaded has no functions, and a comment says why. An existing ``.luarc.json`` is
+    extended.
 
     Raises:
-        ConfigError: A file cannot be written, or the existing ``.luarc.json`` is not plain JSON. In the latter case
-            the definitions are written and ``.luarc.json`` is left unchanged.
+        ConfigError: A file cannot be written, or ``.luarc.json`` is not plain JSON and was left unchanged.
     """
     written = [_write(folder / FOLDER / name, text) for name, text in _definitions(catalog)]
     settings = folder / ".luarc.json"
@@ -73,7 +66,7 @@ def _settings(path: Path) -> dict[str, object]:
 
 
 def _not_json(path: Path, problem: str) -> ConfigError:
-    """Return the error for a settings file that is not a JSON object. Its hint contains the settings to add by hand."""
+    """Return an error with the settings to add by hand."""
     what = f"The definitions are written, but {path} is unchanged: {problem}; add these settings by hand"
     return ConfigError(what, hint=json.dumps(SETTINGS, indent=2))
 
@@ -101,12 +94,7 @@ def _definition(catalog: Integrations, name: str) -> str:
 
 
 def index(root: str, names: Sequence[str]) -> str:
-    """Return the LuaCATS definition of a table directly under ``app``, such as ``app.integrations``.
-
-    Args:
-        root: The name of the table, such as ``integrations``.
-        names: The names of the integrations in the table.
-    """
+    """Return the definition of a root, such as ``app.integrations``, with these integrations."""
     path = f"{APP}.{root}"
     fields = [luacats.field(name, f"{path}.{name}") for name in names]
     parts = [_META, luacats.class_of(path, "What is installed.", fields)]
@@ -116,7 +104,7 @@ def index(root: str, names: Sequence[str]) -> str:
 
 
 def definition(integration: Integration, accounts: Sequence[str]) -> str:
-    """Return the LuaCATS definition of an integration: its types, its functions and a field for each account."""
+    """Return the definition of an integration: types, functions, and a field for each account."""
     namespace = lua_path(integration.name)
     functions = list(integration.functions.values())
     holder = f"{namespace}.account"

@@ -20,13 +20,7 @@ UNIX = "unix:"
 
 @dataclass(frozen=True)
 class Address:
-    """A TCP address that a server listens on.
-
-    Args:
-        family: The address family, a constant of :mod:`socket`.
-        ip: The IP address.
-        port: The port; with 0, the system chooses a free port.
-    """
+    """A TCP address: a family of :mod:`socket`, an IP address, and a port; 0: the system chooses one."""
 
     family: int
     ip: str
@@ -34,7 +28,7 @@ class Address:
 
     @classmethod
     def read(cls, text: str) -> Address | UnixAddress:
-        """Parse ``HOST:PORT`` or ``unix:PATH``. A host name is resolved, if possible to an IPv4 address.
+        """Parse ``HOST:PORT`` or ``unix:PATH``; a host name is resolved, if possible to IPv4.
 
         Raises:
             UsageError: The text has neither of these forms.
@@ -59,7 +53,7 @@ class Address:
         return f"http://{self}{PATH}"
 
     def listen(self) -> tuple[Listener, Address]:
-        """Return a socket that listens on this address, and the address with the actual port of the socket.
+        """Return a listening socket, and the address with its actual port.
 
         Raises:
             ConfigError: The system does not allow listening on this address, for instance because it is in use.
@@ -81,11 +75,7 @@ class Address:
 
 @dataclass(frozen=True)
 class UnixAddress:
-    """The address of a Unix socket. Only programs of the same user can connect to it.
-
-    Args:
-        path: The path of the socket file.
-    """
+    """A Unix socket, at the path of its file. Only programs of the same user can connect to it."""
 
     path: str
 
@@ -103,11 +93,11 @@ class UnixAddress:
 
     @property
     def url(self) -> str:
-        """The socket file, and the URL that clients use with it, as text for a person."""
+        """The socket file, and the URL that clients use with it, for a person."""
         return f"{self}, as http://localhost{PATH}"
 
     def listen(self) -> tuple[Listener, UnixAddress]:
-        """Return a socket that listens on this address, and the address itself. An unused socket file is replaced.
+        """Return a listening socket, replacing an unused file, and the address.
 
         Raises:
             ConfigError: The system does not allow listening on this address, for instance because it is in use.

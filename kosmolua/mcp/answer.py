@@ -23,15 +23,11 @@ MAX_PLACE = 60
 
 
 def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
-    """Cut a value to a length. Return the cut value, and a note about each part that was left out.
+    """Cut a JSON value to ``room`` characters of compact JSON, and return it with a note about each part left out.
 
-    A list of short members is cut after the last member that fits. In a map, and in a list of long members, the length
-    is shared among the members, and the short members stay whole. A long string is cut in the middle.
-
-    Args:
-        value: A JSON value.
-        room: The maximum length of the cut value as compact JSON, in characters.
-        place: The name of the value in the notes; empty for a map if its keys need no prefix in the notes.
+    A list of short members is cut after the last that fits. Otherwise the length is shared, and short members stay
+    whole. A
+    long string is cut in the middle. ``place`` is the value's name in the notes, empty for a map without a prefix.
     """
     cutter = _Cutter()
     kept = cutter.fit(value, room, place)
@@ -42,13 +38,13 @@ def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
 
 
 def decodable(value: Any) -> Any:
-    """Return a copy of a JSON value without lone surrogates, NaN and infinity, since some JSON decoders reject them."""
+    """Return a copy without lone surrogates, NaN and infinity, which some JSON decoders reject."""
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
     return json.loads(text, parse_constant=lambda _: None)
 
 
 def weigh(value: Any, most: int) -> int:
-    """Return the length of a value as compact JSON, or any number above ``most`` if the length exceeds ``most``."""
+    """Return the length as compact JSON, or any number above ``most`` if it exceeds that."""
     if isinstance(value, dict):
         return _weigh_all(chain.from_iterable(value.items()), 2 * len(value), most)
     if isinstance(value, list):
@@ -128,11 +124,7 @@ def _ends(text: str, keep: int) -> str:
 
 
 def _portions(overheads: list[int], weights: list[int], room: int) -> list[tuple[int, int]]:
-    """Divide a number of characters among the members of a list or map.
-
-    Short members get all that they need, and long members get equal parts of the rest. If there is not enough for all
-    members to get a useful part, some members are left out.
-    """
+    """Share a room among members: short ones get all, long ones equal parts; some none if there is not enough."""
     chosen, left = [], room
     for index, (overhead, weight) in enumerate(zip(overheads, weights, strict=True)):
         if overhead + min(weight, MIN_SHARE) <= left:
@@ -157,16 +149,11 @@ GET_LESS = "return and print only what is needed: select fields, filter, count o
 def answer(
     outcome: Outcome, script: Script, host: Limits, way_to_approve: str, keep: Callable[[str], str]
 ) -> CallToolResult:
-    """Convert the outcome of a script to the tool result for the client that requested the script.
+    """Convert the outcome of a script for the client that requested it.
 
-    Args:
-        outcome: The outcome of the script.
-        script: The script that was requested.
-        host: The limits of the server. A script can only have lower ones.
-        way_to_approve: A phrase that says how a person approves calls of a paused run, such as ``with kosmolua
-            resume``.
-        keep: A function that stores the whole text of an answer that is cut, and returns a name. The client can read
-            the text with the tool ``lua_read_doc``, which takes this name as its ``page``.
+    ``host`` are the limits of the server, which a script can only lower. ``keep`` stores the whole text of a cut
+    answer,
+    and returns the ``page`` for ``lua_read_doc``.
     """
     error = (
         outcome.error and outcome.error.fields()
@@ -192,7 +179,7 @@ def answer(
 
 
 def refusal(error: KosmoError) -> CallToolResult:
-    """Return the tool result that reports an error to the client and its model."""
+    """Report an error to the client and its model."""
     stanza = f"\n\n{error.hint}" if error.hint and "\n" in error.hint else ""
     return CallToolResult(
         content=[TextContent(text=decodable(error.message + stanza))],
@@ -225,16 +212,12 @@ def _sections(
 
 
 def run_of(outcome: Outcome) -> str:
-    """Return the id of the run that an outcome belongs to; an empty string if the run was not recorded."""
+    """Return the id of a recorded run, or an empty string."""
     return os.path.splitext(os.path.basename(outcome.recording or ""))[0]
 
 
 def _plan(plan: Mapping[str, Any]) -> str:
-    """Return a plan as text. A plan lists writes that a script would make, and reads that depend on them.
-
-    The text has a line for each of these calls. Since nothing was sent, the script gets a placeholder for the result.
-    The text also has a line for each place where the script reads a field of a placeholder.
-    """
+    """Return a plan as text: a line for each write, dependent read, and field of a placeholder that is read."""
     lines = [
         f"- {call['number']}. {call['effect']} {call['path']} [{call['account']}] {_shown(call['arguments'])}"
         for call in plan.get("calls", ())
@@ -269,7 +252,7 @@ def _failure(error: Mapping[str, Any]) -> str:
 
 
 def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
-    """Return the text for a script that the check refused: a sentence, and a line for each mistake."""
+    """Return a sentence, and a line for each mistake that the check found."""
     lines = ["Error (check): the script was not run, and nothing was sent. Write it again without these mistakes:"]
     for finding in findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
@@ -278,7 +261,7 @@ def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_approve: str) -> str:
-    """Return a sentence that tells the model what to do about an error; an empty string if there is no advice."""
+    """Return what the model can do about an error, or an empty string."""
     if error["code"] == "limit_exceeded":
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
     if error["code"] == "denied" and script.read_only:

@@ -40,7 +40,7 @@ RECONNECT_TIMEOUT = 10.0
 
 @dataclass
 class _Session:
-    """A session of an MCP client, up to protocol version 2025-11-25: the client's address, and how it is used."""
+    """A session: the client's address, and how it is used."""
 
     address: str
     requests: int = 0
@@ -52,18 +52,16 @@ class _Session:
 
 
 class Clients:
-    """An ASGI layer that finds out which client sent a request, and ends the scripts of disconnected clients.
+    """An ASGI layer that finds out which client sent a request, and ends the scripts of disconnected ones.
 
-    Up to protocol version 2025-11-25, each session counts as a client. Later versions have no sessions, so the first
-    answer to a client sets a cookie. The cookie grants no rights. It only distinguishes clients at the same address.
-
-    Each address has at most :data:`MAX_SESSIONS_OF_ADDRESS` sessions. If there is one more, an older session of the
-    address ends: one that was never used if there is any, or else the session that has been idle for longest.
+    Later versions of the protocol have no sessions, so the first answer sets a cookie, which grants no rights: it only
+    distinguishes clients at one address. An address has at most :data:`MAX_SESSIONS_OF_ADDRESS` sessions; one more ends
+    one that was never used, or else the one idle for longest.
 
     Args:
-        app: The application that answers the requests.
-        has_runs: A function that returns True if scripts of the client with this name are running.
-        end_runs: A function that ends the scripts of the client with this name.
+        app: Answers the requests.
+        has_runs: Returns True if scripts of a client are running.
+        end_runs: Ends the scripts of a client.
     """
 
     def __init__(self, app: ASGIApp, *, has_runs: Callable[[str], bool], end_runs: Callable[[str], None]) -> None:
@@ -75,7 +73,6 @@ class Clients:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as an ASGI application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -107,7 +104,7 @@ class Clients:
                     asyncio.get_running_loop().call_later(RECONNECT_TIMEOUT, self._end_unless_back, name)
 
     def _noting_session(self, scope: Scope, send: Send) -> Send:
-        """Return a replacement for ``send``. If an answer opens a session, the replacement also records the session."""
+        """Return a ``send`` that records the session that an answer opens."""
         address = str((scope.get("client") or [""])[0])
 
         async def send_and_note(message: Message) -> None:
@@ -119,7 +116,7 @@ class Clients:
         return send_and_note
 
     def _make_room(self, address: str, scope: Scope, newest: str) -> None:
-        """End a session if an address has too many sessions, and forget sessions that have expired."""
+        """End a session if an address has too many, and forget expired ones."""
         forgotten = monotonic() - FORGET_TIMEOUT
         self._sessions = {name: each for name, each in self._sessions.items() if each.requests or each.used > forgotten}
         own = {name: each for name, each in self._sessions.items() if each.address == address and name != newest}
@@ -133,7 +130,7 @@ class Clients:
         task.add_done_callback(self._ending.discard)
 
     async def _end_session(self, name: str, scope: Scope) -> None:
-        """End a session with a DELETE request, as the session's client would do it."""
+        """End a session with a DELETE request, as its client would."""
         headers = [(SESSION.encode(), name.encode()), (b"host", b"localhost")]
         request = {**scope, "method": "DELETE", "headers": headers}
 
@@ -151,13 +148,7 @@ class Clients:
 
 
 def client_of(request: Request | None, software: str) -> str | None:
-    """Return a name for the client that sent a request. Return None on standard input, where there is only one client.
-
-    Args:
-        request: The HTTP request; None on standard input.
-        software: The name and version that the client reports. With its address and its token they are the returned
-            name if the client has neither a session nor a cookie.
-    """
+    """Return the client that sent a request; ``software`` and the address name one without session and cookie."""
     if request is None:
         return None
     address = request.client.host if request.client else ""
@@ -166,16 +157,13 @@ def client_of(request: Request | None, software: str) -> str | None:
 
 
 def is_exact(client: str | None) -> bool:
-    """Return True if only one client can have this name: it comes from a session or a cookie, not from an address."""
+    """Return True if only one client can have this name, which is not from an address."""
     return client is None or not client.startswith("address ")
 
 
 @contextmanager
 def _within_trace(headers: Headers) -> Iterator[None]:
-    """Continue the OpenTelemetry trace in the headers of a request, in a ``with`` block.
-
-    A trace in the MCP message of the request takes precedence.
-    """
+    """Continue the OpenTelemetry trace in the headers; one in the MCP message takes precedence."""
     if "traceparent" not in headers:
         yield
         return
@@ -197,10 +185,7 @@ def _with_cookie(send: Send) -> Send:
 
 
 def find_token(environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the token that clients must send, and the path of the file that contains it.
-
-    If the token is in the environment variable, the path is None. Otherwise the token is read from the file. If there
-    is no such file, it is created with a new token.
+    """Return the token that clients must send, and its file, which is created if missing; None for the variable.
 
     Raises:
         ConfigError: The environment variable is blank. Or the file cannot be created or read, is empty, or is readable

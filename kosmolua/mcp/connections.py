@@ -1,4 +1,4 @@
-"""The connections of the HTTP server: limits on their number, and on the time that a client takes to send a request."""
+"""The connections of the HTTP server: limits on their number, and on the time for sending a request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FULL = (
 
 
 def max_connections() -> int:
-    """Return the maximum number of connections: at most half as many as the process can have file descriptors."""
+    """Return at most half of the file descriptors that the process can have."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -48,14 +48,9 @@ _UNIX = getattr(socket, "AF_UNIX", None)
 
 
 class Listener(socket.socket):
-    """A listening socket for a process that can run out of file descriptors.
+    """A listening socket that keeps one descriptor in reserve.
 
-    If the process has no free file descriptor, it cannot accept a connection, and the event loop would try again
-    without a pause. So this socket keeps one descriptor in reserve. With it, the socket accepts such a connection and
-    closes the connection at once.
-
-    Args:
-        family: The address family, a constant of :mod:`socket`.
+    Without a free one, the event loop would try to accept without a pause. So such a connection is accepted and closed.
     """
 
     def __init__(self, family: int) -> None:
@@ -64,18 +59,14 @@ class Listener(socket.socket):
         self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def listen(self, backlog: int = BACKLOG) -> None:
-        """Listen with a queue for :data:`BACKLOG` connections. The argument ``backlog`` is ignored.
-
-        asyncio passes the number of connections that it accepts at once, which would be too small a queue.
-        """
+        """Listen with a queue of :data:`BACKLOG`; ``backlog``, which asyncio passes, would be too small."""
         super().listen(BACKLOG)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection.
 
         Raises:
-            BlockingIOError: No client is waiting for a connection. Or the process had no free file descriptor for the
-                connection, and has closed it.
+            BlockingIOError: No client is waiting, or there was no descriptor for it.
         """
         try:
             return super().accept()
@@ -90,7 +81,7 @@ class Listener(socket.socket):
         raise BlockingIOError(errno.EAGAIN, "the process has no free file descriptor")
 
     def close(self) -> None:
-        """Close the socket, and remove the socket file if this is a Unix socket."""
+        """Close the socket, and remove the file of a Unix socket."""
         if self.fileno() >= 0:
             os.close(self._spare)
             if self.family == _UNIX and (path := self.getsockname()):
@@ -100,16 +91,9 @@ class Listener(socket.socket):
 
 
 class Connection(H11Protocol):
-    """The connection of a client. It is closed if the client does not send a request in time.
+    """A client's connection, closed if no request comes in time, or for a new one if there are too many.
 
-    If there are too many connections, a new connection replaces the one that has waited longest for a request. So idle
-    clients do not keep others out.
-
-    Args:
-        config: The server's settings.
-        server_state: The state that the server's connections share.
-        app_state: The state of the ASGI application.
-        _loop: The event loop; by default the running event loop.
+    Then the one that has waited longest is replaced, so that idle clients do not keep others out.
     """
 
     def __init__(
@@ -126,7 +110,7 @@ class Connection(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Register the new connection, and start to wait for its first request."""
+        """Register the connection, and wait for its first request."""
         super().connection_made(transport)
         _watch(transport.get_extra_info("socket"))
         if len(self.connections) > max_connections():
@@ -134,18 +118,18 @@ class Connection(H11Protocol):
         self._note_what_it_owes()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer of this connection, which has ended."""
+        """Stop the timer."""
         if self._timer:
             self._timer.cancel()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Handle data of a request that has arrived. After the head, begin to count the time for the body."""
+        """Handle data that arrived; after the head, count the time for the body."""
         super().handle_events()
         self._note_what_it_owes()
 
     def on_response_complete(self) -> None:
-        """After an answer has been sent, begin to wait for the next request."""
+        """Wait for the next request."""
         super().on_response_complete()
         self._note_what_it_owes()
 
@@ -178,7 +162,7 @@ class Connection(H11Protocol):
 
 
 def _watch(connection: socket.socket | None) -> None:
-    """Use TCP keep-alive, so that the system ends the connection if the client disappears without closing it."""
+    """Use TCP keep-alive, which ends the connection of a client that disappears."""
     if connection is None or connection.family == _UNIX:
         return
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A script that runs for an MCP client: the calls that it makes, the approvals that it waits for, and its outcome."""
+"""An execution: the calls that it makes, the approvals that it waits for, and its outcome."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from kosmolua.runs import Outcome, RunOptions
 
 
 class Execution:
-    """A script that runs for an MCP client. It can continue after the request that started it has been answered.
+    """A script that runs for a client; workers are shared fairly among clients.
+
+    ``question`` is what it waits for, else None; ``latest`` the call started last; ``limits`` those of the server at
+    its
+    start.
 
     Args:
         runner: Runs the script.
         script: The script.
-        client: The name of the client; None if there is only one. Worker processes are shared fairly among the clients.
+        client: The client.
         asks: Whether the client can ask a person to approve calls.
-        check: Whether a script that is certain to fail is refused.
-        watch: A function that is called in another thread when a call starts and when it ends.
-
-    While the script waits for a person's answer, ``question`` is the question; otherwise it is None. ``latest`` names
-    the call that the script started last. ``limits`` are the limits that the server had when the script was started.
+        check: Whether it is refused if it is certain to fail.
+        watch: Is told of calls.
     """
 
     def __init__(
@@ -58,16 +59,16 @@ class Execution:
 
     @property
     def done(self) -> bool:
-        """True if the script has ended."""
+        """Whether the script has ended."""
         return self._task.done()
 
     @property
     def seconds(self) -> float:
-        """The number of seconds since the start of the script."""
+        """The seconds since the start."""
         return monotonic() - self._started
 
     async def change(self, seconds: float) -> None:
-        """Wait at most ``seconds`` until the script starts a call, asks a question or ends."""
+        """Wait at most ``seconds`` for a call, a question or the end."""
         try:
             await asyncio.wait_for(self._changed.wait(), seconds)
         except asyncio.TimeoutError:
@@ -75,27 +76,22 @@ class Execution:
         self._changed.clear()
 
     def outcome(self) -> Outcome:
-        """Return the outcome of the script. The script must have ended."""
+        """Return the outcome of the ended script."""
         return self._task.result()
 
     def answer(self, question: Question, answer: Answer) -> None:
-        """Pass a person's answer to the script that waits for it.
-
-        Args:
-            question: The question that was asked.
-            answer: The person's answer.
-        """
+        """Pass a person's answer to the script."""
         if self.question is question:
             self.question = None
         question.answer(answer)
 
     def release(self) -> None:
-        """Free the memory that is reserved for the outcome, which has been answered or is not needed."""
+        """Free the memory for an outcome that is answered or not needed."""
         if self._room:
             self._room.close()
 
     def stop(self) -> None:
-        """End the script. A call that waits for a person's answer is refused."""
+        """End the script; a call that waits for an answer is refused."""
         self._asks_no_more = True
         if self.question:
             self.answer(self.question, Answer.NEVER)
@@ -109,15 +105,11 @@ class Execution:
             self._loop.call_soon_threadsafe(self._begin_call, event.path, event.account)
 
     def withdraw(self) -> None:
-        """Withdraw the question that the client shows, since the answer came from elsewhere or is not needed."""
+        """Withdraw the question from the client: the answer came from elsewhere or is not needed."""
         self._loop.call_soon_threadsafe(self._withdraw)
 
     def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
-        """Ask a person about calls that wait at the same time, in one question. Block until there is an answer.
-
-        Returns:
-            A list in the order of ``approvals``, with True for each call that is approved.
-        """
+        """Ask a person about calls in one question, and block until there is an answer: True for each approved call."""
         open_ones = [approval for approval in approvals if _subject(approval) not in self._allowed]
         if self._asks_no_more:
             return [False] * len(approvals)
@@ -162,7 +154,7 @@ class Execution:
 
 
 async def _run(runner: Runner, script: Script, options: RunOptions) -> Outcome:
-    """Do what a client requested: run a script, plan its writes, or continue a recorded run."""
+    """Run a script, plan its writes, or continue a recorded run."""
     if script.resume:
         try:
             return await runner.resume(script.resume, options)
@@ -178,7 +170,7 @@ async def _run(runner: Runner, script: Script, options: RunOptions) -> Outcome:
 
 
 class _Approver:
-    """The option ``approve`` of a run: asks the person at the MCP client whether a call is approved."""
+    """The option ``approve``: asks the person at the client."""
 
     def __init__(self, execution: Execution) -> None:
         self.name = "the person at the MCP client"

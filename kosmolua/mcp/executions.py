@@ -1,4 +1,4 @@
-"""The scripts that an MCP server runs for its clients: starts and ends them, reports progress, asks for approvals."""
+"""The executions of a server: starts and ends them, reports progress, asks for approvals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _Given = TypeVar("_Given")
 
 
 async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
-    """Call a blocking function in another thread, or in this one if the system allows no further thread."""
+    """Call a blocking function in another thread, or here if the system allows none."""
     try:
         return await asyncio.to_thread(work, *given)
     except RuntimeError as error:
@@ -48,13 +48,7 @@ async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
 
 
 class Client:
-    """The MCP client that sent one request: reports progress to the client, and asks the person who uses the client.
-
-    Args:
-        context: The context that the MCP SDK passes to the handler of the request.
-
-    ``name`` distinguishes the client from other clients. It is None if the server has only one client.
-    """
+    """The client that sent one request, and the person who uses it; ``name`` is the client, ``context`` the SDK's."""
 
     def __init__(self, context: ServerRequestContext[Any]) -> None:
         software = context.session.client_params and context.session.client_params.client_info
@@ -65,15 +59,15 @@ class Client:
 
     @property
     def asks_a_person(self) -> bool:
-        """True if the client can show a question to a person."""
+        """Whether the client can show a question."""
         return can_be_asked(self._session.client_capabilities)
 
     async def follow(self, execution: Execution) -> bool:
-        """Report a script's progress to the client, and pass on the script's questions, until the script has ended.
+        """Report progress and pass on questions until the script has ended.
 
-        Returns:
-            True if the script has ended. False if it has a question that must be sent as the answer to the client's
-            request, since from protocol version 2026-07-28 on, a server cannot send requests to a client.
+        Return False for a question that must be the answer to the request: from protocol version 2026-07-28 on, a
+        server
+        cannot send requests to a client.
         """
         while not execution.done and not execution.question:
             await self._await_change(execution)
@@ -84,10 +78,7 @@ class Client:
         await self._tell(execution)
 
     async def _ask_meanwhile(self, execution: Execution) -> bool:
-        """Send a script's questions to the client until the script has ended, and return True.
-
-        Return False if the server cannot send requests to this client.
-        """
+        """Send questions until the end, and return True; False if the client cannot be sent requests."""
         asked = None
         async with anyio.create_task_group() as asking:
             while not execution.done:
@@ -119,7 +110,7 @@ class Client:
 
 
 def put_off(question: Question) -> InputRequests:
-    """Return a question as part of an answer to a client. The client replies to the question in a new request."""
+    """Return a question as part of an answer; the reply comes in a new request."""
     form = ElicitRequestFormParams(message=question.message, requested_schema=question.schema)
     return {APPROVAL: ElicitRequest(params=form)}
 
@@ -132,14 +123,7 @@ The script itself waits at most as long as the server's limit ``timeout``, and t
 
 
 class Executions:
-    """Runs scripts for any number of clients at once.
-
-    Args:
-        runner: Runs the scripts.
-        transcripts: Stores the whole text of answers that are too long for their client.
-        watch: A function that is called in another thread when a call starts and when it ends.
-        check: Whether scripts that are certain to fail are refused.
-    """
+    """Runs scripts for any number of clients at once; ``transcripts`` keeps what is too long for them."""
 
     def __init__(self, runner: Runner, transcripts: Transcripts, watch: Watch, *, check: bool) -> None:
         self._runner = runner
@@ -150,7 +134,7 @@ class Executions:
         self._parked: dict[str, Execution] = {}
 
     async def start(self, script: Script, client: Client) -> CallToolResult | InputRequiredResult:
-        """Run a script for a client. Return its result, or a question that the client must ask a person first."""
+        """Run a script; return its result, or a question for a person."""
         asks = client.asks_a_person
         execution = Execution(self._runner, script, client=client.name, asks=asks, check=self._check, watch=self._watch)
         return await self._follow(execution, client)
@@ -158,12 +142,7 @@ class Executions:
     async def resume(
         self, state: str, replies: Mapping[str, object], client: Client
     ) -> CallToolResult | InputRequiredResult:
-        """Continue a script that waits for an answer, after its client has sent the answer in a new request.
-
-        Args:
-            state: The state that the server sent to the client together with the question.
-            replies: The replies of the person, by the names of the questions.
-            client: The client that sent the request.
+        """Continue a script with a person's ``replies``, by question; ``state`` is what was sent with these.
 
         Raises:
             WorkerLost: The script no longer runs.
@@ -176,16 +155,16 @@ class Executions:
         return await self._follow(execution, client)
 
     def close(self) -> None:
-        """End the scripts that wait for a client to send an answer."""
+        """End the scripts that wait for an answer."""
         for state in list(self._parked):
             self._forget(state)
 
     def has_runs(self, client: str) -> bool:
-        """Return True if a request of the client with this name waits for a running script."""
+        """Return True if a request of this client waits for a script."""
         return client in self._followed
 
     def end_runs(self, client: str) -> None:
-        """End the scripts for which requests of the client with this name are waiting."""
+        """End the scripts for which requests of this client wait."""
         for scope in list(self._followed.get(client, ())):
             scope.cancel()
 
@@ -208,10 +187,7 @@ class Executions:
         return refusal(Interrupted("The client disconnected, so the script was stopped"))
 
     async def _answer(self, execution: Execution, client: Client) -> CallToolResult:
-        """Return the tool result for a script that has ended.
-
-        A large outcome is converted in another thread, so that other clients need not wait.
-        """
+        """Return the result of an ended script; a large one is converted in another thread."""
         outcome, keep = execution.outcome(), partial(self._transcripts.keep, client.name)
         given = outcome, execution.script, execution.limits, self._runner.way_to_approve, keep
         is_small = len(outcome.output) + weigh(outcome.result, SMALL_ANSWER) + len(outcome.calls) <= SMALL_ANSWER

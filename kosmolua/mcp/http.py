@@ -1,4 +1,4 @@
-"""The MCP server over HTTP: checks which requests are allowed, and passes these to the transport of the MCP SDK."""
+"""The MCP server over HTTP: checks requests, and passes allowed ones to the SDK's transport."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ MAX_SESSIONS = 500
 
 
 class Guard:
-    """An ASGI layer that refuses requests without the token, and requests from pages of other websites.
+    """An ASGI layer that refuses requests without the token, and from pages of other websites.
 
-    When a page makes a request, the browser names the page's website in the header Origin, and the host of the URL in
-    the header Host. An attacker can make any host name point to this server (DNS rebinding). So Host must have a name
-    of the server. A server without a token, such as one on a Unix socket, accepts only loopback names.
+    A browser names the page's website in Origin, and the URL's host in Host. An attacker can make any host name point
+    here
+    (DNS rebinding), so Host must have a name of the server; without a token, as on a Unix socket, a loopback name.
 
     Args:
-        app: The application that answers the allowed requests.
-        token: The token that must be in the Authorization header; None if no token is required.
-        names: The host names of a server with a token, in addition to ``localhost`` and IP addresses.
+        app: Answers the allowed requests.
+        token: The token in the Authorization header; None if none is required.
+        names: The host names of a server with a token, besides ``localhost`` and IP addresses.
     """
 
     def __init__(self, app: ASGIApp, token: str | None, names: Collection[str] = ()) -> None:
@@ -49,7 +49,6 @@ class Guard:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as an ASGI application."""
         refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
         await (refusal or self._app)(scope, receive, send)
 
@@ -71,13 +70,13 @@ class Guard:
 
 
 def bearer(headers: Headers) -> bytes:
-    """Return the bearer token in the Authorization header of a request, or empty bytes if there is no such token."""
+    """Return the bearer token of a request, or empty bytes."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
 
 
 def is_loopback_name(host: str) -> bool:
-    """Return True if the value of a Host header is ``localhost`` or a loopback address, with or without a port."""
+    """Return True if a Host header is ``localhost`` or a loopback address."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ip_address(name).is_loopback
@@ -86,12 +85,7 @@ def is_loopback_name(host: str) -> bool:
 
 
 def is_own_host(headers: Headers, names: Collection[str]) -> bool:
-    """Return True if a request is for this server: its only Host header has an IP address or a name of the server.
-
-    Args:
-        headers: The headers of the request.
-        names: The host names of the server, in lower case; ``localhost`` is accepted in addition.
-    """
+    """Return True if the only Host header is an IP address, ``localhost`` or one of ``names`` (in lower case)."""
     try:
         (host,) = headers.getlist("host")
         name = urlsplit(f"//{host}").hostname or ""
@@ -104,7 +98,7 @@ def is_own_host(headers: Headers, names: Collection[str]) -> bool:
 
 
 def host_names(listen: str) -> tuple[str, ...]:
-    """Return the host in an address that a user has typed, as a tuple; an empty tuple if there is no host name."""
+    """Return the host of an address as a tuple, empty for an IP address."""
     try:
         host = urlsplit(f"//{listen}").hostname
     except ValueError:
@@ -113,12 +107,7 @@ def host_names(listen: str) -> tuple[str, ...]:
 
 
 def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
-    """Return the settings with which uvicorn serves an application, with :class:`Connection` for its connections.
-
-    Args:
-        app: The application that answers the requests.
-        more: Further settings of uvicorn. They can also replace some of those that are made here.
-    """
+    """Return uvicorn's settings, with :class:`Connection`; ``more`` adds to them or replaces some."""
     import uvicorn
 
     given: dict[str, Any] = {"http": Connection, "timeout_graceful_shutdown": SHUTDOWN_TIMEOUT, **more}
@@ -142,15 +131,14 @@ def serve(
     announce: Callable[[str], None],
     names: Collection[str] = (),
 ) -> None:
-    """Serve MCP clients over HTTP until the process receives a signal to stop.
+    """Serve clients over HTTP until a signal to stop.
 
     Args:
         handlers: Answers the requests.
-        address: The address to listen on. Over TCP, clients must send a token.
-        environ: The environment variables. If the token is not among them, it is read from a file in the state folder.
-        announce: A function that shows a sentence. It is called with the server's address, and with the path of the
-            token's file.
-        names: The host names of the server, in addition to ``localhost`` and IP addresses.
+        address: The address. Over TCP, clients must send a token.
+        environ: The environment variables. Without a token there, it is read from a file in the state folder.
+        announce: Shows a sentence: the server's address, and the path of the token's file.
+        names: The host names of the server, besides ``localhost`` and IP addresses.
 
     Raises:
         ConfigError: The server cannot listen on the address, or the token is blank or cannot be read.

@@ -12,13 +12,7 @@ MAX_SENTENCES = 1_000
 
 
 class Sentences(logging.Handler):
-    """A log handler that writes each warning or error as one sentence, without a traceback.
-
-    A sentence that was written within the last minute is not repeated.
-
-    Args:
-        write: A function that writes a sentence.
-    """
+    """Writes each warning as one sentence, without a traceback, and not twice within a minute."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
@@ -26,7 +20,6 @@ class Sentences(logging.Handler):
         self._written: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a log record as a sentence, unless the same sentence was written within the last minute."""
         message = record.getMessage().partition("\n")[0]
         if record.exc_info and record.exc_info[1]:
             message += f" ({_cause_of(record.exc_info[1])})"
@@ -40,16 +33,12 @@ class Sentences(logging.Handler):
 
 
 def log_in_sentences(write: Callable[[str], None]) -> None:
-    """Make :class:`Sentences` the only handler of the root logger, which gets the log messages of all libraries.
-
-    Args:
-        write: A function that writes a sentence.
-    """
+    """Make :class:`Sentences` the only handler of the root logger."""
     logging.getLogger().handlers = [Sentences(write)]
 
 
 def _cause_of(error: BaseException) -> str:
-    """Return the type and the text of an error. For an exception group, return those of the first error in it."""
+    """Return type and text of an error, or of a group's first."""
     while inner := getattr(error, "exceptions", ()):
         error = inner[0]
     return f"{type(error).__name__}: {error}".removesuffix(": ")

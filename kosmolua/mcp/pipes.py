@@ -25,7 +25,7 @@ BLOCK = 64 * 1024
 
 
 def are_pipes(*descriptors: int) -> bool:
-    """Return True if all file descriptors are pipes or sockets, and the system has ``poll`` to wait for them."""
+    """Return True if all are pipes or sockets, and the system has ``poll``."""
     modes = [os.fstat(each).st_mode for each in descriptors]
     return hasattr(select, "poll") and all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
 
@@ -34,21 +34,15 @@ def are_pipes(*descriptors: int) -> bool:
 async def streams(
     reading: int, writing: int, lost: Callable[[], None]
 ) -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
-    """Yield two streams: one of the client's messages, and one for messages to the client.
-
-    Args:
-        reading: The file descriptor of the pipe from which the client's messages are read.
-        writing: The file descriptor of the pipe to which messages are written.
-        lost: A function that is called when writing to the pipe has failed.
-    """
+    """Yield the client's messages, and the stream to it; ``lost`` is called when writing has failed."""
     yield _Incoming(reading), _Outgoing(writing, lost)
 
 
 class Stream:
-    """The base class of the streams of messages. Each stream is an asynchronous context manager."""
+    """A stream of messages, an asynchronous context manager."""
 
     async def aclose(self) -> None:
-        """Do nothing when the context is left, so that the pipe stays open. Subclasses can do more."""
+        """Leave the pipe open."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -57,7 +51,7 @@ class Stream:
 
 
 class _Incoming(Stream):
-    """The stream of the client's messages. For a line that is not a message, it yields a ValidationError."""
+    """The client's messages, or a ValidationError for another line."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -77,7 +71,6 @@ class _Incoming(Stream):
             raise StopAsyncIteration from None
 
     async def receive(self) -> SessionMessage | Exception:
-        """Return the next message, or a ValidationError if the next line is not a message."""
         line = await self._line()
         try:
             text = line.decode("utf-8", "replace")
@@ -99,7 +92,7 @@ class _Incoming(Stream):
         return line
 
     async def _wait(self) -> None:
-        """Wait until the pipe has data to read, or the client has closed its end."""
+        """Wait for data, or the end of the pipe."""
         loop = asyncio.get_running_loop()
         is_there: asyncio.Future[None] = loop.create_future()
 
@@ -115,7 +108,7 @@ class _Incoming(Stream):
 
 
 class _Outgoing(Stream):
-    """The stream of messages to the client. If :meth:`send` is cancelled, its message is still written to the end."""
+    """The messages to the client. One is written to its end even if :meth:`send` is cancelled."""
 
     def __init__(self, descriptor: int, lost: Callable[[], None]) -> None:
         self._descriptor = descriptor
@@ -129,7 +122,6 @@ class _Outgoing(Stream):
         return self
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Write a message, and wait until all of it is in the pipe."""
         self._waiting += item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
         self._write()
         while self._waiting:
@@ -137,7 +129,7 @@ class _Outgoing(Stream):
             await self._is_drained.wait()
 
     def _write(self) -> None:
-        """Write as much as the pipe accepts without blocking. The event loop calls this again to write the rest."""
+        """Write what the pipe accepts at once; the event loop calls this for the rest."""
         loop = asyncio.get_running_loop()
         try:
             while self._waiting and self._room.poll(0):

@@ -1,4 +1,4 @@
-"""Questions to the person at an MCP client about calls that need approval: the text, the form, and the answers."""
+"""Questions to a person about calls that need approval: text, form, and answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_PAGE = 4_000
 
 
 class Answer(Enum):
-    """A person's answer to a question about calls."""
+    """A person's answer."""
 
     NO = "no"
     """Refuse the calls."""
@@ -39,13 +39,7 @@ class Answer(Enum):
 
 
 class Question:
-    """A question to a person about one or more calls. The thread that makes the calls waits for the answer.
-
-    Args:
-        approvals: The calls to decide about.
-        page: The number of the part of the text that this question shows, beginning with 0. Only a long text has
-            several parts.
-    """
+    """A question about one or more calls, for whose answer a thread waits; ``page`` is the part that is shown."""
 
     def __init__(self, *approvals: Approval, page: int = 0) -> None:
         pages = _pages(approvals)
@@ -59,33 +53,33 @@ class Question:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of the form in which the person answers."""
+        """The JSON Schema of the form."""
         choices = [THESE, EACH, ALIKE] if self._is_list else [ONCE, EVERY]
         choices = choices if self._is_last else [MORE, *choices]
         choice = {"type": "string", "title": "Allow", "enum": choices, "default": choices[0]}
         return {"type": "object", "properties": {"allow": choice}}
 
     def next_page(self) -> Question:
-        """Return the question that shows the next part of the text. If this is the last part, show it again."""
+        """Return the question for the next part, or the last again."""
         return Question(*self._approvals, page=self._page + (not self._is_last))
 
     def wait(self, seconds: float) -> Answer | None:
-        """Wait at most ``seconds`` for the answer. Return the answer; None if there is still no answer then."""
+        """Wait at most ``seconds`` for the answer, or None."""
         self._answered.wait(seconds)
         return self._answer
 
     def answer(self, answer: Answer) -> None:
-        """Set the answer, so that :meth:`wait` returns it in the other thread. Only the first answer counts."""
+        """Set the answer, unless there is one."""
         if not self._answered.is_set():
             self._answer = answer
             self._answered.set()
 
     def meaning(self, reply: object) -> Answer:
-        """Return the answer that is meant by a client's reply.
+        """Return what a client's reply means: dismissed is :attr:`Answer.NEVER`, invalid :attr:`Answer.NO`.
 
-        If the person dismissed the form, this is :attr:`Answer.NEVER`. If the reply is not valid, it is
-        :attr:`Answer.NO`. A client that cannot show choices may accept the form without a choice. This approves the
-        calls if the question shows the last part of the text; otherwise it shows the next part.
+        A client that cannot show choices may accept without one: that approves the calls on the last part of the text,
+        and
+        shows the next on any other.
         """
         if not isinstance(reply, ElicitResult) or reply.action == "decline":
             return Answer.NO
@@ -104,19 +98,13 @@ class Question:
 
 
 def can_be_asked(client: ClientCapabilities | None) -> bool:
-    """Return True if a client can show forms to a person. MCP calls this elicitation.
-
-    A client that supports elicitation but names no mode can show forms too.
-    """
+    """Return True if a client can show forms (elicitation), as one that names no mode can."""
     mode = client.elicitation if client else None
     return mode is not None and (mode.form is not None or mode.url is None)
 
 
 def _pages(approvals: Sequence[Approval]) -> list[str]:
-    """Return the text of a question about calls, divided into parts of limited length.
-
-    Each part begins with a line that says what the script wants to do.
-    """
+    """Return the text in parts, each beginning with what the script wants to do."""
     if len(approvals) == 1:
         subject, sentence = f"A script wants to {_deed(approvals[0])}", approvals[0].about
         lines, what = _arguments(approvals[0]), "arguments"
@@ -134,7 +122,7 @@ def _pages(approvals: Sequence[Approval]) -> list[str]:
 
 
 def _list(approvals: Sequence[Approval]) -> Iterator[str]:
-    """Yield the lines that list calls: a heading for each function and account, then a numbered line for each call."""
+    """Yield a heading for each function and account, and a numbered line for each call."""
     groups: dict[tuple[str, str], list[Approval]] = {}
     for approval in approvals:
         groups.setdefault((approval.path, approval.account), []).append(approval)
@@ -146,17 +134,17 @@ def _list(approvals: Sequence[Approval]) -> Iterator[str]:
 
 
 def _deed(approval: Approval) -> str:
-    """Return a phrase with the effect, function and account of a call, and a warning if it destroys something."""
+    """Return a call's effect, function and account, with a warning if it destroys."""
     warning = ", WHICH CANNOT BE UNDONE" if approval.effect == "destroy" else ""
     return f"{approval.effect} with {approval.path}, account {approval.account}{warning}"
 
 
 def _arguments(approval: Approval) -> list[str]:
-    """Return a line for each argument of a call. For an id, the line also has the object's name if it is known."""
+    """Return a line for each argument, with the known name of an id's object."""
     named = {name: f" ({exposed(said)})" for name, said in approval.names.items()}
     return [f"{exposed(name)} = {_shown(value)}{named.get(name, '')}" for name, value in approval.arguments.items()]
 
 
 def _shown(value: object) -> str:
-    """Return a value as JSON text in which invisible characters are escaped."""
+    """Return JSON with invisible characters escaped."""
     return exposed(json.dumps(value, ensure_ascii=False, default=str))

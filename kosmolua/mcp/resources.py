@@ -1,4 +1,4 @@
-"""The documentation as MCP resources, in which each page has a URI; and the MCP prompt ``write_script``."""
+"""The documentation as MCP resources, a URI for each page; and the prompt ``write_script``."""
 
 from __future__ import annotations
 
@@ -32,19 +32,16 @@ TEMPLATE = ResourceTemplate(
 
 
 def resources(runtime: Runtime) -> list[Resource]:
-    """Return the guides and the pages of integrations as MCP resources.
-
-    The pages of single functions are not listed; a client finds them with the URI template.
-    """
+    """Return guides and pages of integrations; those of functions are found by the URI template."""
     integrations = map(page_of, runtime.catalog.names())
     return list(_listed([*pages.NAMES, *integrations]))
 
 
 def read(runtime: Runtime, uri: str) -> TextResourceContents:
-    """Return the documentation page with this URI.
+    """Return the page with this URI.
 
     Raises:
-        DocNotFound: No page has this URI. The hint of the error names the most similar page.
+        DocNotFound: No page has this URI; the hint names the most similar.
         PluginError: The integration cannot be loaded.
     """
     if not uri.startswith(PREFIX):
@@ -82,15 +79,11 @@ was refused instead.
 
 
 def write_script(runtime: Runtime, arguments: Mapping[str, str]) -> GetPromptResult:
-    """Return the prompt ``write_script`` for a task: instructions for a model, and the documentation for the task.
-
-    Args:
-        runtime: The runtime with the documentation.
-        arguments: The arguments of the prompt: ``task``, and optionally ``integration``.
+    """Return instructions and documentation for a ``task`` and, optionally, an ``integration``.
 
     Raises:
         BadArguments: The argument ``task`` is missing, or an argument is unknown.
-        DocNotFound: There is no integration with the name in ``integration``.
+        DocNotFound: There is no such integration.
         PluginError: The integration cannot be loaded.
     """
     _check(arguments)

@@ -16,27 +16,20 @@ class Runner(Protocol):
 
     @property
     def way_to_approve(self) -> str:
-        """A phrase that says how a person approves calls of a paused run, such as ``with kosmolua resume``."""
+        """How a person approves calls of a paused run."""
 
     @property
     def limits(self) -> Limits:
-        """The limits of each script. A client can only request lower ones."""
+        """The limits, which a client can only lower."""
 
     def room(self) -> Passage | None:
-        """Return what reserves memory for the outcome of one run, or None if nothing does.
-
-        Whoever calls this closes it when the outcome is not needed any more.
-        """
+        """Return what reserves memory for one outcome, to be closed by the caller, or None."""
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
         """Run a script and return its outcome. If the task is cancelled, the script ends."""
 
     async def resume(self, run: str, options: RunOptions) -> Outcome:
-        """Continue a recorded run and return its outcome. If the task is cancelled, the script ends.
-
-        Args:
-            run: The id of the run.
-            options: The options of the run; ``client`` names the client that continues it.
+        """Continue a recorded run for ``options.client``, as :meth:`run` does.
 
         Raises:
             ConfigError: There is no run with this id, or it belongs to another client.
@@ -44,11 +37,7 @@ class Runner(Protocol):
 
 
 class PlainRunner:
-    """Runs scripts with one runtime, and records each run if the accounts file turns this on for MCP.
-
-    Args:
-        runtime: Runs the scripts.
-    """
+    """Runs scripts with one runtime, recorded if the accounts file turns this on for MCP."""
 
     way_to_approve = "with kosmolua resume"
 
@@ -57,29 +46,17 @@ class PlainRunner:
 
     @property
     def limits(self) -> Limits:
-        """The limits of each script: those of the runtime."""
         return self._runtime.limits
 
     def room(self) -> Passage | None:
-        """Return None: the only limits of the memory are those of each run."""
         return None
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
-        """Run a script and return its outcome. If the task is cancelled, the script ends."""
         if self._runtime.recordings.mcp and not options.get("planning"):
             options["record"] = True
         return await self._runtime.run_async(source, **options)
 
     async def resume(self, run: str, options: RunOptions) -> Outcome:
-        """Continue a recorded run and return its outcome. If the task is cancelled, the script ends.
-
-        Args:
-            run: The id of the run.
-            options: The options of the run; ``client`` names the client that continues it.
-
-        Raises:
-            ConfigError: There is no run with this id, or it belongs to another client.
-        """
         recording = self._runtime.store.read(run)
         if recording.header["client"] != options.get("client"):
             raise missing(run)

@@ -1,4 +1,4 @@
-"""The MCP server: answers each kind of MCP request, for both transports (HTTP and standard input)."""
+"""The MCP server: answers each kind of request, over HTTP and standard input."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ Paging = PaginatedRequestParams | None
 
 
 class _Prefixed(AESGCMRequestStateCodec):
-    """Seals the state of a script that waits for its client with a key of this process, behind a prefix."""
+    """Seals the state of a waiting script with a key of this process, behind a prefix."""
 
     def __init__(self, prefix: str) -> None:
         super().__init__([secrets.token_bytes(32)])
@@ -75,16 +75,16 @@ class _Prefixed(AESGCMRequestStateCodec):
 
 
 class Handlers:
-    """Answers the MCP requests of any number of clients with one runtime.
+    """Answers the requests of any number of clients.
 
     Args:
         runtime: Runs scripts and serves the documentation.
-        read_only: Whether the runtime denies every write. If so, the descriptions of the tools say this.
-        simulated: Whether the runtime's data is simulated. If so, the descriptions of the tools say this.
-        watch: A function that is called in another thread when a call starts and when it ends.
+        read_only: Whether it denies every write, which the tools then say.
+        simulated: Whether its data is simulated, which the tools then say.
+        watch: Is told of calls.
         check: Whether scripts that are certain to fail are refused.
-        runner: Runs the scripts; by default a :class:`PlainRunner` with the runtime.
-        id_prefix: What the ids begin with that clients get, and that only this process knows.
+        runner: Runs the scripts; by default a :class:`PlainRunner`.
+        id_prefix: The beginning of ids that only this process knows.
     """
 
     def __init__(
@@ -106,15 +106,7 @@ class Handlers:
         self.adopt(runtime, read_only=read_only, simulated=simulated)
 
     def adopt(self, runtime: Runtime, *, read_only: bool, simulated: bool) -> None:
-        """From now on, serve the documentation and describe the tools with another runtime.
-
-        The runner that was passed to the constructor continues to run the scripts.
-
-        Args:
-            runtime: The new runtime.
-            read_only: Whether this runtime denies every write.
-            simulated: Whether the data of this runtime is simulated.
-        """
+        """Serve the documentation and describe the tools with another runtime; the runner stays."""
         self._runtime = runtime
         self._about = _about(runtime, simulated=simulated)
         if self._server:
@@ -125,7 +117,7 @@ class Handlers:
         self._tools = {tool.name: tool for tool in tools}
 
     def server(self) -> Server[Any]:
-        """Return a server of the MCP SDK, which answers requests with the methods of this object."""
+        """Return a server of the SDK that calls these methods."""
         server: Server[Any] = Server(
             NAME,
             version=__version__,
@@ -149,40 +141,32 @@ class Handlers:
         return f"{INSTRUCTIONS} {self._about}"
 
     def close(self) -> None:
-        """End the scripts that wait for a client to send an answer."""
         self._executions.close()
 
     def reopen_journal(self) -> None:
-        """Reopen the journal of the runtime, for instance after the journal's file was renamed."""
+        """Reopen the journal, for instance after its file was renamed."""
         self._runtime.reopen_journal()
 
     def has_runs(self, client: str) -> bool:
-        """Return True if a request of the client with this name waits for a running script."""
         return self._executions.has_runs(client)
 
     def end_runs(self, client: str) -> None:
-        """End the scripts of the client with this name, which has disconnected."""
+        """End the scripts of a client that has disconnected."""
         self._executions.end_runs(client)
 
     async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
-        """Return the list of the tools."""
         return ListToolsResult(tools=list(self._tools.values()))
 
     def _input_schema(self, name: str) -> Mapping[str, Any] | None:
-        """Return the JSON Schema of a tool's arguments, or None if there is no tool with this name.
-
-        Without this method, the SDK would list all tools before each call.
-        """
+        """Return the schema of a tool's arguments, or None; else the SDK would list all tools before each call."""
         tool = self._tools.get(name)
         return tool.input_schema if tool else None
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
-        """Call a tool and return its result, or a question that the client must first ask a person.
-
-        An error is returned as a result, so that the model can read it.
+        """Call a tool; return its result, an error too, so that the model can read it, or a question for a person.
 
         Raises:
-            MCPError: There is no tool with the requested name.
+            MCPError: There is no such tool.
         """
         tool = self._tools.get(params.name)
         if tool is None:
@@ -203,15 +187,13 @@ class Handlers:
         return CallToolResult(content=[TextContent(text=text)])
 
     async def list_resources(self, context: Context, params: Paging) -> ListResourcesResult:
-        """Return the guides and the pages about integrations in the documentation, as a list of MCP resources."""
         return ListResourcesResult(resources=await in_thread(resources.resources, self._runtime))
 
     async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:
-        """Return the URI template with which clients find any page of the documentation."""
         return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE])
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        """Return the page of the documentation with the requested URI.
+        """Return a page.
 
         Raises:
             MCPError: No page has this URI, or its integration cannot be loaded.
@@ -223,14 +205,13 @@ class Handlers:
         return ReadResourceResult(contents=[contents])
 
     async def list_prompts(self, context: Context, params: Paging) -> ListPromptsResult:
-        """Return the list of the prompts. There is only one."""
         return ListPromptsResult(prompts=[WRITE_SCRIPT])
 
     async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
-        """Return the requested prompt, filled in with its arguments.
+        """Return a prompt, filled in.
 
         Raises:
-            MCPError: There is no prompt with this name, or an argument is not valid.
+            MCPError: There is no such prompt, or an argument is not valid.
         """
         if params.name != WRITE_SCRIPT.name:
             raise MCPError(
@@ -266,7 +247,7 @@ class Handlers:
 
 
 def _about(runtime: Runtime, *, simulated: bool) -> str:
-    """Return sentences that name the integrations and their accounts, so that an agent knows what it can do here."""
+    """Name the integrations and their accounts, for an agent."""
     parts = [_about_integration(runtime, each) for each in runtime.catalog.loadable() if each.name != SCRIPTS]
     known = f"Integrations: {' '.join(parts)}" if parts else "There are no integrations."
     return known + (" All data is simulated (--simulate): nothing is real." if simulated else "")

@@ -24,12 +24,12 @@ from kosmolua.runs.telemetry import flush_spans
 
 
 def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callable[[str], None]) -> None:
-    """Serve one MCP client until it closes standard input. Only MCP messages are written to standard output.
+    """Serve one client until it closes standard input. Only messages are written to standard output.
 
     Args:
         handlers: Answers the requests.
-        pipes: The file descriptors of standard input and output if both are pipes; None to use the SDK's transport.
-        complain: A function that writes a sentence to standard error.
+        pipes: The descriptors of standard input and output if both are pipes; None to use the SDK's transport.
+        complain: Writes a sentence to standard error.
     """
     # A thread may wait for the next line and cannot be interrupted by an exception, so these signals end the process,
     # and its scripts end with it.
@@ -44,12 +44,9 @@ def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callab
 
 
 def _leave(number: int, frame: object) -> None:
-    """End the process on a signal, as the signal would without a handler.
+    """Send the remaining spans, and end as the signal would.
 
-    The remaining spans of OpenTelemetry are sent first.
-
-    In a container, a signal without a handler does not end the first process, which has the process id 1. So this
-    process exits instead of raising the signal again.
+    By exiting: in a container, a signal without a handler does not end the first process.
     """
     flush_spans()
     if os.getpid() == 1:
@@ -73,14 +70,7 @@ async def _serve(handlers: Handlers, transport: AbstractAsyncContextManager[Any]
 
 
 class _Sifted(Stream):
-    """A stream of a client's messages that leaves out lines that are not messages.
-
-    A line that is not a message is answered with an error, since the client may be waiting for an answer.
-
-    Args:
-        incoming: The stream of the client's messages. For a line that is not a message, it yields a ValidationError.
-        answer: A function that sends an answer to the client.
-    """
+    """A stream that answers what is no message with an error, since the client may wait for it, and leaves it out."""
 
     def __init__(
         self,
@@ -105,18 +95,16 @@ class _Sifted(Stream):
         raise StopAsyncIteration
 
     async def receive(self) -> SessionMessage | Exception:
-        """Return the next message."""
         async for item in self:
             return item
         raise anyio.EndOfStream
 
     async def aclose(self) -> None:
-        """Close the stream from which the messages come."""
         await self._incoming.aclose()
 
 
 def _refusal(error: ValidationError) -> JSONRPCError | None:
-    """Return the JSON-RPC error that answers a line that is not a message. Return None for a blank line."""
+    """Return the error for a line that is no message; None for a blank one."""
     first, *_ = faults = error.errors(include_url=False)
     if first["type"] != "json_invalid":
         said = ErrorData(code=INVALID_REQUEST, message="This is not a JSON-RPC 2.0 message")
@@ -128,7 +116,7 @@ def _refusal(error: ValidationError) -> JSONRPCError | None:
 
 
 def _id_in(inputs: list[object]) -> int | str | None:
-    """Return the id of a malformed message, so that the answer can have the same id; None if it has no valid id."""
+    """Return the valid id of a malformed message, or None."""
     for given in inputs:
         try:
             frame = json.loads(given) if isinstance(given, str) else given
@@ -140,5 +128,5 @@ def _id_in(inputs: list[object]) -> int | str | None:
 
 
 def _can_be_id(given: object) -> bool:
-    """Return True if a value can be the id of a JSON-RPC message: an integer, or a string that is valid Unicode."""
+    """Return True for an integer, or a string of valid Unicode."""
     return isinstance(given, (int, str)) and not isinstance(given, bool) and decodable(given) == given

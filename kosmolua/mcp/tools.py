@@ -1,4 +1,4 @@
-"""The tools of the MCP server: their names, their arguments, and the hints about what they change."""
+"""The tools: their names, arguments, and hints about what they change."""
 
 from __future__ import annotations
 
@@ -41,27 +41,17 @@ _UNITS = {
 
 
 def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]:
-    """Return the tools that every server has: ``execute_lua``, and the tools for the documentation.
+    """Return ``execute_lua``, which can only lower these limits, and the tools for the documentation.
 
-    Args:
-        limits: The limits of the server. A call of ``execute_lua`` can only request lower ones.
-        read_only: Whether the server denies every write.
-        about: Sentences for the description of ``execute_lua``: which integrations there are, and whether data is
-            simulated.
+    ``about`` says in the description which integrations there are, and whether data is simulated.
     """
     return [*_DOCS, _execute_lua(limits, read_only=read_only, about=about)]
 
 
 def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, Script]]:
-    """Return a tool for each script in the user's folder of scripts, except for those that the option deny denies.
+    """Return a tool for each of the user's scripts that is not denied, by name, with its script.
 
-    Args:
-        runtime: The runtime with the folder of scripts.
-        taken: The names of the other tools. A script with the same name as another tool becomes the tool
-            ``script_NAME``.
-
-    Returns:
-        A dict from the name of each tool to the tool and the script that it runs.
+    One named like another tool (``taken``) becomes ``script_NAME``.
     """
     if not runtime.scripts.names():
         return {}
@@ -83,7 +73,7 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
 
 
 def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """Return the JSON Schema of an object that has a value for each parameter."""
+    """Return the JSON Schema of an object of these parameters."""
     arguments = Record(
         "arguments",
         {each.name: each.type for each in parameters},
@@ -94,14 +84,9 @@ def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
 
 
 def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the arguments of a tool call, and return them with the types that the tool's schema requires.
+    """Check the arguments of a tool call, and return them with the types of its schema.
 
-    An argument that is null counts as missing, and a string with a number is accepted as a number, since some clients
-    send these.
-
-    Args:
-        tool: The tool that is called.
-        given: The arguments that the client sent.
+    Null counts as missing, and a string with a number as one, since some clients send these.
 
     Raises:
         BadArguments: An argument is unknown, has a wrong value, or is required and missing. For a tool of the
@@ -127,19 +112,19 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _types_of(tool: Tool) -> dict[str, Type]:
-    """Return the types of a tool's arguments, by the names of the arguments."""
+    """Return the types of a tool's arguments."""
     return _types_in(json.dumps(tool.input_schema["properties"]))
 
 
 @lru_cache(MAX_READ)
 def _types_in(properties: str) -> dict[str, Type]:
-    """Return the types of the properties of a JSON Schema, by name."""
+    """Return the types of a schema's properties."""
     reader = Reader()
     return {name: reader.read(schema, name) for name, schema in json.loads(properties).items()}
 
 
 def _number(value: object, wanted: Type) -> object:
-    """Return the number in a string if the argument has to be a number. Return any other value unchanged."""
+    """Return the number in a string if one is wanted."""
     if not isinstance(value, str) or not isinstance(wanted, Scalar) or wanted.kind not in ("integer", "number"):
         return value
     try:
@@ -234,19 +219,19 @@ def _limit(name: str, most: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Script:
-    """A script to run for a client: the arguments of ``execute_lua``, or a script from the user's folder of scripts.
+    """A script to run: the arguments of ``execute_lua``, or one of the user's.
 
     Args:
         code: The text of the script.
-        args: The values of the script's variables ``arg`` and ``...``.
-        input: The value of the script's variable ``input``; None for nil.
+        args: The values of ``arg`` and ``...``.
+        input: The value of ``input``; None for nil.
         read_only: Whether every write is denied.
-        plan: Whether writes are only listed in a plan and not sent.
-        resume: The id of a run that is continued instead of running ``code``; None to run ``code``.
-        limits: Limits for this script, by name. They can only be lower than those of the server.
-        budget: The maximum length of the answer, in characters.
-        name: The script's name in messages; empty for the default name.
-        params: The value of the script's variable ``params``.
+        plan: Whether writes are only listed and not sent.
+        resume: The id of a run to continue instead of ``code``, or None.
+        limits: Limits, by name, below those of the server.
+        budget: The budget.
+        name: The script's name in messages; empty for the default.
+        params: The value of ``params``.
     """
 
     code: str
@@ -261,15 +246,12 @@ class Script:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def given(self, params: Mapping[str, Any]) -> Script:
-        """Return the same script with these values for its parameters."""
+        """Return the script with these params."""
         return replace(self, params=params)
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Script:
-        """Return the script for a call of ``execute_lua``.
-
-        Args:
-            arguments: The arguments of the call, as :func:`check` returned them.
+        """Return the script for checked arguments of ``execute_lua``.
 
         Raises:
             BadArguments: The arguments have neither ``code`` nor ``resume``, or both.
@@ -290,7 +272,7 @@ class Script:
 
     @property
     def options(self) -> RunOptions:
-        """The options with which the runtime runs this script."""
+        """The options for the runtime."""
         options = RunOptions()
         if not self.resume:
             options = RunOptions(args=self.args, input=self.input, params=dict(self.params), read_only=self.read_only)

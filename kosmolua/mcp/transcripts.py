@@ -1,4 +1,4 @@
-"""Transcripts: the whole texts of answers that were cut, kept for a while so that the client can read them."""
+"""Transcripts, kept for a while so that clients can read them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,7 @@ MAX_OF_CLIENT = 4
 
 
 class Transcripts:
-    """For each client, keeps the whole texts of the last answers that were cut. Any thread may use this object.
-
-    Args:
-        id_prefix: What the ids of the texts begin with.
-    """
+    """The last transcripts of each client; ids begin with ``id_prefix``. Any thread may use this."""
 
     def __init__(self, id_prefix: str = "") -> None:
         self._prefix = PREFIX + id_prefix
@@ -37,15 +33,8 @@ class Transcripts:
         self._lock = Lock()
 
     def keep(self, client: str | None, text: str) -> str:
-        """Keep the whole text of an answer, and return the name of a page, with which :meth:`read` finds the text.
-
-        Args:
-            client: The name of the client that gets the answer; None if the server has only one client.
-            text: The whole text of the answer.
-
-        Returns:
-            ``run:last``; or, if other clients can have the same name as this client, a page name that cannot be
-            guessed.
+        """Keep a text, and return its page: ``run:last``, or one that cannot be guessed if others can have the
+        client's name.
         """
         page, kept = self._prefix + secrets.token_hex(8), _Text(text[:MAX_CHARACTERS])
         with self._lock:
@@ -58,13 +47,7 @@ class Transcripts:
         return LAST if is_exact(client) else page
 
     def read(self, client: str | None, page: str, *, offset: int, budget: int) -> str:
-        """Return a part of a kept answer, with a note that says where the next part begins.
-
-        Args:
-            client: The name of the client that reads; None if the server has only one client.
-            page: ``run:last`` for the client's last answer, or the name that :meth:`keep` returned.
-            offset: The number of characters to skip.
-            budget: The maximum length of the part, in characters.
+        """Return a part of a page, from ``offset``, with a note where the next begins.
 
         Raises:
             DocNotFound: There is no page with this name, or it is no longer kept.
@@ -93,7 +76,7 @@ class Transcripts:
 
 
 class _Text:
-    """A text in memory or, if it is long and there is room on the disk, in a temporary file."""
+    """A text in memory or, if it is long and there is room, in a temporary file."""
 
     def __init__(self, text: str) -> None:
         self._file = _in_file(text) if len(text) > MAX_IN_MEMORY else None
@@ -114,7 +97,7 @@ class _Text:
 
 
 def _in_file(text: str) -> IO[bytes] | None:
-    """Return a temporary file with a text; None if the disk has no room for it."""
+    """Return a temporary file, or None if the disk is full."""
     with suppress(OSError), ExitStack() as stack:
         file = stack.enter_context(TemporaryFile())
         for place in range(0, len(text), MAX_IN_MEMORY):
