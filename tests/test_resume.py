@@ -377,6 +377,26 @@ def test_a_pause_is_approved_in_part(open_runtime: Callable[..., Runtime], shelf
     assert open_runtime().replay(file).result == outcome.result
 
 
+@pytest.mark.parametrize("decided", [{"approve": [1], "deny": [1]}, {"approve": True, "deny": True}])
+def test_a_call_is_not_both_approved_and_denied(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path, decided: dict[str, Any]
+) -> None:
+    """Nothing is sent, and the run waits on."""
+    paused(open_runtime(write="ask"), file)
+    with pytest.raises(ConfigError, match="Call 1 cannot be both approved and denied"):
+        open_runtime(write="ask").resume(file, **decided)
+    assert shelf.lent == {}
+
+
+def test_all_calls_but_one_are_approved(open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path) -> None:
+    """A decision about all calls leaves out those that the other decision names."""
+    calls = paused(open_runtime(write="ask"), file)
+    number = {call["arguments"]["book"]: call["number"] for call in calls}
+    outcome = open_runtime(write="ask").resume(file, approve=True, deny=[number["b-2"]])
+    assert outcome.result == [["lent", "denied", "lent"], 3]
+    assert shelf.lent == {"b-1": 1, "b-3": 1}
+
+
 def test_a_person_may_be_asked_when_a_paused_run_goes_on(
     open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path
 ) -> None:
@@ -730,6 +750,20 @@ def test_a_damaged_recording_goes_on_up_to_the_damage(runtime: Runtime, shelf: S
     assert outcome.ok, outcome.error
     assert set(shelf.lent.values()) == {1}
     assert shelf.lent.total() == WRITES
+
+
+def test_a_write_is_not_both_counted_as_done_and_sent_again(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """Nothing is sent."""
+    runtime.run('app.integrations.library.lend({ book = "b-1" }) error("no")', record=file)
+    place = next(
+        number
+        for number, line in enumerate(file.read_bytes().splitlines(keepends=True))
+        if line.startswith(b'{"event":"intent"')
+    )
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: place + 1]))
+    with pytest.raises(ConfigError, match="Call 1 cannot be both counted as done and sent again"):
+        runtime.resume(file, done={1: None}, again=[1])
+    assert shelf.lent.total() == 1
 
 
 def test_a_write_that_cannot_be_read_is_not_counted_as_done(runtime: Runtime, shelf: Shelf, file: Path) -> None:

@@ -22,9 +22,11 @@ from support.shelf import Shelf
 from kosmolua import ConfigError, Runtime, UnderWay
 from kosmolua.broker.folder_store import Folder
 from kosmolua.broker.planning import Plan
-from kosmolua.broker.recording import read
+from kosmolua.broker.recording import Writer, read
+from kosmolua.broker.signing import Signer, identity
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.limits import Limits
+from kosmolua.secret import Redactor, Secret
 
 ASKING = 'print("asks") return app.integrations.library.lend({ book = "b-1" }).n'
 LENDING = 'for n = 1, 3 do app.integrations.library.lend({ book = "b-" .. n }) end'
@@ -114,6 +116,22 @@ def test_a_signed_approval_does_not_hold_in_another_recording(
     assert shelf.lent == {}
 
 
+@pytest.mark.parametrize("changed", [{"mode": "live"}, {"args": ["other"]}])
+def test_a_signed_approval_does_not_hold_under_another_first_line(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    """What was approved in a simulated run is not approved in a live one."""
+    simulated = open_runtime(simulate="mode" in changed)
+    simulated.run(ASKING, record=file)
+    simulated.resume(file, approve=[1], max_output=1)
+    events = events_in(file)
+    last = next(number for number, event in enumerate(events, start=1) if event["event"] == "decision")
+    edited = forged(tmp_path / "edited.jsonl", [{**events[0], **changed}, *events[1:last]])
+
+    assert open_runtime().resume(edited, accept_accounts=True).status == "paused"
+    assert shelf.lent == {}
+
+
 def test_a_write_is_not_sent_again_because_the_file_says_so(
     open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path, tmp_path: Path
 ) -> None:
@@ -195,9 +213,25 @@ def test_a_secret_in_the_script_does_not_break_the_signature(open_runtime: Calla
     assert runtime.run(f"{ASKING} -- {KEY}", record=file).ok
     recording = read(file)
     assert KEY not in recording.script["source"]
-    from kosmolua.broker.signing import Signer
+    assert Signer(runtime.store).has_signed(recording.header, identity(recording.header), 1)
 
-    assert Signer(runtime.store).has_signed(recording.header, recording.header["run"], 1)
+
+def test_a_secret_that_is_masked_later_does_not_break_the_signature_of_an_approval(
+    open_runtime: Callable[..., Runtime], file: Path
+) -> None:
+    """The first line is masked, and the approval holds under the masked one."""
+    runtime = open_runtime()
+    runtime.run(f"{ASKING} -- {KEY}", record=file)
+    runtime.resume(file, approve=[1], max_output=1)
+    redactor, signer = Redactor(), Signer(runtime.store)
+    writer = Writer(file, redactor, read(file), signer)
+    redactor.learn(Secret(KEY))
+    writer.close()
+
+    recording = read(file)
+    assert KEY not in recording.script["source"]
+    (decision,) = [(line, event) for line, event in enumerate(recording.events, 1) if event["event"] == "decision"]
+    assert signer.has_signed(decision[1], identity(recording.header), decision[0])
 
 
 WRONG = [

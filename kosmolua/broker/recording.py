@@ -27,8 +27,8 @@ The events, each with its fields besides ``event`` and ``sum``::
 before it, so that a damaged, missing or misplaced line is noticed.
 
 :mod:`kosmolua.broker.events` has the types of the fields. ``signature`` shows that the line was written with the key of
-this store (:mod:`kosmolua.broker.signing`); it holds only for this run and this line. What is not signed is a claim of
-the file: a resumed run takes no decision and no setting of its host from it.
+this store (:mod:`kosmolua.broker.signing`); it holds only for this line, and under this first line. What is not signed
+is a claim of the file: a resumed run takes no decision and no setting of its host from it.
 
 A line is written before the script goes on. An intent and all lines before it are on the disk before the write is sent.
 A power cut therefore loses at most the events after the last intent. The recording then has no answer for this write,
@@ -49,7 +49,7 @@ from typing import Any, cast
 from kosmolua import __version__, errors
 from kosmolua.broker.events import ERROR_FIELDS, fault_of
 from kosmolua.broker.sheets import File, Place
-from kosmolua.broker.signing import Signer
+from kosmolua.broker.signing import Signer, identity
 from kosmolua.errors import CallError, ConfigError, KosmoError
 from kosmolua.secret import Redactor
 
@@ -223,7 +223,7 @@ class Writer:
         self._place = File(where) if isinstance(where, (str, os.PathLike)) else where
         self._redactor = redactor
         self._signer = signer
-        self._run = str(after.header["run"]) if after else ""
+        self._identity = identity(after.header) if after else ""
         self._count = len(after.events) if after else 0
         self._check = after.check if after else 0
         if after:
@@ -253,8 +253,9 @@ class Writer:
             body = _encoded(event)
         with self._lock:
             if self._signer and event["event"] in SIGNED:
-                self._run = self._run or str(event["run"])
-                body = _encoded(self._signer.signed(json.loads(body), self._run, self._count + 1))
+                fields = json.loads(body)
+                self._identity = self._identity or identity(fields)
+                body = _encoded(self._signer.signed(fields, self._identity, self._count + 1))
             body = body[:-1] + ("" if value is None else f',"value":{value}')
             line, check = _line(body, self._check)
             self._sheet.append(line, event)
@@ -286,10 +287,12 @@ class Writer:
         if not any(self._redactor.knows(line.decode("utf-8", "replace")) for line in self._sheet.lines()):
             return
         check, lines = 0, []
-        for number, event in enumerate(_parse(self._place, b"".join(self._sheet.lines())).events, start=1):
+        events = _parse(self._place, b"".join(self._sheet.lines())).events
+        own = identity(cast("Event", self._redactor.value(events[0])))
+        for number, event in enumerate(events, start=1):
             masked = cast("Event", self._redactor.value(event))
-            if self._signer and self._signer.has_signed(event, self._run, number):
-                masked = self._signer.signed(masked, self._run, number)
+            if self._signer and self._signer.has_signed(event, self._identity, number):
+                masked = self._signer.signed(masked, own, number)
             del masked["sum"]
             line, check = _line(_encoded(masked)[:-1], check)
             lines.append(line)

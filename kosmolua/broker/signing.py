@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Protocol
 
 from kosmolua.concurrency import lazy
@@ -14,6 +15,15 @@ UNSIGNED = (SIGNATURE, "sum")
 """The fields that a signature does not cover: itself, and the checksum, which is written after it."""
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
+
+
+def identity(header: Mapping[str, Any]) -> str:
+    """Return a hash of the first line of a recording, to which the signatures in the recording are bound.
+
+    A signature therefore does not hold under another first line, which may say, for instance, that the run is live
+    although it was simulated.
+    """
+    return sha256(_canonical(_covered(header)).encode()).hexdigest()
 
 
 class Keeper(Protocol):
@@ -38,7 +48,7 @@ class Signer:
 
         Args:
             fields: The fields, which JSON can represent.
-            bound: Where the fields stand, such as the run and the line. The signature holds nowhere else.
+            bound: Where the fields stand, such as the recording and the line. The signature holds nowhere else.
 
         Raises:
             ConfigError: The store cannot be read, or its key is damaged.
@@ -63,6 +73,9 @@ class Signer:
         return self._store.key(create=True)
 
 
+def _covered(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in UNSIGNED}
+
+
 def _code(key: bytes, fields: Mapping[str, Any], bound: tuple[object, ...]) -> str:
-    covered = {name: value for name, value in fields.items() if name not in UNSIGNED}
-    return hmac.new(key, _canonical([*bound, covered]).encode(), "sha256").hexdigest()
+    return hmac.new(key, _canonical([*bound, _covered(fields)]).encode(), "sha256").hexdigest()

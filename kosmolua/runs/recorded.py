@@ -17,6 +17,7 @@ from kosmolua.broker.contents import Contents
 from kosmolua.broker.planning import Plan
 from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, events_of, read, revived
 from kosmolua.broker.sheets import File
+from kosmolua.broker.signing import identity
 from kosmolua.broker.store import APPROVAL_DAYS
 from kosmolua.broker.used_accounts import USED, differences, used_account
 from kosmolua.errors import NOTHING_SENT, ConfigError, Diverged, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
@@ -412,13 +413,13 @@ def believed(recording: Recording, signer: Signer) -> Recording:
     A call that another decision is about waits, as if nobody had decided. To repeat a call that certainly changed
     nothing takes no decision of a person.
     """
-    run = recording.header["run"]
+    own = identity(recording.header)
     answers = {answer.line: answer for answer in Answers(recording, is_decided=False).all}
 
     def counts(line: int, event: Event) -> bool:
         if event["event"] != "decision":
             return True
-        is_signed = signer.has_signed(event, run, line)
+        is_signed = signer.has_signed(event, own, line)
         if event["decision"] in ("approve", "deny"):
             return is_signed
         answer = answers.get(event["line"])
@@ -439,7 +440,7 @@ def _about(answer: Answer) -> Event:
 
 def was_made_here(recording: Recording, signer: Signer) -> bool:
     """Return True if the first line of a recording, with the settings of its run, was written by this store's user."""
-    return signer.has_signed(recording.header, recording.header["run"], 1)
+    return signer.has_signed(recording.header, identity(recording.header), 1)
 
 
 def limits_of(recording: Recording, host: Host) -> Limits:
@@ -537,6 +538,8 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
         events.append(_decision(last, "again"))
     assumed = {number_of(answer): answer for answer in answers.all if answer.is_assumed and number_of(answer)}
     doubtful = {number: answer for number, answer in assumed.items() if number in decisions.done} | doubtful
+    if both := {*decisions.done} & {*decisions.again}:
+        raise _twofold(min(both), "counted as done and sent again")
     for number in {*decisions.done, *decisions.again}:
         if number not in doubtful:
             what = f"Call {number} is not a write that may have been done"
@@ -602,14 +605,22 @@ def _under_way(answers: Sequence[Answer]) -> UnderWay:
 
 
 def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the events that record a person's decisions about calls that wait for an approval."""
+    """Return the events that record a person's decisions about calls that wait for an approval.
+
+    A decision about all calls leaves out those that the other decision names.
+    """
     end = recording.end or {}
     waiting = {call["number"]: call for call in _paused_calls(recording)}
     chosen = {"approve": decisions.approve, "deny": decisions.deny}
+    named = {decision: set(waiting if given is True else given or ()) for decision, given in chosen.items()}
+    for decision, other in (("approve", "deny"), ("deny", "approve")):
+        if chosen[decision] is True and chosen[other] is not True:
+            named[decision] -= named[other]
+    if both := named["approve"] & named["deny"]:
+        raise _twofold(min(both), "approved and denied")
     events: list[Event] = []
-    for decision, numbers in chosen.items():
-        listed = list(waiting) if numbers is True else list(numbers or ())
-        for number in listed:
+    for decision, numbers in named.items():
+        for number in sorted(numbers):
             if number not in waiting:
                 what = f"Call {number} does not wait for an approval"
                 raise ConfigError(what, hint=f"calls that wait for an approval: {_numbers_of(waiting)}")
@@ -618,6 +629,10 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
     if age > timedelta(days=APPROVAL_DAYS):
         raise Paused(f"The run was paused more than {APPROVAL_DAYS} days ago, so its calls can no longer be approved")
     return events
+
+
+def _twofold(number: int, what: str) -> ConfigError:
+    return ConfigError(f"Call {number} cannot be both {what}", hint="decide only once about each call")
 
 
 def _paused_calls(recording: Recording) -> list[Event]:
