@@ -121,8 +121,8 @@ def objection_to_writers(path: str) -> str:
     """Return, as a part of a sentence, how others could change a file that is to be used. It is empty if they cannot.
 
     As with ssh, the file and its folder must belong to the user or to root, and neither the group nor others may write
-    to them. A folder such as ``/tmp``, in which nobody can replace the files of others, is allowed, and so is the group
-    that consists of the owner alone.
+    to them. If the file is a symbolic link, this also applies to the folder of the link. A folder such as ``/tmp``, in
+    which nobody can replace the files of others, is allowed, and so is the group that consists of the owner alone.
 
     Args:
         path: The file or folder. What is no regular file, such as a pipe, is not examined.
@@ -130,7 +130,8 @@ def objection_to_writers(path: str) -> str:
     if os.name != "posix" or not (os.path.isfile(path) or os.path.isdir(path)):
         return ""
     real = os.path.realpath(path)
-    return _objection(real) or _objection(os.path.dirname(real))
+    folders = dict.fromkeys((os.path.dirname(real), os.path.dirname(os.path.abspath(path))))
+    return next(filter(None, map(_objection, (real, *folders))), "")
 
 
 def _objection(path: str) -> str:

@@ -160,3 +160,40 @@ def test_a_plugin_that_others_can_change_is_not_loaded(kosmolua: Program, write:
     assert done.returncode == 3
     assert f"others may write to {path} (mode 0777); run: chmod go-w {path}" in done.stderr
     assert "it ran" not in done.stderr
+
+
+@posix_only
+def test_a_plugin_whose_compiled_form_others_can_change_is_not_loaded(kosmolua: Program, write: Write) -> None:
+    """Python runs the compiled file in place of the source."""
+    plugin = write("own/plugin.py", "raise SystemExit('it ran')")
+    cache = plugin.parent / "__pycache__"
+    cache.mkdir()
+    cache.chmod(0o777)
+    done = kosmolua("call", "plugin.read", "--plugin", plugin, variables={"PYTHONPYCACHEPREFIX": ""})
+    assert done.returncode == 3
+    assert f"others may write to {cache} (mode 0777); run: chmod go-w {cache}" in done.stderr
+    assert "it ran" not in done.stderr
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["plugin.py", "plugin.openapi.json"])
+def test_a_link_to_a_plugin_that_others_can_replace_is_not_followed(kosmolua: Program, write: Write, name: str) -> None:
+    """The file that it leads to now is safe, but the next one need not be."""
+    plugin = write(f"own/{name}", "raise SystemExit('it ran')")
+    shared = write("shared/README", "").parent
+    (shared / name).symlink_to(plugin)
+    shared.chmod(0o777)
+    done = kosmolua("call", "plugin.read", "--plugin", shared / name)
+    assert done.returncode == 3
+    assert f"others may write to {shared} (mode 0777); run: chmod go-w {shared}" in done.stderr
+    assert "it ran" not in done.stderr
+
+
+@posix_only
+def test_a_document_that_others_can_change_is_not_loaded(kosmolua: Program, write: Write) -> None:
+    """It says where the credential goes."""
+    document = write("own/pets.openapi.json", "{}")
+    document.chmod(0o666)
+    done = kosmolua("call", "pets.read", "--plugin", document)
+    assert done.returncode == 3
+    assert f"others may write to {document} (mode 0666); run: chmod go-w {document}" in done.stderr

@@ -6,7 +6,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -214,7 +214,7 @@ class Plugins:
     def _load_spec(self, spec: ModuleSpec, label: str, name: str | None) -> Plugin:
         origin = str(spec.origin)
         if label != BUNDLED:
-            _refuse_writers(origin, is_package=bool(spec.submodule_search_locations))
+            _refuse_writers(_files_of(spec), origin)
         _compile_document(Path(origin).parent, label)
         module = guarded(partial(importlib.import_module, spec.name), origin, self._load_timeout)
         return _plugin_of(module, module, origin, label, name)
@@ -225,10 +225,16 @@ class Plugins:
         return _plugin_of(loaded, module, point.value, "entry point", name)
 
 
-def _refuse_writers(origin: str, *, is_package: bool) -> None:
-    """Raise a PluginError if other users could change a plugin's code."""
-    folder = Path(origin).parent
-    files = [folder, *sorted(folder.rglob("*"))] if is_package else [Path(origin)]
+def _files_of(spec: ModuleSpec) -> list[Path]:
+    """Return the files and folders of a plugin, with the compiled file that Python may run in place of the source."""
+    origin = Path(str(spec.origin))
+    compiled = [Path(spec.cached).parent, Path(spec.cached)] if spec.cached else []
+    sources = [origin.parent, *sorted(origin.parent.rglob("*"))] if spec.submodule_search_locations else [origin]
+    return [*sources, *compiled]
+
+
+def _refuse_writers(files: Iterable[Path], origin: str) -> None:
+    """Raise a PluginError if other users could change one of the files of a plugin."""
     for file in files:
         if objection := objection_to_writers(str(file)):
             raise PluginError(f"the plugin is not loaded, since {objection}", origin=origin)
@@ -254,6 +260,7 @@ def _load_document(document: tuple[str, Path]) -> tuple[str, Plugin | PluginErro
 
     name, path = document
     try:
+        _refuse_writers([path], str(path))
         loaded = integration.of_home(integration.home_of(path), name, str(path))
     except PluginError as error:
         return name, error
