@@ -70,6 +70,7 @@ def test_a_call_of_a_running_script_is_decided(tmp_path_factory: pytest.TempPath
     [
         ("GET", "/runs?stat=x", None, 400),
         ("GET", "/runs?limit=0", None, 400),
+        ("GET", f"/runs?limit={'1' * 5000}", None, 400),
         ("GET", "/runs/0123456789ab", None, 404),
         ("POST", "/runs", {}, 400),
         ("POST", "/runs", {"source": 7}, 400),
@@ -85,6 +86,26 @@ def test_what_does_not_fit_is_refused(pages: Pages, method: str, path: str, body
 
     assert found == status
     assert told["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 100_000,
+        '{"source": "return input", "input": NaN}',
+        '{"source": "return input", "input": 1e999}',
+        '{"source": "return 1", "name": "\\ud800"}',
+        b'{"source": "return \xff"}',
+    ],
+)
+def test_a_body_that_is_no_json_is_refused(pages: Pages, body: str | bytes) -> None:
+    """Nothing is run, and the runs can still be listed."""
+    headers = {"Authorization": f"Bearer {token_of('acme')}"}
+    answer = requests.post(f"{pages.url}/api/runs", data=body, headers=headers, timeout=60)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith("The body is not valid JSON")
+    assert ask(pages, "GET", "/runs")[0] == 200
 
 
 def test_a_tenant_has_its_own_runs_alone(pages: Pages) -> None:

@@ -22,6 +22,7 @@ from kosmolua import __version__
 from kosmolua.broker.store import DEFAULT_RUNS, Decision, Summary
 from kosmolua.errors import Busy, KosmoError
 from kosmolua.mcp.http import bearer
+from kosmolua.protocol import decode
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.serve.log import TENANT
 from kosmolua.serve.tenants import Tenant, Tenants
@@ -89,7 +90,7 @@ async def _status(tenant: Tenant, given: Json) -> object:
 
 async def _runs(tenant: Tenant, given: Json) -> object:
     limit = given.get("limit", str(DEFAULT_RUNS))
-    if not limit.isdecimal() or not 0 < int(limit) <= MAX_RUNS:
+    if not re.fullmatch("[0-9]{1,4}", limit) or not 0 < int(limit) <= MAX_RUNS:
         raise Refused(400, f"The parameter limit must be a number from 1 to {MAX_RUNS:,}")
     status, before = given.get("status"), given.get("before")
     store = tenant.runtime.store
@@ -281,6 +282,9 @@ async def _given(each: Endpoint, request: Request, max_request: int) -> dict[str
     return {**query, **(await _body(each, request, max_request)), **request.path_params}
 
 
+_NOT_JSON = "The body is not valid JSON in UTF-8, or it is nested too deeply"
+
+
 async def _body(each: Endpoint, request: Request, max_request: int) -> dict[str, Any]:
     read = bytearray()
     async for part in request.stream():
@@ -288,9 +292,10 @@ async def _body(each: Endpoint, request: Request, max_request: int) -> dict[str,
         if len(read) > max_request:
             raise Refused(413, f"The body is larger than {max_request:,} bytes")
     try:
-        body = json.loads(read) if read else {}
-    except ValueError:
-        raise Refused(400, "The body is not valid JSON") from None
+        body = decode(read.decode()) if read else {}
+        json.dumps(body, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise Refused(400, _NOT_JSON) from None
     if not isinstance(body, dict):
         raise Refused(400, "The body must be a JSON object")
     for name in each.required:
