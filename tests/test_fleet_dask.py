@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from support.loopback import Loopback
 from support.processes import eventually
 
 from kosmolua import Runtime
+from kosmolua.fleet.executors import opened
 from kosmolua.plugin import Request, Response
 
 KEY = "sk-canary-7c1d9e"
@@ -171,3 +173,14 @@ def test_a_fleet_whose_processes_are_killed_writes_nothing_twice(kind: str) -> N
     result = fleet_kills.play(kind, random.randrange(1, 400), limit=300)
     assert result.problems == []
     assert (result.twice, result.missing) == (0, 0)
+
+
+@pytest.mark.slow
+def test_a_closed_connection_to_dask_breaks_the_executor(cluster: str) -> None:
+    """Which a fleet reports in a sentence, with the outcomes that it has."""
+    distributed = pytest.importorskip("distributed", reason="needs kosmolua[dask]")
+    with opened(f"dask://{cluster}", None) as (executor, _):
+        assert executor.submit(abs, -1).result(30) == 1
+        distributed.get_client().close()
+        with pytest.raises(BrokenExecutor, match="the connection to dask is closed"):
+            executor.submit(abs, -1)

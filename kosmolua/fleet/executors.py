@@ -24,6 +24,8 @@ DEFAULT_LIMIT = 64
 TASKS_PER_WORKER = 4
 """How many tasks to give an executor for each of its workers, so that no worker has to wait for its next task."""
 CONNECT_TIMEOUT = "10s"
+RUNNING = "running"
+"""The status of a client of dask that is connected."""
 FETCH_TIMEOUT = 60.0
 """Seconds to wait for the result of a task that a dask worker has ended."""
 CLOSE_TIMEOUT = 10.0
@@ -117,7 +119,13 @@ class _DaskExecutor(Executor):
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have a worker call ``work`` once. Return the future of its result."""
-        remote, future = self._client.submit(work, *args, **kwargs, pure=False), Future[Any]()
+        future: Future[Any] = Future()
+        try:
+            remote = self._client.submit(work, *args, **kwargs, pure=False)
+        except Exception as error:
+            if self._client.status == RUNNING:
+                raise
+            raise BrokenExecutor(f"the connection to dask is closed: {error}") from None
         future.add_done_callback(lambda ended: remote.cancel() if ended.cancelled() else None)
         remote.add_done_callback(partial(_hand_over, future))
         return future
@@ -129,10 +137,9 @@ def _hand_over(future: Future[Any], remote: Any) -> None:
         return
     try:
         result = remote.result(timeout=FETCH_TIMEOUT)
-    except (OSError, TimeoutError, FutureTimeout) as error:
-        future.set_exception(BrokenExecutor(f"the result cannot be fetched: {error}"))
     except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
-        future.set_exception(error)
+        is_fetched = remote.client.status == RUNNING and not isinstance(error, (OSError, TimeoutError, FutureTimeout))
+        future.set_exception(error if is_fetched else BrokenExecutor(f"the result cannot be fetched: {error}"))
     else:
         future.set_result(result)
     finally:

@@ -193,11 +193,12 @@ class Site:
     """The files, the service and the cluster of one round.
 
     Args:
+        kind: What is hurt.
         folder: An empty folder for all of it.
         limit: How many seconds a fleet may take.
     """
 
-    def __init__(self, folder: Path, limit: float) -> None:
+    def __init__(self, kind: str, folder: Path, limit: float) -> None:
         self._folder, self._limit = folder, limit
         self.pad = Pad()
         (folder / "sitecustomize.py").write_text(STACKS)
@@ -211,8 +212,9 @@ class Site:
             "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / "state"),
-            "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{WORKER_TTL}s",
         }
+        if kind == "pause":
+            self.environment["DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL"] = f"{WORKER_TTL}s"
         self.cluster = Cluster(folder, self.environment)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
@@ -254,10 +256,10 @@ class Site:
 
 
 @contextmanager
-def sited(limit: float) -> Iterator[Site]:
-    """Yield a fresh site. Its folder is kept if an exception or ``keep`` says so."""
+def sited(kind: str, limit: float) -> Iterator[Site]:
+    """Yield a fresh site."""
     folder = Path(tempfile.mkdtemp(prefix="fleet-kills-"))
-    site = Site(folder, limit)
+    site = Site(kind, folder, limit)
     try:
         yield site
     finally:
@@ -288,7 +290,7 @@ def decisions(failed: dict[int, dict[str, object]], writes: Counter[tuple[int, i
 def play(kind: str, moment: int, limit: float) -> Round:
     """Run a fleet, hurt it after ``moment`` writes, and resume it until all inputs are done."""
     result, started = Round(kind, moment), time.monotonic()
-    with sited(limit) as site:
+    with sited(kind, limit) as site:
         on_dask = ("--executor", f"dask://{site.cluster.address}")
         fleet = site.start(*on_dask)
         ends = time.monotonic() + limit
