@@ -24,7 +24,7 @@ from kosmolua import Runtime
 
 INSIDE = ("<module>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
 """The last names of code that is a part of a function or module, not a function of its own."""
-MAX_FILES, MAX_FUNCTIONS = 34, 200
+MAX_FILES, MAX_FUNCTIONS = 34, 215
 PACKAGE = f"{Path(kosmolua.__file__).parent}/"
 SCRIPT = "return app.integrations.render2.list_services({ limit = 20 })"
 

@@ -307,6 +307,7 @@ function env.print(...)
 end
 
 ---Prints values as `print` does, but without tabs between them and without a newline.
+---@param ... any
 function env.write(...)
   bridge("print", join("", ...))
 end
