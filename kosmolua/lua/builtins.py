@@ -11,6 +11,7 @@ from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.operators import is_time
 from kosmolua.lua.syntax import Node, key_of
 from kosmolua.lua.values import (
+    UNKNOWN,
     Builtin,
     Callee,
     Closure,
@@ -31,6 +32,8 @@ _FORMAT = re.compile(r"%[-+ #0-9.]*[dsfqgxi]")
 _FOREIGN_PATTERN = re.compile(r"\\\\?[dwsbDWS]")
 _VERB = re.compile(r"%[-+ #0-9.]*[a-zA-Z]")
 _ALTERNATIVES = re.compile(r"^[\"'](?:[^\[]*[^%\[])?\w\|\w")
+_DASHED = re.compile(r"[A-Za-z0-9]-[A-Za-z]")
+_SPECIAL = re.compile(r"%(?![-.])|[\[\]()*+?]")
 _TIMES = re.compile(r"(?:%\w|\]|\.|\))\{\d+(?:,\d*)?\}")
 MILLISECONDS = 1000
 """If ``sleep``, which takes seconds, gets a round number of at least this size, milliseconds are probably meant."""
@@ -117,26 +120,46 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
     elif name == "lua_read_doc" and options and options.kind == "string":
         findings.fail(options, "lua_read_doc takes a page, then a table", '{ detail = "signatures" }')
     elif name.startswith("string.") and name[7:] in PATTERN_METHODS and options:
-        check_pattern(findings, options)
+        check_pattern(findings, name[7:], given[1:])
 
 
 def _time_in(given: Sequence[Node], values: Sequence[Value]) -> Node | None:
     return next((each for each, value in zip(given, values, strict=True) if is_time(each, value)), None)
 
 
-def check_pattern(findings: Findings, node: Node) -> None:
-    """Add a finding if a Lua pattern contains syntax that only regular expressions have, such as ``a|b``."""
+def check_pattern(findings: Findings, name: str, given: Sequence[Node]) -> None:
+    """Add a finding if a Lua pattern does not mean what it says elsewhere, such as ``a|b``, or ``-`` in a name.
+
+    Args:
+        findings: The collection to which the finding is added.
+        name: The name of the function, such as ``find``.
+        given: The expressions of the arguments from the pattern on.
+    """
+    node = given[0]
     if node.kind != "string":
         return
     if _FOREIGN_PATTERN.search(node.text):
         hint = "Lua's patterns have %d for \\d; regex.match takes regular expressions"
-        findings.warn(node, "a backslash has no special meaning in a Lua pattern", hint)
+        findings.mistake(node, "a backslash has no special meaning in a Lua pattern", hint)
     elif _ALTERNATIVES.search(node.text):
         hint = "match each alternative separately, or use regex.match(text, pattern)"
-        findings.warn(node, "a Lua pattern has no alternatives: | matches itself", hint)
+        findings.mistake(node, "a Lua pattern has no alternatives: | matches itself", hint)
     elif _TIMES.search(node.text):
         hint = "repeat the part, as in %d%d%d%d, or use regex.match(text, pattern)"
-        findings.warn(node, "a Lua pattern has no repetition counts: braces match themselves", hint)
+        findings.mistake(node, "a Lua pattern has no repetition counts: braces match themselves", hint)
+    elif _is_name_with_dash(node.text) and not (name == "find" and len(given) > 2):
+        hint = f"{node.text.replace('-', '%-')[:60]}, or text:find(part, 1, true)"
+        findings.mistake(node, "in a Lua pattern, - repeats the letter before it, and does not match itself", hint)
+
+
+def _is_name_with_dash(pattern: str) -> bool:
+    """Return True if a pattern has a dash between letters, and is otherwise a text without special characters."""
+    return bool(_DASHED.search(pattern)) and not _SPECIAL.search(pattern)
+
+
+def verbs_in(text: str) -> list[str]:
+    """Return the letters of the placeholders in a format, such as ``s`` for ``%5s``, in order."""
+    return [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
 
 
 def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
@@ -149,8 +172,7 @@ def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Seq
         values: What is known about the values of these arguments.
     """
     findings, text = reader.findings, node.text if node.kind == "string" else ""
-    verbs = [verb[-1] for verb in _VERB.findall(text.replace("%%", ""))]
-    for verb, each, value in zip(verbs, given, values, strict=False):
+    for verb, each, value in zip(verbs_in(text), given, values, strict=False):
         if each.kind == "nil":
             problem = "nil is formatted" if verb in "sq" else f"nil cannot be formatted with %{verb}"
             findings.warn(each, problem, "name the value that is meant" if verb in "sq" else "%s formats any value")
@@ -250,7 +272,9 @@ def _check_map(reader: Reader, node: Node, values: Sequence[Value]) -> None:
         _check_passed(reader, node, values[1], item)
     elif len(values) > 1 and isinstance(values[1], Closure):
         with reader.findings.at_least(Mode.POSSIBLE):
-            reader.enter(values[1], [item_in(first)])
+            item = item_in(first)
+            place = Literal("number", None, None, item.type) if isinstance(item, Result) else UNKNOWN
+            reader.enter(values[1], [item, place])
 
 
 def _check_passed(reader: Reader, node: Node, callee: Callee, item: Result) -> None:

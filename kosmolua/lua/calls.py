@@ -14,6 +14,7 @@ from kosmolua.lua.values import (
     Result,
     Undefined,
     Value,
+    field_of,
     has_field,
     is_number,
     is_text,
@@ -23,7 +24,7 @@ from kosmolua.lua.values import (
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import lua_path
-from kosmolua.schema.types import Scalar
+from kosmolua.schema.types import Scalar, Type
 from kosmolua.suggestions import as_hint, parameters_meant
 
 
@@ -36,6 +37,7 @@ class Misuse(NamedTuple):
         hint: What to write instead, or an empty string.
         is_silent: True if the call would still be made, but without the intended argument.
         is_likely: True if the argument is only probably wrong.
+        is_accepted: True if the call would be made with the argument, although it is wrong by the types of the values.
     """
 
     node: Node
@@ -43,6 +45,7 @@ class Misuse(NamedTuple):
     hint: str = ""
     is_silent: bool = False
     is_likely: bool = False
+    is_accepted: bool = False
 
 
 class NotWritten(Exception):
@@ -55,25 +58,26 @@ _PREFIXED = re.compile(r"[a-z]{2,5}-\w")
 Evaluate = Callable[[Node], Value]
 
 
-def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
+def misuses(callee: Callee, call: Node, arguments: Sequence[Node], evaluate: Evaluate) -> Iterator[Misuse]:
     """Yield the problems with the arguments of a call that would make KosmoLua refuse the call.
 
     Args:
         callee: The function of an integration that is called.
         call: The node of the call.
+        arguments: The expressions of the arguments.
         evaluate: The function that returns what is known about the value of an expression.
     """
     parameters = callee.function.parameters
     names = [parameter.name for parameter in parameters]
     spellings = {parameter.alias: parameter.name for parameter in parameters if parameter.alias}
-    given, is_complete = _arguments_by_name(call, names, evaluate)
+    given, is_complete = _arguments_by_name(arguments, names, evaluate)
     if given == {}:
-        yield from _undefined_inside(_only_argument(call, evaluate), evaluate)
+        yield from _undefined_inside(evaluate(arguments[0]) if len(arguments) == 1 else UNKNOWN, evaluate)
     if given is None:
         usage = f"call it as {callee.function.signature}"
         yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments, but gets more", usage)
         return
-    if mixed := _mixed_arguments(call, names):
+    if mixed := _mixed_arguments(arguments, names):
         usage = f"call it as {callee.function.signature}"
         yield Misuse(mixed, f"{callee.path} takes its arguments in one table or by position, not both", usage)
         return
@@ -100,12 +104,6 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
             yield Misuse(call, f"{callee.path} needs {parameter.name}, {parameter.type.words}{instead}", usage)
 
 
-def _only_argument(call: Node, evaluate: Evaluate) -> Value:
-    """Return what is known about the argument of a call that has one, which may be the table of named arguments."""
-    around = call.get("arguments")
-    return evaluate(around.children[0]) if around and len(around.children) == 1 else UNKNOWN
-
-
 def _undefined_inside(table: Value, evaluate: Evaluate) -> Iterator[Misuse]:
     """Yield a problem for each name that nothing defines in the constructor of a table."""
     for field in table.node.children if isinstance(table, Literal) and table.kind == "table" and table.node else ():
@@ -118,15 +116,13 @@ def _undefined_inside(table: Value, evaluate: Evaluate) -> Iterator[Misuse]:
         yield from _undefined_inside(value, evaluate)
 
 
-def _mixed_arguments(call: Node, names: list[str]) -> Node | None:
+def _mixed_arguments(arguments: Sequence[Node], names: list[str]) -> Node | None:
     """Return the table of named arguments that a call has after positional arguments, or None if it has none.
 
     Args:
-        call: The node of the call.
+        arguments: The expressions of the arguments.
         names: The names of the function's parameters.
     """
-    around = call.get("arguments")
-    arguments = around.children if around else []
     keys = keys_of(arguments[-1]) if len(arguments) > 1 else []
     return arguments[-1] if keys and set(keys) <= set(names) else None
 
@@ -163,12 +159,12 @@ def _instead_of(parameter: Parameter) -> set[str]:
 
 
 def _arguments_by_name(
-    call: Node, names: list[str], evaluate: Evaluate
+    arguments: Sequence[Node], names: list[str], evaluate: Evaluate
 ) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
     """Return the arguments of a call by name, and whether these are certainly all of them.
 
     Args:
-        call: The node of the call.
+        arguments: The expressions of the arguments.
         names: The names of the function's parameters, in order.
         evaluate: The function that returns what is known about the value of an expression.
 
@@ -176,8 +172,6 @@ def _arguments_by_name(
         First, the expression of each argument and what is known about its value, by name, or None if there are too many
         arguments. Second, True if the call certainly passes no further arguments when it runs.
     """
-    around = call.get("arguments")
-    arguments = [each for each in (around.children if around else ()) if each.field == ""]
     if len(arguments) == 1 and arguments[0].kind == "table_constructor":
         fields = [field for field in arguments[0].children if field.kind == "field"]
         keys = [key_of(field) for field in fields]
@@ -202,10 +196,9 @@ def _arguments_by_name(
     return dict(zip(names, zip(plain, values, strict=True), strict=False)), True
 
 
-def arguments_of(call: Node, evaluate: Evaluate) -> Iterator[Value]:
-    """Yield what is known about the value of each argument of a call, whether passed by name or by position."""
-    around = call.get("arguments")
-    for argument in around.children if around else ():
+def parts_of(arguments: Sequence[Node], evaluate: Evaluate) -> Iterator[Value]:
+    """Yield what is known about the value of each argument, whether passed by name or by position."""
+    for argument in arguments:
         if argument.kind != "table_constructor":
             yield evaluate(argument)
             continue
@@ -238,6 +231,9 @@ def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value
     """Yield the problems with an argument that is not a literal. At most the type of its value is known."""
     if isinstance(value, Result) and value.is_vague:
         return
+    if isinstance(value, Literal) and value.counts and (own := _own_key(parameter.name, value.counts)):
+        message = f"{node.text} is the place in the list, and each item has its own {own}"
+        yield Misuse(node, message, f"item.{own}", is_accepted=True)
     wanted, kind = parameter.type, kind_of(value)
     name, text = parameter.name, node.text[:40]
     needs = "string" if is_text(wanted) else "number" if is_number(wanted) else ""
@@ -254,6 +250,15 @@ def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value
         if _ID.fullmatch(example) and has_field(value._replace(type=value.part_of[0]), "id"):
             hint = f"{text.rpartition('.')[0] or 'item'}.id, such as {example!r}"
             yield Misuse(node, f"{name} takes an id, not the {value.part_of[1]}", hint, is_likely=True)
+
+
+def _own_key(name: str, item: Type) -> str:
+    """Return the key of the number by which a parameter names one of these items, or an empty string."""
+    word = name.rpartition("_")[2]
+    if word not in ("id", "number"):
+        return ""
+    keys = (name, re.sub("_([a-z])", lambda found: found[1].upper(), name), word)
+    return next((key for key in keys if (field := field_of(item, key)) and is_number(field)), "")
 
 
 def _example(parameter: Parameter) -> str:

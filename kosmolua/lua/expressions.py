@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from kosmolua.lua import idioms
 from kosmolua.lua.builtins import KINDS, NOTHING, PATTERN_METHODS, check_builtin, check_pattern, returns_value
-from kosmolua.lua.calls import arguments_of, literal_of, misuses
+from kosmolua.lua.calls import literal_of, misuses, parts_of
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.flow import Flow, Held
 from kosmolua.lua.gathered import Gathered
+from kosmolua.lua.losses import Losses
 from kosmolua.lua.operators import (
     ARITHMETIC,
     check_equality,
@@ -23,6 +24,7 @@ from kosmolua.lua.operators import (
 )
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import Node, key_of
+from kosmolua.lua.texts import Texts
 from kosmolua.lua.values import (
     UNKNOWN,
     Absent,
@@ -40,6 +42,7 @@ from kosmolua.lua.values import (
     Value,
     decoded,
     is_table,
+    kind_of,
 )
 from kosmolua.schema.types import List, Type
 from kosmolua.suggestions import did_you_mean
@@ -78,6 +81,8 @@ class Expressions(ABC):
         self._held = held
         self._session: dict[str, Value] = {}
         self._flow = Flow(scopes)
+        self._texts = Texts(self.findings, root, self.value)
+        self._losses = Losses(self.findings, scopes, self.value)
         self._gathered = Gathered(scopes, self.findings)
         self._variables: dict[Variable, Value] = {}
         self._known: dict[int, Value] = {}
@@ -198,11 +203,15 @@ class Expressions(ABC):
         return idioms.GLOBALS.get(word) or did_you_mean(word, known)
 
     def _value_dot_index_expression(self, node: Node) -> Value:
-        found = self.fields.under(node, self.value(node.get("table")), key_of(node))
+        return self._field(node, key_of(node))
+
+    def _field(self, node: Node, key: str | None) -> Value:
+        """Return what is known about a field, and add a finding if a text or a list has no such field."""
+        found = self.fields.under(node, self.value(node.get("table")), key)
         if isinstance(found, Missing) and found.what.endswith((" of a text", " of a list")):
             is_tested = id(node) in self._tested or self._is_guarded(node)
             if not is_tested:
-                self.findings.warn(node, f"there is no {found.what}: it is nil", found.hint)
+                self.findings.mistake(node, f"there is no {found.what}: it is nil", found.hint)
         return found
 
     def _value_bracket_index_expression(self, node: Node) -> Value:
@@ -213,7 +222,7 @@ class Expressions(ABC):
         if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
             return self.fields.at(node, value, index.value)
         key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
-        return self.fields.under(node, value, key)
+        return self._field(node, key)
 
     def _value_binary_expression(self, node: Node) -> Value:
         found, left, right = node.get("operator"), node.get("left"), node.get("right")
@@ -233,14 +242,20 @@ class Expressions(ABC):
         for side in (left, right) if is_test else ():
             self._test(side)
         for side, value in ((left, first), (right, second)):
-            if side and not is_test and not (isinstance(value, Result) and self._is_guarded(side)):
+            if side and not is_test and not (isinstance(value, Result) and self._is_sorted_out(side, value)):
                 check_operand(self.findings, self.fields, side, value, operator)
+            if side and operator == "..":
+                self._texts.check_shown(side, value, joined=True)
         check_order(self.findings, node, first, second, operator)
         if operator in ("==", "~="):
             check_equality(self.findings, self.fields, node, first, second)
         if operator in ARITHMETIC and not self._scopes.may_bend_tables:
             return Literal("number")
         return Literal("string") if operator == ".." and not self._scopes.may_bend_tables else UNKNOWN
+
+    def _is_sorted_out(self, node: Node, value: Result) -> bool:
+        """Return True if the script tests an expression: around it or, if the value may be nil, anywhere."""
+        return self._is_guarded(node) or (value.is_optional and self._texts.may_be_tested(node))
 
     def _is_guarded(self, node: Node) -> bool:
         """Return True if an expression runs only under a condition in which the same expression occurs."""
@@ -262,6 +277,8 @@ class Expressions(ABC):
         if operand and operator and operator.text == "#":
             check_length(self.findings, self.fields, operand, value)
             self._gathered.measure(operand)
+            self._losses.check_holes(operand, "#")
+            return UNKNOWN if self._scopes.may_bend_tables else Literal("number")
         if operator and operator.text == "not":
             self._test(operand)
         if operator and operator.text == "-" and isinstance(value, Literal) and isinstance(value.value, (int, float)):
@@ -283,6 +300,8 @@ class Expressions(ABC):
                 hint = f"pcall(f, arguments), as in {called.name}({(given[0].get('name') or given[0]).text}, ...)"
                 self.findings.fail(given[0], f"{called.name} takes a function, but this calls the function first", hint)
             caught = self.returned(values[0]) if values else UNKNOWN
+            if values and called.name == "pcall" and isinstance(passed := values[0], Callee):
+                self._call(node, given[0], passed, given[1:], caught=True)
             if isinstance(caught, Result) and called.name == "pcall":
                 self._caught[id(node)] = caught._replace(
                     may_be_error=True, may_be_call_error=isinstance(values[0], Callee)
@@ -291,7 +310,7 @@ class Expressions(ABC):
         values = [self.value(each) for each in given]
         self._note_use(node, [called, *values])
         if isinstance(called, Callee):
-            return self._call(node, name, called)
+            return self._call(node, name, called, given)
         for each, value in zip(given, values, strict=True):
             if isinstance(value, Undefined) and called != Builtin("type"):
                 self.findings.undefined(each, value)
@@ -301,6 +320,12 @@ class Expressions(ABC):
             self._gathered.call(called, given)
             if given:
                 check_builtin(self, called.name, given, values)
+            if called.name == "ipairs" and given:
+                self._losses.check_holes(given[0], "ipairs")
+            elif called.name == "tostring" and given:
+                self._texts.check_shown(given[0], values[0])
+            elif called.name == "string.format" and given:
+                self._texts.check_format(given[0], given[1:])
             if called.name in ("print", "write", "error"):
                 self._check_interpolation(given)
             if called.name == "parallel.map" and id(node) not in self._statements and len(values) > 1:
@@ -330,17 +355,30 @@ class Expressions(ABC):
             self.findings.fail(name, f"{name.text} is a table of names, not a function")
         return UNKNOWN
 
-    def _call(self, node: Node, name: Node, callee: Callee) -> Value:
+    def _call(self, node: Node, name: Node, callee: Callee, given: Sequence[Node], *, caught: bool = False) -> Value:
+        """Check a call of an integration's function, and return what is known about its result.
+
+        Args:
+            node: The node of the call.
+            name: The expression of the function.
+            callee: The function.
+            given: The expressions of its arguments.
+            caught: True if the function is called by ``pcall``.
+        """
         if callee.account != "*":
             integration, _, function = callee.path.rpartition(".")
-            self.fields.resolve(name, f"{integration}.{callee.account}.{function}")
-        for value in arguments_of(node, self.value):
+            with self.findings.at_least(Mode.PROTECTED if caught else Mode.CERTAIN):
+                self.fields.resolve(name, f"{integration}.{callee.account}.{function}")
+        for value in parts_of(given, self.value):
             if isinstance(value, Absent):
                 self.findings.fail_on_nil(name, value, "pass")
-        for misuse in misuses(callee, node, self._argument):
+        for misuse in misuses(callee, node, given, self._argument):
             mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
-            mode = Mode.POSSIBLE if callee.may_have_changed else mode
-            self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
+            if misuse.is_accepted or (caught and mode is None):
+                self.findings.mistake(misuse.node, misuse.message, misuse.hint)
+            else:
+                mode = Mode.POSSIBLE if callee.may_have_changed else mode
+                self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
         return self.returned(callee)
 
     def _argument(self, node: Node | None) -> Value:
@@ -372,8 +410,10 @@ class Expressions(ABC):
         elif isinstance(found, Missing):
             self.findings.fail_on_nil(name, found, "call")
         elif key in PATTERN_METHODS and given and not isinstance(value, Library):
-            check_pattern(self.findings, given[0])
-        return UNKNOWN
+            check_pattern(self.findings, key, given)
+        elif key == "format" and kind_of(value) == "string":
+            self._texts.check_format(table, given)
+        return Literal(KINDS[f"string.{key}"]) if f"string.{key}" in KINDS and kind_of(value) == "string" else UNKNOWN
 
     def _check_interpolation(self, given: Sequence[Node]) -> None:
         """Add a finding if a text contains a local variable in ``${...}`` or ``#{...}``, which Lua does not replace."""

@@ -233,7 +233,8 @@ class Fields:
             return UNKNOWN
         if record_keys(value.type) is not None:
             self.is_no_list(node, value, f"[{index}]")
-        return item_in(value)
+        item = item_in(value)
+        return item._replace(may_be_absent=True) if isinstance(item, Result) else item
 
     def is_no_list(self, node: Node, value: Result, use: str, *, fails: bool = False) -> None:
         """Add the finding that a record is used where a list is needed.
@@ -247,7 +248,7 @@ class Fields:
         lists = lists_in(value.type)
         hint = f"the list is {node.text if node.kind == 'identifier' else 'result'}.{lists[0]}" if lists else ""
         message = f"{use} needs a list, but {value.source} has the keys {', '.join(record_keys(value.type) or ())}"
-        note = self._findings.fail if fails else self._findings.warn
+        note = self._findings.fail if fails else self._findings.warn if value.is_vague else self._findings.mistake
         note(node, message, hint)
 
     def choices(self, value: Result) -> tuple[object, ...]:
@@ -296,15 +297,18 @@ class Fields:
             hint = f"did you mean '{near}'?" if near else idioms.FIELDS.get(key, "")
             if value.source == f"'{key}'" or value.source == f"an item of '{key}s'":
                 hint = f"it is the {key} itself: leave .{key} out"
-            self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
-            return UNKNOWN if value.may_be_error or value.is_vague else Absent(node)
+            is_certain = not value.is_vague and value.may_be_call_error == value.may_be_error
+            note = self._findings.mistake if is_certain and not self._scopes.may_bend_tables else self._findings.warn
+            note(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
+            return Absent(node) if is_certain else UNKNOWN
         if value.may_be_error and key in ERROR_KEYS:
             return UNKNOWN
         if is_list(value.type) and key == TRUNCATED:
             return UNKNOWN
         if is_list(value.type):
             if instead := idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key):
-                self._findings.warn(node, f"{value.source} is a list and has no '{key}'", instead)
+                note = self._findings.warn if self._scopes.may_extend_tables else self._findings.mistake
+                note(node, f"{value.source} is a list and has no '{key}'", instead)
             if self._scopes.may_extend_tables:
                 return UNKNOWN
             return Missing(f"'{key}' of a list", idioms.OF_LISTS.get(key) or idioms.FIELDS.get(key, ""))
@@ -313,10 +317,15 @@ class Fields:
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key) or itself)
         field = field_of(value.type, key)
         part = (value.type, key) if isinstance(value.type, Record) else None
-        return (
-            Result(field, f"'{key}'", is_optional(value.type, key), part_of=part, is_vague=value.is_vague)
-            if field
-            else UNKNOWN
+        if field is None:
+            return UNKNOWN
+        return Result(
+            field,
+            f"'{key}'",
+            is_optional(value.type, key),
+            part_of=part,
+            is_vague=value.is_vague,
+            may_be_absent=value.may_be_error or part is None,
         )
 
     def _under_app(self, node: Node, branch: Branch, key: str | None) -> Value:

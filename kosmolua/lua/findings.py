@@ -54,17 +54,33 @@ class Mode(IntEnum):
     PROTECTED = 2
 
 
+class Mistake(NamedTuple):
+    """Something that is wrong by the types of the values: an error where a change depends on it.
+
+    Args:
+        node: The part of the script that is wrong.
+        finding: The finding about it, as a warning.
+        within: The part of the script in which a change has to be for the mistake to be an error; None if any change
+            that depends on the value of ``node`` makes it one.
+    """
+
+    node: Node
+    finding: Finding
+    within: Node | None = None
+
+
 class Findings:
     """Collects findings while a script is checked.
 
     ``mode`` applies to the part of the script that is being checked: how certain it is that a failure there ends the
-    script.
+    script. ``mistakes`` contains what is wrong by the types, by the place of the node.
     """
 
     def __init__(self) -> None:
         self.mode = Mode.CERTAIN
         self._found: dict[tuple[int, int], Finding] = {}
         self._grave: set[tuple[int, int]] = set()
+        self.mistakes: dict[tuple[int, int], Mistake] = {}
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(sorted(self._found.values(), key=lambda each: (each.line, each.column)))
@@ -107,6 +123,36 @@ class Findings:
         """
         self.warn(node, message, hint)
         self._fails_if_reached(node)
+
+    def mistake(self, node: Node, message: str, hint: str = "") -> None:
+        """Add a warning about something that is wrong by the types, which :meth:`refuse` can turn into an error.
+
+        Args:
+            node: The part of the script that is wrong.
+            message: What is wrong.
+            hint: What to write instead, or an empty string.
+        """
+        self.warn(node, message, hint)
+        finding = Finding(node.line, node.column, "warning", message, hint)
+        self.mistakes[node.start, node.end] = Mistake(node, finding)
+
+    def suspect(self, node: Node, message: str, hint: str = "", *, within: Node | None = None) -> None:
+        """Note something that only matters where a change depends on it. It is no finding otherwise.
+
+        Args:
+            node: The part of the script that is wrong.
+            message: What is wrong.
+            hint: What to write instead, or an empty string.
+            within: The part of the script in which the change has to be, or None for any part.
+        """
+        finding = Finding(node.line, node.column, "warning", message, hint)
+        self.mistakes.setdefault((node.start, node.end), Mistake(node, finding, within))
+
+    def refuse(self, mistake: Mistake) -> None:
+        """Turn a mistake into an error, unless there is an error about the same part of the script."""
+        place = mistake.node.start, mistake.node.end
+        if place not in self._found or self._found[place].severity == "warning":
+            self._found[place] = mistake.finding._replace(severity="error")
 
     def harden(self) -> None:
         """Turn warnings about code that fails when it is executed into errors.

@@ -90,7 +90,32 @@ class Flow:
         Nothing is known until the check has reached the end of the function's body.
         """
         start = closure.node.start
-        return UNKNOWN if start in self._open else joined(self._returned[start])
+        value = UNKNOWN if start in self._open else joined(self._returned[start])
+        if isinstance(value, Result) and not always_returns(closure.node.get("body")):
+            return value._replace(may_be_absent=True)
+        return value
+
+
+def always_returns(block: Node | None) -> bool:
+    """Return True if a block always ends in a ``return`` or an error, in each of its branches."""
+    last = block.children[-1] if block and block.children else None
+    if last is None:
+        return False
+    if last.kind == "function_call":
+        name = last.get("name")
+        return name is not None and name.text in ("error", "exit")
+    if last.kind == "while_statement":
+        condition = last.get("condition")
+        return condition is not None and condition.kind == "true"
+    if last.kind == "do_statement":
+        return always_returns(last.get("body"))
+    if last.kind != "if_statement":
+        return last.kind == "return_statement"
+    blocks = [
+        last.get("consequence"),
+        *(each.get("consequence") or each.get("body") for each in last.all("alternative")),
+    ]
+    return any(each.kind == "else_statement" for each in last.children) and all(map(always_returns, blocks))
 
 
 def joined(values: Sequence[Value]) -> Value:
@@ -110,6 +135,7 @@ def joined(values: Sequence[Value]) -> Value:
         kind,
         " or ".join(sources[:MAX_SOURCES]) + (" or others" if len(sources) > MAX_SOURCES else ""),
         may_be_null=any(each.may_be_null for each in results),
+        may_be_absent=len(found) < len(values) or any(each.is_optional or each.may_be_absent for each in results),
         may_be_error=any(each.may_be_error for each in results),
         is_vague=any(each.is_vague for each in results),
         may_be_call_error=all(each.may_be_call_error for each in results),

@@ -111,7 +111,7 @@ class Gathered:
         for use in self._lists:
             if self._is_map(use.variable):
                 message = f"{use.what} needs a list, but {use.variable.name} has names as keys"
-                self._findings.warn(use.node, message, use.hint)
+                self._findings.mistake(use.node, message, use.hint)
         for use in self._nils:
             if self._is_never_filled(use.variable):
                 self._findings.mode = use.mode

@@ -6,8 +6,9 @@ import re
 
 from kosmolua.lua.fields import CODE, Fields
 from kosmolua.lua.findings import Findings
-from kosmolua.lua.syntax import Node
+from kosmolua.lua.syntax import Node, operator_of
 from kosmolua.lua.values import (
+    Builtin,
     Literal,
     Missing,
     Nil,
@@ -20,8 +21,10 @@ from kosmolua.lua.values import (
     kind_of,
     record_keys,
 )
+from kosmolua.schema.types import ANY
 from kosmolua.suggestions import did_you_mean, listed
 
+_NULL = Builtin("json.null")
 ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 _ORDER = frozenset({"<", ">", "<=", ">="})
 _NOUN = {
@@ -35,8 +38,10 @@ _KEPT = re.compile(r"'(?:created|updated)_?[aA]t'$")
 """Matches fields that services always send in practice, even if the documentation says that they are optional."""
 TIME = re.compile(r"(?:At|_at|[tT]imestamp|_time|Time|[dD]ate)$")
 """Matches the end of the name of a field that holds a time as a text."""
-_TOLD_BY_TEXT = re.compile(r"\.(?:\w*[a-z]ed|(?!created|updated)\w+_at)$")
-"""Matches a field whose name looks like that of a boolean, or of a time that can be nil."""
+_SORTABLE = re.compile(
+    r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:[T ](?:[01]\d|2[0-4])(?::\d\d.*)?)?)?)?-?T?$"
+)
+"""Matches the beginning of a time as services write it, which sorts like the time itself."""
 _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 
@@ -88,6 +93,10 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
     for side, value in (("left", left), ("right", right)):
         if operator in _ORDER and isinstance(value, Nil):
             findings.fail_on_nil(node.get(side) or node, value, "compare")
+        if operator in _ORDER and isinstance(value, Literal):
+            other = right if side == "left" else left
+            if isinstance(other, Result) and is_time(node.get("right" if side == "left" else "left") or node, other):
+                _check_date(findings, node.get(side) or node, value.value)
     if operator not in _ORDER or {kind_of(left), kind_of(right)} != {"string", "number"}:
         return
     is_written = isinstance(left, Literal) and isinstance(right, Literal)
@@ -96,6 +105,13 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
     is_left = kind_of(left) == "string"
     text = node.get("left" if is_left else "right") or node
     note(node, "a text is compared with a number", _number_of(text, left if is_left else right))
+
+
+def _check_date(findings: Findings, node: Node, text: object) -> None:
+    """Add a finding if a text that is compared with a time does not sort like the times of services."""
+    if isinstance(text, str) and text and not _SORTABLE.match(text):
+        hint = 'write it as "2026-02-01", or time.format(time.now() - 86400)'
+        findings.mistake(node, f"times are compared as text, and {text!r} does not sort like them", hint)
 
 
 def is_time(node: Node, value: Value) -> bool:
@@ -124,18 +140,27 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
         right: What is known about the right operand.
     """
     negated = node.get("left")
-    if negated and negated.kind == "unary_expression" and negated.text.startswith("not"):
+    if negated and operator_of(negated) == "not":
         if kind_of(right) in ("string", "number"):
             operand = negated.get("operand")
             hint = f"write {operand.text if operand else 'a'} ~= ..."
-            findings.warn(node, "not is applied before ==, so this compares a boolean with something else", hint)
+            findings.mistake(node, "not is applied before ==, so this compares a boolean with something else", hint)
         return
-    for one, other in ((left, right), (right, left)):
+    for one, other, place in ((left, right, "left"), (right, left, "right")):
+        _check_new_table(findings, node, node.get("right" if place == "left" else "left"), node.get(place))
         if isinstance(one, Missing) and one.what.endswith(" of a text") and isinstance(other, Literal):
-            findings.warn(
+            findings.mistake(
                 node, f"there is no {one.what}: it is nil, so it never equals a {_NOUN[other.kind]}", one.hint
             )
-        if not isinstance(one, Result) or not isinstance(other, Literal):
+        if isinstance(one, Literal) and one.value is None and one.node is None and isinstance(other, Literal):
+            _check_kinds(findings, node, node.get(place), one, other)
+        if not isinstance(one, Result):
+            continue
+        if other == _NULL and _is_never_null(one):
+            findings.mistake(
+                node, f"{one.source} is never json.null: a field that is null is nil", f"{_text(node, place)} == nil"
+            )
+        if not isinstance(other, Literal):
             continue
         if one.may_be_call_error and other.kind != "table":
             hint = "err.code, err.status and err.message say what failed"
@@ -146,11 +171,53 @@ def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, 
         choices = choices_of(one.type) or fields.choices(one)
         if choices and isinstance(other.value, str) and other.value not in choices:
             hint = did_you_mean(other.value, [str(each) for each in choices]) or f"it is one of {listed(choices)}"
-            findings.warn(node, f"{one.source} is never {other.value!r}", hint)
+            findings.mistake(node, f"{one.source} is never {other.value!r}", hint)
         elif (kind := kind_of(one, or_nil=True)) and kind != kind_of(other):
-            findings.warn(
-                node, f"{one.source} is a {_NOUN[kind]}, so it never equals a {_NOUN[other.kind]}", _hint_for_code(one)
+            note = findings.warn if one.is_vague else findings.mistake
+            hint = _hint_for_code(one) or _instead_of_kind(_text(node, place), kind, other)
+            note(node, f"{one.source} is a {_NOUN[kind]}, so it never equals a {_NOUN[other.kind]}", hint)
+        elif operator_of(node) == "~=" and other.value is False and kind == "boolean" and one.is_optional:
+            text = _text(node, place)
+            findings.suspect(
+                node,
+                f"{one.source} may be nil, and nil ~= false is true",
+                f"{text} == true, or {text} ~= nil and {text}",
             )
+
+
+def _check_new_table(findings: Findings, node: Node, table: Node | None, other: Node | None) -> None:
+    """Add a finding if a comparison has a table constructor on one side: a new table equals no other."""
+    if table and other and table.kind == "table_constructor":
+        findings.mistake(
+            node, "a new table equals no other table", f"next({other.text[:40]}) == nil is true if a table is empty"
+        )
+
+
+def _check_kinds(findings: Findings, node: Node, place: Node | None, one: Literal, other: Literal) -> None:
+    """Add a finding if a computed number or text is compared with a literal of another type."""
+    plain = ("number", "string", "boolean")
+    if place and one.kind in plain and other.kind in plain and one.kind != other.kind:
+        message = f"{place.text[:40]} is a {_NOUN[one.kind]}, so it never equals a {_NOUN[other.kind]}"
+        findings.mistake(node, message, _instead_of_kind(place.text[:40], one.kind, other))
+
+
+def _text(node: Node, place: str) -> str:
+    side = node.get(place)
+    return side.text[:60] if side else ""
+
+
+def _is_never_null(value: Result) -> bool:
+    """Return True if a value is certainly not ``json.null``: a field of an object that has a known type."""
+    return value.part_of is not None and value.type is not ANY and not value.may_be_null
+
+
+def _instead_of_kind(text: str, kind: str, other: Literal) -> str:
+    """Return a hint for a value that is compared with a literal of another type, or an empty string."""
+    if kind == "number" and isinstance(other.value, str) and other.value.isdigit():
+        return f"{text} == {other.value}"
+    if kind == "boolean" and other.value in ("true", "false"):
+        return f"{text} == {other.value}"
+    return f"next({text}) == nil is true if it is empty" if kind == "table" else ""
 
 
 def _hint_for_code(value: Result) -> str:
@@ -159,20 +226,6 @@ def _hint_for_code(value: Result) -> str:
     The hint is empty if ``value`` is not the code of an error.
     """
     return "err.status is the HTTP status, a number" if value.source == CODE else ""
-
-
-def check_truth(findings: Findings, value: Value, node: Node) -> None:
-    """Add a finding if a condition tests a text as if it could be false or nil, although every text counts as true.
-
-    Args:
-        findings: The collection to which the finding is added.
-        value: What is known about the tested value.
-        node: The expression of the tested value.
-    """
-    is_text_for_sure = isinstance(value, Result) and kind_of(value) == "string" and not value.is_optional
-    if is_text_for_sure and isinstance(value, Result) and (found := _TOLD_BY_TEXT.search(node.text)):
-        hint = f'{node.text} ~= ""' if found[0].endswith("_at") else f"compare it, as in {node.text} == ..."
-        findings.warn(node, f"{value.source} is a text, and any text is true, even an empty one", hint)
 
 
 def check_condition(findings: Findings, node: Node | None) -> None:
@@ -227,7 +280,7 @@ def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -
     elif isinstance(value, Result) and record_keys(value.type) is not None:
         fields.is_no_list(node, value, "#")
     elif isinstance(value, Literal) and value.node and value.kind == "table" and fields.has_only_names(value.node):
-        findings.warn(
+        findings.mistake(
             node, "# counts list items, but this table has only named keys: it is 0", "count in a loop over pairs(map)"
         )
 

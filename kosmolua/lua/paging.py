@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kosmolua.lua.findings import Findings
-from kosmolua.lua.syntax import Node, assigned, key_of, keys_of
+from kosmolua.lua.syntax import Node, assigned, key_of, keys_of, operator_of
 from kosmolua.lua.values import Callee, Value
 
 _NEXT = {"cursor": "cursor", "next_page": "page"}
@@ -31,6 +31,29 @@ def check_pages(findings: Findings, body: Node | None, known: Callable[[Node], V
                 message = f"each round fetches the same page, since {name} is not passed to any call"
                 findings.warn(call, message, f"{parameter} = {name}")
                 return
+
+
+def check_last_page(findings: Findings, loop: Node, reads: Callable[[Node], int]) -> None:
+    """Add a finding if a loop ends when a page has no cursor, before it uses the items of that last page.
+
+    Args:
+        findings: The collection to which the finding is added.
+        loop: The node of the ``while`` loop.
+        reads: Returns the offset of the last place in the script that reads a variable.
+    """
+    condition, body = loop.get("condition"), loop.get("body")
+    if condition and operator_of(condition) == "~=" and (compared := condition.get("right")) and compared.kind == "nil":
+        condition = condition.get("left")
+    table = condition.get("table") if condition and key_of(condition) in _NEXT else None
+    last = body.children[-1] if body and body.children else None
+    if condition is None or table is None or last is None or last.kind != "assignment_statement":
+        return
+    for target, value in assigned(last):
+        is_next = value is not None and value.kind == "function_call" and condition.text in value.text
+        if is_next and target.text == table.text and reads(table) < loop.end:
+            message = f"the last page has no {key_of(condition)}, so the loop ends before it uses that page"
+            hint = f"repeat ... until not {condition.text}, or all = true"
+            findings.mistake(condition, message, hint)
 
 
 def _cursors(nodes: list[Node]) -> Iterator[tuple[str, str]]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from kosmolua.lua.conditions import Conditions
+from kosmolua.lua.dependence import Dependence
 from kosmolua.lua.environment import GLOBALS
 from kosmolua.lua.expressions import Expressions
 from kosmolua.lua.fields import Catalog
 from kosmolua.lua.findings import Mode
 from kosmolua.lua.flow import NOTHING_HELD, Held
-from kosmolua.lua.operators import (
-    check_condition,
-    check_truth,
-)
-from kosmolua.lua.paging import check_pages
+from kosmolua.lua.operators import check_condition
+from kosmolua.lua.paging import check_last_page, check_pages
 from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.statements import check_use
@@ -75,6 +74,7 @@ class Reading(Expressions):
         self._given = known
         self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
         self._entered: set[int] = set()
+        self._condition_of = Conditions(self.findings, scopes, self.value)
         if not self._scopes.is_certain:
             self.findings.mode = Mode.POSSIBLE
         self._block(root)
@@ -86,8 +86,20 @@ class Reading(Expressions):
                 with self.findings.at_least(Mode.PROTECTED if self._scopes.may_catch(closure.node) else Mode.POSSIBLE):
                     self._read_body(closure, [])
         self._gathered.settle()
+        self._losses.check_names(root)
         if not self._scopes.may_share_globals and any(charge.effect != "read" for charge in self.fields.bill):
             self.findings.harden()
+            self._refuse_mistakes()
+
+    def _refuse_mistakes(self) -> None:
+        """Turn each mistake on which a change depends into an error."""
+        if not self.findings.mistakes:
+            return
+        changes = Dependence(self._root, self._scopes, self._known_of)
+        for mistake in self.findings.mistakes.values():
+            decides = changes.writes_in(mistake.within) if mistake.within else changes.decides(mistake.node)
+            if decides and not changes.is_dead(mistake.node):
+                self.findings.refuse(mistake)
 
     @property
     def is_read_only(self) -> bool:
@@ -201,29 +213,20 @@ class Reading(Expressions):
                 self._test(alternative.get("condition"))
                 self._guarded(alternative, alternative.get("consequence") or alternative.get("body"))
         for branch in (node, *node.all("alternative")):
-            self._check_truth(branch.get("condition"))
-
-    def _check_truth(self, node: Node | None) -> None:
-        """Add a finding for each text in a condition that is tested as if it were a boolean or nil.
-
-        The parts that ``and``, ``or`` and ``not`` combine are checked one by one.
-        """
-        operator = node.get("operator") if node else None
-        if node is None or (operator and operator.text not in ("and", "or", "not")):
-            return
-        parts = [node.get("left"), node.get("right"), node.get("operand")] if operator else node.children
-        if node.kind == "dot_index_expression":
-            check_truth(self.findings, self.value(node), node)
-        elif operator or node.kind == "parenthesized_expression":
-            for part in parts:
-                self._check_truth(part)
+            self._condition_of.check(branch)
 
     def _read_while_statement(self, node: Node) -> None:
         self._test(node.get("condition"))
         with self.findings.at_least(Mode.POSSIBLE):
             self._guarded(node, node.get("body"))
+        self._condition_of.check(node)
+        check_last_page(self.findings, node, self._last_read)
         self.findings.never_ends(node.get("condition"), "~=")
         check_pages(self.findings, node.get("body"), self._known_of)
+
+    def _last_read(self, name: Node) -> int:
+        variable = self._scopes.variable(name)
+        return variable.last if variable else len(self._root.source)
 
     def _guarded(self, node: Node, block: Node | None) -> None:
         """Check a block that runs only under a condition.
@@ -243,6 +246,8 @@ class Reading(Expressions):
             self._generic(clause)
         elif clause:
             self._numeric(clause)
+        given = clause.first("expression_list") if clause else None
+        self._losses.check_removal(node, given.children[0] if given and given.children else None)
         with self.findings.at_least(Mode.POSSIBLE):
             self._block(node.get("body"))
 
@@ -279,7 +284,8 @@ class Reading(Expressions):
         given = self.value(arguments.children[0]) if arguments and arguments.children else UNKNOWN
         is_list_of_app = isinstance(given, Result) and is_list(given.type)
         if called == Builtin("ipairs") or (called == Builtin("pairs") and is_list_of_app):
-            return Literal("number", None, name)
+            item = item_in(given)
+            return Literal("number", None, name, item.type if isinstance(item, Result) else None)
         return UNKNOWN
 
     def _second_variable(self, call: Node) -> Value:
@@ -355,6 +361,7 @@ class Reading(Expressions):
             key = self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
             source = given.children[index] if given and index < len(given.children) else None
             self._gathered.assign(target, key, source)
+            self._losses.check_change(target, source)
 
     def _values(self, nodes: Sequence[Node]) -> list[Value]:
         """Return what is known about each value of a list of expressions. A ``pcall`` at the end yields two values."""

@@ -15,6 +15,11 @@ _STOPPING = frozenset({"exit", "getmetatable"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 
 
+def _is_start(value: Node) -> bool:
+    """Return True if a value is one to begin with, which is meant to be changed."""
+    return value.kind in ("number", "true", "false") or value.text in ("{}", '""', "''")
+
+
 class Variable:
     """A local variable or a parameter of a script.
 
@@ -85,6 +90,7 @@ class Scopes:
         self.locals: dict[str, int] = {}
         self.hidden: list[tuple[Variable, Variable]] = []
         self._reads: Counter[str] = Counter()
+        self._read: set[str] = set()
         self._named: dict[int, Node] = {}
         self._variables: dict[int, Variable] = {}
         self._scopes: list[dict[str, Variable]] = []
@@ -114,6 +120,19 @@ class Scopes:
     def may_extend(self, table: Node) -> bool:
         """Return True if the script might assign fields with computed names to the table that a constructor creates."""
         return self.may_extend_tables or any(each and each.table is table for each in self._filled)
+
+    @property
+    def unread(self) -> set[str]:
+        """The names of globals that the script assigns and never reads."""
+        return self.defined.keys() - self._read
+
+    @property
+    def still(self) -> set[str]:
+        """The names of locals that begin with a number, a text, a boolean or an empty table and are never changed."""
+        variables = set(self._variables.values())
+        return {
+            each.name for each in variables if each.value and _is_start(each.value) and not each.changes + each.fills
+        }
 
     @property
     def is_certain(self) -> bool:
@@ -156,7 +175,7 @@ class Scopes:
             self.defined[variable.name] += 1
         return variable
 
-    def _use(self, name: Node) -> Variable | None:
+    def _use(self, name: Node, *, assigns: bool = False) -> Variable | None:
         text = name.text
         for scope in reversed(self._scopes):
             if text in scope:
@@ -165,6 +184,8 @@ class Scopes:
                 variable.last = max(variable.last, name.start)
                 return variable
         self.globals.add(text)
+        if not assigns:
+            self._read.add(text)
         return None
 
     def _visit(self, node: Node) -> None:
@@ -217,7 +238,7 @@ class Scopes:
                 self.fields.add(key)
             elif table and not self._is_number(target.get("field")):
                 self._fill(table)
-        elif variable := self._use(target):
+        elif variable := self._use(target, assigns=True):
             variable.changes += 1
         else:
             self.defined[target.text] += 1

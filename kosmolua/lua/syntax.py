@@ -285,6 +285,12 @@ def string_of(node: Node | None) -> str | None:
     return text.replace("\r\n", "\n").removeprefix("\n")  # Lua drops a line break at the beginning of a long string
 
 
+def operator_of(node: Node) -> str:
+    """Return the operator of an expression, such as ``==``, or an empty string if it has none."""
+    operator = node.get("operator") if node.kind in ("binary_expression", "unary_expression") else None
+    return operator.text if operator else ""
+
+
 def base_of(node: Node) -> Node:
     """Return the expression that a path begins with: ``a`` for ``a.b[1]``, and ``f()`` for ``f().b``."""
     while table := node.get("table"):

@@ -115,6 +115,8 @@ class Result(NamedTuple):
         part_of: If the value is a field, the record that contains it and its key there, else None.
         is_vague: True if the type comes from the OpenAPI document of a service, and not from a plugin's code. The value
             can then have further fields.
+        may_be_absent: True if the value can be nil for another reason than its type: it may be the field of an error,
+            the item behind the end of a list, or a variable without a value.
     """
 
     type: Type
@@ -125,6 +127,7 @@ class Result(NamedTuple):
     may_be_call_error: bool = False
     part_of: tuple[Record, str] | None = None
     is_vague: bool = False
+    may_be_absent: bool = False
 
 
 class Secrets(NamedTuple):
@@ -164,11 +167,13 @@ class Literal(NamedTuple):
         kind: The type of the value: ``string``, ``number``, ``boolean`` or ``table``.
         value: The value itself. None for a table, for a string with escapes, and if only the type is known.
         node: The expression in the source, or None if only the type is known.
+        counts: The type of the items of a list, if the value is the place of one of them in a loop.
     """
 
     kind: str
     value: object = None
     node: Node | None = None
+    counts: Type | None = None
 
 
 Value = (
