@@ -15,12 +15,14 @@ from kosmolua.http.messages import Request, Response, Send
 from kosmolua.http.nesting import nested
 from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.schema.bounds import between, matching, non_empty, unless
+from kosmolua.schema.formats import AbsolutePath, Schedule, Url
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.types import one_of
 from kosmolua.secret import Secret
 
 __all__ = [
     "SIMULATION_START",
+    "AbsolutePath",
     "Api",
     "ApiError",
     "BadArguments",
@@ -37,8 +39,10 @@ __all__ = [
     "QueryKey",
     "Request",
     "Response",
+    "Schedule",
     "Secret",
     "Send",
+    "Url",
     "between",
     "by_connection",
     "by_cursor",

@@ -38,6 +38,7 @@ HOMES = {
     "tree_sitter": ["lua.syntax"],
     "tree_sitter_lua": ["lua.syntax"],
     "click": ["cli"],
+    "cronsim": ["schema.formats"],
     "rich": ["cli"],
     "prompt_toolkit": ["cli"],
     "pygments": ["cli", "serve.pages"],

@@ -215,7 +215,7 @@ def test_a_mistake_inside_a_table_is_said_with_its_place() -> None:
     ("before", "arguments", "body"),
     [
         (
-            service("web_service", "docker", repo="r"),
+            service("web_service", "docker", repo="https://x.test/r"),
             {"image": "docker.io/library/nginx:stable-perl", "start_command": "echo hello"},
             {
                 "image": {"imagePath": "docker.io/library/nginx:stable-perl", "ownerId": OWNER},
@@ -223,15 +223,21 @@ def test_a_mistake_inside_a_table_is_said_with_its_place() -> None:
             },
         ),
         (
-            service("web_service", "node", repo="r"),
+            service("web_service", "node", repo="https://x.test/r"),
             {"image": "nginx:1", "runtime": "image"},
             {"image": {"imagePath": "nginx:1", "ownerId": OWNER}, "serviceDetails": {"runtime": "image"}},
         ),
         (
             service("web_service", "image", imagePath="nginx"),
-            {"repo": "r", "branch": "main", "runtime": "python", "build_command": "make", "start_command": "serve"},
             {
-                "repo": "r",
+                "repo": "https://x.test/r",
+                "branch": "main",
+                "runtime": "python",
+                "build_command": "make",
+                "start_command": "serve",
+            },
+            {
+                "repo": "https://x.test/r",
                 "branch": "main",
                 "serviceDetails": {
                     "runtime": "python",
@@ -241,14 +247,17 @@ def test_a_mistake_inside_a_table_is_said_with_its_place() -> None:
         ),
         (
             service("cron_job", "image", imagePath="nginx"),
-            {"repo": "r", "start_command": "npm start"},
-            {"repo": "r", "serviceDetails": {"runtime": "node", "envSpecificDetails": {"startCommand": "npm start"}}},
+            {"repo": "https://x.test/r", "start_command": "npm start"},
+            {
+                "repo": "https://x.test/r",
+                "serviceDetails": {"runtime": "node", "envSpecificDetails": {"startCommand": "npm start"}},
+            },
         ),
         (
             service("web_service", "image", imagePath="nginx"),
-            {"repo": "r", "runtime": "docker", "dockerfile_path": "./Dockerfile", "docker_context": "."},
+            {"repo": "https://x.test/r", "runtime": "docker", "dockerfile_path": "./Dockerfile", "docker_context": "."},
             {
-                "repo": "r",
+                "repo": "https://x.test/r",
                 "serviceDetails": {
                     "runtime": "docker",
                     "envSpecificDetails": {"dockerfilePath": "./Dockerfile", "dockerContext": "."},
@@ -256,7 +265,7 @@ def test_a_mistake_inside_a_table_is_said_with_its_place() -> None:
             },
         ),
         (
-            service("web_service", "node", repo="r"),
+            service("web_service", "node", repo="https://x.test/r"),
             {"runtime": "python"},
             {"serviceDetails": {"runtime": "python"}},
         ),
@@ -266,7 +275,7 @@ def test_a_mistake_inside_a_table_is_said_with_its_place() -> None:
             {"image": {"imagePath": "nginx:1", "ownerId": OWNER, "registryCredentialId": "rgc-1"}},
         ),
         (
-            service("private_service", "docker", repo="r"),
+            service("private_service", "docker", repo="https://x.test/r"),
             {"registry_credential_id": "rgc-1"},
             {"serviceDetails": {"envSpecificDetails": {"registryCredentialId": "rgc-1"}}},
         ),
@@ -282,13 +291,13 @@ def test_a_source_is_switched_with_its_runtime(
 @pytest.mark.parametrize(
     ("runtime", "arguments", "param"),
     [
-        ("image", {"repo": "r"}, "runtime"),
-        ("image", {"repo": "r", "branch": "main"}, "runtime"),
-        ("image", {"repo": "r", "start_command": "./serve"}, "runtime"),
+        ("image", {"repo": "https://x.test/r"}, "runtime"),
+        ("image", {"repo": "https://x.test/r", "branch": "main"}, "runtime"),
+        ("image", {"repo": "https://x.test/r", "start_command": "./serve"}, "runtime"),
         ("image", {"runtime": "node"}, "repo"),
         ("node", {"runtime": "image"}, "image"),
         ("node", {"image": "nginx", "runtime": "docker"}, "image"),
-        ("node", {"image": "nginx", "repo": "r"}, "image"),
+        ("node", {"image": "nginx", "repo": "https://x.test/r"}, "image"),
         ("node", {"image": "nginx", "build_command": "make"}, "build_command"),
         ("node", {"runtime": "docker", "build_command": "make"}, "build_command"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal, TypedDict, cast
 
 from kosmolua.plugin import between
 
@@ -16,6 +16,18 @@ _RUNS = "/repos/{owner}/{repo}/actions/runs"
 _RUN = _RUNS + "/{run_id}"
 
 RunId = Annotated[int, "The run's id, which differs from its number.", between(1, 2**53)]
+Progress = Literal["queued", "in_progress", "completed", "requested", "waiting", "pending"]
+Outcome = Literal[
+    "success",
+    "failure",
+    "neutral",
+    "cancelled",
+    "skipped",
+    "timed_out",
+    "action_required",
+    "startup_failure",
+    "stale",
+]
 
 
 class WorkflowRun(TypedDict):
@@ -27,8 +39,8 @@ class WorkflowRun(TypedDict):
     workflow: Annotated[str, "The workflow's name."]
     title: str
     event: Annotated[str, "What started the run, such as push."]
-    status: Annotated[str, "The progress, such as queued, in_progress or completed."]
-    conclusion: Annotated[str, "The outcome, such as success, failure or cancelled."]
+    status: Annotated[Progress, "The progress."]
+    conclusion: Annotated[Outcome | Literal[""], "The outcome; empty until the run is completed."]
     branch: str
     sha: str
     actor: str
@@ -59,9 +71,7 @@ def list_workflow_runs(
     repo: RepoName,
     branch: Annotated[str | None, "Return only runs on this branch."] = None,
     event: Annotated[str | None, "Return only runs that this event started, such as push."] = None,
-    status: Annotated[
-        str | None, "Return only runs with this status or conclusion, such as failure or in_progress."
-    ] = None,
+    status: Annotated[Progress | Outcome | None, "Return only runs with this status or conclusion."] = None,
     actor: Annotated[Login | None, "Return only runs that this user started."] = None,
     sha: Annotated[str | None, "Return only runs of the commit with this sha."] = None,
     limit: Limit = 30,
@@ -115,8 +125,8 @@ def _shaped(run: Thing) -> WorkflowRun:
         "workflow": text(run, "name"),
         "title": text(run, "display_title"),
         "event": text(run, "event"),
-        "status": text(run, "status"),
-        "conclusion": text(run, "conclusion"),
+        "status": cast("Progress", text(run, "status")),
+        "conclusion": cast("Outcome", text(run, "conclusion")),
         "branch": text(run, "head_branch"),
         "sha": text(run, "head_sha"),
         "actor": text(run, "actor", "login"),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from kosmolua.plugin import BadArguments, CallError, non_empty
+from kosmolua.plugin import BadArguments, CallError, Url, non_empty
 
 from .account import integration
 from .bodies import body_of
@@ -26,6 +26,7 @@ from .settings import (
     IpAllowList,
     MaintenanceModeOf,
     MaxShutdownDelay,
+    Plan,
     PreDeployCommand,
     PreviewsOf,
     PublishPath,
@@ -46,10 +47,10 @@ def update_service(
     service_id: ServiceId,
     name: Annotated[str | None, "The new name.", non_empty()] = None,
     repo: Annotated[
-        str | None, "The URL of the Git repository; if the service runs an image, give runtime too.", non_empty()
+        str | None, "The URL of the Git repository; if the service runs an image, give runtime too.", Url()
     ] = None,
     branch: Branch = None,
-    plan: Annotated[str | None, "The new plan."] = None,
+    plan: Annotated[Plan | None, "The new plan."] = None,
     runtime: Annotated[Runtime | None, "The new runtime; if image is given, the runtime becomes image."] = None,
     build_command: BuildCommand = None,
     start_command: StartCommand = None,

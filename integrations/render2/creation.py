@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypedDict
 
-from kosmolua.plugin import BadArguments, between, non_empty, unless
+from kosmolua.plugin import BadArguments, Url, between, non_empty, unless
 
 from .account import integration
 from .bodies import body_of
@@ -28,10 +28,12 @@ from .settings import (
     IpAllowList,
     MaintenanceModeOf,
     MaxShutdownDelay,
+    Plan,
     PreDeployCommand,
     PreviewsOf,
     PublishPath,
     PullRequestPreviews,
+    Region,
     RenderSubdomainPolicy,
     RootDir,
     Route,
@@ -61,14 +63,12 @@ def create_service(
     repo: Annotated[
         str | None,
         'The URL of the Git repository (e.g., "https://github.com/user/repo"); not with image.',
-        non_empty(),
+        Url(),
         unless("image"),
     ],
     branch: Branch = "main",
-    region: Annotated[str | None, 'The region: "oregon", "ohio", "virginia", "frankfurt" or "singapore".'] = None,
-    plan: Annotated[
-        str | None, 'The plan: "starter" (the default), "standard", "pro" or "pro_plus"; also "free" for web services.'
-    ] = None,
+    region: Annotated[Region | None, "The region."] = None,
+    plan: Annotated[Plan | None, "The plan; starter is the default, and free is for web services only."] = None,
     runtime: Annotated[Runtime | None, "The runtime; inferred from the commands if none is given."] = None,
     build_command: BuildCommand = None,
     start_command: StartCommand = None,

@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypedDict, cast
 
-from kosmolua.plugin import BadArguments, between, matching, non_empty
+from kosmolua.plugin import AbsolutePath, BadArguments, between, matching, non_empty
 
 from .account import integration
 from .bodies import renamed
@@ -126,7 +126,7 @@ def add_disk(
     *,
     service_id: ServiceId,
     name: Annotated[str, "The disk's name.", non_empty()],
-    mount_path: Annotated[str, 'The folder where the service finds the disk, such as "/var/data".', non_empty()],
+    mount_path: Annotated[str, 'The folder where the service finds the disk, such as "/var/data".', AbsolutePath()],
     size_gb: Annotated[int, "The size in GB.", between(1, 16384)],
 ) -> OneDisk:
     """Add a persistent disk to a service; the next deploy attaches it. Not for cron jobs and static sites."""
@@ -141,7 +141,7 @@ def update_disk(
     *,
     disk_id: DiskId,
     name: Annotated[str | None, "The new name.", non_empty()] = None,
-    mount_path: Annotated[str | None, "The new folder where the service finds the disk.", non_empty()] = None,
+    mount_path: Annotated[str | None, "The new folder where the service finds the disk.", AbsolutePath()] = None,
     size_gb: Annotated[int | None, "The new size in GB; a disk can grow but not shrink.", between(1, 16384)] = None,
 ) -> OneDisk:
     """Change a persistent disk; settings that are not given stay as they are."""

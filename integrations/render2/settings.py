@@ -2,9 +2,14 @@
 
 from typing import Annotated, Literal, TypedDict
 
-from kosmolua.plugin import between, matching, non_empty
+from kosmolua.plugin import AbsolutePath, between, matching, non_empty
+from kosmolua.plugin import Schedule as Cron
 
 ServiceType = Literal["web_service", "background_worker", "cron_job", "private_service", "static_site"]
+Plan = Literal[
+    "free", "starter", "starter_plus", "standard", "standard_plus", "pro", "pro_plus", "pro_max", "pro_ultra", "custom"
+]
+Region = Literal["oregon", "ohio", "virginia", "frankfurt", "singapore"]
 
 
 class Generated(TypedDict):
@@ -24,7 +29,7 @@ class Disk(TypedDict):
     """A persistent disk; its size is 1 GB if none is given."""
 
     name: str
-    mount_path: str
+    mount_path: Annotated[str, AbsolutePath()]
     size_gb: int | None
 
 
@@ -120,7 +125,7 @@ Credential = Annotated[
     "The id of the registry credential for private images; for the runtimes docker and image.",
     matching(r"[A-Za-z0-9-]+", "rgc-abc123"),
 ]
-Schedule = Annotated[str | None, 'When a cron job runs, as a cron expression in UTC (e.g., "0 3 * * *").', non_empty()]
+Schedule = Annotated[str | None, 'When a cron job runs, as a cron expression in UTC (e.g., "0 3 * * *").', Cron()]
 HealthCheckPath = Annotated[str | None, "The path that answers with 2xx or 3xx while a web service is healthy."]
 PreDeployCommand = Annotated[str | None, "The shell command to run before each deploy, such as a migration."]
 PublishPath = Annotated[str | None, "The folder of a static site to publish; Render's default is public."]

@@ -300,10 +300,13 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
 def choices_of(kind: Type) -> tuple[object, ...]:
     """Return the values of a choice, which is a type that lists its values, such as ``"live"|"failed"``.
 
-    For a union, return the values of the first choice in it. For any other type, return an empty tuple.
+    For a union, return the values of all choices in it, unless it also allows any other text. For any other type,
+    return an empty tuple.
     """
     if isinstance(kind, Union):
-        return next((member.values for member in kind.members if isinstance(member, Choice)), ())
+        if any(isinstance(each, Scalar) and each.kind in ("string", "any") for each in kind.members):
+            return ()
+        return tuple(value for each in kind.members if isinstance(each, Choice) for value in each.values)
     return kind.values if isinstance(kind, Choice) else ()
 
 

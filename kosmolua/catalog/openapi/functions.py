@@ -17,7 +17,8 @@ from kosmolua.catalog.openapi.store import Row, Store, load
 from kosmolua.concurrency import lazy
 from kosmolua.http.headers import IDEMPOTENCY, plain
 from kosmolua.schema.arguments import REQUIRED, Parameter
-from kosmolua.schema.bounds import Range
+from kosmolua.schema.bounds import Pattern, Range
+from kosmolua.schema.formats import formats
 from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import Reader
 from kosmolua.schema.luacats import records_by_depth
@@ -315,10 +316,15 @@ def _with_files(kind: Type) -> Type:
     return kind
 
 
-def shallow(kind: Type, *, as_text: bool = False) -> Type:
-    """Return a type without the types inside lists and tables: documents are often wrong about details.
+def _lists_values(kind: Type) -> bool:
+    return all(map(_lists_values, kind.members)) if isinstance(kind, Union) else isinstance(kind, Choice)
 
-    ``as_text``: the argument goes into a URL, so numbers are accepted for strings, and vice versa.
+
+def shallow(kind: Type, *, as_text: bool = False) -> Type:
+    """Return a type without the types inside tables, and inside lists unless they list values.
+
+    Documents are often wrong about such details. ``as_text``: the argument goes into a URL, so numbers are accepted for
+    strings, and vice versa.
     """
     if isinstance(kind, Union):
         members = tuple(dict.fromkeys(shallow(member, as_text=as_text) for member in kind.members))
@@ -328,14 +334,12 @@ def shallow(kind: Type, *, as_text: bool = False) -> Type:
     if isinstance(kind, Record):
         return Map(ANY, nullable=kind.nullable)
     if isinstance(kind, List):
-        item = shallow(kind.item, as_text=as_text) if as_text else ANY
-        return replace(kind, item=item)
+        is_kept = as_text or _lists_values(kind.item)
+        return replace(kind, item=shallow(kind.item, as_text=as_text) if is_kept else ANY)
     if isinstance(kind, Map):
         return replace(kind, value=ANY)
     if isinstance(kind, Scalar):
-        bounds = tuple(
-            bound for bound in kind.bounds if isinstance(bound, Range)
-        )  # patterns in documents are often wrong
+        bounds = (*(bound for bound in kind.bounds if isinstance(bound, (Range, Pattern))), *formats(kind.format))
         of_kind = InText if as_text else Scalar
         return of_kind(kind.kind, bounds, kind.format, nullable=kind.nullable)
     return kind
