@@ -539,6 +539,7 @@ class Runtime:
         except Busy as error:
             self._forget(run)
             return Outcome([], "", error, [])
+        run.queued(turn)
         try:
             await has_come.wait()
             work = loop.run_in_executor(self._threads, self._execute, run, turn)
@@ -623,6 +624,17 @@ class Runtime:
         broker = self._broker(Clock(self._host.limits.timeout))
         with self._active.one_more():
             return broker.identify(self.catalog.integration(integration), account)
+
+    def interrupt(self, run: str) -> None:
+        """End the script of the run with this id, if it is active or waits for a worker. Its outcome says so.
+
+        Args:
+            run: The id of the run, such as that in the option ``run``.
+        """
+        with self._lock:
+            found = [each for each in self._runs if each.id == run]
+        for each in found:
+            each.stop()
 
     def reopen_journal(self) -> None:
         """Reopen the journal, for instance after the journal's file was renamed. A server does this on SIGHUP."""

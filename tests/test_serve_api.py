@@ -125,5 +125,6 @@ def test_the_document_has_every_operation(pages: Pages) -> None:
     assert served_document == document()
     operations = [each["operationId"] for path in served_document["paths"].values() for each in path.values()]
     assert operations == [each.name for each in ENDPOINTS]
-    (run,) = served_document["paths"]["/api/runs/{run}"]["get"]["parameters"]
+    run, tenant = served_document["paths"]["/api/runs/{run}"]["get"]["parameters"]
     assert (run["name"], run["in"], run["required"]) == ("run", "path", True)
+    assert (tenant["name"], tenant["in"]) == ("tenant", "query")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -20,7 +21,9 @@ from support.servers import wait_for
 from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 
 from kosmolua.serve import flow
+from kosmolua.serve.app import Door
 from kosmolua.serve.flow import Draining, Gate, Heartbeat, Refusals
+from kosmolua.serve.siblings import Family, Siblings
 
 EVENTS = b"text/event-stream"
 
@@ -105,6 +108,41 @@ def test_refusals_are_slowed(monkeypatch: pytest.MonkeyPatch) -> None:
     anyio.run(refuse)
     assert seen == ["192.0.2.1"] * 5
     assert delays == [0.01, 0.02, 0.04, 0.08, 0.08]
+
+
+def test_memory_is_reserved_while_a_body_is_read() -> None:
+    """Also if it has to be read to know which of several processes answers."""
+    done: list[str] = []
+
+    class Room:
+        async def need_soon(self, size: int) -> None:
+            done.append("reserve")
+
+        def close(self) -> None:
+            done.append("free")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert len((await receive())["body"]) == 3 * part
+        done.append("answer")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def authenticate(_: bytes) -> Any:
+        return SimpleNamespace(name="acme", mcp=app, room=Room, is_stopped=False)
+
+    async def receive() -> Message:
+        done.append("read")
+        return {"type": "http.request", "body": bytes(part), "more_body": done.count("read") < 3}
+
+    async def send(_: Message) -> None:
+        return
+
+    part = 300 * 1024
+    tenants: Any = SimpleNamespace(authenticate=authenticate, settings=SimpleNamespace(max_request=10 * part))
+    door = Door(tenants, Refusals(lambda _: None), Siblings(0, Family(["/none"], "secret")))
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": []}
+    anyio.run(door, scope, receive, send)
+    assert done[:7] == ["read", "reserve"] * 3 + ["answer"]
+    assert "free" in done
 
 
 def events(pause: float, body: bytes, kind: bytes) -> ASGIApp:

@@ -549,6 +549,25 @@ def test_a_count_is_shared(open_some: Callable[[], Stores], tenant: str) -> None
 
 @pytest.mark.slow
 @every_kind
+def test_a_mark_is_seen_by_all(open_some: Callable[[], Stores], tenant: str) -> None:
+    """Until it is removed or its time is over, and by the hosts of this tenant alone."""
+    one, two, stranger = open_some().of(tenant), open_some().of(tenant), open_some().of(f"{tenant[:38]}-2")
+    assert one.marks() == {}
+    one.mark("drain", 3600)
+    two.mark("drain", 7200)
+    two.mark("cancel-1", -1)
+
+    [(name, until)] = one.marks().items()
+    assert name == "drain"
+    assert until - time.time() == pytest.approx(7200, abs=600)
+    assert stranger.marks() == {}
+    one.unmark("drain")
+    one.unmark("drain")
+    assert two.marks() == {}
+
+
+@pytest.mark.slow
+@every_kind
 def test_a_count_of_many_at_once_is_exact(open_some: Callable[[], Stores], tenant: str) -> None:
     """Threads of two hosts together add what each of them adds, and as many get in as the bound lets."""
     hosts = [open_some().of(tenant) for _ in range(2)]

@@ -125,6 +125,13 @@ COUNTS = sql.Table(
     sql.Column("window", sql.BigInteger, nullable=False),
     sql.Column("count", sql.BigInteger, nullable=False),
 )
+MARKS = sql.Table(
+    "kosmolua_marks",
+    _tables,
+    sql.Column("tenant", sql.String(63), primary_key=True),
+    sql.Column("name", sql.String(63), primary_key=True),
+    sql.Column("until", sql.Double, nullable=False),
+)
 SCHEMA = sql.Table(
     "kosmolua_schema",
     _tables,

@@ -23,6 +23,7 @@ from kosmolua.broker.database import (
     KEYS,
     LEASE,
     LINES,
+    MARKS,
     QUESTIONS,
     RECORDINGS,
     Database,
@@ -311,9 +312,33 @@ class DatabaseStore:
         """Enter the line for one of the slots that all processes with this store share. See :meth:`Store.slot`."""
         return DatabaseSlot(self._database, self._tenant, kind, count)
 
+    def mark(self, name: str, seconds: float) -> None:
+        """Set a mark, which all processes with this store see. See :meth:`Store.mark`."""
+        new = sql.insert(MARKS).values(tenant=self._tenant, name=name, until=Now() + seconds)
+
+        def keep(at: sql.Connection) -> None:
+            at.execute(sql.delete(MARKS).where(MARKS.c.tenant == self._tenant, MARKS.c.until < Now()))
+            at.execute(self._mark(name))
+            at.execute(new)
+
+        with suppress(IntegrityError):  # another process set it at the same time
+            self._database.do(keep)
+
+    def unmark(self, name: str) -> None:
+        """Remove the mark with this name, if there is one."""
+        self._database.do(lambda at: at.execute(self._mark(name)))
+
+    def marks(self) -> dict[str, float]:
+        """Return when each mark ends, in seconds since 1970, by its name."""
+        query = sql.select(MARKS.c.name, MARKS.c.until).where(MARKS.c.tenant == self._tenant, MARKS.c.until > Now())
+        return {row.name: row.until for row in self._database.do(lambda at: at.execute(query).all())}
+
     def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
         """Add to a count that all processes with this store share. See :meth:`Store.count`."""
         return count_in(self._database, self._tenant, kind, window, more, most)
+
+    def _mark(self, name: str) -> sql.Delete:
+        return sql.delete(MARKS).where(MARKS.c.tenant == self._tenant, MARKS.c.name == name)
 
     def _without(self, path: str, account: str) -> sql.Delete:
         of = GRANTS.c

@@ -27,6 +27,7 @@ from kosmolua.broker.store import (
     ENDED_DAYS,
     KEY_SIZE,
     LOOK_PAUSE,
+    MARK,
     RUN_ID,
     Decision,
     Grant,
@@ -136,6 +137,7 @@ class Folder:
         self.path = os.fspath(folder)
         self._questions = os.path.join(self.path, "questions")
         self._grants = os.path.join(self.path, "grants")
+        self._marks = os.path.join(self.path, "marks")
         self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
         self._looked = -LOOK_PAUSE
 
@@ -302,6 +304,32 @@ class Folder:
         """Enter the line for one of the slots that all processes with this folder share. See :meth:`Store.slot`."""
         return FolderSlot(os.path.join(self.path, "slots", kind), count)
 
+    def mark(self, name: str, seconds: float) -> None:
+        """Set a mark: an empty file, whose modification time is when the mark ends. See :meth:`Store.mark`."""
+        with _written("The marks", self._marks):
+            _make(self._marks)
+            until = time.time() + seconds
+            with open(os.path.join(self._marks, _mark(name)), "wb") as file:
+                os.utime(file.name, (until, until))
+
+    def unmark(self, name: str) -> None:
+        """Remove the mark with this name, if there is one."""
+        with _written("The marks", self._marks), suppress(FileNotFoundError):
+            os.remove(os.path.join(self._marks, _mark(name)))
+
+    def marks(self) -> dict[str, float]:
+        """Return when each mark ends, in seconds since 1970, by its name. Remove those that have ended."""
+        found: dict[str, float] = {}
+        with _written("The marks", self._marks), suppress(FileNotFoundError):
+            for file in os.scandir(self._marks):
+                with suppress(FileNotFoundError):  # another process removed it
+                    until = file.stat().st_mtime
+                    if until > time.time():
+                        found[file.name] = until
+                    elif until < time.time() - DAY:
+                        os.remove(file)
+        return found
+
     def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
         """Add to a count that all processes with this folder share. See :meth:`Store.count`."""
         return count_in(os.path.join(self.path, "counts", kind), window, more, most)
@@ -402,6 +430,12 @@ def _last_line(file: Any, size: int) -> bytes:
         file.seek(start)
         tail = file.read(size - start)
     return bytes(tail[: tail.rfind(b"\n")].rpartition(b"\n")[2] + b"\n")
+
+
+def _mark(name: str) -> str:
+    if not MARK.fullmatch(name):
+        raise ConfigError(f"{name[:40]!r} is not the name of a mark")
+    return name
 
 
 def _create_key(path: str) -> None:

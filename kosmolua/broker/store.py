@@ -35,6 +35,7 @@ DEFAULT_RUNS = 100
 LOOK_PAUSE = 5.0
 """Seconds between two looks at how many bytes the recordings of a store use."""
 RUN_ID = re.compile(r"[0-9a-f]{12}")
+MARK = re.compile(r"[A-Za-z0-9_-]{1,63}")
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -233,6 +234,20 @@ class Store(Protocol):
             kind: What the slots are for, such as ``workers``. Each kind has a line of its own.
             count: How many slots of this kind there are.
         """
+
+    def mark(self, name: str, seconds: float) -> None:
+        """Set a mark, which all processes with this store see. It replaces an earlier one with this name.
+
+        Args:
+            name: What is marked, of letters, digits, - and _.
+            seconds: When the mark ends, in seconds from now.
+        """
+
+    def unmark(self, name: str) -> None:
+        """Remove the mark with this name, if there is one."""
+
+    def marks(self) -> dict[str, float]:
+        """Return when each mark ends, in seconds since 1970, by its name."""
 
     def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
         """Add to a count that all processes with this store share, and return it.

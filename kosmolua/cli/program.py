@@ -31,6 +31,7 @@ COMMANDS = {
         "repl": "Try Lua line by line.",
         "mcp": "Serve agents over the Model Context Protocol.",
         "serve": "Serve several tenants over HTTP, with web pages.",
+        "server": "Look after a server: its runs, tenants and sessions.",
     },
     "Read": {
         "docs": "Read and search the documentation.",

@@ -115,6 +115,16 @@ class Run:
         self._opening = RLock()
         self._span = self._prepared_span()
 
+    @property
+    def id(self) -> str | None:
+        """The id of the run, as far as it is known before the run begins."""
+        return self.take.run if self.take else self._options["run"]
+
+    def queued(self, turn: Turn) -> None:
+        """Tell the run which turn it has in the pool's queue, so that :meth:`stop` takes it out of the queue."""
+        with self._lock:
+            self._turn = turn
+
     def execute(self, pool: WorkerPool, turn: Turn | None = None) -> Outcome:
         """Run the script in this thread and return its outcome.
 

@@ -1,7 +1,7 @@
 """The HTTP API of the server: what the website shows and does for a tenant, for programs, and its OpenAPI document.
 
-A request bears the token of its tenant, as requests for MCP do. Each row of :data:`ENDPOINTS` is an operation. Routes
-and the document derive from the rows.
+A request bears the token of its tenant, as requests for MCP do, or that of those who operate the server. Each row of
+:data:`ENDPOINTS` is an operation. Routes and the document derive from the rows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from starlette.requests import Request
@@ -34,6 +35,8 @@ CLIENT = "the API"
 PERSON = "a person at the API"
 """The phrase in the journal that says who approved or denied a call."""
 MAX_RUNS = 1_000
+TENANT_ONLY, ALL, OPERATOR = "tenant", "all", "operator"
+"""The values of :attr:`Endpoint.reach`."""
 Json = Mapping[str, Any]
 
 
@@ -63,6 +66,8 @@ class Endpoint:
         query: The parameters of the query, each with its JSON Schema.
         body: The properties of the body, each with its JSON Schema; empty if the request has no body.
         required: The properties of the body that must be there.
+        reach: Whether the operation is about one tenant, or, for the operator's token, about all tenants if none is
+            named; or whether it needs the operator's token in addition.
     """
 
     method: str
@@ -73,11 +78,13 @@ class Endpoint:
     query: Json = field(default_factory=dict)
     body: Json = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    reach: str = TENANT_ONLY
 
 
 async def _status(tenant: Tenant, given: Json) -> object:
     load = tenant.runtime.load
     waiting = await asyncio.to_thread(tenant.runtime.store.waiting)
+    await asyncio.to_thread(tenant.orders.read)
     return {
         "tenant": tenant.name,
         "version": __version__,
@@ -85,6 +92,7 @@ async def _status(tenant: Tenant, given: Json) -> object:
         "busy": load.busy,
         "queued": load.queued,
         "approvals_waiting": len(waiting),
+        "drained": tenant.orders.is_drained,
     }
 
 
@@ -128,6 +136,33 @@ async def _resume(tenant: Tenant, given: Json) -> object:
     return _report(await tenant.resume(run.run, {"client": CLIENT}, **decided))
 
 
+async def _cancel(tenant: Tenant, given: Json) -> object:
+    run = await _found(tenant, given["run"])
+    if run.status != "running":
+        raise Refused(409, f"The run {run.run} is not running: its status is {run.status}")
+    await asyncio.to_thread(tenant.orders.cancel, run.run)
+    return {"run": run.run, "cancelled": True}
+
+
+async def _drain(tenant: Tenant, given: Json) -> object:
+    await asyncio.to_thread(lambda: tenant.orders.drain(ends=not given.get("drained", True)))
+    return await _status(tenant, given)
+
+
+async def _sessions(tenant: Tenant, given: Json) -> object:
+    found = await asyncio.to_thread(tenant.signed_in.all)
+    ends = {
+        name: datetime.fromtimestamp(until, timezone.utc).isoformat("T", "seconds") for name, until in found.items()
+    }
+    return {"sessions": [{"session": name, "until": ends[name]} for name in sorted(found, key=ends.__getitem__)]}
+
+
+async def _revoke(tenant: Tenant, given: Json) -> object:
+    if not await asyncio.to_thread(tenant.signed_in.revoke, given["session"]):
+        raise Refused(404, "There is no such session")
+    return {"session": given["session"], "revoked": True}
+
+
 async def _approvals(tenant: Tenant, given: Json) -> object:
     return {"approvals": [asdict(each) for each in await asyncio.to_thread(tenant.runtime.store.waiting)]}
 
@@ -158,9 +193,10 @@ async def _found(tenant: Tenant, run: str) -> Summary:
 
 
 _TEXT: Json = {"type": "string"}
+_TENANT_PARAMETER: Json = {"tenant": {**_TEXT, "description": "The tenant, for requests with the operator's token."}}
 _NUMBERS = {"type": "array", "items": {"type": "integer"}, "description": "The numbers of calls."}
 ENDPOINTS = (
-    Endpoint("GET", "/status", "get_status", "Get how busy the server is with the tenant's scripts.", _status),
+    Endpoint("GET", "/status", "get_status", "Get how busy the server is.", _status, reach=ALL),
     Endpoint(
         "GET",
         "/runs",
@@ -197,6 +233,18 @@ ENDPOINTS = (
         _resume,
         body={"approve": _NUMBERS, "deny": _NUMBERS, "done": _NUMBERS, "again": _NUMBERS},
     ),
+    Endpoint("POST", "/runs/{run}/cancel", "cancel_run", "End a running script, at whichever server it runs.", _cancel),
+    Endpoint(
+        "POST",
+        "/drain",
+        "drain",
+        "Begin no scripts at any server until this is undone; those that run go on.",
+        _drain,
+        body={"drained": {"type": "boolean", "description": "False to begin scripts again [true]."}},
+        reach=OPERATOR,
+    ),
+    Endpoint("GET", "/sessions", "list_sessions", "List the sessions of people on the website.", _sessions),
+    Endpoint("DELETE", "/sessions/{session}", "revoke_session", "End a session of a person on the website.", _revoke),
     Endpoint("GET", "/approvals", "list_approvals", "List the calls that wait for a person.", _approvals),
     Endpoint(
         "POST",
@@ -240,7 +288,8 @@ def document() -> dict[str, Any]:
 
 def _parameters(each: Endpoint) -> list[dict[str, Any]]:
     of_path = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in _NAMES.findall(each.path)]
-    return of_path + [{"name": name, "in": "query", "schema": schema} for name, schema in each.query.items()]
+    query = {**each.query, **_TENANT_PARAMETER}
+    return of_path + [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
 
 
 def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
@@ -256,13 +305,18 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
 
     def endpoint(each: Endpoint) -> Callable[[Request], Awaitable[Any]]:
         async def answer(request: Request) -> ASGIApp:
-            tenant = await tenants.authenticate(bearer(request.headers))
-            if tenant is None:
+            token = bearer(request.headers)
+            is_operator = tenants.is_operator(token)
+            tenant = None if is_operator else await tenants.authenticate(token)
+            if tenant is None and not is_operator:
                 return refusals
-            request.scope[TENANT] = tenant.name
+            if tenant:
+                request.scope[TENANT] = tenant.name
             try:
                 given = await _given(each, request, tenants.settings.max_request)
-                return JSONResponse(await each.answer(tenant, given))
+                chosen = _chosen(each, tenants, tenant, given.pop("tenant", None))
+                answers = [await each.answer(each_tenant, given) for each_tenant in chosen]
+                return JSONResponse(answers[0] if len(answers) == 1 else {"tenants": answers})
             except Refused as refused:
                 return JSONResponse({"error": {"code": "refused", "message": str(refused)}}, refused.status)
             except KosmoError as error:
@@ -274,10 +328,38 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
     return [Route(DOCUMENT, describe, methods=["GET"]), *made]
 
 
+def _chosen(each: Endpoint, tenants: Tenants, own: Tenant | None, name: str | None) -> list[Tenant]:
+    """Return the tenants that a request is about.
+
+    Args:
+        each: The operation.
+        tenants: The tenants of the server.
+        own: The tenant whose token the request has; None if it has the operator's.
+        name: The name of the tenant in the request, if it has one.
+
+    Raises:
+        Refused: The token does not reach that far, or no tenant is named where it has to be.
+    """
+    if own:
+        if each.reach == OPERATOR:
+            raise Refused(403, "This needs the token operator_token in [serve] of the accounts file")
+        if name not in (None, own.name):
+            raise Refused(403, "The token belongs to another tenant")
+        return [own]
+    if name is None:
+        if each.reach == TENANT_ONLY:
+            raise Refused(400, "Name the tenant with the parameter tenant")
+        return [*tenants]
+    found = tenants.get(name)
+    if found is None:
+        raise Refused(404, "There is no such tenant")
+    return [found]
+
+
 async def _given(each: Endpoint, request: Request, max_request: int) -> dict[str, Any]:
     """Return the parameters of a request, from its path, its query and its body."""
     query = dict(request.query_params)
-    if unknown := query.keys() - each.query.keys():
+    if unknown := query.keys() - {*each.query, *_TENANT_PARAMETER}:
         raise Refused(400, f"There is no parameter {sorted(unknown)[0][:80]!r}")
     return {**query, **(await _body(each, request, max_request)), **request.path_params}
 

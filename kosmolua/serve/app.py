@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_address
 
 from starlette.applications import Starlette
@@ -18,7 +19,7 @@ from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
 from kosmolua.mcp.http import bearer
 from kosmolua.serve import api, pages
-from kosmolua.serve.flow import STOPPING, Draining, Gate, Heartbeat, Refusals
+from kosmolua.serve.flow import STOPPING, Draining, Gate, Heartbeat, Refusals, Weighing
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
 from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
 from kosmolua.serve.siblings import PASSED_ON, Siblings
@@ -127,11 +128,11 @@ class Door:
             await self._refusals(scope, receive, send)
             return
         scope[TENANT] = tenant.name
-        app: ASGIApp = STOPPING if tenant.is_stopped else Heartbeat(tenant.mcp)
+        app = tenant.mcp
         if self._siblings:
-            await self._siblings.answer(app, self._tenants.settings.max_request, scope, receive, send)
-        else:
-            await app(scope, receive, send)
+            app = partial(self._siblings.answer, app, self._tenants.settings.max_request)
+        weighed = Heartbeat(Weighing(app, tenant.room))
+        await (STOPPING if tenant.is_stopped else weighed)(scope, receive, send)
 
 
 def application(house: House, siblings: Siblings | None = None) -> ASGIApp:

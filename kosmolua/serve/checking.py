@@ -58,6 +58,8 @@ def examine(accounts: str | None, common: Common) -> Iterator[Finding]:
         yield _attempt("cookie key", "is there", lambda: own.cookie_key(stores))
         if settings.metrics_token is not None:
             yield _attempt("metrics token", "is there", own.metrics_token)
+        if settings.operator_token is not None:
+            yield _attempt("operator token", "is there", own.operator_token)
         if settings.oidc and settings.oidc.client_secret is not None:
             yield _attempt("client secret", "is there", own.client_secret)
         yield from _tenants(settings, common, stores)

@@ -78,6 +78,7 @@ class Opened:
         self.settings = settings
         self.server = server
         self.held = held
+        self.stores = stores
         self.store = stores.of(settings.name)
         self._common = common
         self.folder = tenant_folder(settings.name)

@@ -60,6 +60,11 @@ class Own:
         given = self._settings.metrics_token
         return None if given is None else self.secret("serve.metrics_token", given)
 
+    def operator_token(self) -> Secret | None:
+        """Return the token of those who operate the server, or None if the settings have none."""
+        given = self._settings.operator_token
+        return None if given is None else self.secret("serve.operator_token", given)
+
     def client_secret(self) -> Secret | None:
         """Return this server's client secret at the OpenID Connect provider, or None if the settings have none."""
         given = self._settings.oidc.client_secret if self._settings.oidc else None

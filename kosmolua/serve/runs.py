@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from time import monotonic
@@ -9,6 +10,10 @@ from typing import Protocol
 
 from kosmolua.broker.records import Record
 from kosmolua.runs import Outcome
+
+
+def _ignore() -> None:
+    return
 
 
 @dataclass
@@ -21,6 +26,7 @@ class Running:
         client: The name of the client that started the run, by which the server distinguishes clients.
         script: The name of the script.
         sha256: The SHA-256 of the script's text, in hex; None if the text is not known.
+        interrupt: A function that ends the run.
         started: The time when the run started, in UTC.
     """
 
@@ -29,6 +35,7 @@ class Running:
     client: str
     script: str
     sha256: str | None
+    interrupt: Callable[[], None] = _ignore
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _clock: float = field(default_factory=monotonic)
 

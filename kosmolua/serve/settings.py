@@ -127,6 +127,7 @@ class Settings:
         hosts: The host names that the server accepts in the header ``Host``, besides IP addresses and ``localhost``.
         metrics_token: The token that requests for ``/metrics`` need; None if only requests from this machine are
             answered.
+        operator_token: The token with which the HTTP API serves those who operate the server; None if nobody can.
         approval_wait: Seconds that a call waits for an approval before its run is paused.
         max_request: The maximum size of a request's body, in bytes.
         max_headers: The maximum size of a request's head, in bytes.
@@ -145,6 +146,7 @@ class Settings:
     tenants: Mapping[str, TenantSettings]
     hosts: tuple[str, ...] = ()
     metrics_token: Given | None = None
+    operator_token: Given | None = None
     approval_wait: float = 30.0
     max_request: int = 4 * MIB
     max_headers: int = 64 * 1024
@@ -362,6 +364,7 @@ Check = Callable[[object], Any]
 _SERVER: dict[str, Check] = {
     "hosts": _texts,
     "metrics_token": _secret,
+    "operator_token": _secret,
     "approval_wait": _seconds,
     "max_request": _bytes,
     "max_headers": _bytes,

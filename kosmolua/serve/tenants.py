@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -25,15 +27,16 @@ from kosmolua.memory import Endless
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.approvals import Approvals, Approver
-from kosmolua.serve.flow import Weighing
-from kosmolua.serve.grants import Grants
+from kosmolua.serve.grants import FRESHNESS, Grants
 from kosmolua.serve.health import Health
 from kosmolua.serve.held import Held
 from kosmolua.serve.opened import Common, Opened
+from kosmolua.serve.orders import Orders
 from kosmolua.serve.own import Own
 from kosmolua.serve.quotas import Quotas
 from kosmolua.serve.runs import Observer, Running
 from kosmolua.serve.settings import Settings, TenantSettings
+from kosmolua.serve.signed_in import SignedIn
 from kosmolua.serve.tokens import Tokens, may_be_signed
 
 OPEN_TENANT = "simulated"
@@ -65,7 +68,8 @@ class Tenant:
         observers: Objects that are told when a run of the tenant starts, makes a call and ends.
 
     ``name`` is the tenant's name. ``approvals`` holds the calls of the tenant's running scripts that wait for a person.
-    ``grants`` holds the functions that people of the tenant have permanently allowed.
+    ``grants`` holds the functions that people of the tenant have permanently allowed. ``orders`` holds what people ask
+    of all servers of the tenant. ``signed_in`` holds the tenant's sessions of the website.
     """
 
     def __init__(self, opened: Opened, common: Common, health: Health, observers: Sequence[Observer] = ()) -> None:
@@ -81,6 +85,9 @@ class Tenant:
         self._is_draining = False
         self._sources = 0
         self._quotas = Quotas(lambda: self.settings, lambda: self.runtime.store)
+        self.signed_in = SignedIn(lambda: self.runtime.store, lambda: self._opened.stores)
+        self.orders = Orders(lambda: self.runtime.store)
+        self._obeying: asyncio.Task[None] | None = None
         self._handlers = Handlers(
             self.runtime,
             read_only=common.read_only,
@@ -99,7 +106,7 @@ class Tenant:
         clients = Clients(
             self._sessions.handle_request, has_runs=self._handlers.has_runs, end_runs=self._handlers.end_runs
         )
-        self.mcp: ASGIApp = Weighing(clients, self.room)
+        self.mcp: ASGIApp = clients
         """The ASGI application that answers MCP requests, once :meth:`start` has returned."""
         self._stopping = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
@@ -193,6 +200,12 @@ class Tenant:
         if error := self._health.error:
             return error
         try:
+            if not self.orders.is_fresh:
+                await asyncio.to_thread(self.orders.read)
+            if self.orders.is_drained:
+                return Busy(
+                    "This tenant is drained, so no script of it begins", hint="nothing was run; try again later"
+                )
             return await asyncio.to_thread(self._quotas.admit) if self._quotas.uses_store else self._quotas.admit()
         except ConfigError as error:
             return error
@@ -245,7 +258,10 @@ class Tenant:
             self.approvals, running.id, running.script, self._approval_wait, client, is_resumed=is_resumed
         )
         options["watch"] = self._watch(running, options.get("watch") or _ignore)
+        running.interrupt = partial(runtime.interrupt, running.id)
         self._running[running.id] = running
+        if self._obeying is None or self._obeying.done():
+            self._obeying = asyncio.create_task(self._obey())
         for each in self._observers:
             each.started(running)
         task = asyncio.ensure_future(begin(runtime, options))
@@ -261,6 +277,15 @@ class Tenant:
         if self._quotas.has_calls:
             await asyncio.to_thread(self._quotas.add_calls)
         return outcome
+
+    async def _obey(self) -> None:
+        """Cancel the runs for which this is asked at any server, as long as there are active runs."""
+        while self._running:
+            with suppress(ConfigError):  # it is tried again
+                for run in await asyncio.to_thread(self.orders.take, [*self._running]):
+                    if running := self._running.get(run):
+                        running.interrupt()
+            await asyncio.sleep(FRESHNESS)
 
     def _approval_wait(self) -> float:
         return self._opened.server.approval_wait
@@ -375,7 +400,8 @@ class Tenants:
         common: The options from the command line that apply to all tenants.
         observers: Objects that are told when a run of any tenant starts, makes a call and ends.
 
-    ``settings`` holds the settings that were read last. ``metrics_token`` is the token for the metrics, or None.
+    ``settings`` holds the settings that were read last. ``metrics_token`` is the token for the metrics, or None,
+    and ``operator_token`` the token of those who operate the server.
     ``client_secret`` is the server's client secret at the OpenID Connect provider, or None. ``stores`` are the stores
     of all tenants. ``key`` is the key that signs the website's cookies. ``held`` bounds the bytes that all
     runs hold. ``health`` says whether the store can be used.
@@ -395,6 +421,7 @@ class Tenants:
         self.health = Health(self.stores.probe, self.stores.drop)
         self.settings, opened = self._open(settings)
         self.metrics_token, self.client_secret = own.metrics_token(), own.client_secret()
+        self.operator_token = own.operator_token()
         self._by_name = {each.settings.name: Tenant(each, common, self.health, self._observers) for each in opened}
 
     def __iter__(self) -> Iterator[Tenant]:
@@ -423,6 +450,11 @@ class Tenants:
             found = [tenant for tenant in self if await tenant.bears_signed(token)]
         return found[0] if len(found) == 1 else self.open_tenant
 
+    def is_operator(self, token: bytes) -> bool:
+        """Return True if a token is that of those who operate the server."""
+        own = self.operator_token
+        return own is not None and hmac.compare_digest(token, own.reveal().encode())
+
     def observe(self, *observers: Observer) -> None:
         """Add objects that are told when a run of any tenant starts, makes a call and ends."""
         self._observers.extend(observers)
@@ -442,8 +474,10 @@ class Tenants:
         own = self._own(settings)
         metrics_token = await asyncio.to_thread(own.metrics_token)
         client_secret = await asyncio.to_thread(own.client_secret)
+        operator_token = await asyncio.to_thread(own.operator_token)
         read, opened = await asyncio.to_thread(self._open, settings)
         self.settings, self.metrics_token, self.client_secret = read, metrics_token, client_secret
+        self.operator_token = operator_token
         gone = [tenant for tenant in self if tenant.name not in read.tenants]
         for each in opened:
             if tenant := self._by_name.get(each.settings.name):

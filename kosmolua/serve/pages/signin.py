@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from hashlib import sha256
 from ipaddress import ip_address
+from time import time
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -53,7 +54,7 @@ class SignIn:
         return [
             Route("/login", telling(self._sign_in, self._sessions), methods=["GET", "POST"]),
             Route("/login/provider", self._leave, methods=["GET"]),
-            Route("/login/provider/done", self._return, methods=["GET"]),
+            Route("/login/provider/done", telling(self._return, self._sessions), methods=["GET"]),
             Route("/logout", telling(self._sign_out, self._sessions), methods=["POST"]),
         ]
 
@@ -112,7 +113,7 @@ class SignIn:
             return self._page(request, "No tenant has this token.", status=401)
         following = form.get("next", "")
         answer = visit.redirect(following if is_local(following) else "/approvals")
-        return self._begin(request, answer, tenant, *self._mark_of(tenant, token))
+        return await self._begin(request, answer, tenant, *self._mark_of(tenant, token))
 
     async def _sign_out(self, request: Request) -> Response:
         session = await self.session(request)
@@ -122,6 +123,8 @@ class SignIn:
             return visit.refusal()
         if session:
             await run_in_threadpool(self._sessions.end, session)
+            if tenant := self._tenants.get(session.tenant):
+                await run_in_threadpool(tenant.signed_in.forget, session.id)
         answer = visit.redirect("/login")
         _set_cookie(request, answer, COOKIE, "", 0)
         return answer
@@ -165,10 +168,12 @@ class SignIn:
         visit = Visit(request, self._sessions, Session(""))
         answer = visit.page("signed_in.html", following=visit.root + begun.following)
         _set_cookie(request, answer, LOGIN_COOKIE, "", 0, site="lax")
-        return self._begin(request, answer, tenant, PROVIDED, 0.0)
+        return await self._begin(request, answer, tenant, PROVIDED, 0.0)
 
-    def _begin(self, request: Request, answer: Response, tenant: Tenant, mark: str, until: float) -> Response:
-        _, cookie = self._sessions.begin(tenant.name, mark, until)
+    async def _begin(self, request: Request, answer: Response, tenant: Tenant, mark: str, until: float) -> Response:
+        session, cookie = self._sessions.begin(tenant.name, mark, until)
+        seconds = min(MAX_AGE, until - time()) if until else MAX_AGE
+        await run_in_threadpool(tenant.signed_in.begin, session.id, seconds)
         _set_cookie(request, answer, COOKIE, cookie, MAX_AGE)
         return answer
 
