@@ -1,7 +1,4 @@
-"""Clocks: the clock of a run, which is paused while a person is asked for approval, and the start of simulated time.
-
-Simulated time is the time of the simulators, which stand in for services. It always begins at the same date.
-"""
+"""Clocks: the clock of a run, which stands still while a person is asked, and the date when simulated time begins."""
 
 from __future__ import annotations
 
@@ -19,11 +16,7 @@ SIMULATION_START = 1772442000.0
 
 
 class Clock:
-    """A clock that counts down to a deadline, and can be paused.
-
-    Args:
-        seconds: The time from the creation of the clock to the deadline.
-    """
+    """Counts down to a deadline, in ``seconds`` from now, and can be paused."""
 
     def __init__(self, seconds: float) -> None:
         self._ends = monotonic() + seconds
@@ -32,7 +25,7 @@ class Clock:
 
     @property
     def ends(self) -> float:
-        """The deadline on the :func:`time.monotonic` scale. While the clock is paused, the deadline moves on."""
+        """The deadline, on the scale of :func:`time.monotonic`; it moves while the clock stands still."""
         with self._lock:
             return self._ends if self._paused_at is None else self._ends + monotonic() - self._paused_at
 
@@ -44,13 +37,13 @@ class Clock:
             return max(self._ends - (now if self._paused_at is None else self._paused_at), 0.0)
 
     def run_out(self) -> None:
-        """Move the deadline to now, for instance because the run has ended."""
+        """Move the deadline to now."""
         with self._lock:
             self._ends, self._paused_at = min(self._ends, monotonic()), None
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """Pause the clock until the ``with`` block ends. Only one thread at a time is allowed to do this."""
+        """Pause the clock during the block; one thread at a time."""
         with self._lock:
             self._paused_at = monotonic()
         try:

@@ -20,11 +20,7 @@ _LOCK = "_lazy_lock"
 
 
 def start_thread(work: Callable[[], object], name: str) -> None:
-    """Start a daemon thread with a copy of this thread's context variables. The process exits without waiting for it.
-
-    Args:
-        work: The function to run. Its exceptions appear only in Python's own report on stderr.
-        name: The name of the thread in debuggers, where it has the prefix ``kosmolua-``.
+    """Start a daemon thread with a copy of this thread's context variables; debuggers show ``kosmolua-NAME``.
 
     Raises:
         WorkerLost: The system allows no further thread.
@@ -43,11 +39,10 @@ LOOK_INTERVAL = 0.5
 
 
 class lazy(Generic[_Value]):
-    """A decorator for an attribute that is computed on first use, and only once even if several threads need it.
+    """An attribute that is computed on first use, once for all threads.
 
-    It works like ``functools.cached_property``, but has a lock for each instance; ``cached_property`` has had no lock
-    since Python 3.12. The value is kept in the instance's ``__dict__``: ``vars(instance).get(name)`` is None until the
-    value is computed.
+    Like ``functools.cached_property``, which has had no lock since Python 3.12, but with a lock for each instance. The
+    value is in the instance's ``__dict__`` once it is computed.
     """
 
     def __init__(self, compute: Callable[[Any], _Value]) -> None:
@@ -67,10 +62,7 @@ class lazy(Generic[_Value]):
 
 
 def forget(instance: object, *names: str) -> None:
-    """After a fork, remove the lazy attributes with these names from an object, and the lock of its lazy attributes.
-
-    The thread that may have held the lock does not exist in the new process, so nothing would release the lock.
-    """
+    """In a fork, remove lazy attributes from an object, and their lock, whose holder may not exist here."""
     for name in (*names, _LOCK):
         vars(instance).pop(name, None)
 
@@ -84,7 +76,7 @@ class ActiveThreads:
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
-        """Count this thread as active until the ``with`` block ends."""
+        """Count this thread during the block."""
         thread = get_ident()
         with self._changed:
             self._threads[thread] += 1
@@ -98,10 +90,7 @@ class ActiveThreads:
                 self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Wait until no other thread is active, for at most ``seconds``.
-
-        The calling thread can be active itself, for instance in a signal handler that interrupted its work.
-        """
+        """Wait at most ``seconds`` until no thread but this, perhaps in a signal handler, is active."""
         own = get_ident()
         with self._changed:
             self._changed.wait_for(lambda: not any(thread != own for thread in +self._threads), seconds)
@@ -112,12 +101,9 @@ class LeftBehind(BaseException):
 
 
 class Countdown:
-    """The time limit of one call. The call's thread and the thread that watches it agree on which of them answers.
+    """The time limit of one call, on which its thread and the thread that watches it agree.
 
-    Python code cannot be stopped, so a call that does not return in time is left behind in its thread.
-
-    Args:
-        seconds: The limit for one call of the run.
+    Python code cannot be stopped, so a call that is late is left behind in its thread.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -129,16 +115,11 @@ class Countdown:
         """Records the end of the call that was given up, and returns its error."""
 
     def start(self, until: Callable[[], float], expire: Callable[[], Exception]) -> None:
-        """Begin to limit the call. From now on, :meth:`give_up` has an effect.
-
-        Args:
-            until: A function that returns the deadline, on the scale of :func:`time.monotonic`.
-            expire: The function for :attr:`expire`.
-        """
+        """Begin to limit the call: ``until`` returns the deadline, ``expire`` becomes :attr:`expire`."""
         self._until, self.expire = until, expire
 
     def stop(self) -> None:
-        """End the limit, since the call's function has returned.
+        """End the limit: the call's function has returned.
 
         Raises:
             LeftBehind: The call was given up before.
@@ -150,12 +131,11 @@ class Countdown:
 
     @property
     def ends(self) -> float | None:
-        """The deadline; None while there is none."""
         until = self._until
         return until() if until else None
 
     def give_up(self) -> bool:
-        """Give up the call. Return False if its function has returned already, so that its thread answers it."""
+        """Give up the call; return False if its function has returned, so that its thread answers."""
         with self._lock:
             if self._until is None or self._is_given_up:
                 return False
@@ -168,18 +148,14 @@ countdown: ContextVar[Countdown | None] = ContextVar("countdown", default=None)
 
 
 class Helpers:
-    """Threads that call functions on behalf of other threads, which wait for the result only until a deadline."""
+    """Threads that call functions for others, which wait only until a deadline."""
 
     def __init__(self) -> None:
         self._idle: list[SimpleQueue[Callable[[], object] | None]] = []
         self._is_closed = False
 
     def call(self, work: Callable[[], _Value], until: Callable[[], float]) -> _Value:
-        """Call a function in another thread, and return its result or raise its error.
-
-        Args:
-            work: The function. It gets a copy of this thread's context variables.
-            until: A function that returns the deadline, which can move meanwhile.
+        """Call a function, with this thread's context variables, in another thread; ``until`` returns the deadline.
 
         Raises:
             TimeoutError: The function did not return before the deadline. It is left behind in its thread.
@@ -198,7 +174,7 @@ class Helpers:
         return question.wait()
 
     def close(self) -> None:
-        """End the threads that have nothing to do, and the others as soon as their functions return."""
+        """End idle threads, and the others once their functions return."""
         self._is_closed = True
         while self._idle:
             self._idle.pop().put(None)
@@ -213,10 +189,7 @@ class Helpers:
 
 
 class Mailbox:
-    """A queue of functions. Any thread can add functions, and the mailbox's owner calls them in order.
-
-    The owner is the thread that created the mailbox.
-    """
+    """A queue of functions from any thread, which its owner, the thread that created it, calls in order."""
 
     def __init__(self) -> None:
         self._owner = get_ident()
@@ -231,7 +204,7 @@ class Mailbox:
         return self._work.qsize()
 
     def ask(self, work: Callable[[], _Value]) -> _Value:
-        """Have the owner call a function, and return the function's result or raise its error.
+        """Have the owner call a function, and return its result.
 
         Raises:
             Interrupted: The mailbox was closed, since the run is over.
@@ -251,7 +224,7 @@ class Mailbox:
                 self._questions.discard(question)
 
     def do_next(self, seconds: float = 0.0) -> None:
-        """Wait at most ``seconds`` for a function in the queue, and call it. Only the owner may call this method."""
+        """Wait at most ``seconds`` for a function, and call it. For the owner."""
         try:
             work = self._work.get(timeout=seconds) if seconds > 0 else self._work.get_nowait()
         except Empty:
@@ -259,7 +232,7 @@ class Mailbox:
         work()
 
     def close(self) -> None:
-        """Close the mailbox at the end of the run. Waiting and later calls of :meth:`ask` raise Interrupted."""
+        """Make waiting and later calls of :meth:`ask` raise Interrupted."""
         with self._lock:
             self._is_closed, questions = True, list(self._questions)
         for question in questions:
@@ -267,10 +240,7 @@ class Mailbox:
 
 
 class _Question(Generic[_Value]):
-    """A function that the owner of a mailbox calls for another thread, which waits for the result.
-
-    (``concurrent.futures`` would do this too, but takes 15 ms to import.)
-    """
+    """A function that the owner calls for a waiting thread. (Importing ``concurrent.futures`` would take 15 ms.)"""
 
     def __init__(self, work: Callable[[], _Value]) -> None:
         self._work = work
@@ -279,10 +249,7 @@ class _Question(Generic[_Value]):
         self._error: BaseException | None = None
 
     def __call__(self) -> None:
-        """Call the function, and pass its result or error to the waiting thread. The mailbox's owner calls this.
-
-        After a KeyboardInterrupt, the waiting thread gets Interrupted, and the KeyboardInterrupt ends the run.
-        """
+        """Call the function for the waiting thread; a KeyboardInterrupt ends the run, and is Interrupted there."""
         try:
             self._answers.append(self._work())
         except KeyboardInterrupt:
@@ -294,20 +261,15 @@ class _Question(Generic[_Value]):
             self._done.set()
 
     def fail(self, error: BaseException) -> None:
-        """Make :meth:`wait` raise ``error``, unless the function has already been called and has returned or failed."""
+        """Make :meth:`wait` raise ``error``, unless the function was called."""
         if not self._done.is_set():
             self._error = error
             self._done.set()
 
     def is_answered_within(self, seconds: float) -> bool:
-        """Wait at most ``seconds`` for the result or error, and return True if it has come."""
         return self._done.wait(max(seconds, 0.0))
 
     def wait(self) -> _Value:
-        """Wait until the function has been called, and return its result or raise its error.
-
-        If :meth:`fail` is called first, raise the error that was passed to it.
-        """
         self._done.wait()
         if self._error:
             raise self._error
@@ -355,38 +317,31 @@ class Ends(Protocol):
 
 
 class Room(Protocol):
-    """A limited amount of memory that calls share. A call reserves memory before it reads a large answer."""
+    """A limited amount of memory that calls share, to reserve before reading a large answer."""
 
     def take(self, passage: Passage, size: int) -> None:
         """Wait until ``size`` bytes are free, and reserve them for a call.
 
-        Args:
-            passage: The memory that the call has reserved so far.
-            size: How many more bytes the call needs.
-
         Raises:
-            TimeoutError: The deadline of the run passed before that many bytes were free.
+            TimeoutError: The deadline of the run passed before.
         """
 
     async def take_soon(self, passage: Passage, size: int) -> None:
-        """Do the same as :meth:`take` without blocking the event loop."""
+        """Do the same without blocking the event loop."""
 
     def give_back(self, passage: Passage, size: int) -> None:
-        """Free ``size`` of the bytes that a call has reserved, so that other calls can reserve them."""
+        """Free ``size`` of a call's bytes."""
 
 
 class Passage:
-    """The memory that one call of a script has reserved for its answers.
-
-    ``taken`` is the number of reserved bytes, and ``waited`` is how many seconds the call has waited for them. These
-    seconds are added to the time limit of the call.
+    """The memory that one call has reserved (``taken`` bytes), after ``waited`` seconds, which its time limit does not
+    count.
 
     Args:
-        source: A function that returns the shared memory, from which this call's part is taken.
-        run: Any hashable object that is the same for all calls of one run, and differs between runs. The memory of a
-            run is added up by it.
-        clock: The clock of the run. The call waits for memory until the clock's deadline at most.
-        tenant: The name of the tenant that the run belongs to, in a server with several tenants; else empty.
+        source: Returns the shared memory.
+        run: What is the same, and hashable, for all calls of one run, to add up its memory.
+        clock: The clock of the run, until whose deadline the call waits.
+        tenant: The tenant of the run in a server, or empty.
     """
 
     def __init__(self, source: Callable[[], Room], run: object, clock: Ends, tenant: str = "") -> None:
@@ -399,11 +354,7 @@ class Passage:
         self._source = source
 
     def take(self, size: int) -> None:
-        """Wait until ``size`` more bytes are free, and reserve them.
-
-        Raises:
-            TimeoutError: The deadline of the run passed before that many bytes were free.
-        """
+        """Wait until ``size`` more bytes are free, and reserve them; raises what :meth:`Room.take` raises."""
         started = monotonic()
         try:
             self._source().take(self, size)
@@ -411,26 +362,22 @@ class Passage:
             self.waited += monotonic() - started
 
     def need(self, size: int) -> None:
-        """Wait until the call has reserved at least ``size`` bytes in all.
-
-        Raises:
-            TimeoutError: The deadline of the run passed before that many bytes were free.
-        """
+        """Reserve ``size`` bytes in all, as :meth:`take` does."""
         if size > self.taken:
             self.take(size - self.taken)
 
     async def need_soon(self, size: int) -> None:
-        """Do the same as :meth:`need` without blocking the event loop."""
+        """Do the same without blocking the event loop."""
         if size > self.taken and not self.is_closed:
             await self._source().take_soon(self, size - self.taken)
 
     def keep(self, size: int) -> None:
-        """Keep at most ``size`` of the bytes that the call has reserved, and free the rest."""
+        """Keep at most ``size`` bytes."""
         if self.taken > size:
             self._source().give_back(self, self.taken - size)
 
     def close(self) -> None:
-        """Free all of it, and let nothing be reserved any more."""
+        """Free all, for good."""
         self.is_closed = True
         self.keep(0)
 

@@ -106,14 +106,14 @@ class KosmoError(Exception):
             self.hints.append(hint)
 
     def fields(self) -> dict[str, object]:
-        """Return the error as a dict of JSON values, without ``detail``.
+        """Return the error as JSON, without ``detail``: ``code``, ``message``, and what else is not None.
 
-        It contains ``code`` and ``message``, and ``hint``, ``call``, ``line`` and ``traceback`` if they are not None.
+        A class adds the attributes that the tree above names, and ``retryable`` if the same can be tried again.
         """
         return {"code": self.code, "message": self.message} | self._present("hint", "call", "line", "traceback")
 
     def report(self) -> dict[str, object]:
-        """Return the dict that :meth:`fields` returns, with ``detail`` added if there is one, to show to the user."""
+        """Return :meth:`fields` and, for the user, ``detail``."""
         return self.fields() | self._present("detail")
 
     def _present(self, *names: str) -> dict[str, object]:
@@ -121,10 +121,7 @@ class KosmoError(Exception):
 
 
 def _revived(kind: type[KosmoError]) -> KosmoError:
-    """Return an error of the class ``kind`` without attributes. Pickle calls this, and then sets the attributes.
-
-    Pickle cannot call the class itself, since each class has a constructor with different arguments.
-    """
+    """Return an error without attributes, which pickle then sets: constructors take different arguments."""
     return kind.__new__(kind)
 
 
@@ -146,7 +143,6 @@ class Unavailable(ConfigError):
     code = "unavailable"
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``retryable``, which is True."""
         return super().fields() | {"retryable": True}
 
 
@@ -168,15 +164,12 @@ class PluginError(KosmoError):
 
     @property
     def mistakes(self) -> tuple[PluginError, ...]:
-        """The errors that :meth:`all_of` combined into this error. For any other error, this is the error itself."""
+        """The errors that :meth:`all_of` combined, else this one."""
         return self._mistakes or (self,)
 
     @classmethod
     def all_of(cls, errors: Sequence[PluginError]) -> PluginError:
-        """Return one error for several mistakes in a plugin. Its message lists each mistake and where it is.
-
-        If there is only one mistake, its own error is returned.
-        """
+        """Return one error for several mistakes in a plugin, each with its place; the error itself if there is one."""
         mistakes = tuple(mistake for error in errors for mistake in error.mistakes)
         if len(mistakes) == 1:
             return mistakes[0]
@@ -186,7 +179,6 @@ class PluginError(KosmoError):
         return joined
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``origin``: the file or entry point with the mistake."""
         return super().fields() | {"origin": self.origin}
 
 
@@ -234,7 +226,7 @@ class CallError(KosmoError):
         self.account: str | None = None
 
     def fields(self) -> dict[str, object]:
-        """Return the table that a script gets: ``code``, ``message``, and the other attributes that are not None."""
+        """Return the table that a script gets: ``code``, ``message``, and what else is not None."""
         return super().fields() | self._present(
             "param", "status", "retryable", "retry_after", "request_id", "body", "path", "account"
         )
@@ -357,14 +349,11 @@ class PluginFault(CallError):
 
     @classmethod
     def unloadable(cls, name: str, error: PluginError) -> PluginFault:
-        """Return the error to raise for a call if its integration cannot be loaded.
+        """Return the error for a call if its integration cannot be loaded.
 
-        The user always sees the reason. The script sees it only if it reveals nothing about the host, such as a path.
-
-        Args:
-            name: The name of the integration, or words such as "of this page". The message inserts these, as in "The
-                integration of this page cannot be loaded".
-            error: The error that says why the integration cannot be loaded.
+        The user always sees the reason; the script only if it reveals nothing about the host. ``name`` is the
+        integration's, or
+        words such as "of this page".
         """
         import re  # the sandboxed process imports this module, and starts sooner without it
 
@@ -403,7 +392,6 @@ class CheckFailed(KosmoError):
         self.line = line
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``findings``: the errors and warnings of the check."""
         return super().fields() | {"findings": self.findings}
 
 
@@ -450,7 +438,6 @@ class Exited(KosmoError):
         self.exit = status
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and the exit status as ``exit``."""
         return super().fields() | {"exit": self.exit}
 
 
@@ -472,7 +459,6 @@ class LimitExceeded(KosmoError):
         self.value = value
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``limit`` and ``value``: the limit's name and value."""
         return super().fields() | {"limit": self.limit, "value": self.value}
 
 
@@ -508,7 +494,6 @@ class Paused(KosmoError):
         self.calls = list(calls)
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``calls``: the calls that wait for an approval."""
         return super().fields() | {"calls": self.calls}
 
 
@@ -532,12 +517,7 @@ class UnderWay(KosmoError):
 
     @classmethod
     def unread(cls, call: dict[str, object], error: KosmoError) -> UnderWay:
-        """Return the error for a write that may have been done, if reading whether it was done has failed.
-
-        Args:
-            call: The write, with the keys of ``calls``.
-            error: The error of reading.
-        """
+        """Return the error for a write, as in ``calls``, of which reading whether it was done has failed."""
         number, named = call["number"], f"{call['path']} with {call['account']}"
         return cls(
             f"Call {number}, {named}, may have been done, and it cannot be read whether it was: {error.message}",
@@ -546,7 +526,6 @@ class UnderWay(KosmoError):
         )
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``calls``: the writes without an answer."""
         return super().fields() | {"calls": self.calls}
 
 
@@ -566,17 +545,13 @@ class WorkerLost(KosmoError):
 
     @classmethod
     def unstartable(cls, error: OSError | RuntimeError) -> WorkerLost:
-        """Return the error for a sandbox whose process or thread could not be started by the system.
-
-        Args:
-            error: The exception that was raised by the attempt.
-        """
+        """Return the error for a process or thread that the system could not start."""
         reason, number = getattr(error, "strerror", None) or error, getattr(error, "errno", None)
         return cls(f"The sandbox cannot be started: {reason}", hint=_ROOM.get(number or 0))
 
     @classmethod
     def broken_protocol(cls, problem: object) -> WorkerLost:
-        """Return the error that ends a run whose sandbox has sent a message with this problem."""
+        """Return the error for a sandbox that sent a message with this problem."""
         return cls(f"The sandbox broke the protocol and was stopped: {problem}")
 
 
@@ -589,7 +564,6 @@ class Busy(KosmoError):
     code = "busy"
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``retryable``, which is True."""
         return super().fields() | {"retryable": True}
 
 
@@ -609,7 +583,6 @@ class RateLimited(KosmoError):
         super().__init__(message, hint=hint or f"nothing was run; try again in {self.retry_after:,} s")
 
     def fields(self) -> dict[str, object]:
-        """Return the fields of every :class:`KosmoError`, and ``retryable`` and ``retry_after`` in seconds."""
         return super().fields() | {"retryable": True, "retry_after": self.retry_after}
 
 
@@ -620,13 +593,9 @@ RESERVED_CODES = frozenset(kind.code for kind in (*_BEFORE_A_RUN, *_ENDINGS))
 
 
 def log_traceback(subject: str, error: BaseException) -> None:
-    """Log an exception of an integration's own code, at level DEBUG of the logger ``kosmolua.integrations``.
+    """Log an exception of an integration's own code as DEBUG of ``kosmolua.integrations``.
 
-    Scripts see only one line about the exception. The option ``--debug`` shows the log, with secrets masked.
-
-    Args:
-        subject: The name of what failed: a function that was called, or a plugin that was loaded.
-        error: The exception.
+    Scripts see one line. ``--debug`` shows the log, with secrets masked. ``subject`` is the function or plugin.
     """
     import logging
 

@@ -1,4 +1,4 @@
-"""The user's own folders: configuration, state and cache."""
+"""The user's own folders: configuration, state and cache. They and their files need not exist."""
 
 from __future__ import annotations
 
@@ -16,14 +16,9 @@ JOURNAL = "journal.jsonl"
 
 
 def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[str, bool]:
-    """Return the path of the accounts file, and whether the file must be read.
+    """Return the path of the accounts file, and whether it must be read, as one that the user named must.
 
-    A file that the user named must be read, so it is an error if this file is missing. The default file is read only if
-    it exists.
-
-    Args:
-        named: The file that the user named, or None.
-        environ: The environment. Its variable ``KOSMOLUA_ACCOUNTS`` can name the file.
+    ``KOSMOLUA_ACCOUNTS`` can name it too. The default file is read only if it exists.
 
     Raises:
         ConfigError: It is not known whether the default file exists, since its folder cannot be read. The file might
@@ -43,7 +38,7 @@ def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, st
 
 
 def expanded(path: str | os.PathLike[str]) -> str:
-    """Return a path with a leading ``~`` or ``~user`` replaced by the home; unchanged if the home is not known."""
+    """Return a path with ``~`` or ``~user`` replaced by the home, if that is known."""
     try:
         return os.path.expanduser(path)
     except ValueError:  # no user's name has a zero byte in it
@@ -51,64 +46,59 @@ def expanded(path: str | os.PathLike[str]) -> str:
 
 
 def config_folder() -> str:
-    """Return the folder of accounts.toml and of the user's own integrations; it need not exist."""
+    """Return the folder of accounts.toml and of the user's integrations."""
     from platformdirs import user_config_dir
 
     return _folder(user_config_dir, ".config")
 
 
 def scripts_folder() -> str:
-    """Return the folder of the user's own scripts; it need not exist."""
+    """Return the folder of the user's scripts."""
     return os.path.join(config_folder(), "scripts")
 
 
 def state_folder() -> str:
-    """Return the folder of data that the program keeps between runs, such as its journal; it need not exist."""
+    """Return the folder of data kept between runs, such as the journal."""
     from platformdirs import user_state_dir
 
     return _folder(user_state_dir, ".local/state")
 
 
 def cache_folder() -> str:
-    """Return the folder of data that the program can compute again, such as compiled documents; it need not exist."""
+    """Return the folder of data that can be computed again, such as compiled documents."""
     from platformdirs import user_cache_dir
 
     return _folder(user_cache_dir, ".cache")
 
 
 def journal_file() -> str:
-    """Return the path of the default journal; it need not exist."""
     return os.path.join(state_folder(), JOURNAL)
 
 
 def recordings_folder() -> str:
-    """Return the folder that keeps a recording if the user names no file for it; the folder need not exist."""
+    """Return the folder of recordings for which the user names no file."""
     return os.path.join(state_folder(), "recordings")
 
 
 def tenants_folder() -> str:
-    """Return the folder that has a folder for each tenant of a server; it need not exist."""
     return os.path.join(state_folder(), "tenants")
 
 
 def tenant_folder(name: str) -> str:
-    """Return the folder for the files of one tenant of a server; it need not exist."""
     return os.path.join(tenants_folder(), name)
 
 
 def plans_folder() -> str:
-    """Return the folder that keeps a plan if the user names no file for it; the folder need not exist.
-
-    A plan lists the writes that a script would make.
-    """
+    """Return the folder of plans for which the user names no file."""
     return os.path.join(state_folder(), "plans")
 
 
 def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
-    """Return one of the program's folders, as an absolute path.
+    """Return an absolute path of one of the folders.
 
-    If the user has no home, as in some containers, the folder is below the root folder. In this case platformdirs
-    raises RuntimeError, or returns a path with ``~`` in it, which would be relative.
+    Without a home, as in some containers, it is below the root: platformdirs raises RuntimeError, or returns a path
+    with
+    ``~``, which would be relative.
     """
     try:
         folder = folder_of("kosmolua")
@@ -118,14 +108,11 @@ def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
 
 
 def objection_to_writers(path: str) -> str:
-    """Return, as a part of a sentence, how others could change a file that is to be used. It is empty if they cannot.
+    """Return, as a part of a sentence, how others could change a file that is to be used; empty if they cannot.
 
-    As with ssh, the file and its folder must belong to the user or to root, and neither the group nor others may write
-    to them. If the file is a symbolic link, this also applies to the folder of the link. A folder such as ``/tmp``, in
-    which nobody can replace the files of others, is allowed, and so is the group that consists of the owner alone.
-
-    Args:
-        path: The file or folder. What is no regular file, such as a pipe, is not examined.
+    As with ssh, the file and its folder must belong to the user or to root, and nobody else may write to them, but for
+    the group of the owner alone, and folders such as ``/tmp``. The same applies to the folder of a symbolic link. What
+    is no regular file, such as a pipe, is not examined.
     """
     if os.name != "posix" or not (os.path.isfile(path) or os.path.isdir(path)):
         return ""
@@ -149,7 +136,7 @@ def _objection(path: str) -> str:
 
 
 def _is_own_group(group: int, user: int) -> bool:
-    """Return True if a group is the one that many systems make for each user, without further members."""
+    """Return True for the group that many systems make for each user, without further members."""
     import grp
     import pwd
 

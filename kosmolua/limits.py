@@ -24,7 +24,7 @@ Number = TypeVar("Number", bound=float)
 
 
 def parse_size(text: str) -> int:
-    """Return how many bytes a text such as ``64K``, ``96MiB`` or ``1048576`` means. Units are powers of 1024.
+    """Return the bytes of a text such as ``64K``, ``96MiB`` or ``1048576``, in powers of 1024.
 
     Raises:
         ValueError: The text is not a size.
@@ -33,7 +33,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Return how many seconds a text such as ``90``, ``90s``, ``10m``, ``1.5h``, ``7d`` or ``250ms`` means.
+    """Return the seconds of a text such as ``90``, ``90s``, ``10m``, ``1.5h``, ``7d`` or ``250ms``.
 
     Raises:
         ValueError: The text is not a duration.
@@ -63,15 +63,15 @@ def spell_size(size: int) -> str:
 
 
 class Unit(Generic[Number]):
-    """The unit of a limit, such as seconds or bytes.
+    """The unit of a limit.
 
     Args:
-        noun: The words for a value in messages, such as "a size".
-        metavar: The placeholder for a value in the help of an option.
-        read: A function that returns the value of a text such as ``64K``, or raises ValueError. It checks no bounds.
-        spell: A function that returns a value as text for people.
+        noun: A value in messages, such as "a size".
+        metavar: A value in the help of an option.
+        read: Returns the value of a text such as ``64K``, unbounded, or raises ValueError.
+        spell: Returns a value as text for people.
         maximum: The largest value that makes sense.
-        is_whole: True if a value must be an integer.
+        is_whole: Whether a value must be an integer.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Unit(Generic[Number]):
         self.is_whole = is_whole
 
     def parse(self, text: str) -> Number:
-        """Return the value that a text such as ``64K`` or ``90s`` stands for.
+        """Return the value of a text such as ``64K`` or ``90s``.
 
         Raises:
             ValueError: The text is not a value of this unit, or the value is out of bounds.
@@ -116,18 +116,17 @@ COUNT = Unit("a whole number", "N", _parse_count, lambda value: f"{value:,}", MA
 
 
 class Limit(Generic[Number]):
-    """One limit, with its default, its messages and its option. :class:`Limits` declares them all.
+    """One limit. :class:`Limits` declares them all.
 
     Args:
-        default: The value of the limit if the user sets no other.
+        default: The default.
         unit: The unit of the value.
         about: What is limited, for the documentation.
-        code: The name of the limit in an error; empty if exceeding the limit does not end the script.
-        exceeded: What a script did to exceed the limit, for messages, with ``{value}`` in place of the limit's value.
+        code: Its name in an error; empty if exceeding it does not end the script.
+        exceeded: What a script did, for messages, with ``{value}``.
         advice: What to do instead of raising the limit.
-        option: The help text of the command-line option that sets the limit. Empty if the limit has no option and is
-            set only under ``[kosmolua.limits]``.
-        maximum: The largest value that makes sense, if it is smaller than the unit's maximum.
+        option: The help of the option; empty if the limit is set only under ``[kosmolua.limits]``.
+        maximum: The largest value that makes sense, if below the unit's.
     """
 
     name = ""
@@ -165,14 +164,14 @@ class Limit(Generic[Number]):
 
     @property
     def remedy(self) -> str:
-        """What to do about a script that exceeds the limit, including how to raise the limit."""
+        """What to do about a script that exceeds the limit, and how to raise it."""
         way = f"raise {self.name} in [kosmolua.limits]"
         if self.option:
             way = f"raise it with --{self.name.replace('_', '-')}"
         return f"{self._advice}, or {way}" if self._advice else way
 
     def check(self, value: float) -> float:
-        """Check a value for this limit, and return it, as an integer if the limit requires one.
+        """Return a value for this limit, as an integer if it requires one.
 
         Raises:
             ConfigError: The value is not a number, not an integer where one is required, not positive, or too large.
@@ -320,12 +319,7 @@ class Limits:
         return Limits(**{name: min(value, getattr(other, name)) for name, value in self.as_dict().items()})
 
     def exceeded(self, code: str, ended: str = "script") -> LimitExceeded:
-        """Return the error for an exceeded limit. It names the limit, its value, and the option or key that raises it.
-
-        Args:
-            code: The limit's name in errors, a key of :data:`REPORTED`, such as ``wall``.
-            ended: The noun for what was stopped: ``script`` or ``call``.
-        """
+        """Return the error for a limit, by its ``code`` such as ``wall``, that ended a ``script`` or ``call``."""
         name, exceeded, remedy = REPORTED[code]
         return LimitExceeded(
             f"The {ended} was stopped: {exceeded.format(value=self.spell(name))}",

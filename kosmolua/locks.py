@@ -39,12 +39,7 @@ else:
 
 
 def lock_file(descriptor: int, timeout: float = 0.0) -> bool:
-    """Lock an open file until its descriptor is closed. Return False if another holder kept it for the whole timeout.
-
-    Args:
-        descriptor: The file, open for writing.
-        timeout: How many seconds to wait for another holder.
-    """
+    """Lock a file, open for writing, until it is closed. Return False if another kept it for ``timeout`` seconds."""
     ends = monotonic() + timeout
     while True:
         try:
@@ -58,15 +53,10 @@ def lock_file(descriptor: int, timeout: float = 0.0) -> bool:
 
 
 class FileLock:
-    """A lock for a ``with`` block.
+    """A lock for a ``with`` block, which a fork does not hold.
 
-    The file of the lock holds nothing but a note of who has locked it, and stays when the block ends. A fork of the
-    process does not hold the lock.
-
-    Args:
-        path: The file of the lock, in a folder that exists.
-        what: What the lock protects, as the subject of a message, such as ``The file out.jsonl``.
-        timeout: How many seconds to wait for another holder.
+    Its file says who has locked it, and stays. ``what`` it protects is the subject of a message; ``timeout`` is in
+    seconds.
     """
 
     def __init__(self, path: str | os.PathLike[str], what: str, timeout: float = 0.0) -> None:
@@ -102,7 +92,6 @@ class FileLock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Release the lock."""
         if self._lock:
             self._note("")
             self._lock.release()

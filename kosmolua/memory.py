@@ -44,16 +44,15 @@ _GROUPS = "/sys/fs/cgroup"
 
 
 class Memory:
-    """Counts the memory that is taken for large texts, and makes others wait while too much is in use. Thread-safe.
+    """Counts the memory taken for large texts, and makes others wait while too much is in use. Thread-safe.
 
-    Each user has a :class:`~kosmolua.concurrency.Passage`. The passage that has held memory for the longest time never
-    waits, so at least one always continues. Among the waiting, one that already holds some memory takes precedence, so
-    that it can end. Next come the tenant, and then the run, that use the least. Among equals, the one that has waited
-    longest is first.
+    The :class:`~kosmolua.concurrency.Passage` that has held memory for longest never waits, so one always continues. Of
+    those that wait, one that holds some goes first, so that it can end; then the tenant, and then the run, that use the
+    least; then the one that has waited longest.
 
     Args:
-        total: The number of bytes that all can use together.
-        most: The number of bytes that one passage can use; None for no limit.
+        total: The bytes for all together.
+        most: The bytes for one passage; None for no limit.
     """
 
     def __init__(self, total: int = MAX_IN_FLIGHT, most: int | None = None) -> None:
@@ -70,19 +69,14 @@ class Memory:
 
     @property
     def taken(self) -> int:
-        """The number of bytes that are in use."""
         with self._lock:
             return self._taken
 
     def take(self, passage: Passage, size: int) -> None:
-        """Wait until enough memory is free for a passage, then count it as used by that passage.
-
-        Args:
-            passage: The one that needs memory.
-            size: The bytes that it needs in addition to those that it uses already.
+        """Wait until ``size`` more bytes are free for a passage, and count them as its.
 
         Raises:
-            TimeoutError: The run ended, or the passage was closed, before enough memory was free.
+            TimeoutError: The run ended, or the passage was closed, before.
             LimitExceeded: One passage cannot use that much.
         """
         admitted = Event()
@@ -97,7 +91,7 @@ class Memory:
             raise TimeoutError("the passage was closed")
 
     async def take_soon(self, passage: Passage, size: int) -> None:
-        """Do the same as :meth:`take` without blocking the event loop. Wait as long as the task is not cancelled."""
+        """Do the same without blocking the event loop."""
         import asyncio
 
         loop, admitted = asyncio.get_running_loop(), asyncio.Event()
@@ -110,12 +104,7 @@ class Memory:
             raise
 
     def give_back(self, passage: Passage, size: int) -> None:
-        """Count memory that a passage used as free again.
-
-        Args:
-            passage: The one that used the memory.
-            size: The bytes that it no longer uses: all of its memory, or a part.
-        """
+        """Count ``size`` bytes of a passage as free."""
         if self._frees_much(size):
             give_back_to_system()
         with self._lock:
@@ -148,7 +137,7 @@ class Memory:
         return wait
 
     def _give_up(self, wait: _Wait) -> bool:
-        """Wait no longer, and return True; False if the memory was granted in the meantime."""
+        """Wait no longer; return False if the memory was granted meanwhile."""
         with self._lock:
             if wait not in self._waiting:
                 return False

@@ -83,14 +83,14 @@ _WIDE = tuple(mark + _NINES for mark in (b":", b",", b"[", b":-", b",-", b"[-"))
 
 
 class NotJson(ValueError):
-    """The error for a value that cannot be passed to Lua, since JSON cannot represent it. Its message says why."""
+    """A value cannot be passed to Lua, since JSON cannot represent it; the message says why."""
 
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def decode(text: str) -> Json:
-    """Decode a JSON text strictly (RFC 8259), and return its value.
+    """Decode JSON strictly (RFC 8259).
 
     Raises:
         ValueError: The text is not JSON, or contains NaN, infinity, or a number beyond the range of a float.
@@ -116,14 +116,10 @@ _scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignor
 def encode(value: object) -> str:
     """Return a value as compact JSON that the child reads without loss.
 
-    Integers beyond 64 bits become strings, since Lua has no wider ones.
-
-    Args:
-        value: None, a boolean, a number, a string, or a list, tuple or dict of such values. Keys that are numbers,
-            booleans or None become strings.
+    Integers beyond 64 bits become strings, since Lua has none; so do keys that are numbers, booleans or None.
 
     Raises:
-        NotJson: The value contains something else, a cycle, NaN or infinity.
+        NotJson: The value contains something else than JSON and tuples, a cycle, NaN or infinity.
     """
     if value is None:
         return "null"
@@ -140,7 +136,7 @@ def encode(value: object) -> str:
 
 
 def _may_be_wide(text: str) -> bool:
-    """Return False if a compact JSON text certainly has no integer beyond 64 bits, else True. This is fast."""
+    """Return False, fast, if a compact JSON text certainly has no integer beyond 64 bits."""
     digits = text.encode("utf-8", "surrogatepass").translate(_AS_NINES)
     if _NINES not in digits:
         return False
@@ -221,13 +217,7 @@ _NAMES = {kind: {"kind", *fields, *_OPTIONAL.get(kind, ())} for kind, fields in 
 
 
 def question_of(request: Mapping[str, Any]) -> list[Any]:
-    """Return a list that identifies a request: its kind, its subject and its arguments.
-
-    The lists of two requests are equal if both ask for the same thing.
-
-    Args:
-        request: The request, as a decoded frame with an ``id``.
-    """
+    """Return the kind, subject and arguments of a request, equal for requests that ask for the same."""
     kind = request["kind"]
     question = [kind, *(request[name] for name in _FIELDS[kind] if name not in ("id", "own"))]
     if "args" not in _OPTIONAL[kind]:
@@ -239,11 +229,11 @@ def question_of(request: Mapping[str, Any]) -> list[Any]:
 
 
 class BadFrame(ValueError):
-    """The error for a line from the other process that is not a valid frame. Its message says why."""
+    """A line is not a valid frame; the message says why."""
 
 
 def frame(kind: str, **fields: object) -> bytes:
-    """Return a frame of this kind, with these fields, as a line of JSON."""
+    """Return a frame as a line of JSON."""
     return json.dumps({"kind": kind, **fields}, separators=(",", ":")).encode() + b"\n"
 
 
@@ -278,13 +268,13 @@ class Answer(str):
 
     @property
     def marks(self) -> dict[str, Any]:
-        """The fields that a reply frame has in addition to the value, such as ``secrets``. Empty ones are left out."""
+        """The fields that a reply has beside the value; empty ones are left out."""
         found = {"secrets": self.secrets, "contents": self.contents, "truncated": self.truncated}
         return {key: value for key, value in found.items() if value}
 
 
 def reply(number: int, value: str) -> bytes:
-    """Return the frame that answers request ``number`` with ``value``, which is JSON text already."""
+    """Return the frame that answers a request with JSON text."""
     marks = value.marks if isinstance(value, Answer) else {}
     if "contents" in marks:
         marks["contents"] = [(place, name) for place, name, _ in marks["contents"]]
@@ -294,17 +284,17 @@ def reply(number: int, value: str) -> bytes:
 
 
 def refusal(number: int, error: str) -> bytes:
-    """Return the frame that answers request ``number`` with an error, whose fields are JSON text already."""
+    """Return the frame that answers a request with the JSON text of an error."""
     return f'{{"kind":"reply","id":{number},"ok":false,"error":{error}}}\n'.encode("utf-8", "replace")
 
 
 def exit_notice(status: int) -> bytes:
-    """Return the line in which a session's new process reports the status with which the old process ended."""
+    """Return the line in which a session's new process reports how the old one ended."""
     return _EXIT_NOTICE + str(status).encode() + b"\n"
 
 
 def read_exit_notice(line: bytes) -> int | None:
-    """Return the status in an exit notice, or None if the line is a frame."""
+    """Return the status in an exit notice, or None for a frame."""
     _, mark, status = line.rpartition(_EXIT_NOTICE)
     try:
         return int(status) if mark else None
@@ -319,13 +309,7 @@ WAITS_WITHOUT_SPIN = 15
 
 
 class Arrivals:
-    """Waits before a pipe is read. If frames come quickly, it polls the pipe briefly instead of sleeping.
-
-    Polling avoids the delay of waking up a sleeping process. If calls are few or slow, there is hardly any polling.
-
-    Args:
-        descriptor: The end of the pipe to read from.
-    """
+    """Waits before a pipe is read. If frames come quickly, it polls briefly, without the delay of waking up."""
 
     def __init__(self, descriptor: int) -> None:
         from select import POLLIN, poll  # imported here, since a cold start does not need it
@@ -336,15 +320,9 @@ class Arrivals:
         self._waits_without = WAITS_WITHOUT_SPIN
 
     def wait(self, seconds: float = math.inf) -> bool:
-        """Wait until something can be read or the other side has closed the pipe, and return True.
+        """Wait until something can be read or the pipe is closed; return False after ``seconds`` without.
 
         Without a limit of time, the wait ends after polling, since reading the pipe waits as well.
-
-        Args:
-            seconds: How long to sleep after polling; infinity for no limit.
-
-        Returns:
-            False if there is nothing to read after ``seconds``.
         """
         if self._waits_without:
             self._waits_without -= 1
@@ -358,7 +336,7 @@ class Arrivals:
 
 
 def read_line(stream: BinaryIO, limit: int) -> bytes | None:
-    """Return the next line without its line feed, or None if the other process has closed the stream.
+    """Return the next line without its line feed, or None at the end.
 
     Raises:
         BadFrame: The line is longer than ``limit`` bytes.
@@ -372,7 +350,7 @@ def read_line(stream: BinaryIO, limit: int) -> bytes | None:
 
 
 def decode_from_child(line: bytes) -> dict[str, Any]:
-    """Decode a frame that a child wrote, check its fields, and return it. Fields unknown to its kind are left out.
+    """Return the checked fields of a frame that a child wrote, without unknown ones.
 
     Raises:
         BadFrame: The line is not JSON or is nested too deeply, the kind of the frame is unknown, or a field is missing
@@ -404,9 +382,9 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
 
 
 def memory_of(line: bytes | bytearray) -> int:
-    """Return an estimate of how many bytes of memory the values of a frame take in the host at worst.
+    """Estimate the bytes that a frame's values take in the host at worst.
 
-    Small values take many times as many bytes as in JSON. In a string with an emoji, every character takes four bytes.
+    Small values take many times as many as in JSON. In a string with an emoji, every character takes four.
     """
     width = 1
     if not line.isascii() or b"\\u" in line:
@@ -419,7 +397,7 @@ _MAY_HAVE_EMOJI = re.compile(rb"[\xF0-\xFF]|\\u[dD][89abAB]")
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    """Return True if lists and objects in a value are nested deeper than this many levels."""
+    """Return True if a value is nested deeper than this."""
     level: list[Any] = [value]
     for _ in range(levels):
         inner = (container.values() if isinstance(container, dict) else container for container in level)
@@ -430,7 +408,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _is_text(frame: dict[str, Any]) -> bool:
-    """Return True if all strings of a frame can be encoded as UTF-8. A string with a lone surrogate cannot."""
+    """Return True if no string of a frame has a lone surrogate."""
     try:
         json.dumps(frame, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):
@@ -439,15 +417,12 @@ def _is_text(frame: dict[str, Any]) -> bool:
 
 
 def to_text(raw: bytes) -> str:
-    """Return bytes as text for a frame. :func:`to_bytes` gets the same bytes back, even if they are not UTF-8."""
+    """Return bytes, even if not UTF-8, as text from which :func:`to_bytes` gets them back."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def to_bytes(text: str) -> bytes:
-    """Return the bytes from which :func:`to_text` made a text.
-
-    If the text contains surrogates that :func:`to_text` does not make, all its surrogates become ``?``.
-    """
+    """Return the bytes of :func:`to_text`; with surrogates that it does not make, all become ``?``."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

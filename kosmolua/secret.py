@@ -74,16 +74,12 @@ class Secret:
         return Secret(f"{scheme} {self.reveal()}", holding=[self])
 
     def as_password_of(self, user: str) -> Secret:
-        """Return, as a secret, the ``Authorization`` header for HTTP basic authentication (RFC 7617).
-
-        Args:
-            user: The user name. This secret is the password.
-        """
+        """Return the ``Authorization`` header for basic authentication (RFC 7617) as this user."""
         return Secret("Basic " + b64encode(f"{user}:{self.reveal()}".encode()).decode(), holding=[self])
 
     @property
     def roots(self) -> tuple[Secret, ...]:
-        """The secrets from which this secret was built; only the secret itself if it was not built from others."""
+        """The secrets from which this one was built, else itself."""
         return (self,) if self._holding is None else tuple(root for held in self._holding for root in held.roots)
 
     def reveal(self) -> str:
@@ -92,20 +88,17 @@ class Secret:
 
 
 class Unshown(str):
-    """A text that a script passes to a function without seeing it.
-
-    The function gets the text itself. Everywhere else, such as in the journal, ``shown`` is shown instead.
-    """
+    """A text that a function gets from a script without the script seeing it; elsewhere ``shown`` is shown."""
 
     __slots__ = ()
 
     @property
     def shown(self) -> str:
-        """The text that is shown in place of this text."""
+        """What is shown in its place."""
         return MASK
 
     def shown_to(self, redactor: Redactor) -> str:
-        """Return the text that is shown in place of this text, without the secrets that a redactor knows."""
+        """Return what is shown, without the secrets that a redactor knows."""
         return self.shown
 
     def __repr__(self) -> str:
@@ -113,18 +106,18 @@ class Unshown(str):
 
 
 class SecretText(Unshown):
-    """The text of a secret, which a function gets if the script passes the secret as an argument."""
+    """The text of a secret that a script passes as an argument."""
 
     __slots__ = ()
 
 
 class Redactor:
-    """Masks known secrets in any text or JSON value. Many threads may share a redactor.
+    """Masks known secrets in any text or JSON value. Many threads may share one.
 
-    A secret is found in upper and lower case, escaped for JSON, HTML, a URL or Python, in hex, inside base64 and
-    base32, and escaped or encoded twice. Each such form of a secret is called a spelling. The time for a search grows
-    with the length of the text. It grows with the number of spellings only up to :data:`MAX_SEARCHED`: if there are
-    more, they are looked up in an index.
+    A secret is found in each of its *spellings*: in upper and lower case, escaped for JSON, HTML, a URL or Python, in
+    hex,
+    inside base64 and base32, and escaped or encoded twice. The time for a search grows with the length of the text, and
+    with the number of spellings only up to :data:`MAX_SEARCHED`: more are looked up in an index.
     """
 
     def __init__(self) -> None:
@@ -137,12 +130,9 @@ class Redactor:
         self._lock = Lock()
 
     def learn(self, secret: Secret, owner: Hashable = None) -> None:
-        """Mask a secret from now on. If it was built from other secrets, those are masked instead.
+        """Mask a secret, or those from which it was built, from now on.
 
-        Args:
-            secret: The secret that must not be shown.
-            owner: The account that obtained the secret. Only the newest secrets of an account are remembered, since an
-                account can obtain many, such as fresh tokens. Without an owner, the secret is remembered for good.
+        Only the newest of an ``owner``, an account, are remembered, since it can obtain many, such as fresh tokens.
         """
         for root in secret.roots:
             value = root.reveal()
@@ -195,7 +185,7 @@ class Redactor:
         return b"".join([*pieces, data[end:]]).decode("utf-8", "surrogatepass")
 
     def value(self, value: object) -> object:
-        """Return a copy of a JSON value with ``***`` for each known secret in its strings and keys, at any depth."""
+        """Return a copy of a JSON value with ``***`` for each known secret in strings and keys."""
         whole = [value]
         unseen: list[Any] = [whole]
         while unseen:
@@ -220,7 +210,7 @@ class Redactor:
         return whole[0]
 
     def knows(self, encoded: str) -> bool:
-        """Return True if a text, such as JSON, contains a known secret. This is much faster than masking the text."""
+        """Return True if a text contains a known secret: much faster than masking it."""
         if len(encoded) < MIN_REDACTED:
             return False
         folded, few = encoded.encode("utf-8", "surrogatepass").lower(), self._few
@@ -229,10 +219,7 @@ class Redactor:
         return any(spelling in folded for spelling in few)
 
     def _found(self, folded: bytes) -> Iterator[bytes]:
-        """Yield each spelling of a secret, such as its base64, that ``folded`` contains: a text in lower case.
-
-        A spelling may be yielded twice.
-        """
+        """Yield, perhaps twice, each spelling in a text in lower case."""
         few = self._few
         yield from (spelling for spelling in (self._short if few is None else few) if spelling in folded)
         if few is not None:
@@ -245,7 +232,7 @@ class Redactor:
             yield from (spelling for spelling in candidates if spelling in folded)
 
     def _spans(self, folded: bytes) -> list[tuple[int, int]]:
-        """Return the start and end of each secret in a text in lower case, in order. Overlapping secrets are joined."""
+        """Return start and end of each secret in a text in lower case, in order, with overlapping ones joined."""
         spans = []
         for spelling in {*self._found(folded)}:
             at = folded.find(spelling)
@@ -262,19 +249,17 @@ class Redactor:
 
 
 def _ends_of(spelling: bytes) -> set[bytes]:
-    """Return the three ends by which a spelling is found; none if the spelling is too short.
+    """Return the three ends by which a spelling is found, none if it is too short.
 
-    A spelling is a form in which a secret can appear in a text, such as its base64. The ends are the last :data:`_GRAM`
-    bytes, and the :data:`_GRAM` bytes that end one byte earlier and two bytes earlier.
-
-    A search looks at every third position of a text, so it finds one of the three wherever the spelling is in the text.
+    They are its last :data:`_GRAM` bytes, and those that end one and two bytes earlier. A search looks at every third
+    position of a text, so it finds one of the three.
     """
     ends = range(len(spelling), len(spelling) - _STRIDE, -1)
     return {spelling[end - _GRAM : end] for end in ends} if len(spelling) >= _GRAM + _STRIDE - 1 else set()
 
 
 def _spellings_of(value: str) -> set[bytes]:
-    """Return the forms in which a value can appear in a text, and in JSON of this text, all in lower case."""
+    """Return the spellings of a value, and of it in JSON, in lower case."""
     raw = value.encode("utf-8", "surrogatepass")
     escaped = {value, value.lower(), value.upper(), repr(value)[1:-1]}
     escaped |= {value.translate(each) for each in (_HTML, _HTML_DECIMAL, _HTML_IN_TEXT)}
@@ -290,13 +275,13 @@ def _spellings_of(value: str) -> set[bytes]:
 
 
 def _quoted(text: str) -> set[str]:
-    """Return the percent-encoded forms of a text: programs differ in which characters they leave unescaped."""
+    """Return the percent-encoded forms: programs differ in what they leave unescaped."""
     safe = ("", "/", "!*'()")
     return {how(text, safe=each, errors="surrogatepass") for how in (quote, quote_plus) for each in safe}
 
 
 def _within_base64(value: bytes) -> Iterator[str]:
-    """Yield the forms of a value inside a longer base64 text. They depend on how many bytes precede the value."""
+    """Yield the forms inside a longer base64 text, which depend on how many bytes precede."""
     for before in range(3):
         encoded = b64encode(bytes(before) + value).decode()
         within = encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
@@ -304,17 +289,16 @@ def _within_base64(value: bytes) -> Iterator[str]:
 
 
 def _within_base32(value: bytes) -> Iterator[str]:
-    """Yield the forms of a value inside a longer base32 text. They depend on how many bytes precede the value."""
+    """Yield the forms inside a longer base32 text."""
     for before in range(5):
         encoded = b32encode(bytes(before) + value).decode()
         yield encoded[-(-before * 8 // 5) : (before + len(value)) * 8 // 5]
 
 
 def looks_like_key(text: str) -> bool:
-    """Return True if a text that should be a name looks like a credential. No message should show such a text.
+    """Return True if a text that should be a name looks like a credential, which no message should show.
 
-    Such a text begins like the keys of well-known services, or has 16 letters and digits in a row, among them at least
-    one letter and one digit.
+    It begins like the keys of well-known services, or has 16 letters and digits in a row, at least one of each.
     """
     runs = _LONG_RUN.findall(text)
     return bool(_KEY_PREFIX.match(text)) or any(not run.isalpha() and not run.isdigit() for run in runs)

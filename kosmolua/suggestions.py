@@ -33,10 +33,7 @@ MEANINGS = {name: frozenset(words.split()) for name, words in _WORDS.items()}
 
 
 def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
-    """Return at most ``most`` names that resemble a word, the most similar first.
-
-    A name that contains the word counts as similar, however long the name is.
-    """
+    """Return at most ``most`` names that resemble or contain a word, the most similar first."""
     from difflib import get_close_matches
 
     if len(word) > MAX_WORD:
@@ -49,10 +46,7 @@ def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
 
 
 def _most_alike(word: str, names: Iterable[str]) -> Iterable[str]:
-    """Return the names that share the most pairs of letters with a word, at most :data:`MAX_COMPARED` of them.
-
-    This is fast even for very many names.
-    """
+    """Return, fast, the :data:`MAX_COMPARED` names that share the most pairs of letters with a word."""
     near = [name for name in names if len(name) <= MAX_WORD]
     if len(near) <= MAX_COMPARED:
         return near
@@ -61,21 +55,21 @@ def _most_alike(word: str, names: Iterable[str]) -> Iterable[str]:
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str | None:
-    """Return a hint such as ``did you mean 'limit'?``, or None if no name resembles the word."""
+    """Return ``did you mean 'limit'?``, or None if no name resembles the word."""
     return as_hint(closest(word, names))
 
 
 def key_hint(key: str, known: Iterable[str]) -> str:
-    """Return the hint for an unknown key in a file of settings: the key that was probably meant, or all known keys."""
+    """Return the hint for an unknown key: the one that was probably meant, or all known keys."""
     known = list(known)
     return did_you_mean(key, known) or f"its keys are {', '.join(known)}"
 
 
 def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
-    """Return the parameters among ``names`` that a caller probably meant by a word.
+    """Return the parameters that a caller probably meant by a word.
 
-    A word that other services use for a common parameter stands for that parameter only: ``per_page`` means ``limit``
-    and never ``page``. For any other word, the names with the most similar spelling are returned.
+    A word of other services stands only for its parameter: ``per_page`` is ``limit`` and never ``page``. For any other,
+    spelling decides.
     """
     names = list(names)
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word[:MAX_WORD]).replace("-", "_").lower()
@@ -84,20 +78,17 @@ def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
 
 
 def as_hint(names: Sequence[str]) -> str | None:
-    """Return a hint such as ``did you mean 'limit' or 'page'?`` for these names, or None if there are no names."""
+    """Return ``did you mean 'limit' or 'page'?``, or None without names."""
     return f"did you mean {' or '.join(map(repr, names))}?" if names else None
 
 
 def list_of(intro: str, names: Sequence[str]) -> str | None:
-    """Return a hint that lists all names after ``intro``, such as ``it has github, render2``.
-
-    Return None if there are no names, or more than :data:`MAX_LISTED`.
-    """
+    """Return all names after ``intro``, or None if there are none or more than :data:`MAX_LISTED`."""
     return f"{intro} {', '.join(names)}" if 0 < len(names) <= MAX_LISTED else None
 
 
 def listed(names: Iterable[object], most: int = 8) -> str:
-    """Return a list of names for a message, cut after ``most`` names, such as ``a, b, c and 97 more``."""
+    """Return names for a message: ``a, b, c and 97 more``."""
     every = list(map(str, names))
     more = len(every) - most
     return ", ".join(every) if more <= 0 else f"{', '.join(every[:most])} and {more:,} more"
