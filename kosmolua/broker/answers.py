@@ -141,11 +141,7 @@ class Answers:
 
 
 def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Answer]:
-    """Return an :class:`Answer` for each answer in a recording, and for each write that was never answered.
-
-    An unanswered write is left out if a person decided to send it again. If a person decided that the write was done,
-    it counts as answered.
-    """
+    """Return the answers in a recording, and the unanswered writes, except those decided to be sent again."""
     found: dict[int, Answer] = {}
     intents: dict[int, int] = {}
     given: dict[int, int] = {}

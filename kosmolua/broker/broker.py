@@ -380,13 +380,7 @@ class Broker:
     def _read_back(
         self, call: Call, target: Target, arguments: Mapping[str, object], redacted: Mapping[str, object]
     ) -> tuple[bool, object]:
-        """Return whether a write was done that was under way when the run ended, and its result if it was.
-
-        A write whose service takes keys counts as not done, since the service tells it by its key.
-
-        Raises:
-            UnderWay: It cannot be read whether the write was done.
-        """
+        """Return whether a write under way was done, and its result; one with a key counts as not done."""
         function = target.function
         if function.was_done is None or function.idempotency:
             return False, None

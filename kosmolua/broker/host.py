@@ -304,10 +304,7 @@ class Host:
             self._options.trace(f"{server}: {self.redactor.text(line)}")
 
     def _check_sections(self) -> None:
-        """Warn about each section of the accounts file whose integration is not installed.
-
-        This is not an error, since scripts need not call that integration.
-        """
+        """Warn about each section whose integration is not installed: scripts need not call it."""
         plugins = self.plugins  # raises an error if a given file is missing, even without sections
         for name in self.accounts.sections():
             try:

@@ -132,10 +132,7 @@ class Journal:
             self._release()
 
     def _flush(self) -> str | None:
-        """Write the lines that are kept in memory.
-
-        Return a sentence for a warning if writing has just begun to fail, or has just begun to work again; else None.
-        """
+        """Write the lines in memory; return a warning if that has just begun to fail, or to work again."""
         if self._closed:
             return None
         try:
@@ -167,10 +164,7 @@ class Journal:
         self._file = _open(self._path)
 
     def _rotate_if_full(self, more: int) -> None:
-        """Rename the file and begin a new one if ``more`` further bytes would make it too large.
-
-        If several processes share the file, only one of them renames it.
-        """
+        """Rename the file, once for all processes, if ``more`` bytes would make it too large."""
         assert self._file is not None
         if self._max_size is None or os.fstat(self._file.fileno()).st_size + more <= self._max_size:
             return
@@ -238,10 +232,7 @@ def _shift(path: str) -> None:
 
 
 def _open(path: str | os.PathLike[str]) -> FileIO:
-    """Open a journal, which only its owner can read, to append lines.
-
-    If a full disk left half a line at the end, end this line.
-    """
+    """Open a journal to append, for its owner alone, and end half a line that a full disk left."""
     file = FileIO(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))
     try:
         if _ends_in_half_a_line(path):

@@ -101,11 +101,7 @@ class OpenAccounts:
             raise
 
     def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:
-        """Send a request, and return the answer.
-
-        The request belongs to the call that the current thread makes. In a thread that an integration started itself,
-        the request belongs to no call.
-        """
+        """Send a request of the current thread's call; in an integration's own thread, of none."""
         for secret in request.secrets:
             self._host.redactor.learn(secret, owner=account)
         call, until = current.get() or (None, self._until)
@@ -235,10 +231,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def _place_of(origin: str, error: BaseException) -> str:
-    """Return, as ``file:line``, the innermost place in an exception's traceback that is in the integration's own code.
-
-    If there is no such place, return ``origin``, the place where the integration is defined.
-    """
+    """Return ``file:line`` of the innermost place in the integration's own code, else ``origin``."""
     folder = Path(origin.rpartition(":")[0]).parent
     place, step = origin, error.__traceback__
     while step:

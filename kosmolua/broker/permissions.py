@@ -205,10 +205,7 @@ class _Questions:
             each.answer = answer
 
     def _gather(self) -> None:
-        """Wait a moment for more calls that need approval, so that the person is asked about all of them at once.
-
-        On a busy machine, the threads of these calls start late.
-        """
+        """Wait a moment for more calls, whose threads start late on a busy machine, to ask about all at once."""
         ends, seen, quiet = monotonic() + MAX_GATHERING, 0, 0
         while quiet < QUIET_INTERVALS and monotonic() < ends:
             quiet = quiet + 1 if not self._preparing and len(self._waiting) == seen else 0

@@ -375,10 +375,7 @@ class Application:
         ]
 
     def _filled(self, value: Any) -> Any:
-        """Return a copy of planned arguments in which known results replace marks.
-
-        A mark such as ``<render2.create_service#2.id>`` is replaced if call 2 of the plan was made; otherwise it stays.
-        """
+        """Return planned arguments with marks such as ``<render2.create_service#2.id>`` replaced if call 2 was made."""
         if isinstance(value, Mapping):
             return {key: self._filled(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -390,10 +387,7 @@ class Application:
         return _MARK.sub(lambda mark: str(self._result(mark)), value)
 
     def _result(self, mark: re.Match[str]) -> object:
-        """Return the value for which a mark stands, or the mark itself if this value is not known yet.
-
-        ``<render2.create_service#2.id>``, for example, stands for the ``id`` in the result of call 2.
-        """
+        """Return the value for which a mark stands, the ``id`` in the result of call 2, or the mark if unknown."""
         value = self._results.get(int(mark[1]), mark[0])
         for key, index in _STEP.findall(mark[2]):
             if key and isinstance(value, Mapping) and key in value:
@@ -406,10 +400,7 @@ class Application:
 
 
 def _marks_in(value: object) -> list[int]:
-    """Return the numbers of the calls to whose results the marks in a value belong.
-
-    For ``<render2.create_service#2.id>``, this is call 2.
-    """
+    """Return the numbers of the calls whose marks are in a value."""
     return sorted({int(number) for number, _ in _MARK.findall(json.dumps(value, ensure_ascii=False, default=str))})
 
 

@@ -202,10 +202,7 @@ def revealed(value: Any) -> Any:
 
 
 def _secrets_in(kind: Type, value: Any, place: Place) -> Iterator[tuple[Place, Secret]]:
-    """Yield the place and the secret for each secret in a value.
-
-    A secret is a :class:`Secret`, or a string that the type ``kind`` declares to be secret.
-    """
+    """Yield place and secret for each :class:`Secret`, and each string that ``kind`` declares as one."""
     if isinstance(value, Secret) or (isinstance(value, str) and is_secret(kind)):
         yield place, value if isinstance(value, Secret) else Secret(value)
     elif isinstance(kind, Union):

@@ -54,10 +54,7 @@ def add(runtime: Runtime, name: str) -> tuple[str, Path]:
 
 
 def _asked(field: AccountField) -> Any:
-    """Ask the person for the value of a field until it is valid, and return the value; None for an empty answer.
-
-    A secret is typed without echo.
-    """
+    """Ask for a field until the value is valid, a secret without echo; None for an empty answer."""
     about = f" ({field.about})" if field.about else ""
     what = f"{field.name}{about}{'' if field.required else ', empty for none'}"
     while True:

@@ -103,10 +103,7 @@ def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
 
 
 def _header_of(file: str) -> Header:
-    """Return the header of a script, or an empty one if the script cannot be read: the run then reports the error.
-
-    A pipe can be read only once, so it is left to the run.
-    """
+    """Return a script's header, empty for a pipe, which is read once, and where the run will report an error."""
     if not os.path.isfile(file):
         return NONE
     try:

@@ -110,10 +110,7 @@ class Command(Examples, click.Command):
 
 
 def _values_of(command: click.Command, ctx: click.Context) -> Callable[[str], bool]:
-    """Return a function that returns True if a word is an option and the next word is its value.
-
-    The word can contain short flags before the option: the value of ``-e`` also follows ``-ye``.
-    """
+    """Return what says if a word is an option before its value, with short flags too: ``-ye`` as ``-e``."""
     options = [each for each in command.get_params(ctx) if isinstance(each, click.Option)]
     named = {name for each in options if not (each.is_flag or each.count) for name in each.opts}
 
@@ -199,10 +196,7 @@ def _with_options(command: _Command, options: Sequence[Option[Any]]) -> _Command
 
 
 def _defaults(accounts: str | None) -> dict[str, Any]:
-    """Return the user's defaults for the options of the current command.
-
-    For a group of commands, the result is empty, since the subcommand reads the defaults.
-    """
+    """Return the user's defaults for the current command; none for a group, whose subcommand reads them."""
     context = click.get_current_context()
     if context.invoked_subcommand:
         return {}

@@ -237,10 +237,7 @@ def _is_data(descriptor: int) -> bool:
 
 
 def _wait_for(descriptor: int) -> None:
-    """Wait until a line can be read from a terminal.
-
-    The wait is divided into short system calls, since Python may notice Ctrl-C only when a system call returns.
-    """
+    """Wait for a line in short system calls, since Python may notice Ctrl-C only when one returns."""
     if os.name != "nt":
         import select
 

@@ -95,10 +95,7 @@ def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]
 
 
 def _close(executor: Executor) -> None:
-    """Shut an executor down. Terminate its processes if they do not end in time.
-
-    A process that is not terminated would wait for ever for work from this process.
-    """
+    """Shut an executor down, terminating processes that would otherwise wait for ever for work from this one."""
     ending = Thread(target=partial(executor.shutdown, cancel_futures=True), name="kosmolua-fleet-end", daemon=True)
     ending.start()
     ending.join(CLOSE_TIMEOUT)

@@ -206,10 +206,7 @@ class Fleet:
 
 
 class _Batch:
-    """Numbered tasks that were given to the executor together.
-
-    ``repeats`` is how often the tasks were run before. ``is_lost`` is True if the process of the batch was lost.
-    """
+    """Tasks given to the executor together, after ``repeats`` earlier tries; ``is_lost``: their process was lost."""
 
     def __init__(self, tasks: Sequence[_Numbered], repeats: int) -> None:
         self.tasks = tasks

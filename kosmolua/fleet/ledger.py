@@ -110,10 +110,7 @@ class Ledger:
             os.unlink(f"{self._path}{LOCK}")
 
     def _load(self) -> None:
-        """Read the file. Keep only the lines of successful runs, and record their inputs as done.
-
-        Lines of failed runs and an incomplete last line are removed from the file, so that their inputs are run again.
-        """
+        """Read the file, without failed runs and an incomplete last line: their inputs are run again."""
         try:
             with open(self._path, "rb") as file:
                 *lines, rest = file.read().split(b"\n")

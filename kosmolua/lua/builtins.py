@@ -163,14 +163,7 @@ def verbs_in(text: str) -> list[str]:
 
 
 def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Add a finding for each argument of ``string.format`` that does not fit its placeholder, such as text for ``%d``.
-
-    Args:
-        reader: The object that checks the script.
-        node: The expression of the format.
-        given: The expressions of the arguments after the format.
-        values: What is known about the values of these arguments.
-    """
+    """Add a finding for each argument of ``string.format`` that does not fit its placeholder, as text for ``%d``."""
     findings, text = reader.findings, node.text if node.kind == "string" else ""
     for verb, each, value in zip(verbs_in(text), given, values, strict=False):
         if each.kind == "nil":
@@ -189,14 +182,7 @@ def _check_format(reader: Reader, node: Node, given: Sequence[Node], values: Seq
 
 
 def _check_message(findings: Findings, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Add a finding if the message of ``error`` or ``assert`` has placeholders such as ``%s``, which are not replaced.
-
-    Args:
-        findings: The collection to which the finding is added.
-        name: ``error`` or ``assert``.
-        given: The expressions of the arguments.
-        values: What is known about the values of the arguments.
-    """
+    """Add a finding if the message of ``error`` or ``assert`` has placeholders such as ``%s``, which stay so."""
     place = 0 if name == "error" else 1
     message = values[place] if len(values) > place + 1 else None
     if not isinstance(message, Literal) or not _FORMAT.search(str(message.value)):
@@ -278,14 +264,7 @@ def _check_map(reader: Reader, node: Node, values: Sequence[Value]) -> None:
 
 
 def _check_passed(reader: Reader, node: Node, callee: Callee, item: Result) -> None:
-    """Add a finding if ``parallel.map`` passes the records of a list to a function that does not take such records.
-
-    Args:
-        reader: The object that checks the script.
-        node: The expression of the list.
-        callee: The function of an integration that ``parallel.map`` calls.
-        item: What is known about the items of the list.
-    """
+    """Add a finding if ``parallel.map`` passes the records of a list to a function that does not take such records."""
     keys, names = record_keys(item.type) or [], [each.name for each in callee.function.parameters]
     if keys and not set(keys) <= set(names):
         example = f"{names[0]} = item.{'id' if 'id' in keys else keys[0]}" if names else ""

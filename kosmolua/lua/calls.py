@@ -117,12 +117,7 @@ def _undefined_inside(table: Value, evaluate: Evaluate) -> Iterator[Misuse]:
 
 
 def _mixed_arguments(arguments: Sequence[Node], names: list[str]) -> Node | None:
-    """Return the table of named arguments that a call has after positional arguments, or None if it has none.
-
-    Args:
-        arguments: The expressions of the arguments.
-        names: The names of the function's parameters.
-    """
+    """Return the table of named arguments that a call has after positional arguments, or None if it has none."""
     keys = keys_of(arguments[-1]) if len(arguments) > 1 else []
     return arguments[-1] if keys and set(keys) <= set(names) else None
 
@@ -131,12 +126,6 @@ def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str 
     """Return a hint for an argument with an unknown name, or None if there is no hint.
 
     There is a hint for an account that was passed as an argument, and for a table with the arguments inside.
-
-    Args:
-        callee: The function that is called.
-        name: The unknown name.
-        value: What is known about the value of the argument.
-        names: The names of the function's parameters.
     """
     if name in ("account", "account_name", "profile"):
         integration, _, function = callee.path.rpartition(".")
@@ -161,17 +150,7 @@ def _instead_of(parameter: Parameter) -> set[str]:
 def _arguments_by_name(
     arguments: Sequence[Node], names: list[str], evaluate: Evaluate
 ) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
-    """Return the arguments of a call by name, and whether these are certainly all of them.
-
-    Args:
-        arguments: The expressions of the arguments.
-        names: The names of the function's parameters, in order.
-        evaluate: The function that returns what is known about the value of an expression.
-
-    Returns:
-        First, the expression of each argument and what is known about its value, by name, or None if there are too many
-        arguments. Second, True if the call certainly passes no further arguments when it runs.
-    """
+    """Return the arguments of a call by name, and whether these are certainly all of them."""
     if len(arguments) == 1 and arguments[0].kind == "table_constructor":
         fields = [field for field in arguments[0].children if field.kind == "field"]
         keys = [key_of(field) for field in fields]
@@ -267,13 +246,7 @@ def _example(parameter: Parameter) -> str:
 
 
 def _of_another_kind(text: str, parameter: Parameter, parameters: Sequence[Parameter]) -> str:
-    """Return the name of another parameter for which an id has the right prefix, or an empty string.
-
-    Args:
-        text: The id, such as ``srv-123``.
-        parameter: The parameter to which the script passes the id.
-        parameters: All parameters of the function.
-    """
+    """Return the name of another parameter for which an id has the right prefix, or an empty string."""
     prefix, others = text.partition("-")[0], [each for each in parameters if each is not parameter]
     if not _ID.fullmatch(_example(parameter)) or _example(parameter).startswith(f"{prefix}-"):
         return ""
@@ -286,11 +259,7 @@ def _is_no_id(text: str, example: str) -> bool:
 
 
 def _json(value: Value, evaluate: Evaluate) -> object:
-    """Return the value of a literal argument, as the Python value that the function would receive.
-
-    Raises:
-        NotWritten: The argument or a part of it is not a literal.
-    """
+    """Return the value of a literal argument, as the Python value that the function would receive."""
     if not isinstance(value, Literal) or (value.kind != "table" and value.value is None):
         raise NotWritten
     if value.node is None or value.kind != "table":

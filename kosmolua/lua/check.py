@@ -164,10 +164,6 @@ def _syntax_finding(problem: SyntaxProblem, lines: list[str]) -> Finding:
 
     If a line at the error has the syntax of another language, the finding is about that line, and the hint says how to
     write it in Lua.
-
-    Args:
-        problem: The syntax error.
-        lines: The lines of the script.
     """
     last = min(max(problem.last_line, problem.line + 1), len(lines))
     numbers = range(problem.line, last + 1) if problem.missing[:1] != "]" else ()

@@ -356,15 +356,7 @@ class Expressions(ABC):
         return UNKNOWN
 
     def _call(self, node: Node, name: Node, callee: Callee, given: Sequence[Node], *, caught: bool = False) -> Value:
-        """Check a call of an integration's function, and return what is known about its result.
-
-        Args:
-            node: The node of the call.
-            name: The expression of the function.
-            callee: The function.
-            given: The expressions of its arguments.
-            caught: True if the function is called by ``pcall``.
-        """
+        """Check a call of an integration's function, and return what is known about its result."""
         if callee.account != "*":
             integration, _, function = callee.path.rpartition(".")
             with self.findings.at_least(Mode.PROTECTED if caught else Mode.CERTAIN):
@@ -425,12 +417,7 @@ class Expressions(ABC):
                 )
 
     def _check_mapped(self, node: Node, function: Value) -> None:
-        """Add a finding if the function that is passed to ``parallel.map`` returns nothing.
-
-        Args:
-            node: The expression of the function.
-            function: What is known about the function.
-        """
+        """Add a finding if the function that is passed to ``parallel.map`` returns nothing."""
         if isinstance(function, Closure) and not returns_value(function.node):
             self.findings.warn(node, "the function returns nothing, so the list is empty", "return a value in it")
 
@@ -438,9 +425,6 @@ class Expressions(ABC):
         """Record that the script takes a single item from the list in a call's result, as in ``f().items[1]``.
 
         A warning about unread pages of that list is then not needed.
-
-        Args:
-            items: The expression of the list.
         """
         call = items.get("table") if items and items.kind == "dot_index_expression" else None
         if call and call.kind == "function_call":
@@ -450,10 +434,6 @@ class Expressions(ABC):
         """Record whether the result of a call is used, for the called function and for functions among the arguments.
 
         The result of ``parallel.map(list, f)`` consists of the results of ``f``, so using one uses the other.
-
-        Args:
-            call: The node of the call.
-            values: What is known about the called function and the arguments.
         """
         uses = self.dropped if id(call) in self._statements or id(call) in self._peeked else self.kept
         uses.update(value.path for value in values if isinstance(value, Callee))

@@ -175,13 +175,7 @@ class Fields:
         return UNKNOWN
 
     def _check_secret(self, node: Node, secrets: Secrets, key: str | None) -> None:
-        """Add a finding if the script looks up a secret that the run does not have.
-
-        Args:
-            node: The expression that looks up the secret.
-            secrets: The secrets of the run.
-            key: The name of the secret, or None if the script computes it.
-        """
+        """Add a finding if the script looks up a secret that the run does not have."""
         if key is None or key in secrets.names:
             return
         there = f"there are {listed(secrets.names, MAX_KEYS)}" if secrets.names else f"--secret {key}=SOURCE gives one"

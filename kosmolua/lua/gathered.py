@@ -156,12 +156,7 @@ class Gathered:
         return self._scopes.variable(base_of(node))
 
     def _note_item(self, node: Node, what: str) -> None:
-        """Record an operation on an item of a local table, such as ``groups[name]``. If the item is nil, it fails.
-
-        Args:
-            node: The expression of the item.
-            what: The verb for the failing operation in the message, such as ``index``.
-        """
+        """Record an operation on an item of a local table, such as ``groups[name]``. If the item is nil, it fails."""
         table = node.get("table")
         variable = self._variable(table) if table and table.kind == "identifier" else None
         if variable and variable not in self._unset:

@@ -84,11 +84,7 @@ class Header:
 
     @staticmethod
     def _undeclared(name: str, passed: Sequence[Any]) -> dict[str, object]:
-        """Return the arguments of a script that declares no parameters: at most one table of named arguments.
-
-        Raises:
-            BadArguments: Something else was passed.
-        """
+        """Return the arguments of a script that declares no parameters: at most one table of named arguments."""
         if len(passed) > 1 or not all(isinstance(each, Mapping) or each == [] for each in passed):
             raise BadArguments(f"{name} takes one table of named arguments, since its header declares no parameters")
         return dict(passed[0]) if passed and passed[0] else {}
@@ -176,18 +172,7 @@ def _returned(text: str) -> Type | None:
 
 
 def _default(kind: Type, text: str, name: str, script: str, line: int) -> object:
-    """Return the default of a parameter, from the text after ``default:`` in its description.
-
-    Args:
-        kind: The type of the parameter.
-        text: The text. The default is all of it, or the part before a comma.
-        name: The name of the parameter.
-        script: The name of the script.
-        line: The line of the parameter.
-
-    Raises:
-        ScriptError: The default does not fit the type.
-    """
+    """Return the default of a parameter, from the text after ``default:`` in its description."""
     if text == "nil":
         return None
     problem = ""

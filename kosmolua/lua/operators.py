@@ -248,13 +248,7 @@ def check_condition(findings: Findings, node: Node | None) -> None:
 
 
 def _compares_again(left: Node, right: Node, comparison: str) -> bool:
-    """Return True if both comparisons have the same left side, and compare it with different texts or numbers.
-
-    Args:
-        left: The first comparison.
-        right: The second comparison.
-        comparison: The operator that both must have.
-    """
+    """Return True if both comparisons have the same left side, and compare it with different texts or numbers."""
     sides = []
     for each in (left, right):
         operator, operand, other = each.get("operator"), each.get("left"), each.get("right")

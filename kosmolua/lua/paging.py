@@ -57,11 +57,7 @@ def check_last_page(findings: Findings, loop: Node, reads: Callable[[Node], int]
 
 
 def _cursors(nodes: list[Node]) -> Iterator[tuple[str, str]]:
-    """Yield each variable to which a next page's cursor is assigned, and the parameter to pass the cursor to.
-
-    Args:
-        nodes: The nodes of the loop's body.
-    """
+    """Yield each variable to which a next page's cursor is assigned, and the parameter to pass the cursor to."""
     for node in nodes:
         if node.kind in ("assignment_statement", "variable_declaration"):
             for target, value in assigned(node):
@@ -75,13 +71,7 @@ def _names_in(arguments: Node | None) -> Iterator[Node]:
 
 
 def _passes_no_cursor(call: Node, parameter: str, known: Callable[[Node], Value | None]) -> bool:
-    """Return True if a call of an integration's function could pass a cursor, but does not.
-
-    Args:
-        call: The node of the call.
-        parameter: The parameter for the cursor.
-        known: Returns what is known about an expression, or None if the expression was not checked.
-    """
+    """Return True if a call of an integration's function could pass a cursor, but does not."""
     name, arguments = call.get("name"), call.get("arguments")
     callee = known(name) if name else None
     if not isinstance(callee, Callee) or all(each.name != parameter for each in callee.function.parameters):

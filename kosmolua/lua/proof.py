@@ -41,14 +41,7 @@ def _with_parents(root: Node) -> Iterable[tuple[Node, tuple[Node, ...]]]:
 
 
 def _is_followed(node: Node, around: tuple[Node, ...], scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
-    """Return False if a node is ``app`` or a table inside it, and the script might use that table in an unknown way.
-
-    Args:
-        node: The node.
-        around: The nodes that contain it, the innermost first.
-        scopes: The variables of the script.
-        known: Returns what is known about an expression, or None if the expression was not checked.
-    """
+    """Return False if a node is ``app`` or a table inside it, and the script might use that table in an unknown way."""
     value = known(node)
     if value is None and node.kind == "identifier" and node.text == "app" and scopes.variable(node) is None:
         return around[0].kind in ("field", *_INDEXED) and node.field != "table"  # a field's name, not the global
@@ -60,13 +53,7 @@ def _is_followed(node: Node, around: tuple[Node, ...], scopes: Scopes, known: Ca
 
 
 def _is_declared(node: Node, around: tuple[Node, ...], scopes: Scopes) -> bool:
-    """Return True if a node is the initial value or the name of a local variable that is never changed.
-
-    Args:
-        node: The node.
-        around: The nodes that contain it, the innermost first.
-        scopes: The variables of the script.
-    """
+    """Return True if a node is the initial value or the name of a local variable that is never changed."""
     if len(around) < 3 or [each.kind for each in around[:2]] != ["expression_list", "assignment_statement"]:
         return len(around) > 1 and around[0].kind == "variable_list"
     if around[2].kind != "variable_declaration":

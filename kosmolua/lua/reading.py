@@ -229,12 +229,7 @@ class Reading(Expressions):
         return variable.last if variable else len(self._root.source)
 
     def _guarded(self, node: Node, block: Node | None) -> None:
-        """Check a block that runs only under a condition.
-
-        Args:
-            node: The node of the statement or branch that has the condition.
-            block: The block, or None if there is none.
-        """
+        """Check a block that runs only under a condition."""
         condition = node.get("condition")
         self._conditions.append(condition.text if condition else "")
         self._block(block)
@@ -274,12 +269,7 @@ class Reading(Expressions):
             self._set(name, item if index == 1 else place)
 
     def _first_variable(self, iterator: Node, name: Node) -> Value:
-        """Return what is known about the first variable of a ``for ... in`` loop: over a list, it is a number.
-
-        Args:
-            iterator: The expression after ``in``.
-            name: The name of the variable.
-        """
+        """Return what is known about the first variable of a ``for ... in`` loop: over a list, it is a number."""
         called, arguments = self.value(iterator.get("name")), iterator.get("arguments")
         given = self.value(arguments.children[0]) if arguments and arguments.children else UNKNOWN
         is_list_of_app = isinstance(given, Result) and is_list(given.type)
@@ -327,10 +317,6 @@ class Reading(Expressions):
         """Return what is known about a variable in a declaration with more variables than expressions.
 
         It is certainly nil if the last expression is a call of a function that returns only one value.
-
-        Args:
-            node: The last expression.
-            name: The name of the variable.
         """
         variable = self._scopes.variable(name)
         if node.kind != "function_call" or variable is None or variable.changes:

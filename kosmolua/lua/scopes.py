@@ -244,12 +244,7 @@ class Scopes:
             self.defined[target.text] += 1
 
     def _name(self, name: Node, value: Node | None) -> None:
-        """Record the name that a function is assigned to. Do nothing if the value is not a function.
-
-        Args:
-            name: The target of the assignment or declaration.
-            value: The assigned expression, or None.
-        """
+        """Record the name that a function is assigned to. Do nothing if the value is not a function."""
         if name.kind == "identifier" and value and value.kind in ("function_definition", "function_declaration"):
             self._named[value.start] = name
 

@@ -365,25 +365,14 @@ def uses_in(source: str, integration: str) -> Iterator[Use]:
 
 
 def _use(given: Sequence[Node], variables: Mapping[str, list[str]], integration: str) -> Iterator[Use]:
-    """Yield a :class:`Use` if the called function belongs to an integration.
-
-    Args:
-        given: The expressions of the called function and of its arguments.
-        variables: The paths under ``app`` that variables stand for.
-        integration: The name of the integration.
-    """
+    """Yield a :class:`Use` if the called function belongs to an integration."""
     path = _path(given[0], variables) if given else None
     if path and path[:2] == [ROOT, integration] and len(path) > 2 and path[-1]:
         yield Use(path[-1], given[0].line, tuple(keys_of(given[1] if len(given) > 1 else None)))
 
 
 def _path(node: Node, variables: Mapping[str, list[str]]) -> list[str] | None:
-    """Return the names in a path that begins with ``app``, or None for any other expression.
-
-    Args:
-        node: The expression. A computed name in it becomes an empty string.
-        variables: The paths under ``app`` that variables stand for.
-    """
+    """Return the names in a path that begins with ``app``, or None for any other expression."""
     steps: list[str] = []
     while node.kind in ("dot_index_expression", "bracket_index_expression"):
         steps.insert(0, key_of(node) or "")

@@ -500,10 +500,7 @@ def applied_before(plan: Plan, host: Host, *, anew: bool) -> Recording | None:
 
 
 def _was_changed(recording: Recording) -> bool:
-    """Return True if the script or the version of KosmoLua has changed since the recording began.
-
-    The script can then make requests that differ from the recorded ones.
-    """
+    """Return True if script or version have changed since the recording, so that requests can differ."""
     header, script = recording.header, recording.script
     return bool(header["kosmolua"] != __version__ or script["sha256"] != header["script"]["sha256"])
 
@@ -641,10 +638,7 @@ def _paused_calls(recording: Recording) -> list[Event]:
 
 
 def _left_approvals(recording: Recording) -> list[tuple[Event, bool]]:
-    """Return the decisions of a person that have not been used. The script uses one when it makes the call again.
-
-    Each decision is a pair of the call and True if it was approved, or False if it was denied.
-    """
+    """Return a person's unused decisions, each a call and whether it was approved, for when it is made again."""
     left: list[tuple[Event, bool]] = []
     for event in recording.events:
         if event.get("decision") in ("approve", "deny"):

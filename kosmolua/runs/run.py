@@ -163,10 +163,7 @@ class Run:
                 return Outcome([], "", error, [], warnings=self._warnings)
 
     def _prepared_span(self) -> RunSpan | None:
-        """Return the OpenTelemetry span for the run.
-
-        If the program does not use OpenTelemetry, return None, and do not import it.
-        """
+        """Return the span for the run, or None, without an import, if the program does not use OpenTelemetry."""
         if "opentelemetry.trace" not in sys.modules:
             return None
         from kosmolua.runs import spans
@@ -189,10 +186,7 @@ class Run:
         return text
 
     def _bound_params(self) -> dict[str, object]:
-        """Check the option ``params`` against the script's header, and return it with the defaults of the header added.
-
-        The header is the comment in which a script declares its parameters.
-        """
+        """Check ``params`` against the script's header, and add its defaults."""
         from kosmolua.lua.header import read_header, script_name
 
         header = read_header(self._source, self._name.removeprefix("="))
@@ -380,10 +374,7 @@ class Run:
         return output
 
     def _explain(self, error: ScriptError) -> None:
-        """If the script uses the syntax of another language, extend the message of its syntax error.
-
-        The message then says what to write in Lua instead.
-        """
+        """Let a syntax error say what to write instead of another language's syntax."""
         from kosmolua.lua.check import syntax_hint
 
         if _PATH.fullmatch(self._source):
@@ -452,10 +443,6 @@ def _validate(options: RunOptions) -> None:
 
 
 def _line_of_only_return(source: bytes) -> int | None:
-    """Return the number of the line with ``return`` if a script has exactly one such line, or else None.
-
-    An error without a line is reported for this line: after a script has returned, Lua no longer knows where the error
-    is.
-    """
+    """Return the line of a script's only ``return``, for errors after which Lua knows none, or None."""
     lines = [number for number, line in enumerate(source.split(b"\n"), start=1) if _RETURN.search(line)]
     return lines[0] if len(lines) == 1 else None

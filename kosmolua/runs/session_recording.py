@@ -72,13 +72,7 @@ class SessionRecorder:
 
 
 class _Pen:
-    """Writes the events of a session's chunks to the recording, which stays open until the session's end.
-
-    Args:
-        writer: The writer of the recording.
-
-    ``calls`` is the highest number of a call so far.
-    """
+    """Writes the events of chunks to a recording until the session's end; ``calls`` is the highest number so far."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer

@@ -328,10 +328,7 @@ class Supervisor:
     # In the owner's thread
 
     def _do_mail(self) -> None:
-        """Do the work that other threads put into the mailbox, until the script and all of its calls have ended.
-
-        After the end of the script, unfinished calls have ``GRACE_TIMEOUT`` seconds to end.
-        """
+        """Do the work in the mailbox until script and calls have ended; the latter have ``GRACE_TIMEOUT`` seconds."""
         while True:
             try:
                 while not (self._ending and not self._pending) and not self._is_late():
@@ -441,10 +438,7 @@ class Supervisor:
         return max(self._grace_ends - monotonic(), POLL_INTERVAL)
 
     def _next_look(self) -> float:
-        """Replace the threads whose calls have overrun their deadlines.
-
-        Return in how many seconds the next call can overrun. One that starts meanwhile has the whole time for a call.
-        """
+        """Replace the threads whose calls are overdue; return the seconds until the next can be."""
         now = monotonic()
         if now >= self._looks_at:
             self._looks_at = now + self._limits.call_timeout + GRACE
@@ -493,10 +487,7 @@ class Supervisor:
         self._halt()
 
     def _fail(self, error: BaseException) -> None:
-        """End the run with an unexpected exception, which :meth:`run` then raises.
-
-        A KeyboardInterrupt is not raised: the run ends with the error Interrupted instead.
-        """
+        """End the run with an exception, which :meth:`run` raises, or Interrupted for a KeyboardInterrupt."""
         if isinstance(error, KeyboardInterrupt):
             self._stop(Interrupted("The script was interrupted"))
         else:
@@ -524,10 +515,7 @@ class Supervisor:
             self._emit(piece)
 
     def _ready(self, frame: dict[str, Any]) -> None:
-        """Record which isolation layers are in force. The child reports them before it runs the script.
-
-        End the run if layers are missing and the run requires them.
-        """
+        """Record the isolation layers in force, and end the run if it requires missing ones."""
         self._isolation, missing = (
             [name[:32] for name in frame[field][:16] if isinstance(name, str)] for field in ("isolation", "missing")
         )
@@ -540,10 +528,7 @@ class Supervisor:
             )
 
     def _keep_error(self, number: int, error: KosmoError) -> None:
-        """Keep the error with which a request of the script was answered, in case this error ends the script.
-
-        The child then reports only the number of the request.
-        """
+        """Keep the error of a request by its number, which the child reports if it ends the script."""
         self._call_errors[number] = error
         if len(self._call_errors) > MAX_KEPT_ERRORS:
             del self._call_errors[next(iter(self._call_errors))]
@@ -738,10 +723,7 @@ class Supervisor:
         call.continues()
 
     def _answer(self, frame: dict[str, Any], continues: Callable[[], None]) -> None:
-        """Answer one request of the script, unless the run is over, and send the answer to the child.
-
-        A large answer takes part of the memory budget until it has been sent.
-        """
+        """Answer one request, unless the run is over; a large answer takes part of the memory until it is sent."""
         if self._is_ending or self._is_closed:
             return
         limit = Countdown(self._limits.call_timeout)
@@ -840,11 +822,7 @@ def _too_many_pending() -> LimitExceeded:
 
 
 def _more_of(call: dict[str, Any]) -> dict[str, Any]:
-    """Return the optional fields of a request frame that are present and have the right type.
-
-    These fields are the line of the script, the scripts that called each other, and which arguments are secrets or
-    handles of binary data.
-    """
+    """Return the valid optional fields of a request: line, calling scripts, and secret or binary arguments."""
     if MORE_OF_CALL.keys().isdisjoint(call):
         return {}
     more = {name: call[name] for name, kind in MORE_OF_CALL.items() if isinstance(call.get(name), kind)}
@@ -855,8 +833,5 @@ def _more_of(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:
-    """Return the fields ``where`` and ``problem`` of a frame's field ``fault``, as text of limited length.
-
-    They say why the arguments of the script could not be encoded.
-    """
+    """Return why the arguments could not be encoded: ``where`` and ``problem``, of limited length."""
     return {key: str(fault.get(key, ""))[: protocol.MAX_PATH] for key in ("where", "problem")}

@@ -80,10 +80,7 @@ class _Request(NamedTuple):
 
 
 class _Reply(NamedTuple):
-    """A reply that is kept until the script waits, and is then sent to the script.
-
-    Replies sort in the order in which they are sent: first the recorded replies, in their recorded order.
-    """
+    """A reply kept until the script waits. Recorded ones come first, in their order."""
 
     rank: int
     order: int
@@ -382,10 +379,7 @@ class Tape:
         self._send(reply.line)
 
     def _note(self, number: int, value: str, error: CallError | None = None) -> None:
-        """Queue the broker's answer to a request, which is sent and recorded when the script waits.
-
-        The answer to a write is recorded at once.
-        """
+        """Queue an answer to send and record when the script waits; that to a write is recorded at once."""
         with self._lock:
             request = self._open.get(number)
             while request and request.is_in_call_thread and self._held > MAX_HELD and self._writer:

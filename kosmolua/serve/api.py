@@ -329,17 +329,7 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
 
 
 def _chosen(each: Endpoint, tenants: Tenants, own: Tenant | None, name: str | None) -> list[Tenant]:
-    """Return the tenants that a request is about.
-
-    Args:
-        each: The operation.
-        tenants: The tenants of the server.
-        own: The tenant whose token the request has; None if it has the operator's.
-        name: The name of the tenant in the request, if it has one.
-
-    Raises:
-        Refused: The token does not reach that far, or no tenant is named where it has to be.
-    """
+    """Return the tenants that a request is about."""
     if own:
         if each.reach == OPERATOR:
             raise Refused(403, "This needs the token operator_token in [serve] of the accounts file")

@@ -171,10 +171,7 @@ class Approvals:
 
 
 def _decided_earlier(store: Store, run: str, approvals: Sequence[Approval]) -> list[Answer]:
-    """Return the answers that people gave to these calls before the run's process died; nothing if any has none.
-
-    Each answer is for one call, so it is withdrawn.
-    """
+    """Take the answers that people gave to all these calls before the run's process died."""
     used: list[tuple[Waiting, Decision]] = []
     try:
         given = store.answered(run)

@@ -202,12 +202,7 @@ class Heartbeat:
 
 
 class _Answer:
-    """One HTTP answer, to which both the application and :class:`Heartbeat` write.
-
-    Args:
-        send: The ASGI function that sends a message to the client.
-        may_begin: Whether this layer can begin the answer as a stream of events if the application has not begun it.
-    """
+    """One HTTP answer, to which the application and :class:`Heartbeat` write; ``may_begin`` a stream of events here."""
 
     def __init__(self, send: Send, *, may_begin: bool) -> None:
         self._send = send
@@ -220,10 +215,7 @@ class _Answer:
         self._json: bytearray | None = None
 
     async def send(self, message: Message) -> None:
-        """Pass an ASGI message from the application to the client.
-
-        If this layer has begun a stream of events and the application answers in JSON, send the JSON as an event.
-        """
+        """Pass a message to the client; a JSON answer as an event if a stream has begun."""
         async with self._writing:
             self._latest = monotonic()
             if message["type"] == "http.response.start":
@@ -245,10 +237,7 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
 
     async def _add(self, message: Message) -> None:
-        """Collect the parts of the application's JSON answer. With the last part, send them as one event.
-
-        This is called if :class:`Heartbeat` began a stream of events before the application answered.
-        """
+        """Collect the parts of a JSON answer, and send them as one event of a stream that has begun."""
         assert self._json is not None
         self._json += message.get("body", b"")
         if not message.get("more_body", False):
@@ -257,10 +246,8 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": event, "more_body": False})
 
     async def beat(self) -> None:
-        """Begin the stream of events if the answer has not begun. Send comments as long as there is no data.
-
-        Return when the answer is complete. A comment is a line of the stream that clients ignore. One is sent whenever
-        there was no data for ``SILENCE`` seconds.
+        """Begin the stream if the answer has not, and send a comment after each ``SILENCE`` seconds until it is
+        complete.
         """
         while not self._is_over:
             async with self._writing:

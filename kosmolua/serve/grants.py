@@ -16,10 +16,7 @@ FRESHNESS = 1.0
 
 
 class _Read(NamedTuple):
-    """What was read from the store: the grants as patterns for the option ``allow``, and the time of reading.
-
-    ``catalog`` has the integrations and accounts that the grants were checked against.
-    """
+    """The grants as patterns for ``allow``, when they were read, and the catalog that they were checked against."""
 
     catalog: Catalog
     time: float

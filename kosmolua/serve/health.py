@@ -74,10 +74,7 @@ class Health:
             self._stopped.wait(INTERVAL)
 
     def _watch(self) -> None:
-        """Find the tries that take too long, and tell once for each.
-
-        A try is looked at several times, so that it is not to blame if this whole process stood still.
-        """
+        """Tell once of each try that takes too long, looked at several times, lest this whole process stood still."""
         seen, looks = None, 0
         while not self._stopped.wait(LIMIT / LOOKS):
             began = self._began

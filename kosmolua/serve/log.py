@@ -85,11 +85,7 @@ class Log:
         self._thread.join(CLOSE_TIMEOUT)
 
     def _write_all(self) -> None:
-        """Write lines in the writing thread until the log is closed.
-
-        The thread gathers lines for a moment and writes them together. If it woke up for each line, it would take time
-        from the thread that answers requests.
-        """
+        """Write lines, gathered for a moment so as to spare the answering thread, until the log is closed."""
         is_over = False
         while not is_over:
             lines = [self._lines.get()]

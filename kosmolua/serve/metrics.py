@@ -163,11 +163,7 @@ class _Total(CollectorRegistry):
 
 
 def _code_of(outcome: Outcome) -> str:
-    """Return the code of the error that ended a run.
-
-    Scripts can invent codes for their own errors. All such errors get the same code here, since the metrics would grow
-    without bound otherwise.
-    """
+    """Return the code of the error of a run; one for all that scripts invent, lest the metrics grow without bound."""
     error = outcome.error
     assert error
     return ScriptError.code if isinstance(error, ScriptError) else error.code

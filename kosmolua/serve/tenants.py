@@ -517,10 +517,8 @@ class Tenants:
         return Own(settings, self._common.environ, self._common.warn)
 
     def _open(self, settings: Settings) -> tuple[Settings, list[Opened]]:
-        """Open the tenants in the settings. Return the settings, and a list with the runtime and tokens of each tenant.
-
-        If the server simulates and has no tenants, it gets a tenant that needs no token. The returned settings include
-        it.
+        """Return the settings, and each tenant's runtime and tokens; one without token for a server that only
+        simulates.
         """
         if not settings.tenants and self._common.simulate:
             settings = replace(settings, tenants={OPEN_TENANT: TenantSettings(OPEN_TENANT)})

@@ -200,11 +200,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_shape(path: str) -> None:
-    """Raise a UsageError if a text cannot name a function.
-
-    A function is named by a path such as ``render2.list_services``, or by an integration, a space and the name that the
-    service itself uses, such as ``hub GET /issues``.
-    """
+    """Raise a UsageError for a text that is neither ``render2.list_services`` nor ``hub GET /issues``."""
     if len(parts_of(path)) < 2 and " " not in path.strip():
         raise UsageError(f"{path!r} names no function", hint="write INTEGRATION.FUNCTION, as in render2.list_services")
 
@@ -234,10 +230,7 @@ def _arguments(path: str, function: Function | None, words: Sequence[str]) -> di
 
 
 def _content(text: str) -> str:
-    """Return the value of an argument: its text, or the content of a file if the text begins with one ``@``.
-
-    ``@-`` is the content of standard input. ``@@`` at the beginning stands for one ``@`` of the text.
-    """
+    """Return an argument's text, the content of ``@FILE``, or of standard input for ``@-``; ``@@`` is one ``@``."""
     if not text.startswith("@") or text.startswith("@@"):
         return text.removeprefix("@")
     name = text[1:]

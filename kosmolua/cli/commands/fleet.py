@@ -187,10 +187,7 @@ class _Report:
         recordings.end(task.recording for task in done if task.recording)
 
     def _left(self, tasks: list[Task], ledger: Ledger | None) -> Iterator[Task]:
-        """Yield the tasks that the ledger does not list as done, with what the options decide about them.
-
-        ``--done`` and ``--again`` decide about the writes during which the earlier run of a task stopped.
-        """
+        """Yield the tasks that are not done; ``--done`` and ``--again`` decide about writes at which they stopped."""
         keys = {str(task.key) for task in tasks}
         settled = {}
         for option in ("done", "again"):

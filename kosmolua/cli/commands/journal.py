@@ -139,10 +139,7 @@ def _fits(entry: Entry, option: str, value: str) -> bool:
 
 
 def _names(entry: Entry, option: str) -> list[str]:
-    """Return all values with which a filter option selects a call.
-
-    For the option ``path``, two of them are ``render2`` and ``render2.list_services``.
-    """
+    """Return the values of a filter that select a call, as ``render2`` and ``render2.list_services`` do of ``path``."""
     integration, _, function = entry["path"].partition(".")
     account = _cell(entry.get("account"))
     if option == "path":

@@ -244,10 +244,7 @@ def _keep(file: Path, name: str, table: Table) -> None:
 
 
 def _refuse_secrets(table: Table) -> None:
-    """Raise a UsageError if an argument of a server's command looks like a credential.
-
-    Every user of the machine can read the arguments of a running program.
-    """
+    """Raise a UsageError for an argument that looks like a credential: every user can read a program's arguments."""
     for word in table.get("args", ()):
         if looks_like_key(word.rpartition("=")[2]) and "/" not in word:
             raise UsageError(

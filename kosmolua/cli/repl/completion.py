@@ -121,10 +121,7 @@ class Candidates:
         return self._known[base]
 
     def _path(self, base: str) -> str | None:
-        """Return the path of the table under ``app`` that an expression means, such as ``app.integrations.render2``.
-
-        The result is None if the expression means something else.
-        """
+        """Return the path of the table under ``app`` that an expression means, or None."""
         if base == APP or base.startswith(f"{APP}."):
             return base
         return self._names_in(base).path

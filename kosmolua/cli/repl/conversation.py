@@ -139,10 +139,7 @@ class Conversation:
             self._evaluate(_lua(chunk))
 
     def _command_meant(self, chunk: str) -> str | None:
-        """Return the command that a chunk such as ``exit`` or ``help`` means, or None if it means none.
-
-        If the session has a global variable of this name, the chunk means the variable.
-        """
+        """Return the command that a chunk such as ``exit`` means, unless a global variable has its name, or None."""
         word = chunk.strip().removesuffix("()")
         if word not in WORDS or self._options.json:
             return None

@@ -80,10 +80,7 @@ def _answer(form: Mapping[str, str], call: str) -> bool | None:
 
 
 def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
-    """Permanently allow a function if one of its calls was approved and its box "always allow" was ticked.
-
-    The form has this box only at the first call of each function.
-    """
+    """Allow for good each function with an approved call and a tick at "always allow"."""
     subjects = {(call.call["path"], call.call["account"]) for call in calls if answers.get(call.id)}
     for call in calls:
         subject = call.call["path"], call.call["account"]

@@ -73,20 +73,15 @@ class SignIn:
         return tenant if tenant and session.mark in self._marks_of(tenant) else None
 
     def _marks_of(self, tenant: Tenant) -> list[str]:
-        """Return the values of :attr:`Session.mark` that are valid for a session of this tenant.
-
-        They are keyed hashes of the tenant's tokens, and words for the other ways of signing in that the tenant
-        accepts.
-        """
+        """Return a tenant's valid :attr:`Session.mark` values: keyed hashes of tokens, and words for other ways."""
         marks = tenant.tokens.marks(self._tenants.key)
         marks += [SIGNED] if tenant.settings.jwt else []
         marks += [PROVIDED] if tenant.settings.jwt and self._tenants.settings.oidc else []
         return [*marks, OPEN] if tenant is self._tenants.open_tenant else marks
 
     def _mark_of(self, tenant: Tenant, token: bytes) -> tuple[str, float]:
-        """Return the :attr:`Session.mark` that ties a session to its token, and the time when the session has to end.
-
-        The mark is a keyed hash of the token, or a word for a different way of signing in.
+        """Return the :attr:`Session.mark` that ties a session to its token or way of signing in, and when it has to
+        end.
         """
         if tenant.tokens.accept(token):
             return Tokens([Secret(token.decode())]).marks(self._tenants.key)[0], 0.0
@@ -145,10 +140,7 @@ class SignIn:
         return answer
 
     async def _return(self, request: Request) -> Response:
-        """Complete a sign-in after the provider has sent the person back. Begin a session, and lead to the next page.
-
-        This works only once for each sign-in, and only in the browser in which it began.
-        """
+        """Complete a sign-in that the provider sends back, once, and only in the browser in which it began."""
         login, begun = self._provider(), self._begun_in(request)
         if login is None or begun is None:
             return self._page(
@@ -233,10 +225,7 @@ def _is_public(request: Request) -> bool:
 
 
 def _name(request: Request, cookie: str) -> str:
-    """Return the full name of a cookie, with the prefix ``__Host-`` if cookies can be secure.
-
-    Browsers accept a cookie with this prefix only over TLS and from this very host.
-    """
+    """Return a cookie's name, with ``__Host-`` if it can be secure: over TLS and from this very host."""
     return f"__Host-{cookie}" if _is_public(request) else cookie
 
 

@@ -79,10 +79,7 @@ class Site:
         return telling(answer, self._sessions)
 
     def _workspace(self, session: Session) -> Workspace | None:
-        """Return the workspace of a session's tenant: its data and the actions that people can take on the website.
-
-        Return None if the tenant no longer accepts the token that began the session.
-        """
+        """Return the workspace of a session's tenant; None if the token that began it is no longer accepted."""
         tenant = self._sign_in.tenant_of(session)
         if tenant is None:
             return None
