@@ -238,3 +238,51 @@ def test_known_harm_is_not_done() -> None:
         if any(call["effect"] != "read" for call in outcome.calls):
             wrote.add(file.stem)
     assert wrote <= {"harmful-w4_page_not_all"}  # only the run knows that there are more pages
+
+
+CALLS = {
+    "null for what is required": (
+        "app.integrations.render2.suspend_service({ service_id = json.null })",
+        "json.null leaves it out",
+    ),
+    "library called": ("parallel(function() end)", "is a library"),
+    "json called": ('print(json("{}"))', "json.decode"),
+    "account called": ('app.integrations.render2("staging").list_services({})', "app.integrations.render2.staging"),
+    "account before the integration": (
+        "app.integrations.staging.render2.list_services({})",
+        "app.integrations.NAME.staging",
+    ),
+    "another function sets it": (
+        'app.integrations.render2.update_service({ service_id = "srv-cabc12345678", env_vars = { A = "b" } })',
+        "set_env_var does that",
+    ),
+    "percent of a text": ('print("%s" % "a")', "format(value)"),
+    "percent with brackets": ('print("%s is %s" % ("a", "b"))', "format(a, b)"),
+    "optional chaining": ("local s = {} print(s?.name)", "a and a.b"),
+    "try": ("try\n  print(1)\ncatch (e)\n  print(e)\nend", "pcall"),
+}
+"""Calls that fail in every run, each with a part of what the check says."""
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_that_always_fails_is_refused_with_what_to_write(checker: Checker, name: str) -> None:
+    """The hint has the function, the path or Lua's own form."""
+    source, told = CALLS[name]
+    assert told in messages(checker.check(source))
+
+
+def test_a_misspelt_key_in_a_table_is_warned_of(checker: Checker) -> None:
+    """Where a function from a document declares the keys; the service might know more."""
+    source = """app.integrations.render2.create_webhook({
+        owner_id = "tea-cabc12345678", url = "https://x.test", name = "n", enabled = true, event_filter = {},
+        extra = { headrs = { a = "b" } },
+    })"""
+    report = checker.check(source)
+    assert "did you mean 'headers'?" in "; ".join(finding.advice for finding in report.findings)
+
+
+def test_the_fields_of_a_result_are_listed_once(checker: Checker) -> None:
+    """Each further field that is missing has only what is meant."""
+    report = checker.check(in_loop("print(s.created_at, s.updated_at)"))
+    assert ["it has" in finding.message for finding in report.findings] == [True, False]
+    assert [finding.hint for finding in report.findings] == ["did you mean 'createdAt'?", "did you mean 'updatedAt'?"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node, key_of, keys_of, string_of
 from kosmolua.lua.values import (
     UNKNOWN,
+    Builtin,
     Callee,
     Literal,
     Result,
@@ -18,7 +19,10 @@ from kosmolua.lua.values import (
     has_field,
     is_number,
     is_text,
+    item_of,
     kind_of,
+    near_field,
+    record_keys,
     takes_tables,
 )
 from kosmolua.schema.arguments import Parameter
@@ -52,13 +56,16 @@ class NotWritten(Exception):
     """The value of an expression is not known, since it is not written in the script as a literal."""
 
 
+_NULL = Builtin("json.null")
 _ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
 _PREFIXED = re.compile(r"[a-z]{2,5}-\w")
 
 Evaluate = Callable[[Node], Value]
 
 
-def misuses(callee: Callee, call: Node, arguments: Sequence[Node], evaluate: Evaluate) -> Iterator[Misuse]:
+def misuses(
+    callee: Callee, call: Node, arguments: Sequence[Node], evaluate: Evaluate, others: Collection[str] = ()
+) -> Iterator[Misuse]:
     """Yield the problems with the arguments of a call that would make KosmoLua refuse the call.
 
     Args:
@@ -66,6 +73,7 @@ def misuses(callee: Callee, call: Node, arguments: Sequence[Node], evaluate: Eva
         call: The node of the call.
         arguments: The expressions of the arguments.
         evaluate: The function that returns what is known about the value of an expression.
+        others: The names of the integration's other functions.
     """
     parameters = callee.function.parameters
     names = [parameter.name for parameter in parameters]
@@ -87,7 +95,7 @@ def misuses(callee: Callee, call: Node, arguments: Sequence[Node], evaluate: Eva
         if name not in names:
             likely = parameters_meant(name, names)
             meant.update(likely[:1])
-            hint = _meant_by(callee, name, value, names) or as_hint(likely)
+            hint = _meant_by(callee, name, value, names) or _set_elsewhere(callee, name, others) or as_hint(likely)
             hint = hint or (f"its parameters are {', '.join(names)}" if names else "it takes no arguments")
             yield Misuse(node, f"{callee.path} has no parameter '{name}'", hint)
         elif isinstance(value, Undefined):
@@ -96,7 +104,10 @@ def misuses(callee: Callee, call: Node, arguments: Sequence[Node], evaluate: Eva
         else:
             yield from _undefined_inside(value, evaluate)
     for parameter in parameters:
-        if parameter.name in given:
+        if parameter.name in given and given[parameter.name][1] == _NULL and parameter.required and not parameter.null:
+            message = f"{callee.path} needs {parameter.name}, {parameter.type.words}, and json.null leaves it out"
+            yield Misuse(given[parameter.name][0], message, f"call it as {callee.function.signature}")
+        elif parameter.name in given:
             yield from _misfit(callee, parameter.name, *given[parameter.name], evaluate)
         elif is_complete and parameter.required and not _instead_of(parameter) & (given.keys() | meant):
             instead = f", or {parameter.unless}" if parameter.unless else ""
@@ -135,6 +146,13 @@ def _meant_by(callee: Callee, name: str, value: Value, names: list[str]) -> str 
     return f"{', '.join(inside)} belong beside the other arguments, not in a table" if inside else None
 
 
+def _set_elsewhere(callee: Callee, name: str, others: Collection[str]) -> str:
+    """Return a hint for an argument that another function of the integration sets, or an empty string."""
+    meant = (f"{verb}_{word}" for verb in ("set", "update") for word in (name.removesuffix("s"), name))
+    found = "" if callee.function.effect == "read" else next((each for each in meant if each in others), "")
+    return f"{found} does that" if found and found != callee.function.name else ""
+
+
 def _keys_inside(value: Value) -> Iterator[str]:
     """Yield the keys of a table constructor and of those nested in it, in snake case, like parameter names."""
     for node in value.node.walk() if isinstance(value, Literal) and value.kind == "table" and value.node else ():
@@ -151,6 +169,8 @@ def _arguments_by_name(
     arguments: Sequence[Node], names: list[str], evaluate: Evaluate
 ) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
     """Return the arguments of a call by name, and whether these are certainly all of them."""
+    if len(arguments) == 1 and names and _is_sequence(arguments[0]):
+        return {names[0]: (arguments[0], evaluate(arguments[0]))}, True
     if len(arguments) == 1 and arguments[0].kind == "table_constructor":
         fields = [field for field in arguments[0].children if field.kind == "field"]
         keys = [key_of(field) for field in fields]
@@ -175,6 +195,12 @@ def _arguments_by_name(
     return dict(zip(names, zip(plain, values, strict=True), strict=False)), True
 
 
+def _is_sequence(node: Node) -> bool:
+    """Return True if an expression is the constructor of a list with at least one item."""
+    fields = node.children if node.kind == "table_constructor" else []
+    return bool(fields) and all(field.kind == "field" and field.get("name") is None for field in fields)
+
+
 def parts_of(arguments: Sequence[Node], evaluate: Evaluate) -> Iterator[Value]:
     """Yield what is known about the value of each argument, whether passed by name or by position."""
     for argument in arguments:
@@ -194,7 +220,9 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
         yield Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
     except NotWritten:
         yield from _type_misuses(callee, parameter, node, value)
+        yield from _misspelt(parameter.type, value, evaluate)
         return
+    yield from _misspelt(parameter.type, value, evaluate)
     example = _example(parameter)
     if not isinstance(value, Literal) or not isinstance(value.value, str):
         return
@@ -204,6 +232,18 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
     elif _is_no_id(value.value, example):
         hint = f"an id looks like {example!r}: look it up by name in the result of a function that lists them"
         yield Misuse(node, f"{value.value!r} does not look like an id for {name}", hint, is_likely=True)
+
+
+def _misspelt(kind: Type, value: Value, evaluate: Evaluate) -> Iterator[Misuse]:
+    """Yield a problem for each key in a table constructor that is similar to a declared key, but is none."""
+    keys, item = record_keys(kind), item_of(kind)
+    for field in value.node.children if isinstance(value, Literal) and value.kind == "table" and value.node else ():
+        key, inner = key_of(field) if field.get("name") else None, field.get("value")
+        if keys is not None and key is not None and key not in keys:
+            if near := near_field(kind, key):
+                yield Misuse(field, f"this table has no key '{key}'", f"did you mean '{near}'?", is_likely=True)
+        elif inner and (part := field_of(kind, key) if key is not None else item):
+            yield from _misspelt(part, evaluate(inner), evaluate)
 
 
 def _type_misuses(callee: Callee, parameter: Parameter, node: Node, value: Value) -> Iterator[Misuse]:

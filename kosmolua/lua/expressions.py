@@ -353,6 +353,13 @@ class Expressions(ABC):
             self.findings.fail(name, f"{called.source} is a table, not a function")
         elif isinstance(called, Branch) and called.depth < 2:
             self.findings.fail(name, f"{name.text} is a table of names, not a function")
+        elif isinstance(called, Branch) and called.account != "*" and not self._scopes.may_bend_tables:
+            first = given[0].text.strip("\"'") if given and given[0].kind == "string" else "ACCOUNT"
+            hint = f"an account is part of the path: {name.text}.{first}.FUNCTION(...)"
+            self.findings.fail(name, f"{name.text} is a table of functions, not a function", hint)
+        elif isinstance(called, Library) and not self._scopes.may_bend_tables:
+            functions = ", ".join(f"{called.name}.{each}" for each in sorted(LIBRARIES[called.name])[:3])
+            self.findings.fail(name, f"{called.name} is a library, not a function", f"it has {functions} and so on")
         return UNKNOWN
 
     def _call(self, node: Node, name: Node, callee: Callee, given: Sequence[Node], *, caught: bool = False) -> Value:
@@ -364,7 +371,7 @@ class Expressions(ABC):
         for value in parts_of(given, self.value):
             if isinstance(value, Absent):
                 self.findings.fail_on_nil(name, value, "pass")
-        for misuse in misuses(callee, node, given, self._argument):
+        for misuse in misuses(callee, node, given, self._argument, self.fields.siblings(callee)):
             mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
             if misuse.is_accepted or (caught and mode is None):
                 self.findings.mistake(misuse.node, misuse.message, misuse.hint)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, PluginError, PluginFault
@@ -43,7 +43,7 @@ from kosmolua.lua.values import (
 )
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import SCRIPTS, SERVERS, lua_path, qualified, root_and_name
+from kosmolua.schema.names import ROOT, SCRIPTS, SERVERS, lua_path, qualified, root_and_name
 from kosmolua.schema.types import ANY, NUMBER, STRING, Record, Type
 from kosmolua.suggestions import did_you_mean, listed
 
@@ -128,6 +128,7 @@ class Fields:
     def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
         self.bill: dict[Charge, None] = {}
         self.unconfigured: dict[str, ConfigError | NotConfigured | PluginFault] = {}
+        self._told: set[tuple[str, ...]] = set()
         self._catalog = catalog
         self._scopes = scopes
         self._findings = findings
@@ -264,6 +265,10 @@ class Fields:
                     return choices_of(parameter.type) if parameter else ()
         return ()
 
+    def siblings(self, callee: Callee) -> Collection[str]:
+        """Return the names of the functions that an integration's plugin declares beside a function."""
+        return self._catalog.listed(callee.path.rpartition(".")[0]).functions.own
+
     def resolve(self, node: Node, path: str, *, mode: Mode | None = None) -> None:
         """Add a finding if a path does not exist or its account cannot be used.
 
@@ -293,7 +298,9 @@ class Fields:
                 hint = f"it is the {key} itself: leave .{key} out"
             is_certain = not value.is_vague and value.may_be_call_error == value.may_be_error
             note = self._findings.mistake if is_certain and not self._scopes.may_bend_tables else self._findings.warn
-            note(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
+            there = "" if (told := tuple(keys)) in self._told else f": it has {listed(keys, MAX_KEYS)}"
+            self._told.add(told)
+            note(node, f"{value.source} has no field '{key}'{there}", hint)
             return Absent(node) if is_certain else UNKNOWN
         if value.may_be_error and key in ERROR_KEYS:
             return UNKNOWN
@@ -334,6 +341,8 @@ class Fields:
             return UNKNOWN
         if branch.depth == 1:
             name = key and qualified(branch.integration, key)
+            if key and branch.integration == ROOT and self._is_account(node, key):
+                return UNKNOWN
             return Branch(2, name) if name and self._integration(node, name) else UNKNOWN
         integration = self._integration(node, branch.integration)
         if integration is None:
@@ -348,6 +357,15 @@ class Fields:
             path = ".".join(filter(None, [branch.integration, branch.account, key]))
             self.resolve(node, path, mode=mode_of(integration))
         return UNKNOWN
+
+    def _is_account(self, node: Node, key: str) -> bool:
+        """Add a finding if a name where an integration is expected is only that of an account."""
+        names = self._catalog.names()
+        is_account = key not in names and any(key in self._catalog.accounts(each) for each in names)
+        if is_account:
+            hint = f"an account follows its integration: {lua_path('NAME')}.{key}"
+            self._findings.fail(node, f"'{key}' is an account, not an integration", hint)
+        return is_account
 
     def _integration(self, node: Node, name: str) -> Integration | None:
         try:

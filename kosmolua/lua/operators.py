@@ -42,7 +42,11 @@ _SORTABLE = re.compile(
     r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:[T ](?:[01]\d|2[0-4])(?::\d\d.*)?)?)?)?-?T?$"
 )
 """Matches the beginning of a time as services write it, which sorts like the time itself."""
-_INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
+_INSTEAD = {
+    "+": "texts are joined with ..",
+    "*": "text:rep(n) repeats a text",
+    "%": '("%s"):format(value) fills in values',
+}
 
 
 def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, operator: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kosmolua.errors import BadArguments
 from kosmolua.protocol import Json
 from kosmolua.schema.mismatch import Mismatch
-from kosmolua.schema.types import Type
+from kosmolua.schema.types import List, Type
 from kosmolua.suggestions import as_hint, listed, parameters_meant
 
 REQUIRED = inspect.Parameter.empty
@@ -109,6 +109,7 @@ class Binder:
     def __init__(self, parameters: Sequence[Parameter], usage: str) -> None:
         self._parameters = parameters
         self._usage = usage
+        self._takes_list = bool(parameters) and isinstance(parameters[0].type, List)
         self._accepts = [(parameter.name, parameter.accept) for parameter in parameters]
         self._aliases = {parameter.alias: parameter.name for parameter in parameters if parameter.alias}
         self._nulls = {parameter.name for parameter in parameters if parameter.null}
@@ -147,6 +148,8 @@ class Binder:
         if any(isinstance(value, (dict, Mapping)) for value in given):
             problem = "takes one table of named arguments, or plain values in order, not both"
             raise BadArguments(f"{path} {problem}", hint=self._usage)
+        if len(given) == 1 and isinstance(given[0], list) and self._takes_list:
+            return {self._parameters[0].name: given[0]}
         if any(isinstance(value, list) for value in given):
             raise BadArguments(f"{path} takes a list only as a named argument", hint=self._usage)
         if len(given) > len(self._parameters):
