@@ -352,8 +352,7 @@ class PluginFault(CallError):
         """Return the error for a call if its integration cannot be loaded.
 
         The user always sees the reason; the script only if it reveals nothing about the host. ``name`` is the
-        integration's, or
-        words such as "of this page".
+        integration's, or words such as "of this page".
         """
         import re  # the sandboxed process imports this module, and starts sooner without it
 

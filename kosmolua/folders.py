@@ -97,8 +97,7 @@ def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
     """Return an absolute path of one of the folders.
 
     Without a home, as in some containers, it is below the root: platformdirs raises RuntimeError, or returns a path
-    with
-    ``~``, which would be relative.
+    with ``~``, which would be relative.
     """
     try:
         folder = folder_of("kosmolua")

@@ -115,9 +115,8 @@ class Redactor:
     """Masks known secrets in any text or JSON value. Many threads may share one.
 
     A secret is found in each of its *spellings*: in upper and lower case, escaped for JSON, HTML, a URL or Python, in
-    hex,
-    inside base64 and base32, and escaped or encoded twice. The time for a search grows with the length of the text, and
-    with the number of spellings only up to :data:`MAX_SEARCHED`: more are looked up in an index.
+    hex, inside base64 and base32, and escaped or encoded twice. The time for a search grows with the length of the
+    text, and with the number of spellings only up to :data:`MAX_SEARCHED`: more are looked up in an index.
     """
 
     def __init__(self) -> None:

@@ -166,8 +166,7 @@ class Catalog:
         """Return a dict for each account of an integration.
 
         Its keys are ``integration`` and ``account``, the names; ``read``, ``write`` and ``destroy``, each ``allow``,
-        ``ask``
-        or ``deny``; and ``functions``, a dict from the name of a function, or a pattern, to its permission.
+        ``ask`` or ``deny``; and ``functions``, a dict from the name of a function, or a pattern, to its permission.
 
         Raises:
             ConfigError: The integration's section of the accounts file has a mistake.

@@ -163,8 +163,7 @@ class Index:
         """Rank the entries of one integration again, by how similar their summaries are to the query.
 
         A thousand entries can contain the same words of the query. The scores stay the same, so that they can be
-        compared
-        with those of other indexes: the best score goes to the entry that is now first, and so on.
+        compared with those of other indexes: the best score goes to the entry that is now first, and so on.
         """
         asked = [word for word in content_words(query) if word not in self._owner]
         likely = {row: score + self._likeness(row, asked) for row, score in ranked}

@@ -103,10 +103,8 @@ class OAuth2:
     """Says how an account logs in with OAuth 2; annotates the field for the token.
 
     As in ``token: Annotated[Secret | None, OAuth2(authorize="https://...", token="https://...")] = None``. If an
-    account
-    has no ``client_id`` and ``client_secret``, the ``client_id`` below is used. If the integration defines the base URL
-    of
-    an account's service, an address can also be a path, such as ``/oauth/token``.
+    account has no ``client_id`` and ``client_secret``, the ``client_id`` below is used. If the integration defines the
+    base URL of an account's service, an address can also be a path, such as ``/oauth/token``.
 
     Args:
         token: The address where codes and refresh tokens are exchanged for tokens.

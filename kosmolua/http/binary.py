@@ -19,8 +19,7 @@ class Content(Unshown):
     """Bytes in base64, which stay in the host until a script reads them.
 
     Messages show only the size; approvals and records also a hash, by which other bytes of the same size differ, and
-    the
-    first bytes.
+    the first bytes.
     """
 
     __slots__ = ()

@@ -342,8 +342,7 @@ class Api:
         """Send a request like :meth:`exchange`, with the template's values in ``segments``.
 
         ``slashes`` are the names whose values can have several path segments. ``mutates``: the request certainly
-        changes
-        something, so functions with the effect ``read`` cannot send it.
+        changes something, so functions with the effect ``read`` cannot send it.
         """
         if sum(given is not None for given in (json, form, multipart, body)) > 1:
             raise TypeError("json, form, multipart and body exclude each other: pass only one of them")

@@ -55,10 +55,8 @@ def message_of(response: Response) -> str:
     """Return the error message in a response, on one line.
 
     In JSON, it is taken from keys such as ``message``, ``error`` and ``detail`` (RFC 9457), and from ``errors``, each
-    with
-    its field. In HTML, it is the title, else the text. Secrets of the request are masked before a long message is cut,
-    so
-    that not even the beginning of one is shown.
+    with its field. In HTML, it is the title, else the text. Secrets of the request are masked before a long message is
+    cut, so that not even the beginning of one is shown.
     """
     redactor = _redactor_of(response)
     try:

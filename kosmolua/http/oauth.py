@@ -66,9 +66,8 @@ def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> t
     tokens.
 
     The service redirects the browser to a port of this machine with a code, which is exchanged for the tokens. The code
-    is
-    useless without a secret verifier (PKCE, RFC 7636), and redirects without the right ``state`` are ignored. Without a
-    ``client_id``, this program is registered first.
+    is useless without a secret verifier (PKCE, RFC 7636), and redirects without the right ``state`` are ignored.
+    Without a ``client_id``, this program is registered first.
 
     Raises:
         NetworkError: The service cannot be reached, or the login took too long.

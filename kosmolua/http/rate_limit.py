@@ -36,8 +36,7 @@ def is_throttled(response: Response) -> bool:
     """Return True for 429, or GitHub's 403 because of a rate limit.
 
     GitHub's has ``Retry-After``, or no requests left and a text that mentions the rate limit: without that text, the
-    last
-    allowed request could have failed for another reason.
+    last allowed request could have failed for another reason.
     """
     if response.status != 403:
         return response.status == 429
@@ -126,8 +125,7 @@ class RateLimit:
 
     A service counts requests in groups, here called buckets, and says in each response how many are left. Reads at one
     origin share a bucket if the service names the same limit; a write shares it with those of the same method and
-    address.
-    Requests without a response count as used, so that a hundred threads do not all send the last allowed one.
+    address. Requests without a response count as used, so that a hundred threads do not all send the last allowed one.
     ``shared`` tells other processes that a limit is used up.
     """
 

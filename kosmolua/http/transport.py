@@ -120,10 +120,8 @@ class Transport:
         """Send a request, with retries if they are safe and can help, and return the response, whatever its status.
 
         A redirect of a GET or HEAD is followed within the same origin. A 429 is returned if the service asks to wait
-        beyond
-        the deadline, by default in :data:`DEFAULT_TIMEOUT`, which applies to everything: connecting, TLS, headers, body
-        and
-        waits. ``observe`` is called, in this thread, after each attempt.
+        beyond the deadline, by default in :data:`DEFAULT_TIMEOUT`, which applies to everything: connecting, TLS,
+        headers, body and waits. ``observe`` is called, in this thread, after each attempt.
 
         Raises:
             NetworkError: No complete response was received.

@@ -26,8 +26,8 @@ def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
     """Cut a JSON value to ``room`` characters of compact JSON, and return it with a note about each part left out.
 
     A list of short members is cut after the last that fits. Otherwise the length is shared, and short members stay
-    whole. A
-    long string is cut in the middle. ``place`` is the value's name in the notes, empty for a map without a prefix.
+    whole. A long string is cut in the middle. ``place`` is the value's name in the notes, empty for a map without a
+    prefix.
     """
     cutter = _Cutter()
     kept = cutter.fit(value, room, place)
@@ -152,8 +152,7 @@ def answer(
     """Convert the outcome of a script for the client that requested it.
 
     ``host`` are the limits of the server, which a script can only lower. ``keep`` stores the whole text of a cut
-    answer,
-    and returns the ``page`` for ``lua_read_doc``.
+    answer, and returns the ``page`` for ``lua_read_doc``.
     """
     error = (
         outcome.error and outcome.error.fields()

@@ -20,8 +20,7 @@ class Execution:
     """A script that runs for a client; workers are shared fairly among clients.
 
     ``question`` is what it waits for, else None; ``latest`` the call started last; ``limits`` those of the server at
-    its
-    start.
+    its start.
 
     Args:
         runner: Runs the script.

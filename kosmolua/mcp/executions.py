@@ -66,8 +66,7 @@ class Client:
         """Report progress and pass on questions until the script has ended.
 
         Return False for a question that must be the answer to the request: from protocol version 2026-07-28 on, a
-        server
-        cannot send requests to a client.
+        server cannot send requests to a client.
         """
         while not execution.done and not execution.question:
             await self._await_change(execution)

@@ -34,8 +34,7 @@ class Guard:
     """An ASGI layer that refuses requests without the token, and from pages of other websites.
 
     A browser names the page's website in Origin, and the URL's host in Host. An attacker can make any host name point
-    here
-    (DNS rebinding), so Host must have a name of the server; without a token, as on a Unix socket, a loopback name.
+    here (DNS rebinding), so Host must have a name of the server; without a token, as on a Unix socket, a loopback name.
 
     Args:
         app: Answers the allowed requests.

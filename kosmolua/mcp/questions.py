@@ -78,8 +78,7 @@ class Question:
         """Return what a client's reply means: dismissed is :attr:`Answer.NEVER`, invalid :attr:`Answer.NO`.
 
         A client that cannot show choices may accept without one: that approves the calls on the last part of the text,
-        and
-        shows the next on any other.
+        and shows the next on any other.
         """
         if not isinstance(reply, ElicitResult) or reply.action == "decline":
             return Answer.NO

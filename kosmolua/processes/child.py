@@ -229,8 +229,7 @@ class SessionProcess(Pipes):
         """Stop a chunk, counted from 1, if it still runs and no later one was sent.
 
         The order is sent twice: over the control pipe, since the first process may not have forked the chunk's process
-        yet;
-        and as a signal to the group, which processes that run no chunk block. Without forks, the session ends.
+        yet; and as a signal to the group, which processes that run no chunk block. Without forks, the session ends.
         """
         if not self._forks:
             self._process.kill()

@@ -53,8 +53,7 @@ class WorkerPool:
     """Gives each run a process, and limits how many are active at once.
 
     A run that waits for a person's answer needs no place. Clients take turns: each waiting client gets a place before
-    any
-    gets a second, and the last free places go only to clients that have none, so that no single one keeps others
+    any gets a second, and the last free places go only to clients that have none, so that no single one keeps others
     waiting.
 
     Args:

@@ -69,8 +69,7 @@ def die_with_parent() -> None:
     """End with the parent, even if a script is in a loop.
 
     On Linux, the process ends with the thread that started it, and a later change of the user id would cancel this. So
-    a
-    zygote, which outlives that thread, does not call this, but ends when its socket closes.
+    a zygote, which outlives that thread, does not call this, but ends when its socket closes.
     """
     parent = os.getppid()
     if sys.platform == "linux":
@@ -100,8 +99,7 @@ class Confinement:
     """The layers of this process. Those that the system lacks are left out.
 
     :meth:`settle` gives up the rights that no job needs, then :meth:`lock` restricts a job. ``forking``: the process
-    still
-    forks after that, as a session does.
+    still forks after that, as a session does.
     """
 
     def __init__(self, *, forking: bool = False) -> None:

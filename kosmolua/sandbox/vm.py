@@ -64,8 +64,7 @@ class VM:
     """A Lua 5.4 VM that can call only its verbs. Only bytes pass between Lua and Python.
 
     Meanwhile Lua's memory limit is off, since a failed allocation would hang the process; the prelude then calls the
-    verb
-    ``rearm`` to set it again. An exception in a verb ends the process.
+    verb ``rearm`` to set it again. An exception in a verb ends the process.
     """
 
     def __init__(self, verbs: Verbs, prelude: Prelude) -> None:
@@ -132,8 +131,7 @@ class VM:
 
         ``verb``, as in ``lua/session.lua``: ``evaluate`` runs it and returns its values as text, ``value`` as they are,
         ``check`` says whether the source is complete, and ``names`` lists the names in the table at the path that is
-        the
-        source. Without a seed, the random numbers go on.
+        the source. Without a seed, the random numbers go on.
         """
         self._within(memory, self._converse, source, chunk, settings, verb, seed or b"")
 

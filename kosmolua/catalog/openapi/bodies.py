@@ -138,10 +138,8 @@ def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
     """Yield the pairs of name and value that an argument becomes in a query or a form.
 
     ``style`` is how lists and tables are written: ``repeated`` (a pair for each item), ``joined``, ``pipes`` or
-    ``spaces``
-    (one text with ``,``, ``|`` or a space between), ``deep`` (keys in brackets), ``deep[]`` (the same, with ``[]`` for
-    list
-    items) or ``json``.
+    ``spaces`` (one text with ``,``, ``|`` or a space between), ``deep`` (keys in brackets), ``deep[]`` (the same, with
+    ``[]`` for list items) or ``json``.
     """
     if style == "json":
         yield name, value if isinstance(value, str) else word_of(value)
