@@ -183,16 +183,17 @@ class Runtime:
         """How many scripts can run at once, how many run now, and how many wait."""
         return self._pool.load
 
-    def share_workers(self, enter: Callable[[], Slot], among: int = 1) -> None:
+    def share_workers(self, enter: Callable[[], Slot], enter_queue: Callable[[], Slot], among: int = 1) -> None:
         """Share the workers with other processes: a script runs only while it also has one of their common slots.
 
         Call this before the first run.
 
         Args:
             enter: A function that enters the line for a slot. It is called in a thread of its own.
+            enter_queue: A function that enters the line for a place in the common queue of scripts that wait.
             among: How many processes of one server share the queue of waiting scripts. Each has an equal part of it.
         """
-        self._pool.share(enter, among)
+        self._pool.share(enter, enter_queue, among)
 
     @property
     def docs(self) -> Library:

@@ -557,7 +557,7 @@ def test_pools_share_slots() -> None:
     line = Line(1)
     one, two = WorkerPool(2), WorkerPool(2)
     for pool in (one, two):
-        pool.share(line.enter)
+        pool.share(line.enter, Line(99).enter)
     first, second, third = one.queue(), two.queue(), two.queue()
     assert eventually(lambda: first.holds or second.holds)
     holder, other = (first, second) if first.holds else (second, first)
@@ -577,7 +577,7 @@ def test_a_store_of_slots_that_is_away_delays_runs_for_a_moment(monkeypatch: pyt
     """It is waited for; and if it does not come back, the run comes, which itself will say so."""
     monkeypatch.setattr("kosmolua.processes.pool.SLOT_PATIENCE", 0.5)
     line, pool = Line(1), WorkerPool(2)
-    pool.share(line.enter)
+    pool.share(line.enter, Line(99).enter)
     holder, waiting = pool.queue(), pool.queue()
     assert eventually(lambda: len(line.places) == 2)
     line.is_away = True
@@ -593,9 +593,30 @@ def test_a_store_of_slots_that_is_away_delays_runs_for_a_moment(monkeypatch: pyt
 def test_pools_of_one_server_share_the_queue() -> None:
     """Each of them lets an equal part of the scripts of a client wait."""
     pool = WorkerPool(4)
-    pool.share(Line(0).enter, among=4)
+    pool.share(Line(0).enter, Line(99).enter, among=4)
     waiting = [pool.queue("a client") for _ in range(3 + 12)]
     with pytest.raises(Busy):
         pool.queue("a client")
     for turn in waiting:
         turn.end()
+
+
+def test_the_queue_is_shared() -> None:
+    """Pools of several processes together have no more runs that wait than the shared queue has places, and a run that
+    no longer waits frees its place."""
+    line, queue = Line(0), Line(2)
+    pools = [WorkerPool(1), WorkerPool(1)]
+    for pool in pools:
+        pool.share(line.enter, queue.enter)
+    first = [pool.queue("a") for pool in pools]
+    turns = [pool.queue("a") for pool in pools for _ in range(2)]
+    assert eventually(lambda: sum(turn.refusal is not None for turn in turns) == 2)
+    assert [turn.wait() for turn in turns if turn.refusal] == [False, False]
+    next(turn for turn in turns if turn.refusal is None).cancel()
+    waiting = pools[1].queue("b")
+    assert eventually(lambda: waiting.place_in_queue is not None)
+    assert waiting.refusal is None
+    for turn in (*first, *turns, waiting):
+        turn.end()
+    for pool in pools:
+        pool.close()

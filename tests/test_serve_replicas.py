@@ -10,12 +10,14 @@ from pathlib import Path
 
 import anyio
 import pytest
+import requests
 from support.agents import execute
 from support.page import RESTART, Person, first_call, served
 from support.postgres import Postgres, reason_to_skip
 from support.servers import wait_for
-from support.serving import ACME, Serving, agent, serving
+from support.serving import ACME, Serving, agent, bearing, serving
 
+from kosmolua.broker.database import SLOT_LEASE
 from kosmolua.broker.stores import open_stores
 from kosmolua.errors import Unavailable
 from kosmolua.serve.grants import FRESHNESS
@@ -231,3 +233,40 @@ def test_a_database_that_is_gone_is_told_and_loses_nothing(tmp_path: Path, postg
         assert status_of(postgres, run) == "paused"
         person.send("/approvals", decision="approve", call=f"{run}-2")
         wait_for(lambda: status_of(postgres, run) == "done", 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgres", "folder"])
+def test_the_queue_of_a_tenant_is_that_of_all_replicas(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    """Two servers with one store have one queue; and the places of one that is killed are free soon."""
+    store = request.getfixturevalue("postgres").address if kind == "postgres" else str(tmp_path / "shared")
+    text = f'[serve]\nstore = "{store}"\n[tenants.{kind}-queue]\ntoken = "{ACME}"\nworkers = 1\n'
+    limits = ("--simulate", "--timeout", "600", "--cpu", "600")
+    refused: list[str] = []
+
+    def start(server: Serving) -> None:
+        with suppress(requests.RequestException):
+            answer = requests.post(
+                f"{server.base}/api/runs", json={"source": "while true do end"}, headers=bearing(ACME), timeout=300
+            ).json()
+            refused.append(answer["error"]["code"])
+
+    def start_at(server: Serving) -> None:
+        for _ in range(20):
+            threading.Thread(target=start, args=(server,), daemon=True).start()
+
+    here, there = folders(tmp_path)
+    with serving(here, text, *limits) as one, serving(there, text, *limits) as two:
+        start_at(one)
+        wait_for(lambda: len(refused) == 7, 60)  # one runs, and 12 of this client wait
+        start_at(two)
+        wait_for(lambda: len(refused) == 7 + 15, 60)  # one is in the line for the worker, and four places were left
+        assert {*refused} == {"busy"}
+        one.process.kill()
+        refused.clear()
+        time.sleep(SLOT_LEASE if kind == "postgres" else 0)
+        start_at(two)
+        wait_for(lambda: len(refused) == 20 - 8, 60)  # 12 of this client wait here now
+        assert {*refused} == {"busy"}

@@ -76,14 +76,16 @@ class WorkerPool:
         self._lock = RLock()
         self._places = _Places(workers)
 
-    def share(self, enter: Callable[[], Slot], among: int = 1) -> None:
+    def share(self, enter: Callable[[], Slot], enter_queue: Callable[[], Slot], among: int = 1) -> None:
         """Let a run be active only while it also has a slot; call this before the first run.
 
         Args:
             enter: Enters the line for a slot, in a thread of its own.
+            enter_queue: Enters the line for a place in the queue of all pools, in a thread of its own. A run that has
+                to wait and gets no such place is refused.
             among: How many such pools this server has. Each has an equal part of the queue.
         """
-        self._places.share(enter, among)
+        self._places.share(enter, enter_queue, among)
 
     @property
     def workers(self) -> int:
@@ -126,7 +128,7 @@ class WorkerPool:
         turn = turn or self.queue(client)
         try:
             if not turn.wait():
-                raise Interrupted("The script was interrupted before it began")
+                raise turn.refusal or Interrupted("The script was interrupted before it began")
             turn.child = self._start(limits or Limits())
             try:
                 yield turn
@@ -193,6 +195,10 @@ class Turn:
         self.child: Child
         self.slot: Slot | None = None
         """The slot of the run, if the pool shares its places with other processes."""
+        self.place_in_queue: Slot | None = None
+        """The place of the waiting run in the queue that the pool shares with other processes."""
+        self.refusal: Busy | None = None
+        """Why the turn was cancelled, if that queue was full."""
         self._places = places
         self._on_come = on_come
         self._over = Event()
@@ -246,13 +252,16 @@ class _Places:
         self._cancelled: set[Turn] = set()
         self._among = 1
         self._enter: Callable[[], Slot] | None = None
+        self._enter_queue: Callable[[], Slot] | None = None
+        self._desk: SimpleQueue[Callable[[], None]] | None = None
         self._line: SimpleQueue[Turn] | None = None
         self._in_line: set[Turn] = set()
         self._lock = RLock()
 
-    def share(self, enter: Callable[[], Slot], among: int) -> None:
+    def share(self, enter: Callable[[], Slot], enter_queue: Callable[[], Slot], among: int) -> None:
         self._among = among
         self._enter = enter
+        self._enter_queue = enter_queue
 
     def queue(self, turn: Turn) -> None:
         with self._lock:
@@ -260,6 +269,8 @@ class _Places:
                 self._refuse_if_full(turn.client)
             self._queues.setdefault(turn.client, deque()).append(turn)
             self._give()
+            if self._enter_queue and turn.client is not None and self._is_waiting(turn):
+                self._put_on_desk(partial(self._admit, turn, self._enter_queue))
 
     @property
     def load(self) -> Load:
@@ -320,6 +331,7 @@ class _Places:
 
     def _give(self) -> None:
         while turn := self._next():
+            self._leave_queue(turn)
             self._free -= 1
             self._held[turn.client] += 1
             if self._enter:
@@ -327,6 +339,46 @@ class _Places:
                 self._opened_line(self._enter).put(turn)
             else:
                 turn.come(holds=True)
+
+    def _is_waiting(self, turn: Turn) -> bool:
+        return turn in self._queues.get(turn.client, ())
+
+    def _admit(self, turn: Turn, enter_queue: Callable[[], Slot]) -> None:
+        """Get a place in the shared queue for a run that still waits, or refuse the run if that queue is full.
+
+        If the store of the places cannot be reached, the run goes on waiting: it will have to say so.
+        """
+        with self._lock:
+            if not self._is_waiting(turn):
+                return
+        try:
+            place = enter_queue()
+            is_full = not place.is_held()
+        except ConfigError:
+            return
+        left: Slot | None = place
+        with self._lock:
+            if self._is_waiting(turn):
+                if is_full:
+                    self._remove(turn)
+                    hint = "nothing was run; try again when some of them have ended"
+                    turn.refusal = Busy("Too many scripts are waiting at all servers together", hint=hint)
+                    turn.come(holds=False)
+                else:
+                    turn.place_in_queue, left = place, None
+        _release(left)
+
+    def _leave_queue(self, turn: Turn) -> None:
+        place, turn.place_in_queue = turn.place_in_queue, None
+        if place:
+            self._put_on_desk(place.release)
+
+    def _put_on_desk(self, work: Callable[[], None]) -> None:
+        """Have something done that uses the store of the shared queue, in the thread for this."""
+        if self._desk is None:
+            self._desk = SimpleQueue()
+            start_thread(partial(_do_all, self._desk), "queue")
+        self._desk.put(work)
 
     def _opened_line(self, enter: Callable[[], Slot]) -> SimpleQueue[Turn]:
         if self._line is None:
@@ -393,6 +445,7 @@ class _Places:
         waiting = self._queues.get(turn.client, ())
         if turn not in waiting:
             return False
+        self._leave_queue(turn)
         self._queues[turn.client].remove(turn)
         if not self._queues[turn.client]:
             del self._queues[turn.client]
@@ -407,6 +460,11 @@ class _Places:
                 f"The server is busy: {own:,} scripts of this client and {everybody - own:,} of others are waiting",
                 hint="nothing was run; try again when some of them have ended",
             )
+
+
+def _do_all(desk: SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        desk.get()()
 
 
 def _release(slot: Slot | None) -> None:

@@ -12,6 +12,7 @@ from kosmolua.broker.store import Store, Stores
 from kosmolua.broker.tenancy import Tenancy
 from kosmolua.concurrency import lazy
 from kosmolua.folders import tenant_folder
+from kosmolua.processes.pool import MAX_QUEUE
 from kosmolua.runtime import Runtime
 from kosmolua.serve.held import Held
 from kosmolua.serve.own import Own
@@ -111,7 +112,11 @@ class Opened:
         if self._common.processes > 1 or self.server.store is not None:
             kind = WORKERS if simulate == self._common.simulate else TRIAL_WORKERS
             workers = self.server.workers_of(self.settings)
-            runtime.share_workers(lambda: self.store.slot(kind, workers), self._common.processes)
+            runtime.share_workers(
+                lambda: self.store.slot(kind, workers),
+                lambda: self.store.slot(f"{kind}-queue", MAX_QUEUE * workers),
+                self._common.processes,
+            )
         return runtime
 
     def _read_tokens(self) -> Tokens:
