@@ -100,7 +100,8 @@ def refused(pets: tuple[Runtime, Service], call: str) -> str:
         *("Host", "HOST", "Content-Length", "content_length", "Transfer-Encoding", "TE", "Trailer", "Connection"),
         *("Keep-Alive", "Upgrade", "Expect", "Proxy-Authorization", "Proxy_Connection", "Authorization", "Cookie"),
         *("X-Api-Key", "x_api_key", "Forwarded", "X-Forwarded-For", "X-Original-URL", "X-Rewrite-URL"),
-        *("X-HTTP-Method-Override", "X-Http-Method", "X_HTTP_Method", "X-Method-Override"),
+        *("X-HTTP-Method-Override", "X-Http-Method", "X_HTTP_Method", "X-Method-Override", "Proxy"),
+        *("X-HTTP-Host-Override", "X-Envoy-Original-Path"),
         *("X A", "X-A:", "", "X-\u212aey", "Host ", "\\tHost", "X-A\\r\\nHost"),
     ],
 )

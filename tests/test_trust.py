@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Program, Write
-from support.library import KEY, library
+from support.library import KEY, Account, library
 from support.loopback import Loopback
 from support.recordings import events_in, forged
 from support.shelf import Shelf
@@ -26,6 +26,7 @@ from kosmolua.broker.recording import Writer, read
 from kosmolua.broker.signing import Signer, identity
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.limits import Limits
+from kosmolua.plugin import Integration
 from kosmolua.secret import Redactor, Secret
 
 ASKING = 'print("asks") return app.integrations.library.lend({ book = "b-1" }).n'
@@ -471,3 +472,25 @@ def test_hostile_files_run_and_send_nothing(
     assert len(done.stderr.splitlines()) >= len(commands) > 1900
     assert shelf.lent == {}
     assert not (tmp_path / "TRACE").exists()
+
+
+@pytest.mark.parametrize(("approved", "made"), [("1", "true"), ("true", "1"), ("1", "1.0")])
+def test_an_approval_of_a_number_fits_no_other_value(tmp_path: Path, approved: str, made: str) -> None:
+    """The changed script asks for a call that is equal only by Python's word."""
+    sent: list[object] = []
+    flags = Integration("flags", Account, about="Flags.")
+
+    @flags.writes
+    def set_flag(client: object, /, *, value: Any) -> None:
+        """Set the flag."""
+        sent.append(value)
+
+    with Runtime(
+        {"flags": {"default": {"api_key": KEY}}}, plugins=[flags], environ={}, store=Folder(tmp_path / "store")
+    ) as runtime:
+        script = "app.integrations.flags.set_flag({{ value = {} }})"
+        paused = runtime.run(script.format(approved), record=tmp_path / "run.jsonl")
+        assert paused.status == "paused", paused.error
+        resumed = runtime.resume(tmp_path / "run.jsonl", script=script.format(made), approve=[1])
+    assert resumed.status == "paused"
+    assert sent == []

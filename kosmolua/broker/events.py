@@ -5,6 +5,7 @@ A *shape* is a function that returns what is wrong with a value, as in ``.source
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -27,6 +28,11 @@ def fault_of(event: Mapping[str, Any]) -> str:
 def plan_fault(plan: object) -> str:
     """Return what is wrong with the fields of a plan, or an empty string."""
     return _PLAN(plan).removeprefix(".")
+
+
+def is_same(left: object, right: object) -> bool:
+    """Return True if two JSON values are equal. In JSON, 1 is neither true nor 1.0."""
+    return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
 
 
 def _is(words: str, *kinds: type) -> Shape:

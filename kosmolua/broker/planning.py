@@ -20,7 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import __version__, protocol
-from kosmolua.broker.events import plan_fault
+from kosmolua.broker.events import is_same, plan_fault
 from kosmolua.broker.sheets import held_file, replace_file
 from kosmolua.broker.signing import SIGNATURE
 from kosmolua.errors import BadArguments, ConfigError, Denied
@@ -358,7 +358,8 @@ class Application:
     def _take(self, path: str, account: str | None, arguments: object) -> PlannedCall | None:
         """Return the planned write with these arguments, which is no longer left; None if there is none."""
         for planned in self.left:
-            if (planned.path, planned.account) == (path, account) and self._filled(planned.arguments) == arguments:
+            is_of = (planned.path, planned.account) == (path, account)
+            if is_of and is_same(self._filled(planned.arguments), arguments):
                 self.left.remove(planned)
                 return planned
         return None

@@ -10,9 +10,11 @@ _T = TypeVar("_T")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NEVER_IN_A_VALUE = re.compile(r"[^\t -~\x80-\xff]")
 _OF_THE_TRANSPORT = re.compile(
-    r"host|content-length|transfer-encoding|te|trailer|connection|keep-alive|upgrade|http2-settings|expect|proxy-.*"
+    r"host|content-length|transfer-encoding|te|trailer|connection|keep-alive|upgrade|http2-settings|expect|proxy(-.*)?"
 )
-_OF_A_PROXY = re.compile(r"forwarded|x-(forwarded|original|rewrite|http-method)(-.*)?|x-method-override")
+_OF_A_PROXY = re.compile(
+    r"forwarded|x-(forwarded|original|rewrite|http-method|http-host|envoy)(-.*)?|x-method-override"
+)
 _OF_A_READ = re.compile(r"if-.*|accept(-.*)?|prefer|range")
 CREDENTIALS = frozenset({"authorization", "cookie"})
 """The headers that carry credentials at most services, as :func:`plain` spells them."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
 from kosmolua.broker.contents import Contents
+from kosmolua.broker.events import is_same
 from kosmolua.broker.planning import Plan
 from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, events_of, read, revived
 from kosmolua.broker.sheets import File
@@ -689,7 +690,7 @@ def source_of(script: Mapping[str, Any]) -> bytes:
 
 
 def _is_about(call: Event, path: str | None, account: str | None, arguments: object) -> bool:
-    return (call.get("path"), call.get("account"), call.get("arguments")) == (path, account, arguments)
+    return (call.get("path"), call.get("account")) == (path, account) and is_same(call.get("arguments"), arguments)
 
 
 def _not_made(left: Sequence[Answer]) -> str:
