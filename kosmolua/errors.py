@@ -482,7 +482,7 @@ class Paused(KosmoError):
     Args:
         message: What happened, on one line.
         calls: The calls that wait for an approval. Each is a dict of the attributes of
-            :class:`kosmolua.broker.approvals.Approval`, such as ``number``, ``path`` and ``arguments``.
+            :class:`kosmolua.calls.approvals.Approval`, such as ``number``, ``path`` and ``arguments``.
         hint: What to do about the error.
     """
 

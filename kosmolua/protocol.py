@@ -28,8 +28,8 @@ Child to host::
 A request from a branch of ``parallel`` has ``branch`` set to true. In a recorded run, each request also has the
 line of the script in ``line``, and the name of its branch in ``of``, which is empty outside ``parallel``. The child
 tells the host when the whole script waits: a request outside ``parallel`` has ``waits`` set to true, and ``wait`` is
-sent when all branches wait. Each time the host sends exactly one reply, as ``kosmolua/runs/tape.py`` explains. For
-example, two branches each make a call, and the second call is answered first::
+sent when all branches wait. Each time the host sends exactly one reply, as ``kosmolua/recordings/tape.py`` explains.
+For example, two branches each make a call, and the second call is answered first::
 
     child  call {"id": 1, "branch": true, "of": "1.1", "line": 3, ...}
     child  call {"id": 2, "branch": true, "of": "1.2", "line": 4, ...}

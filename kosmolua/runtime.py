@@ -33,25 +33,25 @@ if TYPE_CHECKING:
 
     from kosmolua.accounts.accounts import Accounts
     from kosmolua.accounts.sections import Recordings
-    from kosmolua.broker.approvals import Approve
     from kosmolua.broker.broker import Broker
-    from kosmolua.broker.planning import Application, Plan
-    from kosmolua.broker.recording import Recording
-    from kosmolua.broker.records import Watch
-    from kosmolua.broker.store import Slot, Store
+    from kosmolua.calls.approvals import Approve
+    from kosmolua.calls.records import Watch
     from kosmolua.catalog.catalog import Catalog
-    from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
     from kosmolua.lua.check import Checker
+    from kosmolua.mcp_client.servers import Servers
     from kosmolua.memory import Memory
+    from kosmolua.recordings.plans import Application, Plan
+    from kosmolua.recordings.recording import Recording
+    from kosmolua.recordings.store import Slot, Store
     from kosmolua.runs.recorded import Take
     from kosmolua.runs.session import Session
 
 CLOSE_TIMEOUT = 2.0
 """The most seconds that :meth:`Runtime.close` waits for other threads to write their calls to the journal."""
 NEEDED_BY_RUNS = (
-    "kosmolua.broker.approvals",
+    "kosmolua.calls.approvals",
     "kosmolua.broker.broker",
     "kosmolua.broker.pages",
     "kosmolua.lua.check",
@@ -246,7 +246,7 @@ class Runtime:
             ConfigError: The recording cannot be read, or a line of it is damaged.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.broker.recording import Recording, read
+        from kosmolua.recordings.recording import Recording, read
         from kosmolua.runs.recorded import limits_of, options_of, replaying, source_of
 
         recording = path if isinstance(path, Recording) else read(path)
@@ -303,7 +303,7 @@ class Runtime:
             TypeError: An option is unknown or has a value of the wrong type.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.broker.planning import Planner
+        from kosmolua.recordings.plans import Planner
         from kosmolua.runs.recorded import plan_of
 
         planner = Planner()
@@ -349,7 +349,7 @@ class Runtime:
             UnderWay: A write has no answer and may have been done, and neither ``done`` nor ``again`` names it.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.broker.planning import Application
+        from kosmolua.recordings.plans import Application
 
         application = Application(plan)
         with plan.held():
@@ -689,7 +689,7 @@ class Runtime:
         options: Mapping[str, Any],
     ) -> Run:
         """Prepare the run with which :meth:`resume` continues a recorded run, or replays it if it is finished."""
-        from kosmolua.broker.recording import Recording, read
+        from kosmolua.recordings.recording import Recording, read
         from kosmolua.runs.recorded import (
             Decisions,
             limits_of,

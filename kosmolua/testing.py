@@ -30,11 +30,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from kosmolua.broker.backends import Canned
-from kosmolua.broker.recording import read
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response, Send
 from kosmolua.protocol import Json
+from kosmolua.recordings.recording import read
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 from kosmolua.schema.function import Function

@@ -15,7 +15,7 @@ from conftest import Write
 
 from kosmolua import CallError, Runtime
 from kosmolua.broker.backends import Canned
-from kosmolua.broker.records import CallStarted
+from kosmolua.calls.records import CallStarted
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.plugin import Api, Binary, Integration, Request, Response, Secret, Send, bytes_of
 from kosmolua.runs.session import Session
@@ -199,7 +199,7 @@ def test_what_is_kept_is_bounded(runtime: Runtime, service: Service) -> None:
 @pytest.mark.parametrize("places", [[[[1, "file", "base64"], "0.1"]], [[[2], "x"]], ["x"], [[["x"], 1]], [[[], "x"]]])
 def test_a_frame_that_lies_about_places(runtime: Runtime, places: Any) -> None:
     """A child that names a handle it was not given, or a place that is none, gets an error and nothing else."""
-    from kosmolua.broker.contents import Contents
+    from kosmolua.calls.contents import Contents
 
     given = [{"file": {"base64": "***", "content_type": "a/b", "bytes": 1}}]
     with pytest.raises(CallError, match=r"no longer kept|bytes at a place where its arguments have none"):

@@ -15,9 +15,9 @@ import pytest
 from support.library import ACCOUNTS, FAILURES, KEY, Account, library, nested, service
 
 from kosmolua import CallError, LimitExceeded, Limits, Runtime
-from kosmolua.broker.approvals import Approval
 from kosmolua.broker.backends import Canned
-from kosmolua.broker.records import CallStarted, Event
+from kosmolua.calls.approvals import Approval
+from kosmolua.calls.records import CallStarted, Event
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import PluginFault
 from kosmolua.plugin import Api, ApiError, Integration, Request, Response, Send

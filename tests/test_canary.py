@@ -15,11 +15,11 @@ import pytest
 
 from kosmolua import Runtime, UnderWay
 from kosmolua.broker.backends import Canned
-from kosmolua.broker.recording import read
-from kosmolua.broker.stores import open_stores
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import bars_of, page
 from kosmolua.plugin import Api, Integration, Request, Response, Secret, Send
+from kosmolua.recordings.recording import read
+from kosmolua.recordings.stores import open_stores
 from kosmolua.runs.session import Session
 from kosmolua.testing import answer
 

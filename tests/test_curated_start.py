@@ -16,10 +16,10 @@ from support.documents import Sent, live, serving, shared
 from kosmolua.authoring.curated import Start, curate
 from kosmolua.authoring.plan import Plan, with_access
 from kosmolua.authoring.scaffold import write
-from kosmolua.catalog.openapi import importing
-from kosmolua.catalog.openapi.importing import Wishes
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import UsageError
+from kosmolua.openapi import importing
+from kosmolua.openapi.importing import Wishes
 
 Program = Callable[..., Any]
 PET = {

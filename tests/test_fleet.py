@@ -25,12 +25,12 @@ from conftest import Program, Write
 from support.loopback import Loopback
 
 from kosmolua import Runtime, WorkerLost
-from kosmolua.broker.folder_store import Folder
 from kosmolua.broker.tenancy import Tenancy
 from kosmolua.fleet.fleet import Fleet
 from kosmolua.fleet.tasks import Script, tasks_of
 from kosmolua.limits import Limits
 from kosmolua.plugin import Request, Response, Secret
+from kosmolua.recordings.folder_store import Folder
 
 SHELF = Path(__file__).parent / "plugins" / "shelf.py"
 CANARY = "sk-canary-5f2b8c"

@@ -19,7 +19,7 @@ from support.records import record
 
 from kosmolua import ConfigError, NetworkError, Runtime
 from kosmolua.broker.journal import MAX_PENDING, Journal
-from kosmolua.broker.records import Call, Record
+from kosmolua.calls.records import Call, Record
 from kosmolua.errors import BadArguments, Denied
 from kosmolua.http.messages import Attempt
 from kosmolua.plugin import Secret

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mcp_types import ClientCapabilities, ElicitResult
 
-from kosmolua.broker.approvals import Approval
+from kosmolua.calls.approvals import Approval
 from kosmolua.mcp.questions import EVERY, MAX_PAGE, MORE, ONCE, Answer, Question, can_be_asked
 
 

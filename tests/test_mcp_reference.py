@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kosmolua import Runtime
-from kosmolua.broker.approvals import Approval
+from kosmolua.calls.approvals import Approval
 
 pytestmark = pytest.mark.slow
 PACKAGES = ("server-everything", "server-filesystem")

@@ -17,11 +17,11 @@ from support import servers
 from support.servers import section, stdio, wait_for
 
 from kosmolua import Limits, Runtime
-from kosmolua.broker.approvals import Approval
-from kosmolua.catalog.mcp_servers.cards import Card, Cards
-from kosmolua.catalog.mcp_servers.settings import identity
-from kosmolua.catalog.mcp_servers.tools import functions_of
+from kosmolua.calls.approvals import Approval
 from kosmolua.errors import ConfigError, NetworkError, PluginError
+from kosmolua.mcp_client.cards import Card, Cards
+from kosmolua.mcp_client.settings import identity
+from kosmolua.mcp_client.tools import functions_of
 
 pytestmark = pytest.mark.slow
 

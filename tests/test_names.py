@@ -11,7 +11,7 @@ import pytest
 from support.identifiers import stable
 
 from kosmolua import Runtime
-from kosmolua.broker.approvals import Approval
+from kosmolua.calls.approvals import Approval
 from kosmolua.plugin import CallError, Integration, Request, Response, Send
 
 DELETE = "return app.integrations.shelf.delete_book({ book_id = 'b-1', note = 'b-1' })"

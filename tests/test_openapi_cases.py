@@ -11,9 +11,9 @@ import pytest
 from support.documents import Reply, Sent, live, serving, shared, small
 
 from kosmolua import CallError, Runtime
-from kosmolua.catalog.openapi import importing
-from kosmolua.catalog.openapi.importing import Wishes
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
+from kosmolua.openapi import importing
+from kosmolua.openapi.importing import Wishes
 
 
 def one(document: Path, name: str, function: str, args: dict[str, Any], **fields: Any) -> Sent:

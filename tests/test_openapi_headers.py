@@ -16,8 +16,8 @@ from support.documents import Service, serving, small
 from support.processes import eventually
 
 from kosmolua import Runtime
-from kosmolua.catalog.openapi.overlay import Overlay
 from kosmolua.errors import BadArguments, ConfigError
+from kosmolua.openapi.overlay import Overlay
 
 KEY = "tok_SECRETcanary12345"
 OVERLAY = """

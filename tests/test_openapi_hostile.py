@@ -10,10 +10,10 @@ import pytest
 from support.documents import Reply, live, serving, small
 
 from kosmolua import Runtime
-from kosmolua.catalog.openapi import document
-from kosmolua.catalog.openapi.bodies import multipart
-from kosmolua.catalog.openapi.document import Document, read
 from kosmolua.errors import BadArguments, ConfigError
+from kosmolua.openapi import document
+from kosmolua.openapi.bodies import multipart
+from kosmolua.openapi.document import Document, read
 
 HEAD = "openapi: 3.0.3\ninfo: {title: Bad, version: '1'}\n"
 GOOD = {"description": "ok", "content": {"application/json": {"schema": {"type": "object"}}}}
@@ -182,7 +182,7 @@ def test_a_page_at_another_host_is_not_followed(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_read_is_skipped(paths: dict[str, Any]) -> None:
     """One operation that is nonsense does not take the others with it."""
-    from kosmolua.catalog.openapi.operations import read_operations
+    from kosmolua.openapi.operations import read_operations
 
     found = [*read_operations(Document({"openapi": "3.0.0", "paths": paths}))]
     assert [each.key for each in found] == ["GET /b"]

@@ -13,10 +13,10 @@ import pytest
 from support.documents import Reply, Sent, serving, shared, small
 
 from kosmolua import Runtime
-from kosmolua.catalog.openapi import importing
-from kosmolua.catalog.openapi.importing import Wishes
-from kosmolua.catalog.openapi.store import Home, Store
 from kosmolua.errors import ConfigError, NotConfigured, UsageError
+from kosmolua.openapi import importing
+from kosmolua.openapi.importing import Wishes
+from kosmolua.openapi.store import Home, Store
 
 Program = Callable[..., Any]
 

@@ -12,10 +12,10 @@ from conftest import Program, Write
 from support.oauth_server import SECRET, USER, OAuthServer
 
 from kosmolua import Runtime
-from kosmolua.catalog.openapi import importing
-from kosmolua.catalog.openapi.importing import Wishes
 from kosmolua.cli import logins
 from kosmolua.errors import NotConfigured
+from kosmolua.openapi import importing
+from kosmolua.openapi.importing import Wishes
 
 
 def document(base_url: str, flows: dict[str, Any], **more: Any) -> dict[str, Any]:

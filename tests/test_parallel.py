@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kosmolua import CallError, LimitExceeded, Limits, Outcome, Runtime
-from kosmolua.broker.records import CallEnded, CallStarted, Event
+from kosmolua.calls.records import CallEnded, CallStarted, Event
 
 PLUGIN = Path(__file__).parent / "plugins" / "slow.py"
 

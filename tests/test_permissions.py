@@ -17,10 +17,10 @@ from support.library import library
 from kosmolua import ConfigError, Denied
 from kosmolua.accounts.accounts import Accounts
 from kosmolua.accounts.permissions import PERMISSIONS
-from kosmolua.broker.approvals import Approval
 from kosmolua.broker.options import RunContext
 from kosmolua.broker.patterns import Patterns
 from kosmolua.broker.permissions import Permissions
+from kosmolua.calls.approvals import Approval
 from kosmolua.catalog.catalog import Catalog, Target
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock

@@ -21,9 +21,9 @@ from support.processes import NOBODY, can_become_nobody
 from support.shelf import Shelf as Shelves
 
 from kosmolua import ConfigError, Runtime
-from kosmolua.broker.planning import Plan
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.plugin import CallError, Integration, Send, matching
+from kosmolua.recordings.plans import Plan
 
 SCRIPT = """
 local shop = app.integrations.shop

@@ -14,7 +14,7 @@ from conftest import Program
 from support.records import record, started
 from support.terminal import Terminal
 
-from kosmolua.broker.records import CallEnded
+from kosmolua.calls.records import CallEnded
 from kosmolua.cli.progress import Live, Printed
 
 CALLS = """

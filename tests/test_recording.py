@@ -20,10 +20,10 @@ from support.random_scripts import SCRIPTS, jittery
 
 from kosmolua import ConfigError, KosmoError, Outcome, Runtime
 from kosmolua.broker.backends import Canned
-from kosmolua.broker.recording import Writer, read
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import page
 from kosmolua.plugin import Request, Response
+from kosmolua.recordings.recording import Writer, read
 from kosmolua.secret import Redactor
 from kosmolua.testing import Playground, answer
 

@@ -16,8 +16,8 @@ from support.render2_account import account, answer, extended
 from test_render2_spec import CALLS
 
 from kosmolua import CallError, Runtime
-from kosmolua.catalog.openapi.samples import Samples
-from kosmolua.catalog.openapi.store import Home, Store
+from kosmolua.openapi.samples import Samples
+from kosmolua.openapi.store import Home, Store
 from kosmolua.plugin import Request, Response
 
 ROOT = Path(__file__).parent.parent

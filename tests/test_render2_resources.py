@@ -9,7 +9,7 @@ import pytest
 from support.render2_account import Simulator, account, simulated
 
 from kosmolua import Runtime
-from kosmolua.broker.approvals import Approval
+from kosmolua.calls.approvals import Approval
 from kosmolua.plugin import ApiError, CallError
 
 SERVICE, CRON = "srv-cabc12345678", "crn-cabc12345678"

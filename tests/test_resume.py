@@ -26,11 +26,11 @@ from support.recordings import aged, resumed_later, rewritten
 from support.shelf import Shelf
 
 from kosmolua import ConfigError, Outcome, Paused, Runtime, UnderWay, __version__
-from kosmolua.broker.recording import read
-from kosmolua.broker.repair import repaired
-from kosmolua.broker.sheets import File
-from kosmolua.broker.timeline import bars_of
 from kosmolua.catalog.plugins import Plugins
+from kosmolua.recordings.recording import read
+from kosmolua.recordings.repair import repaired
+from kosmolua.recordings.sheets import File
+from kosmolua.recordings.timeline import bars_of
 
 WRITES = 20
 LENDING = """

@@ -19,11 +19,11 @@ from support.terminal import Terminal
 
 from kosmolua import ConfigError, Runtime
 from kosmolua.accounts.sections import Recordings
-from kosmolua.broker.folder_store import Folder
-from kosmolua.broker.recording import Writer, read
-from kosmolua.broker.store import Waiting
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import bars_of, page
+from kosmolua.recordings.folder_store import Folder
+from kosmolua.recordings.recording import Writer, read
+from kosmolua.recordings.store import Waiting
 from kosmolua.secret import Redactor
 
 SCRIPT = """

@@ -22,9 +22,9 @@ from support.loopback import Loopback
 
 from kosmolua import CallError, Runtime
 from kosmolua.authoring.stubs import write_stubs
-from kosmolua.broker.approvals import Approval
 from kosmolua.broker.backends import Canned
-from kosmolua.broker.records import Event
+from kosmolua.calls.approvals import Approval
+from kosmolua.calls.records import Event
 from kosmolua.plugin import Api, Integration, Request, Response, Secret, Send
 from kosmolua.processes.child import ColdChild
 from kosmolua.secret import Redactor

@@ -13,8 +13,8 @@ import pytest
 from conftest import Program, Write
 
 from kosmolua import CallError, ConfigError, Runtime
-from kosmolua.broker.approvals import Approval
 from kosmolua.broker.backends import Canned
+from kosmolua.calls.approvals import Approval
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import NotConfigured
 from kosmolua.plugin import Api, Integration, Request, Response, Secret, Send, matching

@@ -15,10 +15,10 @@ from support.servers import wait_for
 from support.serving import ACME, GLOBEX, agent, serving
 
 from kosmolua import Runtime
-from kosmolua.broker.approvals import UNANSWERED, Approval, Reply
-from kosmolua.broker.folder_store import Folder
-from kosmolua.broker.store import Decision
+from kosmolua.calls.approvals import UNANSWERED, Approval, Reply
 from kosmolua.errors import ConfigError, Paused
+from kosmolua.recordings.folder_store import Folder
+from kosmolua.recordings.store import Decision
 from kosmolua.serve.approvals import Approvals, Approver
 
 RESTART = "return app.integrations.render2.restart_service({ service_id = 'srv-cabc12345678' })"

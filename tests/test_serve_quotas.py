@@ -13,9 +13,9 @@ from starlette.requests import Request
 from support.agents import execute
 from support.serving import ACME, GLOBEX, agent, serving
 
-from kosmolua.broker.folder_store import Folder
 from kosmolua.lua.syntax import parse
 from kosmolua.mcp.clients import client_of
+from kosmolua.recordings.folder_store import Folder
 from kosmolua.serve.quotas import Quotas
 from kosmolua.serve.settings import TenantSettings
 

@@ -17,9 +17,9 @@ from support.postgres import Postgres, reason_to_skip
 from support.servers import wait_for
 from support.serving import ACME, Serving, agent, bearing, serving
 
-from kosmolua.broker.database import SLOT_LEASE
-from kosmolua.broker.stores import open_stores
 from kosmolua.errors import Unavailable
+from kosmolua.recordings.database import SLOT_LEASE
+from kosmolua.recordings.stores import open_stores
 from kosmolua.serve.grants import FRESHNESS
 
 TENANT = "acme"

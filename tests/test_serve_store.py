@@ -19,8 +19,8 @@ from support.postgres import Postgres, reason_to_skip
 from support.servers import wait_for
 from support.serving import ACME, Serving, agent, serving
 
-from kosmolua.broker.stores import open_stores
 from kosmolua.errors import Unavailable
+from kosmolua.recordings.stores import open_stores
 from kosmolua.serve.health import Health
 
 PATIENCE = 60.0

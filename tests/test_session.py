@@ -17,7 +17,7 @@ import pytest
 from support.processes import children, eventually, everyone, in_time, linux_only, look, running_in_group
 
 from kosmolua import Runtime, protocol
-from kosmolua.broker.records import Event
+from kosmolua.calls.records import Event
 from kosmolua.clock import Clock
 from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
 from kosmolua.processes import launch

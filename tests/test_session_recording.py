@@ -14,11 +14,11 @@ from support.library import KEY, library
 
 from kosmolua import ConfigError, Runtime
 from kosmolua.broker.backends import Canned
-from kosmolua.broker.folder_store import Folder
-from kosmolua.broker.recording import read
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import bars_of, page
 from kosmolua.plugin import Request, Response
+from kosmolua.recordings.folder_store import Folder
+from kosmolua.recordings.recording import read
 from kosmolua.runs.session import Answer, Session
 from kosmolua.testing import Playground, answer
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, Program
 
 from kosmolua import LimitExceeded, Runtime, ScriptError
-from kosmolua.broker.records import Waiting
+from kosmolua.calls.records import Waiting
 from kosmolua.cli.progress import Live, Printed
 from kosmolua.plugin import Integration, Send
 

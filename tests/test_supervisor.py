@@ -23,7 +23,7 @@ from support.records import status_of
 from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost, protocol
 from kosmolua.broker.backends import Canned
 from kosmolua.broker.options import RunContext
-from kosmolua.broker.records import CallStarted
+from kosmolua.calls.records import CallStarted
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget

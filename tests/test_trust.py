@@ -20,13 +20,13 @@ from support.recordings import events_in, forged
 from support.shelf import Shelf
 
 from kosmolua import ConfigError, Runtime, UnderWay
-from kosmolua.broker.folder_store import Folder
-from kosmolua.broker.planning import Plan
-from kosmolua.broker.recording import Writer, read
-from kosmolua.broker.signing import Signer, identity
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.limits import Limits
 from kosmolua.plugin import Integration
+from kosmolua.recordings.folder_store import Folder
+from kosmolua.recordings.plans import Plan
+from kosmolua.recordings.recording import Writer, read
+from kosmolua.recordings.signing import Signer, identity
 from kosmolua.secret import Redactor, Secret
 
 ASKING = 'print("asks") return app.integrations.library.lend({ book = "b-1" }).n'

@@ -12,13 +12,13 @@ from urllib.parse import parse_qsl
 
 from kosmolua.accounts.toml import assignments
 from kosmolua.authoring.lint_functions import effect_named
-from kosmolua.catalog.openapi.compiling import Built
-from kosmolua.catalog.openapi.document import Document
-from kosmolua.catalog.openapi.importing import Import
-from kosmolua.catalog.openapi.operations import Field, is_json, text
-from kosmolua.catalog.openapi.prose import MAX_SUMMARY, cleaned
-from kosmolua.catalog.openapi.samples import Samples
 from kosmolua.errors import UsageError
+from kosmolua.openapi.compiling import Built
+from kosmolua.openapi.document import Document
+from kosmolua.openapi.importing import Import
+from kosmolua.openapi.operations import Field, is_json, text
+from kosmolua.openapi.prose import MAX_SUMMARY, cleaned
+from kosmolua.openapi.samples import Samples
 from kosmolua.protocol import Json
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.json_schema import Reader

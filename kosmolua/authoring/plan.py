@@ -15,7 +15,7 @@ from kosmolua.errors import UsageError
 from kosmolua.schema.names import objection_to_integration
 
 if TYPE_CHECKING:
-    from kosmolua.catalog.openapi.security import Access, Credential, Setting
+    from kosmolua.openapi.security import Access, Credential, Setting
 
 AUTH = ("bearer", "header", "query", "basic", "none")
 """The ways in which a request can authenticate."""

@@ -15,7 +15,7 @@ from kosmolua.errors import UsageError
 
 if TYPE_CHECKING:
     from kosmolua.authoring.curated import Start
-    from kosmolua.catalog.openapi.security import Setting
+    from kosmolua.openapi.security import Setting
 _CALLED = ("between", "nested")
 """Names that a plugin imports only if its functions use them."""
 

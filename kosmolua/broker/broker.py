@@ -14,8 +14,8 @@ from kosmolua import protocol
 from kosmolua.broker.open_accounts import Names, OpenAccounts, blamed
 from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
-from kosmolua.broker.places import reach
-from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Write, key_of
+from kosmolua.calls.places import reach
+from kosmolua.calls.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Write, key_of
 from kosmolua.concurrency import GRACE, countdown, lazy, passage
 from kosmolua.errors import (
     CallError,
@@ -37,10 +37,10 @@ from kosmolua.schema.names import ROOT, parts_of, qualified
 from kosmolua.secret import SecretText
 
 if TYPE_CHECKING:
-    from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
     from kosmolua.broker.options import RunContext
     from kosmolua.broker.secrets import Handles
+    from kosmolua.calls.contents import Contents
     from kosmolua.catalog.catalog import Target
     from kosmolua.schema.integration import Integration
 
@@ -414,7 +414,7 @@ class Broker:
     @lazy
     def contents(self) -> Contents:
         """The binary results for which the script has handles."""
-        from kosmolua.broker.contents import Contents
+        from kosmolua.calls.contents import Contents
 
         return self._contents or Contents()
 

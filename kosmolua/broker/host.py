@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from kosmolua.broker.journal import Journal
     from kosmolua.broker.options import RuntimeOptions
     from kosmolua.broker.patterns import Patterns
-    from kosmolua.broker.records import Mode
     from kosmolua.broker.secrets import NamedSecrets
-    from kosmolua.broker.signing import Signer
-    from kosmolua.broker.store import Store
+    from kosmolua.calls.records import Mode
     from kosmolua.catalog.catalog import Catalog
-    from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
     from kosmolua.lua.check import Checker
+    from kosmolua.mcp_client.servers import Servers
+    from kosmolua.recordings.signing import Signer
+    from kosmolua.recordings.store import Store
     from kosmolua.secret import Redactor
 
 
@@ -94,8 +94,8 @@ class Host:
     @lazy
     def servers(self) -> Servers:
         """The MCP servers that the accounts file names, and those that were passed to the runtime."""
-        from kosmolua.broker.records import current_confirm
-        from kosmolua.catalog.mcp_servers.servers import Servers
+        from kosmolua.calls.records import current_confirm
+        from kosmolua.mcp_client.servers import Servers
 
         return Servers(
             self.accounts,
@@ -217,14 +217,14 @@ class Host:
     @lazy
     def store(self) -> Store:
         """The store that keeps a run's recording if the user names no file for it."""
-        from kosmolua.broker.folder_store import Folder
+        from kosmolua.recordings.folder_store import Folder
 
         return self._options.store or Folder(self.recordings_folder)
 
     @lazy
     def signer(self) -> Signer:
         """Signs recordings and plans with the key of the store."""
-        from kosmolua.broker.signing import Signer
+        from kosmolua.recordings.signing import Signer
 
         return Signer(self.store)
 

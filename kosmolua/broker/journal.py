@@ -1,6 +1,6 @@
 """The journal: a file with a line for each call, including refused calls.
 
-:meth:`kosmolua.broker.records.Record.line` returns such a line.
+:meth:`kosmolua.calls.records.Record.line` returns such a line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_PENDING = 256
 
 
 class Entry(Protocol):
-    """Something that can be written to a journal, such as a :class:`kosmolua.broker.records.Record`."""
+    """Something that can be written to a journal, such as a :class:`kosmolua.calls.records.Record`."""
 
     def line(self, redactor: Redactor) -> bytes:
         """Return the entry as a line, with known secrets masked."""

@@ -12,7 +12,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kosmolua.broker.records import Call, current
+from kosmolua.calls.records import Call, current
 from kosmolua.errors import KosmoError, NetworkError, NotConfigured, PluginFault, log_traceback
 
 if TYPE_CHECKING:

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, dataclass_transform
 
-    from kosmolua.broker.approvals import Approve, Decided
     from kosmolua.broker.backends import Backend
-    from kosmolua.broker.contents import Contents
     from kosmolua.broker.patterns import Patterns
-    from kosmolua.broker.planning import Application, Planner
-    from kosmolua.broker.records import Watch, Write
     from kosmolua.broker.secrets import Given
-    from kosmolua.broker.store import Store
     from kosmolua.broker.tenancy import Tenancy
+    from kosmolua.calls.approvals import Approve, Decided
+    from kosmolua.calls.contents import Contents
+    from kosmolua.calls.records import Watch, Write
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.clock import Clock
     from kosmolua.limits import Limits
+    from kosmolua.recordings.plans import Application, Planner
+    from kosmolua.recordings.store import Store
 else:
 
     def dataclass_transform(**_: object) -> Any:
@@ -206,7 +206,7 @@ class RuntimeOptions(Options):
         share_limits: Tell other processes on this machine when the rate limit of a service is used up, with files in
             the user's state folder. The command line and the processes of :meth:`kosmolua.Runtime.map` do this.
         store: The place for recordings made without a file name; by default the user's state folder. It stays open when
-            the runtime is closed. :func:`kosmolua.broker.stores.open_stores` opens stores.
+            the runtime is closed. :func:`kosmolua.recordings.stores.open_stores` opens stores.
         tenancy: The tenant that the runtime belongs to, on a server with several tenants.
     """
 
@@ -315,7 +315,7 @@ class RunContext(NamedTuple):
         decided: Returns what a person decided about a call beforehand, or None if nobody decided. If nobody can be
             asked either, the run pauses. Without this function, such a call is denied.
         watch: Called with an event when a call starts or ends, and when the script waits.
-        write: Returns the :class:`~kosmolua.broker.records.Write` that this thread is about to send, if the run is
+        write: Returns the :class:`~kosmolua.calls.records.Write` that this thread is about to send, if the run is
             recorded. None if it is not.
         plan: A planner, which notes writes instead of sending them, or the application of a plan, which allows only
             the writes of the plan. None in an ordinary run.

@@ -14,7 +14,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from kosmolua.accounts.permissions import is_pattern
-from kosmolua.broker.approvals import UNANSWERED, Approval, Asker, Confirm, Reply
+from kosmolua.calls.approvals import UNANSWERED, Approval, Asker, Confirm, Reply
 from kosmolua.errors import Denied, KosmoError, Paused
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.sources import Sources, check_secret, source_of
-from kosmolua.broker.places import MAX_PLACES, Place, handle_at, reach
+from kosmolua.calls.places import MAX_PLACES, Place, handle_at, reach
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.protocol import Answer
 from kosmolua.schema.mismatch import Mismatch

@@ -4,5 +4,5 @@
 - *target*: the function, integration and account of a call, with the rule that decides it.
 - *server*: an MCP server, an integration under ``app.mcp``; its *card* is a record of what it offered when last
   connected.
-- *document*: an OpenAPI document, whose operations become functions; see :mod:`kosmolua.catalog.openapi`.
+- *document*: an OpenAPI document, whose operations become functions; see :mod:`kosmolua.openapi`.
 """

@@ -256,7 +256,7 @@ def _document(path: Path) -> tuple[str, Path]:
 
 
 def _load_document(document: tuple[str, Path]) -> tuple[str, Plugin | PluginError]:
-    from kosmolua.catalog.openapi import integration
+    from kosmolua.openapi import integration
 
     name, path = document
     try:
@@ -275,7 +275,7 @@ def onto_folder(parent: Path, name: str) -> Path:
 def _compile_document(folder: Path, label: str) -> None:
     """Compile the document in a plugin's folder first: it can take longer than loading may."""
     if label == "user" and (folder / "openapi.json").is_file():
-        from kosmolua.catalog.openapi.store import Home, Store
+        from kosmolua.openapi.store import Home, Store
 
         try:
             Store(Home.of_folder(folder)).database.close()
@@ -289,7 +289,7 @@ def _extended(plugin: Plugin, places: Sequence[Place]) -> Plugin:
     onto = [folder for place in places if (folder := onto_folder(place.folder, integration.name)).is_dir()]
     if integration.functions.more or not (onto or integration.extension):
         return plugin
-    from kosmolua.catalog.openapi.extension import extended
+    from kosmolua.openapi.extension import extended
 
     return replace(plugin, integration=extended(integration, onto[0] if onto else None))
 

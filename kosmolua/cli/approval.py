@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from kosmolua.broker.approvals import Approval
+from kosmolua.calls.approvals import Approval
 from kosmolua.cli import console
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import exposed, shortened

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from kosmolua.broker.planning import Plan, PlannedCall
 from kosmolua.cli import console
 from kosmolua.errors import ConfigError
 from kosmolua.escaping import exposed, shortened
 from kosmolua.folders import plans_folder
+from kosmolua.recordings.plans import Plan, PlannedCall
 from kosmolua.schema import luacats
 
 MAX_ARGUMENTS, HEAD, TAIL = 160, 110, 40

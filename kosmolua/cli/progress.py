@@ -13,8 +13,8 @@ from threading import Event as Flag
 from threading import Lock, RLock, Thread
 from typing import Any, TextIO, TypeVar
 
-from kosmolua.broker.approvals import Asker
-from kosmolua.broker.records import CallStarted, Event, Waiting, Watch
+from kosmolua.calls.approvals import Asker
+from kosmolua.calls.records import CallStarted, Event, Waiting, Watch
 from kosmolua.cli import console
 from kosmolua.cli.approval import Approver
 from kosmolua.cli.streams import standard

@@ -9,10 +9,6 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.recording import Recording, read
-from kosmolua.broker.repair import repaired
-from kosmolua.broker.sheets import File, Place
-from kosmolua.broker.store import Store
 from kosmolua.cli import console
 from kosmolua.cli.defaults import user_defaults
 from kosmolua.cli.options import Options
@@ -21,6 +17,10 @@ from kosmolua.errors import NOTHING_SENT, ConfigError, UsageError
 from kosmolua.escaping import exposed
 from kosmolua.folders import accounts_file
 from kosmolua.limits import Limits
+from kosmolua.recordings.recording import Recording, read
+from kosmolua.recordings.repair import repaired
+from kosmolua.recordings.sheets import File, Place
+from kosmolua.recordings.store import Store
 
 
 def find(named: str, store: Store, *, until_damage: bool = False) -> Recording:
@@ -29,7 +29,7 @@ def find(named: str, store: Store, *, until_damage: bool = False) -> Recording:
     Args:
         named: The path of a recording, or the id of a recorded run, or the beginning of an id.
         store: The store to search for the id.
-        until_damage: Whether to cut a damaged recording at its damage, see :mod:`kosmolua.broker.repair`.
+        until_damage: Whether to cut a damaged recording at its damage, see :mod:`kosmolua.recordings.repair`.
 
     Raises:
         ConfigError: The recording cannot be read.

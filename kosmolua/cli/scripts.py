@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, BinaryIO, NoReturn
 
-    from kosmolua.broker.approvals import Approve
-    from kosmolua.broker.planning import Plan
+    from kosmolua.calls.approvals import Approve
+    from kosmolua.recordings.plans import Plan
 
 COMMAND_LINE = "=(command line)"
 """The name of a script that is given on the command line."""
@@ -112,7 +112,7 @@ def _servers(options: Options) -> dict[str, Any]:
     """Return the settings of the MCP servers that ``--server`` names, by name, in the form of the accounts file."""
     if not options.server:
         return {}
-    from kosmolua.catalog.mcp_servers.imports import read_given
+    from kosmolua.mcp_client.imports import read_given
 
     return dict(map(read_given, options.server))
 

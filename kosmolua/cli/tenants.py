@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from kosmolua.broker.store import Store, Stores, checked_tenant
-from kosmolua.broker.stores import default_store, open_stores
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.scripts import where_it_is
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import accounts_file
+from kosmolua.recordings.store import Store, Stores, checked_tenant
+from kosmolua.recordings.stores import default_store, open_stores
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from kosmolua.broker.approvals import Approve
+    from kosmolua.calls.approvals import Approve
     from kosmolua.serve.opened import Common
     from kosmolua.serve.settings import Settings, TenantSettings
 

@@ -10,11 +10,11 @@ import sys
 from html import escape
 from shutil import get_terminal_size
 
-from kosmolua.broker.recording import Recording
-from kosmolua.broker.timeline import Bar, bars_of, headline, paused_numbers
 from kosmolua.cli import console
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import exposed, shortened
+from kosmolua.recordings.recording import Recording
+from kosmolua.recordings.timeline import Bar, bars_of, headline, paused_numbers
 from kosmolua.schema import luacats
 
 MIN_BAR, MAX_BAR = 10, 40

@@ -7,9 +7,9 @@ import os
 from contextlib import ExitStack, suppress
 from typing import Any, BinaryIO
 
-from kosmolua.broker.sheets import replace_file
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.locks import FileLock
+from kosmolua.recordings.sheets import replace_file
 from kosmolua.runs import Outcome
 
 LOCK = ".lock"

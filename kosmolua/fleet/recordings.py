@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 
-from kosmolua.broker.sheets import replace_file
 from kosmolua.errors import Busy, ConfigError
 from kosmolua.locks import FileLock
+from kosmolua.recordings.sheets import replace_file
 
 LOCKS = ".locks"
 """The folder of the locks, in the folder of the recordings."""

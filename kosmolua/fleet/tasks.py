@@ -11,13 +11,13 @@ from io import BytesIO
 from time import monotonic
 from typing import Any, Protocol
 
-from kosmolua.broker.answers import calls_of
-from kosmolua.broker.recording import Recording, read
 from kosmolua.errors import Busy, ConfigError, KosmoError, UsageError, WorkerLost
 from kosmolua.fleet.executors import keep_worker_alive
 from kosmolua.fleet.recordings import Recordings, locked
 from kosmolua.limits import Limits
 from kosmolua.lua.header import Header, read_header
+from kosmolua.recordings.answers import calls_of
+from kosmolua.recordings.recording import Recording, read
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import as_bytes
 from kosmolua.runs.telemetry import going_on

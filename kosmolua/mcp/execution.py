@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from time import monotonic
 
-from kosmolua.broker.approvals import Approval
-from kosmolua.broker.planning import Planner
-from kosmolua.broker.records import CallStarted, Event, Watch
+from kosmolua.calls.approvals import Approval
+from kosmolua.calls.records import CallStarted, Event, Watch
 from kosmolua.errors import KosmoError
 from kosmolua.mcp.questions import Answer, Question
 from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import Script
+from kosmolua.recordings.plans import Planner
 from kosmolua.runs import Outcome, RunOptions
 
 

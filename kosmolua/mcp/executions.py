@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitRequest, ElicitRequestFormParams, InputRequests, InputRequiredResult
 from pydantic import ValidationError
 
-from kosmolua.broker.records import Watch
+from kosmolua.calls.records import Watch
 from kosmolua.errors import Interrupted, WorkerLost
 from kosmolua.mcp.answer import answer, refusal, weigh
 from kosmolua.mcp.clients import client_of

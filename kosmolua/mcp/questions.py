@@ -11,7 +11,7 @@ from typing import Any
 
 from mcp_types import ClientCapabilities, ElicitResult
 
-from kosmolua.broker.approvals import Approval
+from kosmolua.calls.approvals import Approval
 from kosmolua.escaping import exposed
 
 ONCE, EVERY = "this call", "every call of this function in this script"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kosmolua.broker.store import missing
 from kosmolua.concurrency import Passage
 from kosmolua.limits import Limits
+from kosmolua.recordings.store import missing
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 

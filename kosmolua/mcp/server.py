@@ -29,7 +29,7 @@ from mcp_types import (
 )
 
 from kosmolua import __version__
-from kosmolua.broker.records import Watch
+from kosmolua.calls.records import Watch
 from kosmolua.docs.pages import DEFAULT_DETAIL
 from kosmolua.docs.search import DEFAULT_HITS
 from kosmolua.errors import BadDocArguments, ConfigError, KosmoError

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any
 
-    from kosmolua.broker.approvals import Approve
-    from kosmolua.broker.contents import Contents
-    from kosmolua.broker.planning import Application, Planner
-    from kosmolua.broker.records import Watch
+    from kosmolua.calls.approvals import Approve
+    from kosmolua.calls.contents import Contents
+    from kosmolua.calls.records import Watch
     from kosmolua.concurrency import Passage
     from kosmolua.processes.child import Child
+    from kosmolua.recordings.plans import Application, Planner
     from kosmolua.runs.recorded import Take
 
 Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused"]
@@ -83,7 +83,7 @@ class RunOptions(LimitOptions, total=False):
     on_output: Callable[[bytes], None] | None
     """A function that is called with each piece of output as soon as the script has printed it."""
     watch: Watch | None
-    """A function that is called with a :class:`kosmolua.broker.records.CallStarted` when a call starts, with a
+    """A function that is called with a :class:`kosmolua.calls.records.CallStarted` when a call starts, with a
     ``CallEnded`` when a call ends, and with a ``Waiting`` when the script waits."""
     contents: Contents | None
     """The store of the binary data to which the chunks of a session have handles.

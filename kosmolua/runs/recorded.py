@@ -12,24 +12,24 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from kosmolua import __version__, protocol
-from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
-from kosmolua.broker.contents import Contents
-from kosmolua.broker.events import is_same
-from kosmolua.broker.planning import Plan
-from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, events_of, read, revived
-from kosmolua.broker.sheets import File
-from kosmolua.broker.signing import identity
-from kosmolua.broker.store import APPROVAL_DAYS
 from kosmolua.broker.used_accounts import USED, differences, used_account
+from kosmolua.calls.contents import Contents
 from kosmolua.errors import NOTHING_SENT, ConfigError, Diverged, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
 from kosmolua.limits import NAMES, Limits
-from kosmolua.runs.tape import Tape
+from kosmolua.recordings.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
+from kosmolua.recordings.events import is_same
+from kosmolua.recordings.plans import Plan
+from kosmolua.recordings.recording import FORMAT, Event, Recording, Writer, error_fields, events_of, read, revived
+from kosmolua.recordings.sheets import File
+from kosmolua.recordings.signing import identity
+from kosmolua.recordings.store import APPROVAL_DAYS
+from kosmolua.recordings.tape import Tape
 
 if TYPE_CHECKING:
-    from kosmolua.broker.approvals import Approval
     from kosmolua.broker.host import Host
-    from kosmolua.broker.records import Write
-    from kosmolua.broker.signing import Signer
+    from kosmolua.calls.approvals import Approval
+    from kosmolua.calls.records import Write
+    from kosmolua.recordings.signing import Signer
     from kosmolua.runs.job import Job
 
 MAX_NAMED = 3

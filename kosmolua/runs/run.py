@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
-    from kosmolua.broker.records import Event
+    from kosmolua.calls.records import Event
     from kosmolua.concurrency import Passage
     from kosmolua.lua.values import Value
     from kosmolua.memory import Memory
@@ -254,8 +254,8 @@ class Run:
         with self._opening:
             if self._broker:
                 return self._broker
-            from kosmolua.broker.approvals import Asker
             from kosmolua.broker.broker import Broker
+            from kosmolua.calls.approvals import Asker
 
             context, approve = self._context, self._options["approve"] or self._host.approve
             self._broker = Broker(self._host, context._replace(approve=approve and Asker(approve, self._ask)))

@@ -18,7 +18,7 @@ from kosmolua.runs import Outcome
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from kosmolua.broker.contents import Contents
+    from kosmolua.calls.contents import Contents
     from kosmolua.runs import Recorder, RunOptions
 
 
@@ -317,7 +317,7 @@ class Session:
 
 def _contents() -> Contents:
     """Return a new store for binary data. The chunks of a session get handles of this data."""
-    from kosmolua.broker.contents import Contents
+    from kosmolua.calls.contents import Contents
 
     return Contents()
 

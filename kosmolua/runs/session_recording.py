@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kosmolua.broker.answers import Answers
-from kosmolua.broker.recording import Event, Recording, Writer
 from kosmolua.errors import Diverged
+from kosmolua.recordings.answers import Answers
+from kosmolua.recordings.recording import Event, Recording, Writer
+from kosmolua.recordings.tape import Tape
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import Job
 from kosmolua.runs.recorded import Take, begun, moment, replaying, script_fields, source_of
 from kosmolua.runs.session import CHUNK, Session
-from kosmolua.runs.tape import Tape
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host

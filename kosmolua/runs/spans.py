@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 import kosmolua
-from kosmolua.broker.records import CallEnded, CallStarted, Event, Record, Watch
+from kosmolua.calls.records import CallEnded, CallStarted, Event, Record, Watch
 from kosmolua.runs import Outcome
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ from kosmolua.runs.job import Ending, Job, ending_of, ending_of_process
 if TYPE_CHECKING:
     from kosmolua.broker.options import RunContext
     from kosmolua.memory import Memory
-    from kosmolua.runs.tape import Tape
+    from kosmolua.recordings.tape import Tape
 
 GRACE_TIMEOUT = 0.5
 """Seconds that unfinished calls have to finish after the script has ended."""

@@ -20,10 +20,10 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from kosmolua import __version__
-from kosmolua.broker.store import DEFAULT_RUNS, Decision, Summary
 from kosmolua.errors import Busy, KosmoError
 from kosmolua.mcp.http import bearer
 from kosmolua.protocol import decode
+from kosmolua.recordings.store import DEFAULT_RUNS, Decision, Summary
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.serve.log import TENANT
 from kosmolua.serve.tenants import Tenant, Tenants

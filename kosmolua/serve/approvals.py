@@ -15,10 +15,10 @@ from dataclasses import asdict
 from threading import Condition
 from typing import NamedTuple
 
-from kosmolua.broker.approvals import UNANSWERED, Approval, Approve, Asker, Reply
-from kosmolua.broker.store import Decision, Store, Waiting
+from kosmolua.calls.approvals import UNANSWERED, Approval, Approve, Asker, Reply
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, WorkerLost
+from kosmolua.recordings.store import Decision, Store, Waiting
 
 POLL_INTERVAL = 0.25
 """Seconds between two checks for new decisions in the store."""

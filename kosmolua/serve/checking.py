@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from kosmolua.broker.store import Stores
 from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.recordings.store import Stores
 from kosmolua.runtime import Runtime
 from kosmolua.serve import settings as files
 from kosmolua.serve.held import Held

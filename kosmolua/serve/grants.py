@@ -7,9 +7,9 @@ from datetime import datetime, timezone
 from time import monotonic
 from typing import NamedTuple
 
-from kosmolua.broker.store import Grant, Store
 from kosmolua.catalog.catalog import Catalog
 from kosmolua.errors import CallError, ConfigError, PluginError
+from kosmolua.recordings.store import Grant, Store
 
 FRESHNESS = 1.0
 """Seconds for which grants that were read from the store are used without reading the store again."""

@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.broker.journal import MAX_SIZE, Journal
-from kosmolua.broker.records import Record
+from kosmolua.calls.records import Record
 from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.folders import state_folder
 from kosmolua.runs import Outcome

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
-from kosmolua.broker.records import Record
+from kosmolua.calls.records import Record
 from kosmolua.errors import KosmoError, ScriptError
 from kosmolua.memory import Memory
 from kosmolua.runs import Outcome

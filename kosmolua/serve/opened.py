@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kosmolua.broker.store import Store, Stores
 from kosmolua.broker.tenancy import Tenancy
 from kosmolua.concurrency import lazy
 from kosmolua.folders import tenant_folder
 from kosmolua.processes.pool import MAX_QUEUE
+from kosmolua.recordings.store import Store, Stores
 from kosmolua.runtime import Runtime
 from kosmolua.serve.held import Held
 from kosmolua.serve.own import Own

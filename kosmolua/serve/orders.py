@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from time import monotonic
 
-from kosmolua.broker.store import DAY, Store
+from kosmolua.recordings.store import DAY, Store
 from kosmolua.serve.grants import FRESHNESS
 
 CANCEL, DRAIN = "cancel-", "drain"

@@ -11,10 +11,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from kosmolua.accounts.sources import Sources
-from kosmolua.broker.store import Stores
-from kosmolua.broker.stores import default_stores, open_stores
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.folders import expanded
+from kosmolua.recordings.store import Stores
+from kosmolua.recordings.stores import default_stores, open_stores
 from kosmolua.secret import Secret
 from kosmolua.serve.settings import Given, Settings
 

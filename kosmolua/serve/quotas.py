@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
 
-from kosmolua.broker.records import Record
-from kosmolua.broker.store import Store
+from kosmolua.calls.records import Record
 from kosmolua.errors import ConfigError, RateLimited
+from kosmolua.recordings.store import Store
 from kosmolua.serve.settings import TenantSettings
 
 RUNS, CALLS = "runs", "calls"

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from time import monotonic
 from typing import Protocol
 
-from kosmolua.broker.records import Record
+from kosmolua.calls.records import Record
 from kosmolua.runs import Outcome
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from kosmolua.broker.store import Store, Stores
 from kosmolua.errors import ConfigError
+from kosmolua.recordings.store import Store, Stores
 
 PREFIX = "session-"
 """What the mark of a session in the tenant's store begins with."""

@@ -15,7 +15,7 @@ from typing import Any
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp
 
-from kosmolua.broker.records import CallEnded, Event
+from kosmolua.calls.records import CallEnded, Event
 from kosmolua.concurrency import Passage
 from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, Paused, WorkerLost
 from kosmolua.limits import Limits

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from unittest.mock import patch
 
 from kosmolua import Runtime
-from kosmolua.catalog.mcp_servers.cards import Cards
-from kosmolua.catalog.mcp_servers.settings import identity
 from kosmolua.docs.pages import FOR_PEOPLE, NAMES
 from kosmolua.mcp.answer import answer
 from kosmolua.mcp.tools import DEFAULT_PAGE, Script, tools_for
+from kosmolua.mcp_client.cards import Cards
+from kosmolua.mcp_client.settings import identity
 from kosmolua.runs import Outcome
 
 RENDER = "local render = app.integrations.render2\n"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kosmolua import Runtime
-from kosmolua.catalog.openapi.samples import Samples
+from kosmolua.openapi.samples import Samples
 from kosmolua.schema.function import Function
 
 SHARED = Path(__file__).parent.parent.parent.parent / "shared"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from kosmolua.broker.recording import Recording, Writer
+from kosmolua.recordings.recording import Recording, Writer
 from kosmolua.secret import Redactor
 
 

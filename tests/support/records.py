@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from kosmolua.broker.records import CallStarted, Event, Record
+from kosmolua.calls.records import CallStarted, Event, Record
 
 
 def record(**changes: Any) -> Record:

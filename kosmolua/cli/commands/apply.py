@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.planning import Plan
-from kosmolua.broker.signing import Signer
-from kosmolua.broker.stores import default_store
 from kosmolua.cli import console, plans
 from kosmolua.cli.decisions import NUMBERS, Done, Numbers, accepted, accounts_option, numbers_in, values_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, applying_options, examples
 from kosmolua.cli.recordings import agree, options_again
 from kosmolua.cli.scripts import open_runtime, perform, watched, where_it_is
+from kosmolua.recordings.plans import Plan
+from kosmolua.recordings.signing import Signer
+from kosmolua.recordings.stores import default_store
 from kosmolua.runs import Outcome
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.records import CallEnded, Event, Record
+from kosmolua.calls.records import CallEnded, Event, Record
 from kosmolua.cli import console
 from kosmolua.cli.approval import Approver
 from kosmolua.cli.completion import arguments_of, completes, paths

@@ -7,10 +7,6 @@ from pathlib import Path
 
 import click
 
-from kosmolua.catalog.openapi import importing
-from kosmolua.catalog.openapi.document import MAX_BYTES
-from kosmolua.catalog.openapi.importing import Import, Wishes
-from kosmolua.catalog.openapi.store import DOCUMENT, OVERLAY
 from kosmolua.catalog.plugins import onto_folder
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
@@ -19,6 +15,10 @@ from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.folders import config_folder
+from kosmolua.openapi import importing
+from kosmolua.openapi.document import MAX_BYTES
+from kosmolua.openapi.importing import Import, Wishes
+from kosmolua.openapi.store import DOCUMENT, OVERLAY
 
 
 @click.command("import")

@@ -172,7 +172,7 @@ def _from_document(
     functions to write in Python.
     """
     from kosmolua.authoring.curated import curate
-    from kosmolua.catalog.openapi import importing
+    from kosmolua.openapi import importing
 
     wanted = [word for given in functions for word in map(str.strip, given.split(",")) if word]
     if not wanted:

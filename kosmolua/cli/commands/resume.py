@@ -7,16 +7,16 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.approvals import Approve
-from kosmolua.broker.recording import Recording
-from kosmolua.broker.signing import Signer
-from kosmolua.broker.store import Store
+from kosmolua.calls.approvals import Approve
 from kosmolua.cli import recordings
 from kosmolua.cli.decisions import ALL, NUMBERS, Done, Numbers, accepted, accounts_option, numbers_in, values_in
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
 from kosmolua.cli.tenants import Kept, granted, tenant_options
+from kosmolua.recordings.recording import Recording
+from kosmolua.recordings.signing import Signer
+from kosmolua.recordings.store import Store
 from kosmolua.runs import Outcome
 from kosmolua.runs.recorded import was_made_here
 from kosmolua.runtime import Runtime

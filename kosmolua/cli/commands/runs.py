@@ -8,9 +8,6 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.answers import calls_of
-from kosmolua.broker.store import Store, Summary
-from kosmolua.broker.stores import default_store
 from kosmolua.cli import console, recordings, waterfall
 from kosmolua.cli.commands.journal import STATUSES, Entry, read_journal
 from kosmolua.cli.options import Options
@@ -20,6 +17,9 @@ from kosmolua.cli.tenants import Kept, tenant_options
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import journal_file
 from kosmolua.limits import parse_duration
+from kosmolua.recordings.answers import calls_of
+from kosmolua.recordings.store import Store, Summary
+from kosmolua.recordings.stores import default_store
 
 COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes", "status")
 OF_TENANT = ("run", "time", "script", "mode", "status", "waiting", "client")

@@ -9,14 +9,14 @@ from typing import Any
 import click
 
 from kosmolua.accounts.toml import Table
-from kosmolua.catalog.mcp_servers.imports import CLIENTS, read_client, read_source
-from kosmolua.catalog.mcp_servers.settings import reached
-from kosmolua.catalog.mcp_servers.tools import effect_of
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Group, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.errors import ConfigError, KosmoError, UsageError
+from kosmolua.mcp_client.imports import CLIENTS, read_client, read_source
+from kosmolua.mcp_client.settings import reached
+from kosmolua.mcp_client.tools import effect_of
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SERVERS, objection_to_integration, qualified

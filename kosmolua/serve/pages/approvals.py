@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from starlette.responses import Response
 
-from kosmolua.broker.store import Decision, Waiting
+from kosmolua.recordings.store import Decision, Waiting
 from kosmolua.serve.pages.rendering import render
 from kosmolua.serve.pages.visits import Visit
 from kosmolua.serve.pages.workspace import Workspace, by_run

@@ -8,10 +8,10 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from kosmolua.broker.answers import calls_of
-from kosmolua.broker.recording import Recording, events_of, revived
-from kosmolua.broker.store import RUN_ID, Store, Summary
 from kosmolua.errors import ConfigError, KosmoError, Paused
+from kosmolua.recordings.answers import calls_of
+from kosmolua.recordings.recording import Recording, events_of, revived
+from kosmolua.recordings.store import RUN_ID, Store, Summary
 
 RUNNING, DAMAGED = "running", "damaged"
 STATUSES = (RUNNING, "paused", "done", "failed", "limit", "interrupted", DAMAGED)

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from kosmolua import protocol
-from kosmolua.broker.answers import Answers
-from kosmolua.broker.timeline import bars_of
 from kosmolua.escaping import exposed
+from kosmolua.recordings.answers import Answers
+from kosmolua.recordings.timeline import bars_of
 from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, Run, counts
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.visits import Visit

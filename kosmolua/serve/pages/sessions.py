@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from kosmolua.broker.store import Stores
+from kosmolua.recordings.store import Stores
 from kosmolua.serve.grants import FRESHNESS
 
 MAX_AGE = 12 * 3600

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from kosmolua.broker.recording import Recording
-from kosmolua.broker.store import Slot, Waiting
 from kosmolua.errors import Busy, KosmoError
+from kosmolua.recordings.recording import Recording
+from kosmolua.recordings.store import Slot, Waiting
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.pages.history import History, Run

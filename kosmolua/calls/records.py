@@ -1,0 +1,326 @@
+"""Records of calls: a call under way, the record of an ended call, and the events that report them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import cached_property
+from time import monotonic
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from kosmolua.calls.approvals import Confirm
+from kosmolua.calls.credentials import masked
+from kosmolua.errors import CallError, CallTimeout, KosmoError, NetworkError
+from kosmolua.http.errors import LOOK_FIRST
+from kosmolua.secret import Redactor
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
+    from kosmolua.clock import Until
+    from kosmolua.http.messages import Attempt, Request
+
+Status: TypeAlias = Literal["ok", "failed", "refused", "unknown", "planned"]
+"""How a call ended.
+
+``refused`` and ``planned`` mean that nothing was sent; ``unknown`` means that the call was under way when the run
+ended.
+"""
+Mode: TypeAlias = Literal["live", "simulated", "replayed"]
+"""What answers calls: services, simulators, or a recording."""
+Summary: TypeAlias = dict[str, object]
+"""The entry of a call in an outcome."""
+
+
+class Write(NamedTuple):
+    """What tells a write from all other writes.
+
+    Args:
+        key: A text that no other write has. The write keeps it when its run is resumed.
+        is_doubtful: True if an earlier attempt was under way when the run ended, so that the write may have been done.
+    """
+
+    key: str
+    is_doubtful: bool = False
+
+
+def key_of(*parts: object) -> str:
+    """Return a key in the form of a UUID, which equal parts always have and other parts never have."""
+    from hashlib import sha256
+
+    digits = sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The origin of a run's calls: the script, and what answers the calls.
+
+    Args:
+        mode: What answers the calls: ``live``, ``simulated`` or ``replayed``.
+        script: The script's name; None if no script makes the call.
+        source: The text of the script; None if no script makes the call.
+    """
+
+    mode: Mode = "live"
+    script: str | None = None
+    source: bytes | None = None
+
+    @cached_property
+    def sha256(self) -> str | None:
+        """The SHA-256 hash of the script's text, in hex. Computed on first use, since hashlib takes long to import."""
+        from hashlib import sha256
+
+        return None if self.source is None else sha256(self.source).hexdigest()
+
+
+class Record(NamedTuple):
+    """The record of a call that has ended, with secrets redacted.
+
+    Args:
+        run: The id of the run.
+        number: The call's number in its run, counted from 1.
+        path: The path of the function, such as ``render2.list_services``. If there is no such function, the path as the
+            caller wrote it.
+        account: The account; None if the path leads to no function.
+        effect: ``read``, ``write`` or ``destroy``; None if the path leads to no function.
+        arguments: The arguments by name; None if they are wrong, or if the call was refused before they were checked.
+        status: How the call ended.
+        error: The code of the error that ended the call, or None.
+        allowed_by: What or who allowed the call, such as ``--yes``; None if it was not allowed.
+        attempts: The status of each HTTP request; 0 for a request without an answer.
+        request_id: The id that the service gave to the last HTTP request.
+        started: When the call started, in UTC.
+        duration_ms: The duration of the call, in milliseconds.
+        origin: The script that made the call, and what answered it.
+        through: The names of the called scripts that led to the call, the outermost first. Empty if the main script
+            made the call.
+        request: The last HTTP request; None if no request was made.
+        credentials: The names of the arguments that are credentials according to the function.
+    """
+
+    run: str
+    number: int
+    path: str
+    account: str | None
+    effect: str | None
+    arguments: object
+    status: Status
+    error: str | None
+    allowed_by: str | None
+    attempts: tuple[int, ...]
+    request_id: str | None
+    started: datetime
+    duration_ms: float
+    origin: Origin = Origin()
+    through: tuple[str, ...] = ()
+    request: Request | None = None
+    credentials: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        """Return a text with all fields except the request, which may contain secrets."""
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "request")
+        return f"Record({', '.join(shown)})"
+
+    def summary(self) -> Summary:
+        """Return the entry for this call in the outcome of its run."""
+        return {
+            "path": self.path,
+            "account": self.account,
+            "effect": self.effect,
+            "status": self.status,
+            "duration_ms": self.duration_ms,
+            "error": self.error,
+        }
+
+    def line(self, redactor: Redactor) -> bytes:
+        """Return the record as a line of the journal, with known secrets and credentials in the arguments masked."""
+        arguments = self.arguments
+        record = {
+            "time": self.started.isoformat(timespec="milliseconds"),
+            "run": self.run,
+            "script": self.origin.script,
+            "sha256": self.origin.sha256,
+            "mode": self.origin.mode,
+            **({"through": list(self.through)} if self.through else {}),
+            **self.summary(),
+            "allowed_by": self.allowed_by,
+            "arguments": masked(arguments, self.credentials) if isinstance(arguments, dict) else arguments,
+            "attempts": self.attempts,
+            "request_id": self.request_id,
+        }
+        return json.dumps(redactor.value(record), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+
+
+class Call:
+    """A call under way. The thread that makes the call sets the attributes as their values become known.
+
+    Args:
+        run: The id of the run.
+        number: The number of the call in the run, counted from 1.
+        path: The path of the function, as the caller wrote it.
+        origin: The script that makes the call, and what answers it.
+    """
+
+    line = 0
+    through: tuple[str, ...] = ()
+    account: str | None = None
+    effect: str | None = None
+    allowed_by: str | None = None
+    arguments: Mapping[str, object] | None = None
+    credentials: frozenset[str] = frozenset()
+    confirm: Confirm | None = None
+    request: Request | None = None
+    places: SimpleQueue[int] | None = None
+    """The places for calls that use the account at once."""
+    held: list[int]
+    """The place of this call; empty once it has been put back."""
+    is_planned = has_begun = has_returned = has_written = False
+    idempotency: str | None = None
+    key = ""
+    _keyed = 0
+    _request_id: str | None = None
+
+    def __init__(self, run: str, number: int, path: str, origin: Origin | None = None) -> None:
+        self.origin = origin or Origin()
+        self.run = run
+        self.number = number
+        self.path = path
+        self._attempts: list[int] = []
+        self._started = datetime.now(timezone.utc)
+        self._clock = monotonic()
+
+    def give_place(self) -> None:
+        """Let another call use the account in the place of this one, which is left behind."""
+        if self.places and self.held:
+            self.places.put(self.held.pop())
+
+    def keyed(self, request: Request) -> Request:
+        """Return a request with the key of this write, if the service takes one and the request changes something.
+
+        Each request of the call gets a key of its own. A key that the request has already is kept.
+        """
+        if not self.idempotency or request.safe:
+            return request
+        self._keyed += 1
+        if any(name.lower() == self.idempotency.lower() for name in request.headers):
+            return request
+        key = self.key if self._keyed == 1 else key_of(self.key, self._keyed)
+        return replace(request, headers={**request.headers, self.idempotency: key})
+
+    def observe(self, attempt: Attempt) -> None:
+        """Note the status and the id of an HTTP request that was made for this call."""
+        self._attempts.append(attempt.status or 0)
+        self._request_id = attempt.request_id or self._request_id
+
+    def record(self, error: KosmoError | None, redactor: Redactor, *, is_over: bool) -> Record:
+        """Return the record of this call, which ends now.
+
+        Args:
+            error: The error, if the call failed.
+            redactor: Masks secrets in the arguments and the service's texts.
+            is_over: True if the run is over. A call without an answer was then cut off.
+        """
+        return Record(
+            run=self.run,
+            number=self.number,
+            path=self.path,
+            account=self.account,
+            effect=self.effect,
+            arguments=self.arguments and {name: redactor.value(value) for name, value in self.arguments.items()},
+            status=self._status(error, is_over=is_over),
+            error=error.code if error else None,
+            allowed_by=self.allowed_by,
+            attempts=tuple(self._attempts),
+            request_id=self._request_id and redactor.text(self._request_id),
+            started=self._started,
+            duration_ms=round((monotonic() - self._clock) * 1000, 2),
+            origin=self.origin,
+            through=self.through,
+            request=self.request,
+            credentials=self.credentials,
+        )
+
+    def complete(self, error: KosmoError) -> None:
+        """Add details to the error that ended this call: the function, the account, and what may have been sent."""
+        if self._attempts:
+            error.sent = ""
+        if self.has_written:
+            error.advise(LOOK_FIRST)
+        if isinstance(error, CallError) and self.account:
+            error.path, error.account = self.path, self.account
+
+    def _status(self, error: KosmoError | None, *, is_over: bool) -> Status:
+        if error is None:
+            return "planned" if self.is_planned else "ok"
+        if isinstance(error, CallTimeout):
+            is_cut_off = self.effect != "read"
+        else:
+            is_cut_off = not isinstance(error, CallError) or (is_over and isinstance(error, NetworkError))
+        if self.has_begun and not self.has_returned and is_cut_off:
+            return "unknown"
+        has_begun = self._attempts or self.has_returned or (self.has_begun and isinstance(error, CallTimeout))
+        return "failed" if has_begun else "refused"
+
+
+current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)
+"""The call that this thread makes, and its deadline."""
+
+
+def current_confirm() -> Confirm | None:
+    """Return the function with which this thread's call can ask a person to confirm something.
+
+    Return None if the thread makes no call, or if nobody can be asked.
+    """
+    found = current.get()
+    return found[0].confirm if found else None
+
+
+@dataclass(frozen=True)
+class CallStarted:
+    """The event that reports that a call is about to be made. The call is allowed, and its arguments are valid.
+
+    Args:
+        number: The call's number in its run, counted from 1.
+        path: The path of the function.
+        account: The name of the account.
+        effect: ``read``, ``write`` or ``destroy``.
+        arguments: The arguments by name, with secrets redacted.
+        key: The key of the write, as in :class:`Write`; empty for a read.
+    """
+
+    number: int
+    path: str
+    account: str
+    effect: str
+    arguments: object
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class CallEnded:
+    """The event that reports that a call has ended. If the call was not allowed, there was no :class:`CallStarted`.
+
+    Args:
+        record: The record of the call.
+    """
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The event that reports that the script waits, as in ``sleep``. Other branches of ``parallel`` continue.
+
+    Args:
+        seconds: How many seconds the script waits.
+    """
+
+    seconds: float
+
+
+Event: TypeAlias = "CallStarted | CallEnded | Waiting"
+Watch: TypeAlias = Callable[[Event], None]

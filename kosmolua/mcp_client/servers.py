@@ -1,0 +1,273 @@
+"""The provider of ``app.mcp``: an integration for each MCP server that the accounts file names.
+
+Modules that only servers need are imported when the first server is used, so that scripts without servers start sooner.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import RLock
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from kosmolua.accounts.toml import Table
+from kosmolua.catalog.plugins import Plugin
+from kosmolua.clock import Until
+from kosmolua.concurrency import lazy
+from kosmolua.errors import ConfigError, NotConfigured, PluginError, UnknownPath
+from kosmolua.http.messages import Attempt, Observe, Request, Response
+from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import SERVERS, objection_to_integration, qualified
+from kosmolua.suggestions import did_you_mean, list_of
+
+if TYPE_CHECKING:
+    from kosmolua.accounts.accounts import Accounts
+    from kosmolua.mcp_client.cards import Card, Cards
+    from kosmolua.mcp_client.connections import Connections
+    from kosmolua.mcp_client.questions import Confirm
+    from kosmolua.mcp_client.settings import Server
+
+MAX_INSTRUCTIONS = 4000
+"""The maximum length of a server's instructions, in characters. The rest is not shown."""
+START_TIMEOUT = 65.0
+"""Seconds to wait for a server that has no card yet; a little longer than a start may take."""
+
+
+class Servers:
+    """The MCP servers of the accounts file. With a card, a server is started only when a script calls it.
+
+    Args:
+        accounts: The accounts file, with a section for each server.
+        environ: The environment, of which servers inherit only a few variables.
+        offline: Whether to refuse to start or connect a server without a card.
+        cards: The cards; None means those in the user's cache.
+        trace: Called with a server's name and line.
+        changed: Called when what a server offers no longer matches its card.
+        confirm: Returns the ``confirm`` for the current thread's call.
+        timeout: Returns how many seconds a server that a call needs has to list its tools.
+    """
+
+    root = SERVERS
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        environ: Mapping[str, str],
+        *,
+        offline: bool = False,
+        cards: Cards | None = None,
+        trace: Callable[[str, str], None] | None = None,
+        changed: Callable[[], None] = lambda: None,
+        confirm: Callable[[], Confirm | None] = lambda: None,
+        timeout: Callable[[], float] = lambda: START_TIMEOUT,
+    ) -> None:
+        self._accounts = accounts
+        self._environ = environ
+        self._offline = offline
+        self._given_cards = cards
+        self._trace = trace
+        self._changed = changed
+        self._confirm = confirm
+        self._timeout = timeout
+        self._settings: dict[str, Server] = {}
+        self._loaded: dict[str, tuple[Card, Plugin]] = {}
+        self._lock = RLock()
+
+    def names(self) -> list[str]:
+        return self._accounts.servers()
+
+    def load(self, name: str) -> Plugin:
+        """Return a server as an integration, starting it only if it has no card.
+
+        Raises:
+            ConfigError: The section of the server lacks a key, or has an invalid key or value.
+            NetworkError: The server cannot be started or reached, or does not answer.
+            NotConfigured: The server requires a valid credential, or has no card and ``offline`` forbids starting it.
+            UnknownPath: The accounts file has no server of this name.
+        """
+        if known := self._loaded.get(name):
+            return known[1]
+        if found := self._known(name):
+            return found
+        if self._offline:
+            what = f"The functions of {SERVERS}.{name} are unknown, and servers are not started in a simulation"
+            raise NotConfigured(what, hint=f"run 'kosmolua servers check {name}' once")
+        self.refresh(name, self._timeout())
+        return self._loaded[name][1]
+
+    def listed(self, name: str) -> Plugin:
+        """Return a server as its card describes it.
+
+        Raises:
+            PluginError: The server has no card.
+        """
+        if found := self._known(name):
+            return found
+        raise PluginError(
+            "the server was never started, so its tools are unknown",
+            origin=str(self._accounts.path),
+            hint=f"run 'kosmolua servers check {name}'",
+        )
+
+    def refresh(self, name: str, seconds: float = START_TIMEOUT) -> Card:
+        """Connect to a server, which has ``seconds`` to list its tools, and return its card; raises as :meth:`load`."""
+        return self._connections.offer(qualified(SERVERS, name), self.settings(name), seconds)
+
+    def card(self, name: str) -> Card | None:
+        """Return a card; None if there never was a connection with these settings."""
+        self._known(name)
+        return self._loaded[name][0] if name in self._loaded else None
+
+    def prose(self, name: str) -> str | None:
+        """Return the instructions that a server sent as a quotation, since nobody has checked them, or None."""
+        card = self.card(name)
+        text = str(card.get("instructions") or "").strip()[:MAX_INSTRUCTIONS] if card else ""
+        lines = (f"> {line}".rstrip() for line in text.splitlines())
+        return "\n".join(["The server says of itself:", "", *lines]) if text else None
+
+    def sources(self, name: str) -> list[str]:
+        return []
+
+    def settings(self, name: str) -> Server:
+        """Return the settings with the values of secrets, which are looked up once.
+
+        Raises:
+            ConfigError: The section of the server lacks a key, or has an invalid key or value.
+            UnknownPath: The accounts file has no server of this name.
+        """
+        if known := self._settings.get(name):
+            return known
+        from kosmolua.mcp_client.settings import Server
+
+        with self._lock:
+            if name not in self._settings:
+                self.section(name)
+                self._settings[name] = Server(**self._accounts.settings(_integration(name, "", None), "default"))
+            return self._settings[name]
+
+    def declared(self, name: str) -> Integration:
+        """Return a server without functions, for reading and checking its settings."""
+        self.section(name)
+        return _integration(name, "", None)
+
+    def section(self, name: str) -> Table:
+        """Check a server's section, and return it as written, without looking up secrets.
+
+        Raises:
+            ConfigError: The section has an invalid name, lacks a key, or has an invalid key or value.
+            UnknownPath: The accounts file has no server of this name.
+        """
+        if name not in self.names():
+            hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
+            raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or "add one with 'kosmolua servers add'")
+        if objection := objection_to_integration(name):
+            raise ConfigError(f"{self._accounts.path}: a server cannot be called {name!r}", hint=objection)
+        table = self._accounts.written(_integration(name, "", None), "default")
+        if ("command" in table) == ("url" in table):
+            problem = "has both a command and a url" if "url" in table else "needs a command or a url"
+            raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] {problem}")
+        return table
+
+    def close(self) -> None:
+        """Close all connections, and stop the servers that were started."""
+        if connections := vars(self).get("_connections"):
+            connections.close()
+
+    def start_anew(self) -> None:
+        """Forget connections and locks, which belong to the parent of this forked process."""
+        self._lock = RLock()
+        if connections := vars(self).get("_connections"):
+            connections.start_anew()
+
+    @lazy
+    def _cards(self) -> Cards:
+        from kosmolua.mcp_client.cards import Cards
+
+        return self._given_cards or Cards()
+
+    @lazy
+    def _connections(self) -> Connections:
+        from kosmolua.mcp_client.connections import Connections
+        from kosmolua.mcp_client.link import Surroundings
+
+        folder = self._accounts.path.parent
+        started_in = folder if folder.is_absolute() and folder.is_dir() else Path.home()
+        return Connections(Surroundings(started_in, self._environ, self._trace, self._learn))
+
+    def _known(self, name: str) -> Plugin | None:
+        from kosmolua.mcp_client.settings import identity
+
+        with self._lock:
+            if name not in self._loaded and (card := self._cards.read(name, identity(self.section(name)))):
+                self._loaded[name] = card, self._plugin(name, card)
+            return self._loaded[name][1] if name in self._loaded else None
+
+    def _learn(self, full_name: str, card: Card) -> None:
+        """Replace a card if what the server offers has changed."""
+        from kosmolua.mcp_client.settings import identity
+
+        name = full_name.partition(".")[2]
+        card = json.loads(json.dumps(card))
+        with self._lock:
+            known = self._loaded.get(name)
+            if known and {key: known[0].get(key) for key in card} == card:
+                return
+            self._loaded[name] = card, self._plugin(name, card)
+        self._cards.write(name, identity(self.section(name)), card)
+        self._changed()
+
+    def _plugin(self, name: str, card: Card) -> Plugin:
+        from kosmolua.mcp_client.settings import reached
+        from kosmolua.mcp_client.tools import functions_of
+
+        info = card.get("server") or {}
+        title = str(info.get("title") or info.get("name") or name)
+        integration = _integration(name, f"{title}, an MCP server.", lambda account: self._sender(name))
+        for function in functions_of(integration.name, card):
+            integration.functions.own[function.name] = function
+        return Plugin(integration, reached(self.section(name)), "server", lambda: self.prose(name))
+
+    def _sender(self, name: str) -> Callable[..., Response]:
+        full_name = qualified(SERVERS, name)
+
+        from kosmolua.mcp_client.tools import Answer, Question
+
+        def carry(request: Request, *, until: Until | None, observe: Observe) -> Response:
+            started = monotonic()
+            is_sent = False
+            assert isinstance(request, Question)
+
+            def sent() -> None:
+                nonlocal is_sent
+                is_sent = True
+
+            try:
+                answer = self._connections.request(
+                    full_name,
+                    self.settings(name),
+                    request.asks,
+                    request.params,
+                    until=until or (lambda: started + START_TIMEOUT),
+                    safe=request.safe,
+                    tag=request.tag,
+                    confirm=self._confirm(),
+                    sent=sent,
+                )
+            except BaseException as error:
+                if is_sent:
+                    observe(Attempt(1, monotonic() - started, fault=type(error).__name__))
+                raise
+            observe(Attempt(1, monotonic() - started, status=200))
+            return Answer(200, request=request, value=answer)
+
+        return carry
+
+
+def _integration(name: str, about: str, carrier: Any) -> Integration:
+    from kosmolua.mcp_client.settings import Server
+
+    integration = Integration(name, Server, about=about, prefix="", root=SERVERS)
+    integration.carrier = carrier
+    return integration

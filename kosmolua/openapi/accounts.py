@@ -1,0 +1,271 @@
+"""Accounts of integrations made from OpenAPI documents: their fields, and the client that sends their requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+from urllib.parse import urljoin
+
+from kosmolua.errors import ApiError, NotConfigured
+from kosmolua.http.auth import Auth, Basic, Bearer, CookieKey, HeaderKey, OAuth2, QueryKey, Several
+from kosmolua.http.client import Api
+from kosmolua.http.errors import body_of, message_of
+from kosmolua.http.messages import Request, Response, Send
+from kosmolua.openapi.paging import at
+from kosmolua.openapi.security import Access, Credential
+from kosmolua.protocol import Json
+from kosmolua.schema.arguments import REQUIRED
+from kosmolua.schema.integration import AccountField
+from kosmolua.schema.types import STRING, Choice, List, Type
+from kosmolua.secret import Secret
+from kosmolua.suggestions import listed
+
+RENEW_BEFORE = 30.0
+"""A new token is fetched this many seconds before the old one expires."""
+_ABOUT = {
+    "bearer": "The token that requests carry.",
+    "basic": "The user's name for basic authentication.",
+    "header": "The key that requests carry.",
+    "query": "The key that requests carry.",
+    "cookie": "The key that requests carry.",
+    "client": "The id of a client that fetches a token.",
+}
+
+
+def fields_of(access: Access) -> list[AccountField]:
+    """Return an account's fields: credentials, then other settings, then ``base_url``."""
+    found: dict[str, AccountField] = {}
+    for each in _fields(access):
+        found.setdefault(each.name, each)
+    return list(found.values())
+
+
+def _fields(access: Access) -> Iterator[AccountField]:
+    optional = len(access.alternatives) > 1
+    for credentials in access.alternatives:
+        for each in credentials:
+            for name in each.fields:
+                secret = name not in ("username", "client_id")
+                login = OAuth2(**each.login) if each.login else None
+                default: object = None if optional else REQUIRED
+                own = login if each.kind == "bearer" else None
+                yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, default, login=own)
+            if login:
+                yield AccountField("client_id", "The client id for logins.", secret=False, type=STRING, default=None)
+                yield AccountField("client_secret", "The client secret.", secret=True, type=STRING, default=None)
+                about = f"The scopes to ask for{f', such as {listed(each.scopes, 3)}' if each.scopes else ''}."
+                yield AccountField("scopes", about, secret=False, type=List(STRING), default=None)
+            if login and each.kind == "client":
+                about = "The token of a login; without it, each process fetches one."
+                yield AccountField("token", about, secret=True, type=STRING, default=None, login=login)
+    for variable in access.variables:
+        kind: Type = Choice(tuple(variable.choices)) if variable.choices else STRING
+        default = variable.default or REQUIRED
+        yield AccountField(variable.field, "A part of the service's address.", variable.secret, kind, default)
+    for setting in access.settings:
+        needed = setting.required and setting.default is None
+        default = REQUIRED if needed else setting.default
+        yield AccountField(setting.field, f"Sent as {setting.header}.", setting.secret, STRING, default)
+    usual = access.base_url if access.base_url and not access.variables else None
+    about = "The base URL of the API."
+    yield AccountField("base_url", about, secret=False, type=STRING, default=usual if access.base_url else REQUIRED)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a service reports errors with status 200: the ``value`` at ``place``; the message is at another place."""
+
+    place: str
+    value: Json
+    message: str = ""
+
+
+class DocumentAccount:
+    """An account of an integration made from a document; ``tokens`` are fetched with client ids and secrets."""
+
+    def __init__(self, access: Access, refusal: Refusal | None, tokens: ClientTokens, **settings: Any) -> None:
+        self._access = access
+        self._refusal = refusal
+        self._tokens = tokens
+        self._settings = settings
+
+    def open(self, send: Send) -> DocumentClient:
+        """Return the client that sends the account's requests.
+
+        Raises:
+            NotConfigured: The account lacks a required credential, or the service requires signed requests.
+        """
+        return DocumentClient(self._access, self._refusal, self._tokens, self._settings, send)
+
+
+class DocumentClient:
+    """Sends the requests of one account, with its credentials."""
+
+    def __init__(
+        self,
+        access: Access,
+        refusal: Refusal | None,
+        tokens: ClientTokens,
+        settings: Mapping[str, Any],
+        send: Send,
+    ) -> None:
+        self._access = access
+        self._refusal = refusal
+        self._settings = settings
+        self._send = send
+        self._signer = Several([self._auth_of(each, tokens) for each in _chosen(access, settings)])
+        self._apis: dict[str, Api] = {}
+
+    def api(self, server: str) -> Api:
+        """Return the client for an operation's own base URL, or the service's; one that the account sets wins.
+
+        Raises:
+            NotConfigured: Credentials must not be sent there, since the user has not named its origin.
+        """
+        own = self._settings.get("base_url")
+        is_usual = not server or own not in (None, self._access.base_url)
+        url = self._access.address(self._settings) if is_usual else server
+        if url not in self._apis:
+            if not is_usual:
+                self._access.check_origin(url)
+            secrets = {each.wire: self._settings[each.field] for each in self._access.variables if each.secret}
+            self._apis[url] = Api(
+                self._send, url, auth=self._signer, headers=dict(self._headers()), url_secrets=secrets
+            )
+        return self._apis[url]
+
+    def checked(self, response: Response) -> Response:
+        """Return a response, unless its body reports an error.
+
+        Raises:
+            ApiError: The body reports an error although the status is 200.
+        """
+        if self._refusal is None or not response.body:
+            return response
+        try:
+            body = response.json()
+        except (ValueError, RecursionError):
+            return response
+        if not isinstance(body, dict) or at(body, self._refusal.place) != self._refusal.value:
+            return response
+        said = at(body, self._refusal.message) if self._refusal.message else None
+        asked = response.request.line if response.request else "A request"
+        words = said if isinstance(said, str) else message_of(response)
+        raise ApiError(f"{asked} was refused: {words}", status=response.status, body=body_of(response))
+
+    def _auth_of(self, credential: Credential, tokens: ClientTokens) -> Auth:
+        """Return what adds a credential to each request."""
+        settings = self._settings
+        if credential.kind != "client" or settings.get("token"):
+            return _auth(credential, settings)
+        url = urljoin(self._access.address(settings), credential.login["token"])
+        scope = " ".join(settings.get("scopes") or ())
+        return _ClientAuth(tokens.of(url, settings["client_id"], settings["client_secret"], scope), self._send)
+
+    def _headers(self) -> Iterator[tuple[str, str | Secret]]:
+        for each in self._access.settings:
+            value = self._settings.get(each.field, each.default)
+            if value is not None:
+                yield each.header, value
+
+
+def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
+    """Return the credentials to send: the first alternative that the account has."""
+    for credentials in access.alternatives:
+        if all(settings.get(name) for each in credentials for name in each.fields):
+            if any(each.kind == "signature" for each in credentials):
+                hint = "write a plugin with an account that signs requests"
+                raise NotConfigured("the service requires signed requests, which only a plugin can send", hint=hint)
+            return credentials
+    if not access.alternatives:
+        return []
+    nearest = max(access.alternatives, key=lambda each: sum(name in settings for one in each for name in one.fields))
+    missing = [name for each in nearest for name in each.fields if not settings.get(name)]
+    hint = f"add {', '.join(missing)} to the accounts file"
+    raise NotConfigured(f"the account has no {' and no '.join(missing)}", hint=hint)
+
+
+def _auth(credential: Credential, settings: Mapping[str, Any]) -> Auth:
+    """Return what adds a credential to each request."""
+    values = [settings[name] for name in credential.fields]
+    secret = settings["token"] if credential.kind == "client" else values[-1] if values else Secret("")
+    if credential.kind in ("bearer", "client"):
+        return Bearer(secret, credential.prefix or "Bearer")
+    if credential.kind == "basic":
+        return Basic(*values) if len(values) > 1 else HeaderKey("Authorization", _as_user(secret))
+    if credential.kind == "header":
+        return HeaderKey(credential.name, secret.prefixed(credential.prefix) if credential.prefix else secret)
+    return (CookieKey if credential.kind == "cookie" else QueryKey)(credential.name, secret)
+
+
+def _as_user(key: Secret) -> Secret:
+    """Return the ``Authorization`` header with a key as the user name and no password."""
+    from base64 import b64encode
+
+    return Secret("Basic " + b64encode(f"{key.reveal()}:".encode()).decode(), holding=[key])
+
+
+class ClientTokens:
+    """Access tokens fetched with client ids and secrets (RFC 6749, 4.4), kept until they expire."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._tokens: dict[tuple[str, str, str, str], _Token] = {}
+
+    def of(self, url: str, client: str, secret: Secret, scope: str) -> _Token:
+        """Return the token for a client id and secret, fetched on first use; scopes are separated by spaces."""
+        with self._lock:
+            return self._tokens.setdefault((url, client, secret.reveal(), scope), _Token(url, client, secret, scope))
+
+
+class _Token:
+    """An access token, fetched on first use, and again before it expires."""
+
+    def __init__(self, url: str, client: str, secret: Secret, scope: str) -> None:
+        self._url = url
+        self._headers = {"Authorization": secret.as_password_of(client)}
+        self._form = {"grant_type": "client_credentials", **({"scope": scope} if scope else {})}
+        self._lock = Lock()
+        self._token: Secret | None = None
+        self._ends = 0.0
+
+    def get(self, send: Send) -> Secret:
+        with self._lock:
+            if self._token is None or time.monotonic() >= self._ends:
+                answer = Api(send, self._url, headers=self._headers).post("", form=self._form, safe=True)
+                given = answer if isinstance(answer, dict) else {}
+                if not isinstance(given.get("access_token"), str):
+                    hint = "check client_id, client_secret and scopes in the accounts file"
+                    raise NotConfigured("the service returned no access_token for the client_id", hint=hint)
+                seconds = given.get("expires_in")
+                lasts = float(seconds) if isinstance(seconds, (int, float)) else 300.0
+                self._token, self._ends = Secret(given["access_token"]), time.monotonic() + lasts - RENEW_BEFORE
+            return self._token
+
+
+@dataclass(frozen=True)
+class _ClientAuth:
+    """Adds an access token to each request."""
+
+    token: _Token
+    send: Send
+
+    def sign(self, request: Request) -> Request:
+        return Bearer(self.token.get(self.send)).sign(request)
+
+
+def refusal_of(told: Mapping[str, Any]) -> Refusal | None:
+    """Return what the overlay's table ``errors`` says, such as ``failed = "ok == false"`` and ``message = "error"``."""
+    import json
+
+    if "failed" not in told:
+        return None
+    place, _, value = str(told["failed"]).partition("==")
+    try:
+        wanted: Json = json.loads(value)
+    except ValueError:
+        wanted = value.strip()
+    return Refusal(place.strip(), wanted, str(told.get("message", "")))

@@ -1,0 +1,205 @@
+"""The arguments of a call as the body of a request: JSON, a form, multipart, or plain bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from kosmolua.errors import BadArguments
+from kosmolua.http.multipart import OCTETS, Multipart, Part
+from kosmolua.http.nesting import nested_pairs
+from kosmolua.openapi.operations import is_json
+
+FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+_NDJSON = "application/x-ndjson"
+_SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
+_OVERRIDING = re.compile(r"\s*[_. \[]method($|[\[\x00-\x20]).*", re.IGNORECASE | re.DOTALL)
+"""Matches a name by which a form or a query overrides the HTTP method, in each spelling that some service accepts."""
+_MAY_OVERRIDE = re.compile(rb"method|\\u", re.IGNORECASE)
+_OVERRIDING_PART = re.compile(rb"disposition:[^\r\n]*?\bname\s*=\s*\"?\s*[_. \[]method[\"\[\s;\x00]", re.IGNORECASE)
+OVERRIDE = "cannot be set, since it would override the HTTP method"
+NOTHING: Any = object()
+"""Stands for an argument that a call does not pass, since None is a JSON value."""
+
+
+class Content(NamedTuple):
+    """The body of a request: a form, or bytes with their media type; none if both are None."""
+
+    form: list[tuple[str, str]] | None = None
+    body: bytes | None = None
+    media: str = ""
+
+
+class Member(NamedTuple):
+    """One key of a body that is an object, its value, and a style of :func:`pairs_of` for a form."""
+
+    name: str
+    value: Any
+    style: str = "repeated"
+
+
+def object_of(members: Sequence[Member], media: str, encode: str = "") -> Content:
+    """Encode a body that is an object; of members with one name, JSON has the last.
+
+    ``encode``, from the overlay, overrides ``media`` if it is ``form`` or ``multipart``.
+    """
+    media = {"form": FORM, "multipart": MULTIPART}.get(encode, media)
+    if media.startswith(FORM):
+        return Content(form=[pair for each in members for pair in pairs_of(*each)])
+    if media.startswith("multipart/"):
+        form = multipart([(each.name, each.value) for each in members])
+        return Content(body=form.encode(), media=f"{media}; boundary={form.boundary}")
+    return Content(body=encoded({each.name: each.value for each in members}), media=media)
+
+
+def content_of(value: Any, media: str, encode: str = "") -> Content:
+    """Encode a body that is one value: any for JSON, else text, or a table with ``base64``.
+
+    ``encode``, from the overlay, overrides ``media`` if it is ``ndjson``.
+
+    Raises:
+        BadArguments: The value cannot be sent as this media type.
+    """
+    if encode == "ndjson":
+        lines = (encoded(each) + b"\n" for each in (value if isinstance(value, list) else [value]))
+        return Content(body=b"".join(lines), media=_NDJSON)
+    if is_json(media):
+        return Content(body=encoded(value), media=media)
+    if isinstance(value, list) or (isinstance(value, Mapping) and "base64" not in value):
+        raise BadArguments(
+            f"the body is sent as {media}, so pass a string, or a table with the key base64", param="body"
+        )
+    content, kind, _ = file_of(value, "body")
+    return Content(body=content, media=kind or media)
+
+
+def is_override(name: str) -> bool:
+    """Return True if a field of this name, in a query or body, overrides the HTTP method at some services."""
+    return bool(_OVERRIDING.fullmatch(name))
+
+
+def overriding(content: Content, media: str) -> bool:
+    """Return True if a body sent with this media type has such a field at its top level."""
+    if content.form is not None:
+        return any(is_override(name) for name, _ in content.form)
+    body, kind = content.body or b"", media.strip().lower()
+    if kind.startswith("multipart/"):
+        return bool(_OVERRIDING_PART.search(body))
+    if kind.startswith(FORM):
+        return any(is_override(name) for name, _ in parse_qsl(body.decode("latin-1"), keep_blank_values=True))
+    if not is_json(kind) or not _MAY_OVERRIDE.search(body):
+        return False
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and any(map(is_override, value))
+
+
+def joined(given: Any, added: Any, name: str, media: str) -> Any:
+    """Combine the argument for the whole body and ``extra.body``; two tables are merged if the body is JSON.
+
+    Each, and the result, is :data:`NOTHING` if it is absent. ``name`` is that of the argument, for messages.
+
+    Raises:
+        BadArguments: The call passes both, but they are not both tables, or the body is not JSON.
+    """
+    if given is NOTHING or added is NOTHING:
+        return added if given is NOTHING else given
+    if isinstance(given, Mapping) and isinstance(added, Mapping) and is_json(media):
+        return {**given, **added}
+    raise whole_beside([name])
+
+
+def whole_beside(names: Iterable[str]) -> BadArguments:
+    """Return the error for a call with ``extra.body`` and the parts of the body that ``names`` lists."""
+    what = "extra.body is the whole body in this call, so no other argument can be a part of the body"
+    return BadArguments(what, param="extra", hint=f"leave out {', '.join(names)}")
+
+
+def word_of(value: Any) -> str:
+    """Return a value as text for a form or URL: ``true``, or JSON for tables and lists."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return encoded(value).decode() if isinstance(value, (dict, list)) else str(value)
+
+
+def repeated(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return a table as pairs for a query or form, one for each item of a list."""
+    return [pair for key, value in given.items() for pair in pairs_of(key, value, "repeated")]
+
+
+def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of name and value that an argument becomes in a query or a form.
+
+    ``style`` is how lists and tables are written: ``repeated`` (a pair for each item), ``joined``, ``pipes`` or
+    ``spaces`` (one text with ``,``, ``|`` or a space between), ``deep`` (keys in brackets), ``deep[]`` (the same, with
+    ``[]`` for list items) or ``json``.
+    """
+    if style == "json":
+        yield name, value if isinstance(value, str) else word_of(value)
+    elif style in ("deep", "deep[]"):
+        found = nested_pairs(name, value, "[]" if style == "deep[]" else "")
+        yield from ((key, word_of(each)) for key, each in found)
+    elif isinstance(value, Mapping):
+        if style == "repeated":
+            for key, each in value.items():
+                yield from pairs_of(key, each, "repeated")
+        else:
+            yield name, _SEPARATORS[style].join(f"{key},{word_of(each)}" for key, each in value.items())
+    elif isinstance(value, (list, tuple)):
+        words = [word_of(each) for each in value if each is not None]
+        if style in _SEPARATORS:
+            yield from [(name, _SEPARATORS[style].join(words))] if words else []
+        else:
+            yield from ((name, word) for word in words)
+    elif value is not None:
+        yield name, word_of(value)
+
+
+def encoded(value: Any) -> bytes:
+    """Return JSON without spaces."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
+    """Return bytes, media type and name of a file: a string, or ``base64``, ``content_type`` and ``filename``.
+
+    Raises:
+        BadArguments: ``base64`` or ``content_type`` is not valid.
+    """
+    if not isinstance(value, Mapping) or "base64" not in value:
+        return (value if isinstance(value, str) else word_of(value)).encode(), "", ""
+    try:
+        content = b64decode("".join(str(value["base64"]).split()), validate=True)
+    except (NotBase64, ValueError):
+        raise BadArguments(f"{name}.base64 is not valid base64", param=name) from None
+    kind = str(value.get("content_type") or "")
+    if not kind.isprintable():
+        raise BadArguments(f"{name}.content_type is not a media type such as image/png", param=name)
+    return content, kind, str(value.get("filename") or "")
+
+
+def multipart(parts: Sequence[tuple[str, Any]]) -> Multipart:
+    """Return a multipart form of pairs of name and value."""
+    return Multipart(tuple(part for name, value in parts for part in _parts(name, value)))
+
+
+def _parts(name: str, value: Any) -> Iterator[Part]:
+    """Yield the parts of an argument: one for each item of a list."""
+    is_list = isinstance(value, (list, tuple))
+    if is_list and not all(isinstance(each, (dict, list)) and "base64" not in each for each in value):
+        for each in value:
+            yield from _parts(name, each)
+    elif isinstance(value, Mapping) and "base64" in value:
+        content, kind, filename = file_of(value, name)
+        yield Part(name, content, kind or OCTETS, filename or "file")
+    elif isinstance(value, (Mapping, list, tuple)):
+        yield Part(name, encoded(value), "application/json")
+    elif value is not None:
+        yield Part(name, word_of(value).encode())

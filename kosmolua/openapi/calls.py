@@ -1,0 +1,228 @@
+"""The request of an operation, with the arguments of a call, and the value of its response for a script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+from urllib.parse import parse_qsl
+
+from kosmolua.errors import BadArguments
+from kosmolua.http.binary import binary, media_type
+from kosmolua.http.client import Api, decode
+from kosmolua.http.headers import merged, plain
+from kosmolua.http.messages import Response
+from kosmolua.openapi.bodies import (
+    NOTHING,
+    OVERRIDE,
+    Content,
+    Member,
+    content_of,
+    is_override,
+    joined,
+    object_of,
+    overriding,
+    pairs_of,
+    repeated,
+    whole_beside,
+    word_of,
+)
+from kosmolua.openapi.naming import Route
+from kosmolua.openapi.operations import Body, Field, is_json
+from kosmolua.openapi.paging import Page, Recipe, walk
+from kosmolua.protocol import Json
+
+_NEVER_IN_A_COOKIE = re.compile(r"[;\x00-\x1f\x7f]")
+
+
+class Client(Protocol):
+    """The client of an opened account."""
+
+    def api(self, server: str) -> Api:
+        """Return the HTTP client for a base URL; empty: the service's usual one."""
+
+    def checked(self, response: Response) -> Response:
+        """Return a response, or raise an ApiError if it reports an error with status 200."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Sends the request of one operation, as the document describes it.
+
+    Args:
+        method: The HTTP method, in capitals.
+        path: The template of the path, such as ``/pets/{id}``, perhaps with a query.
+        fields: The arguments: parameters, and keys of the body.
+        body: The body, or None.
+        media: The media types that the response can have.
+        server: The operation's own base URL.
+        recipe: Its paging, or None.
+        encode: The overlay's encoding of the body.
+        safe: Whether the overlay says that the request changes nothing, whatever its method.
+    """
+
+    method: str
+    path: str
+    fields: Sequence[Field]
+    body: Body | None = None
+    media: Sequence[str] = ()
+    server: str = ""
+    recipe: Recipe | None = None
+    encode: str = ""
+    safe: bool = False
+
+    def spelled(self, name: str) -> str:
+        """Return the name for an argument that KosmoLua adds, such as ``all``, with ``_`` if the operation has such a
+        one.
+        """
+        taken = {each.name for each in self.fields} | ({self.body.name} if self.body else set())
+        while name in taken:
+            name += "_"
+        return name
+
+    def inside_extra(self, each: Field | None = None) -> tuple[str, ...]:
+        """Return where in ``extra`` a call can also pass a part of the body, or with None the body: ``("extra",
+        "body", "name")``.
+
+        It is empty if the argument is no part of the body.
+        """
+        if each is None:
+            return self.spelled("extra"), "body"
+        return (self.spelled("extra"), "body", each.wire) if each.place == "body" else ()
+
+    def make(self, client: Client, arguments: Mapping[str, Any]) -> Json:
+        """Send the request, or those for all pages if the argument ``all`` is true, and return the value for the
+        script.
+
+        Raises:
+            BadArguments: The body cannot be sent.
+            CallError: A request failed, or the service reported an error.
+        """
+        given = dict(arguments)
+        wants_all = given.pop(self.spelled("all"), False) if self.recipe else False
+        most = given.pop(self.spelled("max_items"), 1000) if self.recipe else 0
+        extra = given.pop(self.spelled("extra"), None) or {}
+        api = client.api(self.server)
+
+        def fetch(changed: Mapping[str, Json]) -> Page:
+            response = client.checked(self._send(api, {**given, **self._by_name(changed)}, extra))
+            return Page(value_of(response, self.method), response)
+
+        if not wants_all or self.recipe is None:
+            return fetch({}).value
+
+        def follow(url: str) -> Page:
+            response = client.checked(api.follow(url))
+            return Page(value_of(response, "GET"), response)
+
+        wires = {each.wire: given[each.name] for each in self.fields if each.name in given}
+        return walk(self.recipe, wires, fetch, follow, most)
+
+    def _content(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> Content:
+        """Encode the body of the request."""
+        added = extra.get("body", NOTHING)
+        body = self.body
+        if body is None:
+            return Content() if added is NOTHING else content_of(added, "application/json")
+        media = given.get(self.spelled("content_type"), body.media[0]) if body.choose else body.media[0]
+        if body.whole:
+            whole = joined(given.get(body.name, NOTHING), added, body.name, media)
+            return Content() if whole is NOTHING else content_of(whole, media, self.encode)
+        keys = [each for each in self.fields if each.place == "body" and each.name in given]
+        filled = [each for each in self.fields if each.fills]
+        media = next((each.only for each in keys if each.only), media)
+        if added is not NOTHING and not isinstance(added, Mapping):
+            if keys:
+                raise whole_beside(each.name for each in keys)
+            return content_of(added, media, self.encode)
+        if not keys and not filled and added is NOTHING and not body.required:
+            return Content()
+        others = {} if added is NOTHING else added
+        members = [Member(each.wire, given[each.name], each.style) for each in keys if each.wire not in others]
+        members += [Member(each.fills, given[each.name]) for each in filled if each.fills not in others]
+        return object_of([*members, *(Member(key, value) for key, value in others.items())], media, self.encode)
+
+    def _by_name(self, changed: Mapping[str, Json]) -> dict[str, Json]:
+        names = {each.wire: each.name for each in self.fields}
+        return {names[wire]: value for wire, value in changed.items() if wire in names}
+
+    def _send(self, api: Api, given: Mapping[str, Any], extra: Mapping[str, Any]) -> Response:
+        path, _, fixed = self.path.partition("?")
+        query = [*parse_qsl(fixed, keep_blank_values=True), *self._pairs("query", given)]
+        query += repeated(extra.get("query") or {})
+        content = self._content(given, extra)
+        usual = {"Content-Type": content.media} if content.media else {}
+        usual |= {"Accept": _accepted(self.media)} if self.media else {}
+        headers = merged(merged(usual, dict(self._pairs("header", given))), extra.get("headers") or {})
+        if cookies := self._pairs("cookie", given):
+            headers["Cookie"] = "; ".join(map(_cookie, cookies))
+        media = next((value for name, value in headers.items() if plain(name) == "content-type"), "")
+        if any(is_override(name) for name, _ in query) or overriding(content, media):
+            raise BadArguments(f"_method {OVERRIDE}")
+        slots = {each.wire: _segment(each, given[each.name]) for each in self.fields if each.place == "path"}
+        slashes = [each.wire for each in self.fields if each.slashes]
+        return api.fetch(
+            self.method,
+            Route(path.replace("{+", "{")),
+            slots,
+            query=query,
+            headers=headers,
+            form=content.form,
+            body=content.body,
+            safe=self.safe,
+            slashes=slashes,
+        )
+
+    def _pairs(self, place: str, given: Mapping[str, Any]) -> list[tuple[str, str]]:
+        return [
+            pair
+            for each in self.fields
+            if each.place == place and each.name in given
+            for pair in pairs_of(each.wire, given[each.name], each.style)
+        ]
+
+
+def _cookie(pair: tuple[str, str]) -> str:
+    name, value = pair
+    if _NEVER_IN_A_COOKIE.search(value):
+        raise BadArguments(f"{name} cannot be sent in a cookie, since it contains a semicolon", param=name)
+    return f"{name}={value}"
+
+
+def _segment(each: Field, value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(word_of, value))
+    return word_of(value)
+
+
+def _accepted(media: Sequence[str]) -> str:
+    """Return the ``Accept`` header: JSON, or else the first."""
+    known = [each for each in media if is_json(each) and each != "*/*"]
+    return (known or [each for each in media if "/" in each] or ["application/json"])[0]
+
+
+def value_of(response: Response, method: str) -> Json:
+    """Convert a response for a script: decoded JSON, text, ``{ status }`` without content, else a table with base64."""
+    if method == "HEAD" or not response.body:
+        return {"status": response.status}
+    kind = media_type(response)
+    if is_json(kind):
+        return decode(response)
+    if not kind:
+        return _unnamed(response)
+    if kind.startswith("text/") or kind.endswith("xml") or kind in ("application/javascript", "application/x-yaml"):
+        return response.text()
+    return cast("Json", binary(response))
+
+
+def _unnamed(response: Response) -> Json:
+    """Convert a response without a media type: JSON, else a string, else a table with base64."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return response.body.decode()
+    except UnicodeDecodeError:
+        return cast("Json", binary(response))

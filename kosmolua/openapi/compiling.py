@@ -1,0 +1,421 @@
+"""Compiles an OpenAPI document, and the user's corrections in ``openapi.toml``, into a database of functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from kosmolua.docs.search import Entry, fill, make_tables
+from kosmolua.errors import ConfigError
+from kosmolua.http.messages import LOOPBACK, is_protected, origin
+from kosmolua.openapi import naming
+from kosmolua.openapi.document import Document
+from kosmolua.openapi.naming import Named, function_names, snake, usable
+from kosmolua.openapi.operations import Field, Operation, read_operations, text
+from kosmolua.openapi.overlay import Overlay
+from kosmolua.openapi.paging import Recipe, recipe_of
+from kosmolua.openapi.prose import cleaned, quoted, summary_of
+from kosmolua.openapi.security import Access, alternatives_of, settings_of, variables_in
+from kosmolua.protocol import Json
+from kosmolua.schema.function import Effect
+
+MANY = 70
+"""If a document has more operations than this and fewer than two tags, its functions are grouped by path."""
+READS = ("GET", "HEAD", "OPTIONS", "TRACE")
+_READING = "search|query|list|get|find|count|check|validate|preview|export|lookup|fetch"
+_LOOKS_LIKE_READ = re.compile(rf"^({_READING})(_|$)|_search$|_query$")
+
+_TABLES = """
+create table meta(key text primary key, value text);
+create table functions(
+    place integer primary key, name text unique, key text, id text, effect text, section text, summary text,
+    parameters text, words text, detail text
+);
+create index keys on functions(key);
+create table covered(key text, id text, name text, by_ text);
+create table schemas(pointer text primary key, value text);
+"""
+
+
+@dataclass
+class Built:
+    """An operation, and the function made from it: its name, effect, section, summary, overlay entry and recipe."""
+
+    operation: Operation
+    name: str
+    effect: Effect
+    section: str
+    summary: str
+    told: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe | None = None
+
+    @property
+    def doc(self) -> str:
+        """The docstring: summary, quoted description, method and path, paging and errors."""
+        route = f"Sends ``{self.operation.key}``."
+        deprecated = "Deprecated: the service may remove it." if self.operation.deprecated else ""
+        said = "" if summary_of("", self.operation.about) == self.summary else self.operation.about
+        paging = f"Pages: {self.recipe.words}; ``all = true`` returns the items of all pages." if self.recipe else ""
+        statuses = [f"{status}: {cleaned(words, 80)}" for status, words in self.operation.statuses.items() if words]
+        errors = f"Raises:\n    CallError: {'; '.join(statuses[:8])}" if statuses else ""
+        return "\n\n".join(filter(None, [self.summary, quoted(said), f"{route} {paging}".strip(), deprecated, errors]))
+
+
+@dataclass(frozen=True)
+class Covered:
+    """A covered operation: its key and id, the name that its function would have, and the Python function's."""
+
+    key: str
+    id: str
+    name: str
+    by: str
+
+
+@dataclass
+class Compiled:
+    """A compiled document.
+
+    Args:
+        title: The title of the document or the overlay.
+        access: The access of the service.
+        functions: The functions, in the order of the document.
+        covered: The covered operations.
+        names: The names of all functions by key, including those of operations that no longer exist.
+        notes: The notes.
+        total: The number of operations.
+        errors: The overlay's table ``errors``.
+    """
+
+    title: str
+    access: Access
+    functions: list[Built]
+    covered: list[Covered]
+    names: dict[str, str]
+    notes: list[str]
+    total: int
+    errors: dict[str, Any] = field(default_factory=dict)
+
+
+def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | None = None) -> Compiled:
+    """Compile a document and its overlay; kept names do not change.
+
+    Raises:
+        ConfigError: The overlay gives two functions the same name, or names an argument that does not exist.
+    """
+    document = Document(root)
+    every = list(read_operations(document))
+    chosen = [each for each in every if overlay.takes(each)]
+    access = _access(document, overlay, every)
+    names = _names(document, chosen, overlay, kept or {})
+    sections = _sections(chosen)
+    built = [
+        _built(document, each, name, section, overlay)
+        for each, name, section in zip(chosen, names, sections, strict=True)
+    ]
+    functions = [each for each in built if "covered_by" not in each.told and not each.told.get("skip")]
+    covered = [
+        Covered(each.operation.key, each.operation.id, each.name, str(each.told["covered_by"]))
+        for each in built
+        if "covered_by" in each.told
+    ]
+    given = {each.key: name for each, name in zip(chosen, names, strict=True)}
+    used = set(given.values())
+    older = {key: name for key, name in (kept or {}).items() if key not in given and name not in used}
+    title = text(document.resolve(root.get("info")).get("title"))
+    title = str(overlay.tables.get("about", "")) or cleaned(title, 100) or "A web service"
+    return Compiled(
+        title, access, functions, covered, {**older, **given}, document.notes, len(every), dict(overlay.table("errors"))
+    )
+
+
+def _names(document: Document, operations: Sequence[Operation], overlay: Overlay, kept: Mapping[str, str]) -> list[str]:
+    named = [Named(each.id, each.method.lower(), each.path, _returns_list(document, each)) for each in operations]
+    present = {each.key for each in named}
+    names = function_names(named, {key: name for key, name in kept.items() if key in present})
+    renamed = [str(overlay.entry(each, name).get("name", name)) for each, name in zip(operations, names, strict=True)]
+    if len({*renamed}) < len(renamed):
+        twice = next(name for name in renamed if renamed.count(name) > 1)
+        raise ConfigError(
+            f"{overlay.file}: two functions are called {twice}", hint="give one of the functions a different name"
+        )
+    return renamed
+
+
+def _returns_list(document: Document, operation: Operation) -> bool:
+    return document.resolve(operation.result.schema).get("type") == "array"
+
+
+def _sections(operations: Sequence[Operation]) -> list[str]:
+    """Return the section of each operation: its tag, or a part of its path."""
+    tags = {each.tag for each in operations if each.tag}
+    by_path = not tags or (len(tags) < 2 and len(operations) > MANY)
+    return [_section(each, by_path=by_path) for each in operations]
+
+
+def _section(operation: Operation, *, by_path: bool) -> str:
+    tag = "" if by_path else snake(operation.tag)
+    return usable(tag or next(iter(naming.fixed_segments(operation.path)), "other"), "section_")
+
+
+def _access(document: Document, overlay: Overlay, operations: Sequence[Operation]) -> Access:
+    account = overlay.account
+    alternatives = alternatives_of(document, str(account.get("auth", "")), str(account.get("prefix", "")))
+    if account.get("revoke"):
+        for each in (one for credentials in alternatives for one in credentials if one.login):
+            each.login["revoke"] = str(account["revoke"])
+    server = _server_of_all(document, has_credential=bool(alternatives))
+    variables = [] if account.get("base_url") else [*variables_in(server)]
+    has_credential = bool(alternatives) or any(each.secret for each in variables)
+    base_url = str(account.get("base_url", "")) or text(server.get("url"))
+    variables, base_url = _settled(variables, base_url)
+    settings = settings_of(operations, alternatives, has_credential=has_credential)
+    _rename(settings, variables, alternatives)
+    told = overlay.document.get("origins")
+    named = list(map(str, told)) if isinstance(told, list) else []
+    origins = [each for each in dict.fromkeys([_origin(base_url), *map(origin, named)]) if each]
+    return Access(base_url.rstrip("/"), variables, alternatives, settings, origins)
+
+
+def _server_of_all(document: Document, *, has_credential: bool) -> dict[str, Any]:
+    """Return the entry of ``servers`` for the base URL; empty if requests cannot be sent to any."""
+    servers = [each for each in _servers(document) if text(each.get("url")).startswith(("http", "{"))]
+    found = [each for each in servers if is_protected(each["url"]) or each["url"].startswith("{")]
+    found.sort(key=lambda each: bool(LOOPBACK.match(each["url"])))
+    if not found and servers and has_credential:
+        document.note(f"{servers[0]['url']} is not protected by TLS, so it is not used as the base URL")
+        return {}
+    return next(iter([*found, *servers]), {})
+
+
+def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
+    """Fill in the variables of a base URL that have one possible value."""
+    left = []
+    for each in variables:
+        if not each.secret and len(each.choices) == 1 and each.choices[0] == each.default:
+            base_url = base_url.replace(f"{{{each.wire}}}", each.default)
+        else:
+            left.append(each)
+    return left, base_url
+
+
+def _rename(settings: list[Any], variables: list[Any], alternatives: list[list[Any]]) -> None:
+    """Rename account fields of headers whose names others have."""
+    taken = {"base_url", *(each.field for each in variables)}
+    taken |= {name for credentials in alternatives for each in credentials for name in each.fields}
+    for each in settings:
+        while each.field in taken:
+            each.field += "_header"
+        taken.add(each.field)
+
+
+def _servers(document: Document) -> list[dict[str, Any]]:
+    root = document.root
+    if not document.is_old:
+        servers = root.get("servers")
+        return [each for each in servers if isinstance(each, dict)] if isinstance(servers, list) else []
+    host, schemes = text(root.get("host")), root.get("schemes") or ["https"]
+    if not host:
+        return []
+    scheme = "https" if "https" in schemes else str(schemes[0])
+    return [{"url": f"{scheme}://{host}{text(root.get('basePath'))}"}]
+
+
+def elsewhere(result: Compiled) -> dict[str, int]:
+    """Return how many functions each origin has to which no credential is sent, as the user has not named it."""
+    places = (origin(str(_server(each.operation) or "")) for each in result.functions)
+    counts = Counter(place for place in places if place and place not in result.access.origins)
+    return dict(counts) if result.access.has_credential else {}
+
+
+def _origin(url: str) -> str:
+    shown = re.sub(r"\{([^{}]*)\}", r"\1", url.partition("://")[2])
+    return origin(f"{url.partition('://')[0]}://{shown}") if "://" in url else ""
+
+
+def _built(document: Document, operation: Operation, name: str, section: str, overlay: Overlay) -> Built:
+    told = overlay.entry(operation, name)
+    recipe = recipe_of(document, operation, told.get("paging", overlay.default_paging))
+    if recipe is None and "paging" not in told:
+        recipe = recipe_of(document, operation, {})
+    _name_arguments(operation, told, overlay, has_pages=recipe is not None)
+    effect: Effect = "read" if operation.method in READS else "destroy" if operation.method == "DELETE" else "write"
+    if operation.hints.get("x-kubernetes-action") == "connect":
+        effect = "write"
+    summary = str(told.get("summary", "")) or summary_of(operation.summary, operation.about)
+    return Built(
+        operation,
+        name,
+        told.get("effect", effect),
+        section,
+        summary or _sentence(operation),
+        told,
+        recipe,
+    )
+
+
+def _sentence(operation: Operation) -> str:
+    """Make a summary from an operation's id, or its key."""
+    if not operation.id:
+        return f"{operation.method} {operation.path}."
+    group, slash, rest = operation.id.partition("/")
+    words = snake(rest or group).split("_")
+    if slash and snake(group).split("_")[-1] not in words:
+        words = [*words[:1], *snake(group).split("_"), *words[1:]]
+    return " ".join(words).capitalize() + "."
+
+
+def _name_arguments(operation: Operation, told: Mapping[str, Any], overlay: Overlay, *, has_pages: bool) -> None:
+    body = operation.body
+    wires = [(each.place, each.wire) for each in operation.fields]
+    names = naming.argument_names(wires)
+    given = told.get("arguments", {})
+    known = {each.wire for each in operation.fields}
+    for wire in given:
+        if wire not in known and wire not in names:
+            raise ConfigError(f"{overlay.file}: {operation.key} has no argument {wire!r}")
+    for each, name in zip(operation.fields, names, strict=True):
+        entry = given.get(each.wire, given.get(name, {}))
+        each.name = str(entry.get("name", name))
+        each.about = str(entry.get("about", "")) or cleaned(each.about, 300)
+    slashes = told.get("slashes")
+    for each in operation.fields:
+        if each.place == "path" and (slashes is True or (isinstance(slashes, list) and each.wire in slashes)):
+            each.slashes = True
+        if told.get("lists") == "[]" and each.style == "deep":
+            each.style = "deep[]"  # type: ignore[assignment]
+    if body and body.whole:
+        taken = {each.name for each in operation.fields}
+        body.name = "body" if "body" not in taken else "request_body"
+
+
+def plain(value: object) -> Any:
+    """Convert dataclasses, also in lists, to JSON objects without default values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        found = {}
+        for each in fields(value):
+            held = getattr(value, each.name)
+            usual = each.default if each.default_factory is MISSING else each.default_factory()
+            if held != usual:
+                found[each.name] = plain(held)
+        return found
+    return [plain(each) for each in value] if isinstance(value, list) else value
+
+
+def write(result: Compiled, root: dict[str, Any], file: Path) -> None:
+    """Write a compiled document, with the schemas of ``root`` that it needs, to a file: completely or not at all.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, fresh = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
+    os.close(handle)
+    try:
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as database:
+            fill_database(database, result, root)
+        os.replace(fresh, file)
+    finally:
+        Path(fresh).unlink(missing_ok=True)
+
+
+def fill_database(database: sqlite3.Connection, result: Compiled, root: dict[str, Any]) -> None:
+    document = Document(root)
+    database.execute("pragma journal_mode = off")
+    database.execute("pragma synchronous = off")
+    database.executescript(_TABLES)
+    make_tables(database)
+    database.execute("begin")
+    meta = {
+        "title": result.title,
+        "access": result.access.as_dict(),
+        "errors": result.errors,
+        "total": result.total,
+        "notes": result.notes,
+    }
+    database.executemany("insert into meta values (?, ?)", [(key, _text(value)) for key, value in meta.items()])
+    functions = (_row(place, each) for place, each in enumerate(result.functions))
+    database.executemany(f"insert into functions values ({', '.join('?' * 10)})", functions)
+    covered = ((each.key, each.id, each.name, each.by) for each in result.covered)
+    database.executemany("insert into covered values (?, ?, ?, ?)", covered)
+    database.executemany("insert into schemas values (?, ?)", _schemas(document, result.functions))
+    by_effect = sorted(result.functions, key=lambda each: each.effect != "read")
+    fill(database, (_entry(each) for each in by_effect))
+    database.execute("commit")
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _row(place: int, each: Built) -> tuple[object, ...]:
+    operation = each.operation
+    parameters = " ".join(field.name for field in operation.fields)
+    detail = {
+        "method": operation.method,
+        "path": operation.path,
+        "doc": each.doc,
+        "fields": plain(operation.fields),
+        "body": plain(operation.body),
+        "result": plain(operation.result),
+        "server": _server(operation),
+        "paging": each.recipe.as_dict() if each.recipe else None,
+        **{key: each.told[key] for key in ("encode", "safe", "headers", "idempotency") if key in each.told},
+    }
+    effect, key = each.effect, operation.key
+    words = " ".join(filter(None, [cleaned(operation.about), operation.id, operation.tag, key]))
+    return place, each.name, key, operation.id, effect, each.section, each.summary, parameters, words, _text(detail)
+
+
+def _server(operation: Operation) -> Json:
+    """Return an operation's own base URL, with default values for variables, or None."""
+    for each in operation.servers[:1]:
+        if isinstance(each, dict):
+            url = text(each.get("url"))
+            for variable in variables_in(each):
+                url = url.replace(f"{{{variable.wire}}}", variable.default or f"{{{variable.wire}}}")
+            return url.rstrip("/") if url.startswith("http") else None
+    return None
+
+
+def _entry(each: Built) -> Entry:
+    operation = each.operation
+    parameters = " ".join(field.name for field in operation.fields)
+    words = " ".join(filter(None, [operation.id, operation.key, operation.tag, cleaned(operation.about)]))
+    return Entry(each.name, each.name, each.summary, parameters, words, each.effect)
+
+
+def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[str, str]]:
+    """Yield reference and JSON of each schema that functions refer to, also through others."""
+    done: set[str] = set()
+    left: list[str] = []
+    for each in functions:
+        operation = each.operation
+        parts: list[Json] = [field.schema for field in operation.fields]
+        parts += [operation.body.schema if operation.body else None, operation.result.schema]
+        left.extend(document.references(parts))
+    while left:
+        pointer = left.pop()
+        if pointer not in done:
+            done.add(pointer)
+            target = document.look_up(pointer)
+            yield pointer, _text(target)
+            left.extend(document.references(target))
+
+
+def candidates(result: Compiled) -> list[str]:
+    """Return the names of functions that write by their method, but are named like reads."""
+    return [each.name for each in result.functions if each.effect == "write" and _LOOKS_LIKE_READ.search(each.name)]
+
+
+def fields_of(given: Sequence[Mapping[str, Any]]) -> list[Field]:
+    """Restore arguments from what :func:`plain` made of them."""
+    return [Field(**each) for each in given]

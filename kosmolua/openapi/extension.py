@@ -1,0 +1,161 @@
+"""The operations of a document as functions of a plugin's integration, read when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import wraps
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kosmolua.concurrency import lazy
+from kosmolua.errors import NotConfigured
+from kosmolua.http.client import Api
+from kosmolua.openapi.naming import Route
+from kosmolua.schema.functions import Functions
+from kosmolua.schema.integration import Extension, Integration
+
+if TYPE_CHECKING:
+    from kosmolua.docs.outline import Sketch
+    from kosmolua.docs.search import Index
+    from kosmolua.http.messages import Request, Response, Send
+    from kosmolua.openapi.functions import DocumentFunctions
+    from kosmolua.schema.function import Function
+    from kosmolua.schema.types import Record
+
+
+class ExtensionFunctions:
+    """The functions that a document adds to the integration that a plugin defines."""
+
+    def __init__(self, extension: Extension, integration: Integration) -> None:
+        self._extension = extension
+        self._integration = integration
+
+    @lazy
+    def read(self) -> DocumentFunctions:
+        """The functions of the compiled document, which the first use compiles."""
+        from kosmolua.openapi.integration import functions_of
+
+        return functions_of(self._extension, self._integration)
+
+    @lazy
+    def _names(self) -> str:
+        """The text of ``names.lock``."""
+        lock = Path(self._extension.file).parent / "names.lock"
+        return lock.read_text(encoding="utf-8") if lock.is_file() else ""
+
+    def names(self) -> Sequence[str]:
+        return self.read.names()
+
+    def has(self, name: str) -> bool:
+        """Return True if there is such a function. Most unknown names are not in ``names.lock``, which saves the
+        reading.
+        """
+        return (not self._names or f"\n{name} " in self._names) and self.read.has(name)
+
+    def function(self, name: str) -> Function | None:
+        return self.read.function(name)
+
+    def named(self, key: str) -> str | None:
+        return self.read.named(key)
+
+    def sketches(self) -> Mapping[str, Sketch]:
+        return self.read.sketches()
+
+    def records(self) -> Mapping[str, Record]:
+        return self.read.records()
+
+    @property
+    def index(self) -> Index:
+        return self.read.index
+
+    @property
+    def document(self) -> Path:
+        return self.read.document
+
+    @property
+    def overlay(self) -> Path:
+        return self.read.overlay
+
+    def findings(self) -> tuple[list[str], list[str]]:
+        return self.read.findings()
+
+
+def api_of(opened: Any) -> Api:
+    """Return the HTTP client of an opened account: itself, or its attribute ``api``.
+
+    Raises:
+        NotConfigured: Neither is an HTTP client.
+    """
+    api = getattr(opened, "api", opened)
+    if not isinstance(api, Api):
+        what = "the account's open() returns no HTTP client, which the functions of the OpenAPI document need"
+        raise NotConfigured(what, hint="let open() return an Api, or an object whose attribute api is one")
+    return api
+
+
+def extended(integration: Integration, onto: Path | None = None) -> Integration:
+    """Return a copy of an integration with a document's functions: the user's in ``onto``, else the plugin's own."""
+    extension = integration.extension
+    if onto:
+        file = str(onto / "openapi.json")
+        extension = replace(extension, file=file) if extension else Extension(file, api_of)
+    assert extension is not None, "it has no document to extend it with"
+    more = ExtensionFunctions(extension, integration)
+    whole = copy(integration)
+    whole.functions = Functions(integration.functions.own, more)
+    whole.simulate = _beside(integration.simulate, more)
+    return whole
+
+
+def _beside(curated: Callable[..., Send] | None, more: ExtensionFunctions) -> Callable[..., Send]:
+    """Return what makes an account's :class:`Beside`."""
+
+    def simulate(account: str, **options: Any) -> Send:
+        return Beside(curated, more, account, options)
+
+    return wraps(curated)(simulate) if curated else simulate
+
+
+class Beside:
+    """An account's simulator that answers the document's requests, and leaves others to the plugin's own, if any.
+
+    ``options`` are those of simulators: ``clock``, ``failures`` and ``state``.
+    """
+
+    def __init__(
+        self,
+        curated: Callable[..., Send] | None,
+        functions: ExtensionFunctions,
+        account: str,
+        options: Mapping[str, Any],
+    ) -> None:
+        self._functions = functions
+        self._account = account
+        state = options.get("state") or {}
+        self._state = state.get("document")
+        self.own: Send | None = None
+        if curated:
+            parameters = signature(curated).parameters.values()
+            takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
+            known = {each.name for each in parameters}
+            given = {**options, "state": state.get("own")} if state else dict(options)
+            self.own = curated(account, **{key: value for key, value in given.items() if takes_all or key in known})
+
+    @lazy
+    def _document(self) -> Any:
+        from kosmolua.openapi.simulator import Simulator
+
+        return Simulator(self._functions.read, self._account, self._state)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state of both simulators as JSON."""
+        dump = getattr(self.own, "dump", None)
+        own = dump() if dump else None
+        return {"own": own, "document": self._document.dump() if "_document" in vars(self) else self._state}
+
+    def __call__(self, request: Request) -> Response:
+        answer: Send = self._document if self.own is None or isinstance(request.route, Route) else self.own
+        return answer(request)

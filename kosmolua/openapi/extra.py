@@ -1,0 +1,80 @@
+"""The argument ``extra``: parts of a request that the document does not describe."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kosmolua.http.headers import CREDENTIALS, OF_A_READ, is_of_a_read, objection, plain, twice
+from kosmolua.openapi.bodies import OVERRIDE, is_override
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import ANY, STRING, Map, Record, Scalar
+
+EXTRA = Record(
+    "Extra",
+    {"query": Map(ANY), "headers": Map(STRING), "body": ANY},
+    {
+        "query": "Added to the query.",
+        "headers": f"Sent as headers; a function that reads takes {OF_A_READ}.",
+        "body": "A table's keys are added to the body; any other value is the whole body.",
+    },
+)
+"""The type of ``extra`` as the documentation shows it."""
+
+
+@dataclass(frozen=True)
+class Headers(Map):
+    """The type of ``extra.headers``; names are in the form of :func:`plain`.
+
+    Args:
+        keys: The headers that carry the account's credential.
+        named: Those that the overlay lets scripts set.
+        reads: Whether the function reads: then scripts can set only those, and :data:`OF_A_READ`.
+    """
+
+    keys: frozenset[str] = CREDENTIALS
+    named: frozenset[str] = frozenset()
+    reads: bool = False
+
+    def _fit(self, value: Any) -> object:
+        headers: Any = super()._fit(value)
+        for name, text in headers.items():
+            if problem := objection(name, text, self.keys):
+                raise Mismatch(problem, f"[{name[:80]!r}]")
+            if self.reads and not (is_of_a_read(name) or plain(name) in self.named):
+                problem = f"cannot be set, since the function only reads: it takes {OF_A_READ}"
+                hint = "; headers = [...] under [functions.NAME] in openapi.toml names more"
+                raise Mismatch(problem + hint, f"[{name[:80]!r}]")
+        if again := twice(headers):
+            raise Mismatch("is there twice, in two spellings", f"[{again[:80]!r}]")
+        return headers
+
+
+@dataclass(frozen=True)
+class Query(Map):
+    """The type of ``extra.query``, in which no name overrides the HTTP method."""
+
+    def _fit(self, value: Any) -> object:
+        return _without_override(super()._fit(value))
+
+
+@dataclass(frozen=True)
+class Added(Scalar):
+    """The type of ``extra.body``, in which no key overrides the HTTP method."""
+
+    def _fit(self, value: Any) -> object:
+        return _without_override(super()._fit(value))
+
+
+def _without_override(given: object) -> object:
+    for name in given if isinstance(given, Mapping) else ():
+        if is_override(str(name)):
+            raise Mismatch(OVERRIDE, f"[{str(name)[:80]!r}]")
+    return given
+
+
+def checked_extra(*, reads: bool, named: Collection[str] = (), keys: Collection[str] = ()) -> Record:
+    """Return the type of ``extra``; its arguments are those of :class:`Headers`."""
+    headers = Headers(STRING, (), CREDENTIALS | set(map(plain, keys)), frozenset(map(plain, named)), reads)
+    return replace(EXTRA, fields={"query": Query(ANY), "headers": headers, "body": Added("any")})

@@ -1,0 +1,345 @@
+"""The functions of a document, each read from the compiled document when it is needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kosmolua.concurrency import lazy
+from kosmolua.http.headers import IDEMPOTENCY, plain
+from kosmolua.openapi.calls import Call
+from kosmolua.openapi.extra import EXTRA, checked_extra
+from kosmolua.openapi.operations import Body, Field, is_json
+from kosmolua.openapi.paging import Recipe
+from kosmolua.openapi.security import access_of
+from kosmolua.openapi.store import Row, Store, load
+from kosmolua.schema.arguments import REQUIRED, Parameter
+from kosmolua.schema.bounds import Pattern, Range
+from kosmolua.schema.formats import formats
+from kosmolua.schema.function import Function
+from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.luacats import records_by_depth
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
+
+if TYPE_CHECKING:
+    from kosmolua.docs.outline import Sketch
+    from kosmolua.docs.search import Index
+
+_NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
+MAX_ITEMS = 1000
+FILLED = "By default a key is sent that this write keeps when its run is resumed."
+"""The maximum number of items that ``all = true`` returns, unless a call sets a different one."""
+MOST = "With all = true, the maximum number of items to return. If there are more, the result's truncated is true."
+FILE = Record(
+    "File",
+    {"base64": STRING, "filename": STRING, "content_type": STRING, "bytes": Scalar("integer")},
+    {
+        "base64": "The bytes, in base64.",
+        "filename": "The name of the file.",
+        "bytes": "The number of bytes. It is not sent, but it lets you pass the result of a download as a file.",
+    },
+    required=frozenset({"base64"}),
+)
+EMPTY = Record(
+    "Empty", {"status": Scalar("integer")}, {"status": "The HTTP status, such as 204."}, required=frozenset({"status"})
+)
+BINARY = Record(
+    "Binary",
+    {"content_type": STRING, "base64": STRING, "bytes": Scalar("integer")},
+    {"base64": "The bytes, in base64.", "bytes": "The number of bytes."},
+    required=frozenset({"content_type", "base64", "bytes"}),
+)
+
+
+@dataclass(frozen=True)
+class InText(Scalar):
+    """The type of a value in a URL: strings accept numbers, numbers digits."""
+
+    def _fit(self, value: Any) -> object:
+        if self.kind == "string" and isinstance(value, int) and not isinstance(value, bool):
+            return super()._fit(str(value))
+        if self.kind in ("integer", "number") and isinstance(value, str) and _NUMBER.fullmatch(value):
+            return super()._fit(int(value) if value.lstrip("-").isdecimal() else float(value))
+        return super()._fit(value)
+
+
+class DocumentFunctions:
+    """The functions of a compiled document.
+
+    Args:
+        store: The compiled document.
+        owner: The name of the integration.
+        prefix: The prefix of full names.
+        bind: Makes the Python function, of the opened account and the arguments, from a :class:`Call`.
+        without: The functions that the plugin defines.
+        supplied: The arguments that the account supplies.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        owner: str,
+        prefix: str,
+        bind: Callable[[Call], Callable[..., Any]],
+        *,
+        without: Collection[str] = (),
+        supplied: Collection[str] = (),
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._prefix = prefix
+        self._bind = bind
+        self._without = without
+        self._supplied = supplied
+
+    def names(self) -> Sequence[str]:
+        return [name for name in self._store.names() if name not in self._without]
+
+    def has(self, name: str) -> bool:
+        return name not in self._without and self._store.has(name)
+
+    def named(self, key: str) -> str | None:
+        """Return the function for a key or id or, of a covered operation, for the name that its function would have."""
+        found = self._store.named(key) or self._store.covering(key)
+        return found if found in self._without or (found and self._store.has(found)) else None
+
+    def sketches(self) -> Mapping[str, Sketch]:
+        rows = (row for row in self._store.rows() if row.name not in self._without)
+        return {row.name: self._sketch(row) for row in rows}
+
+    def function(self, name: str) -> Function | None:
+        found = self._store.detail(name) if name not in self._without else None
+        return self._read(*found) if found else None
+
+    def call(self, name: str) -> Call | None:
+        """Return what sends a function's requests, or None."""
+        found = self._store.detail(name)
+        return call_of(found[1]) if found else None
+
+    def records(self) -> Mapping[str, Record]:
+        return _Records(self._store)
+
+    @lazy
+    def index(self) -> Index:
+        from kosmolua.docs.search import Index
+
+        return Index.over(self._store.database, self._owner)
+
+    @property
+    def document(self) -> Path:
+        return self._store.home.document
+
+    @property
+    def overlay(self) -> Path:
+        return self._store.home.overlay or self.document.with_suffix(".toml")
+
+    def findings(self) -> tuple[list[str], list[str]]:
+        from kosmolua.openapi.importing import findings
+
+        return findings(*load(self._store.home), self._without)
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    def _full_name(self, name: str) -> str:
+        return f"{self._prefix}_{name}" if self._prefix else name
+
+    def _sketch(self, row: Row) -> Sketch:
+        from kosmolua.docs.outline import Sketch
+
+        return Sketch(self._full_name(row.name), row.effect, row.summary, row.words, row.parameters, row.section)
+
+    def _read(self, row: Row, detail: Mapping[str, Any]) -> Function:
+        call = call_of(detail)
+        extra = checked_extra(reads=row.effect == "read", named=detail.get("headers", ()), keys=self._keys)
+        sent = Reader(without="readOnly", look_up=self._store.schema)
+        key = next((each for each in call.fields if each.place == "header" and plain(each.wire) == IDEMPOTENCY), None)
+        filled = key.name if key and row.effect != "read" else None
+        idempotency = detail.get("idempotency") or (key.wire if key else None)
+        return Function(
+            name=row.name,
+            full_name=self._full_name(row.name),
+            effect=row.effect,  # type: ignore[arg-type]
+            handler=self._bind(call),
+            parameters=tuple(
+                replace(each, default=None, about=f"{each.about} {FILLED}".strip()) if each.name == filled else each
+                for each in map(self._with_default, parameters_of(call, sent, row.name, extra))
+            ),
+            idempotency=idempotency if row.effect != "read" else None,
+            doc=detail["doc"],
+            returns=self._returns(detail, f"{row.name}.result"),
+            origin=f"{self._store.home.document}: {row.key}",
+            is_foreign=True,
+        )
+
+    @lazy
+    def _keys(self) -> list[str]:
+        return access_of(self._store.meta("access")).header_keys
+
+    def _with_default(self, parameter: Parameter) -> Parameter:
+        if parameter.name not in self._supplied or not parameter.required:
+            return parameter
+        about = f"{parameter.about} By default the account's own value is used.".strip()
+        return replace(parameter, default=None, about=about)
+
+    def _returns(self, detail: Mapping[str, Any], name: str) -> Type | None:
+        result = detail["result"]
+        media = result.get("media", [])
+        if detail["method"] == "HEAD" or not media:
+            return EMPTY if detail["method"] == "HEAD" or "schema" not in result else None
+        if result.get("schema") is not None:
+            return Reader(without="writeOnly", look_up=self._store.schema).read(result["schema"], name)
+        if any(is_json(each) for each in media):
+            return ANY
+        return STRING if all(each.startswith("text/") or each.endswith("xml") for each in media) else BINARY
+
+
+class _Records(Mapping[str, Record]):
+    """The named types of the document that are tables with fixed keys, read when accessed."""
+
+    def __init__(self, store: Store) -> None:
+        self._reader = Reader(look_up=store.schema)
+        named = (pointer for pointer in store.pointers() if "/paths/" not in pointer)
+        self._pointers = {pointer.rpartition("/")[2]: pointer for pointer in named}
+
+    def __getitem__(self, name: str) -> Record:
+        kind = self._reader.read({"$ref": self._pointers[name]}, name)
+        found = next(records_by_depth([kind]), None)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pointers)
+
+    def __len__(self) -> int:
+        return len(self._pointers)
+
+
+def call_of(detail: Mapping[str, Any]) -> Call:
+    """Restore a call from an operation's details in the compiled document."""
+    body = detail["body"]
+    return Call(
+        method=detail["method"],
+        path=detail["path"],
+        fields=[Field(**each) for each in detail["fields"]],
+        body=Body(**body) if body else None,
+        media=detail["result"].get("media", []),
+        server=detail["server"] or "",
+        recipe=Recipe(**detail["paging"]) if detail["paging"] else None,
+        encode=detail.get("encode", ""),
+        safe=detail.get("safe", False),
+    )
+
+
+def parameters_of(call: Call, reader: Reader, function: str, extra: Type) -> Iterator[Parameter]:
+    """Yield a function's parameters: the document's, then those that KosmoLua adds, with ``extra`` of this type.
+
+    The names of nested types begin with the function's.
+    """
+    names = {each.name for each in call.fields}
+    for each in call.fields:
+        if each.required:
+            yield _parameter(each, reader, names, function, call.inside_extra(each))
+    if call.body and call.body.whole:
+        yield _whole_body(call.body, reader, function, call.inside_extra())
+    for each in call.fields:
+        if not each.required:
+            yield _parameter(each, reader, names, function)
+    if call.body and call.body.choose:
+        kinds = Choice(tuple(call.body.media))
+        yield Parameter(call.spelled("content_type"), kinds, "The media type of the body.", call.body.media[0])
+    if call.recipe:
+        yield Parameter(call.spelled("all"), BOOLEAN, "Return the items of all pages at once.", default=False)
+        most = Scalar("integer", (Range(1, 1_000_000),))
+        yield Parameter(
+            call.spelled("max_items"),
+            most,
+            MOST,
+            MAX_ITEMS,
+        )
+    about = "Undocumented parts of the query, the headers and the body."
+    yield Parameter(call.spelled("extra"), EXTRA, about, None, checked=extra)
+
+
+def _parameter(
+    each: Field, reader: Reader, names: Collection[str], function: str, inside: tuple[str, ...] = ()
+) -> Parameter:
+    kind = _with_files(reader.read(each.schema, f"{function}.{each.name}"))
+    default = REQUIRED if each.required else each.schema.get("default") if isinstance(each.schema, dict) else None
+    if default is not REQUIRED and default is not None and not _fits(kind, default):
+        default = None
+    return Parameter(
+        each.name,
+        kind,
+        each.about,
+        default,
+        alias="" if each.wire in names else each.wire,
+        checked=shallow(kind, as_text=each.place != "body"),
+        null=each.place == "body" and kind.nullable,
+        inside=inside,
+    )
+
+
+def _fits(kind: Type, default: object) -> bool:
+    try:
+        kind.accept(default)
+    except Mismatch:
+        return False
+    return True
+
+
+def _whole_body(body: Body, reader: Reader, function: str, inside: tuple[str, ...]) -> Parameter:
+    media = body.media[0]
+    if is_json(media):
+        kind = reader.read(body.schema, f"{function}.{body.name}")
+    elif media.startswith("text/") or "xml" in media:
+        kind = STRING
+    else:
+        kind = Union((STRING, FILE))
+    about = body.about or ("" if is_json(media) else f"Sent as {media}.")
+    default = REQUIRED if body.required else None
+    return Parameter(body.name, kind, about, default, checked=shallow(kind), inside=inside)
+
+
+def _with_files(kind: Type) -> Type:
+    """Let each binary string also be a table with base64 and a file name."""
+    if isinstance(kind, List):
+        return replace(kind, item=_with_files(kind.item))
+    if isinstance(kind, Scalar) and kind.format == "binary":
+        return Union((STRING, FILE), nullable=kind.nullable)
+    return kind
+
+
+def _lists_values(kind: Type) -> bool:
+    return all(map(_lists_values, kind.members)) if isinstance(kind, Union) else isinstance(kind, Choice)
+
+
+def shallow(kind: Type, *, as_text: bool = False) -> Type:
+    """Return a type without the types inside tables, and inside lists unless they list values.
+
+    Documents are often wrong about such details. ``as_text``: the argument goes into a URL, so numbers are accepted for
+    strings, and vice versa.
+    """
+    if isinstance(kind, Union):
+        members = tuple(dict.fromkeys(shallow(member, as_text=as_text) for member in kind.members))
+        return replace(kind, members=members) if len(members) > 1 else replace(members[0], nullable=kind.nullable)
+    if kind == replace(FILE, nullable=kind.nullable):
+        return kind
+    if isinstance(kind, Record):
+        return Map(ANY, nullable=kind.nullable)
+    if isinstance(kind, List):
+        is_kept = as_text or _lists_values(kind.item)
+        return replace(kind, item=shallow(kind.item, as_text=as_text) if is_kept else ANY)
+    if isinstance(kind, Map):
+        return replace(kind, value=ANY)
+    if isinstance(kind, Scalar):
+        bounds = (*(bound for bound in kind.bounds if isinstance(bound, (Range, Pattern))), *formats(kind.format))
+        of_kind = InText if as_text else Scalar
+        return of_kind(kind.kind, bounds, kind.format, nullable=kind.nullable)
+    return kind

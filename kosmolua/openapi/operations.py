@@ -1,0 +1,493 @@
+"""The operations of Swagger 2.0, OpenAPI 3.0 and 3.1 documents in one form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from kosmolua.openapi.document import Document
+from kosmolua.protocol import Json
+from kosmolua.schema.merging import merged, normal
+
+Schema: TypeAlias = "dict[str, Any]"
+Place: TypeAlias = Literal["path", "query", "header", "cookie", "body"]
+Style: TypeAlias = Literal["repeated", "joined", "pipes", "spaces", "deep", "json"]
+
+METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
+MAX_PARTS = 400
+"""The maximum depth of nested references that are followed while the keys of an object are collected."""
+MAX_MEMBERS = 4000
+"""The maximum number of schemas from which the keys of one object are collected."""
+_STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
+_OLD_STYLES: dict[str, Style] = {"multi": "repeated", "ssv": "spaces", "tsv": "spaces", "pipes": "pipes"}
+_JSON = re.compile(r"application/json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
+_OF_SCHEMAS = """
+type format items enum default minimum maximum exclusiveMinimum exclusiveMaximum minLength maxLength minItems
+maxItems pattern properties additionalProperties x-nullable
+"""
+_SCHEMA_KEYS = frozenset(_OF_SCHEMAS.split())
+
+
+@dataclass
+class Field:
+    """One argument of an operation: a parameter, or a key of a body that is an object.
+
+    Args:
+        wire: The service's name.
+        place: ``path``, ``query``, ``header``, ``cookie`` or ``body``.
+        schema: The JSON Schema.
+        required: Whether a call must pass it.
+        about: The description.
+        style: How a list or table is written as text; see :func:`pairs_of`.
+        slashes: Whether the value can be several segments of the path.
+        only: The media type to use for the body if a call passes this.
+        fills: For a path parameter, the key of the body that gets the same value.
+        name: The name for scripts, set when the document is compiled.
+    """
+
+    wire: str
+    place: Place
+    schema: Json = field(default_factory=dict)
+    required: bool = False
+    about: str = ""
+    style: Style = "repeated"
+    slashes: bool = False
+    only: str = ""
+    fills: str = ""
+    name: str = ""
+
+
+@dataclass
+class Body:
+    """The body of an operation's request.
+
+    Args:
+        media: The possible media types, the default first.
+        choose: Whether a call can choose.
+        whole: Whether the whole body is one argument, rather than each of its keys.
+        required: Whether a call must send it.
+        schema: The JSON Schema, if it is one argument.
+        about: The description, if it is one argument.
+        name: The argument's name, set when the document is compiled.
+    """
+
+    media: list[str]
+    choose: bool = False
+    whole: bool = False
+    required: bool = False
+    schema: Json = field(default_factory=dict)
+    about: str = ""
+    name: str = ""
+
+
+@dataclass
+class Result:
+    """What an operation returns; no schema if that is not JSON. ``links``: the document declares a header ``Link``."""
+
+    schema: Json = None
+    media: list[str] = field(default_factory=list)
+    links: bool = False
+
+
+@dataclass
+class Operation:
+    """One operation.
+
+    Args:
+        id: The operationId.
+        method: The HTTP method, in capitals.
+        path: The template of the path, perhaps with a query.
+        tag: The first tag.
+        summary: The summary.
+        about: The description.
+        deprecated: Whether it is.
+        fields: The parameters, and the keys of the body.
+        body: The body, or None.
+        result: What it returns if it succeeds.
+        statuses: The descriptions of the other responses, by status.
+        servers: Its own ``servers``, or those of its path.
+        hints: The extensions (``x-...``) that KosmoLua uses, such as ``x-pagination``.
+    """
+
+    id: str
+    method: str
+    path: str
+    tag: str = ""
+    summary: str = ""
+    about: str = ""
+    deprecated: bool = False
+    fields: list[Field] = field(default_factory=list)
+    body: Body | None = None
+    result: Result = field(default_factory=Result)
+    statuses: dict[str, str] = field(default_factory=dict)
+    servers: list[Any] = field(default_factory=list)
+    hints: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def is_json(media: str) -> bool:
+    """Return True for JSON, ``application/problem+json`` and the like, and ``*/*``."""
+    return bool(_JSON.match(media))
+
+
+def is_file(document: Document, schema: Json) -> bool:
+    """Return True if a schema describes binary content."""
+    schema = document.resolve(schema)
+    kinds = schema.get("type")
+    if kinds == "file" or schema.get("format") == "binary" or schema.get("contentEncoding") == "binary":
+        return True
+    media = schema.get("contentMediaType")
+    return isinstance(media, str) and "contentEncoding" not in schema and not media.startswith("text/")
+
+
+def read_operations(document: Document) -> Iterator[Operation]:
+    """Yield a document's operations; what cannot be read gets a note."""
+    for path, given in document.root.get("paths", {}).items():
+        item = document.resolve(given)
+        if not item or not path.startswith(("/", "{")):
+            if not path.startswith("x-"):
+                document.note(f"{path} is not a path, or is empty, and was skipped")
+            continue
+        for method in METHODS:
+            if method not in item:
+                continue
+            operation = item[method]
+            if isinstance(operation, dict):
+                yield _Reading(document, path, method, item, operation).operation()
+            else:
+                document.note(f"{method.upper()} {path} is not an object and was skipped")
+
+
+def text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+class _Reading:
+    """Reads one operation: ``item`` describes its path, ``operation`` itself; ``method`` is in lower case."""
+
+    def __init__(
+        self, document: Document, path: str, method: str, item: Mapping[str, Any], operation: Mapping[str, Any]
+    ) -> None:
+        self._document = document
+        self._path = path
+        self._method = method.upper()
+        self._item = item
+        self._given = operation
+
+    def operation(self) -> Operation:
+        given = self._given
+        tags = given.get("tags")
+        parameters = [*self._parameters()]
+        fields = [each for each in map(self._parameter, parameters) if each]
+        body, keys = self._old_body(parameters) if self._document.is_old else self._new_body()
+        servers = given.get("servers") or self._item.get("servers") or []
+        return Operation(
+            id=text(given.get("operationId")),
+            method=self._method,
+            path=self._path.partition("#")[0],
+            tag=text(tags[0]) if isinstance(tags, list) and tags else "",
+            summary=text(given.get("summary")),
+            about=text(given.get("description")),
+            deprecated=given.get("deprecated") is True,
+            fields=_ordered([*fields, *self._undeclared(fields), *keys]),
+            body=body,
+            result=self._result(),
+            statuses=self._statuses(),
+            servers=servers if isinstance(servers, list) else [],
+            hints={key: given[key] for key in ("x-pagination", "x-kubernetes-action", "x-ms-pageable") if key in given},
+        )
+
+    def _parameters(self) -> Iterator[dict[str, Any]]:
+        """Yield the operation's parameters, and those of its path that it does not override."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for parameters in (self._item.get("parameters"), self._given.get("parameters")):
+            for each in parameters if isinstance(parameters, list) else ():
+                parameter = self._document.resolve(each)
+                found[text(parameter.get("name")), text(parameter.get("in"))] = parameter
+        return iter([each for (name, place), each in found.items() if name and place])
+
+    def _parameter(self, given: Mapping[str, Any]) -> Field | None:
+        place = given["in"]
+        if place not in ("path", "query", "header", "cookie"):
+            return None
+        schema: Json = given.get("schema", {})
+        if self._document.is_old:
+            schema = {key: value for key, value in given.items() if key in _SCHEMA_KEYS}
+        style = self._style(given)
+        if isinstance(content := given.get("content"), dict) and content:
+            media = next(iter(content.values()))
+            schema, style = (media.get("schema", {}) if isinstance(media, dict) else {}), "json"
+        return Field(
+            given["name"],
+            place,
+            schema,
+            place == "path" or given.get("required") is True,
+            text(given.get("description")),
+            style,
+            slashes=f"{{+{given['name']}}}" in self._path or (place == "path" and given.get("allowReserved") is True),
+        )
+
+    def _style(self, given: Mapping[str, Any]) -> Style:
+        if self._document.is_old:
+            return _OLD_STYLES.get(text(given.get("collectionFormat")), "joined")
+        style = text(given.get("style"))
+        if style in _STYLES:
+            return _STYLES[style]
+        explodes = given.get("explode", given["in"] in ("query", "cookie") if not style else style == "form")
+        return "repeated" if explodes and given["in"] in ("query", "cookie") else "joined"
+
+    def _undeclared(self, fields: list[Field]) -> Iterator[Field]:
+        """Yield an argument for each placeholder that is not declared as a parameter."""
+        declared = {each.wire for each in fields if each.place == "path"}
+        for slot in re.findall(r"\{\+?([^{}]*)\}", self._path):
+            if slot not in declared:
+                self._document.note(f"{self._method} {self._path} does not declare its path parameter {slot}")
+                yield Field(slot, "path", {"type": "string"}, required=True)
+
+    def _old_body(self, parameters: list[dict[str, Any]]) -> tuple[Body | None, list[Field]]:
+        consumes = self._given.get("consumes", self._document.root.get("consumes"))
+        media = [each for each in consumes if isinstance(each, str)] if isinstance(consumes, list) else []
+        for each in parameters:
+            if each["in"] == "body":
+                sent = each.get("schema", {})
+                return self._body({kind: {"schema": sent} for kind in media or ["application/json"]}, each)
+        forms = [each for each in parameters if each["in"] == "formData"]
+        if not forms:
+            return None, []
+        has_file = any(each.get("type") == "file" for each in forms)
+        kind = "multipart/form-data" if has_file else "application/x-www-form-urlencoded"
+        if media and kind not in media and not has_file:
+            kind = next((each for each in media if each.startswith("multipart/")), kind)
+        keys = []
+        for each in forms:
+            schema = {key: value for key, value in each.items() if key in _SCHEMA_KEYS}
+            style: Style = _OLD_STYLES.get(text(each.get("collectionFormat")), "joined")
+            about, required = text(each.get("description")), each.get("required") is True
+            keys.append(Field(each["name"], "body", schema, required, about, style))
+        return Body([kind], required=any(each.required for each in keys)), keys
+
+    def _new_body(self) -> tuple[Body | None, list[Field]]:
+        given = self._document.resolve(self._given.get("requestBody"))
+        content = given.get("content")
+        if not isinstance(content, dict) or not content:
+            return None, []
+        contents = {media: each if isinstance(each, dict) else {} for media, each in content.items()}
+        body, keys = self._body(contents, given)
+        if body and body.whole:
+            body.about = text(given.get("description"))
+        return body, keys
+
+    def _body(
+        self, contents: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
+    ) -> tuple[Body | None, list[Field]]:
+        """Choose how a body is sent, of several media types."""
+        chosen = min(contents, key=_preference)
+        same = [each for each in contents if _preference(each) == _preference(chosen)]
+        required = given.get("required")
+        media = [chosen, *(each for each in same if each != chosen)]
+        body = Body(media, len(same) > 1, required=required is True)
+        flat = self._flat(chosen, contents[chosen])
+        may_be_list = len(same) > 1 and any(self._is_list(contents[each].get("schema")) for each in same)
+        if flat is None or may_be_list:
+            body.whole, body.schema = True, contents[chosen].get("schema", {})
+            return body, []
+        keys = flat
+        if not keys and _preference(chosen) > 2:
+            return None, []
+        forms = [each for each in contents if each.startswith("multipart/") and each != chosen]
+        known = {each.wire for each in keys}
+        for other in forms[:1]:
+            more = [each for each in self._flat(other, contents[other]) or [] if each.wire not in known]
+            for each in more:
+                each.only, each.required = other, False
+            body.media += [other] if more else []
+            keys = [*keys, *more]
+        if not keys:
+            return None, []
+        for each in keys:
+            each.required = each.required and required is not False
+        return body, keys
+
+    def _is_list(self, schema: Json) -> bool:
+        return self._document.resolve(schema).get("type") == "array"
+
+    def _flat(self, media: str, content: Mapping[str, Any]) -> list[Field] | None:
+        """Return the keys of a body as arguments; None if it is no object or does not name them."""
+        if not (is_json(media) or media.startswith(("application/x-www-form-urlencoded", "multipart/"))):
+            return None
+        found = flat_object(self._document, content.get("schema"))
+        if found is None or (not found[0] and found[2]):
+            return None
+        properties, required, _ = found
+        encoding = content.get("encoding")
+        encoding = encoding if isinstance(encoding, dict) else {}
+        fields = []
+        for wire, schema in properties.items():
+            plain = self._document.resolve(schema)
+            if schema is False or plain.get("readOnly") is True or _is_read_only(schema):
+                continue
+            told = encoding.get(wire)
+            how = told if isinstance(told, dict) else {}
+            style: Style = "deep" if how.get("style") == "deepObject" else "repeated"
+            if how.get("explode") is False:
+                style = "joined"
+            about = (text(schema.get("description")) if isinstance(schema, dict) else "") or text(
+                plain.get("description")
+            )
+            if media.startswith("multipart/"):
+                schema = self._with_files(schema)
+            fields.append(Field(wire, "body", schema, wire in required, about, style))
+        return fields
+
+    def _with_files(self, schema: Json) -> Json:
+        """Return a schema in which binary content is always a string of format ``binary``."""
+        items = self._document.resolve(schema).get("items")
+        if items is not None and is_file(self._document, items):
+            return {"type": "array", "items": {"type": "string", "format": "binary"}}
+        return {"type": "string", "format": "binary"} if is_file(self._document, schema) else schema
+
+    def _result(self) -> Result:
+        responses = self._given.get("responses")
+        good = [
+            self._document.resolve(answer)
+            for status, answer in sorted(responses.items() if isinstance(responses, dict) else ())
+            if re.fullmatch(r"2(\d\d|XX)", str(status), re.IGNORECASE)
+        ]
+        if not good and isinstance(responses, dict) and "default" in responses:
+            good = [self._document.resolve(responses["default"])]
+        result = Result()
+        for answer in good:
+            headers = answer.get("headers")
+            result.links = result.links or (isinstance(headers, dict) and "link" in map(str.lower, headers))
+            contents = answer.get("content")
+            if self._document.is_old:
+                produces = self._given.get("produces", self._document.root.get("produces")) or ["application/json"]
+                contents = {str(each): answer for each in produces} if "schema" in answer else {}
+            for media, content in contents.items() if isinstance(contents, dict) else ():
+                result.media += [media] if media not in result.media else []
+                if is_json(media) and isinstance(content, dict) and result.schema is None:
+                    result.schema = content.get("schema", {})
+        return result
+
+    def _statuses(self) -> dict[str, str]:
+        responses = self._given.get("responses")
+        found = {}
+        for status, answer in responses.items() if isinstance(responses, dict) else ():
+            if not str(status).startswith("2") and str(status)[:2] != "x-":
+                found[str(status)] = text(self._document.resolve(answer).get("description"))
+        return found
+
+
+def _preference(media: str) -> int:
+    """Return a sort key: JSON, forms, multipart, others."""
+    if is_json(media):
+        return 0
+    return 1 if media.startswith("application/x-www-form-urlencoded") else 2 if media.startswith("multipart/") else 3
+
+
+def _is_read_only(schema: Json) -> bool:
+    return isinstance(schema, dict) and schema.get("readOnly") is True
+
+
+def _ordered(fields: list[Field]) -> list[Field]:
+    """Sort arguments: the path's, required ones, others. A required key that a path parameter fills is left out."""
+    slots = {each.wire: each for each in fields if each.place == "path"}
+    kept = []
+    for each in fields:
+        slot = slots.get(each.wire)
+        if each.place == "body" and each.required and slot and _type_of(slot) == _type_of(each) and not slot.fills:
+            slot.fills = each.wire
+        else:
+            kept.append(each)
+    places = ("path", "query", "header", "cookie", "body")
+    return sorted(
+        kept,
+        key=lambda each: (each.place != "path", not each.required, places.index(each.place)),
+    )
+
+
+def _type_of(each: Field) -> object:
+    return each.schema.get("type") if isinstance(each.schema, dict) else None
+
+
+class Resolves(Protocol):
+    """Resolves references, as a :class:`Document` does."""
+
+    def resolve(self, node: Json) -> dict[str, Any]: ...
+
+
+_Flat = tuple[dict[str, Json], set[str], bool]
+
+
+def flat_object(document: Resolves, schema: Json) -> _Flat | None:
+    """Collect the properties of a schema for objects, including those behind references and in ``allOf``.
+
+    Of a union, the result has the properties of all members; required is what all require.
+
+    Returns:
+        The properties' schemas, the required names, and whether others are allowed. None if the schema is not for
+        objects, or consists of more than :data:`MAX_MEMBERS` schemas.
+    """
+    return _flattened(document, schema, (), iter(range(MAX_MEMBERS)))
+
+
+def _flattened(document: Resolves, schema: Json, seen: tuple[str, ...], left: Iterator[int]) -> _Flat | None:
+    if not isinstance(schema, dict) or len(seen) > MAX_PARTS or next(left, None) is None:
+        return None
+    pointer = schema.get("$ref")
+    if isinstance(pointer, str):
+        if pointer in seen:
+            return {}, set(), True
+        target = document.resolve(schema)
+        around = {key: value for key, value in schema.items() if key != "$ref"}
+        return _flattened(document, merged(around, target) if around else target, (*seen, pointer), left)
+    schema = normal(schema)
+    properties = schema.get("properties")
+    properties = dict(properties) if isinstance(properties, dict) else {}
+    required = set(filter(None, map(text, schema["required"]))) if isinstance(schema.get("required"), list) else set()
+    is_open = bool(schema.get("additionalProperties", True)) or bool(schema.get("patternProperties"))
+    is_object = bool(properties) or schema.get("type") == "object"
+    for member in schema.get("allOf", ()):
+        part = _flattened(document, member, seen, left)
+        if part is None:
+            if isinstance(member, dict) and not member.keys() - {"description", "title", "required", "nullable"}:
+                continue
+            return None
+        is_object = True
+        for key, each in part[0].items():
+            properties[key] = {"allOf": [properties[key], each]} if key in properties else each
+        required |= part[1]
+    for word in ("oneOf", "anyOf"):
+        members = [each for each in schema.get(word, ()) if not _says_required_only(each)]
+        parts = [_flattened(document, each, seen, left) for each in members]
+        if any(part is None for part in parts):
+            return None
+        if parts:
+            is_object = True
+            found = [part for part in parts if part]
+            required |= set.intersection(*(part[1] for part in found))
+            properties = _united([part[0] for part in found], properties)
+    if not is_object:
+        return None
+    return properties, required & properties.keys(), is_open
+
+
+def _says_required_only(member: Json) -> bool:
+    return isinstance(member, dict) and bool(member) and not member.keys() - {"required", "title", "description", "not"}
+
+
+def _united(members: list[dict[str, Json]], around: dict[str, Json]) -> dict[str, Json]:
+    """Merge the properties of a union's members; several schemas of one become a union."""
+    schemas: dict[str, list[Json]] = {}
+    for member in members:
+        for key, schema in member.items():
+            known = schemas.setdefault(key, [])
+            if schema not in known:
+                known.append(schema)
+    found = {key: each[0] if len(each) == 1 else {"anyOf": each} for key, each in schemas.items()}
+    return {**around, **{key: each for key, each in found.items() if key not in around}}

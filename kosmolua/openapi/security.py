@@ -1,0 +1,364 @@
+"""The credentials that a document's requests need, and the account fields for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from dataclasses import field as made_by
+from typing import Any, Literal, TypeAlias
+
+from kosmolua.errors import ConfigError, NotConfigured
+from kosmolua.http.headers import CREDENTIALS as CREDENTIAL_HEADERS
+from kosmolua.http.headers import objection, plain
+from kosmolua.http.messages import is_link_local, is_protected, origin
+from kosmolua.openapi.bodies import is_override
+from kosmolua.openapi.document import Document
+from kosmolua.openapi.naming import snake, usable
+from kosmolua.openapi.operations import Field, Operation, text
+
+Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "client", "signature"]
+
+AUTH = ("bearer", "basic", "header:NAME", "query:NAME", "none")
+"""The possible values of ``--auth``, for a document that declares no credential."""
+CREDENTIALS = re.compile(r"(.*[-_])?(api[-_]?key|access[-_]?token|auth[-_]?token|token|secret|password)", re.IGNORECASE)
+"""Matches a header, parameter or base URL variable by its name if its value is a credential."""
+_PREFIX = re.compile(r"prefix(?:ed)?(?: with| by| of)?\s+[\"'`](\w+)[\"'`]", re.IGNORECASE)
+_SHOWN = re.compile(r"(?:^|Authorization:\s*)`?(\w+) +[{<\[]", re.IGNORECASE)
+"""Matches the word before a key in a description with the whole header, such as ``Authorization: SSWS {API Token}``."""
+_PLACEHOLDER = re.compile(r"(?:Bearer|Basic) <(\w+)>")
+MOST_COMMON = 0.5
+"""A header or parameter becomes a field of the account if at least this share of operations has it."""
+MIN_OPERATIONS = 3
+"""A header or parameter becomes a field of the account only if at least this number of operations has it."""
+DROPPED = frozenset(
+    {"accept", "content-type", "authorization", "user-agent", "traceparent", "tracestate", "x-request-id"}
+)
+"""Headers that never become arguments or fields, since KosmoLua sets them or they are not needed."""
+
+
+@dataclass
+class Credential:
+    """A credential that a service requires.
+
+    Args:
+        kind: How requests carry it: ``client`` is a bearer token fetched with a client id and secret, ``signature`` a
+            signed request, which KosmoLua does not support.
+        fields: The account's fields for it, such as ``username`` and ``password``.
+        name: The header, query parameter or cookie, if the kind does not determine it.
+        prefix: The word before the value in the header, such as ``Bot``.
+        about: The description.
+        login: The addresses for logging in, as the arguments of :class:`kosmolua.http.auth.OAuth2`.
+        scopes: The scopes that a login can ask for.
+    """
+
+    kind: Kind
+    fields: list[str]
+    name: str = ""
+    prefix: str = ""
+    about: str = ""
+    login: dict[str, Any] = made_by(default_factory=dict)
+    scopes: list[str] = made_by(default_factory=list)
+
+
+@dataclass
+class Setting:
+    """A header of every request, which an account field holds; no default: None."""
+
+    header: str
+    field: str
+    default: str | None = None
+    required: bool = False
+    secret: bool = False
+    about: str = ""
+
+
+@dataclass
+class Variable:
+    """A variable in the base URL, which an account field holds; no choices: any value."""
+
+    wire: str
+    field: str
+    default: str = ""
+    choices: list[str] = made_by(default_factory=list)
+    secret: bool = False
+    about: str = ""
+
+
+@dataclass
+class Access:
+    """The addresses of a service, and what its requests need.
+
+    Args:
+        base_url: The base URL, with ``{name}`` for each variable; empty if each account must set one.
+        variables: Its variables.
+        alternatives: Lists of credentials. A request must carry all of one list.
+        settings: The headers of every request.
+        origins: Where credentials may be sent: the origin of the base URL, and those that the user names.
+    """
+
+    base_url: str = ""
+    variables: list[Variable] = made_by(default_factory=list)
+    alternatives: list[list[Credential]] = made_by(default_factory=list)
+    settings: list[Setting] = made_by(default_factory=list)
+    origins: list[str] = made_by(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON for :func:`access_of`."""
+        return asdict(self)
+
+    def address(self, settings: Mapping[str, Any]) -> str:
+        """Return an account's base URL, with its variables, except credentials, filled in: it can be shown."""
+        url = str(settings.get("base_url") or self.base_url)
+        for each in self.variables:
+            if not each.secret:
+                url = url.replace(f"{{{each.wire}}}", str(settings.get(each.field, each.default)))
+        return url
+
+    @property
+    def has_credential(self) -> bool:
+        secret = [*(each.secret for each in self.variables), *(each.secret for each in self.settings)]
+        return bool(self.alternatives) or any(secret)
+
+    def check_origin(self, url: str) -> None:
+        """Check that requests can be sent to an operation's own base URL.
+
+        Raises:
+            NotConfigured: The URL is link-local, or it must not get the account's credential.
+        """
+        place = origin(url) or url
+        if is_link_local(url) or (self.has_credential and not is_protected(url)):
+            raise NotConfigured(f"{place} is neither protected by TLS nor on this machine, so no request is sent there")
+        if self.has_credential and place not in self.origins:
+            hint = f'if the credential may go there, set origins = ["{place}"] under [document] in openapi.toml'
+            raise NotConfigured(f"{place} is not among the origins that the credential is for", hint=hint)
+
+    @property
+    def header_keys(self) -> list[str]:
+        """The headers that carry credentials or secret settings."""
+        every = [each for credentials in self.alternatives for each in credentials]
+        return [each.name for each in every if each.kind == "header"] + [
+            each.header for each in self.settings if each.secret
+        ]
+
+    @property
+    def logins(self) -> list[str]:
+        """The origins that accounts log in to, sorted; ``base_url`` is that of the base URL."""
+        every = [each for credentials in self.alternatives for each in credentials]
+        addresses = [url for each in every for url in each.login.values()]
+        return sorted({"base_url" if url.startswith("/") else origin(url) for url in addresses})
+
+
+def access_of(given: Mapping[str, Any]) -> Access:
+    return Access(
+        given["base_url"],
+        [Variable(**each) for each in given["variables"]],
+        [[Credential(**each) for each in credentials] for credentials in given["alternatives"]],
+        [Setting(**each) for each in given["settings"]],
+        given["origins"],
+    )
+
+
+def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> list[list[Credential]]:
+    """Return lists of credentials, of which a request must carry one list, or none.
+
+    ``auth`` is the user's wish, one of :data:`AUTH`; ``prefix`` the overlay's word before a key in a header.
+
+    Raises:
+        ConfigError: ``auth`` is not one of :data:`AUTH`.
+    """
+    if auth:
+        return [[_asked(auth)]] if auth != "none" else []
+    root = document.root
+    components = root.get("components")
+    schemes = root.get("securityDefinitions") if document.is_old else (components or {}).get("securitySchemes")
+    schemes = schemes if isinstance(schemes, dict) else {}
+    found: list[list[Credential]] = []
+    for requirement in _requirements(root, schemes):
+        credentials = [_credential(name, document.resolve(schemes.get(name)), prefix) for name in requirement]
+        known = [each for each in credentials if each]
+        if len(known) < len(credentials) or not known:
+            continue
+        if len(known) > 1 and all(each.kind == "bearer" for each in known):
+            known = known[:1]  # two names for OAuth mean the same token
+        if known not in found:
+            found.append(known)
+    return sorted(found, key=lambda each: any(one.kind == "cookie" for one in each))
+
+
+def _asked(auth: str) -> Credential:
+    kind, _, name = auth.partition(":")
+    if kind == "bearer" and not name:
+        return Credential("bearer", ["token"])
+    if kind == "basic" and not name:
+        return Credential("basic", ["username", "password"])
+    if kind in ("header", "query") and name:
+        return Credential(kind, [usable(snake(name))], name)  # type: ignore[arg-type]
+    raise ConfigError(f"{auth!r} is not a way to authenticate", hint=f"choose one of {', '.join(AUTH)} for --auth")
+
+
+def _requirements(root: Mapping[str, Any], schemes: Mapping[str, Any]) -> list[list[str]]:
+    """Return the alternatives, each as the security schemes that it combines."""
+    of_all = _names_in(root.get("security"))
+    if of_all:
+        return of_all
+    of_each: dict[tuple[str, ...], int] = {}
+    for item in root.get("paths", {}).values():
+        for operation in item.values() if isinstance(item, dict) else ():
+            for names in _names_in(operation.get("security")) if isinstance(operation, dict) else ():
+                of_each[tuple(names)] = of_each.get(tuple(names), 0) + 1
+    most = sorted(of_each, key=lambda names: -of_each[names])
+    whole = [names for names in most if not any(set(names) < set(other) for other in most)]
+    return [list(names) for names in whole] or [[name] for name in schemes]
+
+
+def _names_in(security: object) -> list[list[str]]:
+    requirements = security if isinstance(security, list) else []
+    return [list(each) for each in requirements if isinstance(each, dict) and each]
+
+
+def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential | None:
+    """Return a scheme's credential; None if the scheme is unknown."""
+    kind, about = text(scheme.get("type")), text(scheme.get("description"))
+    plain = usable(snake(name).removesuffix("_auth") or "api_key")
+    placeholder = _PLACEHOLDER.search(about)
+    if kind == "apiKey" and scheme.get("in") in ("header", "query", "cookie"):
+        header = text(scheme.get("name"))
+        if "aws" in name.lower() or "sigv4" in name.lower() or "signature" in about.lower()[:60]:
+            return Credential("signature", [], about=about)
+        before = (prefix or _prefix(name, header, about)) if scheme["in"] == "header" else ""
+        return Credential(scheme["in"], [plain], header, before, about=about)
+    way = text(scheme.get("scheme")).lower()
+    if kind == "basic" or (kind == "http" and way == "basic"):
+        fields = [placeholder[1]] if placeholder else ["username", "password"]
+        return Credential("basic", fields, about=about)
+    if kind == "oauth2" and (login := _client_login(scheme)):
+        fields = ["client_id", "client_secret"]
+        return Credential("client", fields, about=about, login=login, scopes=_scopes(scheme))
+    if kind in ("oauth2", "openIdConnect") or (kind == "http" and way == "bearer"):
+        field = placeholder[1] if placeholder else "token"
+        login = _login(scheme)
+        return Credential("bearer", [field], prefix=prefix, about=about, login=login, scopes=_scopes(scheme))
+    if kind == "http":
+        return Credential("header", [plain], "Authorization", text(scheme.get("scheme")), about=about)
+    return None
+
+
+def _prefix(scheme: str, header: str, about: str) -> str:
+    """Guess the word before the key in a header, such as ``Bot``."""
+    is_usual = header.lower() == "authorization"
+    if said := _PREFIX.search(about) or (_SHOWN.search(about) if is_usual else None):
+        return said[1]
+    if not is_usual:
+        return ""
+    return next((word for word in ("Bearer", "Bot") if scheme.lower().startswith(word.lower())), "")
+
+
+def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
+    """Return the addresses for logging in by browser or device code."""
+    flows = scheme.get("flows")
+    if not isinstance(flows, dict):
+        flows = {"authorizationCode": scheme} if scheme.get("flow") == "accessCode" else {}
+    code, device = flows.get("authorizationCode"), flows.get("deviceAuthorization")
+    found: dict[str, str] = {}
+    for flow, key, place in ((device, "deviceAuthorizationUrl", "device"), (code, "authorizationUrl", "authorize")):
+        if isinstance(flow, dict) and text(flow.get(key)) and text(flow.get("tokenUrl")):
+            found |= {place: text(flow[key]), "token": text(flow["tokenUrl"])}
+            found |= {"refresh": text(flow["refreshUrl"])} if text(flow.get("refreshUrl")) else {}
+    return found if all(map(_may_log_in_at, found.values())) else {}
+
+
+def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
+    """Return the token endpoint for a client id and secret, if that is the only login."""
+    flows = scheme.get("flows")
+    if not isinstance(flows, dict):
+        flows = {"clientCredentials": scheme} if scheme.get("flow") == "application" else {}
+    flow = flows.get("clientCredentials")
+    url = text(flow.get("tokenUrl")) if isinstance(flow, dict) and len(flows) == 1 else ""
+    return {"token": url} if url and _may_log_in_at(url) else {}
+
+
+def _may_log_in_at(url: str) -> bool:
+    """Return True if credentials are safe at an address: by TLS, on this machine, or relative."""
+    return (url.startswith("/") and not url.startswith("//")) or is_protected(url)
+
+
+def _scopes(scheme: Mapping[str, Any]) -> list[str]:
+    """Return the scopes of a scheme, in the document's order."""
+    flows = scheme.get("flows")
+    given = flows.values() if isinstance(flows, dict) else [scheme]
+    named = (flow.get("scopes") for flow in given if isinstance(flow, dict))
+    return list(dict.fromkeys(str(each) for scopes in named if isinstance(scopes, dict) for each in scopes))
+
+
+def settings_of(
+    operations: Sequence[Operation], alternatives: Sequence[Sequence[Credential]], *, has_credential: bool
+) -> list[Setting]:
+    """Make the headers that most operations have fields of the account, and return them.
+
+    They are removed from all operations' arguments; so are those in :data:`DROPPED`, what no caller can set, parameters
+    that override the HTTP method, and, if ``has_credential``, parameters for credentials.
+    """
+    counts: dict[tuple[str, str], int] = {}
+    for each in operations:
+        for each_field in each.fields:
+            if each_field.place in ("header", "query"):
+                key = each_field.place, each_field.wire
+                counts[key] = counts.get(key, 0) + 1
+    most = {key for key, count in counts.items() if count >= max(MOST_COMMON * len(operations), MIN_OPERATIONS)}
+    credentials = {
+        wire for _, wire in counts if has_credential and CREDENTIALS.fullmatch(wire) and _is_common(wire, most)
+    }
+    carried = {
+        (each.kind, plain(each.name) if each.kind == "header" else each.name) for some in alternatives for each in some
+    }
+    found: dict[str, Setting] = {}
+    for each in operations:
+        each.fields = [each_field for each_field in each.fields if not _is_never_an_argument(each_field, carried)]
+        for each_field in each.fields:
+            is_common = each_field.place == "header" and ("header", each_field.wire) in most
+            if is_common and each_field.wire not in {*credentials, *found}:
+                found[each_field.wire] = _setting(each_field, has_credential=has_credential)
+        each.fields = [
+            each_field
+            for each_field in each.fields
+            if not (each_field.place in ("header", "query") and each_field.wire in credentials)
+            and not (each_field.place == "header" and each_field.wire in found)
+        ]
+    return list(found.values())
+
+
+def _is_never_an_argument(given: Field, carried: Collection[tuple[str, str]]) -> bool:
+    """Return True for what KosmoLua, the account or a proxy sets."""
+    if given.place == "header":
+        name = plain(given.wire)
+        return name in DROPPED or ("header", name) in carried or bool(objection(given.wire, keys=CREDENTIAL_HEADERS))
+    if given.place in ("query", "body") and is_override(given.wire):
+        return True
+    return (given.place, given.wire) in carried
+
+
+def _is_common(wire: str, most: set[tuple[str, str]]) -> bool:
+    return ("header", wire) in most or ("query", wire) in most
+
+
+def _setting(given: Field, *, has_credential: bool) -> Setting:
+    schema = given.schema if isinstance(given.schema, dict) else {}
+    values = schema.get("enum")
+    default = schema.get("default", values[0] if isinstance(values, list) and len(values) == 1 else None)
+    secret = not has_credential and bool(CREDENTIALS.fullmatch(given.wire))
+    name = usable(snake(given.wire).removeprefix("x_") or "header")
+    return Setting(given.wire, name, None if default is None else str(default), given.required, secret, given.about)
+
+
+def variables_in(server: Mapping[str, Any]) -> Iterator[Variable]:
+    """Yield the variables of one of ``servers``."""
+    declared = server.get("variables")
+    declared = declared if isinstance(declared, dict) else {}
+    for wire in dict.fromkeys(re.findall(r"\{([^{}]*)\}", text(server.get("url")))):
+        told = declared.get(wire)
+        given = told if isinstance(told, dict) else {}
+        choices = [str(each) for each in given.get("enum") or ()]
+        secret = bool(CREDENTIALS.fullmatch(wire))
+        default = "" if secret else str(given.get("default", ""))
+        yield Variable(wire, usable(snake(wire)), default, choices, secret, text(given.get("description")))

@@ -1,0 +1,255 @@
+"""Answers: the recorded answers that a replayed or resumed script gets to its requests, instead of new ones."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kosmolua import protocol
+from kosmolua.errors import ApiError, KosmoError
+from kosmolua.recordings.recording import Event, Recording, events_of, question
+
+REPEATABLE = ("describe", "doc")
+"""Kinds of requests whose last recorded answer is used again if the script makes them more often than before."""
+
+
+@dataclass
+class Answer:
+    """The recorded answer to one request of a script, or a recorded write that was sent and never answered.
+
+    Args:
+        line: The number of the recording's line that holds the answer, or the write if it was never answered.
+        order: A number that sorts the answers: the script got every answer with a smaller ``order`` before this one.
+        branch: The name of the branch of ``parallel`` that made the request.
+        ask: The request, as a list that begins with its kind, such as ``call``.
+        value: The answer, as JSON; None if the request failed or was never answered.
+        error: The recorded error, if the request failed.
+        call: The recorded details of the call, if the request was a call.
+        is_under_way: True for a write that was sent and never answered.
+        is_assumed: True for a write that was done, as a person said, who did not say what it returned.
+        is_taken: True once the script, running again, has got this answer.
+    """
+
+    line: int
+    order: int
+    branch: str
+    ask: list[Any]
+    value: str | None = None
+    error: Mapping[str, Any] | None = None
+    call: Mapping[str, Any] | None = None
+    is_under_way: bool = False
+    is_assumed: bool = False
+    is_taken: bool = False
+
+    @property
+    def is_write(self) -> bool:
+        """True if the request was a call of a function that writes or destroys."""
+        return self.call is not None and self.call.get("effect") in ("write", "destroy")
+
+
+class Answers:
+    """Finds the recorded answer to each request of a script that runs again.
+
+    An answer is found by the request, by the branch of ``parallel`` that makes the request, and by how many times that
+    branch made the same request before. If the script was changed and this branch has no answer left, an unused answer
+    to the same request of another branch is taken.
+
+    Each answer is used once. The exceptions are lookups of names and documentation: if no answer is left for a lookup,
+    its last answer is used again.
+
+    Args:
+        recording: The recording that contains the answers; None if nothing was recorded.
+        is_changed: True if the script was changed after it was recorded.
+        is_decided: False to leave out what persons decided about writes without an answer.
+    """
+
+    def __init__(
+        self, recording: Recording | None = None, *, is_changed: bool = False, is_decided: bool = True
+    ) -> None:
+        self.all = _answers_of(recording, is_decided=is_decided) if recording else []
+        self.is_changed = is_changed
+        self._waiting: defaultdict[tuple[str, str], deque[Answer]] = defaultdict(deque)
+        self._of_any_branch: defaultdict[str, deque[Answer]] = defaultdict(deque)
+        self._repeatable: dict[str, Answer] = {}
+        self._doubts: Mapping[tuple[str, str], deque[str]] = _doubts_of(recording) if recording else {}
+        for answer in sorted(self.all, key=lambda each: each.line):
+            key = question(answer.ask)
+            self._waiting[answer.branch, key].append(answer)
+            self._of_any_branch[key].append(answer)
+
+    def take(self, branch: str, ask: list[Any]) -> Answer | None:
+        """Return the answer to the request ``ask`` of a branch of ``parallel``, or None if no answer is left."""
+        key = question(ask)
+        waiting = self._waiting.get((branch, key))
+        answer = waiting.popleft() if waiting else None
+        if answer is None and self.is_changed:
+            answer = next((each for each in self._of_any_branch.get(key, ()) if not each.is_taken), None)
+            if answer:
+                self._waiting[answer.branch, key].remove(answer)
+        if answer is None:
+            return self._repeatable.get(key)
+        answer.is_taken = True
+        if ask[0] in REPEATABLE:
+            self._repeatable[key] = answer
+        return answer
+
+    def take_doubt(self, branch: str, ask: list[Any]) -> str | None:
+        """Return the key of a write that is sent again although it may have been done, or None if there is no such one.
+
+        Args:
+            branch: The branch of ``parallel`` that makes the write.
+            ask: The request.
+        """
+        keys = self._doubts.get((branch, question(ask)))
+        return keys.popleft() if keys else None
+
+    @property
+    def under_way(self) -> list[Answer]:
+        """The writes that were sent and never answered, because the run ended first."""
+        return [answer for answer in self.all if answer.is_under_way]
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """The bytes of all recorded binary results, in base64, by the names of the handles that the script got."""
+        answers = (answer.value for answer in self.all if isinstance(answer.value, protocol.Answer))
+        return {name: content for value in answers for _, name, content in value.contents}
+
+    @property
+    def left(self) -> list[Answer]:
+        """The answers to recorded calls that the script has not made again in this run."""
+        return [answer for answer in self.all if answer.call and not answer.is_taken]
+
+    def done_already(self, path: str, account: str, arguments: object) -> Answer | None:
+        """Return the unused answer to a recorded write that succeeded with these arguments, or None if there is none.
+
+        A changed script can pass the same arguments in another form, such as by name instead of in order. Its request
+        then differs from the recorded one, and without this check the write would be sent again.
+
+        Args:
+            path: The path of the function.
+            account: The name of the account.
+            arguments: The arguments by name.
+        """
+        for answer in self.left:
+            call = answer.call or {}
+            same = (call.get("path"), call.get("account"), call.get("arguments")) == (path, account, arguments)
+            if same and answer.is_write and answer.error is None:
+                return answer
+        return None
+
+
+def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Answer]:
+    """Return the answers in a recording, and the unanswered writes, except those decided to be sent again."""
+    found: dict[int, Answer] = {}
+    intents: dict[int, int] = {}
+    given: dict[int, int] = {}
+    pages: dict[str, str] = {}
+    for line, event in events_of(recording, "intent", "page", "answer", "given", "resumed", "chunk", "decision", "end"):
+        kind = event["event"]
+        if kind in ("resumed", "chunk"):
+            intents, given = {}, {}
+        elif kind == "intent":
+            found[line] = Answer(line, line, event["branch"], event["ask"], call=event, is_under_way=True)
+            intents[event["id"]] = line
+        elif kind == "page":
+            pages[event["digest"]] = protocol.encode(event["value"])
+        elif kind == "answer":
+            found.pop(intents.pop(event["id"], 0), None)
+            value = protocol.encode(event["value"]) if "value" in event else pages.get(event.get("page", ""))
+            call = event.get("call")
+            if value is not None and any(event.get(mark) for mark in ("secrets", "contents", "truncated")):
+                secrets, contents = event.get("secrets", ()), event.get("contents", ())
+                value = protocol.Answer(value, secrets, contents, truncated=event.get("truncated", False))
+            found[line] = Answer(line, line, event["branch"], event["ask"], value, event.get("error"), call)
+            given[event["id"]] = line
+        elif kind == "given":
+            if event["id"] in given:
+                found[given[event["id"]]].order = line
+        elif kind == "end":
+            for call in event["calls"]:
+                if call["status"] == "refused":  # nothing was sent after all
+                    _drop(found, intents, call["number"])
+        elif not is_decided:
+            continue
+        elif event["decision"] == "again":
+            found.pop(event["line"], None)
+        elif event["decision"] == "done" and event["line"] in found:
+            answer = found[event["line"]]
+            answer.value, answer.order, answer.is_under_way = protocol.encode(event.get("value")), line, False
+            answer.is_assumed = event.get("value") is None
+            answer.error, answer.call = None, {**(answer.call or {}), "status": "ok", "error": None}
+    return list(found.values())
+
+
+def _doubts_of(recording: Recording) -> Mapping[tuple[str, str], deque[str]]:
+    """Return the keys of the writes whose service tells whether they were done, by branch and request.
+
+    The recording has the decision to ask the service, and no later attempt to make the write.
+    """
+    open_ones: dict[str, tuple[str, str]] = {}
+    sent: dict[int, tuple[str, tuple[str, str]]] = {}
+    for _, event in events_of(recording, "decision", "intent", "end"):
+        if event["event"] == "decision" and "key" in event:
+            made = recording.events[event["line"] - 1]
+            open_ones[event["key"]] = made["branch"], question(made["ask"])
+        elif event["event"] == "intent" and event.get("key") in open_ones:
+            sent[event["number"]] = event["key"], open_ones.pop(event["key"])
+        elif event["event"] == "end":
+            refused = [call["number"] for call in event["calls"] if call["status"] == "refused"]
+            open_ones.update(sent[number] for number in refused if number in sent)
+    found: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)
+    for key, place in open_ones.items():
+        found[place].append(key)
+    return found
+
+
+def _drop(found: dict[int, Answer], intents: dict[int, int], number: int) -> None:
+    """Remove a write that was recorded before it was to be sent, but was then refused, so that it was never sent."""
+    for request, line in list(intents.items()):
+        if number_of(found[line]) == number:
+            del found[line], intents[request]
+
+
+def number_of(answer: Answer) -> int:
+    """Return the number of the answered call in its run, or 0 if the request was not a call."""
+    return int((answer.call or {}).get("number", 0))
+
+
+def may_have_been_done(answer: Answer, error: KosmoError) -> bool:
+    """Return True if a service may have carried out a write that failed.
+
+    The service has not done so if nothing was sent, or if it refused the write with a status below 500.
+
+    Args:
+        answer: The recorded answer to the write.
+        error: The error in this answer.
+    """
+    call = answer.call or {}
+    if not answer.is_write or call.get("status") == "refused":
+        return False
+    return not (isinstance(error, ApiError) and (error.status or 0) < 500)
+
+
+def calls_of(recording: Recording) -> dict[int, Event]:
+    """Return the recorded details of each call of a run, by the number of the call."""
+    calls: dict[int, Event] = {}
+    for _, event in events_of(recording, "intent", "answer", "decision", "end"):
+        kind = event["event"]
+        if kind == "intent":
+            calls[event["number"]] = {**event, "status": "unknown", "duration_ms": 0.0, "error": None}
+        elif kind == "answer" and "call" in event:
+            calls[event["call"]["number"]] = event["call"]
+        elif kind == "end":
+            calls.update({call["number"]: call for call in event["calls"]})
+        elif kind == "decision" and event["decision"] == "done" and event["number"] in calls:
+            calls[event["number"]] = {**calls[event["number"]], "status": "ok", "error": None}
+    return dict(sorted(calls.items()))
+
+
+def summaries(calls: Iterable[Event]) -> list[dict[str, object]]:
+    """Return a summary of each recorded call, as the outcome of a run lists it, ordered by the calls' numbers."""
+    names = ("path", "account", "effect", "status", "duration_ms", "error")
+    ordered = sorted(calls, key=lambda call: int(call.get("number", 0)))
+    return [{name: call.get(name) for name in names} for call in ordered]

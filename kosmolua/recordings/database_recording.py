@@ -1,0 +1,267 @@
+"""Recordings in a database: a row for each recording, and a row for each of its lines.
+
+A line is appended only if the run still holds the recording's lease. A host that has lost the lease can therefore write
+nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from threading import Lock
+from typing import Any, NamedTuple
+
+import sqlalchemy as sql
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.expression import ColumnElement
+
+from kosmolua.errors import ConfigError, KosmoError, Unavailable
+from kosmolua.recordings.database import LEASE, LINES, RECORDINGS, Database, Now, is_held
+from kosmolua.recordings.sheets import in_use
+from kosmolua.recordings.store import missing, waits
+
+PATIENCE = 20.0
+"""Seconds that a run waits for an unreachable database before it ends."""
+MAX_ROWS = 32
+"""How many lines are read at once in the search for secrets."""
+MAX_PENDING, MAX_DELAY = 64, 0.5
+"""Collected lines are written when there are ``MAX_PENDING`` of them, or when a line is appended more than
+``MAX_DELAY`` seconds after the first of them."""
+TAKEN_OVER = "another run has taken it over", "wait until that run ends"
+"""For the message to a run that has lost its lease: what happened to its recording, and what to do."""
+
+
+class _Line(NamedTuple):
+    """A line that is not in the database yet: its number, its text, its event, and when it was appended."""
+
+    number: int
+    line: bytes
+    event: Mapping[str, Any]
+    time: float
+
+
+class Row:
+    """A recording in a database. Implements :class:`kosmolua.recordings.sheets.Place`. The recording need not exist.
+
+    Args:
+        database: The database.
+        tenant: The tenant that the recording belongs to.
+        run: The id of the run.
+    """
+
+    def __init__(self, database: Database, tenant: str, run: str) -> None:
+        self.name = run
+        self._database = database
+        self._key = {"tenant": tenant, "run": run}
+
+    def read(self) -> bytes:
+        """Return all lines of the recording."""
+        query = sql.select(LINES.c.line).where(*_rows_with(LINES, self._key)).order_by(LINES.c.number)
+        lines = self._database.do(lambda at: at.execute(query).scalars().all())
+        if not lines:
+            raise missing(self.name)
+        return b"".join(lines)
+
+    def begin(self) -> RowSheet:
+        """Create the recording, and return the object that writes its lines."""
+        holder = os.urandom(16).hex()
+        given = {**self._key, "status": "running", "holder": holder}
+        new = sql.insert(RECORDINGS).values(**given, written=Now(), held_until=Now() + LEASE)
+        try:
+            self._database.do(lambda at: at.execute(new))
+        except IntegrityError:
+            raise ConfigError(f"The recording {self.name} already exists") from None
+        return RowSheet(self._database, self._key, holder, 0)
+
+    def go_on(self, size: int, count: int, *, is_cut: bool) -> RowSheet:
+        """Return the object that appends lines to the existing recording, which was read before.
+
+        Args:
+            size: Not used.
+            count: How many lines the recording had when it was read.
+            is_cut: Not used: a database has no incomplete lines.
+
+        Raises:
+            ConfigError: Another run is writing the recording, or the recording has changed since it was read.
+        """
+        holder = os.urandom(16).hex()
+        take = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key), ~is_held())
+        take = take.values(holder=holder, held_until=Now() + LEASE)
+        if not self._database.do(lambda at: at.execute(take)).rowcount:
+            raise in_use(self.name)
+        sheet = RowSheet(self._database, self._key, holder, count)
+        query = sql.select(sql.func.count()).where(*_rows_with(LINES, self._key))
+        if self._database.do(lambda at: at.execute(query).scalar_one()) != count:
+            sheet.close()
+            raise ConfigError(f"The recording {self.name} has changed since it was read", hint="try again")
+        return sheet
+
+    def is_in_use(self) -> bool:
+        """Return True if a run is writing the recording now."""
+        query = sql.select(RECORDINGS.c.run).where(*_rows_with(RECORDINGS, self._key), is_held())
+        return self._database.do(lambda at: at.execute(query).first()) is not None
+
+
+class RowSheet:
+    """Writes the lines of a recording in a database, for the run that holds the recording's lease.
+
+    Lines that can be obtained again, such as answers to reads, are collected. They are written when many have been
+    collected, or together with the next line that cannot be obtained again. A crash therefore never loses the line of a
+    call that writes, nor any line before it.
+
+    Args:
+        database: The database.
+        key: The name of the tenant and the id of the run, by the names of their columns.
+        holder: The random name under which this run holds the lease.
+        count: How many lines the recording has already.
+    """
+
+    def __init__(self, database: Database, key: Mapping[str, str], holder: str, count: int) -> None:
+        self._database = database
+        self._key = key
+        self._holder = holder
+        self._count = count
+        self._pending: list[_Line] = []
+        # The first lock guards the lines that are not written yet, the second the current transaction.
+        self._lock = Lock()
+        self._writing = Lock()
+        database.leases.add(holder)
+
+    def append(self, line: bytes, event: Mapping[str, Any]) -> None:
+        """Append a line. If the database cannot be reached, keep trying for up to :data:`PATIENCE` seconds.
+
+        Args:
+            line: The line, with its line feed.
+            event: The event in the line.
+
+        Raises:
+            KosmoError: The line cannot be written.
+        """
+        with self._lock:
+            self._count += 1
+            self._pending.append(_Line(self._count, line, event, time.monotonic()))
+            first = self._pending[0]
+            is_due = len(self._pending) >= MAX_PENDING or time.monotonic() - first.time > MAX_DELAY
+        if is_due or _is_urgent(event):
+            self.sync()
+
+    def sync(self) -> None:
+        """Write all collected lines to the database."""
+        with self._writing:
+            with self._lock:
+                lines = list(self._pending)
+            if lines:
+                self._write(lines)
+            with self._lock:
+                del self._pending[: len(lines)]
+
+    def _write(self, lines: Sequence[_Line]) -> None:
+        new = [{**self._key, "number": each.number, "line": each.line} for each in lines]
+        changes: dict[str, object] = {}
+        for each in lines:
+            changes |= _changes_of(each.event)
+        held = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
+        held = held.values(**changes, written=Now(), held_until=Now() + LEASE)
+
+        def append(at: sql.Connection) -> bool:
+            if not at.execute(held).rowcount:
+                return False
+            at.execute(sql.insert(LINES), new)
+            return True
+
+        try:
+            if not self._database.do(append, PATIENCE):
+                raise self._unwritable(*TAKEN_OVER)
+        except IntegrityError:
+            if self._line(lines[-1].number) != lines[-1].line:  # else it was appended already
+                raise self._unwritable(*TAKEN_OVER) from None
+        except ConfigError as error:
+            what = f"{error.what[:1].lower()}{error.what[1:]}"
+            raise self._unwritable(what, detail=error.detail, kind=Unavailable) from None
+
+    def lines(self) -> Iterator[bytes]:
+        """Write the collected lines to the database, and yield all lines of the recording."""
+        self.sync()
+        last = 0
+        mine = sql.select(LINES.c.number, LINES.c.line).where(*_rows_with(LINES, self._key)).order_by(LINES.c.number)
+        while rows := self._some_after(mine, last):
+            yield from (row.line for row in rows)
+            last = rows[-1].number
+
+    def _some_after(self, query: sql.Select[tuple[int, bytes]], last: int) -> Sequence[Any]:
+        some = query.where(LINES.c.number > last).limit(MAX_ROWS)
+        return self._database.do(lambda at: at.execute(some).all(), PATIENCE)
+
+    def replace(self, lines: Sequence[bytes]) -> None:
+        """Replace all lines, and update those columns of the recording's row that repeat values from the lines."""
+        events = [json.loads(line) for line in (lines[0], lines[-1])]
+        row = sql.update(RECORDINGS).where(*_rows_with(RECORDINGS, self._key)).values(written=Now())
+        for event in events:
+            row = row.values(**_changes_of(event))
+
+        def replace(at: sql.Connection) -> None:
+            at.execute(sql.delete(LINES).where(*_rows_with(LINES, self._key)))
+            at.execute(
+                sql.insert(LINES),
+                [{**self._key, "number": number, "line": line} for number, line in enumerate(lines, start=1)],
+            )
+            at.execute(row)
+
+        self._database.do(replace, PATIENCE)
+
+    def close(self) -> None:
+        """Write the collected lines, and give up the lease. If the database cannot be reached, the lease expires."""
+        with suppress(KosmoError):
+            self.sync()
+        self._database.leases.drop(self._holder)
+        mine = (*_rows_with(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
+        with suppress(ConfigError):
+            free = sql.update(RECORDINGS).where(*mine).values(holder=None, held_until=None)
+            self._database.do(lambda at: at.execute(free))
+
+    def _line(self, number: int) -> bytes | None:
+        query = sql.select(LINES.c.line).where(*_rows_with(LINES, self._key), LINES.c.number == number)
+        return self._database.do(lambda at: at.execute(query).scalar(), PATIENCE)
+
+    def _unwritable(
+        self,
+        why: str,
+        hint: str = "resume the run once the database works again",
+        *,
+        detail: str | None = None,
+        kind: type[KosmoError] = KosmoError,
+    ) -> KosmoError:
+        return kind(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint, detail=detail)
+
+
+def _rows_with(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    """Return the SQL conditions for the rows of a table whose columns have the values in ``key``."""
+    return [table.c[name] == value for name, value in key.items()]
+
+
+def _is_urgent(event: Mapping[str, Any]) -> bool:
+    """Return True if the line of an event must be written at once.
+
+    A line can wait if its event can be obtained again, such as the answer to a read. It can also wait if
+    :meth:`RowSheet.sync` is always called before the event matters, as it is before a write is sent.
+    """
+    if event["event"] == "answer":
+        return bool(event.get("call") and event["call"].get("effect") not in ("read", None))
+    return event["event"] not in ("given", "intent", "page", "account")
+
+
+def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:
+    """Return the new values of the columns that an event changes in the recording's row, by the columns' names."""
+    if event["event"] == "run":
+        script = event["script"]
+        named = {name: event[name] for name in ("time", "mode", "client")}
+        return {**named, "script": script["name"], "sha256": script["sha256"]}
+    if event["event"] == "resumed":
+        return {"status": "running", "ended": None, "pause": None}
+    if event["event"] == "end":
+        pause = json.dumps({name: event[name] for name in ("event", "time", "error")}) if waits(event) else None
+        return {"status": event["status"], "ended": event["time"], "pause": pause}
+    return {}

@@ -1,0 +1,70 @@
+"""Slots in a database: a numbered row for each slot and each process that waits for one, with a lease."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+
+import sqlalchemy as sql
+from sqlalchemy.exc import IntegrityError
+
+from kosmolua.errors import ConfigError
+from kosmolua.recordings.database import SLOT_LEASE, SLOTS, Database, Now
+
+NUMBER_TRIES, NUMBER_PAUSE = 100, 0.01
+"""How many times to choose a number that another process chose at the same time, and the seconds between two tries."""
+
+
+class DatabaseSlot:
+    """A place in the line for the slots of a tenant in a database. See :class:`kosmolua.recordings.store.Slot`.
+
+    Args:
+        database: The database.
+        tenant: The name of the tenant.
+        kind: What the slots are for.
+        count: How many slots there are.
+
+    Raises:
+        ConfigError: The database cannot be used.
+    """
+
+    def __init__(self, database: Database, tenant: str, kind: str, count: int) -> None:
+        self._database = database
+        self._line = sql.and_(SLOTS.c.tenant == tenant, SLOTS.c.kind == kind)
+        self._count = count
+        self._holder = secrets.token_hex(16)
+        self._number = self._join(tenant, kind)
+        database.leases.add(self._holder)
+
+    def is_held(self) -> bool:
+        """Return True if this is one of the first in the line, and so has a slot."""
+        of = SLOTS.c
+        ahead = sql.select(sql.func.count()).where(self._line, of.number < self._number, of.held_until > Now())
+        return self._database.do(lambda at: at.execute(ahead).scalar_one()) < self._count
+
+    def release(self) -> None:
+        """Leave the line."""
+        self._database.leases.drop(self._holder)
+        gone = sql.delete(SLOTS).where(SLOTS.c.holder == self._holder)
+        with suppress(ConfigError):  # the lease ends by itself
+            self._database.do(lambda at: at.execute(gone))
+
+    def _join(self, tenant: str, kind: str) -> int:
+        """Store a row with the next number, and return the number. Rows of processes that died long ago are removed."""
+        of = SLOTS.c
+        following = sql.func.coalesce(sql.func.max(of.number), 0) + 1
+        given = [sql.literal(each) for each in (tenant, kind, self._holder)]
+        row = sql.select(*given, following, Now() + SLOT_LEASE).where(self._line)
+        names = ["tenant", "kind", "holder", "number", "held_until"]
+
+        def join(at: sql.Connection) -> int:
+            at.execute(sql.delete(SLOTS).where(self._line, of.held_until < Now() - 10 * SLOT_LEASE))
+            at.execute(sql.insert(SLOTS).from_select(names, row))
+            return int(at.execute(sql.select(sql.func.min(of.number)).where(of.holder == self._holder)).scalar_one())
+
+        for _ in range(NUMBER_TRIES):
+            with suppress(IntegrityError):  # another process has taken this number meanwhile
+                return self._database.do(join)
+            time.sleep(NUMBER_PAUSE * (1 + secrets.randbelow(5)))
+        raise ConfigError(f"The database {self._database.name} is too busy for another script")

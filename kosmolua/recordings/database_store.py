@@ -1,0 +1,374 @@
+"""Stores in a database: recordings, questions and grants of many tenants, for any number of processes and hosts.
+
+A question is a call that waits for a person's approval; a grant approves all later calls of a function with an account.
+Every SQL statement is limited to one tenant, except those for the key that all servers with this database share.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.exc import IntegrityError
+
+from kosmolua.errors import ConfigError
+from kosmolua.recordings.database import (
+    ENDED_SESSIONS,
+    GRANTS,
+    KEYS,
+    LEASE,
+    LINES,
+    MARKS,
+    QUESTIONS,
+    RECORDINGS,
+    Database,
+    Now,
+    is_held,
+)
+from kosmolua.recordings.database_counts import count_in
+from kosmolua.recordings.database_recording import Row
+from kosmolua.recordings.database_slots import DatabaseSlot
+from kosmolua.recordings.recording import Event, Recording, read
+from kosmolua.recordings.store import (
+    APPROVAL_DAYS,
+    DAY,
+    DEFAULT_RUNS,
+    ENDED_DAYS,
+    KEY_SIZE,
+    LOOK_PAUSE,
+    RUN_ID,
+    Decision,
+    Grant,
+    Summary,
+    Waiting,
+    checked_tenant,
+    missing,
+    paused_calls,
+    waits,
+)
+
+ASK_PATIENCE = 5.0
+"""Seconds to keep trying to store a question. After that, only a person at the script's client can be asked."""
+KEY, RECORDINGS_KEY = "pages", "recordings"
+"""The names of the key that signs the website's cookies, and of the key that signs the recordings of all tenants."""
+KEY_PATIENCE = 5.0
+"""How many seconds to wait for a database that starts at the same time as the server."""
+PRUNED = "pruned"
+"""The name that holds the lease of a recording while it is removed."""
+
+
+class DatabaseStores:
+    """The stores of all tenants in one database, whose tables are created on first use.
+
+    Args:
+        address: The address, such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
+
+    Raises:
+        ConfigError: The address is not valid, or a package that this kind of database needs is missing.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._database = Database(address)
+
+    def of(self, tenant: str) -> DatabaseStore:
+        """Return the store of a tenant."""
+        return DatabaseStore(self._database, checked_tenant(tenant))
+
+    def key(self) -> bytes:
+        """Return the key that signs the website's cookies. All servers with this database share it.
+
+        It is created on first use.
+        """
+        _create_key(self._database, KEY)
+        key = _key_in(self._database, KEY)
+        assert key
+        return key
+
+    def end_session(self, session: str) -> None:
+        """Record that a session of the website has ended. See :meth:`Stores.end_session`."""
+
+        def end(at: sql.Connection) -> None:
+            at.execute(sql.delete(ENDED_SESSIONS).where(ENDED_SESSIONS.c.until < Now()))
+            at.execute(sql.insert(ENDED_SESSIONS).values(session=session, until=Now() + ENDED_DAYS * DAY))
+
+        with suppress(IntegrityError):  # it has ended before, perhaps at another server
+            self._database.do(end)
+
+    def ended_sessions(self) -> frozenset[str]:
+        """Return the ids of the website's sessions that have ended. See :meth:`Stores.ended_sessions`."""
+        query = sql.select(ENDED_SESSIONS.c.session)
+        return frozenset(self._database.do(lambda at: at.execute(query).scalars().all()))
+
+    def probe(self) -> None:
+        """Try a write."""
+        self._database.probe()
+
+    def drop(self) -> None:
+        """Let whatever waits for the database fail at once."""
+        self._database.drop()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()
+
+
+class DatabaseStore:
+    """The recordings, questions and grants of one tenant in a database.
+
+    A question is a call that waits for a person's approval; a grant approves all later calls of a function with an
+    account.
+
+    Args:
+        database: The database.
+        tenant: The name of the tenant.
+    """
+
+    def __init__(self, database: Database, tenant: str) -> None:
+        self._database = database
+        self._tenant = tenant
+        self._tidied: float | None = None
+        self._looked = -LOOK_PAUSE
+
+    def place(self, run: str) -> Row:
+        """Return the place where a run's recording is kept. The recording need not exist."""
+        if not RUN_ID.fullmatch(run):
+            raise missing(run)
+        return Row(self._database, self._tenant, run)
+
+    def read(self, run: str) -> Recording:
+        """Return the recording of a run."""
+        return read(self.place(run))
+
+    def runs(
+        self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
+    ) -> list[Summary]:
+        """Return the recorded runs that match all arguments, the latest first. See :meth:`Store.runs`."""
+        of = RECORDINGS.c
+        found = sql.case((sql.and_(of.status == "running", ~is_held()), "interrupted"), else_=of.status)
+        names = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause)
+        query = sql.select(of.run, found.label("status"), *names).where(of.tenant == self._tenant)
+        query = query.where(of.run.startswith(beginning, autoescape=True), of.time != "")
+        query = query.where(found == status) if status else query
+        query = query.where(of.time < before) if before else query
+        query = query.order_by(of.time.desc(), of.run.desc()).limit(limit)
+        return [_summary(row._asdict()) for row in self._database.do(lambda at: at.execute(query).all())]
+
+    def prune(self, keep: float) -> int:
+        """Remove the recordings that were last written more than ``keep`` seconds ago, and return their number.
+
+        Each recording is locked by a lease before it is removed, so that no run can write it meanwhile.
+        """
+        return self._remove(RECORDINGS.c.written < Now() - keep)
+
+    def make_room(self, most: int) -> bool:
+        """Remove the oldest recordings until all of them use less than ``most`` bytes. See :meth:`Store.make_room`."""
+        if time.monotonic() - self._looked < LOOK_PAUSE:
+            return True
+        of = LINES.c
+        size = sql.func.sum(sql.func.length(of.line))
+        query = sql.select(of.run, size, RECORDINGS.c.written).where(of.tenant == self._tenant)
+        query = query.join(RECORDINGS, sql.and_(RECORDINGS.c.tenant == of.tenant, RECORDINGS.c.run == of.run))
+        query = query.group_by(of.run, RECORDINGS.c.written).order_by(RECORDINGS.c.written)
+        found = self._database.do(lambda at: at.execute(query).all())
+        used = sum(int(row[1]) for row in found)
+        for run, size_of_run, _ in found:
+            if used < most:
+                break
+            if self._remove(RECORDINGS.c.run == run):
+                used -= int(size_of_run)
+        if used < most:
+            self._looked = time.monotonic()
+        return used < most
+
+    def _remove(self, chosen: sql.ColumnElement[bool]) -> int:
+        """Remove those of the chosen recordings that are not being written and do not wait; return their number."""
+        of = RECORDINGS.c
+        waits = sql.and_(of.pause.is_not(None), of.written > Now() - APPROVAL_DAYS * DAY)
+        old = sql.and_(of.tenant == self._tenant, chosen, ~is_held(), ~waits)
+
+        def remove(at: sql.Connection) -> int:
+            at.execute(sql.update(RECORDINGS).where(old).values(holder=PRUNED, held_until=Now() + LEASE))
+            claimed = sql.and_(of.tenant == self._tenant, of.holder == PRUNED)
+            runs = sql.select(of.run).where(claimed)
+            at.execute(sql.delete(LINES).where(LINES.c.tenant == self._tenant, LINES.c.run.in_(runs)))
+            return at.execute(sql.delete(RECORDINGS).where(claimed)).rowcount
+
+        return self._database.do(remove)
+
+    def tidy(self, keep: float) -> None:
+        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that expired more than a day ago.
+
+        Do nothing if this process did so within the last day.
+
+        Args:
+            keep: Recordings are removed if they were last written more than this many seconds ago.
+        """
+        if self._tidied is None or time.monotonic() - self._tidied > DAY:
+            self._tidied = time.monotonic()
+            with suppress(ConfigError):  # it is tried again the next day
+                self.prune(keep)
+                of = QUESTIONS.c
+                old = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.until < Now() - DAY)
+                self._database.do(lambda at: at.execute(old))
+
+    def waiting(self) -> list[Waiting]:
+        """Return the calls that wait for a person."""
+        of = RECORDINGS.c
+        ended = sql.select(of.run, of.script, of.pause)
+        ended = ended.where(of.tenant == self._tenant, of.pause.is_not(None), ~is_held())
+        rows = self._database.do(lambda at: at.execute(ended).all())
+        paused = [(run, script, json.loads(end)) for run, script, end in rows]
+        calls = [call for run, script, end in paused if waits(end) for call in paused_calls(run, script, end)]
+        return sorted([*calls, *self._asked()], key=lambda each: (each.since, each.id))
+
+    def ask(self, question: Waiting) -> None:
+        """Store the question whether a person approves a call. The run that makes the call is still running."""
+        given: dict[str, object] = {
+            "id": question.id,
+            "run": question.run,
+            "script": question.script,
+            "call": json.dumps(question.call),
+        }
+        given |= {"tenant": self._tenant, "since": question.since, "until": question.until}
+        with suppress(IntegrityError):  # the connection was lost after the question was stored
+            self._database.do(lambda at: at.execute(sql.insert(QUESTIONS).values(given)), ASK_PATIENCE)
+
+    def decide(self, question: str, decision: Decision) -> bool:
+        """Answer the question with the id ``question``, and return True.
+
+        Return False if the question has been answered already, has expired, or does not exist.
+        """
+        of = QUESTIONS.c
+        given = {"is_approved": decision.is_approved, "decided_by": decision.by, "decided": decision.time}
+        waits = (of.tenant == self._tenant, of.id == question, of.is_approved.is_(None), of.until > time.time())
+        update = sql.update(QUESTIONS).where(*waits).values(given)
+        return self._database.do(lambda at: at.execute(update)).rowcount == 1
+
+    def decision(self, question: str) -> Decision | None:
+        """Return the answer to the question with the id ``question``, or None if there is none yet."""
+        of = QUESTIONS.c
+        query = sql.select(of.is_approved, of.decided_by, of.decided)
+        query = query.where(of.tenant == self._tenant, of.id == question, of.is_approved.is_not(None))
+        row = self._database.do(lambda at: at.execute(query).first())
+        return Decision(*row) if row else None
+
+    def answered(self, run: str) -> list[tuple[Waiting, Decision]]:
+        """Return the questions of a run that were answered and not withdrawn, each with its answer."""
+        of = QUESTIONS.c
+        query = sql.select(of.id, of.script, of.call, of.since, of.until, of.is_approved, of.decided_by, of.decided)
+        query = query.where(of.tenant == self._tenant, of.run == run, of.is_approved.is_not(None))
+        rows = self._database.do(lambda at: at.execute(query).all())
+        return [
+            (Waiting(row.id, run, row.script, json.loads(row.call), row.since, row.until), Decision(*row[5:]))
+            for row in rows
+        ]
+
+    def withdraw(self, question: str) -> None:
+        """Remove the question with the id ``question``, and its answer.
+
+        The question is whether a person approves a call. See :meth:`Store.withdraw`.
+        """
+        of = QUESTIONS.c
+        gone = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.id == question)
+        with suppress(ConfigError):  # nobody is asked about it after its time is over
+            self._database.do(lambda at: at.execute(gone))
+
+    def grants(self) -> list[Grant]:
+        """Return all grants, the oldest first. A grant approves all later calls of a function with an account."""
+        of = GRANTS.c
+        query = sql.select(of.path, of.account, of.since).where(of.tenant == self._tenant)
+        rows = self._database.do(lambda at: at.execute(query.order_by(of.since, of.path, of.account)).all())
+        return [Grant(*row) for row in rows]
+
+    def grant(self, given: Grant) -> None:
+        """Store a grant. It replaces an earlier grant for the same function and account."""
+        new = sql.insert(GRANTS).values(**asdict(given), tenant=self._tenant)
+
+        def keep(at: sql.Connection) -> None:
+            at.execute(self._without(given.path, given.account))
+            at.execute(new)
+
+        with suppress(IntegrityError):  # another person allowed the same at the same time
+            self._database.do(keep)
+
+    def revoke(self, path: str, account: str) -> None:
+        """Remove the grant for the function ``path`` with an account, if there is one."""
+        self._database.do(lambda at: at.execute(self._without(path, account)))
+
+    def key(self, *, create: bool) -> bytes | None:
+        """Return the key that signs this tenant's recordings, or None. See :meth:`Store.key`."""
+        if create:
+            _create_key(self._database, RECORDINGS_KEY)
+        key = _key_in(self._database, RECORDINGS_KEY)
+        return key and hmac.digest(key, self._tenant.encode(), "sha256")
+
+    def slot(self, kind: str, count: int) -> DatabaseSlot:
+        """Enter the line for one of the slots that all processes with this store share. See :meth:`Store.slot`."""
+        return DatabaseSlot(self._database, self._tenant, kind, count)
+
+    def mark(self, name: str, seconds: float) -> None:
+        """Set a mark, which all processes with this store see. See :meth:`Store.mark`."""
+        new = sql.insert(MARKS).values(tenant=self._tenant, name=name, until=Now() + seconds)
+
+        def keep(at: sql.Connection) -> None:
+            at.execute(sql.delete(MARKS).where(MARKS.c.tenant == self._tenant, MARKS.c.until < Now()))
+            at.execute(self._mark(name))
+            at.execute(new)
+
+        with suppress(IntegrityError):  # another process set it at the same time
+            self._database.do(keep)
+
+    def unmark(self, name: str) -> None:
+        """Remove the mark with this name, if there is one."""
+        self._database.do(lambda at: at.execute(self._mark(name)))
+
+    def marks(self) -> dict[str, float]:
+        """Return when each mark ends, in seconds since 1970, by its name."""
+        query = sql.select(MARKS.c.name, MARKS.c.until).where(MARKS.c.tenant == self._tenant, MARKS.c.until > Now())
+        return {row.name: row.until for row in self._database.do(lambda at: at.execute(query).all())}
+
+    def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
+        """Add to a count that all processes with this store share. See :meth:`Store.count`."""
+        return count_in(self._database, self._tenant, kind, window, more, most)
+
+    def _mark(self, name: str) -> sql.Delete:
+        return sql.delete(MARKS).where(MARKS.c.tenant == self._tenant, MARKS.c.name == name)
+
+    def _without(self, path: str, account: str) -> sql.Delete:
+        of = GRANTS.c
+        return sql.delete(GRANTS).where(of.tenant == self._tenant, of.path == path, of.account == account)
+
+    def _asked(self) -> list[Waiting]:
+        of = QUESTIONS.c
+        query = sql.select(of.id, of.run, of.script, of.call, of.since, of.until)
+        query = query.where(of.tenant == self._tenant, of.is_approved.is_(None), of.until > time.time())
+        rows = self._database.do(lambda at: at.execute(query).all())
+        return [
+            Waiting(name, run, script, json.loads(call), since, until) for name, run, script, call, since, until in rows
+        ]
+
+
+def _create_key(database: Database, name: str) -> None:
+    """Create the key with this name in the table of keys, unless it exists."""
+    if _key_in(database, name) is None:
+        new = sql.insert(KEYS).values(name=name, key=secrets.token_bytes(KEY_SIZE))
+        with suppress(IntegrityError):  # another server created it first
+            database.do(lambda at: at.execute(new))
+
+
+def _key_in(database: Database, name: str) -> bytes | None:
+    query = sql.select(KEYS.c.key).where(KEYS.c.name == name)
+    found = database.do(lambda at: at.execute(query).scalar(), KEY_PATIENCE)
+    return None if found is None else bytes(found)
+
+
+def _summary(row: dict[str, Any]) -> Summary:
+    pause: Event = json.loads(row.pop("pause") or "{}")
+    row["script"] = row["script"].removeprefix("=")
+    return Summary(**row, waiting=len(pause["error"]["fields"]["calls"]) if waits(pause) else 0)

@@ -1,0 +1,478 @@
+"""Stores of recordings, questions and grants in a folder, which several processes and hosts can share.
+
+A question is a call that waits for a person's approval; a grant approves all later calls of a function with an account.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any
+
+from kosmolua.errors import ConfigError, Unavailable
+from kosmolua.recordings.folder_counts import count_in
+from kosmolua.recordings.folder_slots import FolderSlot
+from kosmolua.recordings.recording import FORMAT, Event, Recording, read
+from kosmolua.recordings.sheets import File, replace_file
+from kosmolua.recordings.store import (
+    DAY,
+    DEFAULT_RUNS,
+    ENDED_DAYS,
+    KEY_SIZE,
+    LOOK_PAUSE,
+    MARK,
+    RUN_ID,
+    Decision,
+    Grant,
+    Summary,
+    Waiting,
+    checked_tenant,
+    missing,
+    paused_calls,
+    waits,
+)
+
+SUFFIX = ".jsonl"
+BLOCK = 64 * 1024
+"""How many bytes to read at a time from the end of a file."""
+KEY = ".key"
+PROBE_SIZE = 4096
+"""Bytes of a write that is only tried. A full disk refuses them."""
+LATER = "nothing is lost: try again when it can be written"
+KEY_TRIES, KEY_PAUSE = 50, 0.02
+"""How many times to look for a key that another process is about to write, and the seconds between two looks."""
+
+
+class Folders:
+    """The stores of all tenants in one folder.
+
+    Args:
+        folder: The folder, which has a folder for each tenant.
+        inside: The name of the folder of the store in the tenant's folder; empty if the tenant's folder is the store.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], inside: str = "") -> None:
+        self._path = os.fspath(folder)
+        self._inside = inside
+        self._ended = os.path.join(self._path, ".ended-sessions")
+
+    def of(self, tenant: str) -> Folder:
+        """Return the store of a tenant."""
+        return Folder(os.path.join(self._path, checked_tenant(tenant), self._inside).rstrip(os.sep))
+
+    def key(self) -> bytes:
+        """Return the key that signs the website's cookies. All servers with this folder share it.
+
+        It is created on first use.
+
+        Raises:
+            ConfigError: The file of the key cannot be read or created, or does not contain a key.
+        """
+        path = os.path.join(self._path, KEY)
+        _make(self._path)
+        try:
+            _create_key(path)
+        except OSError as error:
+            raise ConfigError(f"The key file {path} cannot be created: {error.strerror}") from None
+        return _key_in(path)
+
+    def end_session(self, session: str) -> None:
+        """Record, as an empty file, that a session of the website has ended. See :meth:`Stores.end_session`."""
+        with _written("The sessions that have ended", self._ended):
+            _make(self._ended)
+            for file in os.scandir(self._ended):
+                with suppress(FileNotFoundError):  # another process removed it
+                    if time.time() - file.stat().st_mtime > ENDED_DAYS * DAY:
+                        os.remove(file)
+            with open(os.path.join(self._ended, session), "wb"):
+                pass
+
+    def ended_sessions(self) -> frozenset[str]:
+        """Return the ids of the website's sessions that have ended. See :meth:`Stores.ended_sessions`."""
+        try:
+            return frozenset(os.listdir(self._ended))
+        except FileNotFoundError:
+            return frozenset()
+        except OSError as error:
+            what = f"The sessions that have ended in {self._ended} cannot be read: {error.strerror}"
+            raise ConfigError(what) from None
+
+    def probe(self) -> None:
+        """Try a write: create a small file, and remove it."""
+        _make(self._path)
+        with _written("Recordings", self._path):
+            descriptor, name = tempfile.mkstemp(prefix=".probe-", dir=self._path)
+            try:
+                os.write(descriptor, bytes(PROBE_SIZE))
+            finally:
+                os.close(descriptor)
+                os.remove(name)
+
+    def drop(self) -> None:
+        """Do nothing: a wait for a file cannot be ended."""
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+
+class Folder:
+    """A store in a folder: a file for each recording, and small files for questions, their answers, and grants.
+
+    A question is a call that waits for a person's approval; a grant approves all later calls of a function with an
+    account.
+
+    Args:
+        folder: The folder; it is created when something is first stored.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(folder)
+        self._questions = os.path.join(self.path, "questions")
+        self._grants = os.path.join(self.path, "grants")
+        self._marks = os.path.join(self.path, "marks")
+        self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
+        self._looked = -LOOK_PAUSE
+
+    def place(self, run: str) -> File:
+        """Return the file of a run's recording, which need not exist. Create the store's folder if it is missing."""
+        _make(self.path)
+        return self._file(run)
+
+    def read(self, run: str) -> Recording:
+        """Return the recording of a run."""
+        file = self._file(run)
+        if not os.path.exists(file.name):
+            raise missing(run)
+        return read(file)
+
+    def runs(
+        self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
+    ) -> list[Summary]:
+        """Return the recorded runs that match all arguments, the latest first. See :meth:`Store.runs`."""
+        found = sorted(map(self._summary, self._names(beginning)), key=lambda each: (each.time, each.run), reverse=True)
+        fitting = [each for each in found if status in (None, each.status) and (before is None or each.time < before)]
+        return fitting[:limit]
+
+    def prune(self, keep: float) -> int:
+        """Remove the recordings that were last written more than ``keep`` seconds ago, and return their number."""
+        removed = 0
+        for run in self._names():
+            path = self._file(run).name
+            with suppress(OSError):
+                if time.time() - os.stat(path).st_mtime > keep and not waits(self._ends(run)[1]):
+                    removed += self._file(run).remove()
+        return removed
+
+    def make_room(self, most: int) -> bool:
+        """Remove the oldest recordings until all of them use less than ``most`` bytes. See :meth:`Store.make_room`."""
+        if time.monotonic() - self._looked < LOOK_PAUSE:
+            return True
+        found: list[tuple[float, int, str]] = []
+        for run in self._names():
+            with suppress(OSError):
+                status = os.stat(self._file(run).name)
+                found.append((status.st_mtime, status.st_size, run))
+        used = sum(size for _, size, _ in found)
+        for _, size, run in sorted(found):
+            if used < most:
+                break
+            if not waits(self._ends(run)[1]) and self._file(run).remove():
+                used -= size
+        if used < most:
+            self._looked = time.monotonic()
+        return used < most
+
+    def tidy(self, keep: float) -> None:
+        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that are more than a day old.
+
+        Do nothing if any process did so within the last day. The modification time of an empty file in the folder shows
+        when that was.
+
+        Args:
+            keep: Recordings are removed if they were last written more than this many seconds ago.
+        """
+        marker = os.path.join(self.path, ".tidied")
+        with suppress(OSError):
+            if 0 <= time.time() - os.stat(marker).st_mtime < DAY:
+                return
+        with suppress(OSError):
+            with open(marker, "wb"):
+                os.utime(marker)
+            self.prune(keep)
+            for file in list(os.scandir(self._questions)):  # left by processes that died
+                if time.time() - file.stat().st_mtime > DAY:
+                    os.remove(file)
+
+    def waiting(self) -> list[Waiting]:
+        """Return the calls that wait for a person."""
+        paused: list[Waiting] = []
+        for run in self._names():
+            head, end = self._ends(run)
+            if waits(end) and not self._file(run).is_in_use():
+                paused += paused_calls(run, head["script"]["name"], end)
+        return sorted([*paused, *self._asked()], key=lambda each: (each.since, each.id))
+
+    def ask(self, question: Waiting) -> None:
+        """Store, in a new file, the question whether a person approves a call. The run of the call is still running."""
+        with _written("The requests for approval", self._questions):
+            _make(self._questions)
+            path = self._question(question.id)
+            with open(f"{path}.new", "w", encoding="utf-8") as file:
+                json.dump(asdict(question), file)
+            os.replace(f"{path}.new", path)
+
+    def decide(self, question: str, decision: Decision) -> bool:
+        """Answer the question with the id ``question``, and return True.
+
+        Return False if the question has been answered already, has expired, or does not exist.
+        """
+        if not any(each.id == question for each in self._asked()):
+            return False
+        with _written("The requests for approval", self._questions):
+            try:
+                with open(self._question(question, ".answer"), "x", encoding="utf-8") as file:
+                    json.dump(asdict(decision), file)
+            except FileExistsError:
+                return False
+        return True
+
+    def decision(self, question: str) -> Decision | None:
+        """Return the answer to the question with the id ``question``, or None if there is none yet."""
+        try:
+            with open(self._question(question, ".answer"), encoding="utf-8") as file:
+                return Decision(**json.load(file))
+        except (FileNotFoundError, ValueError):  # the file does not exist, or is not complete yet
+            return None
+
+    def answered(self, run: str) -> list[tuple[Waiting, Decision]]:
+        """Return the questions of a run that were answered and not withdrawn, each with its answer."""
+        asked = [each for each in self._questions_in_files() if each.run == run]
+        return [(each, decision) for each in asked if (decision := self.decision(each.id))]
+
+    def withdraw(self, question: str) -> None:
+        """Remove the question with the id ``question``, and its answer.
+
+        The question is whether a person approves a call. See :meth:`Store.withdraw`.
+        """
+        for suffix in ("", ".answer"):
+            with suppress(FileNotFoundError):
+                os.remove(self._question(question, suffix))
+
+    def grants(self) -> list[Grant]:
+        """Return all grants, the oldest first. A grant approves all later calls of a function with an account."""
+        try:
+            names = [name for name in os.listdir(self._grants) if "." not in name]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            what = f"The grants cannot be read: {error.strerror}"
+            raise Unavailable(what, hint=LATER, detail=self._grants) from None
+        found = [grant for name in names if (grant := self._granted(name))]
+        return sorted(found, key=lambda each: (each.since, each.path, each.account))
+
+    def grant(self, given: Grant) -> None:
+        """Store a grant in a file of its own. It replaces an earlier grant for the same function and account."""
+        with _written("The grants", self._grants):
+            _make(self._grants)
+            replace_file(self._grant(given.path, given.account), json.dumps(asdict(given)).encode())
+
+    def revoke(self, path: str, account: str) -> None:
+        """Remove the grant for the function ``path`` with an account, if there is one."""
+        with _written("The grants", self._grants), suppress(FileNotFoundError):
+            os.remove(self._grant(path, account))
+
+    def key(self, *, create: bool) -> bytes | None:
+        """Return the key that signs this store's recordings, or None. See :meth:`Store.key`."""
+        path = os.path.join(self.path, KEY)
+        if create:
+            try:
+                os.makedirs(self.path, mode=0o700, exist_ok=True)
+                _create_key(path)
+            except OSError:
+                return None
+        return _key_in(path) if os.path.exists(path) else None
+
+    def slot(self, kind: str, count: int) -> FolderSlot:
+        """Enter the line for one of the slots that all processes with this folder share. See :meth:`Store.slot`."""
+        return FolderSlot(os.path.join(self.path, "slots", kind), count)
+
+    def mark(self, name: str, seconds: float) -> None:
+        """Set a mark: an empty file, whose modification time is when the mark ends. See :meth:`Store.mark`."""
+        with _written("The marks", self._marks):
+            _make(self._marks)
+            until = time.time() + seconds
+            with open(os.path.join(self._marks, _mark(name)), "wb") as file:
+                os.utime(file.name, (until, until))
+
+    def unmark(self, name: str) -> None:
+        """Remove the mark with this name, if there is one."""
+        with _written("The marks", self._marks), suppress(FileNotFoundError):
+            os.remove(os.path.join(self._marks, _mark(name)))
+
+    def marks(self) -> dict[str, float]:
+        """Return when each mark ends, in seconds since 1970, by its name. Remove those that have ended."""
+        found: dict[str, float] = {}
+        with _written("The marks", self._marks), suppress(FileNotFoundError):
+            for file in os.scandir(self._marks):
+                with suppress(FileNotFoundError):  # another process removed it
+                    until = file.stat().st_mtime
+                    if until > time.time():
+                        found[file.name] = until
+                    elif until < time.time() - DAY:
+                        os.remove(file)
+        return found
+
+    def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
+        """Add to a count that all processes with this folder share. See :meth:`Store.count`."""
+        return count_in(os.path.join(self.path, "counts", kind), window, more, most)
+
+    def _grant(self, path: str, account: str) -> str:
+        return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())
+
+    def _granted(self, name: str) -> Grant | None:
+        """Return the grant in the file with this name, or None if the grant was revoked meanwhile."""
+        path = os.path.join(self._grants, name)
+        try:
+            with open(path, encoding="utf-8") as file:
+                return Grant(**json.load(file))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigError(f"The grant in {path} cannot be read: {error}") from None
+
+    def _file(self, run: str) -> File:
+        if not RUN_ID.fullmatch(run):
+            raise missing(run)
+        return File(os.path.join(self.path, run + SUFFIX))
+
+    def _question(self, name: str, suffix: str = "") -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name):
+            raise ConfigError(f"{name[:40]!r} is not the id of a request for approval")
+        return os.path.join(self._questions, name + suffix)
+
+    def _names(self, beginning: str = "") -> list[str]:
+        """Return the ids of those recorded runs whose ids begin with ``beginning``."""
+        try:
+            files = os.listdir(self.path)
+        except OSError:
+            return []
+        names = (file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX) and file.startswith(beginning))
+        return [name for name in names if RUN_ID.fullmatch(name)]
+
+    def _asked(self) -> list[Waiting]:
+        """Return the calls that wait for a person's approval and have no answer yet, except expired ones."""
+        open_ones = (each for each in self._questions_in_files() if each.until > time.time())
+        return [each for each in open_ones if not os.path.exists(self._question(each.id, ".answer"))]
+
+    def _questions_in_files(self) -> Iterator[Waiting]:
+        try:
+            names = sorted(name for name in os.listdir(self._questions) if "." not in name)
+        except FileNotFoundError:
+            return
+        for name in names:
+            with suppress(FileNotFoundError), open(self._question(name), encoding="utf-8") as file:
+                yield Waiting(**json.load(file))
+
+    def _summary(self, run: str) -> Summary:
+        head, end = self._ends(run)
+        if head.get("event") != "run" or head.get("format") != FORMAT:
+            return Summary(run, "damaged", "")
+        ended = end if end.get("event") == "end" else {}
+        script = head["script"]
+        return Summary(
+            run,
+            str(ended.get("status") or ("running" if self._file(run).is_in_use() else "interrupted")),
+            head["time"],
+            ended.get("time"),
+            script["name"].removeprefix("="),
+            script["sha256"],
+            head["mode"],
+            head["client"],
+            len(end["error"]["fields"]["calls"]) if waits(end) else 0,
+            self._seen[run][0][0] / 1e9,
+        )
+
+    def _ends(self, run: str) -> tuple[Event, Event]:
+        """Return the first and the last event of a run's recording. An event that cannot be read is empty."""
+        path = self._file(run).name
+        try:
+            found = os.stat(path)
+            stamp = (found.st_mtime_ns, found.st_size)
+            if run not in self._seen or self._seen[run][0] != stamp:
+                with open(path, "rb") as file:
+                    self._seen[run] = (stamp, _event(file.readline()), _event(_last_line(file, found.st_size)))
+        except OSError:
+            return {}, {}
+        return self._seen[run][1:]
+
+
+def _event(line: bytes) -> Event:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) and line.endswith(b"\n") else {}
+
+
+def _last_line(file: Any, size: int) -> bytes:
+    """Return the last complete line of a file of ``size`` bytes, reading only as much of its end as needed."""
+    tail, start = b"", size
+    while start and b"\n" not in tail[: tail.rfind(b"\n")]:
+        start = max(0, start - max(BLOCK, len(tail)))
+        file.seek(start)
+        tail = file.read(size - start)
+    return bytes(tail[: tail.rfind(b"\n")].rpartition(b"\n")[2] + b"\n")
+
+
+def _mark(name: str) -> str:
+    if not MARK.fullmatch(name):
+        raise ConfigError(f"{name[:40]!r} is not the name of a mark")
+    return name
+
+
+def _create_key(path: str) -> None:
+    """Create a key file, which only its owner can read, unless the file exists."""
+    with suppress(FileExistsError), open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(KEY_SIZE))
+
+
+def _key_in(path: str) -> bytes:
+    """Return the key in a file, which another process may still be writing."""
+    for _ in range(KEY_TRIES):
+        if len(key := _bytes_of(path)) == KEY_SIZE:
+            return key
+        time.sleep(KEY_PAUSE)
+    hint = "remove the file; a new key is then created"
+    raise ConfigError(f"The key file {path} does not contain a key", hint=hint)
+
+
+def _bytes_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigError(f"The key file {path} cannot be read: {error.strerror}") from None
+
+
+@contextmanager
+def _written(what: str, folder: str) -> Iterator[None]:
+    """Turn an OSError in the ``with`` block into a ConfigError, which says which files cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"{what} cannot be written: {error.strerror}", hint=LATER, detail=folder) from None
+
+
+def _make(folder: str) -> None:
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"Recordings cannot be kept: {error.strerror}", hint=LATER, detail=folder) from None

@@ -1,0 +1,365 @@
+"""Stores, which keep the recordings of runs, the questions that wait for a person, and grants.
+
+A store belongs to one tenant, and gives no access to the stores of other tenants. :class:`Stores` holds the stores of
+all tenants. A store is in a folder or in a database (:mod:`kosmolua.recordings.database`). Several processes and hosts
+can use it at the same time.
+
+A call that needs approval waits for a person in one of two ways. A *paused* run has ended; its calls are in its
+recording, and the person who resumes the run says which of them are approved. A *question* comes from a run that is
+still running, perhaps in another process; this run polls for the answer.
+
+A *grant* is a person's approval of all later calls of a function with an account. These calls need no question.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from kosmolua.errors import ConfigError, Paused
+from kosmolua.recordings.recording import Event, Recording
+from kosmolua.recordings.sheets import Place
+
+DAY = 86400.0
+KEY_SIZE = 32
+ENDED_DAYS = 2
+"""Days for which a session that has ended is remembered. It must be longer than a session can last."""
+APPROVAL_DAYS = 7
+"""Days that a paused run waits for its approvals."""
+DEFAULT_RUNS = 100
+LOOK_PAUSE = 5.0
+"""Seconds between two looks at how many bytes the recordings of a store use."""
+RUN_ID = re.compile(r"[0-9a-f]{12}")
+MARK = re.compile(r"[A-Za-z0-9_-]{1,63}")
+TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The entry of a recorded run in a list of runs.
+
+    Args:
+        run: The id of the run.
+        status: ``running``, or the status of the run's outcome; ``damaged`` if the recording cannot be read.
+        time: When the run began, in UTC.
+        ended: When the run last ended; None while it runs, or if its process was killed.
+        script: The name of the script.
+        sha256: The hash of the script, in hex.
+        mode: ``live`` or ``simulated``.
+        client: The client that the run belongs to, in a server with several clients; else None.
+        waiting: How many calls of the run wait for an approval.
+        written: When the recording was last written, in seconds since 1970.
+    """
+
+    run: str
+    status: str
+    time: str
+    ended: str | None = None
+    script: str = ""
+    sha256: str = ""
+    mode: str = ""
+    client: str | None = None
+    waiting: int = 0
+    written: float = 0.0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A call that waits for a person.
+
+    Args:
+        id: The id of the question in its store.
+        run: The id of the run; None if the run is not recorded.
+        script: The name of the script.
+        call: The fields of the :class:`~kosmolua.calls.approvals.Approval`: ``number``, ``path``, ``account``,
+            ``effect``, ``arguments``, ``about`` and ``names``.
+        since: When the question was first asked, in seconds since 1970.
+        until: When the call stops waiting, in seconds since 1970.
+        is_live: True if the run is still running, and goes on after :meth:`Store.decide`; False if the run is paused,
+            and goes on when it is resumed.
+    """
+
+    id: str
+    run: str | None
+    script: str
+    call: Mapping[str, Any]
+    since: float
+    until: float
+    is_live: bool = True
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A person's answer to a question.
+
+    Args:
+        is_approved: True for yes.
+        by: The name of the person.
+        time: When the person answered, in seconds since 1970.
+    """
+
+    is_approved: bool
+    by: str = ""
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A person's permission to call a function with an account at any time, without further questions.
+
+    Args:
+        path: The path of the function, such as ``render2.restart_service``.
+        account: The name of the account.
+        since: When the person gave the permission, in UTC.
+    """
+
+    path: str
+    account: str
+    since: str
+
+    @property
+    def pattern(self) -> str:
+        """The grant as a pattern for ``--allow``."""
+        integration, _, function = self.path.rpartition(".")
+        return f"{integration}.{glob.escape(self.account)}.{function}"
+
+
+class Store(Protocol):
+    """The recordings, questions and grants of one tenant. Any thread may use it.
+
+    A question is a call that waits for a person's approval; a grant approves all later calls of a function with an
+    account. Every method raises a ConfigError if the store cannot be reached.
+    """
+
+    def place(self, run: str) -> Place:
+        """Return the place where a run's recording is kept. The recording need not exist.
+
+        Raises:
+            ConfigError: ``run`` is not the id of a run.
+        """
+
+    def read(self, run: str) -> Recording:
+        """Return the recording of a run.
+
+        Raises:
+            ConfigError: The run has no recording, or the recording is damaged.
+        """
+
+    def runs(
+        self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
+    ) -> list[Summary]:
+        """Return the recorded runs that match all arguments, the latest first.
+
+        Args:
+            status: Return only runs with this status.
+            before: Return only runs that began before this time, written like :attr:`Summary.time`.
+            beginning: Return only runs whose ids begin with this text.
+            limit: The largest number of runs to return.
+        """
+
+    def prune(self, keep: float) -> int:
+        """Remove the recordings that were last written more than ``keep`` seconds ago, and return their number.
+
+        Recordings that a run is writing are kept. Recordings of paused runs are kept while their calls can still be
+        approved.
+        """
+
+    def make_room(self, most: int) -> bool:
+        """Remove the oldest recordings until all of them use less than ``most`` bytes, and return whether they do.
+
+        Recordings that a run is writing are kept, and those of paused runs while their calls can still be approved.
+        What they use is looked up every :data:`LOOK_PAUSE` seconds at most.
+        """
+
+    def tidy(self, keep: float) -> None:
+        """Remove old recordings, as :meth:`prune` does, and questions of :meth:`ask` that dead processes left behind.
+
+        Do nothing if this was done within the last day.
+
+        Args:
+            keep: Recordings are removed if they were last written more than this many seconds ago.
+        """
+
+    def waiting(self) -> list[Waiting]:
+        """Return the calls that wait for a person. The call that has waited longest comes first."""
+
+    def ask(self, question: Waiting) -> None:
+        """Store the question whether a person approves a call. The run that makes the call is still running."""
+
+    def decide(self, question: str, decision: Decision) -> bool:
+        """Answer the question with the id ``question``, and return True.
+
+        Return False if the question has been answered already, has expired, or does not exist.
+        """
+
+    def decision(self, question: str) -> Decision | None:
+        """Return the answer to the question with the id ``question``, or None if there is none yet."""
+
+    def answered(self, run: str) -> list[tuple[Waiting, Decision]]:
+        """Return the questions of a run that were answered and not withdrawn, each with its answer.
+
+        If the run does not execute any more, its process died before it could act on the answers.
+        """
+
+    def withdraw(self, question: str) -> None:
+        """Remove the question with the id ``question``, and its answer if it was answered.
+
+        The question is whether a person approves a call. It is removed when its run has the answer or no longer waits.
+        """
+
+    def grants(self) -> list[Grant]:
+        """Return all grants, the oldest first. A grant approves all later calls of a function with an account."""
+
+    def grant(self, given: Grant) -> None:
+        """Store a grant. It replaces an earlier grant for the same function and account."""
+
+    def revoke(self, path: str, account: str) -> None:
+        """Remove the grant for the function ``path`` with an account, if there is one."""
+
+    def key(self, *, create: bool) -> bytes | None:
+        """Return the key that signs recordings, plans and decisions of this tenant.
+
+        Return None if there is no key and ``create`` is False, or if the store can keep none.
+        """
+
+    def slot(self, kind: str, count: int) -> Slot:
+        """Enter the line for one of the slots that all processes with this store share, and return the place in it.
+
+        Args:
+            kind: What the slots are for, such as ``workers``. Each kind has a line of its own.
+            count: How many slots of this kind there are.
+        """
+
+    def mark(self, name: str, seconds: float) -> None:
+        """Set a mark, which all processes with this store see. It replaces an earlier one with this name.
+
+        Args:
+            name: What is marked, of letters, digits, - and _.
+            seconds: When the mark ends, in seconds from now.
+        """
+
+    def unmark(self, name: str) -> None:
+        """Remove the mark with this name, if there is one."""
+
+    def marks(self) -> dict[str, float]:
+        """Return when each mark ends, in seconds since 1970, by its name."""
+
+    def count(self, kind: str, window: int, more: int, most: int | None = None) -> int | None:
+        """Add to a count that all processes with this store share, and return it.
+
+        Return None, and add nothing, if the count would be larger than ``most``.
+
+        Args:
+            kind: What is counted, such as ``runs``.
+            window: The number of the span of time that is counted, such as a minute. The count of each begins at 0.
+                Once a later one has begun, what is added to an earlier one counts for the later one.
+            more: How much to add.
+            most: The largest count; None for no limit.
+        """
+
+
+class Slot(Protocol):
+    """A place in the line for one of a limited number of slots, which all processes with one store share.
+
+    The first in the line have slots. When one of them leaves the line or its process dies, the next one moves up.
+    """
+
+    def is_held(self) -> bool:
+        """Return True if this place has come far enough to have a slot; it then has the slot until it is released."""
+
+    def release(self) -> None:
+        """Leave the line, whether or not this place has a slot."""
+
+
+class Stores(Protocol):
+    """The stores of all tenants of a server."""
+
+    def of(self, tenant: str) -> Store:
+        """Return the store of a tenant.
+
+        Raises:
+            ConfigError: ``tenant`` is not a valid name of a tenant.
+        """
+
+    def key(self) -> bytes:
+        """Return the key that signs the website's cookies. All servers with these stores share it.
+
+        It is created on first use.
+
+        Raises:
+            ConfigError: The stores cannot be reached.
+        """
+
+    def end_session(self, session: str) -> None:
+        """Record that a session of the website has ended: every server with these stores refuses it from now on.
+
+        Args:
+            session: The id of the session. It is kept for :data:`ENDED_DAYS`, after which its cookie is too old anyway.
+
+        Raises:
+            ConfigError: The stores cannot be reached.
+        """
+
+    def ended_sessions(self) -> frozenset[str]:
+        """Return the ids of the website's sessions that have ended, and perhaps some that are too old anyway.
+
+        Raises:
+            ConfigError: The stores cannot be reached.
+        """
+
+    def probe(self) -> None:
+        """Try a write.
+
+        Raises:
+            ConfigError: It failed.
+        """
+
+    def drop(self) -> None:
+        """Let whatever waits for stores that do not answer fail at once, as far as that is possible."""
+
+    def close(self) -> None:
+        """Close all connections. If the stores are used again, they open new ones."""
+
+
+def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:
+    """Return the calls of a paused run that wait for an approval.
+
+    Args:
+        run: The id of the run.
+        script: The name of the run's script.
+        end: The last event of the run's recording.
+    """
+    since = datetime.fromisoformat(end["time"]).timestamp()
+    until = since + APPROVAL_DAYS * DAY
+    calls: Sequence[Event] = end["error"]["fields"]["calls"]
+    name = script.removeprefix("=")
+    return [Waiting(f"{run}-{call['number']}", run, name, call, since, until, is_live=False) for call in calls]
+
+
+def waits(end: Mapping[str, Any]) -> bool:
+    """Return True if the last event of a recording says that the run paused, and its calls can still be approved."""
+    if end.get("event") != "end" or (end.get("error") or {}).get("type") != Paused.__name__:
+        return False
+    return time.time() - datetime.fromisoformat(end["time"]).timestamp() < APPROVAL_DAYS * DAY
+
+
+def checked_tenant(name: str) -> str:
+    """Return ``name`` unchanged if it is a valid name for a tenant.
+
+    Raises:
+        ConfigError: ``name`` is not valid.
+    """
+    if not TENANT.fullmatch(name):
+        raise ConfigError(f"{name[:40]!r} cannot be the name of a tenant", hint="use letters, digits, - and _")
+    return name
+
+
+def missing(run: str) -> ConfigError:
+    """Return the error for a run that has no recording."""
+    hint = "the answer that reports a paused script contains the id of its run"
+    return ConfigError(f"There is no recorded run {run[:40]!r}", hint=hint)

@@ -1,0 +1,39 @@
+"""Opens the stores that keep the recordings of runs: one for each tenant of a server, or the store of a user."""
+
+from __future__ import annotations
+
+from kosmolua.errors import ConfigError
+from kosmolua.folders import recordings_folder, tenants_folder
+from kosmolua.recordings.folder_store import Folder, Folders
+from kosmolua.recordings.store import Stores
+
+
+def open_stores(where: str) -> Stores:
+    """Return the stores that keep the recordings of a server's runs, one store for each tenant.
+
+    Args:
+        where: What contains the stores: a folder, or the address of a database, such as
+            ``postgresql://user:password@host/name`` or ``sqlite:///path``.
+
+    Raises:
+        ConfigError: The address is not valid, or the extra ``kosmolua[postgres]`` is not installed.
+    """
+    if "://" not in where:
+        return Folders(where)
+    try:
+        from kosmolua.recordings.database_store import DatabaseStores
+    except ImportError:
+        hint = "pip install 'kosmolua[postgres]'"
+        raise ConfigError("Recordings in a database need the package sqlalchemy", hint=hint) from None
+
+    return DatabaseStores(where)
+
+
+def default_stores() -> Stores:
+    """Return the stores of a server's tenants in the user's state folder."""
+    return Folders(tenants_folder(), "recordings")
+
+
+def default_store() -> Folder:
+    """Return the store that keeps recordings in the user's state folder."""
+    return Folder(recordings_folder())

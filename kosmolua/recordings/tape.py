@@ -1,0 +1,514 @@
+"""The tape of a recorded run: records the answers that a script gets, and replays them.
+
+The supervisor passes each request of the script to the tape. If the recording has the answer, the tape replays it.
+Otherwise the broker answers the request, and the tape records the answer and sends it to the script.
+
+Whenever all branches of ``parallel`` in the script wait, the script's process reports this and gets exactly one reply.
+The recorded replies come first, in their recorded order, and then those of the broker. So the branches continue in the
+same order in every replay.
+
+Any thread may use a tape. Replies are sent while the lock is held. This does not block for long, since the script is
+waiting for the reply and reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from hashlib import sha256
+from heapq import heappop, heappush
+from threading import Condition, RLock, local
+from typing import Any, NamedTuple, Protocol
+
+from kosmolua import protocol
+from kosmolua.calls.records import CallEnded, CallStarted, Record, Write, key_of
+from kosmolua.calls.records import Event as CallEvent
+from kosmolua.errors import CallError, Diverged, KosmoError, Paused, WorkerLost
+from kosmolua.limits import MIB
+from kosmolua.recordings.answers import Answer, Answers, number_of
+from kosmolua.recordings.recording import Event, error_fields, question, revived
+
+RECORDED, NEW = 0, 1
+MAX_HELD = 64 * MIB
+"""Bytes of replies that can be kept until the script waits. With more, call threads block until some were sent."""
+MAX_REPLIES = 200_000
+"""How many replies can be kept until the script waits. If there are more, the run ends."""
+POLL_INTERVAL = 0.2
+MIN_PAGE, DIGEST = 256, 32
+"""A page of the documentation of more than ``MIN_PAGE`` characters is recorded once, under a digest of so many digits.
+"""
+MAX_NAMED = 3
+MAX_RAISED = 1000
+"""How many of the latest errors of requests are kept. One of them may end the script."""
+MAX_ARGUMENTS = 200
+"""The length to which the arguments of a call are cut in a message, in characters."""
+
+
+class Pen(Protocol):
+    """Appends events to a recording. :class:`kosmolua.recordings.recording.Writer` is one such class."""
+
+    def write(self, event: Event, value: str | None = None) -> None:
+        """Append an event to the recording.
+
+        Args:
+            event: The fields of the event.
+            value: The JSON text of the event's field ``value``; None if the event has no such field.
+        """
+
+    def sync(self) -> None:
+        """Flush all written events to the disk."""
+
+    def close(self) -> None:
+        """Close the recording."""
+
+
+class _Request(NamedTuple):
+    """A request of the script that has no reply yet."""
+
+    branch: str
+    """The branch of ``parallel`` that makes the request; empty outside of ``parallel``."""
+    ask: list[Any]
+    """The request as it is recorded: a list of its kind, its subject and its arguments."""
+    line: int
+    """The line of the script that makes the request; 0 if unknown."""
+    is_in_call_thread: bool
+    """True if a call thread answers the request."""
+    place: int
+    """How often this branch had made the same request before."""
+
+
+class _Reply(NamedTuple):
+    """A reply kept until the script waits. Recorded ones come first, in their order."""
+
+    rank: int
+    order: int
+    number: int
+    value: str = "null"
+    error: CallError | None = None
+    event: Event | None = None
+    is_written: bool = True
+
+    @property
+    def line(self) -> bytes:
+        """The reply as the line that is sent to the script's process."""
+        if self.error:
+            return protocol.refusal(self.number, protocol.encode(self.error.fields()))
+        return protocol.reply(self.number, self.value)
+
+
+class Tape:
+    """Records the answers that a script gets, and replays answers that were recorded earlier.
+
+    Args:
+        answers: The answers in the recording so far.
+        writer: Records the new answers of the broker; None in a replay, in which the broker answers no requests.
+        cut: In a replay, the error that stopped the recorded script from outside, such as a limit. None if the script
+            ended by itself.
+        redact: A function that returns a copy of a JSON value in which the secrets in use are masked.
+        identify: A function that returns what identifies an account, given the name of the integration and that of the
+            account; see :mod:`kosmolua.broker.used_accounts`. None to record no accounts.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        writer: Pen | None,
+        *,
+        cut: KosmoError | None = None,
+        redact: Callable[[Any], Any] = lambda value: value,
+        identify: Callable[[str, str], Event | None] = lambda integration, account: None,
+    ) -> None:
+        self.answers = answers
+        self._writer = writer
+        self._cut = cut
+        self._redact = redact
+        self._identify = identify
+        self._clocks: dict[str, float] = {}
+        self._local = local()
+        # Guarded by the lock.
+        self._lock = RLock()
+        self._has_room = Condition(self._lock)
+        self._held = 0
+        self._open: dict[int, _Request] = {}
+        self._asked: Counter[tuple[str, str]] = Counter()
+        self._replies: list[_Reply] = []
+        self._stuck: dict[int, KosmoError | None] = {}
+        self._calls: dict[int, Event] = {}
+        self._call_of: dict[int, int] = {}
+        self._pages: set[str] = set()
+        self._identified: set[tuple[str, str]] = set()
+        self._raised: deque[tuple[KosmoError, Event]] = deque(maxlen=MAX_RAISED)
+        self._latest = 0
+        self._waits = False
+
+    def attach(
+        self,
+        send: Callable[[bytes], None],
+        fail: Callable[[int, CallError], None],
+        stop: Callable[[KosmoError], None],
+    ) -> None:
+        """Connect the tape to the supervisor of a run, before the run begins.
+
+        Args:
+            send: A function that sends a line to the script's process.
+            fail: A function that is called before an error is sent to the script, with the number of the request and
+                the error.
+            stop: A function that ends the run with an error.
+        """
+        self._send, self._fail, self._stop = send, fail, stop
+
+    # Called by the supervisor
+
+    def ask(self, frame: Mapping[str, Any]) -> bool:
+        """Accept a request of the script. Return True if the tape handles it, or False if the broker has to answer it.
+
+        Args:
+            frame: The message with the request, which the script's process sent.
+        """
+        branch, line = frame.get("of"), frame.get("line")
+        of, ask = branch if isinstance(branch, str) else "", protocol.question_of(frame)
+        is_in_call_thread = frame["kind"] == "call" and frame.get("branch") is True
+        with self._lock:
+            place = self._count(of, ask) if frame["kind"] == "call" else 0
+            request = _Request(of, ask, line if isinstance(line, int) else 0, is_in_call_thread, place)
+            number = frame["id"]
+            self._open[number] = request
+            answer = self.answers.take(request.branch, self._redact(request.ask)) if self.answers.all else None
+            is_known = self._settle(number, request, answer, frame)
+            if frame.get("waits") is True:
+                self._waits = True
+            self._advance()
+        return is_known
+
+    def wait(self) -> None:
+        """Record that the script waits for a reply, and send the next reply if there is one."""
+        with self._lock:
+            self._waits = True
+            self._advance()
+
+    def begin(self, number: int) -> None:
+        """Record that the current thread now answers the request with this number.
+
+        Calls that this thread then reports to :meth:`watch` belong to this request.
+        """
+        self._local.number = number
+
+    def write(self, run: str) -> Write:
+        """Return the key of the write that the current thread is about to send, and whether it may have been done.
+
+        The key is made of the run and of the place of the request among those of the script, so that it is the same
+        when the run is resumed.
+
+        Args:
+            run: The id of the run.
+        """
+        with self._lock:
+            request = self._open.get(getattr(self._local, "number", 0))
+            if request is None:
+                return Write(key_of(run))
+            ask = self._redact(request.ask)
+            if key := self.answers.take_doubt(request.branch, ask):
+                return Write(key, is_doubtful=True)
+            return Write(key_of(run, request.branch, ask, request.place))
+
+    def answer(self, number: int, value: str) -> None:
+        """Record the broker's answer to a request, and send the answer as soon as the script waits for a reply.
+
+        Args:
+            number: The number of the request.
+            value: The answer as JSON text.
+        """
+        self._note(number, value)
+
+    def refuse(self, number: int, error: CallError) -> None:
+        """Record the error that the broker raised for a request, and send it as soon as the script waits for a reply.
+
+        Args:
+            number: The number of the request.
+            error: The error.
+        """
+        self._note(number, "null", error)
+
+    def pause(self, number: int, error: Paused) -> None:
+        """Record that a call needs the approval of a person, and that nobody can be asked now.
+
+        The run pauses as soon as no other request of the script can be answered.
+
+        Args:
+            number: The number of the request.
+            error: The error that describes the call. When the run pauses, it ends with such an error.
+        """
+        with self._lock:
+            self._stuck[number] = error
+            self._advance()
+
+    def watch(self, event: CallEvent) -> None:
+        """Record that a call starts or ends. The start of a write is in the recording before the write is sent.
+
+        Args:
+            event: The start or the end of a call.
+
+        Raises:
+            Diverged: The script was changed after the recording, and would send a write again that was already done
+                according to the recording. It passes the same arguments in a different form, such as by name instead
+                of in order.
+            KosmoError: The recording cannot be written.
+        """
+        if isinstance(event, CallStarted):
+            self._begin_call(event)
+        elif isinstance(event, CallEnded):
+            self._end_call(event.record)
+
+    # The end
+
+    @property
+    def is_live(self) -> bool:
+        """True if the broker answers requests for which the recording has no answer; False in a replay."""
+        return self._writer is not None
+
+    def question_that_raised(self, error: KosmoError) -> Event | None:
+        """Return the request whose answer was this error, or None if there is no such request.
+
+        The dict has the request's branch of ``parallel`` as ``branch``, and the request itself as ``ask``.
+        """
+        return next((asked for raised, asked in self._raised if raised is error), None)
+
+    def unanswered(self) -> list[Event]:
+        """Return the calls that have ended but whose answers to the script have not been recorded."""
+        with self._lock:
+            return list(self._calls.values())
+
+    def close(self, end: Event | None = None) -> None:
+        """Close the recording of the run.
+
+        Args:
+            end: The event that says how the run ended. It is appended to the recording. None to append nothing.
+        """
+        if self._writer is None:
+            return
+        with self._lock:
+            writer, self._writer = self._writer, None
+        try:
+            if end:
+                writer.write(end)
+        finally:
+            writer.close()
+
+    # Under the lock
+
+    def _count(self, branch: str, ask: list[Any]) -> int:
+        """Count a request, and return how often its branch had made the same request before."""
+        key = branch, question(ask)
+        self._asked[key] += 1
+        return self._asked[key] - 1
+
+    def _settle(self, number: int, request: _Request, answer: Answer | None, frame: Mapping[str, Any]) -> bool:
+        """Prepare the reply to a request and return True. Return False if the broker has to answer the request."""
+        if answer and answer.is_under_way:
+            self._stuck[number] = None
+        elif answer:
+            self._queue(_recalled(number, answer))
+            self._note_clock(request.ask, answer.value, frame)
+        elif self._writer:
+            return False
+        elif request.ask[0] == "content" and request.ask[1] in self.answers.contents:
+            content = protocol.encode(self.answers.contents[request.ask[1]])
+            self._queue(_Reply(NEW, self._next(), number, content))
+        elif self._cut:
+            self._stuck[number] = None
+        elif request.ask[0] == "sleep":
+            self._clocks = {clock: ahead + request.ask[1] for clock, ahead in self._clocks.items()}
+            self._queue(_Reply(NEW, self._next(), number))
+        elif request.ask[0] == "time":
+            value = protocol.encode(frame["own"] + self._clocks.get(frame["clock"], 0.0))
+            self._queue(_Reply(NEW, self._next(), number, value))
+        else:
+            self._stuck[number] = error = self._diverged(request)
+            self._stop(error)
+        return True
+
+    def _note_clock(self, ask: list[Any], value: str | None, frame: Mapping[str, Any]) -> None:
+        """If a request was for the time, keep by how much the recorded time differs from that in the script's process.
+
+        If a replayed script reads the clock more often than the recording says, its time is computed from this
+        difference.
+        """
+        if ask[0] == "time" and value is not None:
+            self._clocks[ask[1]] = json.loads(value) - frame["own"]
+
+    def _queue(self, reply: _Reply) -> None:
+        heappush(self._replies, reply)
+        self._held += len(reply.value)
+        if len(self._replies) > MAX_REPLIES:
+            self._stop(WorkerLost.broken_protocol("it sends requests without waiting for the replies"))
+
+    def _next(self) -> int:
+        self._latest += 1
+        return self._latest
+
+    def _advance(self) -> None:
+        """If the script waits, send the next reply, or end the run if no reply can come anymore."""
+        if not self._waits:
+            return
+        if self._replies:
+            self._hand_out(heappop(self._replies))
+        elif self._open and self._open.keys() <= self._stuck.keys():
+            self._stop(self._reason())
+
+    def _hand_out(self, reply: _Reply) -> None:
+        self._held -= len(reply.value)
+        self._has_room.notify_all()
+        value = None if reply.is_written or reply.error else reply.value
+        event = reply.event
+        if event and value and event["ask"][0] == "doc" and len(value) > MIN_PAGE:
+            digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST]
+            if digest not in self._pages and not self._write({"event": "page", "digest": digest}, value):
+                return
+            self._pages.add(digest)
+            event, value = {**event, "page": digest}, None
+        if event and not self._write(event, value):
+            return
+        self._waits = False
+        request = self._open.pop(reply.number, None)
+        if reply.error:
+            if request:
+                self._raised.append((reply.error, {"branch": request.branch, "ask": request.ask}))
+            self._fail(reply.number, reply.error)
+        self._send(reply.line)
+
+    def _note(self, number: int, value: str, error: CallError | None = None) -> None:
+        """Queue an answer to send and record when the script waits; that to a write is recorded at once."""
+        with self._lock:
+            request = self._open.get(number)
+            while request and request.is_in_call_thread and self._held > MAX_HELD and self._writer:
+                self._has_room.wait(POLL_INTERVAL)
+            if request is None or self._writer is None:
+                return
+            event: Event = {"event": "answer", "id": number, "branch": request.branch, "ask": request.ask}
+            if call := self._calls.pop(self._call_of.pop(number, 0), None):
+                event["call"] = call
+            if error:
+                event["error"] = error_fields(error)
+            if isinstance(value, protocol.Answer):
+                event |= value.marks
+            is_write = call is not None and call["effect"] not in ("read", None)
+            if is_write:
+                if not self._write(event, None if error else value):
+                    return
+                event = {"event": "given", "id": number}
+            self._queue(_Reply(NEW, self._next(), number, value, error, event, is_written=is_write))
+            self._advance()
+
+    def _write(self, event: Event, value: str | None = None) -> bool:
+        """Write an event to the recording and return True. If it cannot be written, end the run and return False."""
+        if self._writer is None:
+            return False
+        try:
+            self._writer.write(event, value)
+        except KosmoError as error:
+            self._stop(error)
+            return False
+        return True
+
+    def _reason(self) -> KosmoError:
+        """Return the error that ends a run in which none of the requests without a reply can be answered."""
+        if error := next((each for each in self._stuck.values() if isinstance(each, Diverged)), None):
+            return error
+        pauses = [error for error in self._stuck.values() if isinstance(error, Paused)]
+        if not pauses:
+            assert self._cut
+            return self._cut
+        calls = sorted((call for error in pauses for call in error.calls), key=lambda call: int(str(call["number"])))
+        kinds = Counter(f"{call['path']} with {call['account']}" for call in calls)
+        named = [f"{count} x {kind}" if count > 1 else kind for kind, count in kinds.most_common(MAX_NAMED)]
+        if len(kinds) > MAX_NAMED:
+            named.append("others")
+        return Paused(
+            f"The script is paused: {' and '.join(named)} must be approved, and nobody can be asked here",
+            calls=calls,
+            hint="to continue, run kosmolua resume with --approve or --deny",
+        )
+
+    def _diverged(self, request: _Request) -> Diverged:
+        following = [each for each in self.answers.left if each.branch == request.branch]
+        hint = f"the recording continues with {_words(following[0].ask)} there" if following else None
+        place = f"in line {request.line}, " if request.line else ""
+        return Diverged(
+            f"The script leaves the recording {place}where it asks for {_words(request.ask)}: that was not recorded",
+            hint=hint or "the recording has no further call there",
+        )
+
+    # In the thread of a call
+
+    def _begin_call(self, event: CallStarted) -> None:
+        number = getattr(self._local, "number", 0)
+        with self._lock:
+            request = self._open.get(number)
+            self._call_of[number] = event.number
+            writer = self._writer
+            account = (event.path.rpartition(".")[0], event.account)
+            is_new = account not in self._identified
+            self._identified.add(account)
+        if writer and is_new and (used := self._identify(*account)):
+            writer.write({"event": "account", **used})
+        if request is None or writer is None or event.effect == "read":
+            return
+        done = self.answers.done_already(event.path, event.account, event.arguments)
+        if done and self.answers.is_changed:
+            raise Diverged(
+                f"{event.path} was already done with these arguments, by call {number_of(done)} of the recording, "
+                "but the changed script passes them in a different form",
+                hint=f"make the call as in the recording: {_words(done.ask)}",
+            )
+        writer.write(
+            {
+                "event": "intent",
+                "id": number,
+                "branch": request.branch,
+                "ask": request.ask,
+                "number": event.number,
+                "path": event.path,
+                "account": event.account,
+                "effect": event.effect,
+                "arguments": event.arguments,
+                "key": event.key,
+                "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            }
+        )
+        writer.sync()
+
+    def _end_call(self, record: Record) -> None:
+        with self._lock:
+            self._call_of.setdefault(getattr(self._local, "number", 0), record.number)
+            self._calls[record.number] = _call_of(record)
+
+
+def _call_of(record: Record) -> Event:
+    """Return the fields that a recording stores of a call that has ended."""
+    known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
+    known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
+    return known | ({"arguments": record.arguments} if record.effect != "read" else {})
+
+
+def _recalled(number: int, answer: Answer) -> _Reply:
+    """Return the reply that sends a recorded answer to the script again."""
+    if answer.error is None:
+        return _Reply(RECORDED, answer.order, number, answer.value or "null")
+    error = revived(answer.error)
+    assert isinstance(error, CallError)
+    return _Reply(RECORDED, answer.order, number, error=error)
+
+
+def _words(ask: list[Any]) -> str:
+    """Return a request as text for a message, such as the function and the arguments of a call."""
+    kind, subject = ask[0], ask[1]
+    if kind == "describe":
+        return f"app.{subject}"
+    if kind == "doc":
+        return f"the documentation ({subject})"
+    if kind == "content":
+        return "the base64 of a binary result"
+    path = str(subject).removeprefix("integrations.")
+    return f"{path}({json.dumps(ask[2], ensure_ascii=False)[1:-1][:MAX_ARGUMENTS]})"

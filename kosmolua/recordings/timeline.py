@@ -1,0 +1,124 @@
+"""The timeline of a recorded run: its calls in the order in which they began, and a headline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from kosmolua.errors import Paused
+from kosmolua.limits import spell_size
+from kosmolua.recordings.answers import calls_of
+from kosmolua.recordings.recording import Recording, events_of
+
+MANY_REQUESTS = 429
+
+
+class Bar:
+    """One call, as a bar of the timeline.
+
+    Args:
+        call: The recorded details of the call.
+        ask: The script's request as it was recorded. It contains the arguments in the form in which the script passed
+            them. The bar shows these if ``call`` has no arguments, for instance because they are wrong. ``ask``
+            is empty if the recording has no answer to the call.
+        begins: The milliseconds from the start of the run's first call to the start of this call.
+    """
+
+    def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
+        self.number: int = call["number"]
+        self.path = str(call.get("path"))
+        self.account = str(call.get("account") or "")
+        self.effect = str(call.get("effect") or "")
+        self.status = str(call.get("status"))
+        self.error = str(call.get("error") or "")
+        self.duration = float(call.get("duration_ms") or 0.0)
+        self.begins = begins
+        self.allowed_by = str(call.get("allowed_by") or "")
+        self.arguments = call.get("arguments") or (ask[2] if len(ask) > 2 else {})
+        self._attempts = [int(status) for status in call.get("attempts") or ()]
+
+    @property
+    def named_arguments(self) -> Mapping[str, Any]:
+        """The call's arguments by name. Arguments that were passed in order have their numbers as names."""
+        given = self.arguments
+        if isinstance(given, Mapping):
+            return given
+        if len(given) == 1 and isinstance(given[0], Mapping):
+            return dict(given[0])
+        return {str(place): value for place, value in enumerate(given, start=1)}
+
+    @property
+    def remarks(self) -> str:
+        """The text beside the bar: the call's error, its retries, and its waits for a rate limit."""
+        waits = self._attempts.count(MANY_REQUESTS)
+        retries = len(self._attempts) - 1
+        remarks = [self.error] if self.error else []
+        remarks += (
+            [f"{retries} {'retry' if retries == 1 else 'retries'}"] if retries > 0 and self.effect == "read" else []
+        )
+        remarks += [f"{len(self._attempts)} requests"] if retries > 0 and self.effect != "read" else []
+        remarks += [f"waited for a rate limit {waits} {'time' if waits == 1 else 'times'}"] if waits else []
+        return ", ".join(remarks)
+
+
+def bars_of(recording: Recording) -> list[Bar]:
+    """Return the calls of a recording in the order in which they began.
+
+    Time during which the run was paused does not count. A call that waited for an approval is made later under another
+    number. The list then contains it only once, under the later number.
+    """
+    asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
+    begins = _begins(recording)
+    waiting = paused_numbers(recording)
+    bars = [
+        Bar(call, asked.get(number, ()), begins.get(number, 0.0))
+        for number, call in calls_of(recording).items()
+        if call.get("error") != Paused.code or number in waiting
+    ]
+    first = min((bar.begins for bar in bars), default=0.0)
+    for bar in bars:
+        bar.begins -= first
+    return sorted(bars, key=lambda bar: (bar.begins, bar.number))
+
+
+def paused_numbers(recording: Recording) -> set[int]:
+    """Return the numbers of the calls that wait for an approval."""
+    error = (recording.end or {}).get("error") or {}
+    return {call["number"] for call in error["fields"]["calls"]} if error.get("type") == Paused.__name__ else set()
+
+
+def _begins(recording: Recording) -> dict[int, float]:
+    """Return how many milliseconds the run had been running when each call began, by the calls' numbers."""
+    begins: dict[int, float] = {}
+    started = latest = datetime.fromisoformat(recording.header["time"])
+    left_out = timedelta()
+    for event in recording.events:
+        if event["event"] == "resumed":
+            resumed = datetime.fromisoformat(event["time"])
+            left_out += max(resumed - latest, timedelta())
+            latest = max(latest, resumed)
+        if event["event"] == "end":
+            latest = max(latest, datetime.fromisoformat(event["time"]))
+        known = [event] if event["event"] == "intent" else [event.get("call"), *event.get("calls", ())]
+        for call in known:
+            if call and (moment := _moment(call)):
+                begins[call["number"]] = (moment - started - left_out).total_seconds() * 1000
+                latest = max(latest, moment + timedelta(milliseconds=float(call.get("duration_ms") or 0.0)))
+    return begins
+
+
+def _moment(call: dict[str, Any]) -> datetime | None:
+    text = call.get("started") or call.get("time")
+    return datetime.fromisoformat(text) if text else None
+
+
+def headline(recording: Recording) -> str:
+    """Return one line that describes a recording: the run, its script, its time and its status."""
+    header, script = recording.header, recording.script
+    takes = 1 + sum(1 for _ in events_of(recording, "resumed"))
+    resumed = f", resumed {takes - 1} times" if takes > 2 else ", resumed once" if takes == 2 else ""
+    when = str(header["time"])[:19].replace("T", " ")
+    name = script["name"].removeprefix("=")
+    ended = f"{recording.status}{resumed}, {spell_size(recording.size)}"
+    return f"run {header['run']} of {name}, {when}, {header['mode']}: {ended}"
