@@ -281,6 +281,7 @@ WARNINGS = [
     ("local n = 1 print('there are ${n}')", "Lua does not insert values into a text", ".."),
     (S + "print(services[1].name.text)", "there is no 'text' of a text", "'name' is the text itself"),
     (S + "print(services.name)", "there is no 'name' of a list", ""),
+    (S + "print(services.items)", "is a list and has no 'items'", "it is the list itself"),
     (
         R + "for k, v in pairs(render.list_services({ limit = 2 })) do end",
         "a loop over items needs a list",

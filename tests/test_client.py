@@ -382,6 +382,7 @@ def test_an_empty_answer_is_none(body: bytes) -> None:
             "field: title, code: missing",
         ),
         (b'{"type":"about:blank","title":"Bad","detail":"limit is 101"}', "limit is 101: Bad"),
+        (b'{"title":"no such item","detail":"no such item (it_7)"}', "no such item (it_7)"),
         (b'{"errors":{"name":["is empty","is bad"]}}', "name: is empty; is bad"),
         (b'["one","two"]', "one; two"),
         (b'"plain"', "plain"),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from conftest import Program, Write
 
+from kosmolua.authoring.findings import Finding
 from kosmolua.authoring.lint import check
 from kosmolua.authoring.lint_functions import check_effect
 from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
@@ -442,6 +443,11 @@ def test_how_lua_is_read(source: str, uses: list[Use]) -> None:
 
 
 # Notes, and the command
+
+
+def test_a_finding_without_a_remedy_has_no_brackets() -> None:
+    """Some sentences say all by themselves."""
+    assert str(Finding("pets.toml:1", "it only reads", "", note=True)) == "pets.toml:1: note: it only reads"
 
 
 def test_what_is_only_a_note(lint: Lint) -> None:

@@ -164,8 +164,9 @@ def test_an_address_in_use_is_said() -> None:
     """A port that somebody else listens on is an error in a sentence."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = Address.read(f"127.0.0.1:{other.getsockname()[1]}")
-        with pytest.raises(ConfigError, match=r"Cannot listen on 127\.0\.0\.1:\d+: Address already in use"):
+        with pytest.raises(ConfigError, match=r"Cannot listen on 127\.0\.0\.1:\d+: Address already in use") as caught:
             address.listen()
+    assert "--listen HOST:PORT" in str(caught.value)
 
 
 # Tokens
