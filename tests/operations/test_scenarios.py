@@ -29,7 +29,7 @@ def test_the_table_names_what_there_is() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the scenarios kill processes and mount disks as on Linux")
-@pytest.mark.parametrize("name", ["crashes", "resumes", "damage", "full_disk", "rolling"])
+@pytest.mark.parametrize("name", ["crashes", "resumes", "damage", "full_disk"])
 def test_a_round_is_as_it_should_be(name: str, tmp_path: Path) -> None:
     """No write is made twice without a question, and none is lost."""
     try:
