@@ -209,15 +209,12 @@ def suppressed(work: Callable[..., object], *given: object) -> None:
 
 @pytest.mark.slow
 def test_a_database_that_is_gone_is_told_and_loses_nothing(tmp_path: Path, postgres: Postgres) -> None:
-    """For five seconds the pages and new runs say so in a sentence; then what was paused is approved, and ends."""
+    """The pages and new runs say so in a sentence; as soon as it is back, what was paused is approved, and ends."""
     here, _ = folders(tmp_path)
     with served(here, TENANT, store=postgres.address) as pages:
         run = pages.record(TENANT, RESTART, "restart.lua")
         person = Person(pages.url, TENANT)
-        began = time.monotonic()
         postgres.stop()
-        back = threading.Timer(5, postgres.start)
-        back.start()
         try:
             for section in ("/approvals", "/runs", f"/runs/{run}"):
                 shown = person.open(section)
@@ -228,9 +225,8 @@ def test_a_database_that_is_gone_is_told_and_loses_nothing(tmp_path: Path, postg
             started = pages.start(TENANT, RESTART)
             error = started.exception(20) or started.result().error
             assert isinstance(error, Unavailable)
-            assert time.monotonic() - began < 5
         finally:
-            back.join()
+            postgres.start()
         assert status_of(postgres, run) == "paused"
         person.send("/approvals", decision="approve", call=f"{run}-2")
         wait_for(lambda: status_of(postgres, run) == "done", 20)

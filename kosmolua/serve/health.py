@@ -45,6 +45,12 @@ class Health:
             return Unavailable("The store does not answer", hint="nothing was run; try again in a moment")
         return self._error
 
+    def settle(self) -> None:
+        """If the last try failed, wait for a better one, at most ``INTERVAL + LIMIT`` seconds."""
+        ends = monotonic() + INTERVAL + LIMIT
+        while self.error and monotonic() < ends and not self._stopped.wait(INTERVAL / LOOKS):
+            pass
+
     def start(self) -> None:
         """Begin to try the store."""
         for work, name in ((self._try_all, "store-health"), (self._watch, "store-watch")):

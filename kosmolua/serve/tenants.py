@@ -195,6 +195,10 @@ class Tenant:
             self._sources -= size
             self._opened.held.sources.give_back(size)
 
+    def settle(self) -> None:
+        """Wait a moment for a store that was away: it may be back, and a person's decision is not to be lost."""
+        self._health.settle()
+
     async def _refusal(self) -> KosmoError | None:
         """Count a run that is about to start, and return None; or return the error with which it is refused."""
         if error := self._health.error:

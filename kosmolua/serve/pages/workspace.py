@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from kosmolua.errors import Busy, KosmoError
+from kosmolua.errors import Busy, KosmoError, Unavailable
 from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.store import Slot, Waiting
 from kosmolua.runs import Outcome, RunOptions
@@ -179,6 +179,7 @@ class Workspace:
 
     def _start(self, run: str, begin: Callable[[], Coroutine[Any, Any, Outcome]]) -> None:
         """Start a run on the event loop, and wait at most ``GRACE`` seconds until it has ended."""
+        self.tenant.settle()
         slot = self.runtime.store.slot("started", MAX_STARTED)
         with self._lock:
             why = f"The run {run} is already running" if run in self._under_way else None
@@ -191,7 +192,7 @@ class Workspace:
         started.add_done_callback(lambda _: self._forget(run, slot))
         if wait([started], GRACE).done:
             outcome = started.result()
-            if isinstance(outcome.error, Busy):
+            if isinstance(outcome.error, (Busy, Unavailable)):
                 raise outcome.error
 
     def _forget(self, run: str, slot: Slot) -> None:
