@@ -188,7 +188,7 @@ def test_wrong_usage(kosmolua: Program, words: tuple[str, ...], error: str) -> N
         ("print(1)\nerror('boo')", "job.lua:2: boo", "1\n"),
         ("print(1)\nerror({ code = 'mine', message = 'boo' })", "job.lua:2: boo\n", "1\n"),
         ("local t = nil\nprint(t.x)", "job.lua:2: attempt to index a nil value (local 't')", ""),
-        ("error()", "job.lua:1: nil", ""),
+        ("error()", "job.lua:1: error was called without a message", ""),
     ],
 )
 def test_a_script_that_fails(kosmolua: Program, write: Write, source: str, error: str, output: str) -> None:
