@@ -350,16 +350,24 @@ class Passage:
         self.tenant = tenant
         self.is_closed = False
         self.taken = 0
-        self.waited = 0.0
         self._source = source
+        self._waited = 0.0
+        self._since: float | None = None
+
+    @property
+    def waited(self) -> float:
+        """The seconds that the call has waited, with those since it began to wait again."""
+        since = self._since
+        return self._waited + (monotonic() - since if since is not None else 0.0)
 
     def take(self, size: int) -> None:
         """Wait until ``size`` more bytes are free, and reserve them; raises what :meth:`Room.take` raises."""
-        started = monotonic()
+        started = self._since = monotonic()
         try:
             self._source().take(self, size)
         finally:
-            self.waited += monotonic() - started
+            self._waited += monotonic() - started
+            self._since = None
 
     def need(self, size: int) -> None:
         """Reserve ``size`` bytes in all, as :meth:`take` does."""

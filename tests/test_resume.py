@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Program, Write
+from conftest import Program, Write
 from support.library import KEY, library
 from support.loopback import Loopback
 from support.processes import eventually
@@ -567,7 +567,9 @@ def test_limits_of_a_recorded_run_are_the_recorded_ones(kosmolua: Program, write
 
 
 @pytest.mark.slow
-def test_the_command_line_names_what_was_under_way(kosmolua: Program, write: Write, home: Path) -> None:
+def test_the_command_line_names_what_was_under_way(
+    kosmolua: Program, write: Write, home: Path, environment: dict[str, str]
+) -> None:
     """With its arguments, and goes on with --done N=JSON or --again N."""
     write("home/slow.py", PLUGIN)
     write("home/accounts.toml", '[slow.default]\npermissions = { write = "allow" }\n')
@@ -576,7 +578,7 @@ def test_the_command_line_names_what_was_under_way(kosmolua: Program, write: Wri
     running = subprocess.Popen(
         [*command, "--accounts", "accounts.toml"],
         cwd=home,
-        env={**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)},
+        env=environment,
     )
     assert eventually(lambda: (home / "begun").exists())
     running.kill()
