@@ -18,8 +18,8 @@ from support.page import Pages, served
 from kosmolua.errors import KosmoError
 from kosmolua.plugin import Response
 from kosmolua.secret import Secret
-from kosmolua.serve.pages.oidc import Begun, Login
-from kosmolua.serve.settings import Provider
+from kosmolua.serve.pages.oidc import Begun, OidcLogin
+from kosmolua.serve.settings import OidcProvider
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_code_goes_to_no_other_address(provider: OidcServer) -> None:
         moved = Response(307, {"Location": f"{other.url}/token"})
         with Loopback(lambda _: moved) as endpoint:
             provider.description = {"token_endpoint": f"{endpoint.url}/token"}
-            login = Login(Provider(issuer=provider.url, client_id=CLIENT), Secret(SECRET))
+            login = OidcLogin(OidcProvider(issuer=provider.url, client_id=CLIENT), Secret(SECRET))
             begun = Begun("state", "v" * 48, "nonce", "/")
             with pytest.raises(KosmoError, match="redirects to another address"):
                 login.finish(begun, "http://127.0.0.1/back", {"state": "state", "code": "code-1"})

@@ -19,7 +19,7 @@ from kosmolua.calls.approvals import UNANSWERED, Approval, Reply
 from kosmolua.errors import ConfigError, Paused
 from kosmolua.recordings.folder_store import Folder
 from kosmolua.recordings.store import Decision
-from kosmolua.serve.approvals import Approvals, Approver
+from kosmolua.serve.approvals import Approvals, WebApprover
 
 RESTART = "return app.integrations.render2.restart_service({ service_id = 'srv-cabc12345678' })"
 TWO = """
@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> Folder:
 
 def asked(approvals: Approvals, *given: Approval, seconds: float = 10.0, client: Any = None) -> Callable[[], Any]:
     """Ask about calls in another thread; return what waits for the replies, and for who gave them."""
-    approver = Approver(approvals, "0123456789ab", "script.lua", lambda: seconds, client)
+    approver = WebApprover(approvals, "0123456789ab", "script.lua", lambda: seconds, client)
     replies: list[list[Reply]] = []
     thread = Thread(target=lambda: replies.append(approver.approve_many(given or [APPROVAL])))
     thread.start()
@@ -174,7 +174,7 @@ def test_a_run_that_nobody_answers_is_paused(tmp_path: Path) -> None:
 def test_branches_that_nobody_answers_are_paused_together(tmp_path: Path) -> None:
     """Calls of branches wait at the same time, and the pause lists them all."""
     store = Folder(tmp_path / "store")
-    approver = Approver(Approvals(lambda: store), "0123456789ab", "script.lua", lambda: 0.5)
+    approver = WebApprover(Approvals(lambda: store), "0123456789ab", "script.lua", lambda: 0.5)
 
     with Runtime(simulate=True, environ={}) as runtime:
         outcome = runtime.run(TWO, approve=approver, record=tmp_path / "run.jsonl")

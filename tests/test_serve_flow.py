@@ -21,8 +21,8 @@ from support.servers import wait_for
 from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
 
 from kosmolua.serve import flow
-from kosmolua.serve.app import Door
-from kosmolua.serve.flow import Draining, Gate, Heartbeat, Refusals
+from kosmolua.serve.app import McpEndpoint
+from kosmolua.serve.flow import Draining, Heartbeat, HostCheck, Refusals
 from kosmolua.serve.siblings import Family, Siblings
 
 EVENTS = b"text/event-stream"
@@ -76,9 +76,9 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
     ],
     ids=str,
 )
-def test_the_gate(headers: list[tuple[str, str]], status: int) -> None:
+def test_the_check_of_the_host(headers: list[tuple[str, str]], status: int) -> None:
     """A request has to call the server by a name of its own, and no page of another site can make one."""
-    sent = anyio.run(lambda: answer_of(Gate(nothing, lambda: ("agents.example",)), *headers))
+    sent = anyio.run(lambda: answer_of(HostCheck(nothing, lambda: ("agents.example",)), *headers))
 
     assert sent[0]["status"] == status
 
@@ -138,9 +138,9 @@ def test_memory_is_reserved_while_a_body_is_read() -> None:
 
     part = 300 * 1024
     tenants: Any = SimpleNamespace(authenticate=authenticate, settings=SimpleNamespace(max_request=10 * part))
-    door = Door(tenants, Refusals(lambda _: None), Siblings(0, Family(["/none"], "secret")))
+    endpoint = McpEndpoint(tenants, Refusals(lambda _: None), Siblings(0, Family(["/none"], "secret")))
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": []}
-    anyio.run(door, scope, receive, send)
+    anyio.run(endpoint, scope, receive, send)
     assert done[:7] == ["read", "reserve"] * 3 + ["answer"]
     assert "free" in done
 

@@ -22,10 +22,10 @@ from support.identifiers import stable
 from kosmolua.errors import ConfigError
 from kosmolua.secret import Secret
 from kosmolua.serve import settings
-from kosmolua.serve.opened import Common
 from kosmolua.serve.settings import Issuer
+from kosmolua.serve.tenant_runtime import Common
 from kosmolua.serve.tenants import Tenants
-from kosmolua.serve.tokens import SignedTokens, Tokens
+from kosmolua.serve.tokens import SignedTokens, TenantTokens
 
 ISSUER, AUDIENCE = "https://login.example", "kosmolua"
 KEY, OTHER = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
@@ -215,7 +215,7 @@ def test_two_tenants_that_a_token_would_fit(folder: Path) -> None:
 
 def test_the_time_says_nothing() -> None:
     """A token that is almost right takes as long as one that is quite wrong, and the first as long as the second."""
-    tokens = Tokens([Secret(FIRST * 4), Secret(SECOND * 4)])
+    tokens = TenantTokens([Secret(FIRST * 4), Secret(SECOND * 4)])
     right = (FIRST * 4).encode()
     candidates = [right, right[:-1] + b"x", b"x" * len(right), (SECOND * 4).encode()]
     fastest = [float("inf")] * len(candidates)

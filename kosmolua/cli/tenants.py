@@ -26,8 +26,8 @@ from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.calls.approvals import Approve
-    from kosmolua.serve.opened import Common
     from kosmolua.serve.settings import Settings, TenantSettings
+    from kosmolua.serve.tenant_runtime import Common
 
 STORE, TENANT = "KOSMOLUA_STORE", "KOSMOLUA_TENANT"
 """The environment variables that set ``--store`` and ``--tenant``."""
@@ -95,7 +95,7 @@ class Kept:
             UsageError: There is no such tenant.
         """
         server, tenant = self._section(options.accounts)
-        from kosmolua.serve.opened import open_runtime
+        from kosmolua.serve.tenant_runtime import open_runtime
 
         standard.set_apart()
         given: dict[str, Any] = {"yes": options.yes, "allow": options.allow, "approve": approve}
@@ -125,9 +125,9 @@ class Kept:
 
     def _stores(self, accounts: str | None) -> Stores:
         settings, _ = self._section(accounts)
-        from kosmolua.serve.own import Own
+        from kosmolua.serve.secrets import ServerSecrets
 
-        return Own(settings, os.environ, console.warn).stores()
+        return ServerSecrets(settings, os.environ, console.warn).stores()
 
 
 def tenant_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -159,7 +159,7 @@ _STORE = click.option(
 
 def common_options(options: Options) -> Common:
     """Return the settings that apply to all tenants of a server, taken from the options of the command line."""
-    from kosmolua.serve.opened import Common
+    from kosmolua.serve.tenant_runtime import Common
 
     return Common(
         simulate=options.simulate,

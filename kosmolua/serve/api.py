@@ -40,7 +40,7 @@ TENANT_ONLY, ALL, OPERATOR = "tenant", "all", "operator"
 Json = Mapping[str, Any]
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that is refused, with the status of the answer.
 
     Args:
@@ -99,7 +99,7 @@ async def _status(tenant: Tenant, given: Json) -> object:
 async def _runs(tenant: Tenant, given: Json) -> object:
     limit = given.get("limit", str(DEFAULT_RUNS))
     if not re.fullmatch("[0-9]{1,4}", limit) or not 0 < int(limit) <= MAX_RUNS:
-        raise Refused(400, f"The parameter limit must be a number from 1 to {MAX_RUNS:,}")
+        raise RequestRefused(400, f"The parameter limit must be a number from 1 to {MAX_RUNS:,}")
     status, before = given.get("status"), given.get("before")
     store = tenant.runtime.store
     found = await asyncio.to_thread(lambda: store.runs(status=status, before=before, limit=int(limit)))
@@ -113,7 +113,7 @@ async def _run(tenant: Tenant, given: Json) -> object:
 async def _outcome(tenant: Tenant, given: Json) -> object:
     run = await _found(tenant, given["run"])
     if run.status == "running":
-        raise Refused(409, f"The run {run.run} is still running")
+        raise RequestRefused(409, f"The run {run.run} is still running")
     runtime = tenant.runtime
     recording = await asyncio.to_thread(runtime.store.read, run.run)
     return {**_report(await asyncio.to_thread(runtime.replay, recording, client=CLIENT)), "run": run.run}
@@ -139,7 +139,7 @@ async def _resume(tenant: Tenant, given: Json) -> object:
 async def _cancel(tenant: Tenant, given: Json) -> object:
     run = await _found(tenant, given["run"])
     if run.status != "running":
-        raise Refused(409, f"The run {run.run} is not running: its status is {run.status}")
+        raise RequestRefused(409, f"The run {run.run} is not running: its status is {run.status}")
     await asyncio.to_thread(tenant.orders.cancel, run.run)
     return {"run": run.run, "cancelled": True}
 
@@ -159,7 +159,7 @@ async def _sessions(tenant: Tenant, given: Json) -> object:
 
 async def _revoke(tenant: Tenant, given: Json) -> object:
     if not await asyncio.to_thread(tenant.signed_in.revoke, given["session"]):
-        raise Refused(404, "There is no such session")
+        raise RequestRefused(404, "There is no such session")
     return {"session": given["session"], "revoked": True}
 
 
@@ -171,12 +171,14 @@ async def _decide(tenant: Tenant, given: Json) -> object:
     waiting = await asyncio.to_thread(tenant.runtime.store.waiting)
     call = next((each for each in waiting if each.id == given["call"]), None)
     if call is None:
-        raise Refused(404, "This call does not wait any more")
+        raise RequestRefused(404, "This call does not wait any more")
     if not call.is_live:
-        raise Refused(409, f"The run {call.run} is paused: resume it, with the numbers of the calls that you approve")
+        raise RequestRefused(
+            409, f"The run {call.run} is paused: resume it, with the numbers of the calls that you approve"
+        )
     decision = Decision(given["approve"], PERSON)
     if not await asyncio.to_thread(tenant.runtime.store.decide, call.id, decision):
-        raise Refused(409, "Somebody else has decided about this call")
+        raise RequestRefused(409, "Somebody else has decided about this call")
     return {"approved": given["approve"]}
 
 
@@ -188,7 +190,7 @@ async def _found(tenant: Tenant, run: str) -> Summary:
     """Return the summary of a run of the tenant."""
     found = await asyncio.to_thread(lambda: tenant.runtime.store.runs(beginning=run, limit=1))
     if not found or found[0].run != run:
-        raise Refused(404, "There is no such run")
+        raise RequestRefused(404, "There is no such run")
     return found[0]
 
 
@@ -317,7 +319,7 @@ def routes(tenants: Tenants, refusals: ASGIApp) -> list[BaseRoute]:
                 chosen = _chosen(each, tenants, tenant, given.pop("tenant", None))
                 answers = [await each.answer(each_tenant, given) for each_tenant in chosen]
                 return JSONResponse(answers[0] if len(answers) == 1 else {"tenants": answers})
-            except Refused as refused:
+            except RequestRefused as refused:
                 return JSONResponse({"error": {"code": "refused", "message": str(refused)}}, refused.status)
             except KosmoError as error:
                 return JSONResponse({"error": error.report()}, 503 if isinstance(error, Busy) else 409)
@@ -332,17 +334,17 @@ def _chosen(each: Endpoint, tenants: Tenants, own: Tenant | None, name: str | No
     """Return the tenants that a request is about."""
     if own:
         if each.reach == OPERATOR:
-            raise Refused(403, "This needs the token operator_token in [serve] of the accounts file")
+            raise RequestRefused(403, "This needs the token operator_token in [serve] of the accounts file")
         if name not in (None, own.name):
-            raise Refused(403, "The token belongs to another tenant")
+            raise RequestRefused(403, "The token belongs to another tenant")
         return [own]
     if name is None:
         if each.reach == TENANT_ONLY:
-            raise Refused(400, "Name the tenant with the parameter tenant")
+            raise RequestRefused(400, "Name the tenant with the parameter tenant")
         return [*tenants]
     found = tenants.get(name)
     if found is None:
-        raise Refused(404, "There is no such tenant")
+        raise RequestRefused(404, "There is no such tenant")
     return [found]
 
 
@@ -350,7 +352,7 @@ async def _given(each: Endpoint, request: Request, max_request: int) -> dict[str
     """Return the parameters of a request, from its path, its query and its body."""
     query = dict(request.query_params)
     if unknown := query.keys() - {*each.query, *_TENANT_PARAMETER}:
-        raise Refused(400, f"There is no parameter {sorted(unknown)[0][:80]!r}")
+        raise RequestRefused(400, f"There is no parameter {sorted(unknown)[0][:80]!r}")
     return {**query, **(await _body(each, request, max_request)), **request.path_params}
 
 
@@ -362,23 +364,23 @@ async def _body(each: Endpoint, request: Request, max_request: int) -> dict[str,
     async for part in request.stream():
         read += part
         if len(read) > max_request:
-            raise Refused(413, f"The body is larger than {max_request:,} bytes")
+            raise RequestRefused(413, f"The body is larger than {max_request:,} bytes")
     try:
         body = decode(read.decode()) if read else {}
         json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise Refused(400, _NOT_JSON) from None
+        raise RequestRefused(400, _NOT_JSON) from None
     if not isinstance(body, dict):
-        raise Refused(400, "The body must be a JSON object")
+        raise RequestRefused(400, "The body must be a JSON object")
     for name in each.required:
         if name not in body:
-            raise Refused(400, f"The property {name} is missing")
+            raise RequestRefused(400, f"The property {name} is missing")
     for name, value in body.items():
         if name not in each.body:
-            raise Refused(400, f"There is no property {name[:80]!r}")
+            raise RequestRefused(400, f"There is no property {name[:80]!r}")
         kind = each.body[name].get("type")
         if kind and not _fits(value, each.body[name]):
-            raise Refused(400, f"The property {name} must be of the type {kind}")
+            raise RequestRefused(400, f"The property {name} must be of the type {kind}")
     return body
 
 

@@ -19,7 +19,7 @@ from kosmolua.errors import KosmoError
 from kosmolua.mcp.addresses import PATH
 from kosmolua.mcp.http import bearer
 from kosmolua.serve import api, pages
-from kosmolua.serve.flow import STOPPING, Draining, Gate, Heartbeat, Refusals, Weighing
+from kosmolua.serve.flow import STOPPING, Draining, Heartbeat, HostCheck, Refusals, Weighing
 from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
 from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
 from kosmolua.serve.siblings import PASSED_ON, Siblings
@@ -29,7 +29,7 @@ ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
 _OWN = {ALIVE, READY, METRICS, PATH}
 
 
-class House:
+class ServerState:
     """The objects that the parts of the server's ASGI application share: tenants, metrics and log.
 
     Args:
@@ -105,7 +105,7 @@ class House:
         return _is_of_this_machine(request)
 
 
-class Door:
+class McpEndpoint:
     """The ASGI application at the path of MCP: passes each request to the tenant whose token is in the request.
 
     Only the answers of tenants have a heartbeat: it would turn a late refusal into an answer with status 200.
@@ -135,51 +135,51 @@ class Door:
         await (STOPPING if tenant.is_stopped else weighed)(scope, receive, send)
 
 
-def application(house: House, siblings: Siblings | None = None) -> ASGIApp:
+def application(state: ServerState, siblings: Siblings | None = None) -> ASGIApp:
     """Return the ASGI application of the server.
 
     Args:
-        house: The objects that the parts of the application share.
+        state: The objects that the parts of the application share.
         siblings: Passes requests to the server's other processes; None if there are none.
     """
-    tenants = house.tenants
+    tenants = state.tenants
 
     async def is_alive(request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def is_ready(request: Request) -> Response:
-        if not house.is_ready:
+        if not state.is_ready:
             return PlainTextResponse("not ready\n", 503)
         if error := tenants.health.error:
             return PlainTextResponse(f"not ready: {error.message}\n", 503)
         return PlainTextResponse("ready\n")
 
-    refusals = Refusals(house.note_refusal)
+    refusals = Refusals(state.note_refusal)
 
     async def metrics(request: Request) -> ASGIApp:
-        if not await house.may_read_metrics(request):
+        if not await state.may_read_metrics(request):
             return refusals
-        page = house.metrics.page(names_tenants=tenants.metrics_token is not None)
+        page = state.metrics.page(names_tenants=tenants.metrics_token is not None)
         return Response(page, media_type=CONTENT_TYPE)
 
     @asynccontextmanager
     async def running(_: Starlette) -> AsyncIterator[None]:
         await tenants.start()
-        house.is_ready = True
+        state.is_ready = True
         yield
-        house.is_ready = False
+        state.is_ready = False
         await tenants.stop()
 
     routes = [
         Route(ALIVE, is_alive),
         Route(READY, is_ready),
         Route(METRICS, metrics),
-        Route(PATH, Door(tenants, refusals, siblings)),
+        Route(PATH, McpEndpoint(tenants, refusals, siblings)),
         *api.routes(tenants, refusals),
         *pages.routes(tenants),
     ]
-    app = Draining(Starlette(routes=routes, lifespan=running), lambda: house.is_draining, _OWN)
-    return AccessLog(Gate(app, house.hosts), house.note_request)
+    app = Draining(Starlette(routes=routes, lifespan=running), lambda: state.is_draining, _OWN)
+    return AccessLog(HostCheck(app, state.hosts), state.note_request)
 
 
 def _is_of_this_machine(request: Request) -> bool:

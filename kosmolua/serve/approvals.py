@@ -27,7 +27,7 @@ MAX_LOOKS = 100
 SOMEBODY = "a person"
 
 
-class Answer(NamedTuple):
+class PersonAnswer(NamedTuple):
     """A person's answer to the question whether a call is approved.
 
     Args:
@@ -55,7 +55,7 @@ class Approvals:
         # pause.
         self._changed = Condition()
         self._open: dict[str, str] = {}
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, PersonAnswer] = {}
         self._released: set[str] = set()
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ class Approvals:
         client: Approve | None,
         *,
         is_resumed: bool = False,
-    ) -> list[Answer]:
+    ) -> list[PersonAnswer]:
         """Ask people about calls, wait for their decisions, and return a list with the answer for each call.
 
         Args:
@@ -119,7 +119,7 @@ class Approvals:
             if withdraw := getattr(client, "withdraw", None):
                 withdraw()
 
-    def _wait(self, store: Store, run: str, ids: Sequence[str], ends: float) -> list[Answer]:
+    def _wait(self, store: Store, run: str, ids: Sequence[str], ends: float) -> list[PersonAnswer]:
         while (left := ends - time.time()) > 0:
             self._look(store, ids)
             with self._changed:
@@ -130,7 +130,7 @@ class Approvals:
             self._look(store, ids)
         with self._changed:
             self._released.discard(run)
-            return [self._answers.get(each, Answer(UNANSWERED)) for each in ids]
+            return [self._answers.get(each, PersonAnswer(UNANSWERED)) for each in ids]
 
     def _is_decided(self, run: str, ids: Sequence[str]) -> bool:
         return run in self._released or all(each in self._answers for each in ids)
@@ -146,7 +146,7 @@ class Approvals:
     def _answer(self, question: str, decision: Decision) -> None:
         with self._changed:
             if question in self._open:
-                self._answers.setdefault(question, Answer(decision.is_approved, decision.by or SOMEBODY))
+                self._answers.setdefault(question, PersonAnswer(decision.is_approved, decision.by or SOMEBODY))
                 self._changed.notify_all()
 
     def _ask_client(self, client: Approve, ids: Sequence[str], approvals: Sequence[Approval]) -> None:
@@ -170,7 +170,7 @@ class Approvals:
                 store.withdraw(each)
 
 
-def _decided_earlier(store: Store, run: str, approvals: Sequence[Approval]) -> list[Answer]:
+def _decided_earlier(store: Store, run: str, approvals: Sequence[Approval]) -> list[PersonAnswer]:
     """Take the answers that people gave to all these calls before the run's process died."""
     used: list[tuple[Waiting, Decision]] = []
     try:
@@ -181,7 +181,7 @@ def _decided_earlier(store: Store, run: str, approvals: Sequence[Approval]) -> l
             store.withdraw(question.id)
     except (StopIteration, ConfigError):  # people are asked again
         return []
-    return [Answer(decision.is_approved, decision.by or SOMEBODY) for _, decision in used]
+    return [PersonAnswer(decision.is_approved, decision.by or SOMEBODY) for _, decision in used]
 
 
 def _is_same(question: Waiting, approval: Approval) -> bool:
@@ -189,7 +189,7 @@ def _is_same(question: Waiting, approval: Approval) -> bool:
     return all(question.call[name] == asked[name] for name in ("path", "account", "effect", "arguments"))
 
 
-class Approver:
+class WebApprover:
     """The option ``approve`` of one run: asks people on the website and at the MCP client about the run's calls.
 
     Args:

@@ -12,13 +12,13 @@ from kosmolua.recordings.store import Stores
 from kosmolua.runtime import Runtime
 from kosmolua.serve import settings as files
 from kosmolua.serve.held import Held
-from kosmolua.serve.opened import Common, Opened
-from kosmolua.serve.own import Own
+from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import STANZA, Settings
+from kosmolua.serve.tenant_runtime import Common, TenantRuntime
 from kosmolua.serve.tenants import refuse_same_tokens
 
 
-class Finding(NamedTuple):
+class SettingsCheck(NamedTuple):
     """The result of one check.
 
     Args:
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
     error: KosmoError | None = None
 
 
-def examine(accounts: str | None, common: Common) -> Iterator[Finding]:
+def examine(accounts: str | None, common: Common) -> Iterator[SettingsCheck]:
     """Check whether a server could start with an accounts file and serve its tenants. Yield what was found.
 
     The store is read, and secrets are fetched from their sources. Nothing is sent to the services of integrations.
@@ -46,8 +46,8 @@ def examine(accounts: str | None, common: Common) -> Iterator[Finding]:
     except ConfigError as error:
         yield _wrong("accounts file", error)
         return
-    yield Finding("accounts file", str(settings.path or "none"))
-    own = Own(settings, common.environ, common.warn)
+    yield SettingsCheck("accounts file", str(settings.path or "none"))
+    own = ServerSecrets(settings, common.environ, common.warn)
     try:
         stores = own.stores()
     except ConfigError as error:
@@ -67,22 +67,22 @@ def examine(accounts: str | None, common: Common) -> Iterator[Finding]:
         stores.close()
 
 
-def _tenants(settings: Settings, common: Common, stores: Stores) -> Iterator[Finding]:
+def _tenants(settings: Settings, common: Common, stores: Stores) -> Iterator[SettingsCheck]:
     if not settings.tenants and not common.simulate:
         yield _wrong("tenants", ConfigError("No tenant is served", hint=STANZA))
-    opened: list[Opened] = []
+    opened: list[TenantRuntime] = []
     alone = replace(common, processes=1)
     try:
         for tenant in settings.tenants.values():
             subject = f"tenant {tenant.name}"
             try:
-                opened.append(Opened(tenant, alone, settings, stores, Held.within(settings.memory)))
+                opened.append(TenantRuntime(tenant, alone, settings, stores, Held.within(settings.memory)))
             except KosmoError as error:
                 yield _wrong(subject, error)
                 continue
             ways = [f"tokens: {len(tenant.token)}"] if tenant.token else []
             ways += ["signed tokens"] if tenant.jwt else []
-            yield Finding(subject, f"{', '.join(ways)}; workers: {settings.workers_of(tenant)}")
+            yield SettingsCheck(subject, f"{', '.join(ways)}; workers: {settings.workers_of(tenant)}")
             yield from _accounts(subject, opened[-1].runtime)
         yield _attempt("tokens", "differ from tenant to tenant", lambda: refuse_same_tokens(opened))
     finally:
@@ -90,7 +90,7 @@ def _tenants(settings: Settings, common: Common, stores: Stores) -> Iterator[Fin
             each.close()
 
 
-def _accounts(subject: str, runtime: Runtime) -> Iterator[Finding]:
+def _accounts(subject: str, runtime: Runtime) -> Iterator[SettingsCheck]:
     """Check the accounts of a tenant: their permissions, and whether their secrets can be fetched."""
     if runtime.is_simulated:
         return
@@ -107,14 +107,14 @@ def _accounts(subject: str, runtime: Runtime) -> Iterator[Finding]:
             yield _attempt(where, "has its secrets", fetch)
 
 
-def _attempt(subject: str, words: str, work: Callable[[], object]) -> Finding:
+def _attempt(subject: str, words: str, work: Callable[[], object]) -> SettingsCheck:
     """Return a finding with these words, or with the error that a function raises."""
     try:
         work()
     except KosmoError as error:
         return _wrong(subject, error)
-    return Finding(subject, words)
+    return SettingsCheck(subject, words)
 
 
-def _wrong(subject: str, error: KosmoError) -> Finding:
-    return Finding(subject, str(error), error)
+def _wrong(subject: str, error: KosmoError) -> SettingsCheck:
+    return SettingsCheck(subject, str(error), error)

@@ -34,7 +34,7 @@ _STREAM = [
 ]
 
 
-class Gate:
+class HostCheck:
     """An ASGI layer that refuses requests from pages of other websites, and requests for a foreign host name.
 
     When a page makes a request, the browser names the page's website in the header ``Origin``, and the host of the URL

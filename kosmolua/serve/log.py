@@ -146,14 +146,14 @@ class RunLog:
         self._log.note("run ended", tenant=run.tenant, run=run.id, **about)
         entry = {"tenant": run.tenant, "run": run.id, "client": run.client, "script": run.script}
         allowed = list(self._allowed.pop(run.id, ()))
-        line = Entry({**entry, "sha256": run.sha256, "mode": self._mode, **about, "allowed_by": allowed})
+        line = AuditEntry({**entry, "sha256": run.sha256, "mode": self._mode, **about, "allowed_by": allowed})
         self._audit.write(line)
         if self._send:
             self._send(line.line(Redactor()))
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditEntry:
     """A line of the audit log.
 
     Args:

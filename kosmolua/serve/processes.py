@@ -15,7 +15,7 @@ RESTART_DELAY = 1.0
 """Seconds until a process that has died is replaced."""
 
 
-class Group:
+class ProcessGroup:
     """The processes of a server. Their parent process starts them, and replaces those that die.
 
     Args:

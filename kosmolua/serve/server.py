@@ -24,14 +24,14 @@ from kosmolua.mcp.connections import Listener
 from kosmolua.mcp.http import configured, host_names
 from kosmolua.memory import bound_arenas
 from kosmolua.serve import settings as files
-from kosmolua.serve.app import House, application
+from kosmolua.serve.app import ServerState, application
 from kosmolua.serve.log import Log, RunLog, open_audit
 from kosmolua.serve.metrics import Metrics
-from kosmolua.serve.opened import Common
-from kosmolua.serve.processes import Group
+from kosmolua.serve.processes import ProcessGroup
 from kosmolua.serve.settings import STANZA, Settings
 from kosmolua.serve.siblings import Family, Siblings, id_prefix
 from kosmolua.serve.syslog import Syslog
+from kosmolua.serve.tenant_runtime import Common
 from kosmolua.serve.tenants import Tenants
 
 SWITCH_INTERVAL = 0.001
@@ -44,7 +44,7 @@ ANSWER_TIMEOUT = 5
 
 
 @dataclass(frozen=True)
-class Plan:
+class ServerOptions:
     """The options of a server, as they come from the command line.
 
     Args:
@@ -66,7 +66,7 @@ class Plan:
     announce: Callable[[str], None]
 
 
-def serve(plan: Plan) -> None:
+def serve(plan: ServerOptions) -> None:
     """Serve all tenants until the process receives a signal to stop.
 
     On SIGTERM the server lets active runs end and then stops. On a second SIGTERM it stops at once. On SIGHUP it reads
@@ -92,7 +92,7 @@ def serve(plan: Plan) -> None:
             _serve_with_many(plan, settings, listener, bound.url)
 
 
-def _serve_with_many(plan: Plan, settings: Settings, listener: Listener, url: str) -> None:
+def _serve_with_many(plan: ServerOptions, settings: Settings, listener: Listener, url: str) -> None:
     tenants = Tenants(settings, plan.common)  # a wrong file is reported before processes start
     tenants.disconnect()  # processes must not share a connection
     plan.announce(_announcement(tenants, plan, url))
@@ -107,11 +107,11 @@ def _serve_with_many(plan: Plan, settings: Settings, listener: Listener, url: st
             with private:
                 asyncio.run(_serve(plan, settings, [listener, private], own, None, siblings))
 
-        Group(plan.processes).run(work, mark_process_dead)
+        ProcessGroup(plan.processes).run(work, mark_process_dead)
 
 
 async def _serve(
-    plan: Plan,
+    plan: ServerOptions,
     settings: Settings,
     listeners: list[socket.socket],
     tenants: Tenants,
@@ -124,43 +124,43 @@ async def _serve(
     syslog = Syslog(settings.syslog, plan.common.warn) if settings.syslog else None
     mode = "simulated" if plan.common.simulate else "live"
     tenants.observe(metrics, RunLog(log, audit, mode, syslog.send if syslog else None))
-    house = House(tenants, metrics, log, host_names(plan.listen))
+    state = ServerState(tenants, metrics, log, host_names(plan.listen))
     if url:
         plan.announce(_announcement(tenants, plan, url))
-    await Server(house, plan, audit, siblings).serve(listeners)
+    await HttpServer(state, plan, audit, siblings).serve(listeners)
     if syslog:
         await asyncio.to_thread(syslog.close)
     audit.close()
     log.close()
 
 
-def _announcement(tenants: Tenants, plan: Plan, url: str) -> str:
+def _announcement(tenants: Tenants, plan: ServerOptions, url: str) -> str:
     simulated = "; every call is simulated" if plan.common.simulate else ""
     return f"serving {', '.join(tenant.name for tenant in tenants)} on {url}{simulated}"
 
 
-class Server(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """The HTTP server of this process, which serves the application and handles signals.
 
     Args:
-        house: The objects that the parts of the application share: tenants, metrics and log.
+        state: The objects that the parts of the application share: tenants, metrics and log.
         plan: The options from the command line.
         audit: The audit log. It is reopened when the settings are reloaded.
         siblings: Passes requests to the other processes of the server; None if this is the only process.
     """
 
-    def __init__(self, house: House, plan: Plan, audit: Journal, siblings: Siblings | None) -> None:
-        self._house = house
+    def __init__(self, state: ServerState, plan: ServerOptions, audit: Journal, siblings: Siblings | None) -> None:
+        self._state = state
         self._plan = plan
         self._audit = audit
         self._is_alone = siblings is None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._loop = asyncio.get_running_loop()
-        settings = house.tenants.settings
+        settings = state.tenants.settings
         super().__init__(
             configured(
-                application(house, siblings),
+                application(state, siblings),
                 timeout_graceful_shutdown=ANSWER_TIMEOUT,
                 h11_max_incomplete_event_size=settings.max_headers,
             )
@@ -177,7 +177,7 @@ class Server(uvicorn.Server):
     async def _refresh(self) -> None:
         """Update the gauges of this process at intervals, since another process may answer requests for the metrics."""
         while not self.should_exit:
-            self._house.metrics.refresh()
+            self._state.metrics.refresh()
             await asyncio.sleep(REFRESH_INTERVAL)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -195,25 +195,25 @@ class Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         """Answer readiness probes with "not ready", let active runs end, and stop the server."""
-        self._house.is_ready, self._house.is_draining = False, True
-        self._house.log.note("draining", seconds=self._plan.drain)
-        await self._house.tenants.drain(self._plan.drain)
+        self._state.is_ready, self._state.is_draining = False, True
+        self._state.log.note("draining", seconds=self._plan.drain)
+        await self._state.tenants.drain(self._plan.drain)
         await asyncio.sleep(min(LINGER, self._plan.drain))
-        await self._house.tenants.stop()
+        await self._state.tenants.stop()
         self.should_exit = True
 
     async def _reload(self) -> None:
-        self._house.log.reopen()
+        self._state.log.reopen()
         self._audit.reopen()
-        tenants = self._house.tenants
+        tenants = self._state.tenants
         tenants.reopen_journals()
         try:
             await tenants.reload(await asyncio.to_thread(files.read, self._plan.accounts))
         except ConfigError as error:
             self._plan.common.warn(f"the settings were not reloaded: {error}")
-            self._house.log.note("reload failed", error=str(error))
+            self._state.log.note("reload failed", error=str(error))
             return
-        self._house.log.note("reloaded", tenants=[tenant.name for tenant in tenants])
+        self._state.log.note("reloaded", tenants=[tenant.name for tenant in tenants])
 
 
 def _is_loopback(address: Address | UnixAddress) -> bool:

@@ -60,7 +60,7 @@ class Issuer:
 
 
 @dataclass(frozen=True)
-class Provider:
+class OidcProvider:
     """The OpenID Connect provider where people sign in to the website.
 
     A person belongs to the tenant whose settings ``jwt`` accept the provider's token for this person.
@@ -156,7 +156,7 @@ class Settings:
     syslog: str | None = None
     store: Given | None = None
     cookie_key: Given | None = None
-    oidc: Provider | None = None
+    oidc: OidcProvider | None = None
 
     def workers_of(self, tenant: TenantSettings) -> int:
         """Return how many scripts of a tenant can run at once: the tenant's setting, or else an equal share."""
@@ -342,7 +342,7 @@ def _issuer(value: object) -> Issuer:
     return Issuer(**value)
 
 
-def _provider(value: object) -> Provider:
+def _provider(value: object) -> OidcProvider:
     if not isinstance(value, dict):
         raise Mismatch("must be a table with issuer and client_id")
     known: dict[str, Check] = {"issuer": _text, "client_id": _text, "client_secret": _secret, "scopes": _texts}
@@ -357,7 +357,7 @@ def _provider(value: object) -> Provider:
     url = urlsplit(given["issuer"])
     if url.scheme != "https" and not (url.scheme == "http" and is_loopback_name(url.netloc)):
         raise Mismatch("must be a URL with https", ".issuer")
-    return Provider(**given)
+    return OidcProvider(**given)
 
 
 Check = Callable[[object], Any]

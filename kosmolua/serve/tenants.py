@@ -26,18 +26,18 @@ from kosmolua.mcp.server import Handlers
 from kosmolua.memory import Endless
 from kosmolua.runs import DEFAULTS, Outcome, RunOptions
 from kosmolua.runtime import Runtime
-from kosmolua.serve.approvals import Approvals, Approver
+from kosmolua.serve.approvals import Approvals, WebApprover
 from kosmolua.serve.grants import FRESHNESS, Grants
 from kosmolua.serve.health import Health
 from kosmolua.serve.held import Held
-from kosmolua.serve.opened import Common, Opened
 from kosmolua.serve.orders import Orders
-from kosmolua.serve.own import Own
 from kosmolua.serve.quotas import Quotas
 from kosmolua.serve.runs import Observer, Running
+from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.signed_in import SignedIn
-from kosmolua.serve.tokens import Tokens, may_be_signed
+from kosmolua.serve.tenant_runtime import Common, TenantRuntime
+from kosmolua.serve.tokens import TenantTokens, may_be_signed
 
 OPEN_TENANT = "simulated"
 """The name of the only tenant of a server that simulates and has no tenants in its settings."""
@@ -72,7 +72,9 @@ class Tenant:
     of all servers of the tenant. ``signed_in`` holds the tenant's sessions of the website.
     """
 
-    def __init__(self, opened: Opened, common: Common, health: Health, observers: Sequence[Observer] = ()) -> None:
+    def __init__(
+        self, opened: TenantRuntime, common: Common, health: Health, observers: Sequence[Observer] = ()
+    ) -> None:
         self._health = health
         self.name = opened.settings.name
         self.approvals = Approvals(lambda: self.runtime.store)
@@ -122,7 +124,7 @@ class Tenant:
         return self._opened.settings
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> TenantTokens:
         """The tenant's tokens in the accounts file."""
         return self._opened.tokens
 
@@ -258,7 +260,7 @@ class Tenant:
             options["room"] = own
         runtime, client = self.runtime, options.get("approve")
         options["allow"] = [*options.get("allow", ()), *granted]
-        options["approve"] = Approver(
+        options["approve"] = WebApprover(
             self.approvals, running.id, running.script, self._approval_wait, client, is_resumed=is_resumed
         )
         options["watch"] = self._watch(running, options.get("watch") or _ignore)
@@ -335,7 +337,7 @@ class Tenant:
         if self._serving.done():
             self._serving.result()
 
-    def adopt(self, opened: Opened) -> None:
+    def adopt(self, opened: TenantRuntime) -> None:
         """Use new settings from now on. Scripts that are running keep the settings with which they started.
 
         Args:
@@ -378,7 +380,7 @@ class Tenant:
             await self._stopping.wait()
 
 
-async def _retire(opened: Opened) -> None:
+async def _retire(opened: TenantRuntime) -> None:
     """Close runtimes that were replaced, as soon as they have no active runs or this task is cancelled."""
     try:
         await asyncio.sleep(RETIREMENT)
@@ -517,19 +519,19 @@ class Tenants:
         for tenant in self:
             tenant.runtime.reopen_journal()
 
-    def _own(self, settings: Settings) -> Own:
-        return Own(settings, self._common.environ, self._common.warn)
+    def _own(self, settings: Settings) -> ServerSecrets:
+        return ServerSecrets(settings, self._common.environ, self._common.warn)
 
-    def _open(self, settings: Settings) -> tuple[Settings, list[Opened]]:
+    def _open(self, settings: Settings) -> tuple[Settings, list[TenantRuntime]]:
         """Return the settings, and each tenant's runtime and tokens; one without token for a server that only
         simulates.
         """
         if not settings.tenants and self._common.simulate:
             settings = replace(settings, tenants={OPEN_TENANT: TenantSettings(OPEN_TENANT)})
-        opened: list[Opened] = []
+        opened: list[TenantRuntime] = []
         try:
             for each in settings.tenants.values():
-                opened.append(Opened(each, self._common, settings, self.stores, self.held))
+                opened.append(TenantRuntime(each, self._common, settings, self.stores, self.held))
             refuse_same_tokens(opened)
         except ConfigError:
             for each_opened in opened:
@@ -539,7 +541,7 @@ class Tenants:
         return settings, opened
 
 
-def refuse_same_tokens(opened: Sequence[Opened]) -> None:
+def refuse_same_tokens(opened: Sequence[TenantRuntime]) -> None:
     """Raise a ConfigError if two tenants have the same token."""
     for place, one in enumerate(opened):
         for other in opened[place + 1 :]:
@@ -550,7 +552,7 @@ def refuse_same_tokens(opened: Sequence[Opened]) -> None:
                 )
 
 
-def _warn_of_shared_accounts(opened: Sequence[Opened], warn: Callable[[str], None]) -> None:
+def _warn_of_shared_accounts(opened: Sequence[TenantRuntime], warn: Callable[[str], None]) -> None:
     names = [each.settings.name for each in opened if each.settings.accounts is None and each.server.path]
     if len(names) > 1 and not opened[0].runtime.is_simulated:
         warn(

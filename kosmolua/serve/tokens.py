@@ -32,7 +32,7 @@ MAX_TOKEN = 16_384
 """The maximum length of a signed token, in bytes."""
 
 
-class Tokens:
+class TenantTokens:
     """The tokens in a tenant's section of the accounts file. Only hashes of the tokens are kept in memory.
 
     Args:
@@ -64,7 +64,7 @@ class Tokens:
         """
         return [hmac.new(key, digest, sha256).hexdigest() for digest in self._digests]
 
-    def overlap(self, other: Tokens) -> bool:
+    def overlap(self, other: TenantTokens) -> bool:
         """Return True if two tenants have a token in common.
 
         Args:

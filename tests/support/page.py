@@ -21,10 +21,10 @@ import uvicorn
 from kosmolua.mcp.http import configured
 from kosmolua.runs.run import Outcome, RunOptions
 from kosmolua.serve import settings
-from kosmolua.serve.app import House, application
+from kosmolua.serve.app import ServerState, application
 from kosmolua.serve.log import Log
 from kosmolua.serve.metrics import Metrics
-from kosmolua.serve.opened import Common
+from kosmolua.serve.tenant_runtime import Common
 from kosmolua.serve.tenants import Tenants
 
 ACCOUNTS = """\
@@ -158,10 +158,10 @@ def served(
             loops.append(asyncio.get_running_loop())
             await server.serve()
 
-        house = House(
+        state = ServerState(
             tenants, Metrics(lambda: tenants, tenants.held.memory), Log(None, lambda line: None), ("page.example",)
         )
-        server = uvicorn.Server(configured(application(house), port=0))
+        server = uvicorn.Server(configured(application(state), port=0))
         thread = threading.Thread(target=lambda: asyncio.run(serve(server)), daemon=True)
         thread.start()
         while not server.started:

@@ -22,7 +22,7 @@ from kosmolua.folders import ACCOUNTS_VARIABLE, accounts_file
 from kosmolua.limits import parse_duration
 
 if TYPE_CHECKING:
-    from kosmolua.serve.opened import Common
+    from kosmolua.serve.tenant_runtime import Common
 
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 DEFAULT_DRAIN = "30s"
@@ -96,14 +96,14 @@ def command(
     standard.set_apart()
     with _counting_together(processes):
         from kosmolua.mcp.log import log_in_sentences
-        from kosmolua.serve.server import Plan, serve
+        from kosmolua.serve.server import ServerOptions, serve
 
         log_in_sentences(console.warn)
         common = replace(common_options(options), processes=processes)
         accounts = _accounts(options)
         if only_checks:
             return _check(accounts, common)
-        serve(Plan(address, accounts, common, drain, processes, standard.write, console.complain))
+        serve(ServerOptions(address, accounts, common, drain, processes, standard.write, console.complain))
     return 0
 
 

@@ -11,27 +11,27 @@ from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import page_of
-from kosmolua.serve.pages.visits import Visit
+from kosmolua.serve.pages.page_request import PageRequest
 
 
-def listed(visit: Visit) -> Response:
+def listed(request: PageRequest) -> Response:
     """Return the page that lists the tenant's accounts, and the functions that people have permanently allowed."""
     unloadable: list[tuple[str, str]] = []
 
     def note(name: str, error: PluginError) -> None:
         unloadable.append((name, error.message))
 
-    runtime = visit.own.runtime
+    runtime = request.own.runtime
     accounts = [each for found in runtime.catalog.loadable(note) for each in _accounts_of(runtime, found, unloadable)]
-    return visit.page(
-        "accounts.html", "accounts", accounts=accounts, unloadable=unloadable, grants=list(visit.own.tenant.grants)
+    return request.page(
+        "accounts.html", "accounts", accounts=accounts, unloadable=unloadable, grants=list(request.own.tenant.grants)
     )
 
 
-def revoked(visit: Visit) -> Response:
+def revoked(request: PageRequest) -> Response:
     """Revoke the permanent approval of the function that is named in the form, and redirect to the accounts page."""
-    visit.own.tenant.grants.revoke(visit.form.get("path", ""), visit.form.get("account", ""))
-    return visit.redirect("/accounts")
+    request.own.tenant.grants.revoke(request.form.get("path", ""), request.form.get("account", ""))
+    return request.redirect("/accounts")
 
 
 def _accounts_of(runtime: Runtime, integration: Integration, unloadable: list[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from starlette.responses import Response
 
 from kosmolua.recordings.store import Decision, Waiting
+from kosmolua.serve.pages.page_request import PageRequest
 from kosmolua.serve.pages.rendering import render
-from kosmolua.serve.pages.visits import Visit
 from kosmolua.serve.pages.workspace import Workspace, by_run
 
 PAGE = 50
@@ -18,14 +18,14 @@ PERSON = "a person on the page"
 """The phrase in the journal that says who approved or denied a call."""
 
 
-def waiting(visit: Visit) -> Response:
+def waiting(request: PageRequest) -> Response:
     """Return a page of the list of runs with calls that wait for a person, the longest waiting first."""
-    calls = visit.own.waiting()
-    asked = visit.asked("page")
+    calls = request.own.waiting()
+    asked = request.asked("page")
     pages = max(1, -(-len(calls) // PAGE))
     page = min(int(asked), pages) if asked.isdecimal() and int(asked) else 1
     shown = calls[(page - 1) * PAGE : page * PAGE]
-    return visit.page(
+    return request.page(
         "approvals.html",
         "approvals",
         parts=("live",),
@@ -38,40 +38,40 @@ def waiting(visit: Visit) -> Response:
     )
 
 
-def shown(visit: Visit) -> Response:
+def shown(request: PageRequest) -> Response:
     """Return the page of one call that waits for a person, with the whole of its arguments."""
-    call = next((each for each in visit.own.waiting() if each.id == visit.request.path_params["call"]), None)
+    call = next((each for each in request.own.waiting() if each.id == request.request.path_params["call"]), None)
     if call is None:
-        return visit.error("Not found", "This call does not wait any more.", status=404)
-    return visit.page("approval.html", "approvals", call=call)
+        return request.error("Not found", "This call does not wait any more.", status=404)
+    return request.page("approval.html", "approvals", call=call)
 
 
-def count(visit: Visit) -> Response:
+def count(request: PageRequest) -> Response:
     """Return the number of calls that wait for a person, as HTML. The navigation shows this number."""
-    return render("count.html", {"count": len(visit.own.waiting())})
+    return render("count.html", {"count": len(request.own.waiting())})
 
 
-def decide(visit: Visit) -> Response:
+def decide(request: PageRequest) -> Response:
     """Record the decisions in the form about calls that wait, and redirect to a page that shows the result.
 
     Paused runs are resumed with the decisions. Calls without a decision continue to wait.
     """
-    shown = visit.lists.get("call", ())
-    calls = [call for call in visit.own.waiting() if call.id in shown]
-    answers = {call.id: answer for call in calls if (answer := _answer(visit.form, call.id)) is not None}
+    shown = request.lists.get("call", ())
+    calls = [call for call in request.own.waiting() if call.id in shown]
+    answers = {call.id: answer for call in calls if (answer := _answer(request.form, call.id)) is not None}
     if not answers:
         why = "You have approved or denied no call that is still waiting."
-        return visit.error("Nothing was decided", why, status=409)
-    _keep_grants(visit, calls, answers)
+        return request.error("Nothing was decided", why, status=409)
+    _keep_grants(request, calls, answers)
     decided = [call for call in calls if call.id in answers]
     for call in decided:
         if call.is_live:
-            visit.own.runtime.store.decide(call.id, Decision(answers[call.id], PERSON))
+            request.own.runtime.store.decide(call.id, Decision(answers[call.id], PERSON))
             if call.run:
-                visit.own.follow(call.run)
-    _resume(visit.own, [call for call in decided if not call.is_live], answers)
+                request.own.follow(call.run)
+    _resume(request.own, [call for call in decided if not call.is_live], answers)
     run = decided[0].run
-    return visit.redirect(f"/runs/{run}" if run else "/approvals")
+    return request.redirect(f"/runs/{run}" if run else "/approvals")
 
 
 def _answer(form: Mapping[str, str], call: str) -> bool | None:
@@ -79,13 +79,13 @@ def _answer(form: Mapping[str, str], call: str) -> bool | None:
     return ANSWERS.get(decision if decision in ANSWERS else form.get(f"choice-{call}", ""))
 
 
-def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
+def _keep_grants(request: PageRequest, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
     """Allow for good each function with an approved call and a tick at "always allow"."""
     subjects = {(call.call["path"], call.call["account"]) for call in calls if answers.get(call.id)}
     for call in calls:
         subject = call.call["path"], call.call["account"]
-        if visit.form.get(f"always-{call.id}") and subject in subjects and call.call["effect"] != "destroy":
-            visit.own.tenant.grants.add(*subject)
+        if request.form.get(f"always-{call.id}") and subject in subjects and call.call["effect"] != "destroy":
+            request.own.tenant.grants.add(*subject)
 
 
 def _resume(workspace: Workspace, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:

@@ -12,71 +12,71 @@ from kosmolua.docs.pages import NAMES
 from kosmolua.errors import BadDocArguments, DocNotFound
 from kosmolua.schema.names import page_of
 from kosmolua.serve.pages.markup import Prose, Resolve
-from kosmolua.serve.pages.visits import Visit
+from kosmolua.serve.pages.page_request import PageRequest
 
 MAX_HITS = 20
 _PATH = re.compile(r"(?:app\.)?((?:integrations|mcp|scripts)\.[A-Za-z0-9_.]+)")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def index(visit: Visit) -> Response:
+def index(request: PageRequest) -> Response:
     """Return the page that lists all documentation. If the URL has a query, list the results of the search instead."""
-    query = visit.asked("q").strip()
+    query = request.asked("q").strip()
     if not query:
-        return _shown(visit, "", visit.own.runtime.docs.list())
+        return _shown(request, "", request.own.runtime.docs.list())
     try:
-        hits = visit.own.runtime.docs.find(query, limit=MAX_HITS)
+        hits = request.own.runtime.docs.find(query, limit=MAX_HITS)
     except BadDocArguments:
         hits = ()
-    return _page(visit, None, query=query, hits=hits)
+    return _page(request, None, query=query, hits=hits)
 
 
-def page(visit: Visit) -> Response:
+def page(request: PageRequest) -> Response:
     """Return the page of the documentation that the URL names. If there is none, return a page that says so."""
-    name = str(visit.request.path_params["page"])
+    name = str(request.request.path_params["page"])
     try:
-        text = visit.own.runtime.docs.read(name)
+        text = request.own.runtime.docs.read(name)
     except DocNotFound as error:
         likely = tuple(re.findall(r"'([^']+)'", error.hint or ""))
-        return visit.error("Not found", error.what, status=404, back="/docs", links=likely)
-    return _shown(visit, name, text)
+        return request.error("Not found", error.what, status=404, back="/docs", links=likely)
+    return _shown(request, name, text)
 
 
-def _shown(visit: Visit, name: str, text: str) -> Response:
-    prose = Prose(text, _resolver(visit, name), f"{visit.root}/playground")
-    return _page(visit, name, body=prose.html, headings=prose.headings)
+def _shown(request: PageRequest, name: str, text: str) -> Response:
+    prose = Prose(text, _resolver(request, name), f"{request.root}/playground")
+    return _page(request, name, body=prose.html, headings=prose.headings)
 
 
-def _page(visit: Visit, name: str | None, **shown: Any) -> Response:
+def _page(request: PageRequest, name: str | None, **shown: Any) -> Response:
     frame: dict[str, Any] = {"query": "", "hits": (), "body": "", "headings": (), "page": name, "title": name or "Docs"}
-    listed = {"guides": NAMES, "integrations": [page_of(each) for each in visit.own.runtime.catalog.names()]}
-    return visit.page("docs.html", "docs", parts=("found",), **{**frame, **listed, **shown})
+    listed = {"guides": NAMES, "integrations": [page_of(each) for each in request.own.runtime.catalog.names()]}
+    return request.page("docs.html", "docs", parts=("found",), **{**frame, **listed, **shown})
 
 
-def _resolver(visit: Visit, name: str) -> Resolve:
+def _resolver(request: PageRequest, name: str) -> Resolve:
     """Return a function that finds the page about a name in code. It returns the URL of the page, or None.
 
     The returned function knows the names of pages, paths such as ``app.integrations.render2``, and the functions of the
     integration to which the current page belongs.
     """
-    integrations = {page_of(each) for each in visit.own.runtime.catalog.names()}
+    integrations = {page_of(each) for each in request.own.runtime.catalog.names()}
     around = next((each for each in integrations if name == each or name.startswith(f"{each}.")), None)
-    functions = _functions_of(visit, around)
+    functions = _functions_of(request, around)
 
     def resolve(word: str) -> str | None:
         path = _PATH.fullmatch(word)
         if word in NAMES:
-            return f"{visit.root}/docs/{word}"
+            return f"{request.root}/docs/{word}"
         if path and any(path[1] == each or path[1].startswith(f"{each}.") for each in integrations):
-            return f"{visit.root}/docs/{quote(path[1])}" if path[1] != name else None
-        return f"{visit.root}/docs/{around}.{word}" if around and word in functions else None
+            return f"{request.root}/docs/{quote(path[1])}" if path[1] != name else None
+        return f"{request.root}/docs/{around}.{word}" if around and word in functions else None
 
     return resolve
 
 
-def _functions_of(visit: Visit, page: str | None) -> frozenset[str]:
+def _functions_of(request: PageRequest, page: str | None) -> frozenset[str]:
     if page is None:
         return frozenset()
-    catalog = visit.own.runtime.catalog
+    catalog = request.own.runtime.catalog
     name = next(each for each in catalog.names() if page_of(each) == page)
     return frozenset(catalog.integration(name).functions)

@@ -64,7 +64,7 @@ class Details:
     error: KosmoError | None = None
 
 
-class Run:
+class RunEntry:
     """A recorded run, as the website shows it. Its details are read from the recording when they are first needed.
 
     Args:
@@ -133,11 +133,11 @@ class History:
         self._known: dict[str, tuple[Summary, Details]] = {}
         self._lock = Lock()
 
-    def runs(self, store: Store) -> list[Run]:
+    def runs(self, store: Store) -> list[RunEntry]:
         """Return the runs in a store, beginning with the latest, but at most ``MAX_RUNS``."""
         return [self._run(summary, store) for summary in store.runs(limit=MAX_RUNS)]
 
-    def run(self, name: str, store: Store) -> Run | None:
+    def run(self, name: str, store: Store) -> RunEntry | None:
         """Return the run whose id begins with a text, or None if the store has no such run.
 
         Args:
@@ -147,8 +147,8 @@ class History:
         found = store.runs(beginning=name, limit=1) if RUN_ID.fullmatch(name) else []
         return self._run(found[0], store) if found else None
 
-    def _run(self, summary: Summary, store: Store) -> Run:
-        return Run(summary, lambda summary: self._details(summary, store))
+    def _run(self, summary: Summary, store: Store) -> RunEntry:
+        return RunEntry(summary, lambda summary: self._details(summary, store))
 
     def _details(self, summary: Summary, store: Store) -> Details:
         """Return the details of a run. Read its recording only if it has changed or its details are not cached."""

@@ -21,7 +21,7 @@ from kosmolua.errors import ConfigError, KosmoError, NetworkError
 from kosmolua.http.oauth_services import reaching
 from kosmolua.mcp.http import is_loopback_name
 from kosmolua.secret import Secret
-from kosmolua.serve.settings import Provider
+from kosmolua.serve.settings import OidcProvider
 
 DESCRIPTION = "/.well-known/openid-configuration"
 DESCRIPTION_LIFETIME = 600.0
@@ -46,7 +46,7 @@ class Begun(NamedTuple):
     following: str
 
 
-class Login:
+class OidcLogin:
     """Signs people in at an OpenID Connect provider. Any thread may use this object.
 
     Args:
@@ -54,7 +54,7 @@ class Login:
         secret: The client secret of this server at the provider; None if it has none.
     """
 
-    def __init__(self, provider: Provider, secret: Secret | None) -> None:
+    def __init__(self, provider: OidcProvider, secret: Secret | None) -> None:
         self.provider = provider
         self._secret = secret
         self._lock = Lock()

@@ -19,7 +19,7 @@ MAX_AGE = 12 * 3600
 """Seconds after which a person has to sign in again."""
 
 
-class Session(NamedTuple):
+class WebSession(NamedTuple):
     """A session of a person who is signed in, or of a browser that shows the sign-in page.
 
     Args:
@@ -57,26 +57,26 @@ class Sessions:
         self._ended_until = 0.0
         self._lock = Lock()
 
-    def begin(self, tenant: str = "", mark: str = "", until: float = 0.0) -> tuple[Session, str]:
-        """Return a new session and its cookie. The parameters are the fields of :class:`Session`."""
-        session = Session(secrets.token_urlsafe(16), tenant, mark, until)
+    def begin(self, tenant: str = "", mark: str = "", until: float = 0.0) -> tuple[WebSession, str]:
+        """Return a new session and its cookie. The parameters are the fields of :class:`WebSession`."""
+        session = WebSession(secrets.token_urlsafe(16), tenant, mark, until)
         return session, str(self._signer.dumps(session))
 
-    def read(self, cookie: str) -> Session | None:
+    def read(self, cookie: str) -> WebSession | None:
         """Return the session in a cookie, or None if the cookie is forged or the session has ended or is too old.
 
         Raises:
             ConfigError: The stores cannot be reached, so it is not known whether the session has ended.
         """
         try:
-            session = Session(*self._signer.loads(cookie, max_age=MAX_AGE))
+            session = WebSession(*self._signer.loads(cookie, max_age=MAX_AGE))
         except (BadData, TypeError):
             return None
         if 0 < session.until < time() or (session.tenant and session.id in self._recently_ended()):
             return None
         return session
 
-    def end(self, session: Session) -> None:
+    def end(self, session: WebSession) -> None:
         """End a session: refuse its cookie from now on.
 
         Raises:
@@ -97,11 +97,11 @@ class Sessions:
                 self._ended_until = began + FRESHNESS
             return self._ended
 
-    def form_token(self, session: Session) -> str:
+    def form_token(self, session: WebSession) -> str:
         """Return the token that each form of a session contains. No other website can know this token."""
         return hmac.new(self._key, f"form {session.id}".encode(), sha256).hexdigest()
 
-    def is_own_form(self, session: Session, form: Mapping[str, str]) -> bool:
+    def is_own_form(self, session: WebSession, form: Mapping[str, str]) -> bool:
         """Return True if a form contains the token that :meth:`form_token` returns for the session.
 
         Args:

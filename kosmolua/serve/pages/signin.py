@@ -17,11 +17,11 @@ from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
 from kosmolua.secret import Secret
-from kosmolua.serve.pages.oidc import Begun, Login
-from kosmolua.serve.pages.sessions import MAX_AGE, Session, Sessions
-from kosmolua.serve.pages.visits import Visit, form_of, is_local, is_own, telling
+from kosmolua.serve.pages.oidc import Begun, OidcLogin
+from kosmolua.serve.pages.page_request import PageRequest, form_of, is_local, is_own, telling
+from kosmolua.serve.pages.sessions import MAX_AGE, Sessions, WebSession
 from kosmolua.serve.tenants import Tenant, Tenants
-from kosmolua.serve.tokens import Tokens, claims_of, may_be_signed
+from kosmolua.serve.tokens import TenantTokens, claims_of, may_be_signed
 
 COOKIE, LOGIN_COOKIE = "kosmolua", "kosmolua_login"
 """The names of two cookies: that of the session, and that of a sign-in that has begun at a provider."""
@@ -47,7 +47,7 @@ class SignIn:
         self._begun = URLSafeTimedSerializer(
             tenants.key, salt="kosmolua login", signer_kwargs={"key_derivation": "hmac", "digest_method": sha256}
         )
-        self._login: Login | None = None
+        self._login: OidcLogin | None = None
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes for signing in and out."""
@@ -58,7 +58,7 @@ class SignIn:
             Route("/logout", telling(self._sign_out, self._sessions), methods=["POST"]),
         ]
 
-    async def session(self, request: Request) -> Session | None:
+    async def session(self, request: Request) -> WebSession | None:
         """Return the session in the cookie of a request, or None if there is no valid session.
 
         Raises:
@@ -67,24 +67,24 @@ class SignIn:
         cookie = request.cookies.get(_name(request, COOKIE))
         return await run_in_threadpool(self._sessions.read, cookie) if cookie else None
 
-    def tenant_of(self, session: Session) -> Tenant | None:
+    def tenant_of(self, session: WebSession) -> Tenant | None:
         """Return the tenant of a session, or None if the tenant no longer accepts the token that began the session."""
         tenant = self._tenants.get(session.tenant)
         return tenant if tenant and session.mark in self._marks_of(tenant) else None
 
     def _marks_of(self, tenant: Tenant) -> list[str]:
-        """Return a tenant's valid :attr:`Session.mark` values: keyed hashes of tokens, and words for other ways."""
+        """Return a tenant's valid :attr:`WebSession.mark` values: keyed hashes of tokens, and words for other ways."""
         marks = tenant.tokens.marks(self._tenants.key)
         marks += [SIGNED] if tenant.settings.jwt else []
         marks += [PROVIDED] if tenant.settings.jwt and self._tenants.settings.oidc else []
         return [*marks, OPEN] if tenant is self._tenants.open_tenant else marks
 
     def _mark_of(self, tenant: Tenant, token: bytes) -> tuple[str, float]:
-        """Return the :attr:`Session.mark` that ties a session to its token or way of signing in, and when it has to
+        """Return the :attr:`WebSession.mark` that ties a session to its token or way of signing in, and when it has to
         end.
         """
         if tenant.tokens.accept(token):
-            return Tokens([Secret(token.decode())]).marks(self._tenants.key)[0], 0.0
+            return TenantTokens([Secret(token.decode())]).marks(self._tenants.key)[0], 0.0
         if tenant.settings.jwt and may_be_signed(token):
             return SIGNED, float(claims_of(token)["exp"])
         return OPEN, 0.0
@@ -92,35 +92,35 @@ class SignIn:
     async def _sign_in(self, request: Request) -> Response:
         session = await self.session(request)
         if session and self.tenant_of(session):
-            return Visit(request, self._sessions, session).redirect("/approvals")
+            return PageRequest(request, self._sessions, session).redirect("/approvals")
         if request.method == "GET":
             return self._page(request)
         form, lists = await form_of(request)
         if session is None:
             return self._page(request, "The form was too old. Sign in again.", status=400)
-        visit = Visit(request, self._sessions, session, form, lists)
-        if not is_own(visit):
-            return visit.refusal()
+        page_request = PageRequest(request, self._sessions, session, form, lists)
+        if not is_own(page_request):
+            return page_request.refusal()
         token = form.get("token", "").strip().encode("utf-8", "surrogatepass")
         tenant = await self._tenants.authenticate(token)
         if tenant is None:
             await asyncio.sleep(WRONG_TOKEN_SECONDS)
             return self._page(request, "No tenant has this token.", status=401)
         following = form.get("next", "")
-        answer = visit.redirect(following if is_local(following) else "/approvals")
+        answer = page_request.redirect(following if is_local(following) else "/approvals")
         return await self._begin(request, answer, tenant, *self._mark_of(tenant, token))
 
     async def _sign_out(self, request: Request) -> Response:
         session = await self.session(request)
         form, lists = await form_of(request)
-        visit = Visit(request, self._sessions, session or Session(""), form, lists)
-        if session and not is_own(visit):
-            return visit.refusal()
+        page_request = PageRequest(request, self._sessions, session or WebSession(""), form, lists)
+        if session and not is_own(page_request):
+            return page_request.refusal()
         if session:
             await run_in_threadpool(self._sessions.end, session)
             if tenant := self._tenants.get(session.tenant):
                 await run_in_threadpool(tenant.signed_in.forget, session.id)
-        answer = visit.redirect("/login")
+        answer = page_request.redirect("/login")
         _set_cookie(request, answer, COOKIE, "", 0)
         return answer
 
@@ -157,8 +157,8 @@ class SignIn:
                 "The provider has signed you in, but its token is not valid for any tenant of this server.",
                 status=401,
             )
-        visit = Visit(request, self._sessions, Session(""))
-        answer = visit.page("signed_in.html", following=visit.root + begun.following)
+        page_request = PageRequest(request, self._sessions, WebSession(""))
+        answer = page_request.page("signed_in.html", following=page_request.root + begun.following)
         _set_cookie(request, answer, LOGIN_COOKIE, "", 0, site="lax")
         return await self._begin(request, answer, tenant, PROVIDED, 0.0)
 
@@ -172,9 +172,9 @@ class SignIn:
     def _page(self, request: Request, problem: str = "", *, status: int = 200) -> Response:
         """Return the sign-in page, with a new session. The form on the page has the form token of this session."""
         session, cookie = self._sessions.begin()
-        visit = Visit(request, self._sessions, session)
-        following, provider = visit.asked("next"), self._tenants.settings.oidc
-        answer = visit.page(
+        page_request = PageRequest(request, self._sessions, session)
+        following, provider = page_request.asked("next"), self._tenants.settings.oidc
+        answer = page_request.page(
             "login.html",
             status=status,
             problem=problem,
@@ -185,13 +185,13 @@ class SignIn:
         _set_cookie(request, answer, COOKIE, cookie, MAX_AGE)
         return answer
 
-    def _provider(self) -> Login | None:
+    def _provider(self) -> OidcLogin | None:
         """Return the object that signs people in at the provider, or None if the settings name no provider."""
         provider = self._tenants.settings.oidc
         if provider is None:
             return None
         if self._login is None or self._login.provider != provider:
-            self._login = Login(provider, self._tenants.client_secret)
+            self._login = OidcLogin(provider, self._tenants.client_secret)
         return self._login
 
     def _begun_in(self, request: Request) -> Begun | None:

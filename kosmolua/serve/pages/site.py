@@ -12,10 +12,10 @@ from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
 from kosmolua.serve.pages import accounts, approvals, docs, playground, runs, usage
+from kosmolua.serve.pages.page_request import PART_HEADER, PageRequest, View, form_of, is_own, telling
 from kosmolua.serve.pages.rendering import HEADERS, asset
-from kosmolua.serve.pages.sessions import Session, Sessions
+from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.signin import SignIn
-from kosmolua.serve.pages.visits import PART_HEADER, View, Visit, form_of, is_own, telling
 from kosmolua.serve.pages.workspace import Workspace
 from kosmolua.serve.tenants import Tenants
 
@@ -59,7 +59,7 @@ class Site:
         return [
             Route("/static/{name}", _static, methods=["GET"]),
             *self._sign_in.routes(),
-            Route("/", self._endpoint(lambda visit: visit.redirect("/approvals")), methods=["GET"]),
+            Route("/", self._endpoint(lambda page_request: page_request.redirect("/approvals")), methods=["GET"]),
             *pages,
             Route("/{rest:path}", self._endpoint(_not_found), methods=["GET"]),
         ]
@@ -71,14 +71,14 @@ class Site:
             if session is None or workspace is None:
                 return self._to_login(request)
             form, lists = await form_of(request)
-            visit = Visit(request, self._sessions, session, form, lists, workspace)
-            if request.method == "POST" and not is_own(visit):
-                return visit.refusal()
-            return await run_in_threadpool(_answer, view, visit)
+            page_request = PageRequest(request, self._sessions, session, form, lists, workspace)
+            if request.method == "POST" and not is_own(page_request):
+                return page_request.refusal()
+            return await run_in_threadpool(_answer, view, page_request)
 
         return telling(answer, self._sessions)
 
-    def _workspace(self, session: Session) -> Workspace | None:
+    def _workspace(self, session: WebSession) -> Workspace | None:
         """Return the workspace of a session's tenant; None if the token that began it is no longer accepted."""
         tenant = self._sign_in.tenant_of(session)
         if tenant is None:
@@ -91,20 +91,20 @@ class Site:
     def _to_login(self, request: Request) -> Response:
         if request.method != "GET" or PART_HEADER in request.headers:
             return PlainTextResponse("This page is only for people who are signed in.", 401, HEADERS)
-        visit = Visit(request, self._sessions, Session(""))
+        page_request = PageRequest(request, self._sessions, WebSession(""))
         query = f"?{request.url.query}" if request.url.query else ""
-        return visit.redirect("/login", next=f"{request.scope['path']}{query}")
+        return page_request.redirect("/login", next=f"{request.scope['path']}{query}")
 
 
-def _answer(view: View, visit: Visit) -> Response:
+def _answer(view: View, page_request: PageRequest) -> Response:
     try:
-        return view(visit)
+        return view(page_request)
     except KosmoError as error:
-        return visit.failure(error)
+        return page_request.failure(error)
 
 
-def _not_found(visit: Visit) -> Response:
-    return visit.error("Not found", "There is no such page.", status=404)
+def _not_found(page_request: PageRequest) -> Response:
+    return page_request.error("Not found", "There is no such page.", status=404)
 
 
 async def _static(request: Request) -> Response:

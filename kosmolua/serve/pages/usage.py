@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta, timezone
 
 from starlette.responses import Response
 
-from kosmolua.serve.pages.history import CallSummary, Run
-from kosmolua.serve.pages.visits import Visit
+from kosmolua.serve.pages.history import CallSummary, RunEntry
+from kosmolua.serve.pages.page_request import PageRequest
 
 DEFAULT_DAYS = 30
 CHOICES = ("7", "30", "90")
@@ -62,15 +62,15 @@ class Usage(Count):
         return max((day.calls for day in self.days), default=0) or 1
 
 
-def shown(visit: Visit) -> Response:
+def shown(request: PageRequest) -> Response:
     """Return the page with the usage of recent days. The parameter ``days`` of the URL can be 7, 30 or 90."""
-    asked = visit.asked("days")
+    asked = request.asked("days")
     days = int(asked) if asked in CHOICES else DEFAULT_DAYS
-    usage = usage_of(visit.own.runs(), datetime.now(timezone.utc).date(), days)
-    return visit.page("usage.html", "usage", usage=usage)
+    usage = usage_of(request.own.runs(), datetime.now(timezone.utc).date(), days)
+    return request.page("usage.html", "usage", usage=usage)
 
 
-def usage_of(runs: Iterable[Run], today: date, days: int) -> Usage:
+def usage_of(runs: Iterable[RunEntry], today: date, days: int) -> Usage:
     """Count the calls that runs made in a period.
 
     Args:

@@ -16,7 +16,7 @@ from kosmolua.recordings.recording import Recording
 from kosmolua.recordings.store import Slot, Waiting
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
-from kosmolua.serve.pages.history import History, Run
+from kosmolua.serve.pages.history import History, RunEntry
 from kosmolua.serve.tenants import Tenant
 
 MAX_STARTED = 8
@@ -89,11 +89,11 @@ class Workspace:
         """The runtime of the playground, in which simulators answer the calls."""
         return self.tenant.simulated
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[RunEntry]:
         """Return the tenant's recorded runs, beginning with the latest."""
         return self._history.runs(self.runtime.store)
 
-    def find(self, run: str) -> Run | None:
+    def find(self, run: str) -> RunEntry | None:
         """Return the recorded run whose id is, or begins with, ``run``; None if there is no such run."""
         return self._history.run(run, self.runtime.store)
 

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.serve.pages.rendering import HEADERS, asset_path, render
-from kosmolua.serve.pages.sessions import Session, Sessions
+from kosmolua.serve.pages.sessions import Sessions, WebSession
 from kosmolua.serve.pages.workspace import Workspace
 
 SECTIONS = (
@@ -32,7 +32,7 @@ PART_HEADER = "x-part"
 
 
 @dataclass(frozen=True)
-class Visit:
+class PageRequest:
     """A person's request to the website, with everything that is needed to answer it.
 
     Args:
@@ -47,7 +47,7 @@ class Visit:
 
     request: Request
     sessions: Sessions
-    session: Session
+    session: WebSession
     form: Mapping[str, str] = field(default_factory=dict)
     lists: Mapping[str, list[str]] = field(default_factory=dict)
     workspace: Workspace | None = None
@@ -165,7 +165,7 @@ class Visit:
         )
 
 
-View = Callable[[Visit], Response]
+View = Callable[[PageRequest], Response]
 """A function that answers a person's request. It is called in a separate thread, so it can block."""
 
 
@@ -181,7 +181,7 @@ def telling(endpoint: Callable[[Request], Awaitable[Response]], sessions: Sessio
         try:
             return await endpoint(request)
         except ConfigError as error:
-            return Visit(request, sessions, Session("")).failure(error)
+            return PageRequest(request, sessions, WebSession("")).failure(error)
 
     return answer
 
@@ -192,9 +192,9 @@ def is_local(path: str) -> bool:
     return path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
 
 
-def is_own(visit: Visit) -> bool:
+def is_own(asked: PageRequest) -> bool:
     """Return True if a form has the form token of the person's session, and was not sent from another website."""
-    return is_same_origin(visit.request) and visit.sessions.is_own_form(visit.session, visit.form)
+    return is_same_origin(asked.request) and asked.sessions.is_own_form(asked.session, asked.form)
 
 
 def is_same_origin(request: Request) -> bool:

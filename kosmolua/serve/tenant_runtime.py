@@ -15,9 +15,9 @@ from kosmolua.processes.pool import MAX_QUEUE
 from kosmolua.recordings.store import Store, Stores
 from kosmolua.runtime import Runtime
 from kosmolua.serve.held import Held
-from kosmolua.serve.own import Own
+from kosmolua.serve.secrets import ServerSecrets
 from kosmolua.serve.settings import Settings, TenantSettings
-from kosmolua.serve.tokens import SignedTokens, Tokens
+from kosmolua.serve.tokens import SignedTokens, TenantTokens
 
 WORKERS, TRIAL_WORKERS = "workers", "trial-workers"
 """The kinds of the slots for a tenant's scripts that run, in all replicas of the server, and for those that only the
@@ -61,7 +61,7 @@ class Common:
     warn: Callable[[str], None] = _ignore
 
 
-class Opened:
+class TenantRuntime:
     """What is made from a tenant's settings: the tenant's tokens, and a runtime with the tenant's accounts.
 
     Args:
@@ -119,10 +119,10 @@ class Opened:
             )
         return runtime
 
-    def _read_tokens(self) -> Tokens:
+    def _read_tokens(self) -> TenantTokens:
         where = f"tenants.{self.settings.name}.token"
-        own = Own(self.server, self._common.environ, self._warn)
-        return Tokens(own.secret(where, given) for given in self.settings.token)
+        own = ServerSecrets(self.server, self._common.environ, self._warn)
+        return TenantTokens(own.secret(where, given) for given in self.settings.token)
 
     def _warn(self, sentence: str) -> None:
         self._common.warn(f"{self.settings.name}: {sentence}")

@@ -19,7 +19,7 @@ from kosmolua.secret import Secret
 from kosmolua.serve.settings import Given, Settings
 
 
-class Own:
+class ServerSecrets:
     """Opens the stores and reads the secrets that ``[serve]`` in the accounts file names.
 
     Every method raises a ConfigError if a secret is missing at its source, such as an environment variable.
