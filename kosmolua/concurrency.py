@@ -161,7 +161,7 @@ class Helpers:
             TimeoutError: The function did not return before the deadline. It is left behind in its thread.
             WorkerLost: The system allows no further thread.
         """
-        question = _Question(work)
+        question = _OwnerTask(work)
         try:
             tasks = self._idle.pop()
         except IndexError:
@@ -194,7 +194,7 @@ class Mailbox:
     def __init__(self) -> None:
         self._owner = get_ident()
         self._work: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._questions: set[_Question[Any]] = set()
+        self._questions: set[_OwnerTask[Any]] = set()
         self._is_closed = False
         self._lock = Lock()
         self.put = self._work.put
@@ -211,7 +211,7 @@ class Mailbox:
         """
         if get_ident() == self._owner:
             return work()
-        question = _Question(work)
+        question = _OwnerTask(work)
         with self._lock:
             if self._is_closed:
                 raise Interrupted("The run is over")
@@ -239,7 +239,7 @@ class Mailbox:
             question.fail(Interrupted("The run is over"))
 
 
-class _Question(Generic[_Value]):
+class _OwnerTask(Generic[_Value]):
     """A function that the owner calls for a waiting thread. (Importing ``concurrent.futures`` would take 15 ms.)"""
 
     def __init__(self, work: Callable[[], _Value]) -> None:

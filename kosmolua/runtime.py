@@ -501,16 +501,16 @@ class Runtime:
         """
         from kosmolua.fleet.executors import limit_of, opened
         from kosmolua.fleet.fleet import Fleet
-        from kosmolua.fleet.recordings import Recordings
-        from kosmolua.fleet.tasks import Script, tasks_of
+        from kosmolua.fleet.recordings import FleetRecordings
+        from kosmolua.fleet.tasks import FleetScript, tasks_of
 
         self._check_open()
         for account in accounts or ():
             self.catalog.check_account(account)
         given = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
-        kept = None if recordings is None else Recordings(recordings, are_kept=True)
+        kept = None if recordings is None else FleetRecordings(recordings, are_kept=True)
         tasks = tasks_of(given, accounts or (), kept)
-        script = Script(as_bytes(source), options)
+        script = FleetScript(as_bytes(source), options)
         with nullcontext((executor, 0)) if executor else opened(None, limit or self._pool.workers) as (chosen, usual):
             fleet = Fleet(self, script, chosen, limit or usual or limit_of(chosen), retries=retries, ordered=ordered)
             yield from fleet.run(tasks)

@@ -14,11 +14,11 @@ from kosmolua import ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.accounts.accounts import Accounts
 from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.catalog import Catalog
-from kosmolua.catalog.plugins import Place, Plugins
+from kosmolua.catalog.plugins import PluginFolder, Plugins
 from kosmolua.secret import Redactor
 
 
-def catalog_of(*accounts: str, places: list[Place] | None = None, **more: Any) -> Catalog:
+def catalog_of(*accounts: str, places: list[PluginFolder] | None = None, **more: Any) -> Catalog:
     """Return a catalog of the library with these accounts."""
     section = {"library": {name: {} for name in accounts} | more} if accounts else {}
     found = Accounts(section, Path("accounts.toml"), environ={}, redactor=Redactor())
@@ -171,7 +171,7 @@ def test_permissions_and_patterns() -> None:
 def test_a_broken_integration_hides_no_other(tmp_path: Path) -> None:
     """Listing goes on beside an integration that cannot be loaded; naming it says why."""
     (tmp_path / "broken.py").write_text("raise OSError('gone')\n")
-    catalog = catalog_of("work", places=[Place("user", tmp_path)])
+    catalog = catalog_of("work", places=[PluginFolder("user", tmp_path)])
     assert catalog.names() == ["broken", "library"]
     assert catalog.matching([]) == [("library", "work")]
     with pytest.raises(PluginError, match="gone"):

@@ -14,7 +14,7 @@ from conftest import ROOT
 from support.documents import Sent, live, serving, shared
 
 from kosmolua.authoring.curated import Start, curate
-from kosmolua.authoring.plan import Plan, with_access
+from kosmolua.authoring.plan import Draft, with_access
 from kosmolua.authoring.scaffold import write
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import UsageError
@@ -176,10 +176,10 @@ def document_in(folder: Path, schemes: dict[str, Any] | None = None, **more: Any
     return file
 
 
-def start_of(document: Path, name: str, wanted: list[str]) -> tuple[Plan, Start]:
+def start_of(document: Path, name: str, wanted: list[str]) -> tuple[Draft, Start]:
     """Return the plan and the start of a plugin of this name."""
     ready = importing.prepare(importing.fetch(str(document), bytes), Wishes(onto=name))
-    return with_access(Plan(name), ready.result.access), curate(ready, wanted)
+    return with_access(Draft(name), ready.result.access), curate(ready, wanted)
 
 
 def written(document: Path, name: str, wanted: list[str], parent: Path) -> Path:

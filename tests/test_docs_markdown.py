@@ -33,7 +33,7 @@ def test_rules_between_sections_are_dropped() -> None:
 
 def test_an_empty_text_is_an_empty_document() -> None:
     """A plugin without Markdown has an empty document."""
-    assert markdown.read("") == markdown.Document("", "", {})
+    assert markdown.read("") == markdown.MarkdownText("", "", {})
 
 
 def test_raising_leaves_code_and_the_title_alone() -> None:

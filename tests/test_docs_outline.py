@@ -124,9 +124,9 @@ def test_what_cannot_be_loaded_says_why() -> None:
 )
 def test_signatures_are_read_from_the_source_as_they_load(folder: Path) -> None:
     """Parameters, whether each may be left out, and the keys of results, also of inherited ones."""
-    from kosmolua.catalog.plugins import Place, Plugins
+    from kosmolua.catalog.plugins import PluginFolder, Plugins
 
-    plugins = Plugins(places=[Place("bundled", BUNDLED)], entry_points=dict)
+    plugins = Plugins(places=[PluginFolder("bundled", BUNDLED)], entry_points=dict)
     sources = plugins.sources(folder.name)
 
     for function in plugins.load(folder.name).integration.functions.own.values():
@@ -153,9 +153,9 @@ def test_the_made_up_plugin_reads_as_it_loads(tmp_path: Path) -> None:
 )
 def test_bundled_integrations_read_as_they_load(folder: Path) -> None:
     """The list and the search show what is there: names, effects, sentences and counts agree with the signatures."""
-    from kosmolua.catalog.plugins import Place, Plugins
+    from kosmolua.catalog.plugins import PluginFolder, Plugins
 
-    plugins = Plugins(places=[Place("bundled", BUNDLED)], entry_points=dict)
+    plugins = Plugins(places=[PluginFolder("bundled", BUNDLED)], entry_points=dict)
 
     read = outline.read(folder.name, plugins.sources(folder.name))
 

@@ -273,10 +273,10 @@ def rows(text: str) -> dict[str, tuple[str, str, str]]:
 def render2_page(budget: int | None = None) -> str:
     from kosmolua.accounts.accounts import Accounts
     from kosmolua.catalog.catalog import Catalog
-    from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
+    from kosmolua.catalog.plugins import PluginFolder, Plugins, bundled_folder
     from kosmolua.secret import Redactor
 
-    plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
+    plugins = Plugins(places=[PluginFolder("bundled", bundled_folder())], entry_points=dict)
     accounts = Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor(), simulate=True)
     return Library(Catalog([plugins], accounts)).read("integrations.render2", budget=budget)
 

@@ -6,18 +6,18 @@ import threading
 
 import pytest
 
-from kosmolua.docs.search import Entry, Index
+from kosmolua.docs.search import Index, IndexEntry
 from kosmolua.docs.vocabulary import MAX_WORDS, words_of
 from kosmolua.errors import DocNotFound
 
 ENTRIES = [
-    Entry("guide", "guide Introduction", "How to begin.", "", "Deploys and services, and how to list them all."),
-    Entry(
+    IndexEntry("guide", "guide Introduction", "How to begin.", "", "Deploys and services, and how to list them all."),
+    IndexEntry(
         "shop.list_services", "shop shop_list_services", "List all services of the account.", "", "limit cursor region"
     ),
-    Entry("shop.get_service", "shop shop_get_service", "Get one service.", "", "service_id"),
-    Entry("shop.list_jobs", "shop shop_list_jobs", "List jobs of a service.", "", "service_id limit"),
-    Entry(
+    IndexEntry("shop.get_service", "shop shop_get_service", "Get one service.", "", "service_id"),
+    IndexEntry("shop.list_jobs", "shop shop_list_jobs", "List jobs of a service.", "", "service_id limit"),
+    IndexEntry(
         "shop.cancel_deploy", "shop shop_cancel_deploy", "Cancel a deploy.", "", "One that is under way. " + "x " * 40
     ),
 ]
@@ -191,7 +191,7 @@ FORMS = [
 def test_any_form_of_a_word_finds_any_other(forms: str) -> None:
     """Endings do not matter, in the query or in the text."""
     words = forms.split()
-    index = Index([Entry(word, "", f"About {word}.", "", "") for word in words], ())
+    index = Index([IndexEntry(word, "", f"About {word}.", "", "") for word in words], ())
 
     for word in words:
         assert sorted(pages(index, word)) == sorted(words)
@@ -213,7 +213,7 @@ print(app.integrations.shop.promise({ zebra = 1 }))
 
 def test_a_snippet_is_words_not_code() -> None:
     """It has no cut-up code, heading, table or link."""
-    entry = Entry("shop.promise", "shop", "", "", TEXT)
+    entry = IndexEntry("shop.promise", "shop", "", "", TEXT)
     index = Index([entry])
 
     assert index.find("promise", 1)[0].snippet == "...Column Meaning promise What is kept."
@@ -224,6 +224,6 @@ def test_a_snippet_is_words_not_code() -> None:
 def test_a_snippet_is_where_most_of_the_words_are() -> None:
     """The first place that has one of them need not be the best."""
     text = "A promise. " + "x " * 30 + "To keep a promise is good. " + "x " * 30
-    [hit] = Index([Entry("page", "", "", "", text)]).find("keep promise", 1)
+    [hit] = Index([IndexEntry("page", "", "", "", text)]).find("keep promise", 1)
 
     assert "keep a promise" in hit.snippet

@@ -27,7 +27,7 @@ from support.loopback import Loopback
 from kosmolua import Runtime, WorkerLost
 from kosmolua.broker.tenancy import Tenancy
 from kosmolua.fleet.fleet import Fleet
-from kosmolua.fleet.tasks import Script, tasks_of
+from kosmolua.fleet.tasks import FleetScript, tasks_of
 from kosmolua.limits import Limits
 from kosmolua.plugin import Request, Response, Secret
 from kosmolua.recordings.folder_store import Folder
@@ -465,7 +465,7 @@ def test_an_executor_that_does_nothing_ends_the_fleet(accounts: Path) -> None:
     said: list[str] = []
     with Runtime(accounts, plugins=[SHELF], limits=Limits(timeout=0.2)) as other:
         tasks = tasks_of([("a", 1), ("b", 2)], [], None)
-        fleet = Fleet(other, Script(b"return 1"), Deaf(), 8, warn=said.append, margin=0.1)
+        fleet = Fleet(other, FleetScript(b"return 1"), Deaf(), 8, warn=said.append, margin=0.1)
         outcomes = fleet.run(tasks)
         lost = [next(outcomes), next(outcomes)]
         with pytest.raises(WorkerLost, match="taken for dead: no run has ended for"):

@@ -15,13 +15,13 @@ import responses
 from support.loopback import Loopback
 
 from kosmolua import Runtime
-from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
+from kosmolua.catalog.plugins import PluginFolder, Plugins, bundled_folder
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError
 from kosmolua.http.transport import Transport
 from kosmolua.plugin import Request, Response, Secret
 from kosmolua.testing import Playground, answer, in_turn
 
-extended = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("github").integration
+extended = Plugins(places=[PluginFolder("bundled", bundled_folder())], entry_points=dict).load("github").integration
 integration = sys.modules[extended.account.__module__].integration
 Simulator = type(integration.simulate("default"))
 PAGE = Path(integration.origin).parent / "github.md"

@@ -14,7 +14,7 @@ from conftest import Program
 
 from kosmolua import ConfigError, LimitExceeded, Runtime
 from kosmolua.limits import MIB
-from kosmolua.mcp.tools import Script, check, tools_for
+from kosmolua.mcp.tools import ScriptRequest, check, tools_for
 from kosmolua.processes.child import SessionProcess
 from kosmolua.runs.session import Session
 
@@ -226,7 +226,7 @@ def test_an_agent_passes_json(runtime: Runtime) -> None:
     """The tool takes any, and the script finds it."""
     (tool,) = [each for each in tools_for(runtime.limits, read_only=False) if each.name == "execute_lua"]
     for value in ({"a": [1]}, [1, "x"], "text", 5, False):
-        script = Script.of(check(tool, {"code": "return input", "input": value}))
+        script = ScriptRequest.of(check(tool, {"code": "return input", "input": value}))
         assert runtime.run(script.code, **script.options).result == [value]
     assert json.dumps(tool.input_schema)
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from conftest import Program, Write
 
-from kosmolua.authoring.findings import Finding
+from kosmolua.authoring.findings import Defect
 from kosmolua.authoring.lint import check
 from kosmolua.authoring.lint_functions import check_effect
-from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
+from kosmolua.catalog.plugins import PluginFolder, Plugins, bundled_folder
 from kosmolua.lua.syntax import Use, uses_in
 
 GOOD = '''"""Notes: a notebook on the web."""
@@ -118,7 +118,7 @@ def test_a_good_plugin_has_nothing_to_mend(lint: Lint) -> None:
 @pytest.mark.parametrize("name", ["github", "render2"])
 def test_the_bundled_integrations_have_nothing_to_mend(name: str) -> None:
     """They are what others learn from."""
-    plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
+    plugins = Plugins(places=[PluginFolder("bundled", bundled_folder())], entry_points=dict)
 
     assert [str(finding) for finding in check(plugins.load(name))] == []
 
@@ -447,7 +447,7 @@ def test_how_lua_is_read(source: str, uses: list[Use]) -> None:
 
 def test_a_finding_without_a_remedy_has_no_brackets() -> None:
     """Some sentences say all by themselves."""
-    assert str(Finding("pets.toml:1", "it only reads", "", note=True)) == "pets.toml:1: note: it only reads"
+    assert str(Defect("pets.toml:1", "it only reads", "", note=True)) == "pets.toml:1: note: it only reads"
 
 
 def test_what_is_only_a_note(lint: Lint) -> None:

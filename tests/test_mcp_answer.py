@@ -10,7 +10,7 @@ from mcp_types import CallToolResult
 from kosmolua.errors import ConfigError, Denied, KosmoError, NotConfigured, ScriptError
 from kosmolua.limits import Limits
 from kosmolua.mcp.answer import answer, refusal
-from kosmolua.mcp.tools import Script
+from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.runs import Outcome
 
 HOST = Limits(timeout=120)
@@ -27,7 +27,7 @@ def answered(
 ) -> CallToolResult:
     return answer(
         Outcome(list(result), output, error, calls or []),
-        Script("", **script),
+        ScriptRequest("", **script),
         HOST,
         "with kosmolua resume",
         lambda text: "run:last",

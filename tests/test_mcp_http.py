@@ -28,7 +28,7 @@ from support.agents import BEARER, DISCOVERY, ENVIRON, SERVER, TOKEN, Agent, exe
 from support.processes import linux_only, processor_seconds
 
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.mcp.addresses import Address, UnixAddress
+from kosmolua.mcp.addresses import SocketAddress, UnixAddress
 from kosmolua.mcp.clients import MAX_SESSIONS_OF_ADDRESS
 from kosmolua.mcp.http import MAX_SESSIONS, Guard
 
@@ -143,12 +143,12 @@ def test_the_name_to_listen_on_is_a_name_of_the_server(tmp_path: Path) -> None:
 )
 def test_an_address_is_host_and_port(text: str, said: str) -> None:
     """IPv4, and IPv6 in brackets."""
-    assert str(Address.read(text)) == said
+    assert str(SocketAddress.read(text)) == said
 
 
 def test_a_name_means_its_first_address() -> None:
     """localhost is listened on where most clients look for it."""
-    assert str(Address.read("localhost:8000")) == "127.0.0.1:8000"
+    assert str(SocketAddress.read("localhost:8000")) == "127.0.0.1:8000"
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,13 @@ def test_a_name_means_its_first_address() -> None:
 def test_what_is_no_address_is_a_usage_error(text: str) -> None:
     """The message shows the form."""
     with pytest.raises(UsageError, match="HOST:PORT"):
-        Address.read(text)
+        SocketAddress.read(text)
 
 
 def test_an_address_in_use_is_said() -> None:
     """A port that somebody else listens on is an error in a sentence."""
     with socket.create_server(("127.0.0.1", 0)) as other:
-        address = Address.read(f"127.0.0.1:{other.getsockname()[1]}")
+        address = SocketAddress.read(f"127.0.0.1:{other.getsockname()[1]}")
         with pytest.raises(ConfigError, match=r"Cannot listen on 127\.0\.0\.1:\d+: Address already in use") as caught:
             address.listen()
     assert "--listen HOST:PORT" in str(caught.value)
@@ -384,7 +384,7 @@ def test_small_answers_are_sent_at_once() -> None:
             option.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        listener, address = Address.read("127.0.0.1:0").listen()
+        listener, address = SocketAddress.read("127.0.0.1:0").listen()
         async with await asyncio.start_server(note, sock=listener):
             with socket.create_connection((address.ip, address.port)):
                 return int(await option)

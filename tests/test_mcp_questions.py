@@ -6,7 +6,7 @@ import pytest
 from mcp_types import ClientCapabilities, ElicitResult
 
 from kosmolua.calls.approvals import Approval
-from kosmolua.mcp.questions import EVERY, MAX_PAGE, MORE, ONCE, Answer, Question, can_be_asked
+from kosmolua.mcp.questions import EVERY, MAX_PAGE, MORE, ONCE, Consent, Question, can_be_asked
 
 
 def message(**arguments: object) -> str:
@@ -52,8 +52,8 @@ def test_every_character_of_long_arguments_is_shown() -> None:
         assert len(rest) <= MAX_PAGE
         shown += rest
         assert (question.schema["properties"]["allow"]["enum"][0] == MORE) == (part < 5)
-        assert question.meaning(ElicitResult(action="accept")) is (Answer.MORE if part < 5 else Answer.YES)
-        assert question.meaning(ElicitResult(action="accept", content={"allow": ONCE})) is Answer.YES
+        assert question.meaning(ElicitResult(action="accept")) is (Consent.MORE if part < 5 else Consent.YES)
+        assert question.meaning(ElicitResult(action="accept", content={"allow": ONCE})) is Consent.YES
         question = question.next_page()
     assert hidden in shown
     assert shown.endswith("name39 = 39")
@@ -62,18 +62,18 @@ def test_every_character_of_long_arguments_is_shown() -> None:
 @pytest.mark.parametrize(
     ("reply", "answer"),
     [
-        (ElicitResult(action="accept"), Answer.YES),
-        (ElicitResult(action="accept", content={"allow": ONCE}), Answer.YES),
-        (ElicitResult(action="accept", content={"allow": EVERY}), Answer.ALWAYS),
-        (ElicitResult(action="accept", content={"allow": "everything"}), Answer.YES),
-        (ElicitResult(action="decline"), Answer.NO),
-        (ElicitResult(action="decline", content={"allow": EVERY}), Answer.NO),
-        (ElicitResult(action="cancel"), Answer.NEVER),
-        (None, Answer.NO),
-        ({"action": "accept"}, Answer.NO),
+        (ElicitResult(action="accept"), Consent.YES),
+        (ElicitResult(action="accept", content={"allow": ONCE}), Consent.YES),
+        (ElicitResult(action="accept", content={"allow": EVERY}), Consent.ALWAYS),
+        (ElicitResult(action="accept", content={"allow": "everything"}), Consent.YES),
+        (ElicitResult(action="decline"), Consent.NO),
+        (ElicitResult(action="decline", content={"allow": EVERY}), Consent.NO),
+        (ElicitResult(action="cancel"), Consent.NEVER),
+        (None, Consent.NO),
+        ({"action": "accept"}, Consent.NO),
     ],
 )
-def test_only_a_clear_yes_is_yes(reply: object, answer: Answer) -> None:
+def test_only_a_clear_yes_is_yes(reply: object, answer: Consent) -> None:
     """Accepting allows this call, or all like it where that was chosen; whatever else comes back does not."""
     assert Question(Approval("a.b", "c", "write", {})).meaning(reply) is answer
 
@@ -92,6 +92,6 @@ def test_the_first_answer_counts() -> None:
     """A question is answered once, and an answer that does not come is none."""
     question = Question(Approval("a.b", "c", "write", {}))
     assert question.wait(0) is None
-    question.answer(Answer.NO)
-    question.answer(Answer.YES)
-    assert question.wait(0) is Answer.NO
+    question.answer(Consent.NO)
+    question.answer(Consent.YES)
+    assert question.wait(0) is Consent.NO

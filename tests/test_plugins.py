@@ -18,7 +18,7 @@ from conftest import Program, Write
 from support.processes import in_time
 
 from kosmolua import ConfigError, PluginError, Runtime, UnknownPath
-from kosmolua.catalog.plugins import EntryPoint, Place, Plugins, bundled_folder
+from kosmolua.catalog.plugins import EntryPoint, PluginFolder, Plugins, bundled_folder
 
 GOOD = '''"""A plugin."""
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def without(name: str, line: str, instead: str = "") -> str:
 @pytest.fixture
 def plugins(tmp_path: Path) -> Plugins:
     """Two folders, as the bundled and the user's own, and no entry points."""
-    places = [Place("bundled", tmp_path / "bundled"), Place("user", tmp_path / "user")]
+    places = [PluginFolder("bundled", tmp_path / "bundled"), PluginFolder("user", tmp_path / "user")]
     return Plugins(places=places, entry_points=dict)
 
 
@@ -98,7 +98,7 @@ def test_entry_points_are_asked_once(tmp_path: Path, write: Write, monkeypatch: 
         }
 
     write("bundled/one.py", good("one"))
-    plugins = Plugins(places=[Place("bundled", tmp_path / "bundled")], entry_points=entry_points)
+    plugins = Plugins(places=[PluginFolder("bundled", tmp_path / "bundled")], entry_points=entry_points)
     plugins.require("one", "accounts.toml: [one]")
     assert asked == []
     assert plugins.load("one").place == "bundled"
@@ -235,7 +235,7 @@ def test_the_folder_that_the_user_stands_in_is_no_place(
 
 def test_bundled_integrations_load() -> None:
     """Each integration that is shipped can be loaded, has a page, and an account class that says what it wants."""
-    plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
+    plugins = Plugins(places=[PluginFolder("bundled", bundled_folder())], entry_points=dict)
     assert "render2" in plugins.names()
     for name in plugins.names():
         plugin = plugins.load(name)
@@ -271,7 +271,7 @@ def test_a_folder_inside_a_zip(zipped: Callable[[dict[str, str]], Path]) -> None
         "in/c.py": "x = 1\nx.y\n",
     }
     archive = zipped(files)
-    plugins = Plugins(places=[Place("bundled", archive / "in")], entry_points=dict)
+    plugins = Plugins(places=[PluginFolder("bundled", archive / "in")], entry_points=dict)
     assert plugins.names() == ["a", "b", "c"]
     assert plugins.load("a").integration.name == "a"
     assert plugins.load("b").prose() == "# B\n"
@@ -365,7 +365,7 @@ def test_one_that_hangs_is_given_up(tmp_path: Path, write: Write) -> None:
     path = write("user/slow.py", "x = 0\nwhile True:\n    x += 1\n")
 
     def is_given_up_inside(seconds: float) -> bool:
-        plugins = Plugins(places=[Place("user", tmp_path / "user")], entry_points=dict, load_timeout=seconds)
+        plugins = Plugins(places=[PluginFolder("user", tmp_path / "user")], entry_points=dict, load_timeout=seconds)
         with pytest.raises(PluginError, match=f"the plugin took longer than {seconds:g} s to load") as failed:
             plugins.load("slow")
         return failed.value.origin.startswith(f"{path}:")
@@ -470,7 +470,7 @@ def test_a_named_plugin_clashes_too(tmp_path: Path, write: Write, other: str) ->
     """``--plugin`` does not silently replace what is installed, nor another ``--plugin``."""
     mine, theirs = write("mine/tool.py", good("same")), write(f"{other}/same.py", good("same"))
     named = [mine, theirs] if other == "--plugin" else [mine]
-    places = [Place(other, tmp_path / other)] if other != "--plugin" else []
+    places = [PluginFolder(other, tmp_path / other)] if other != "--plugin" else []
     with pytest.raises(PluginError, match="two integrations are called same") as clash:
         Plugins(named, places=places, entry_points=dict).load("same")
     assert str(mine) in clash.value.message
@@ -480,7 +480,7 @@ def test_a_named_plugin_clashes_too(tmp_path: Path, write: Write, other: str) ->
 def test_the_same_file_twice_is_no_clash(tmp_path: Path, write: Write) -> None:
     """A plugin that is named twice, or named and installed, is one plugin."""
     path = write("user/one.py", good("one"))
-    plugins = Plugins([path, path], places=[Place("user", tmp_path / "user")], entry_points=dict)
+    plugins = Plugins([path, path], places=[PluginFolder("user", tmp_path / "user")], entry_points=dict)
     assert plugins.load("one").integration.name == "one"
 
 
@@ -500,7 +500,7 @@ def test_an_installed_package_clashes_too(
     monkeypatch.syspath_prepend(tmp_path / "site")
     points = packages(tmp_path / "site", f"package_{other.strip('-')}")
     path = write(f"{other}/same.py", good("same"))
-    places = [Place(other, tmp_path / other)] if other != "--plugin" else []
+    places = [PluginFolder(other, tmp_path / other)] if other != "--plugin" else []
     with pytest.raises(PluginError) as clash:
         Plugins([path] if other == "--plugin" else [], places=places, entry_points=lambda: points).load("same")
     origins = f"{path} and package_{other.strip('-')}"
@@ -579,7 +579,7 @@ def test_plugins_do_not_meet(tmp_path: Path, write: Write) -> None:
     for folder in ("a", "b"):
         write(f"{folder}/json.py", good("json", folder))
     for folder in ("a", "b"):
-        plugins = Plugins(places=[Place(folder, tmp_path / folder)], entry_points=dict)
+        plugins = Plugins(places=[PluginFolder(folder, tmp_path / folder)], entry_points=dict)
         assert plugins.load("json").integration.about == folder
     assert json.dumps([1]) == "[1]"
 

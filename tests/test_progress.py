@@ -15,7 +15,7 @@ from support.records import record, started
 from support.terminal import Terminal
 
 from kosmolua.calls.records import CallEnded
-from kosmolua.cli.progress import Live, Printed
+from kosmolua.cli.progress import OutputPrinter, StatusLine
 
 CALLS = """
 local render = app.integrations.render2
@@ -195,19 +195,19 @@ def terminal() -> io.StringIO:
 
 
 @pytest.fixture
-def live(terminal: io.StringIO, clock: Clock) -> Live:
+def live(terminal: io.StringIO, clock: Clock) -> StatusLine:
     """A live line that is drawn by hand."""
-    return Live(terminal, Printed(), after=1.0, clock=clock)
+    return StatusLine(terminal, OutputPrinter(), after=1.0, clock=clock)
 
 
-def test_the_line_waits_for_its_time(live: Live, terminal: io.StringIO, clock: Clock) -> None:
+def test_the_line_waits_for_its_time(live: StatusLine, terminal: io.StringIO, clock: Clock) -> None:
     """Before a second is over, there is none."""
     clock.now = 0.9
     live.draw()
     assert terminal.getvalue() == ""
 
 
-def test_the_line_counts(live: Live, terminal: io.StringIO, clock: Clock) -> None:
+def test_the_line_counts(live: StatusLine, terminal: io.StringIO, clock: Clock) -> None:
     """Calls are under way from their start to their end; one that is refused was never under way."""
     live.note(started(1))
     live.note(started(2))
@@ -218,7 +218,7 @@ def test_the_line_counts(live: Live, terminal: io.StringIO, clock: Clock) -> Non
     assert terminal.getvalue() == "\r\x1b[2K2 calls done, 1 under way, 1 min 15 s"
 
 
-def test_the_line_keeps_away_from_a_question(live: Live, terminal: io.StringIO, clock: Clock) -> None:
+def test_the_line_keeps_away_from_a_question(live: StatusLine, terminal: io.StringIO, clock: Clock) -> None:
     """It is erased before something else is written, and not drawn until that is over."""
     clock.now = 2.0
     live.draw()

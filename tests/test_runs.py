@@ -23,7 +23,7 @@ from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import bars_of, page
 from kosmolua.recordings.folder_store import Folder
 from kosmolua.recordings.recording import Writer, read
-from kosmolua.recordings.store import Waiting
+from kosmolua.recordings.store import WaitingCall
 from kosmolua.secret import Redactor
 
 SCRIPT = """
@@ -170,7 +170,7 @@ def test_old_recordings_are_removed_by_themselves(tmp_path: Path) -> None:
         young = record("return 3")
         assert old.exists()  # it was looked at today
 
-        question = Waiting("left-behind", None, "x.lua", {}, 0.0, 1.0)
+        question = WaitingCall("left-behind", None, "x.lua", {}, 0.0, 1.0)
         runtime.store.ask(question)
         os.utime(folder / "questions" / "left-behind", (time.time() - 2 * 86400,) * 2)
         for marker in folder.glob(".tidied"):

@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT, Program
 from support.loopback import Loopback
 
-from kosmolua.authoring.plan import AUTH, Plan, check_name, check_url
+from kosmolua.authoring.plan import AUTH, Draft, check_name, check_url
 from kosmolua.authoring.scaffold import write
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.program import program
@@ -177,10 +177,10 @@ def test_it_reads_its_templates_from_a_zip(tmp_path: Path, python: Python) -> No
                 zipped.write(path, path.relative_to(ROOT))
     code = (
         f"import sys; sys.path[:] = [{str(archive)!r}] + [p for p in sys.path if p != {str(ROOT)!r}]\n"
-        "from pathlib import Path\nfrom kosmolua.authoring.plan import Plan\n"
+        "from pathlib import Path\nfrom kosmolua.authoring.plan import Draft\n"
         "from kosmolua.authoring.scaffold import write\n"
         "assert write.__code__.co_filename.startswith(sys.path[0])\n"
-        f"print(len(write(Plan('weather'), Path({str(tmp_path)!r}))))"
+        f"print(len(write(Draft('weather'), Path({str(tmp_path)!r}))))"
     )
     done = python("-c", code)
     assert (done.stdout, done.stderr) == ("5\n", "")
@@ -188,7 +188,7 @@ def test_it_reads_its_templates_from_a_zip(tmp_path: Path, python: Python) -> No
 
 def test_a_base_url_cannot_leave_its_string(tmp_path: Path) -> None:
     """Nor can a header: what is written is Python that says just that."""
-    plan = Plan("weather", "https://api.example.com/a%20b/$x/{y}", auth="header", header="X-$Key")
+    plan = Draft("weather", "https://api.example.com/a%20b/$x/{y}", auth="header", header="X-$Key")
     source = write(plan, tmp_path)[0].read_text()
     strings = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
 
@@ -247,7 +247,7 @@ def test_a_bad_url_is_refused(url: str) -> None:
 def test_a_plan_is_checked(field: str, value: str) -> None:
     """Also when it does not come from the command line."""
     with pytest.raises(UsageError):
-        Plan("weather", **{field: value})
+        Draft("weather", **{field: value})
 
 
 @pytest.mark.slow

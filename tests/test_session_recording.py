@@ -19,7 +19,7 @@ from kosmolua.cli.waterfall import bars_of, page
 from kosmolua.plugin import Request, Response
 from kosmolua.recordings.folder_store import Folder
 from kosmolua.recordings.recording import read
-from kosmolua.runs.session import Answer, Session
+from kosmolua.runs.session import ChunkResult, Session
 from kosmolua.testing import Playground, answer
 
 CHUNKS = [
@@ -63,7 +63,7 @@ def bare() -> Iterator[Runtime]:
         yield runtime
 
 
-def shown(answers: list[Answer]) -> str:
+def shown(answers: list[ChunkResult]) -> str:
     """Return what the answers show on standard output: what was printed, then the values."""
     return "".join(each.outcome.output + (f"{each.text}\n" if each.text is not None else "") for each in answers)
 

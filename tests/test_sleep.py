@@ -13,7 +13,7 @@ from conftest import ROOT, Program
 
 from kosmolua import LimitExceeded, Runtime, ScriptError
 from kosmolua.calls.records import Waiting
-from kosmolua.cli.progress import Live, Printed
+from kosmolua.cli.progress import OutputPrinter, StatusLine
 from kosmolua.plugin import Integration, Send
 
 
@@ -159,7 +159,7 @@ def test_the_live_line_says_for_how_long() -> None:
     """A person who watches sees that the script waits."""
     now = [10.0]
     terminal = io.StringIO()
-    live = Live(terminal, Printed(), after=0.0, clock=lambda: now[0])
+    live = StatusLine(terminal, OutputPrinter(), after=0.0, clock=lambda: now[0])
     live.note(Waiting(30.0))
     now[0] = 15.0
     live.draw()

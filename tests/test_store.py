@@ -29,7 +29,7 @@ from kosmolua.recordings import database
 from kosmolua.recordings.database import Step
 from kosmolua.recordings.folder_store import Folder
 from kosmolua.recordings.recording import Writer, read
-from kosmolua.recordings.store import Decision, Grant, Store, Stores, Waiting
+from kosmolua.recordings.store import Decision, Grant, Store, Stores, WaitingCall
 from kosmolua.recordings.stores import open_stores
 from kosmolua.secret import Redactor, Secret
 
@@ -167,7 +167,7 @@ def test_tenants_have_nothing_in_common(
     stores = open_some()
     mine, theirs = stores.of(f"{tenant}-a"), stores.of(f"{tenant}-b")
     _, run = record(replica(mine))
-    mine.ask(Waiting("q1", None, "x.lua", {"path": "library.lend"}, time.time(), time.time() + 60))
+    mine.ask(WaitingCall("q1", None, "x.lua", {"path": "library.lend"}, time.time(), time.time() + 60))
 
     assert theirs.runs() == theirs.waiting() == []
     with pytest.raises(ConfigError, match="There is no recorded run"):
@@ -276,12 +276,12 @@ def test_a_question_of_a_run_is_answered_at_another_host(open_some: Callable[[],
     one, two = open_some().of(tenant), open_some().of(tenant)
     call = {"path": "library.lend", "account": "default", "effect": "write", "arguments": {"book": "b-1"}}
     now = time.time()
-    one.ask(Waiting("q1", "0123456789ab", "lend.lua", call, now, now + 60))
-    one.ask(Waiting("q2", None, "lend.lua", call, now - 1, now + 60))
-    one.ask(Waiting("old", None, "lend.lua", call, now - 60, now - 1))
+    one.ask(WaitingCall("q1", "0123456789ab", "lend.lua", call, now, now + 60))
+    one.ask(WaitingCall("q2", None, "lend.lua", call, now - 1, now + 60))
+    one.ask(WaitingCall("old", None, "lend.lua", call, now - 60, now - 1))
 
     assert [each.id for each in two.waiting()] == ["q2", "q1"]
-    assert two.waiting()[1] == Waiting("q1", "0123456789ab", "lend.lua", call, now, now + 60)
+    assert two.waiting()[1] == WaitingCall("q1", "0123456789ab", "lend.lua", call, now, now + 60)
     assert one.decision("q1") is None
     assert two.decide("q1", Decision(is_approved=True, by="ann"))
     assert not one.decide("q1", Decision(is_approved=False, by="bob"))
@@ -687,7 +687,7 @@ def test_a_folder_that_takes_no_question_says_so(tmp_path: Path) -> None:
     """A question that cannot be written is an error, not a traceback. Only the operator sees the folder's name."""
     (tmp_path / "questions" / "q1.new").mkdir(parents=True)
     with pytest.raises(Unavailable, match="The requests for approval cannot be written: ") as refused:
-        Folder(tmp_path).ask(Waiting("q1", None, "x.lua", {}, 0.0, 1.0))
+        Folder(tmp_path).ask(WaitingCall("q1", None, "x.lua", {}, 0.0, 1.0))
     assert str(tmp_path) not in refused.value.message
     assert refused.value.detail == str(tmp_path / "questions")
 

@@ -141,10 +141,10 @@ def texts_of(paths: list[Path]) -> list[str]:
 def render2_catalog() -> Any:
     from kosmolua.accounts.accounts import Accounts
     from kosmolua.catalog.catalog import Catalog
-    from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
+    from kosmolua.catalog.plugins import PluginFolder, Plugins, bundled_folder
     from kosmolua.secret import Redactor
 
-    plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
+    plugins = Plugins(places=[PluginFolder("bundled", bundled_folder())], entry_points=dict)
     return Catalog([plugins], Accounts({}, Path("a.toml"), environ={}, redactor=Redactor(), simulate=True))
 
 

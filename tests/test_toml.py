@@ -13,7 +13,7 @@ import tomli
 from kosmolua import Limits
 from kosmolua.accounts.accounts import Accounts, read
 from kosmolua.accounts.toml import example_file, stanza
-from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
+from kosmolua.catalog.plugins import PluginFolder, Plugins, bundled_folder
 from kosmolua.plugin import Integration, Secret, Send, between, matching, one_of
 from kosmolua.secret import Redactor
 
@@ -176,7 +176,7 @@ def test_the_example_file_is_read(make: Make) -> None:
 
 def test_the_example_in_the_repository_is_up_to_date() -> None:
     """accounts.example.toml is what ``kosmolua accounts example`` prints for the bundled integrations."""
-    bundled = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
+    bundled = Plugins(places=[PluginFolder("bundled", bundled_folder())], entry_points=dict)
     example = Path(__file__).parent.parent / "accounts.example.toml"
     generated = example_file(bundled.load(name).integration for name in bundled.names())
     assert example.read_text(encoding="utf-8") == generated, "run: kosmolua accounts example > accounts.example.toml"

@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Finding:
+class Defect:
     """A problem in a plugin.
 
     Args:
@@ -38,7 +38,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Source:
+class FunctionSource:
     """The source of a function: its first line, which can be a decorator's, is line 1 of ``node``."""
 
     file: str
@@ -60,7 +60,7 @@ class Source:
         return self.place_of(self.node.body[0])
 
 
-def source_of(function: Callable[..., Any]) -> Source | None:
+def source_of(function: Callable[..., Any]) -> FunctionSource | None:
     """Return a function's source, or None if it is not a plain ``def``."""
     function = inspect.unwrap(function)
     try:
@@ -68,4 +68,4 @@ def source_of(function: Callable[..., Any]) -> Source | None:
         node = ast.parse(textwrap.dedent("".join(lines))).body[0]
     except (OSError, TypeError, SyntaxError):
         return None
-    return Source(function.__code__.co_filename, first, node) if isinstance(node, ast.FunctionDef) else None
+    return FunctionSource(function.__code__.co_filename, first, node) if isinstance(node, ast.FunctionDef) else None

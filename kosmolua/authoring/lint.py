@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kosmolua.authoring.findings import Finding, source_of
+from kosmolua.authoring.findings import Defect, source_of
 from kosmolua.authoring.lint_functions import check_effect, check_function, check_integration
 from kosmolua.catalog.plugins import Plugin, Plugins
 from kosmolua.docs import markdown
@@ -29,25 +29,23 @@ return messages
 """
 
 
-def check_page(integration: Integration, prose: str | None, file: str) -> Iterator[Finding]:
+def check_page(integration: Integration, prose: str | None, file: str) -> Iterator[Defect]:
     """Yield findings about the hand-written page: missing, without title, or sections that do not fit functions."""
     if prose is None:
         remedy = f"write {integration.name}.md beside this file, with what the signatures do not say"
-        yield Finding(integration.origin, "there is no page", remedy, note=True)
+        yield Defect(integration.origin, "there is no page", remedy, note=True)
         return
     document = markdown.read(prose)
     if not document.title:
-        yield Finding(f"{file}:1", "the page has no title", "begin with '# NAME'")
+        yield Defect(f"{file}:1", "the page has no title", "begin with '# NAME'")
     spoken_of = {function.name for heading in document.sections if (function := integration.function(heading))}
     for name in integration.functions.own:
         if name not in spoken_of:
-            yield Finding(
-                f"{file}:1", f"{name} has no section", f"add '## {name}' with what its signature does not say"
-            )
+            yield Defect(f"{file}:1", f"{name} has no section", f"add '## {name}' with what its signature does not say")
     for heading in document.sections:
         if _LIKE_A_FUNCTION.fullmatch(heading) and not integration.function(heading):
             hint = did_you_mean(heading, integration.functions) or "remove the section, or name it after a function"
-            yield Finding(f"{file}:{_line_of(prose, heading)}", f"the section {heading} is about no function", hint)
+            yield Defect(f"{file}:{_line_of(prose, heading)}", f"the section {heading} is about no function", hint)
 
 
 def _line_of(prose: str, heading: str) -> int:
@@ -55,12 +53,12 @@ def _line_of(prose: str, heading: str) -> int:
     return next(number for number, line in enumerate(prose.splitlines(), 1) if pattern.fullmatch(line))
 
 
-def check(plugin: Plugin) -> list[Finding]:
+def check(plugin: Plugin) -> list[Defect]:
     """Return all findings, by file and line, suggestions last."""
     return sorted(_found(plugin), key=lambda finding: finding.order)
 
 
-def _found(plugin: Plugin) -> Iterator[Finding]:
+def _found(plugin: Plugin) -> Iterator[Defect]:
     integration, prose = plugin.integration, plugin.prose()
     page = str(Path(integration.origin.rpartition(":")[0]).parent / f"{integration.name}.md")
     yield from check_integration(integration)
@@ -83,19 +81,19 @@ def _in_docstrings(integration: Integration) -> Iterator[Example]:
             yield from examples_in(function.doc, file, int(line))
 
 
-def _not_lua(examples: list[Example]) -> Iterator[Finding]:
+def _not_lua(examples: list[Example]) -> Iterator[Defect]:
     if examples:
         with Runtime({}, plugins=Plugins(places=(), entry_points=dict), workers=1, environ={}) as runtime:
             yield from check_syntax(examples, runtime)
 
 
-def _notes(integration: Integration) -> Iterator[Finding]:
+def _notes(integration: Integration) -> Iterator[Defect]:
     if integration.simulate is None:
         remedy = "write one with @integration.simulator, so that scripts can be tried"
-        yield Finding(integration.origin, "there is no simulator for --simulate", remedy, note=True)
+        yield Defect(integration.origin, "there is no simulator for --simulate", remedy, note=True)
     if integration.identify is None and any(field.secret for field in integration.account_fields):
         remedy = "write @integration.identifies with one cheap request"
-        yield Finding(integration.origin, "accounts check cannot tell whom an account belongs to", remedy, note=True)
+        yield Defect(integration.origin, "accounts check cannot tell whom an account belongs to", remedy, note=True)
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def examples_in(text: str, file: str, first: int = 1) -> Iterator[Example]:
         yield Example(file, first + text.count("\n", 0, block.start(1)), block[1])
 
 
-def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Finding]:
+def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Defect]:
     """Yield a finding for each example that does not compile."""
     outcome = runtime.run(_COMPILE, args=[example.text for example in examples])
     if outcome.error:
@@ -127,10 +125,10 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Find
         said = _MESSAGE.match(message)
         if message:
             line, problem = (int(said[1]), said[2]) if said else (1, message)
-            yield Finding(example.place_of(line), f"the example is not Lua: {problem}", "correct it")
+            yield Defect(example.place_of(line), f"the example is not Lua: {problem}", "correct it")
 
 
-def check_calls(example: Example, integration: Integration) -> Iterator[Finding]:
+def check_calls(example: Example, integration: Integration) -> Iterator[Defect]:
     """Yield a finding for each unknown function and argument."""
     for use in uses_in(example.text, integration.name):
         place = example.place_of(use.line)
@@ -138,11 +136,11 @@ def check_calls(example: Example, integration: Integration) -> Iterator[Finding]
         if function is None:
             known = f"its functions are {', '.join(integration.functions)}"
             hint = did_you_mean(use.function, integration.functions) or known
-            yield Finding(place, f"{integration.name} has no function {use.function}", hint)
+            yield Defect(place, f"{integration.name} has no function {use.function}", hint)
             continue
         names = [parameter.name for parameter in function.parameters]
         for key in use.keys:
             if key not in names:
                 known = f"its parameters are {', '.join(names)}" if names else "it has no parameters"
                 hint = did_you_mean(key, names) or known
-                yield Finding(place, f"{function.name} has no parameter {key}", hint)
+                yield Defect(place, f"{function.name} has no parameter {key}", hint)

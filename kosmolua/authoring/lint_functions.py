@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any, TypeGuard
 
-from kosmolua.authoring.findings import Finding, source_of
+from kosmolua.authoring.findings import Defect, source_of
 from kosmolua.http.messages import SAFE_METHODS
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
@@ -22,71 +22,69 @@ MAX_SUMMARY = 120
 _SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def check_integration(integration: Integration) -> Iterator[Finding]:
+def check_integration(integration: Integration) -> Iterator[Defect]:
     """Yield a finding for each missing description."""
     place, account = integration.origin, integration.account
     module = sys.modules.get(account.__module__)
     if module is not None and not module.__doc__:
-        yield Finding(place, "the module has no docstring", "describe the service in its first line")
+        yield Defect(place, "the module has no docstring", "describe the service in its first line")
     if not integration.about.endswith("."):
-        yield Finding(place, "about is not a sentence", "say what the integration is for, and end with a full stop")
+        yield Defect(place, "about is not a sentence", "say what the integration is for, and end with a full stop")
     name = getattr(account, "__name__", "the account")
     if not account.__doc__ or account.__doc__.startswith(f"{name}("):
-        yield Finding(place, f"{name} has no docstring", "say what an account stands for")
+        yield Defect(place, f"{name} has no docstring", "say what an account stands for")
     for field in integration.account_fields:
         if field.required and not field.about:
             subject = f"{field.name} of {name}"
-            yield Finding(
-                place, f"{subject} has no description", 'write its type as Annotated[..., "where to find it"]'
-            )
+            yield Defect(place, f"{subject} has no description", 'write its type as Annotated[..., "where to find it"]')
 
 
-def check_function(function: Function, prefix: str) -> Iterator[Finding]:
+def check_function(function: Function, prefix: str) -> Iterator[Defect]:
     """Yield findings on name, docstring, return annotation and parameters."""
     name, place = function.name, function.origin
     source = source_of(function.handler)
     parameters = source.parameter_places if source else {}
     yield from _check_name(place, f"the function {name}", name)
     if prefix and name.startswith(f"{prefix}_"):
-        yield Finding(
+        yield Defect(
             place, f"{name} has the prefix in its name", f"remove the prefix: its full name is now {function.full_name}"
         )
     yield from _check_summary(source.docstring_place if source else place, name, function.summary)
     if function.returns is None and "return" not in getattr(function.handler, "__annotations__", {}):
-        yield Finding(
+        yield Defect(
             place, f"{name} does not say what it returns", "annotate its return type, preferably as a TypedDict"
         )
     for parameter in function.parameters:
         yield from _check_parameter(parameters.get(parameter.name, place), name, parameter)
 
 
-def _check_summary(place: str, function: str, summary: str) -> Iterator[Finding]:
+def _check_summary(place: str, function: str, summary: str) -> Iterator[Defect]:
     subject = f"the first line of {function}'s docstring"
     if not summary.endswith("."):
-        yield Finding(place, f"{subject} is not a sentence", "end it with a full stop")
+        yield Defect(place, f"{subject} is not a sentence", "end it with a full stop")
     if len(summary) > MAX_SUMMARY:
         remedy = f"shorten it to {MAX_SUMMARY}, and put the rest below an empty line"
-        yield Finding(place, f"{subject} has {len(summary)} characters", remedy)
+        yield Defect(place, f"{subject} has {len(summary)} characters", remedy)
 
 
-def _check_parameter(place: str, function: str, parameter: Parameter) -> Iterator[Finding]:
+def _check_parameter(place: str, function: str, parameter: Parameter) -> Iterator[Defect]:
     subject = f"parameter {parameter.name} of {function}"
     yield from _check_name(place, subject, parameter.name)
     if not parameter.about:
-        yield Finding(place, f"{subject} has no description", 'write its type as Annotated[..., "what it is for"]')
+        yield Defect(place, f"{subject} has no description", 'write its type as Annotated[..., "what it is for"]')
     if _says_nothing(parameter.type):
-        yield Finding(
+        yield Defect(
             place, f"{subject} accepts any value", "use a narrower type, such as dict[str, str] or a TypedDict"
         )
 
 
-def _check_name(place: str, subject: str, name: str) -> Iterator[Finding]:
+def _check_name(place: str, subject: str, name: str) -> Iterator[Defect]:
     if name in KEYWORDS:
-        yield Finding(
+        yield Defect(
             place, f"{subject} is named like a keyword of Lua", f'scripts would have to write ["{name}"]: rename it'
         )
     elif not _SNAKE.fullmatch(name):
-        yield Finding(place, f"{subject} is not in snake case", "use a-z, 0-9 and _")
+        yield Defect(place, f"{subject} is not in snake case", "use a-z, 0-9 and _")
 
 
 def _says_nothing(kind: Type) -> bool:
@@ -113,24 +111,24 @@ def effect_named(name: str, effect: Effect) -> Effect:
     return "write" if effect == "read" and _NAMED_LIKE_A_WRITE.match(name) else effect
 
 
-def check_effect(function: Function) -> Iterator[Finding]:
+def check_effect(function: Function) -> Iterator[Defect]:
     """Yield a finding if the effect contradicts the name or the requests."""
     if function.effect == "destroy":
         return
     name, requests = function.name, list(_writes(function.handler, set()))
     if _NAMED_LIKE_A_DESTRUCTION.match(name):
         problem = f"{name} {function.effect}s, but is named like one that destroys"
-        yield Finding(function.origin, problem, "register it with .destroys")
+        yield Defect(function.origin, problem, "register it with .destroys")
     elif function.effect == "read" and _NAMED_LIKE_A_WRITE.match(name):
-        yield Finding(function.origin, f"{name} reads, but is named like one that writes", "register it with .writes")
+        yield Defect(function.origin, f"{name} reads, but is named like one that writes", "register it with .writes")
     elif function.effect == "write" and requests and all(method == "DELETE" for method, _ in requests):
-        yield Finding(
+        yield Defect(
             requests[0][1], f"{name} writes, but only deletes", "register it with .destroys if it cannot be undone"
         )
     if function.effect == "read":
         for method, place in requests:
             remedy = "register it with .writes, or give the request safe=True if it changes nothing"
-            yield Finding(place, f"{name} reads, but sends a {method}", remedy)
+            yield Defect(place, f"{name} reads, but sends a {method}", remedy)
 
 
 def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[tuple[str, str]]:

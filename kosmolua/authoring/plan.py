@@ -26,7 +26,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&*+.^_|~-]+")
 
 
 @dataclass(frozen=True)
-class Plan:
+class Draft:
     """The description from which a plugin's files are generated.
 
     Args:
@@ -119,7 +119,7 @@ def check_token(name: str) -> str:
     return name
 
 
-def with_access(plan: Plan, access: Access) -> Plan:
+def with_access(plan: Draft, access: Access) -> Draft:
     """Complete a plan with what a document says; the plan's own base URL and authentication win.
 
     Raises:
@@ -145,7 +145,7 @@ def with_access(plan: Plan, access: Access) -> Plan:
     return _with_credential(plan, min(single, key=lambda each: each.kind == "basic" and len(each.fields) == 1))
 
 
-def _with_credential(plan: Plan, credential: Credential) -> Plan:
+def _with_credential(plan: Draft, credential: Credential) -> Draft:
     if credential.kind == "header":
         return replace(plan, auth="header", header=credential.name, prefix=credential.prefix)
     if credential.kind == "query":

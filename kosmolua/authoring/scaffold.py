@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from kosmolua.authoring.plan import Plan, check_url
+from kosmolua.authoring.plan import Draft, check_url
 from kosmolua.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _CALLED = ("between", "nested")
 """Names that a plugin imports only if its functions use them."""
 
 
-def write(plan: Plan, parent: Path, start: Start | None = None) -> list[Path]:
+def write(plan: Draft, parent: Path, start: Start | None = None) -> list[Path]:
     """Write a new plugin into a folder of ``parent``, and return the paths; without ``start``, with example functions.
 
     Raises:
@@ -43,7 +43,7 @@ def _write(file: Path, text: str) -> Path:
     return file
 
 
-def _texts(plan: Plan, start: Start | None) -> dict[str, str]:
+def _texts(plan: Draft, start: Start | None) -> dict[str, str]:
     scheme = _scheme(plan)
     imports = ["Api", "Integration", *(["Secret"] if "Secret" in scheme.fields else []), "Send", "between"]
     values = {
@@ -75,7 +75,7 @@ def _texts(plan: Plan, start: Start | None) -> dict[str, str]:
     return texts | (start.ready.texts() if start else {})
 
 
-def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str]:
+def _of_start(plan: Draft, start: Start, imports: Sequence[str]) -> dict[str, str]:
     """Return the additional values for templates."""
     sources = "\n\n".join(each.source for each in start.functions)
     return {
@@ -89,7 +89,7 @@ def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str
     }
 
 
-def _credential_test(plan: Plan, test: str, start: Start | None) -> str:
+def _credential_test(plan: Draft, test: str, start: Start | None) -> str:
     """Return the source of a test that the request carries the credential."""
     canned = "" if start else ', {("GET", "/items"): []}'
     call = json.dumps(f"{plan.name}.{start.functions[0].name if start else 'list_items'}")
@@ -132,7 +132,7 @@ def test_the_credential_is_sent() -> None:
 '''
 
 
-def _scheme(plan: Plan) -> _Scheme:
+def _scheme(plan: Draft) -> _Scheme:
     header, parameter = json.dumps(plan.header), json.dumps(plan.parameter)
     authorization = 'request.headers["Authorization"].reveal()'
     sent, word = f"request.headers[{header}].reveal()", f"{plan.prefix} " if plan.prefix else ""

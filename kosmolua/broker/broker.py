@@ -11,11 +11,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
-from kosmolua.broker.open_accounts import Names, OpenAccounts, blamed
+from kosmolua.broker.open_accounts import ObjectNames, OpenAccounts, blamed
 from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
 from kosmolua.calls.places import reach
-from kosmolua.calls.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Write, key_of
+from kosmolua.calls.records import Call, CallEnded, CallRecord, CallStarted, Origin, Summary, Waiting, Write, key_of
 from kosmolua.concurrency import GRACE, countdown, lazy, passage
 from kosmolua.errors import (
     CallError,
@@ -83,7 +83,7 @@ class Broker:
         self._plan = context.plan
         self._summaries: list[Summary] = []
         self._under_way: dict[int, Call] = {}
-        self._cut_off: list[Record] = []
+        self._cut_off: list[CallRecord] = []
         self._lookups = 0
         self._is_closed = False
 
@@ -419,8 +419,8 @@ class Broker:
         return self._contents or Contents()
 
     @lazy
-    def _names(self) -> Names:
-        return Names(self._accounts)
+    def _names(self) -> ObjectNames:
+        return ObjectNames(self._accounts)
 
     def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
         """Return the names of objects whose ids are in the arguments, by parameter, as far as they can be looked up."""
@@ -545,7 +545,7 @@ class Broker:
             self._under_way[call.number] = call
             return call
 
-    def _end(self, call: Call, error: KosmoError | None) -> Record | None:
+    def _end(self, call: Call, error: KosmoError | None) -> CallRecord | None:
         """Record how a call ended, and return the record; return None if this has been recorded already."""
         with self._lock:
             place = call.number - self._earlier - 1
@@ -564,7 +564,7 @@ class Broker:
         return record
 
 
-def _said_of(cut_off: Sequence[Record]) -> str:
+def _said_of(cut_off: Sequence[CallRecord]) -> str:
     """Return a phrase for the message of an error. It names the calls that the error cut off."""
     names = [f"{record.path} with {record.account}" for record in cut_off[:MAX_NAMED_CALLS]]
     if len(cut_off) > MAX_NAMED_CALLS:

@@ -1,6 +1,6 @@
 """The journal: a file with a line for each call, including refused calls.
 
-:meth:`kosmolua.calls.records.Record.line` returns such a line.
+:meth:`kosmolua.calls.records.CallRecord.line` returns such a line.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MAX_PENDING = 256
 """How many lines are kept in memory until the file can be written again. Beyond that, the oldest are lost."""
 
 
-class Entry(Protocol):
-    """Something that can be written to a journal, such as a :class:`kosmolua.calls.records.Record`."""
+class JournalEntry(Protocol):
+    """Something that can be written to a journal, such as a :class:`kosmolua.calls.records.CallRecord`."""
 
     def line(self, redactor: Redactor) -> bytes:
         """Return the entry as a line, with known secrets masked."""
@@ -80,7 +80,7 @@ class Journal:
             except OSError as error:
                 raise ConfigError(f"The journal {os.fspath(path)} cannot be opened: {error.strerror}") from None
 
-    def write(self, record: Entry) -> None:
+    def write(self, record: JournalEntry) -> None:
         """Append a record. If it cannot be written, warn, keep the record for later, and return normally."""
         if self._closed:
             return

@@ -159,7 +159,7 @@ def _ignore(_: Attempt) -> None:
     return
 
 
-class Names:
+class ObjectNames:
     """Looks up the names of objects by their ids. The requests for this do not count as calls of the script.
 
     Args:

@@ -106,7 +106,7 @@ def _staying(problem: str, *, empty: object = None) -> Callable[[str, Any], None
     return refuse
 
 
-class Option(NamedTuple):
+class OptionRule(NamedTuple):
     """How an option is treated.
 
     Args:
@@ -122,22 +122,22 @@ class Option(NamedTuple):
 
 
 def option(*, default: Any, travel: Callable[[str, Any], Any] | None, kw_only: bool = True) -> Any:
-    """Declare an option that is not passed on to other processes as it is; see :class:`Option`."""
-    return Option(default, travel, kw_only)
+    """Declare an option that is not passed on to other processes as it is; see :class:`OptionRule`."""
+    return OptionRule(default, travel, kw_only)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(option,))
-class Options:
+class OptionRecord:
     """A frozen record: its annotations are its constructor's parameters, as with :mod:`dataclasses`.
 
     That module takes too long to import for ``kosmolua run``.
     """
 
-    declared: ClassVar[Mapping[str, Option]]
+    declared: ClassVar[Mapping[str, OptionRule]]
 
     def __init_subclass__(cls) -> None:
         values = {name: vars(cls)[name] for name in cls.__annotations__ if name in vars(cls)}
-        own = {name: each if isinstance(each, Option) else Option(each) for name, each in values.items()}
+        own = {name: each if isinstance(each, OptionRule) else OptionRule(each) for name, each in values.items()}
         cls.declared = {**getattr(cls, "declared", {}), **own}
         parameters, defaults = [], {}
         for name, each in cls.declared.items():
@@ -160,7 +160,7 @@ class Options:
         return type(self)(**{**vars(self), **changes})
 
 
-class RuntimeOptions(Options):
+class RuntimeOptions(OptionRecord):
     """The options of a runtime.
 
     Args:

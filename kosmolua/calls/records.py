@@ -77,7 +77,7 @@ class Origin:
         return None if self.source is None else sha256(self.source).hexdigest()
 
 
-class Record(NamedTuple):
+class CallRecord(NamedTuple):
     """The record of a call that has ended, with secrets redacted.
 
     Args:
@@ -123,7 +123,7 @@ class Record(NamedTuple):
     def __repr__(self) -> str:
         """Return a text with all fields except the request, which may contain secrets."""
         shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "request")
-        return f"Record({', '.join(shown)})"
+        return f"CallRecord({', '.join(shown)})"
 
     def summary(self) -> Summary:
         """Return the entry for this call in the outcome of its run."""
@@ -216,7 +216,7 @@ class Call:
         self._attempts.append(attempt.status or 0)
         self._request_id = attempt.request_id or self._request_id
 
-    def record(self, error: KosmoError | None, redactor: Redactor, *, is_over: bool) -> Record:
+    def record(self, error: KosmoError | None, redactor: Redactor, *, is_over: bool) -> CallRecord:
         """Return the record of this call, which ends now.
 
         Args:
@@ -224,7 +224,7 @@ class Call:
             redactor: Masks secrets in the arguments and the service's texts.
             is_over: True if the run is over. A call without an answer was then cut off.
         """
-        return Record(
+        return CallRecord(
             run=self.run,
             number=self.number,
             path=self.path,
@@ -308,7 +308,7 @@ class CallEnded:
         record: The record of the call.
     """
 
-    record: Record
+    record: CallRecord
 
 
 @dataclass(frozen=True)

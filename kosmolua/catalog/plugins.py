@@ -50,7 +50,7 @@ class Plugin:
 
 
 @dataclass(frozen=True)
-class Place:
+class PluginFolder:
     """A folder of plugins, each a module or package named like its integration; users know it by ``label``."""
 
     label: str
@@ -94,7 +94,7 @@ class Plugins:
         self,
         named: Named | Sequence[Named] = (),
         *,
-        places: Sequence[Place] | None = None,
+        places: Sequence[PluginFolder] | None = None,
         entry_points: Callable[[], Mapping[str, Sequence[EntryPoint]]] | None = None,
         load_timeout: float = LOAD_TIMEOUT,
     ) -> None:
@@ -283,7 +283,7 @@ def _compile_document(folder: Path, label: str) -> None:
             raise PluginError(error.what, origin=str(folder), hint=error.hint) from None
 
 
-def _extended(plugin: Plugin, places: Sequence[Place]) -> Plugin:
+def _extended(plugin: Plugin, places: Sequence[PluginFolder]) -> Plugin:
     """Add the functions of the user's document, or else the plugin's own, if any."""
     integration = plugin.integration
     onto = [folder for place in places if (folder := onto_folder(place.folder, integration.name)).is_dir()]
@@ -310,9 +310,9 @@ def _sources_of(spec: ModuleSpec) -> list[str]:
     return [file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file()]
 
 
-def usual_places() -> list[Place]:
+def usual_places() -> list[PluginFolder]:
     """Return the bundled folder, and the user's."""
-    return [Place(BUNDLED, bundled_folder()), Place("user", Path(config_folder()) / "integrations")]
+    return [PluginFolder(BUNDLED, bundled_folder()), PluginFolder("user", Path(config_folder()) / "integrations")]
 
 
 def bundled_folder() -> Path:
@@ -340,7 +340,7 @@ def _spec_of_option(path: Path) -> ModuleSpec:
     if not module.is_file():
         raise ConfigError(f"There is no plugin at {path}", hint="name a .py file, or a folder with an __init__.py")
     name = path.name.removesuffix(".py")
-    spec = Place("--plugin", path.parent).find(name)
+    spec = PluginFolder("--plugin", path.parent).find(name)
     if spec is None:
         raise ConfigError(f"The plugin {path} cannot be called {name!r}", hint=_RENAME)
     return spec

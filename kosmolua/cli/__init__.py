@@ -55,10 +55,10 @@ def _run(typed: list[str]) -> int:
             worker.process.kill()
 
 
-def _launch() -> launch.Worker | None:
+def _launch() -> launch.WorkerProcess | None:
     """Start a sandbox. Return None if that fails: the run then starts a sandbox itself, and reports the error."""
     try:
-        return launch.Worker()
+        return launch.WorkerProcess()
     except OSError:
         return None
 
@@ -71,7 +71,7 @@ def _keep_child_statuses() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-def _run_command(typed: list[str], worker: launch.Worker | None) -> int:
+def _run_command(typed: list[str], worker: launch.WorkerProcess | None) -> int:
     """Run a command and return its exit status.
 
     A simple ``run`` command line is parsed without click, which takes longer to import than a sandbox takes to boot.

@@ -26,7 +26,7 @@ MAX_ROW, ROW_HEAD, ROW_TAIL = 300, 200, 80
 """The same numbers for the arguments of a call in a list."""
 
 
-class Approver:
+class TerminalApprover:
     """Asks a person whether calls of a run are allowed, and remembers answers such as "all such calls".
 
     Questions go to standard error, and answers are read from the terminal. The end of input counts as no. Ctrl-C ends

@@ -417,7 +417,7 @@ OPTIONS: tuple[Option[Any], ...] = tuple(
 )
 
 
-class Script:
+class ScriptArgument:
     """The script that a ``run`` command line names.
 
     Args:
@@ -445,7 +445,7 @@ _CODE = Option[str | None](default=None, section="", name="e", metavar="CODE", h
 _BY_NAME = {name: option for option in OPTIONS if not option.for_fleets for name in option.names} | {"-e": _CODE}
 
 
-def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
+def read_plainly(typed: Sequence[str]) -> tuple[ScriptArgument, Options] | None:
     """Parse the words after ``run`` if they are simple, or return None if click has to parse them.
 
     The words are simple if each option is written with its full name, its value is the next word, and all values are
@@ -463,7 +463,7 @@ def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
     if code is None and not operands:
         return None
     file = operands[0] if operands else None
-    return Script(file, code, operands[1:]), Options(**values)
+    return ScriptArgument(file, code, operands[1:]), Options(**values)
 
 
 def _takes_value(word: str) -> bool:

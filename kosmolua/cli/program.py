@@ -17,7 +17,7 @@ from kosmolua.cli.options import OPTIONS
 from kosmolua.cli.parsing import Group, examples
 from kosmolua.cli.streams import OutputLost
 from kosmolua.errors import KosmoError, UsageError
-from kosmolua.processes.launch import Worker
+from kosmolua.processes.launch import WorkerProcess
 
 COMMANDS = {
     "Run": {
@@ -111,7 +111,7 @@ def program() -> None:
     """Run Lua that a language model wrote, safely, against web APIs with your accounts."""
 
 
-def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
+def run_program(arguments: Sequence[str], worker: WorkerProcess | None) -> int:
     """Parse a command line with click, run its command, and return the exit status.
 
     Args:

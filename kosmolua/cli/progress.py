@@ -16,7 +16,7 @@ from typing import Any, TextIO, TypeVar
 from kosmolua.calls.approvals import Asker
 from kosmolua.calls.records import CallStarted, Event, Waiting, Watch
 from kosmolua.cli import console
-from kosmolua.cli.approval import Approver
+from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import harmless
 from kosmolua.runs import Outcome
@@ -29,7 +29,7 @@ _ALLOWED = re.compile(r"(\x1b\[[0-9;]{0,40}m|\r)")
 _INCOMPLETE = re.compile(r"\x1b(\[[0-9;]{0,40})?\Z")
 
 
-class Printed:
+class OutputPrinter:
     """Writes the output of a script to standard output.
 
     A pipe gets the output unchanged. For a terminal, control characters are escaped, but not colours.
@@ -68,7 +68,7 @@ class Printed:
         self._incomplete, self._is_coloured, self.mid_line = "", False, False
 
 
-class Live:
+class StatusLine:
     """A status line at the bottom of the terminal, which shows the progress of a run until the ``with`` block ends.
 
     Args:
@@ -82,7 +82,7 @@ class Live:
     def __init__(
         self,
         terminal: TextIO,
-        printed: Printed,
+        printed: OutputPrinter,
         *,
         after: float = 1.0,
         every: float = 0.2,
@@ -103,7 +103,7 @@ class Live:
         self._over = Flag()
         self._thread = Thread(target=self._keep_drawing, name="kosmolua-live", daemon=True)
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> StatusLine:
         self._thread.start()
         return self
 
@@ -270,7 +270,9 @@ class Watching:
         live: The status line; None if standard error is not a terminal.
     """
 
-    def __init__(self, approver: Approver | None, trace: Trace | None, printed: Printed, live: Live | None) -> None:
+    def __init__(
+        self, approver: TerminalApprover | None, trace: Trace | None, printed: OutputPrinter, live: StatusLine | None
+    ) -> None:
         self.approve = Asker(approver, self._ask) if approver else None
         self.write: Callable[[bytes], None] = live.write if live else printed.write
         self._trace = trace
@@ -304,7 +306,7 @@ class Watching:
 
 
 @contextmanager
-def watching(*, trace: bool, approver: Approver | None = None) -> Iterator[Watching]:
+def watching(*, trace: bool, approver: TerminalApprover | None = None) -> Iterator[Watching]:
     """Yield the callbacks that show one run at a terminal. When the ``with`` block ends, the status line disappears.
 
     Args:
@@ -312,11 +314,11 @@ def watching(*, trace: bool, approver: Approver | None = None) -> Iterator[Watch
         approver: The object that asks about calls; by default a new one, if there is a terminal to ask at.
     """
     if approver is None and console.can_ask():
-        approver = Approver()
-    traces, printed = Trace() if trace else None, Printed()
+        approver = TerminalApprover()
+    traces, printed = Trace() if trace else None, OutputPrinter()
     with ExitStack() as stack:
         stack.callback(printed.settle)
-        live = stack.enter_context(Live(sys.stderr, printed)) if console.draws_on(sys.stderr) else None
+        live = stack.enter_context(StatusLine(sys.stderr, printed)) if console.draws_on(sys.stderr) else None
         yield Watching(approver, traces, printed, live)
     if traces:
         traces.sum_up()

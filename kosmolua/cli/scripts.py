@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 from kosmolua.cli import console
 from kosmolua.cli.console import status_of
-from kosmolua.cli.options import Options, Script
+from kosmolua.cli.options import Options, ScriptArgument
 from kosmolua.cli.streams import names_standard_input, standard
 from kosmolua.errors import ConfigError, KosmoError, Paused, UnderWay, UsageError
 from kosmolua.folders import recordings_folder, scripts_folder
 from kosmolua.processes.child import ColdChild
-from kosmolua.processes.launch import Worker
+from kosmolua.processes.launch import WorkerProcess
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 
@@ -211,7 +211,7 @@ def _read(stream: BinaryIO, subject: str, limit: int) -> bytes:
     return source
 
 
-def run_script(script: Script, options: Options, worker: Worker | None) -> int:
+def run_script(script: ScriptArgument, options: Options, worker: WorkerProcess | None) -> int:
     """Run the script of a ``run`` command line, show the outcome, and return the exit status.
 
     Args:
@@ -303,7 +303,7 @@ def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
         return each.end(run(**shown, watch=each.watch, approve=each.approve))
 
 
-def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
+def _run(script: ScriptArgument, options: Options, worker: WorkerProcess | None) -> Outcome:
     runtime = open_runtime(options)
     child = ColdChild(worker)
 
@@ -353,7 +353,7 @@ def _planned(plan: Plan, options: Options) -> Outcome:
     return outcome
 
 
-def input_of(options: Options, runtime: Runtime, script: Script | None = None) -> object:
+def input_of(options: Options, runtime: Runtime, script: ScriptArgument | None = None) -> object:
     """Return the value of the global ``input`` of a script or of the REPL; None without the option ``--input``.
 
     Args:
@@ -391,13 +391,13 @@ def where_it_is(path: str, *, can_go_on: bool, tenant: str | None = None) -> str
     return f"recorded: {goes_on}kosmolua replay {name} repeats it"
 
 
-def _name_of(script: Script) -> str:
+def _name_of(script: ScriptArgument) -> str:
     if script.code is not None:
         return COMMAND_LINE
     return "stdin" if names_standard_input(str(script.file)) else name_of(str(script.file))
 
 
-def _source_of(script: Script, options: Options, limit: int) -> bytes:
+def _source_of(script: ScriptArgument, options: Options, limit: int) -> bytes:
     if script.code is not None:
         return script.code.encode("utf-8", "surrogateescape")
     return read_file(located(str(script.file), options), limit)

@@ -13,7 +13,7 @@ _MARK = re.compile(r"^#+ .*|^ *(?:-|\d+\.) |^[-:| ]+$|[`*|]")
 
 
 @dataclass(frozen=True)
-class Document:
+class MarkdownText:
     """A Markdown text, divided at its headings.
 
     Args:
@@ -27,7 +27,7 @@ class Document:
     sections: dict[str, str]
 
 
-def read(text: str) -> Document:
+def read(text: str) -> MarkdownText:
     """Divide a Markdown text at its headings. Backticks around headings, and lines ``---``, are removed."""
     title, heading = "", ""
     parts: dict[str, list[str]] = {"": []}
@@ -40,7 +40,7 @@ def read(text: str) -> Document:
         else:
             parts[heading].append(line)
     introduction, *bodies = (_trimmed(lines) for lines in parts.values())
-    return Document(title, introduction, dict(zip(list(parts)[1:], bodies, strict=True)))
+    return MarkdownText(title, introduction, dict(zip(list(parts)[1:], bodies, strict=True)))
 
 
 def raised(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kosmolua.docs import markdown, outline
-from kosmolua.docs.markdown import Document
+from kosmolua.docs.markdown import MarkdownText
 from kosmolua.docs.pages import Page
 from kosmolua.docs.sections import THEIR_WORDS, listed, shown
 from kosmolua.docs.signatures import MAX_SPELLED_KEYS, named, typed
@@ -44,7 +44,7 @@ class IntegrationPage(Page):
 
     integration: Integration
     accounts: Sequence[str]
-    document: Document
+    document: MarkdownText
 
     @property
     def name(self) -> str:
@@ -149,7 +149,7 @@ class FunctionsPage(Page):
 
     integration: Integration
     names: Sequence[str]
-    document: Document
+    document: MarkdownText
 
     @property
     def name(self) -> str:
@@ -207,7 +207,7 @@ def _contents(functions: Sequence[Function]) -> str:
     return markdown.table(("Function", "Effect", "Summary"), rows)
 
 
-def _body(integration: Integration, function: Function, document: Document, room: _Room | None = None) -> str:
+def _body(integration: Integration, function: Function, document: MarkdownText, room: _Room | None = None) -> str:
     text, sections = markdown.split(prose(function.doc))
     returns = _returns(function, integration.name, sections.pop("Returns", ""))
     written = document.sections

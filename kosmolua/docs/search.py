@@ -63,7 +63,7 @@ create virtual table meanings using fts5(words unindexed, said, tokenize='porter
 """
 
 
-class Entry(NamedTuple):
+class IndexEntry(NamedTuple):
     """An entry of the search index: one page.
 
     Args:
@@ -102,7 +102,7 @@ class Index:
         DocNotFound: This Python has no SQLite with FTS5.
     """
 
-    def __init__(self, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
+    def __init__(self, entries: Iterable[IndexEntry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
         self._open(_connect())
         self._database.execute("begin")
         fill(self._database, entries, meanings)
@@ -308,13 +308,13 @@ def make_tables(database: Connection) -> None:
         raise DocNotFound(problem, hint=_HOW_TO_LIST) from None
 
 
-def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
+def fill(database: Connection, entries: Iterable[IndexEntry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
     """Write entries and pairs of words and synonyms into the tables of a search index."""
     database.executemany("insert into entries values (?, ?, ?, ?, ?, ?, ?)", map(_row, entries))
     database.executemany("insert into meanings values (?, ?)", meanings)
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: IndexEntry) -> tuple[str, ...]:
     """Return an entry as a row of ``entries``: ``text`` without markup, and ``code`` with it if there is any."""
     *others, text, effect = entry
     if not _MARKUP.search(text):
@@ -365,13 +365,13 @@ def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str
             yield " ".join(words_in(word)), said
 
 
-def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
+def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[IndexEntry]:
     """Yield an entry for each guide, integration and Python function, without integrations that cannot be loaded."""
     for name in pages.NAMES:
         page = GuidePage(name)
         sections = markdown.read(page.full()).sections
         text = "\n\n".join(f"{heading}.\n{body}" for heading, body in sections.items())
-        yield Entry(name, name, page.summary, " ".join(sections), text)
+        yield IndexEntry(name, name, page.summary, " ".join(sections), text)
     for name in catalog.names():
         try:
             outline, prose = outlines.of(name), catalog.prose(name)
@@ -380,10 +380,10 @@ def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
         yield from _integration(name, outline, prose or "")
 
 
-def entries_for(outline: Outline) -> Iterator[Entry]:
+def entries_for(outline: Outline) -> Iterator[IndexEntry]:
     """Yield an entry for each Python function of an integration, under its short name; those that read come first."""
     for short, sketch in _reads_first(outline):
-        yield Entry(short, short, sketch.summary, sketch.parameters, sketch.words, sketch.effect)
+        yield IndexEntry(short, short, sketch.summary, sketch.parameters, sketch.words, sketch.effect)
 
 
 def _reads_first(outline: Outline) -> list[tuple[str, Sketch]]:
@@ -392,7 +392,7 @@ def _reads_first(outline: Outline) -> list[tuple[str, Sketch]]:
     return sorted(own, key=lambda item: item[1].effect != "read")
 
 
-def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
+def _integration(name: str, outline: Outline, prose: str) -> Iterator[IndexEntry]:
     """Yield the entry of an integration, and then one for each Python function."""
     document = markdown.read(prose)
     written: dict[str | None, str] = {None: document.introduction}
@@ -400,9 +400,9 @@ def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
         about = outline.find(heading)
         written[about] = f"{written.get(about, '')}\n{body}"
     page = str(Address(name))
-    yield Entry(page, f"{name} {document.title}", outline.about, "", written[None])
+    yield IndexEntry(page, f"{name} {document.title}", outline.about, "", written[None])
     for short, sketch in _reads_first(outline):
         text = f"{sketch.words}\n{written.get(short, '')}"
-        yield Entry(
+        yield IndexEntry(
             f"{page}.{short}", f"{name} {sketch.full_name}", sketch.summary, sketch.parameters, text, sketch.effect
         )

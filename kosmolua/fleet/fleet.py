@@ -14,8 +14,8 @@ from kosmolua.fleet.executors import works_here
 from kosmolua.fleet.tasks import (
     MARGIN,
     MAX_BATCH_SECONDS,
-    Runtime,
-    Script,
+    FleetScript,
+    Runner,
     Task,
     may_repeat,
     pack,
@@ -59,8 +59,8 @@ class Fleet:
 
     def __init__(
         self,
-        runtime: Runtime,
-        script: Script,
+        runtime: Runner,
+        script: FleetScript,
         executor: Executor,
         limit: int,
         *,

@@ -24,7 +24,7 @@ CURRENT = "fleet"
 """The file among the locks that holds the id of the fleet under way."""
 
 
-class Recordings:
+class FleetRecordings:
     """The folder of one fleet's recordings, on the fleet's side. It is created if it is missing.
 
     ``fleet`` is an id of the fleet if the recordings are its own; otherwise it is empty.

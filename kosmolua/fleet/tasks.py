@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from kosmolua.errors import Busy, ConfigError, KosmoError, UsageError, WorkerLost
 from kosmolua.fleet.executors import keep_worker_alive
-from kosmolua.fleet.recordings import Recordings, locked
+from kosmolua.fleet.recordings import FleetRecordings, locked
 from kosmolua.limits import Limits
 from kosmolua.lua.header import Header, read_header
 from kosmolua.recordings.answers import calls_of
@@ -30,7 +30,7 @@ PLUGINS = "kosmolua_integrations_"
 """The prefix of the names of plugins' modules. The catalog imports these modules."""
 
 
-class Runtime(Protocol):
+class Runner(Protocol):
     """The part of :class:`kosmolua.runtime.Runtime` that a fleet uses. Pickling a runtime stores only its options."""
 
     @property
@@ -51,7 +51,7 @@ class Runtime(Protocol):
 
 
 @dataclass(frozen=True)
-class Script:
+class FleetScript:
     """The script that a fleet runs for each input.
 
     Args:
@@ -97,7 +97,7 @@ class Task:
 
 
 def tasks_of(
-    inputs: Iterable[tuple[Any, Any]], accounts: Sequence[str], recordings: Recordings | None
+    inputs: Iterable[tuple[Any, Any]], accounts: Sequence[str], recordings: FleetRecordings | None
 ) -> Iterator[Task]:
     """Yield a task for each input or, if there are ``accounts``, for each input and account.
 
@@ -114,7 +114,7 @@ def tasks_of(
                 yield Task(key, value, account, recordings.of(key, account), recordings.fleet)
 
 
-def perform(runtime: Runtime, script: Script, task: Task) -> Outcome:
+def perform(runtime: Runner, script: FleetScript, task: Task) -> Outcome:
     """Run a task in this process. Return its outcome, with the key and account of the task."""
     try:
         outcome = _run(runtime, script, task)
@@ -128,7 +128,7 @@ class NotPortable(UsageError, TypeError):
     """A runtime, script or input cannot be pickled, so it cannot be sent to another process."""
 
 
-def pack(runtime: Runtime, script: Script, tasks: Sequence[Task], trace: Mapping[str, str] | None = None) -> bytes:
+def pack(runtime: Runner, script: FleetScript, tasks: Sequence[Task], trace: Mapping[str, str] | None = None) -> bytes:
     """Encode tasks as bytes for :func:`perform_apart`, which runs them in another process.
 
     Args:
@@ -178,7 +178,7 @@ def _picklable(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def unpack(packed: bytes, runtime: Runtime) -> list[Outcome]:
+def unpack(packed: bytes, runtime: Runner) -> list[Outcome]:
     """Decode the outcomes that :func:`perform_apart` returned in another process.
 
     Args:
@@ -190,7 +190,7 @@ def unpack(packed: bytes, runtime: Runtime) -> list[Outcome]:
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, stream: BytesIO, runtime: Runtime) -> None:
+    def __init__(self, stream: BytesIO, runtime: Runner) -> None:
         super().__init__(stream)
         self._runtime = runtime
 
@@ -210,7 +210,7 @@ def may_repeat(outcome: Outcome) -> bool:
     return isinstance(outcome.error, (Busy, WorkerLost)) or getattr(outcome.error, "retryable", None) is True
 
 
-def _run(runtime: Runtime, script: Script, task: Task) -> Outcome:
+def _run(runtime: Runner, script: FleetScript, task: Task) -> Outcome:
     options: dict[str, Any] = {**script.options, "input": task.input}
     if task.account:
         options["account"] = task.account
@@ -228,7 +228,9 @@ def _run(runtime: Runtime, script: Script, task: Task) -> Outcome:
         return _resume(runtime, script, task, earlier, options)
 
 
-def _resume(runtime: Runtime, script: Script, task: Task, earlier: Recording, options: Mapping[str, Any]) -> Outcome:
+def _resume(
+    runtime: Runner, script: FleetScript, task: Task, earlier: Recording, options: Mapping[str, Any]
+) -> Outcome:
     decided: dict[str, Any] = {}
     if task.settle == "done":
         decided["done"] = dict.fromkeys(_under_way(earlier), task.result)

@@ -24,7 +24,7 @@ _TOKEN = re.compile(
 )
 
 
-class Operation(NamedTuple):
+class GraphQLOperation(NamedTuple):
     """An operation of a document; ``kind`` is ``query``, ``mutation`` or ``subscription``, the name can be empty."""
 
     kind: str
@@ -111,13 +111,13 @@ def by_connection(
     return by_cursor(fetch)
 
 
-def operations(query: str) -> list[Operation]:
+def operations(query: str) -> list[GraphQLOperation]:
     """Return a document's operations, without fragments.
 
     Raises:
         ValueError: A definition is neither an operation nor a fragment.
     """
-    found: list[Operation | None] = []
+    found: list[GraphQLOperation | None] = []
     head: list[str] = []
     depth = 0
     for token in _TOKEN.findall(query):
@@ -133,17 +133,17 @@ def operations(query: str) -> list[Operation]:
     return [each for each in found if each]
 
 
-def _operation(head: list[str]) -> Operation | None:
+def _operation(head: list[str]) -> GraphQLOperation | None:
     """Return what a definition declares, or None for a fragment."""
     kind, *rest = head or ["query"]
     if kind == "fragment":
         return None
     if kind not in ("query", "mutation", "subscription"):
         raise ValueError(f"{kind!r} is not an operation of GraphQL: write query or mutation")
-    return Operation(kind, rest[0] if rest and rest[0] != "@" else "")
+    return GraphQLOperation(kind, rest[0] if rest and rest[0] != "@" else "")
 
 
-def _chosen(query: str, name: str | None) -> Operation:
+def _chosen(query: str, name: str | None) -> GraphQLOperation:
     known = operations(query)
     fitting = [each for each in known if name is None or each.name == name]
     if len(fitting) == 1:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from kosmolua.errors import NetworkError, NotConfigured
 from kosmolua.http.oauth_services import (
     REQUEST_TIMEOUT,
-    Refused,
+    OAuthError,
     Service,
     check_address,
     origin_of,
@@ -108,7 +108,7 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
                 device_code = given["device_code"]
                 tokens = _tokens(service, client, grant_type=DEVICE_GRANT, device_code=device_code, **extra)
                 return service, tokens
-            except Refused as refusal:
+            except OAuthError as refusal:
                 if refusal.code == "slow_down":
                     interval += DEFAULT_INTERVAL
                 elif refusal.code != "authorization_pending":
@@ -179,9 +179,9 @@ def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
             else:
                 given = client.fetch_token(service.login.token, timeout=REQUEST_TIMEOUT, **parameters)
         except AuthlibBaseError as error:
-            raise Refused(origin_of(service.login.token), str(error.error), str(error.description or "")) from None
+            raise OAuthError(origin_of(service.login.token), str(error.error), str(error.description or "")) from None
     if not isinstance(given.get("access_token"), str):
-        raise Refused(origin_of(service.login.token), "invalid_response", "the service's answer has no access_token")
+        raise OAuthError(origin_of(service.login.token), "invalid_response", "the service's answer has no access_token")
     expires = given.get("expires_in")
     return Tokens(
         given["access_token"],
@@ -261,5 +261,5 @@ def _answer_with(state: str, answers: Queue[dict[str, str]], service: Service) -
         if "code" in answer:
             return answer["code"]
         where = origin_of(service.login.authorize)
-        raise Refused(where, answer.get("error", "no code"), answer.get("error_description", ""))
+        raise OAuthError(where, answer.get("error", "no code"), answer.get("error_description", ""))
     raise NetworkError("Nobody logged in in time", hint="log in again")

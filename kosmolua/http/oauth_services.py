@@ -46,7 +46,7 @@ class Service:
         return cls(**{**values, "login": OAuth2(**{**login, "scopes": tuple(login["scopes"])})})
 
 
-class Refused(NotConfigured):
+class OAuthError(NotConfigured):
     """A service refused a request; ``code`` is the protocol's, such as ``access_denied``."""
 
     def __init__(self, service: str, code: str, description: str) -> None:
@@ -133,7 +133,7 @@ def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[
     Raises:
         NetworkError: The service cannot be reached, or redirects to another address.
         NotConfigured: The address is neither protected by TLS nor on this machine.
-        Refused: The service responds with an error, or with something that is not a JSON object.
+        OAuthError: The service responds with an error, or with something that is not a JSON object.
     """
     import requests
 
@@ -152,7 +152,7 @@ def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[
     if not isinstance(document, dict) or answer.status_code >= 400:
         said = document if isinstance(document, dict) else {}
         refused = str(said.get("error_description") or "") or f"status {answer.status_code}"
-        raise Refused(origin_of(url), str(said.get("error", "")), refused)
+        raise OAuthError(origin_of(url), str(said.get("error", "")), refused)
     return document
 
 

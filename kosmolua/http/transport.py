@@ -128,7 +128,7 @@ class Transport:
             BadArguments: A header of the request belongs to the transport.
             CallError: A rate limit lasts beyond the deadline, so nothing was sent. The code is ``rate_limited``.
         """
-        call = _Call(request, _limited(request, until), observe)
+        call = _Sending(request, _limited(request, until), observe)
         for retry in count():
             outcome = self._attempt(call)
             wait = self._wait(request, outcome, retry)
@@ -150,7 +150,7 @@ class Transport:
             retries = MAX_FAULT_RETRIES if request.safe and outcome.status in RETRIED_STATUSES else 0
         return max(retry_after(outcome) or 0.0, self._backoff(retry)) if retry < retries else None
 
-    def _attempt(self, call: _Call) -> Response | Fault:
+    def _attempt(self, call: _Sending) -> Response | Fault:
         """Send a request once, and follow redirects."""
         request = call.request
         for _ in range(MAX_REDIRECTS + 1):
@@ -163,7 +163,7 @@ class Transport:
             request = replace(request, url=target, query=())
         return Fault(f"it was redirected more than {MAX_REDIRECTS} times", passing=False)
 
-    def _exchange(self, request: Request, call: _Call) -> Response | Fault:
+    def _exchange(self, request: Request, call: _Sending) -> Response | Fault:
         """Wait for the rate limits, send a request, and tell ``observe``."""
         with ExitStack() as turn:
             learn = turn.enter_context(self._rate_limit.turn(request, call.until))
@@ -242,7 +242,7 @@ class Transport:
 
 
 @dataclass
-class _Call:
+class _Sending:
     """The state of one call: request, deadline, attempts."""
 
     request: Request

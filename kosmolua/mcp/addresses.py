@@ -19,7 +19,7 @@ UNIX = "unix:"
 
 
 @dataclass(frozen=True)
-class Address:
+class SocketAddress:
     """A TCP address: a family of :mod:`socket`, an IP address, and a port; 0: the system chooses one."""
 
     family: int
@@ -27,7 +27,7 @@ class Address:
     port: int
 
     @classmethod
-    def read(cls, text: str) -> Address | UnixAddress:
+    def read(cls, text: str) -> SocketAddress | UnixAddress:
         """Parse ``HOST:PORT`` or ``unix:PATH``; a host name is resolved, if possible to IPv4.
 
         Raises:
@@ -52,7 +52,7 @@ class Address:
         """The URL that clients connect to."""
         return f"http://{self}{PATH}"
 
-    def listen(self) -> tuple[Listener, Address]:
+    def listen(self) -> tuple[Listener, SocketAddress]:
         """Return a listening socket, and the address with its actual port.
 
         Raises:

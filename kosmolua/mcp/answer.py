@@ -13,7 +13,7 @@ from mcp_types import CallToolResult, TextContent
 
 from kosmolua.errors import KosmoError
 from kosmolua.limits import REPORTED, Limits
-from kosmolua.mcp.tools import Script
+from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.runs import Outcome
 
 MIN_SHARE = 80
@@ -147,7 +147,7 @@ GET_LESS = "return and print only what is needed: select fields, filter, count o
 
 
 def answer(
-    outcome: Outcome, script: Script, host: Limits, way_to_approve: str, keep: Callable[[str], str]
+    outcome: Outcome, script: ScriptRequest, host: Limits, way_to_approve: str, keep: Callable[[str], str]
 ) -> CallToolResult:
     """Convert the outcome of a script for the client that requested it.
 
@@ -192,7 +192,7 @@ def _join(sections: Sequence[str]) -> str:
 
 
 def _sections(
-    found: Mapping[str, Any], outcome: Outcome, script: Script, host: Limits, way_to_approve: str
+    found: Mapping[str, Any], outcome: Outcome, script: ScriptRequest, host: Limits, way_to_approve: str
 ) -> Sequence[str]:
     error = found["error"]
     nothing = not (error or found["result"] or found["output"])
@@ -259,7 +259,7 @@ def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_approve: str) -> str:
+def _advice(error: Mapping[str, Any], script: ScriptRequest, host: Limits, way_to_approve: str) -> str:
     """Return what the model can do about an error, or an empty string."""
     if error["code"] == "limit_exceeded":
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
@@ -275,7 +275,7 @@ def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_appro
     return ""
 
 
-def _advice_on_limit(name: str, script: Script, host: Limits) -> str:
+def _advice_on_limit(name: str, script: ScriptRequest, host: Limits) -> str:
     if name in script.limits and script.limits[name] < getattr(host, name):
         return f"The tool call itself set {name}; it can be as high as {getattr(host, name):,.10g} on this server."
     return "That is the server's limit, which no tool call can raise: do less in one script, or tell the user."

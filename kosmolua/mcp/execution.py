@@ -9,9 +9,9 @@ from time import monotonic
 from kosmolua.calls.approvals import Approval
 from kosmolua.calls.records import CallStarted, Event, Watch
 from kosmolua.errors import KosmoError
-from kosmolua.mcp.questions import Answer, Question
+from kosmolua.mcp.questions import Consent, Question
 from kosmolua.mcp.runner import Runner
-from kosmolua.mcp.tools import Script
+from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.recordings.plans import Planner
 from kosmolua.runs import Outcome, RunOptions
 
@@ -32,7 +32,7 @@ class Execution:
     """
 
     def __init__(
-        self, runner: Runner, script: Script, *, client: str | None, asks: bool, check: bool, watch: Watch
+        self, runner: Runner, script: ScriptRequest, *, client: str | None, asks: bool, check: bool, watch: Watch
     ) -> None:
         self.script = script
         self.question: Question | None = None
@@ -78,7 +78,7 @@ class Execution:
         """Return the outcome of the ended script."""
         return self._task.result()
 
-    def answer(self, question: Question, answer: Answer) -> None:
+    def answer(self, question: Question, answer: Consent) -> None:
         """Pass a person's answer to the script."""
         if self.question is question:
             self.question = None
@@ -93,7 +93,7 @@ class Execution:
         """End the script; a call that waits for an answer is refused."""
         self._asks_no_more = True
         if self.question:
-            self.answer(self.question, Answer.NEVER)
+            self.answer(self.question, Consent.NEVER)
         self._task.cancel()
 
     # In the threads of the run
@@ -112,24 +112,24 @@ class Execution:
         open_ones = [approval for approval in approvals if _subject(approval) not in self._allowed]
         if self._asks_no_more:
             return [False] * len(approvals)
-        answer = self._answer_to(open_ones) if open_ones else Answer.YES
-        if answer is Answer.EACH:
+        answer = self._answer_to(open_ones) if open_ones else Consent.YES
+        if answer is Consent.EACH:
             return [self.approve_many([approval])[0] for approval in approvals]
-        self._asks_no_more |= answer is Answer.NEVER
-        if answer is Answer.ALWAYS:
+        self._asks_no_more |= answer is Consent.NEVER
+        if answer is Consent.ALWAYS:
             self._allowed.update(map(_subject, open_ones))
-        is_yes = answer in (Answer.YES, Answer.ALWAYS)
+        is_yes = answer in (Consent.YES, Consent.ALWAYS)
         return [not self._asks_no_more and (is_yes or _subject(each) in self._allowed) for each in approvals]
 
-    def _answer_to(self, approvals: Sequence[Approval]) -> Answer:
+    def _answer_to(self, approvals: Sequence[Approval]) -> Consent:
         question = Question(*approvals)
-        while (answer := self._put(question)) is Answer.MORE:
+        while (answer := self._put(question)) is Consent.MORE:
             question = question.next_page()
         return answer
 
-    def _put(self, question: Question) -> Answer:
+    def _put(self, question: Question) -> Consent:
         self._loop.call_soon_threadsafe(self._ask, question)
-        answer = question.wait(self.limits.timeout) or Answer.NEVER
+        answer = question.wait(self.limits.timeout) or Consent.NEVER
         self._loop.call_soon_threadsafe(self.answer, question, answer)
         return answer
 
@@ -142,17 +142,17 @@ class Execution:
 
     def _withdraw(self) -> None:
         if self.question:
-            self.answer(self.question, Answer.NO)
+            self.answer(self.question, Consent.NO)
 
     def _ask(self, question: Question) -> None:
         if self._asks_no_more:
-            question.answer(Answer.NEVER)
+            question.answer(Consent.NEVER)
             return
         self.question = question
         self._changed.set()
 
 
-async def _run(runner: Runner, script: Script, options: RunOptions) -> Outcome:
+async def _run(runner: Runner, script: ScriptRequest, options: RunOptions) -> Outcome:
     """Run a script, plan its writes, or continue a recorded run."""
     if script.resume:
         try:

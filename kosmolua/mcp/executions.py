@@ -22,7 +22,7 @@ from kosmolua.mcp.clients import client_of
 from kosmolua.mcp.execution import Execution
 from kosmolua.mcp.questions import Question, can_be_asked
 from kosmolua.mcp.runner import Runner
-from kosmolua.mcp.tools import Script
+from kosmolua.mcp.tools import ScriptRequest
 from kosmolua.mcp.transcripts import Transcripts
 
 HEARTBEAT_INTERVAL = 5.0
@@ -132,7 +132,7 @@ class Executions:
         self._followed: defaultdict[str | None, set[anyio.CancelScope]] = defaultdict(set)
         self._parked: dict[str, Execution] = {}
 
-    async def start(self, script: Script, client: Client) -> CallToolResult | InputRequiredResult:
+    async def start(self, script: ScriptRequest, client: Client) -> CallToolResult | InputRequiredResult:
         """Run a script; return its result, or a question for a person."""
         asks = client.asks_a_person
         execution = Execution(self._runner, script, client=client.name, asks=asks, check=self._check, watch=self._watch)

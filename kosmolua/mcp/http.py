@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kosmolua.mcp.addresses import PATH, Address, UnixAddress
+from kosmolua.mcp.addresses import PATH, SocketAddress, UnixAddress
 from kosmolua.mcp.clients import Clients, find_token
 from kosmolua.mcp.connections import Connection
 from kosmolua.mcp.server import Handlers
@@ -124,7 +124,7 @@ def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
 
 def serve(
     handlers: Handlers,
-    address: Address | UnixAddress,
+    address: SocketAddress | UnixAddress,
     *,
     environ: Mapping[str, str],
     announce: Callable[[str], None],
@@ -142,7 +142,7 @@ def serve(
     Raises:
         ConfigError: The server cannot listen on the address, or the token is blank or cannot be read.
     """
-    token, file = find_token(environ) if isinstance(address, Address) else (None, None)
+    token, file = find_token(environ) if isinstance(address, SocketAddress) else (None, None)
     listener, bound = address.listen()
     with listener:
         announce(f"serving on {bound.url}")

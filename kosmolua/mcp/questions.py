@@ -21,7 +21,7 @@ MAX_PAGE = 4_000
 """The maximum length of a question, in characters. A longer text is divided, without loss, into several questions."""
 
 
-class Answer(Enum):
+class Consent(Enum):
     """A person's answer."""
 
     NO = "no"
@@ -46,7 +46,7 @@ class Question:
         self._approvals = approvals
         self._page = page
         self._is_last = page + 1 >= len(pages)
-        self._answer: Answer | None = None
+        self._answer: Consent | None = None
         self._answered = Event()
         self.message = pages[page]
         """The text for the person."""
@@ -63,33 +63,33 @@ class Question:
         """Return the question for the next part, or the last again."""
         return Question(*self._approvals, page=self._page + (not self._is_last))
 
-    def wait(self, seconds: float) -> Answer | None:
+    def wait(self, seconds: float) -> Consent | None:
         """Wait at most ``seconds`` for the answer, or None."""
         self._answered.wait(seconds)
         return self._answer
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: Consent) -> None:
         """Set the answer, unless there is one."""
         if not self._answered.is_set():
             self._answer = answer
             self._answered.set()
 
-    def meaning(self, reply: object) -> Answer:
-        """Return what a client's reply means: dismissed is :attr:`Answer.NEVER`, invalid :attr:`Answer.NO`.
+    def meaning(self, reply: object) -> Consent:
+        """Return what a client's reply means: dismissed is :attr:`Consent.NEVER`, invalid :attr:`Consent.NO`.
 
         A client that cannot show choices may accept without one: that approves the calls on the last part of the text,
         and shows the next on any other.
         """
         if not isinstance(reply, ElicitResult) or reply.action == "decline":
-            return Answer.NO
+            return Consent.NO
         if reply.action == "cancel":
-            return Answer.NEVER
+            return Consent.NEVER
         allowed = (reply.content or {}).get("allow")
         if allowed in (EVERY, ALIKE):
-            return Answer.ALWAYS
+            return Consent.ALWAYS
         if self._is_list and allowed == EACH:
-            return Answer.EACH
-        return Answer.YES if self._is_last or allowed in (ONCE, THESE) else Answer.MORE
+            return Consent.EACH
+        return Consent.YES if self._is_last or allowed in (ONCE, THESE) else Consent.MORE
 
     @property
     def _is_list(self) -> bool:

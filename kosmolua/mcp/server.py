@@ -38,7 +38,7 @@ from kosmolua.mcp.answer import decodable, refusal
 from kosmolua.mcp.executions import PARKING_TIMEOUT, Client, Executions, in_thread
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
 from kosmolua.mcp.runner import PlainRunner, Runner
-from kosmolua.mcp.tools import DEFAULT_PAGE, Script, check, script_tools, tools_for
+from kosmolua.mcp.tools import DEFAULT_PAGE, ScriptRequest, check, script_tools, tools_for
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
@@ -179,7 +179,7 @@ class Handlers:
                 return await self._execute(script, params, Client(context))
             arguments = check(tool, decodable(params.arguments or {}))
             if tool.name == "execute_lua":
-                return await self._execute(Script.of(arguments), params, Client(context))
+                return await self._execute(ScriptRequest.of(arguments), params, Client(context))
             async with self._reading:
                 text = await in_thread(self._read_docs, tool.name, arguments, Client(context).name)
         except KosmoError as error:
@@ -223,7 +223,7 @@ class Handlers:
             raise MCPError(INVALID_PARAMS, error.message) from error
 
     async def _execute(
-        self, script: Script, params: CallToolRequestParams, client: Client
+        self, script: ScriptRequest, params: CallToolRequestParams, client: Client
     ) -> CallToolResult | InputRequiredResult:
         if params.request_state is not None:
             return await self._executions.resume(params.request_state, params.input_responses or {}, client)

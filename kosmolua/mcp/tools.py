@@ -48,7 +48,7 @@ def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]
     return [*_DOCS, _execute_lua(limits, read_only=read_only, about=about)]
 
 
-def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, Script]]:
+def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, ScriptRequest]]:
     """Return a tool for each of the user's scripts that is not denied, by name, with its script.
 
     One named like another tool (``taken``) becomes ``script_NAME``.
@@ -68,7 +68,7 @@ def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[To
         )
         schema = schema_of(function.parameters) if script.header.is_declared else {"type": "object", "properties": {}}
         tool = Tool(name=name, description=function.doc, input_schema=schema, annotations=hints)
-        found[name] = tool, Script(script.source.decode("utf-8", "surrogateescape"), name=script.file)
+        found[name] = tool, ScriptRequest(script.source.decode("utf-8", "surrogateescape"), name=script.file)
     return found
 
 
@@ -218,7 +218,7 @@ def _limit(name: str, most: float) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Script:
+class ScriptRequest:
     """A script to run: the arguments of ``execute_lua``, or one of the user's.
 
     Args:
@@ -245,12 +245,12 @@ class Script:
     name: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
 
-    def given(self, params: Mapping[str, Any]) -> Script:
+    def given(self, params: Mapping[str, Any]) -> ScriptRequest:
         """Return the script with these params."""
         return replace(self, params=params)
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> Script:
+    def of(cls, arguments: Mapping[str, Any]) -> ScriptRequest:
         """Return the script for checked arguments of ``execute_lua``.
 
         Raises:

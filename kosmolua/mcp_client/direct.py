@@ -31,7 +31,7 @@ class Gone(Exception):
     """The connection ended while a request was under way."""
 
 
-class Writer(Protocol):
+class LineWriter(Protocol):
     """Writes lines to a server, from any thread."""
 
     def write_at_once(self, line: bytes) -> bool:
@@ -47,7 +47,7 @@ class DirectCalls:
     def __init__(self) -> None:
         self._waiting: dict[int, DirectCall] = {}
         self._numbers = count(FIRST_NUMBER)
-        self._writer: Writer | None = None
+        self._writer: LineWriter | None = None
         self._meta: dict[str, Any] = {}
         self._is_over = False
 
@@ -81,7 +81,7 @@ class DirectCalls:
 
     # In the loop's thread
 
-    def learn(self, message: object, writer: Writer) -> None:
+    def learn(self, message: object, writer: LineWriter) -> None:
         """Keep ``writer``, and the ``_meta`` (name, capabilities, version) of a request that the session sends.
 
         Direct calls repeat it, except the parts that differ from request to request. ``initialize`` is ignored.

@@ -232,12 +232,12 @@ class Servers:
     def _sender(self, name: str) -> Callable[..., Response]:
         full_name = qualified(SERVERS, name)
 
-        from kosmolua.mcp_client.tools import Answer, Question
+        from kosmolua.mcp_client.tools import ToolRequest, ToolResponse
 
         def carry(request: Request, *, until: Until | None, observe: Observe) -> Response:
             started = monotonic()
             is_sent = False
-            assert isinstance(request, Question)
+            assert isinstance(request, ToolRequest)
 
             def sent() -> None:
                 nonlocal is_sent
@@ -260,7 +260,7 @@ class Servers:
                     observe(Attempt(1, monotonic() - started, fault=type(error).__name__))
                 raise
             observe(Attempt(1, monotonic() - started, status=200))
-            return Answer(200, request=request, value=answer)
+            return ToolResponse(200, request=request, value=answer)
 
         return carry
 

@@ -28,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u
 
 
 @dataclass(frozen=True)
-class Question(Request):
+class ToolRequest(Request):
     """A request to an MCP server, with parameters as Python values, not as JSON."""
 
     asks: str = ""
@@ -37,7 +37,7 @@ class Question(Request):
 
 
 @dataclass(frozen=True)
-class Answer(Response):
+class ToolResponse(Response):
     """The response, with its result in ``value`` as Python values."""
 
     value: dict[str, Any] = field(default_factory=dict)
@@ -141,8 +141,8 @@ def ask(
 ) -> dict[str, Any]:
     """Send a request to the server with this unique name, and return the result; ``safe`` if it changes nothing."""
     url = f"mcp://{server}/{method}"
-    response = send(Question("POST", url, declared_safe=safe, asks=method, params=params, tag=tag))
-    answer: dict[str, Any] = response.value if isinstance(response, Answer) else json.loads(response.body)
+    response = send(ToolRequest("POST", url, declared_safe=safe, asks=method, params=params, tag=tag))
+    answer: dict[str, Any] = response.value if isinstance(response, ToolResponse) else json.loads(response.body)
     return answer
 
 

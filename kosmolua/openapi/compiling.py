@@ -14,7 +14,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from kosmolua.docs.search import Entry, fill, make_tables
+from kosmolua.docs.search import IndexEntry, fill, make_tables
 from kosmolua.errors import ConfigError
 from kosmolua.http.messages import LOOPBACK, is_protected, origin
 from kosmolua.openapi import naming
@@ -386,11 +386,11 @@ def _server(operation: Operation) -> Json:
     return None
 
 
-def _entry(each: Built) -> Entry:
+def _entry(each: Built) -> IndexEntry:
     operation = each.operation
     parameters = " ".join(field.name for field in operation.fields)
     words = " ".join(filter(None, [operation.id, operation.key, operation.tag, cleaned(operation.about)]))
-    return Entry(each.name, each.name, each.summary, parameters, words, each.effect)
+    return IndexEntry(each.name, each.name, each.summary, parameters, words, each.effect)
 
 
 def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[str, str]]:

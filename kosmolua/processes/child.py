@@ -157,9 +157,9 @@ class PolledPipes(Pipes):
 class ColdChild(Pipes):
     """A child that is a new Python interpreter: ``worker``, launched earlier, or one launched now."""
 
-    def __init__(self, worker: launch.Worker | None = None) -> None:
+    def __init__(self, worker: launch.WorkerProcess | None = None) -> None:
         try:
-            worker = worker or launch.Worker()
+            worker = worker or launch.WorkerProcess()
         except OSError as error:
             raise WorkerLost.unstartable(error) from None
         super().__init__(worker.incoming, worker.outgoing)

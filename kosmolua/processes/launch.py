@@ -208,7 +208,7 @@ def _import_paths() -> list[str]:
     return folders
 
 
-class Worker:
+class WorkerProcess:
     """A worker as a new Python interpreter, which takes longer than a fork by a zygote."""
 
     def __init__(self) -> None:

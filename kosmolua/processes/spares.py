@@ -13,7 +13,7 @@ from threading import Event, RLock
 
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import Interrupted, WorkerLost
-from kosmolua.processes.zygote import ForkedChild, Terms, Zygote
+from kosmolua.processes.zygote import ForkedChild, Terms, ZygoteProcess
 
 MAX_SPARES = 8
 """The largest number of spares. A spare that has not run anything takes about one MiB."""
@@ -29,7 +29,7 @@ class Spares:
     """Keeps spares, and hands them out. Thread-safe."""
 
     def __init__(self) -> None:
-        self._zygote: Zygote | None = None
+        self._zygote: ZygoteProcess | None = None
         self._ready: list[ForkedChild] = []
         self._active = self._peak = self._earlier_peak = self._takes = self._idle_looks = 0
         self._is_closed = False
@@ -57,7 +57,7 @@ class Spares:
         """Start the zygote, if none runs."""
         with self._lock, suppress(OSError):  # if starting fails again, the first script reports it
             if not self._is_closed and not self._zygote:
-                self._zygote = Zygote()
+                self._zygote = ZygoteProcess()
 
     def give_back(self, child: ForkedChild) -> None:
         """Keep a worker as a spare if it can run another script, else end it; fork more if demand requires it."""
@@ -119,7 +119,7 @@ class Spares:
             with suppress(WorkerLost):  # if the zygote has died, a new one replaces it
                 return self._zygote.fork(terms)
             self._zygote.close()
-        self._zygote = zygote = Zygote()
+        self._zygote = zygote = ZygoteProcess()
         if self._is_closed:  # a signal handler has closed it meanwhile
             zygote.close()
             raise Interrupted("The runtime was closed before the script began")

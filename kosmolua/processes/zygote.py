@@ -32,7 +32,7 @@ class Terms(NamedTuple):
     jobs: int = 1
 
 
-class Zygote:
+class ZygoteProcess:
     """A zygote: a new program without this one's environment and memory, so that no fork can contain a secret.
 
     It ends when this object is closed or garbage-collected.
@@ -120,7 +120,7 @@ def _end(control: socket.socket, process: launch.Started) -> None:
 class ForkedChild(PolledPipes):
     """A worker that a zygote forked. Only that can end it safely, since it knows that the id is still the worker's."""
 
-    def __init__(self, zygote: Zygote, number: int, terms: Terms, pipes: launch.PipePair) -> None:
+    def __init__(self, zygote: ZygoteProcess, number: int, terms: Terms, pipes: launch.PipePair) -> None:
         super().__init__(pipes.incoming, pipes.outgoing)
         self.terms = terms
         self._zygote = zygote

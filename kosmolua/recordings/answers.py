@@ -16,7 +16,7 @@ REPEATABLE = ("describe", "doc")
 
 
 @dataclass
-class Answer:
+class RecordedAnswer:
     """The recorded answer to one request of a script, or a recorded write that was sent and never answered.
 
     Args:
@@ -70,16 +70,16 @@ class Answers:
     ) -> None:
         self.all = _answers_of(recording, is_decided=is_decided) if recording else []
         self.is_changed = is_changed
-        self._waiting: defaultdict[tuple[str, str], deque[Answer]] = defaultdict(deque)
-        self._of_any_branch: defaultdict[str, deque[Answer]] = defaultdict(deque)
-        self._repeatable: dict[str, Answer] = {}
+        self._waiting: defaultdict[tuple[str, str], deque[RecordedAnswer]] = defaultdict(deque)
+        self._of_any_branch: defaultdict[str, deque[RecordedAnswer]] = defaultdict(deque)
+        self._repeatable: dict[str, RecordedAnswer] = {}
         self._doubts: Mapping[tuple[str, str], deque[str]] = _doubts_of(recording) if recording else {}
         for answer in sorted(self.all, key=lambda each: each.line):
             key = question(answer.ask)
             self._waiting[answer.branch, key].append(answer)
             self._of_any_branch[key].append(answer)
 
-    def take(self, branch: str, ask: list[Any]) -> Answer | None:
+    def take(self, branch: str, ask: list[Any]) -> RecordedAnswer | None:
         """Return the answer to the request ``ask`` of a branch of ``parallel``, or None if no answer is left."""
         key = question(ask)
         waiting = self._waiting.get((branch, key))
@@ -106,7 +106,7 @@ class Answers:
         return keys.popleft() if keys else None
 
     @property
-    def under_way(self) -> list[Answer]:
+    def under_way(self) -> list[RecordedAnswer]:
         """The writes that were sent and never answered, because the run ended first."""
         return [answer for answer in self.all if answer.is_under_way]
 
@@ -117,11 +117,11 @@ class Answers:
         return {name: content for value in answers for _, name, content in value.contents}
 
     @property
-    def left(self) -> list[Answer]:
+    def left(self) -> list[RecordedAnswer]:
         """The answers to recorded calls that the script has not made again in this run."""
         return [answer for answer in self.all if answer.call and not answer.is_taken]
 
-    def done_already(self, path: str, account: str, arguments: object) -> Answer | None:
+    def done_already(self, path: str, account: str, arguments: object) -> RecordedAnswer | None:
         """Return the unused answer to a recorded write that succeeded with these arguments, or None if there is none.
 
         A changed script can pass the same arguments in another form, such as by name instead of in order. Its request
@@ -140,9 +140,9 @@ class Answers:
         return None
 
 
-def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Answer]:
+def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[RecordedAnswer]:
     """Return the answers in a recording, and the unanswered writes, except those decided to be sent again."""
-    found: dict[int, Answer] = {}
+    found: dict[int, RecordedAnswer] = {}
     intents: dict[int, int] = {}
     given: dict[int, int] = {}
     pages: dict[str, str] = {}
@@ -151,7 +151,7 @@ def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Answer
         if kind in ("resumed", "chunk"):
             intents, given = {}, {}
         elif kind == "intent":
-            found[line] = Answer(line, line, event["branch"], event["ask"], call=event, is_under_way=True)
+            found[line] = RecordedAnswer(line, line, event["branch"], event["ask"], call=event, is_under_way=True)
             intents[event["id"]] = line
         elif kind == "page":
             pages[event["digest"]] = protocol.encode(event["value"])
@@ -162,7 +162,7 @@ def _answers_of(recording: Recording, *, is_decided: bool = True) -> list[Answer
             if value is not None and any(event.get(mark) for mark in ("secrets", "contents", "truncated")):
                 secrets, contents = event.get("secrets", ()), event.get("contents", ())
                 value = protocol.Answer(value, secrets, contents, truncated=event.get("truncated", False))
-            found[line] = Answer(line, line, event["branch"], event["ask"], value, event.get("error"), call)
+            found[line] = RecordedAnswer(line, line, event["branch"], event["ask"], value, event.get("error"), call)
             given[event["id"]] = line
         elif kind == "given":
             if event["id"] in given:
@@ -205,19 +205,19 @@ def _doubts_of(recording: Recording) -> Mapping[tuple[str, str], deque[str]]:
     return found
 
 
-def _drop(found: dict[int, Answer], intents: dict[int, int], number: int) -> None:
+def _drop(found: dict[int, RecordedAnswer], intents: dict[int, int], number: int) -> None:
     """Remove a write that was recorded before it was to be sent, but was then refused, so that it was never sent."""
     for request, line in list(intents.items()):
         if number_of(found[line]) == number:
             del found[line], intents[request]
 
 
-def number_of(answer: Answer) -> int:
+def number_of(answer: RecordedAnswer) -> int:
     """Return the number of the answered call in its run, or 0 if the request was not a call."""
     return int((answer.call or {}).get("number", 0))
 
 
-def may_have_been_done(answer: Answer, error: KosmoError) -> bool:
+def may_have_been_done(answer: RecordedAnswer, error: KosmoError) -> bool:
     """Return True if a service may have carried out a write that failed.
 
     The service has not done so if nothing was sent, or if it refused the write with a status below 500.

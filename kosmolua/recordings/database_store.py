@@ -46,7 +46,7 @@ from kosmolua.recordings.store import (
     Decision,
     Grant,
     Summary,
-    Waiting,
+    WaitingCall,
     checked_tenant,
     missing,
     paused_calls,
@@ -217,7 +217,7 @@ class DatabaseStore:
                 old = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.until < Now() - DAY)
                 self._database.do(lambda at: at.execute(old))
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self) -> list[WaitingCall]:
         """Return the calls that wait for a person."""
         of = RECORDINGS.c
         ended = sql.select(of.run, of.script, of.pause)
@@ -227,7 +227,7 @@ class DatabaseStore:
         calls = [call for run, script, end in paused if waits(end) for call in paused_calls(run, script, end)]
         return sorted([*calls, *self._asked()], key=lambda each: (each.since, each.id))
 
-    def ask(self, question: Waiting) -> None:
+    def ask(self, question: WaitingCall) -> None:
         """Store the question whether a person approves a call. The run that makes the call is still running."""
         given: dict[str, object] = {
             "id": question.id,
@@ -258,14 +258,14 @@ class DatabaseStore:
         row = self._database.do(lambda at: at.execute(query).first())
         return Decision(*row) if row else None
 
-    def answered(self, run: str) -> list[tuple[Waiting, Decision]]:
+    def answered(self, run: str) -> list[tuple[WaitingCall, Decision]]:
         """Return the questions of a run that were answered and not withdrawn, each with its answer."""
         of = QUESTIONS.c
         query = sql.select(of.id, of.script, of.call, of.since, of.until, of.is_approved, of.decided_by, of.decided)
         query = query.where(of.tenant == self._tenant, of.run == run, of.is_approved.is_not(None))
         rows = self._database.do(lambda at: at.execute(query).all())
         return [
-            (Waiting(row.id, run, row.script, json.loads(row.call), row.since, row.until), Decision(*row[5:]))
+            (WaitingCall(row.id, run, row.script, json.loads(row.call), row.since, row.until), Decision(*row[5:]))
             for row in rows
         ]
 
@@ -344,13 +344,14 @@ class DatabaseStore:
         of = GRANTS.c
         return sql.delete(GRANTS).where(of.tenant == self._tenant, of.path == path, of.account == account)
 
-    def _asked(self) -> list[Waiting]:
+    def _asked(self) -> list[WaitingCall]:
         of = QUESTIONS.c
         query = sql.select(of.id, of.run, of.script, of.call, of.since, of.until)
         query = query.where(of.tenant == self._tenant, of.is_approved.is_(None), of.until > time.time())
         rows = self._database.do(lambda at: at.execute(query).all())
         return [
-            Waiting(name, run, script, json.loads(call), since, until) for name, run, script, call, since, until in rows
+            WaitingCall(name, run, script, json.loads(call), since, until)
+            for name, run, script, call, since, until in rows
         ]
 
 

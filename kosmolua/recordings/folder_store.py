@@ -33,7 +33,7 @@ from kosmolua.recordings.store import (
     Decision,
     Grant,
     Summary,
-    Waiting,
+    WaitingCall,
     checked_tenant,
     missing,
     paused_calls,
@@ -211,16 +211,16 @@ class Folder:
                 if time.time() - file.stat().st_mtime > DAY:
                     os.remove(file)
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self) -> list[WaitingCall]:
         """Return the calls that wait for a person."""
-        paused: list[Waiting] = []
+        paused: list[WaitingCall] = []
         for run in self._names():
             head, end = self._ends(run)
             if waits(end) and not self._file(run).is_in_use():
                 paused += paused_calls(run, head["script"]["name"], end)
         return sorted([*paused, *self._asked()], key=lambda each: (each.since, each.id))
 
-    def ask(self, question: Waiting) -> None:
+    def ask(self, question: WaitingCall) -> None:
         """Store, in a new file, the question whether a person approves a call. The run of the call is still running."""
         with _written("The requests for approval", self._questions):
             _make(self._questions)
@@ -252,7 +252,7 @@ class Folder:
         except (FileNotFoundError, ValueError):  # the file does not exist, or is not complete yet
             return None
 
-    def answered(self, run: str) -> list[tuple[Waiting, Decision]]:
+    def answered(self, run: str) -> list[tuple[WaitingCall, Decision]]:
         """Return the questions of a run that were answered and not withdrawn, each with its answer."""
         asked = [each for each in self._questions_in_files() if each.run == run]
         return [(each, decision) for each in asked if (decision := self.decision(each.id))]
@@ -367,19 +367,19 @@ class Folder:
         names = (file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX) and file.startswith(beginning))
         return [name for name in names if RUN_ID.fullmatch(name)]
 
-    def _asked(self) -> list[Waiting]:
+    def _asked(self) -> list[WaitingCall]:
         """Return the calls that wait for a person's approval and have no answer yet, except expired ones."""
         open_ones = (each for each in self._questions_in_files() if each.until > time.time())
         return [each for each in open_ones if not os.path.exists(self._question(each.id, ".answer"))]
 
-    def _questions_in_files(self) -> Iterator[Waiting]:
+    def _questions_in_files(self) -> Iterator[WaitingCall]:
         try:
             names = sorted(name for name in os.listdir(self._questions) if "." not in name)
         except FileNotFoundError:
             return
         for name in names:
             with suppress(FileNotFoundError), open(self._question(name), encoding="utf-8") as file:
-                yield Waiting(**json.load(file))
+                yield WaitingCall(**json.load(file))
 
     def _summary(self, run: str) -> Summary:
         head, end = self._ends(run)

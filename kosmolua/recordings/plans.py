@@ -30,7 +30,7 @@ from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 if TYPE_CHECKING:
     from kosmolua.calls.records import Call
     from kosmolua.catalog.catalog import Target
-    from kosmolua.recordings.answers import Answer
+    from kosmolua.recordings.answers import RecordedAnswer
     from kosmolua.recordings.signing import Signer
 
 FORMAT = 2
@@ -340,7 +340,7 @@ class Application:
             if number := self._numbers.get(call.number):
                 self._results[number] = value
 
-    def go_on(self, answers: Sequence[Answer]) -> None:
+    def go_on(self, answers: Sequence[RecordedAnswer]) -> None:
         """Count the writes that were made when the plan was applied before as made.
 
         Args:

@@ -69,7 +69,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingCall:
     """A call that waits for a person.
 
     Args:
@@ -185,10 +185,10 @@ class Store(Protocol):
             keep: Recordings are removed if they were last written more than this many seconds ago.
         """
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self) -> list[WaitingCall]:
         """Return the calls that wait for a person. The call that has waited longest comes first."""
 
-    def ask(self, question: Waiting) -> None:
+    def ask(self, question: WaitingCall) -> None:
         """Store the question whether a person approves a call. The run that makes the call is still running."""
 
     def decide(self, question: str, decision: Decision) -> bool:
@@ -200,7 +200,7 @@ class Store(Protocol):
     def decision(self, question: str) -> Decision | None:
         """Return the answer to the question with the id ``question``, or None if there is none yet."""
 
-    def answered(self, run: str) -> list[tuple[Waiting, Decision]]:
+    def answered(self, run: str) -> list[tuple[WaitingCall, Decision]]:
         """Return the questions of a run that were answered and not withdrawn, each with its answer.
 
         If the run does not execute any more, its process died before it could act on the answers.
@@ -326,7 +326,7 @@ class Stores(Protocol):
         """Close all connections. If the stores are used again, they open new ones."""
 
 
-def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:
+def paused_calls(run: str, script: str, end: Event) -> list[WaitingCall]:
     """Return the calls of a paused run that wait for an approval.
 
     Args:
@@ -338,7 +338,7 @@ def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:
     until = since + APPROVAL_DAYS * DAY
     calls: Sequence[Event] = end["error"]["fields"]["calls"]
     name = script.removeprefix("=")
-    return [Waiting(f"{run}-{call['number']}", run, name, call, since, until, is_live=False) for call in calls]
+    return [WaitingCall(f"{run}-{call['number']}", run, name, call, since, until, is_live=False) for call in calls]
 
 
 def waits(end: Mapping[str, Any]) -> bool:

@@ -23,11 +23,11 @@ from threading import Condition, RLock, local
 from typing import Any, NamedTuple, Protocol
 
 from kosmolua import protocol
-from kosmolua.calls.records import CallEnded, CallStarted, Record, Write, key_of
+from kosmolua.calls.records import CallEnded, CallRecord, CallStarted, Write, key_of
 from kosmolua.calls.records import Event as CallEvent
 from kosmolua.errors import CallError, Diverged, KosmoError, Paused, WorkerLost
 from kosmolua.limits import MIB
-from kosmolua.recordings.answers import Answer, Answers, number_of
+from kosmolua.recordings.answers import Answers, RecordedAnswer, number_of
 from kosmolua.recordings.recording import Event, error_fields, question, revived
 
 RECORDED, NEW = 0, 1
@@ -304,7 +304,7 @@ class Tape:
         self._asked[key] += 1
         return self._asked[key] - 1
 
-    def _settle(self, number: int, request: _Request, answer: Answer | None, frame: Mapping[str, Any]) -> bool:
+    def _settle(self, number: int, request: _Request, answer: RecordedAnswer | None, frame: Mapping[str, Any]) -> bool:
         """Prepare the reply to a request and return True. Return False if the broker has to answer the request."""
         if answer and answer.is_under_way:
             self._stuck[number] = None
@@ -479,20 +479,20 @@ class Tape:
         )
         writer.sync()
 
-    def _end_call(self, record: Record) -> None:
+    def _end_call(self, record: CallRecord) -> None:
         with self._lock:
             self._call_of.setdefault(getattr(self._local, "number", 0), record.number)
             self._calls[record.number] = _call_of(record)
 
 
-def _call_of(record: Record) -> Event:
+def _call_of(record: CallRecord) -> Event:
     """Return the fields that a recording stores of a call that has ended."""
     known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
     known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
     return known | ({"arguments": record.arguments} if record.effect != "read" else {})
 
 
-def _recalled(number: int, answer: Answer) -> _Reply:
+def _recalled(number: int, answer: RecordedAnswer) -> _Reply:
     """Return the reply that sends a recorded answer to the script again."""
     if answer.error is None:
         return _Reply(RECORDED, answer.order, number, answer.value or "null")

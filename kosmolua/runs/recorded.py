@@ -16,7 +16,7 @@ from kosmolua.broker.used_accounts import USED, differences, used_account
 from kosmolua.calls.contents import Contents
 from kosmolua.errors import NOTHING_SENT, ConfigError, Diverged, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
 from kosmolua.limits import NAMES, Limits
-from kosmolua.recordings.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
+from kosmolua.recordings.answers import Answers, RecordedAnswer, calls_of, may_have_been_done, number_of, summaries
 from kosmolua.recordings.events import is_same
 from kosmolua.recordings.plans import Plan
 from kosmolua.recordings.recording import FORMAT, Event, Recording, Writer, error_fields, events_of, read, revived
@@ -434,7 +434,7 @@ def believed(recording: Recording, signer: Signer) -> Recording:
     return replace(recording, events=[each if counts(line, each) else {"event": "claim"} for line, each in numbered])
 
 
-def _about(answer: Answer) -> Event:
+def _about(answer: RecordedAnswer) -> Event:
     """Return the fields of a call that identify it in a decision about it."""
     return {name: (answer.call or {}).get(name) for name in ("path", "account", "arguments")}
 
@@ -553,12 +553,12 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
     return events + [{**_decision(doubtful[number], "done"), "value": value} for number, value in done]
 
 
-def _is_lost(answer: Answer) -> bool:
+def _is_lost(answer: RecordedAnswer) -> bool:
     """Return True for a write whose arguments are not known, since the line that had them is damaged."""
     return (answer.call or {}).get("is_readable") is False
 
 
-def _doubtful(recording: Recording, answers: Answers) -> dict[int, Answer]:
+def _doubtful(recording: Recording, answers: Answers) -> dict[int, RecordedAnswer]:
     """Return the writes in doubt by their numbers."""
     doubtful = {number_of(answer): answer for answer in answers.under_way}
     last = _answer_that_ended(recording, answers)
@@ -567,7 +567,7 @@ def _doubtful(recording: Recording, answers: Answers) -> dict[int, Answer]:
     return doubtful
 
 
-def _answer_that_ended(recording: Recording, answers: Answers) -> Answer | None:
+def _answer_that_ended(recording: Recording, answers: Answers) -> RecordedAnswer | None:
     """Return the recorded answer whose error ended the script, or None if the script ended for a different reason."""
     by = (recording.end or {}).get("by")
     if not by:
@@ -576,7 +576,7 @@ def _answer_that_ended(recording: Recording, answers: Answers) -> Answer | None:
     return max(fitting, key=lambda answer: answer.order, default=None)
 
 
-def _decision(answer: Answer, decision: str) -> Event:
+def _decision(answer: RecordedAnswer, decision: str) -> Event:
     return {
         "event": "decision",
         "line": answer.line,
@@ -587,7 +587,7 @@ def _decision(answer: Answer, decision: str) -> Event:
     }
 
 
-def _under_way(answers: Sequence[Answer]) -> UnderWay:
+def _under_way(answers: Sequence[RecordedAnswer]) -> UnderWay:
     calls = [answer.call or {} for answer in answers]
     shown = ("number", "path", "account", "effect", "arguments")
     named = [f"call {call['number']}, {call['path']} with {call['account']}" for call in calls[:MAX_NAMED]]
@@ -693,12 +693,12 @@ def _is_about(call: Event, path: str | None, account: str | None, arguments: obj
     return (call.get("path"), call.get("account")) == (path, account) and is_same(call.get("arguments"), arguments)
 
 
-def _not_made(left: Sequence[Answer]) -> str:
+def _not_made(left: Sequence[RecordedAnswer]) -> str:
     count = len(left)
     return f"{count} {'call' if count == 1 else 'calls'} of the recording {'was' if count == 1 else 'were'} not made"
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: RecordedAnswer) -> str:
     call = answer.call or {}
     return f"call {call.get('number')}, {call.get('path')}"
 

@@ -130,7 +130,7 @@ class Chunk:
         return "kept" if self._has_ended else "restored"
 
 
-class Answer:
+class ChunkResult:
     """What :meth:`Session.evaluate` and :meth:`Session.value` return for a chunk.
 
     Args:
@@ -183,7 +183,7 @@ EVALUATE, VALUE = "evaluate", "value"
 """How a session returns the values of a chunk: as text, or as they are."""
 
 
-class Runs(Protocol):
+class RunsChunk(Protocol):
     """A function that runs a script, such as :meth:`kosmolua.runtime.Runtime.run`."""
 
     def __call__(self, source: str, **options: Unpack[RunOptions]) -> Outcome:
@@ -205,7 +205,7 @@ class Session:
     """
 
     def __init__(
-        self, run: Runs, start: Callable[[], SessionProcess] = SessionProcess, *, input: object = None
+        self, run: RunsChunk, start: Callable[[], SessionProcess] = SessionProcess, *, input: object = None
     ) -> None:
         self._run = run
         self._start = start
@@ -224,7 +224,7 @@ class Session:
     ) -> None:
         self.close()
 
-    def evaluate(self, source: str, **options: Unpack[RunOptions]) -> Answer:
+    def evaluate(self, source: str, **options: Unpack[RunOptions]) -> ChunkResult:
         """Run a chunk, which can also be a single expression, and return its values as text.
 
         The chunk's first value is then in the Lua variable ``_``.
@@ -234,11 +234,11 @@ class Session:
             options: The options of a run. With the option ``name``, the chunk is run like the file of a script: its
                 local variables are not kept for the next chunk.
         """
-        return Answer(*self._work(EVALUATE, source, options))
+        return ChunkResult(*self._work(EVALUATE, source, options))
 
-    def value(self, source: str, **options: Unpack[RunOptions]) -> Answer:
+    def value(self, source: str, **options: Unpack[RunOptions]) -> ChunkResult:
         """Run a chunk like :meth:`evaluate`, but return its values in the outcome's ``result`` instead of as text."""
-        return Answer(*self._work(VALUE, source, options))
+        return ChunkResult(*self._work(VALUE, source, options))
 
     def is_whole(self, source: str) -> bool:
         """Return False if the text of a chunk is incomplete, so that a prompt has to read another line."""

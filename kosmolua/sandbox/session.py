@@ -39,7 +39,7 @@ BEGUN, DONE = b"+", b"."
 INCOMING, OUTGOING, CONTROL = range(3)
 
 
-class Session(Worker):
+class SessionWorker(Worker):
     """Runs chunks one after another in one VM. The host writes to the ``control`` pipe to stop one, and it ends with
     it.
     """
@@ -188,7 +188,7 @@ def main() -> NoReturn:
             signal.pthread_sigmask(signal.SIG_BLOCK, MORTAL)
         else:
             confinement.die_with_parent()
-        session = Session(INCOMING, OUTGOING, CONTROL)
+        session = SessionWorker(INCOMING, OUTGOING, CONTROL)
         if sys.platform == "linux":
             _collect_statuses()
         session.serve()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from kosmolua.calls.approvals import UNANSWERED, Approval, Approve, Asker, Reply
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import ConfigError, WorkerLost
-from kosmolua.recordings.store import Decision, Store, Waiting
+from kosmolua.recordings.store import Decision, Store, WaitingCall
 
 POLL_INTERVAL = 0.25
 """Seconds between two checks for new decisions in the store."""
@@ -102,7 +102,7 @@ class Approvals:
         if is_resumed and (earlier := _decided_earlier(store, run, approvals)):
             return earlier
         questions = [
-            Waiting(secrets.token_urlsafe(12), run, script, asdict(each), now, now + seconds) for each in approvals
+            WaitingCall(secrets.token_urlsafe(12), run, script, asdict(each), now, now + seconds) for each in approvals
         ]
         ids = [each.id for each in questions]
         with self._changed:
@@ -172,7 +172,7 @@ class Approvals:
 
 def _decided_earlier(store: Store, run: str, approvals: Sequence[Approval]) -> list[PersonAnswer]:
     """Take the answers that people gave to all these calls before the run's process died."""
-    used: list[tuple[Waiting, Decision]] = []
+    used: list[tuple[WaitingCall, Decision]] = []
     try:
         given = store.answered(run)
         for each in approvals:
@@ -184,7 +184,7 @@ def _decided_earlier(store: Store, run: str, approvals: Sequence[Approval]) -> l
     return [PersonAnswer(decision.is_approved, decision.by or SOMEBODY) for _, decision in used]
 
 
-def _is_same(question: Waiting, approval: Approval) -> bool:
+def _is_same(question: WaitingCall, approval: Approval) -> bool:
     asked = json.loads(json.dumps(asdict(approval)))
     return all(question.call[name] == asked[name] for name in ("path", "account", "effect", "arguments"))
 

@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kosmolua.broker.journal import MAX_SIZE, Journal
-from kosmolua.calls.records import Record
+from kosmolua.calls.records import CallRecord
 from kosmolua.errors import ConfigError, Unavailable
 from kosmolua.folders import state_folder
 from kosmolua.runs import Outcome
@@ -135,7 +135,7 @@ class RunLog:
         """Write to the log that a run has started."""
         self._log.note("run started", tenant=run.tenant, run=run.id, client=run.client, script=run.script)
 
-    def called(self, run: Running, call: Record) -> None:
+    def called(self, run: Running, call: CallRecord) -> None:
         """Keep who or what allowed a call that changes something. The tenant's journal has a line for each call."""
         if call.allowed_by and call.effect != "read":
             self._allowed.setdefault(run.id, {})[call.allowed_by] = None

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from time import monotonic
 from typing import Protocol
 
-from kosmolua.calls.records import Record
+from kosmolua.calls.records import CallRecord
 from kosmolua.runs import Outcome
 
 
@@ -54,7 +54,7 @@ class Observer(Protocol):
     def started(self, run: Running) -> None:
         """Process the start of a run."""
 
-    def called(self, run: Running, call: Record) -> None:
+    def called(self, run: Running, call: CallRecord) -> None:
         """Process the end of a call of a run."""
 
     def ended(self, run: Running, outcome: Outcome) -> None:

@@ -19,7 +19,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from kosmolua.broker.journal import Journal
 from kosmolua.errors import ConfigError
-from kosmolua.mcp.addresses import Address, UnixAddress
+from kosmolua.mcp.addresses import SocketAddress, UnixAddress
 from kosmolua.mcp.connections import Listener
 from kosmolua.mcp.http import configured, host_names
 from kosmolua.memory import bound_arenas
@@ -80,7 +80,7 @@ def serve(plan: ServerOptions) -> None:
     """
     bound_arenas()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    address = Address.read(plan.listen)
+    address = SocketAddress.read(plan.listen)
     settings = files.read(plan.accounts)
     if not settings.tenants and not (plan.common.simulate and _is_loopback(address)):
         raise ConfigError("No tenant is served", hint=STANZA)
@@ -216,5 +216,5 @@ class HttpServer(uvicorn.Server):
         self._state.log.note("reloaded", tenants=[tenant.name for tenant in tenants])
 
 
-def _is_loopback(address: Address | UnixAddress) -> bool:
+def _is_loopback(address: SocketAddress | UnixAddress) -> bool:
     return isinstance(address, UnixAddress) or ip_address(address.ip).is_loopback

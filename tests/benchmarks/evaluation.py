@@ -17,7 +17,7 @@ from unittest.mock import patch
 from kosmolua import Runtime
 from kosmolua.docs.pages import FOR_PEOPLE, NAMES
 from kosmolua.mcp.answer import answer
-from kosmolua.mcp.tools import DEFAULT_PAGE, Script, tools_for
+from kosmolua.mcp.tools import DEFAULT_PAGE, ScriptRequest, tools_for
 from kosmolua.mcp_client.cards import Cards
 from kosmolua.mcp_client.settings import identity
 from kosmolua.runs import Outcome
@@ -281,7 +281,7 @@ def _run(script: str) -> Outcome:
 
 def _characters(outcome: Outcome) -> int:
     with Runtime(os.devnull, simulate=True, environ={}) as runtime:
-        told = answer(outcome, Script(""), runtime.limits, "", lambda text: "run:last")
+        told = answer(outcome, ScriptRequest(""), runtime.limits, "", lambda text: "run:last")
     return sum(len(getattr(block, "text", "")) for block in told.content)
 
 

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
+from kosmolua.catalog.plugins import PluginFolder, Plugins, bundled_folder
 from kosmolua.plugin import Secret, Send
 
 KEY = "ghp_SECRET_TOKEN"
 ROCKET = "acme/rocket"
-extended = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("github").integration
+extended = Plugins(places=[PluginFolder("bundled", bundled_folder())], entry_points=dict).load("github").integration
 integration = sys.modules[extended.account.__module__].integration
 Simulator = type(integration.simulate("default"))
 

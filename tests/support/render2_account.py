@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
+from kosmolua.catalog.plugins import PluginFolder, Plugins, bundled_folder
 from kosmolua.plugin import Request, Response, Secret, Send
 
 KEY = "rnd_SECRET"
 BASE = "https://api.render.com/v1"
 HEADERS: dict[str, Any] = {"Authorization": f"Bearer {KEY}", "Accept": "application/json"}
-extended = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("render2").integration
+extended = Plugins(places=[PluginFolder("bundled", bundled_folder())], entry_points=dict).load("render2").integration
 integration = sys.modules[extended.account.__module__].integration
 Simulator = type(integration.simulate("default"))
 

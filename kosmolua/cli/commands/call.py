@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from kosmolua.calls.records import CallEnded, Event, Record
+from kosmolua.calls.records import CallEnded, CallRecord, Event
 from kosmolua.cli import console
-from kosmolua.cli.approval import Approver
+from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.completion import arguments_of, completes, paths
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
@@ -92,7 +92,7 @@ def command(
         return 0
     if path is None:
         raise click.MissingParameter(ctx=context, param_hint="'PATH'", param_type="argument")
-    records: list[Record] = []
+    records: list[CallRecord] = []
     with taken_as_interrupts():
         try:
             value = _call(path, words, _parse(text), records, options)
@@ -134,9 +134,9 @@ def _row_of(parameter: Parameter) -> tuple[str, str]:
     )
 
 
-def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[Record], options: Options) -> Any:
+def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[CallRecord], options: Options) -> Any:
     _check_shape(path)
-    approver = Approver(is_single=True) if console.can_ask() else None
+    approver = TerminalApprover(is_single=True) if console.can_ask() else None
     with watching(trace=options.trace, approver=approver) as watched, open_runtime(options, watched.approve) as runtime:
         try:
             function: Function | None = runtime.catalog.find(path)
@@ -163,7 +163,7 @@ def _shown(value: Any) -> Any:
     return Redactor().value(value)
 
 
-def _outcome(value: Any, error: KosmoError | None, records: list[Record]) -> Outcome:
+def _outcome(value: Any, error: KosmoError | None, records: list[CallRecord]) -> Outcome:
     usage = {"wall_ms": sum(record.duration_ms for record in records), "calls": len(records), "output_bytes": 0}
     return Outcome([] if error else [value], "", error, [record.summary() for record in records], usage)
 

@@ -53,7 +53,7 @@ EXPORTER = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 FIRST_RUN = "kosmolua run --simulate -e 'print({path})'"
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     """The result of one check of the installation.
 
     Args:
@@ -71,7 +71,7 @@ class Finding(NamedTuple):
     status: int = 0
 
     @classmethod
-    def of(cls, subject: str, error: KosmoError, command: str) -> Finding:
+    def of(cls, subject: str, error: KosmoError, command: str) -> Diagnosis:
         """Return the finding for a check that ended with an error.
 
         Args:
@@ -101,8 +101,8 @@ def command(options: Options) -> int:
     return max(each.status for each in findings)
 
 
-def _examine(options: Options) -> Iterator[Finding]:
-    yield Finding("program", "ok", f"kosmolua {__version__}, Python {platform.python_version()}, {platform.system()}")
+def _examine(options: Options) -> Iterator[Diagnosis]:
+    yield Diagnosis("program", "ok", f"kosmolua {__version__}, Python {platform.python_version()}, {platform.system()}")
     yield from _folders()
     yield from (_extra(extra, modules) for extra, modules in EXTRAS.items())
     if asks_for_spans(os.environ):
@@ -111,7 +111,7 @@ def _examine(options: Options) -> Iterator[Finding]:
     try:
         runtime = open_to_list(options)
     except KosmoError as error:
-        yield Finding.of("accounts file", error, "correct the file")
+        yield Diagnosis.of("accounts file", error, "correct the file")
         return
     with runtime:
         yield _accounts_file(runtime)
@@ -122,32 +122,32 @@ def _examine(options: Options) -> Iterator[Finding]:
     yield from _server(options)
 
 
-def _folders() -> Iterator[Finding]:
+def _folders() -> Iterator[Diagnosis]:
     folder = state_folder()
     existing = folder
     while not os.path.exists(existing) and existing != os.path.dirname(existing):
         existing = os.path.dirname(existing)
     if os.access(existing, os.W_OK | os.X_OK):
-        yield Finding("state folder", "ok", folder)
+        yield Diagnosis("state folder", "ok", folder)
     else:
-        yield Finding("state folder", "note", f"{folder} cannot be written, so no history is kept", f"see {existing}")
+        yield Diagnosis("state folder", "note", f"{folder} cannot be written, so no history is kept", f"see {existing}")
 
 
-def _extra(extra: str, modules: Sequence[str]) -> Finding:
+def _extra(extra: str, modules: Sequence[str]) -> Diagnosis:
     missing = _missing(modules)
     if not missing:
-        return Finding(f"extra {extra}", "ok", "installed")
+        return Diagnosis(f"extra {extra}", "ok", "installed")
     words = "not installed" if len(missing) == len(modules) else f"not complete: without {', '.join(missing)}"
-    return Finding(f"extra {extra}", "note", words, f"pip install 'kosmolua[{extra}]'")
+    return Diagnosis(f"extra {extra}", "note", words, f"pip install 'kosmolua[{extra}]'")
 
 
-def _collector() -> Finding:
+def _collector() -> Diagnosis:
     """Check whether the packages that send spans to the OpenTelemetry collector in the environment are installed."""
     if missing := _missing(EXPORTER):
         words = f"the environment names a collector, but {', '.join(missing)} is missing, which sends spans to it"
         command = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
-        return Finding("spans", "note", words, command)
-    return Finding("spans", "ok", "sent to the collector that the environment names")
+        return Diagnosis("spans", "note", words, command)
+    return Diagnosis("spans", "ok", "sent to the collector that the environment names")
 
 
 def _missing(modules: Sequence[str]) -> list[str]:
@@ -161,7 +161,7 @@ def _is_there(module: str) -> bool:
         return False
 
 
-def _sandbox() -> Finding:
+def _sandbox() -> Diagnosis:
     """Check whether the sandbox runs a script with all isolation layers, or else with those that the system has."""
     try:
         with Runtime({}, require_isolation=True) as strict, Runtime({}) as plain:
@@ -170,38 +170,38 @@ def _sandbox() -> Finding:
             if missing:
                 outcome = plain.run("return 1")
     except KosmoError as error:
-        return Finding.of("sandbox", error, "kosmolua docs sandbox")
+        return Diagnosis.of("sandbox", error, "kosmolua docs sandbox")
     if outcome.error:
-        return Finding.of("sandbox", outcome.error, "kosmolua docs sandbox")
+        return Diagnosis.of("sandbox", outcome.error, "kosmolua docs sandbox")
     if missing:
-        return Finding("sandbox", "note", str(missing), "kosmolua docs sandbox")
-    return Finding("sandbox", "ok", f"scripts run; isolation: {', '.join(outcome.usage.get('isolation', ()))}")
+        return Diagnosis("sandbox", "note", str(missing), "kosmolua docs sandbox")
+    return Diagnosis("sandbox", "ok", f"scripts run; isolation: {', '.join(outcome.usage.get('isolation', ()))}")
 
 
-def _accounts_file(runtime: Runtime) -> Finding:
+def _accounts_file(runtime: Runtime) -> Diagnosis:
     path = runtime.catalog.accounts_path
     if path.exists():
-        return Finding("accounts file", "ok", str(path))
-    return Finding("accounts file", "note", f"{path} does not exist", "kosmolua accounts example")
+        return Diagnosis("accounts file", "ok", str(path))
+    return Diagnosis("accounts file", "note", f"{path} does not exist", "kosmolua accounts example")
 
 
-def _integration(runtime: Runtime, name: str) -> Finding:
+def _integration(runtime: Runtime, name: str) -> Diagnosis:
     subject = f"integration {name}"
     try:
         accounts = runtime.catalog.accounts(name)
         runtime.catalog.permissions(name)
     except KosmoError as error:
-        return Finding.of(subject, error, f"kosmolua integrations check {name}")
+        return Diagnosis.of(subject, error, f"kosmolua integrations check {name}")
     state = runtime.accounts.login_state
     out = [each for each in accounts if state(runtime.catalog.listed(name), each) == NOT_LOGGED_IN]
     if accounts and len(out) == len(accounts):
-        return Finding(subject, "note", f"not logged in: {', '.join(out)}", f"kosmolua accounts login {name}")
+        return Diagnosis(subject, "note", f"not logged in: {', '.join(out)}", f"kosmolua accounts login {name}")
     if accounts:
-        return Finding(subject, "ok", f"accounts: {', '.join(accounts)}", f"kosmolua accounts check {name}")
-    return Finding(subject, "note", "no account", f"kosmolua accounts example {name}")
+        return Diagnosis(subject, "ok", f"accounts: {', '.join(accounts)}", f"kosmolua accounts check {name}")
+    return Diagnosis(subject, "note", "no account", f"kosmolua accounts example {name}")
 
 
-def _server(options: Options) -> Iterator[Finding]:
+def _server(options: Options) -> Iterator[Diagnosis]:
     """Check the settings of ``kosmolua serve``, if the accounts file has some and the server's packages are there."""
     path, exists = accounts_file(options.accounts, os.environ)
     if not exists or not {SERVE, TENANTS} & parse(Path(path)).keys() or _missing(EXTRAS["serve"]):
@@ -211,12 +211,12 @@ def _server(options: Options) -> Iterator[Finding]:
     for each in examine(path, common_options(options)):
         subject = f"server: {each.subject}"
         if each.error:
-            yield Finding.of(subject, each.error, "kosmolua serve --check")
+            yield Diagnosis.of(subject, each.error, "kosmolua serve --check")
         else:
-            yield Finding(subject, "ok", each.words)
+            yield Diagnosis(subject, "ok", each.words)
 
 
-def _next(findings: list[Finding]) -> str:
+def _next(findings: list[Diagnosis]) -> str:
     """Return the command that the user should run next: the remedy for the first error, or a first step."""
     wrong = next((each for each in findings if each.state == "error"), None)
     if wrong:

@@ -26,8 +26,8 @@ from kosmolua.escaping import visible
 from kosmolua.fleet.executors import opened, works_here
 from kosmolua.fleet.fleet import Fleet
 from kosmolua.fleet.ledger import Ledger, line_of, place_of
-from kosmolua.fleet.recordings import Recordings
-from kosmolua.fleet.tasks import Script, Task, tasks_of
+from kosmolua.fleet.recordings import FleetRecordings
+from kosmolua.fleet.tasks import FleetScript, Task, tasks_of
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
@@ -97,7 +97,7 @@ def command(options: Options, **given: Any) -> int:
         raise UsageError("--done, --again and --approve decide about runs that --resume continues: give --resume too")
     with open_runtime(options, reuse=options.reuse) as runtime, taken_as_interrupts():
         source = read_file(given["script"], runtime.limits.max_source)
-        script = Script(source, {"name": name_of(given["script"]), "check": False})  # the command checks it once
+        script = FleetScript(source, {"name": name_of(given["script"]), "check": False})  # the command checks it once
         return _Report(script, runtime, given | {"no_check": options.no_check}).run()
 
 
@@ -110,7 +110,7 @@ class _Report:
         given: The values of the options that only this command has, and of the shared option ``no_check``.
     """
 
-    def __init__(self, script: Script, runtime: Runtime, given: dict[str, Any]) -> None:
+    def __init__(self, script: FleetScript, runtime: Runtime, given: dict[str, Any]) -> None:
         self._script = script
         self._runtime = runtime
         self._given = given
@@ -174,13 +174,14 @@ class _Report:
             raise refusal
         return not report.is_read_only
 
-    def _recordings(self, *, may_write: bool) -> Recordings | None:
+    def _recordings(self, *, may_write: bool) -> FleetRecordings | None:
         """Return the folder in which to record the runs, or None if they are not recorded."""
-        if self._given["recordings"]:
-            return Recordings(self._given["recordings"], are_kept=True)
-        return Recordings(f"{self._given['out']}{SUFFIX}", are_kept=False) if self._given["out"] and may_write else None
+        kept, out = self._given["recordings"], self._given["out"]
+        if kept:
+            return FleetRecordings(kept, are_kept=True)
+        return FleetRecordings(f"{out}{SUFFIX}", are_kept=False) if out and may_write else None
 
-    def _end(self, recordings: Recordings, tasks: list[Task], ledger: Ledger) -> None:
+    def _end(self, recordings: FleetRecordings, tasks: list[Task], ledger: Ledger) -> None:
         """Remove the recordings that are no longer needed, since the ledger has the outcomes of their runs."""
         ledger.sync()
         done = (task for task in tasks if place_of(task.key, task.account) in ledger.done)

@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING
 import click
 
 from kosmolua.authoring import lint
-from kosmolua.authoring.findings import Finding
-from kosmolua.authoring.plan import AUTH, EXAMPLE_URL, Plan, check_auth, check_name, check_token, check_url, with_access
+from kosmolua.authoring.findings import Defect
+from kosmolua.authoring.plan import (
+    AUTH,
+    EXAMPLE_URL,
+    Draft,
+    check_auth,
+    check_name,
+    check_token,
+    check_url,
+    with_access,
+)
 from kosmolua.authoring.scaffold import write
 from kosmolua.catalog.plugins import Plugin, Plugins
 from kosmolua.cli import console
@@ -150,10 +159,10 @@ def new(
     auth = auth or ("header" if header else "query" if parameter else None)
     auth = _ask(f"How requests carry a credential ({', '.join(AUTH)})", auth, "none", check_auth)
     if auth == "header":
-        header = _ask("Name of the header", header, Plan.header, check_token)
+        header = _ask("Name of the header", header, Draft.header, check_token)
     if auth == "query":
-        parameter = _ask("Name of the parameter", parameter, Plan.parameter, check_token)
-    plan = Plan(name, base_url, auth, header or Plan.header, parameter or Plan.parameter)
+        parameter = _ask("Name of the parameter", parameter, Draft.parameter, check_token)
+    plan = Draft(name, base_url, auth, header or Draft.header, parameter or Draft.parameter)
     _say_what_was_written(plan, write(plan, parent), f"print({lua_path(name)}.list_items())", options)
 
 
@@ -165,7 +174,7 @@ def _from_document(
     auth: str | None,
     header: str | None,
     parameter: str | None,
-) -> tuple[Plan, Start]:
+) -> tuple[Draft, Start]:
     """Return what to write into a new plugin that extends an OpenAPI document.
 
     This is the plan (the plugin's name, the service's URL, the credentials), and the start: the document with the
@@ -182,11 +191,11 @@ def _from_document(
     ready = importing.prepare(fetched, importing.Wishes(onto=name, base_url=base_url or ""))
     auth = auth or ("header" if header else "query" if parameter else "none")
     base_url = base_url or importing.relative_server(fetched, ready.root) or EXAMPLE_URL
-    plan = Plan(name, check_url(base_url), auth, header or Plan.header, parameter or Plan.parameter)
+    plan = Draft(name, check_url(base_url), auth, header or Draft.header, parameter or Draft.parameter)
     return with_access(plan, ready.result.access), curate(ready, wanted)
 
 
-def _say_what_was_written(plan: Plan, files: Sequence[Path], script: str, options: Options) -> None:
+def _say_what_was_written(plan: Draft, files: Sequence[Path], script: str, options: Options) -> None:
     if options.json:
         console.as_json([str(file) for file in files])
     else:
@@ -207,7 +216,7 @@ def _ask(question: str, given: str | None, default: str, check: Callable[[str], 
     return console.ask(question, default=default, value_proc=read)
 
 
-def _next_steps(plan: Plan, folder: Path, script: str) -> list[str]:
+def _next_steps(plan: Draft, folder: Path, script: str) -> list[str]:
     place = quote(str(folder))
     account = [f"  kosmolua accounts example {plan.name} --plugin {place}"] if plan.auth != "none" else []
     return [
@@ -243,14 +252,14 @@ def check(earlier: Options, target: str, options: Options) -> int:
     return 0 if all(finding.note for finding in findings) else 1
 
 
-def _in_document(plugin: Plugin) -> Iterator[Finding]:
+def _in_document(plugin: Plugin) -> Iterator[Defect]:
     """Yield findings about the overlay (openapi.toml) of a plugin, and notes about its OpenAPI document, if any."""
     more = plugin.integration.functions.more
     if more is None:
         return
     wrong, notes = more.findings()
     for place, sentences in ((str(more.overlay), wrong), (str(more.document), notes)):
-        yield from (Finding(place, sentence, "", note=sentences is notes) for sentence in sentences)
+        yield from (Defect(place, sentence, "", note=sentences is notes) for sentence in sentences)
 
 
 def _load(target: str, options: Options) -> Plugin:

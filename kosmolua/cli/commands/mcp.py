@@ -69,11 +69,11 @@ def command(address: str | None, workers: int, options: Options) -> None:
                     stdio.serve(handlers, None, complain=console.complain)
         else:
             from kosmolua.mcp import http
-            from kosmolua.mcp.addresses import Address
+            from kosmolua.mcp.addresses import SocketAddress
 
             _collect_from_here()
-            names = http.host_names(address)
-            http.serve(handlers, Address.read(address), environ=os.environ, announce=console.complain, names=names)
+            names, where = http.host_names(address), SocketAddress.read(address)
+            http.serve(handlers, where, environ=os.environ, announce=console.complain, names=names)
 
 
 def _collect_from_here() -> None:

@@ -15,7 +15,7 @@ from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.repl.conversation import Conversation
-from kosmolua.cli.repl.readers import Lines, Reader, TypedLines, open_readline, piped_line
+from kosmolua.cli.repl.readers import ChunkReader, Lines, TypedLines, open_readline, piped_line
 from kosmolua.cli.scripts import input_of, open_runtime
 from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
@@ -59,7 +59,7 @@ def command(options: Options) -> int:
 
 
 @contextmanager
-def _reader(conversation: Conversation) -> Iterator[Reader]:
+def _reader(conversation: Conversation) -> Iterator[ChunkReader]:
     """Yield the best reader of chunks that the terminal and the installed packages allow, for the ``with`` block."""
     if not (standard.is_typed and standard.is_shown):
         yield Lines(piped_line, conversation.is_whole)

@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from kosmolua.cli.headers import HeaderCommand, params_of
-from kosmolua.cli.options import Options, Script
+from kosmolua.cli.options import Options, ScriptArgument
 from kosmolua.cli.parsing import examples, running_options
 from kosmolua.cli.scripts import run_script
-from kosmolua.processes.launch import Worker
+from kosmolua.processes.launch import WorkerProcess
 
 
 @click.command(
@@ -53,6 +53,6 @@ def command(
         raise click.UsageError("Name a script, or - for standard input, or give its text with -e.")
     if len(code) > 1:
         raise click.UsageError("There are several -e; write the whole script in one.")
-    worker: Worker | None = context.obj
+    worker: WorkerProcess | None = context.obj
     params = params_of(context, given)
-    return run_script(Script(file, next(iter(code), None), arguments, params), options, worker)
+    return run_script(ScriptArgument(file, next(iter(code), None), arguments, params), options, worker)

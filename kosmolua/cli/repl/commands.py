@@ -26,7 +26,7 @@ class Quit(Exception):
     """Raised when the user leaves the REPL."""
 
 
-class Command(NamedTuple):
+class ReplCommand(NamedTuple):
     """A command of the REPL.
 
     Args:
@@ -72,18 +72,18 @@ class Commands:
         self._calls = calls
         self._for_people = for_people
         self._table = {
-            "doc": Command("PAGE", "Read a page of the documentation; without one, list the pages.", self._doc),
-            "search": Command("WORDS", "Find pages.", self._search),
-            "accounts": Command("", "List the accounts and their permissions.", self._accounts),
-            "calls": Command("", "List the calls of this session.", self._list_calls),
-            "limits": Command("", "List the limits of each chunk.", self._limits),
-            "load": Command("FILE", "Run a file in this session.", self._load_file, shows=False),
-            "record": Command(
+            "doc": ReplCommand("PAGE", "Read a page of the documentation; without one, list the pages.", self._doc),
+            "search": ReplCommand("WORDS", "Find pages.", self._search),
+            "accounts": ReplCommand("", "List the accounts and their permissions.", self._accounts),
+            "calls": ReplCommand("", "List the calls of this session.", self._list_calls),
+            "limits": ReplCommand("", "List the limits of each chunk.", self._limits),
+            "load": ReplCommand("FILE", "Run a file in this session.", self._load_file, shows=False),
+            "record": ReplCommand(
                 "[FILE]", "Start recording the session, or stop recording it.", self._record_in, shows=False
             ),
-            "reset": Command("", "Forget all state.", lambda _: self._reset(), shows=False),
-            "help": Command("", "Show this help.", self._help),
-            "quit": Command("", "Leave, as Ctrl-D does.", _leave, shows=False),
+            "reset": ReplCommand("", "Forget all state.", lambda _: self._reset(), shows=False),
+            "help": ReplCommand("", "Show this help.", self._help),
+            "quit": ReplCommand("", "Leave, as Ctrl-D does.", _leave, shows=False),
         }
 
     @property
@@ -106,7 +106,7 @@ class Commands:
             raise UsageError(f"{name} shows text for people, but with --json only JSON is written (leave out --json)")
         command.work(argument.strip())
 
-    def _find(self, name: str) -> Command:
+    def _find(self, name: str) -> ReplCommand:
         known = {f":{each}": command for each, command in self._table.items()}
         beginning = [each for each in known if name != ":" and each.startswith(name)]
         chosen = name if name in known else beginning[0] if len(beginning) == 1 else None

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 from kosmolua import protocol
 from kosmolua.cli import console
-from kosmolua.cli.approval import Approver
+from kosmolua.cli.approval import TerminalApprover
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
 from kosmolua.cli.progress import watching
 from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with, is_command
 from kosmolua.cli.repl.completion import Candidates
-from kosmolua.cli.repl.readers import Reader
+from kosmolua.cli.repl.readers import ChunkReader
 from kosmolua.cli.scripts import name_of, read_file, where_it_is
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, Interrupted, KosmoError, UsageError
 from kosmolua.escaping import harmless
 from kosmolua.lua.environment import GLOBALS
 from kosmolua.runs import Outcome
-from kosmolua.runs.session import CHUNK, Answer, Session
+from kosmolua.runs.session import CHUNK, ChunkResult, Session
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import APP
 
@@ -43,7 +43,7 @@ REMARKS = {
 }
 
 
-def show_answer(answer: Answer, name: str = CHUNK) -> None:
+def show_answer(answer: ChunkResult, name: str = CHUNK) -> None:
     """Show the result of a chunk: values on standard output, and errors and remarks on standard error.
 
     Args:
@@ -96,7 +96,7 @@ class Conversation:
         self._runtime = runtime
         self._session = session
         self._options = options
-        self._approver = Approver() if console.can_ask() else None
+        self._approver = TerminalApprover() if console.can_ask() else None
         self._calls: list[dict[str, object]] = []
         self._known: Mapping[str, Value] = {}
         self.status = 0
@@ -115,7 +115,7 @@ class Conversation:
         """Return True if a chunk is complete, and False if further lines must follow, as after ``if x then``."""
         return self._session.is_whole(_lua(chunk))
 
-    def hold(self, reader: Reader) -> None:
+    def hold(self, reader: ChunkReader) -> None:
         """Run each chunk that a reader returns, and show its result, until the input ends or the user leaves.
 
         Raises:
@@ -199,7 +199,7 @@ class Conversation:
         else:
             console.complain_of(error, name.removeprefix("="))
 
-    def _run(self, source: str, name: str | None, warnings: Sequence[str]) -> Answer:
+    def _run(self, source: str, name: str | None, warnings: Sequence[str]) -> ChunkResult:
         with watching(trace=self._options.trace, approver=self._approver) as watched:
             telling: RunOptions = {"watch": watched.watch, "approve": watched.approve}
             if name is not None:
@@ -229,7 +229,7 @@ class Conversation:
             raise Quit
         return answer
 
-    def _explain(self, answer: Answer) -> None:
+    def _explain(self, answer: ChunkResult) -> None:
         """If the result of a chunk is a table under ``app``, such as an integration, list the names in the table."""
         if console.on_terminal() and UNDER_APP.fullmatch(answer.text or ""):
             names = " ".join(each.text for each in self.candidates.of(f"{answer.text}."))
@@ -293,6 +293,6 @@ def _lua(chunk: str) -> str:
     return f"return {chunk[1:]}" if chunk.startswith("=") else chunk
 
 
-def _next(reader: Reader) -> str | None:
+def _next(reader: ChunkReader) -> str | None:
     with standard.given_back():
         return reader.read()

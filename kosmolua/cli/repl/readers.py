@@ -19,7 +19,7 @@ FIRST, NEXT = "> ", ">> "
 DELIMITERS = " \t\n`~!@#$%^&*()-=+[{]}\\|;'\",<>/?"
 
 
-class Reader(Protocol):
+class ChunkReader(Protocol):
     """A source of chunks for the REPL.
 
     ``is_typed`` is True if a person types the chunks at a terminal. Ctrl-C then ends only the current chunk.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from starlette.responses import Response
 
-from kosmolua.recordings.store import Decision, Waiting
+from kosmolua.recordings.store import Decision, WaitingCall
 from kosmolua.serve.pages.page_request import PageRequest
 from kosmolua.serve.pages.rendering import render
 from kosmolua.serve.pages.workspace import Workspace, by_run
@@ -79,7 +79,7 @@ def _answer(form: Mapping[str, str], call: str) -> bool | None:
     return ANSWERS.get(decision if decision in ANSWERS else form.get(f"choice-{call}", ""))
 
 
-def _keep_grants(request: PageRequest, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
+def _keep_grants(request: PageRequest, calls: Iterable[WaitingCall], answers: Mapping[str, bool]) -> None:
     """Allow for good each function with an approved call and a tick at "always allow"."""
     subjects = {(call.call["path"], call.call["account"]) for call in calls if answers.get(call.id)}
     for call in calls:
@@ -88,7 +88,7 @@ def _keep_grants(request: PageRequest, calls: Iterable[Waiting], answers: Mappin
             request.own.tenant.grants.add(*subject)
 
 
-def _resume(workspace: Workspace, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
+def _resume(workspace: Workspace, calls: Iterable[WaitingCall], answers: Mapping[str, bool]) -> None:
     """Resume the paused runs of calls about which a person has decided."""
     runs: dict[str, tuple[list[int], list[int]]] = {}
     for call in calls:

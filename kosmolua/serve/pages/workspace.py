@@ -13,7 +13,7 @@ from typing import Any
 
 from kosmolua.errors import Busy, KosmoError, Unavailable
 from kosmolua.recordings.recording import Recording
-from kosmolua.recordings.store import Slot, Waiting
+from kosmolua.recordings.store import Slot, WaitingCall
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.pages.history import History, RunEntry
@@ -46,7 +46,7 @@ class Asking:
 
     run: str
     script: str
-    calls: tuple[Waiting, ...]
+    calls: tuple[WaitingCall, ...]
 
     @property
     def is_live(self) -> bool:
@@ -108,7 +108,7 @@ class Workspace:
         """
         return self.runtime.store.read(run)
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self) -> list[WaitingCall]:
         """Return the calls that wait for a person's approval, beginning with the oldest."""
         return self.runtime.store.waiting()
 
@@ -201,13 +201,13 @@ class Workspace:
         self._loop.run_in_executor(None, slot.release)  # this is the thread of the loop, which must not wait
 
 
-def by_run(calls: Iterable[Waiting]) -> list[Asking]:
+def by_run(calls: Iterable[WaitingCall]) -> list[Asking]:
     """Return the runs of calls that wait for a person's approval, in the order of each run's first call."""
-    runs: dict[str, list[Waiting]] = {}
+    runs: dict[str, list[WaitingCall]] = {}
     for call in calls:
         runs.setdefault(_run_of(call), []).append(call)
     return [Asking(group[0].run or "", group[0].script, tuple(group)) for group in runs.values()]
 
 
-def _run_of(call: Waiting) -> str:
+def _run_of(call: WaitingCall) -> str:
     return call.run or call.id
