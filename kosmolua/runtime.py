@@ -53,7 +53,7 @@ CLOSE_TIMEOUT = 2.0
 NEEDED_BY_RUNS = (
     "kosmolua.calls.approvals",
     "kosmolua.broker.broker",
-    "kosmolua.broker.pages",
+    "kosmolua.broker.guards",
     "kosmolua.lua.check",
     "kosmolua.lua.header",
     "kosmolua.processes.spares",

@@ -66,7 +66,17 @@ def test_an_outcome(simulated: Runtime) -> None:
     assert (call["path"], call["account"], call["status"]) == ("render2.list_owners", "default", "ok")
     assert {"wall_ms", "cpu_ms", "memory_bytes", "calls", "output_bytes"} <= outcome.usage.keys()
     assert (outcome.usage["calls"], outcome.usage["output_bytes"]) == (1, 3)
-    assert list(outcome.to_json()) == ["ok", "status", "result", "output", "error", "warnings", "calls", "usage"]
+    assert list(outcome.to_json()) == [
+        "ok",
+        "status",
+        "result",
+        "output",
+        "error",
+        "warnings",
+        "facts",
+        "calls",
+        "usage",
+    ]
     assert json.loads(json.dumps(outcome.to_json()))["ok"] is True
 
 

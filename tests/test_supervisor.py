@@ -391,16 +391,52 @@ def test_a_script_error_has_its_line(runtime: Runtime) -> None:
         ("error(nil)", "error was called without a message", 1),
         ("\nlocal x = nil + 1", "job.lua:2: attempt to perform arithmetic on a nil value", 2),
         ("error(setmetatable({}, { __tostring = function() return 'spoken' end }))", "spoken", 1),
-        ("return print", "the returned value cannot leave the sandbox: it is a function", 1),
-        ("return 0/0", "the returned value cannot leave the sandbox: it is NaN", 1),
     ],
 )
 def test_every_ending_has_a_sentence(runtime: Runtime, source: str, message: str, line: int) -> None:
-    """Syntax, error tables, no value at all, and values that cannot be returned."""
+    """Syntax, error tables, and no value at all."""
     error = runtime.run(source, name="job.lua").error
     assert isinstance(error, ScriptError)
     assert message.split(" (")[0] in " ".join(error.message.split()), error.message
     assert error.line == line
+
+
+@pytest.mark.parametrize(
+    ("returned", "result", "lost"),
+    [
+        ("{ 1, nil, 3 }", [[1, None, 3]], "the result is a list with holes: null is in the holes"),
+        ("{ [10] = 'x' }", [{"10": "x"}], "the result has numbers as keys: its keys are texts here"),
+        ("{ 1, b = 2 }", [{"1": 1, "b": 2}], "the result mixes a list with named keys: its keys are texts here"),
+        ("{ [true] = 1 }", [{"true": 1}], "the result has a key that is a boolean: its keys are texts here"),
+        ("{ [1] = 'number', ['1'] = 'text' }", [{"1": "text"}], "the result mixes a list with named keys"),
+        ("{ a = { 0/0 } }", [{"a": [None]}], "a[1] of the result is NaN, which JSON cannot represent: it is null here"),
+        ("7, -math.huge", [7, None], "result 2 is infinite, which JSON cannot represent: it is null here"),
+        ("{ f = app.integrations.library.lend }", None, "f of the result is a function: its text is here"),
+        ("coroutine.create(print)", None, "the result is a coroutine: its text is here"),
+        ("{ '\\xff' }", [["\ufffd"]], "[1] of the result is a string that is not UTF-8"),
+        ("(function() local t = { 1 } t[2] = t return t end)()", [[1, "<cycle>"]], "[2] of the result contains itself"),
+        ("(function() local t = {} for _ = 1, 200 do t = { t } end return t end)()", None, "is nested too deeply"),
+    ],
+)
+def test_a_result_of_any_shape_is_returned(runtime: Runtime, returned: str, result: list[object], lost: str) -> None:
+    """What JSON cannot represent is null or a text in the result, and a warning names the place."""
+    outcome = runtime.run(f"return {returned}")
+    assert outcome.ok, outcome.error
+    assert result is None or outcome.result == result
+    assert lost in outcome.warnings[0]
+
+
+def test_what_is_left_of_a_result_is_told_briefly(runtime: Runtime) -> None:
+    """However many parts JSON cannot represent, there are at most 20 warnings."""
+    outcome = runtime.run("local t = {} for n = 1, 1000 do t[n] = 0/0 end return t")
+    assert outcome.result == [[None] * 1000]
+    assert len(outcome.warnings) == 20
+
+
+def test_an_empty_list_stays_a_list(runtime: Runtime) -> None:
+    """A list that was empty in the answer of a service, and the result of parallel over one."""
+    outcome = runtime.run("return parallel.map({}, print), parallel.all({}), json.decode('[]'), {}")
+    assert outcome.result == [[], [], [], {}]
 
 
 def test_an_error_of_a_call_keeps_its_fields(runtime: Runtime) -> None:

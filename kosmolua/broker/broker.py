@@ -11,9 +11,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
+from kosmolua.broker.guards import Guards
 from kosmolua.broker.open_accounts import ObjectNames, OpenAccounts, blamed
-from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
+from kosmolua.calls.facts import Facts
 from kosmolua.calls.places import reach
 from kosmolua.calls.records import Call, CallEnded, CallRecord, CallStarted, Origin, Summary, Waiting, Write, key_of
 from kosmolua.concurrency import GRACE, countdown, lazy, passage
@@ -63,7 +64,7 @@ class Broker:
 
     def __init__(self, host: Host, context: RunContext) -> None:
         self.run = context.id or os.urandom(6).hex()
-        self.pages = Pages() if context.notes_pages else None
+        self.facts = Facts()
         self.warnings: list[str] = []
         """A sentence about each call that was left behind in its thread."""
         self._host = host
@@ -76,6 +77,7 @@ class Broker:
         self._write = context.write
         self._contents = context.contents
         self._accounts = OpenAccounts(host, lambda: clock.ends)
+        self._guards = Guards(context.sites) if context.sites else None
         # Guarded by the lock.
         self._lock = RLock()
         self._is_idle = Condition(self._lock)
@@ -174,6 +176,7 @@ class Broker:
         through: tuple[str, ...] = (),
         secrets: Sequence[Any] = (),
         contents: Sequence[Any] = (),
+        hidden: str = "",
     ) -> str:
         """Make one call and return its value as JSON.
 
@@ -189,13 +192,14 @@ class Broker:
             secrets: For each handle that stands for a secret in the arguments, the handle's place and name.
             contents: For each handle that stands for bytes in the arguments, the place of the bytes and the handle's
                 name.
+            hidden: Why ``line`` may not be the line of the call itself: ``tail`` or ``chunk``; empty if it is.
 
         Raises:
             CallError: The call was refused, or it failed; the call's record says which.
             LimitExceeded: The run has made too many calls, or the value is too large.
         """
         call = self._begin(path)
-        call.line = line
+        call.line, call.hidden = line, hidden
         call.through = through
         error: KosmoError | None = None
         try:
@@ -352,6 +356,8 @@ class Broker:
         except BaseException as error:
             raise blamed(target.path, target.integration.origin, error) from error
         call.arguments, call.credentials = arguments, target.function.credentials
+        if self._guards and (absent := self._guards.check(call, given)):
+            self.facts.note_absent(call, absent)
         if call.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
@@ -373,9 +379,11 @@ class Broker:
             value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
         if self._plan:
             self._plan.note(call, value)
-        if self.pages:
-            self.pages.note(target.path, target.function, arguments, value)
-        return self._encode(target, value)
+        if self._guards:
+            self._guards.note(call, value)
+        answer = self._encode(target, value)
+        self.facts.note(call, target.function, given, value, answer)
+        return answer
 
     def _read_back(
         self, call: Call, target: Target, arguments: Mapping[str, object], redacted: Mapping[str, object]

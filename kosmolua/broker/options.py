@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.clock import Clock
     from kosmolua.limits import Limits
+    from kosmolua.lua.sites import Site
     from kosmolua.recordings.plans import Application, Planner
     from kosmolua.recordings.store import Store
 else:
@@ -321,7 +322,7 @@ class RunContext(NamedTuple):
             the writes of the plan. None in an ordinary run.
         contents: The binary results for which the script has handles already; None if it has none.
         earlier: How many calls the run has made already, in another process.
-        notes_pages: Whether to note which lists calls returned only in part.
+        sites: The places where the script makes calls, if it was checked, for the guards of the run.
         require_isolation: Whether the run ends with an error if an isolation layer of the sandbox is missing.
     """
 
@@ -341,5 +342,5 @@ class RunContext(NamedTuple):
     plan: Planner | Application | None = None
     contents: Contents | None = None
     earlier: int = 0
-    notes_pages: bool = False
+    sites: Sequence[Site] = ()
     require_isolation: bool = False

@@ -166,6 +166,7 @@ class Call:
     """
 
     line = 0
+    hidden = ""
     through: tuple[str, ...] = ()
     account: str | None = None
     effect: str | None = None

@@ -7,11 +7,11 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from threading import Event as Flag
 from threading import Lock, RLock, Thread
-from typing import Any, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
 from kosmolua.calls.approvals import Asker
 from kosmolua.calls.records import CallStarted, Event, Waiting, Watch
@@ -223,12 +223,11 @@ class Trace:
             )
             _write(harmless(line.rstrip()), COLOURS[record.status])
 
-    def note_usage(self, usage: Mapping[str, Any]) -> None:
-        """Write how much processor time and memory a run used, and which isolation layers its sandbox had.
-
-        Args:
-            usage: The attribute ``usage`` of the run's outcome.
-        """
+    def note_end(self, outcome: Outcome) -> None:
+        """Write the facts about a run, the processor time and memory that it used, and its isolation layers."""
+        for fact in outcome.facts:
+            _write(f"fact: {fact}", "bold")
+        usage = outcome.usage
         used = f"{usage.get('cpu_ms', 0):.0f} ms of processor time, {usage.get('memory_bytes', 0) / 1024:,.0f} KiB"
         layers = ", ".join(usage.get("isolation", ())) or "unknown"
         _write(f"sandbox: {used}; isolation: {layers}", "bold")
@@ -288,10 +287,10 @@ class Watching:
                 self._trace.note(event)
 
     def end(self, outcome: Outcome) -> Outcome:
-        """If there is a trace, write which resources the run used. Return the outcome unchanged."""
+        """If there is a trace, write facts about the run, and its resources. Return the outcome unchanged."""
         if self._trace:
             with self._aside():
-                self._trace.note_usage(outcome.usage)
+                self._trace.note_end(outcome)
         return outcome
 
     def _ask(self, ask: Callable[[], _T]) -> _T:

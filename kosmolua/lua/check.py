@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from kosmolua.lua.fields import Catalog, Charge
 from kosmolua.lua.findings import Finding
 from kosmolua.lua.header import read_header
 from kosmolua.lua.reading import Reading
+from kosmolua.lua.sites import Site
 from kosmolua.lua.syntax import SyntaxProblem, parse
 from kosmolua.lua.values import Secrets, Value
 
@@ -39,6 +40,7 @@ class Report(NamedTuple):
         dropped: The functions whose results the script never uses, such as ``render2.list_services``.
         session: What is known about the values of globals after this chunk of a session, for the next chunk.
         is_read_only: True if the script certainly changes nothing.
+        sites: The places where the script calls functions of integrations, for what only the run can check.
     """
 
     findings: list[Finding]
@@ -49,6 +51,7 @@ class Report(NamedTuple):
     dropped: frozenset[str] = frozenset()
     session: Mapping[str, Value] = MappingProxyType({})
     is_read_only: bool = False
+    sites: Sequence[Site] = ()
 
     @property
     def errors(self) -> list[Finding]:
@@ -156,6 +159,7 @@ class Checker:
             dropped=frozenset(reading.dropped - reading.kept),
             session={} if known is None else reading.session(),
             is_read_only=reading.is_read_only,
+            sites=reading.sites(),
         )
 
 

@@ -16,6 +16,7 @@ from kosmolua.lua.operators import check_condition
 from kosmolua.lua.paging import check_last_page, check_pages
 from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes
+from kosmolua.lua.sites import Site, sites_of
 from kosmolua.lua.statements import check_use
 from kosmolua.lua.syntax import Node, assigned, base_of
 from kosmolua.lua.values import (
@@ -115,6 +116,13 @@ class Reading(Expressions):
     def held(self) -> Held:
         """Return what was found out about variables that change, for a second check of the script."""
         return self._flow.held()
+
+    def sites(self) -> list[Site]:
+        """Return the places where the script calls functions of integrations; none for a chunk of a session.
+
+        Functions of earlier chunks have the lines of their own chunks.
+        """
+        return sites_of(self._root, self._scopes, self._known_of) if self._given is None else []
 
     def session(self) -> dict[str, Value]:
         """Return what is known about globals after this chunk of a session, for the check of the next chunk."""

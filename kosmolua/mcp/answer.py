@@ -205,6 +205,7 @@ def _sections(
         f"Output:\n{found['output'].rstrip()}" if found["output"] else "",
         "The script ended. It returned and printed nothing." if nothing else "",
         _warnings(outcome.warnings),
+        "\n".join(["Facts:", *map(str, outcome.facts)]) if outcome.facts else "",
         _calls(outcome.calls),
         _left_out(found["left_out"]) if "left_out" in found else "",
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from kosmolua.calls.approvals import Approve
     from kosmolua.calls.contents import Contents
+    from kosmolua.calls.facts import Fact
     from kosmolua.calls.records import Watch
     from kosmolua.concurrency import Passage
     from kosmolua.processes.child import Child
@@ -129,6 +130,7 @@ class Outcome:
             ``isolation`` the names of the isolation layers that were in force. Values that are not known are missing.
         warnings: Sentences about the run, and about likely mistakes in the script if it was checked.
         exit: The exit status that the script requested; None if it requested none.
+        facts: What makes silent mistakes visible, such as how many items a list had.
 
     ``recording`` is the path of the recording, or None if the run was not recorded. ``run`` is the id of the run in the
     journal, or None if the run made no calls and was not recorded. ``plan`` is the plan as JSON values, or None if no
@@ -145,8 +147,10 @@ class Outcome:
         usage: dict[str, Any] | None = None,
         warnings: Sequence[str] = (),
         exit: int | None = None,
+        facts: Sequence[Fact] = (),
     ) -> None:
         self.result = result
+        self.facts = list(facts)
         self.exit = exit
         self.output = output
         self.error = error
@@ -189,6 +193,7 @@ class Outcome:
             "output": self.output,
             "error": self.error.report() if self.error else None,
             "warnings": self.warnings,
+            "facts": [vars(fact) for fact in self.facts],
             "calls": self.calls,
             "usage": self.usage,
             **kept,

@@ -21,6 +21,7 @@ _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if
 _LARGEST_NUMBER = 2**53
 _FENCED = re.compile(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
 MAX_EXIT = 63
+MAX_LOSSES = 20
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
 MAX_TEXT = 16 * 1024
 """The length to which a message or a traceback from a sandbox process is cut, in characters."""
@@ -107,6 +108,7 @@ class Ending:
         usage: What the script used: ``cpu_ms``, ``memory_bytes`` and ``isolation``. Values that are not known are
             missing.
         exit: The exit status that the script requested; None if it requested none.
+        losses: A sentence about each part of the result that JSON cannot represent.
     """
 
     def __init__(
@@ -115,8 +117,10 @@ class Ending:
         error: KosmoError | None = None,
         usage: dict[str, Any] | None = None,
         exit: int | None = None,
+        losses: Sequence[str] = (),
     ) -> None:
         self.result = result or []
+        self.losses = losses
         self.exit = exit
         self.error = error
         self.usage = usage or {}
@@ -140,7 +144,7 @@ def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending
     if isinstance(frame.get("error"), dict):
         return Ending(error=_script_error(frame["error"], refused), usage=usage)
     if isinstance(frame.get("result"), list):
-        return Ending(frame["result"], usage=usage)
+        return Ending(frame["result"], usage=usage, losses=_losses(frame.get("losses")))
     return Ending(error=WorkerLost.broken_protocol("an end without a result"), usage=usage)
 
 
@@ -157,6 +161,12 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
         return Ending(error=WorkerLost(NO_ROOM, hint="run fewer scripts at once, or allow this user more processes"))
     hint = OUT_OF_MEMORY if status == -SIGKILL else "run the script again"
     return Ending(error=WorkerLost(f"The sandbox died: {_describe(status)}", hint=hint))
+
+
+def _losses(told: object) -> list[str]:
+    """Return the sentences that a process wrote about the parts of its result that JSON cannot represent."""
+    each = told[:MAX_LOSSES] if isinstance(told, list) else []
+    return [_cut(text) for text in each if isinstance(text, str)]
 
 
 def _limit(name: str, limits: Limits) -> KosmoError:

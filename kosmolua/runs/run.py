@@ -34,13 +34,14 @@ from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
     from typing import Any
 
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
     from kosmolua.calls.records import Event
     from kosmolua.concurrency import Passage
+    from kosmolua.lua.sites import Site
     from kosmolua.lua.values import Value
     from kosmolua.memory import Memory
     from kosmolua.processes.child import Child
@@ -111,6 +112,7 @@ class Run:
         self._is_stopped = False
         self._warnings: list[str] = []
         self._dropped: frozenset[str] = frozenset()
+        self._sites: Sequence[Site] = ()
         self._lock = RLock()
         self._opening = RLock()
         self._span = self._prepared_span()
@@ -213,7 +215,7 @@ class Run:
         if refusal := report.refusal():
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
-        self._dropped = report.dropped
+        self._dropped, self._sites = report.dropped, report.sites
 
     def _supervise(self, child: Child) -> Outcome:
         if recorder := self._options["recorder"]:
@@ -280,7 +282,7 @@ class Run:
             plan=options["planning"],
             contents=(take and take.contents) or options["contents"],
             earlier=take.earlier if take else 0,
-            notes_pages=options["check"],
+            sites=self._sites,
             require_isolation=self._host.require_isolation,
         )
 
@@ -389,8 +391,9 @@ class Run:
             self._explain(ending.error)
         output = b"".join(self._printed) if isinstance(self._printed, list) else self._taken(self._printed, ending)
         broker = self._broker
-        pages = broker.pages.warnings(self._dropped) if broker and broker.pages else []
+        pages = broker.facts.warnings(self._dropped) if broker and self._options["check"] else []
         calls = broker.close(ending.error) if broker else []
+        losses = broker.redact(list(ending.losses)) if broker else ending.losses
         if broker and ending.error:
             broker.redact_error(ending.error)
         outcome = Outcome(
@@ -404,8 +407,9 @@ class Run:
                 "calls": len(calls),
                 "output_bytes": len(output),
             },
-            warnings=[*self._warnings, *pages, *(broker.warnings if broker else ())],
+            warnings=[*self._warnings, *losses, *pages, *(broker.warnings if broker else ())],
             exit=ending.exit,
+            facts=broker.facts.found() if broker else (),
         )
         outcome.run = self.take.run if self.take else broker.run if broker else None
         return outcome

@@ -117,7 +117,7 @@ MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
 """Bytes that a frame can have in addition to its value, for the other fields and for escaped characters.
 """
-MORE_OF_CALL = {"line": int, "secrets": list, "contents": list, "through": list}
+MORE_OF_CALL = {"line": int, "secrets": list, "contents": list, "through": list, "hidden": str}
 """The optional fields of a request frame, with their types."""
 SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another script finds in secrets by its name"}
 _T = TypeVar("_T")
@@ -144,6 +144,7 @@ class Broker(Protocol):
         through: tuple[str, ...] = (),
         secrets: Sequence[Any] = (),
         contents: Sequence[Any] = (),
+        hidden: str = "",
     ) -> str:
         """Make a call and return its result as JSON text.
 
@@ -157,6 +158,7 @@ class Broker(Protocol):
                 outermost first. Otherwise empty.
             secrets: For each secret among the arguments, its position and its name.
             contents: For each handle of binary data among the arguments, its position and its name.
+            hidden: Why ``line`` may not be the line of the call itself: ``tail`` or ``chunk``; empty if it is.
         """
 
     def content(self, name: str) -> str:

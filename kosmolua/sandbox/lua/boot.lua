@@ -134,18 +134,15 @@ end
 
 ---Sends the values that the script returned.
 local function succeed(...)
-  local ok, encoded = pcall(host.encode.encode_each, limits.max_result, limits.max_depth, pack(...), {})
+  local losses = {}
+  local ok, encoded = pcall(host.encode.encode_each, limits.max_result, limits.max_depth, pack(...), {}, nil, losses)
   if ok then
-    return bridge("end", '"result":' .. encoded)
-  elseif type(encoded) ~= "table" or not (encoded.problem or encoded.too_big) then
-    return fail(encoded)
-  elseif encoded.too_big then
+    local lost = #losses > 0 and ',"losses":' .. host.encode.encode(losses, limits.max_result, 2) or ""
+    return bridge("end", '"result":' .. encoded .. lost)
+  elseif type(encoded) == "table" and encoded.too_big then
     requests.stop("result")
-  elseif encoded.problem == "is nested too deeply" then
-    requests.stop("depth")
   end
-  local where = encoded.where ~= "" and encoded.where or "it"
-  fail("the returned value cannot leave the sandbox: " .. where .. " " .. encoded.problem)
+  fail(encoded)
 end
 
 local function finish(ok, ...)

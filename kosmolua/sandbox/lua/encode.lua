@@ -5,13 +5,17 @@ local host = ...
 local arrays, contents, handles = host.registry.arrays, host.registry.contents, host.registry.handles
 local host_tables, null = host.registry.host_tables, host.registry.null
 local head, quote = host.strings.head, host.strings.quote
+local valid = host.strings.valid
 local error, next, rawequal, rawget, rawlen, tonumber, type = error, next, rawequal, rawget, rawlen, tonumber, type
 local find, format, rep = string.find, string.format, string.rep
 local concat, sort = table.concat, table.sort
 local huge, integer_or_float, utf8_len = math.huge, math.type, utf8.len
 
-local MAX_NAME = 100
+local MAX_NAME, MAX_PLACE, MAX_LOSSES = 100, 200, 20
 local MASK = '"***"'
+local REPLACED = "U+FFFD stands for each wrong byte"
+local AS_NULL = "it is null here"
+local HOLES = "is a list with holes"
 
 local function encode_float(number)
   for digits = 15, 17 do
@@ -31,14 +35,14 @@ local function shape(value)
       if integer_or_float(key) ~= "integer" then
         return nil, "has a key that is " .. (type(key) == "number" and "not an integer" or "a " .. type(key))
       elseif key < 1 or key > length then
-        return nil, "is a list with holes"
+        return nil, HOLES
       end
     elseif length > 0 then
       return nil, "mixes a list with named keys"
     end
   end
   if keys < length then
-    return nil, "is a list with holes"
+    return nil, HOLES
   end
   if keys == 0 then
     return arrays[value] and 0 or nil
@@ -48,7 +52,8 @@ end
 
 local encode_value
 
-local function problem(state, what)
+---Returns the place of the value that is being encoded, such as `tags[2]`.
+local function where(state)
   local names = {}
   for depth = 1, state.depth do
     local key = state.keys[depth]
@@ -59,7 +64,22 @@ local function problem(state, what)
       names[depth] = "[" .. key .. "]"
     end
   end
-  error({ problem = what, where = concat(names), }, 0)
+  return concat(names)
+end
+
+local function problem(state, what)
+  error({ problem = what, where = where(state) }, 0)
+end
+
+---Notes what a value cannot keep in JSON. Raises an error instead if the value must be kept whole.
+local function lose(state, what, instead)
+  if not state.losses then
+    problem(state, what)
+  elseif #state.losses < MAX_LOSSES then
+    local place = head(valid(where(state)), MAX_PLACE)
+    local subject = place == "" and state.name or place .. " of " .. state.name
+    state.losses[#state.losses + 1] = subject .. " " .. what .. ": " .. instead
+  end
 end
 
 local function emit(state, text)
@@ -72,20 +92,13 @@ local function emit(state, text)
   end
 end
 
-local function open(state, value, bracket)
-  if state.open[value] then
-    problem(state, "contains itself")
-  elseif state.depth >= state.deepest then
-    problem(state, "is nested too deeply")
-  end
-  state.open[value] = true
+local function open(state, bracket)
   state.depth = state.depth + 1
   emit(state, bracket)
 end
 
-local function close(state, value, bracket, empty)
+local function close(state, bracket, empty)
   state.depth = state.depth - 1
-  state.open[value] = nil
   if state.indent and not empty then
     emit(state, "\n" .. rep(state.indent, state.depth))
   end
@@ -98,13 +111,13 @@ local function separate(state, first)
 end
 
 local function encode_list(state, list, length)
-  open(state, list, "[")
+  open(state, "[")
   for index = 1, length do
     state.keys[state.depth] = index
     separate(state, index == 1)
     encode_value(state, rawget(list, index))
   end
-  close(state, list, "]", length == 0)
+  close(state, "]", length == 0)
 end
 
 ---Returns true if a table is a binary result whose bytes only the host has.
@@ -131,8 +144,36 @@ local function encode_content(state, map)
   state.contents[#state.contents + 1] = "[" .. place_of(state) .. "," .. quote(contents[map].name) .. "]"
 end
 
+---Returns the length of a list whose holes can be null, since at least half of its items are there; else nil.
+local function length_with_holes(value)
+  local length, keys = 0, 0
+  for key in next, value do
+    if integer_or_float(key) ~= "integer" or key < 1 then
+      return nil
+    end
+    length, keys = key > length and key or length, keys + 1
+  end
+  return keys > 0 and length <= 2 * keys and length or nil
+end
+
+---Returns a copy of a table with texts as keys. If two keys have the same text, the one that is a text itself counts.
+local function with_texts_as_keys(value)
+  local copy = {}
+  for key, item in next, value do
+    if type(key) ~= "string" then
+      copy[valid(host.inspect.safely(key))] = item
+    end
+  end
+  for key, item in next, value do
+    if type(key) == "string" then
+      copy[key] = item
+    end
+  end
+  return copy
+end
+
 local function encode_map(state, map)
-  open(state, map, "{")
+  open(state, "{")
   local keys, count = {}, 0
   for key in next, map do
     count = count + 1
@@ -148,26 +189,28 @@ local function encode_map(state, map)
     local key = keys[index]
     state.keys[state.depth] = key
     if not utf8_len(key) then
-      problem(state, "has a key that is not UTF-8")
+      lose(state, "has a key that is not UTF-8", REPLACED)
     end
     separate(state, index == 1)
-    emit(state, quote(key) .. (state.indent and ": " or ":"))
+    emit(state, quote(valid(key)) .. (state.indent and ": " or ":"))
     if binary and key == "base64" then
       encode_content(state, map)
     else
       encode_value(state, rawget(map, key))
     end
   end
-  close(state, map, "}", count == 0)
+  close(state, "}", count == 0)
 end
 
 local function encode_number(state, number)
   if integer_or_float(number) == "integer" then
     return format("%d", number)
   elseif number ~= number then
-    problem(state, "is NaN, which JSON cannot represent")
+    lose(state, "is NaN, which JSON cannot represent", AS_NULL)
+    return "null"
   elseif number == huge or number == -huge then
-    problem(state, "is infinite, which JSON cannot represent")
+    lose(state, "is infinite, which JSON cannot represent", AS_NULL)
+    return "null"
   end
   return encode_float(number)
 end
@@ -181,19 +224,39 @@ local function encode_handle(state, name)
   state.handles[#state.handles + 1] = "[" .. place_of(state) .. "," .. quote(name) .. "]"
 end
 
+---Encodes the text of a value that JSON cannot represent.
+local function encode_text(state, text, wrong)
+  lose(state, wrong, "its text is here")
+  emit(state, quote(valid(text)))
+end
+
+local function encode_fields(state, value)
+  local length, wrong = shape(value)
+  if wrong then
+    length = length_with_holes(value)
+    wrong = not length and wrong == HOLES and "has numbers as keys" or wrong
+    lose(state, wrong, length and "null is in the holes" or "its keys are texts here")
+    value = length and value or with_texts_as_keys(value)
+  end
+  if length then
+    return encode_list(state, value, length)
+  end
+  return encode_map(state, value)
+end
+
 local function encode_table(state, value)
   if handles[value] then
     return encode_handle(state, handles[value])
   end
   value = host_tables[value] or value
-  local length, wrong = shape(value)
-  if wrong then
-    problem(state, wrong)
-  elseif length then
-    encode_list(state, value, length)
-  else
-    encode_map(state, value)
+  if state.open[value] then
+    return encode_text(state, "<cycle>", "contains itself")
+  elseif state.depth >= state.deepest then
+    return encode_text(state, "<deeper>", "is nested too deeply")
   end
+  state.open[value] = true
+  encode_fields(state, value)
+  state.open[value] = nil
 end
 
 function encode_value(state, value)
@@ -202,7 +265,8 @@ function encode_value(state, value)
     emit(state, "null")
   elseif kind == "string" then
     if not utf8_len(value) then
-      problem(state, "is a string that is not UTF-8")
+      lose(state, "is a string that is not UTF-8", REPLACED)
+      value = valid(value)
     end
     emit(state, quote(value))
   elseif kind == "number" then
@@ -212,7 +276,7 @@ function encode_value(state, value)
   elseif kind == "table" then
     encode_table(state, value)
   else
-    problem(state, "is a " .. (kind == "thread" and "coroutine" or kind))
+    encode_text(state, host.inspect.safely(value), "is a " .. (kind == "thread" and "coroutine" or kind))
   end
 end
 
@@ -231,11 +295,13 @@ end
 ---Encodes packed values as one array, with null for nil. The places in errors are relative to the items of the array.
 ---@param found string[] receives the position and the name of each secret's handle, as JSON
 ---@param binaries? string[] receives the same for each binary result; if absent, the base64 itself is encoded
-local function encode_each(most, deepest, values, found, binaries)
+---@param losses? string[] receives what the values cannot keep in JSON; if absent, an error is raised instead
+local function encode_each(most, deepest, values, found, binaries, losses)
   local pieces, size = {}, 0
   for index = 1, values.n do
     local state = new_state(most - size, deepest)
     state.handles, state.contents, state.index = found, binaries, index
+    state.losses, state.name = losses, values.n > 1 and "result " .. index or "the result"
     encode_value(state, values[index])
     pieces[index] = concat(state.pieces, "", 1, state.count)
     size = size + #pieces[index]

@@ -2,6 +2,7 @@
 
 local host = ...
 
+local arrays = host.registry.arrays
 local inspect, requests, traceback = host.inspect, host.requests, host.traceback
 local error, next, rawequal, type = error, next, rawequal, type
 local close, create, resume, status = host.memory.close, coroutine.create, host.memory.resume, coroutine.status
@@ -91,6 +92,7 @@ local function run(count, limit, task)
     traceback.pass_on(group.place)
   end
   requests.abandon_if_failed()
+  arrays[group.results] = true
   return group.results
 end
 

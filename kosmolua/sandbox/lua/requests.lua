@@ -195,7 +195,10 @@ function requests.ask(kind, fields)
     host_knows_of_waiting = not is_branch
     more = format('%s%s,"of":"%s"', more, is_branch and "" or ',"waits":true', name_of(requests.branch))
   end
-  if requests.is_recorded or requests.is_planned then
+  if kind == "call" then
+    local line, hidden = traceback.caller(2) -- the function that the script calls, which called `ask` through `ask_with`
+    more = format(hidden and '%s,"line":%d,"hidden":"%s"' or '%s,"line":%d', more, line, hidden)
+  elseif requests.is_recorded or requests.is_planned then
     more = format('%s,"line":%d', more, traceback.line() or 0)
   end
   local request = format('{"kind":"%s","id":%d%s%s}', kind, number, more, fields)

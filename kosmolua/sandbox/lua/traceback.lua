@@ -7,6 +7,7 @@ local getinfo, lua_traceback = debug.getinfo, debug.traceback
 local tointeger = math.tointeger
 
 local MAX_FRAMES = 1000
+local OWN = "=[host]"
 local TOP = 10
 local OF_PASSING_ON = "^\n\t%[C%]: in %w+ 'error'\n\t%[host%][^\n]*\n\t%[host%][^\n]*\n\t%(%.%.%.tail calls%.%.%.%)"
 
@@ -44,6 +45,27 @@ end
 ---@return integer?
 function traceback.line()
   return (survey(running()))
+end
+
+---Returns where the script calls the function at a level of the stack: the line, and if that may not be the line of the call
+---itself, what hides it: a tail call (`tail`), or a chunk of `load` (`chunk`).
+---@param level integer
+---@return integer line 0 if none is known
+---@return "tail"|"chunk"|nil hidden
+function traceback.caller(level)
+  local hidden = getinfo(level + 1, "t").istailcall and "tail" or nil
+  for each = level + 2, MAX_FRAMES do
+    local info = getinfo(each, "Slt")
+    if not info then
+      return 0, hidden or "tail"
+    elseif info.source == script.source and info.currentline > 0 then
+      return info.currentline, hidden
+    elseif info.what ~= "C" and info.source ~= OWN then
+      hidden = "chunk"
+    end
+    hidden = hidden or info.istailcall and "tail" or nil
+  end
+  return 0, "chunk"
 end
 
 ---Returns an error value. If its message begins with a place in the prelude, as that of `error(text, 2)` may, the place is

@@ -72,9 +72,9 @@ local function leaf(path)
   local function call(...)
     local passed = branches[(...)]
     if passed then
-      return requests.ask_amiss("call", field, "", format(COLON, passed, path))
+      return (requests.ask_amiss("call", field, "", format(COLON, passed, path)))
     end
-    return requests.ask_with("call", field, ...)
+    return (requests.ask_with("call", field, ...)) -- no tail call, so that this frame tells whether the script makes one
   end
   inspect.paths[call] = "app." .. path
   return call

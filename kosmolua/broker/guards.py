@@ -1,0 +1,119 @@
+"""Guards of a run: they refuse a write that only a nil key, or a list of which a part is missing, has led to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+from kosmolua.calls.facts import OF_PAGES, has_more, items_of
+from kosmolua.errors import BadArguments
+
+if TYPE_CHECKING:
+    from kosmolua.calls.records import Call
+    from kosmolua.lua.sites import Key, Site
+
+
+class _Part(NamedTuple):
+    """A list of which a script got only a part."""
+
+    path: str
+    line: int
+    items: int
+
+
+class Guards:
+    """The guards of one run, which the check of the script has set. Any thread may use this object.
+
+    The line of a call, or that it is a tail call, leads to the places in the script where it can stand. If there are
+    several, a guard holds only if it holds at each of them.
+
+    Args:
+        sites: The places where the script calls functions of integrations.
+    """
+
+    def __init__(self, sites: Iterable[Site]) -> None:
+        self._sites: dict[tuple[int, str], list[Site]] = {}
+        for site in sites:
+            self._sites.setdefault((0 if site.is_tail else site.line, site.path), []).append(site)
+        self._lock = Lock()
+        self._parts: dict[int, _Part] = {}
+
+    def check(self, call: Call, given: Sequence[object]) -> list[str]:
+        """Return the keys of a call's arguments that are nil although the script gives them a value.
+
+        Raises:
+            BadArguments: The call writes, or a write depends on its result, and a key is nil. Or the call writes in a
+                loop over a list of which the script got only a part.
+        """
+        sites = self._at(call)
+        if not sites:
+            return []
+        if len(sites) == 1 and call.hidden:
+            call.line = sites[0].line
+        if call.effect != "read":
+            self._refuse_in_part(call, sites)
+        absent = _absent(sites, given)
+        if absent and call.effect != "read":
+            what = f"{call.path}: {absent[0]} is nil, and the call would be made without it"
+        elif absent and all(site.decides for site in sites):
+            what = f"{call.path}: {absent[0]} is nil, so nothing limits the result, on which a write depends"
+        else:
+            return absent
+        hint = f"give {absent[0]} a value; json.null says that it is left out on purpose"
+        raise BadArguments(what, param=absent[0], hint=hint)
+
+    def note(self, call: Call, value: object) -> None:
+        """Note whether a list through which a loop of the script will go is whole."""
+        sites = self._at(call)
+        is_part = bool(sites) and has_more(value) and OF_PAGES.isdisjoint(call.arguments or ())
+        with self._lock:
+            for loop in _of_all(site.walked for site in sites):
+                if is_part:
+                    self._parts[loop] = _Part(call.path, call.line, items_of(value) or 0)
+                else:
+                    self._parts.pop(loop, None)
+
+    def _at(self, call: Call) -> list[Site]:
+        if call.through or call.hidden == "chunk":
+            return []
+        line = 0 if call.hidden else call.line
+        return [*self._sites.get((line, call.path), ()), *self._sites.get((line, ""), ())]
+
+    def _refuse_in_part(self, call: Call, sites: Sequence[Site]) -> None:
+        loops = _of_all(site.within for site in sites)
+        with self._lock:
+            part = next((part for loop, part in self._parts.items() if loop in loops), None)
+        if part:
+            there = f"{part.path} returned {part.items:,} items of it in line {part.line}, and there are more"
+            hint = "pass all = true there, or a limit if only these are meant"
+            raise BadArguments(f"{call.path} is called for each item of a list, but {there}", hint=hint)
+
+
+def _of_all(sets: Iterable[frozenset[int]]) -> frozenset[int]:
+    each = list(sets)
+    return frozenset.intersection(*each) if each else frozenset()
+
+
+def _absent(sites: Sequence[Site], given: Sequence[object]) -> list[str]:
+    """Return the keys that the script writes at each of these sites, and that are not in the arguments."""
+    if len(given) != 1:
+        return []
+    keys = [key for key in sites[0].keys if all(key in site.keys for site in sites[1:])]
+    return [_spelled(key) for key in keys if _is_absent(given[0], key)]
+
+
+def _is_absent(table: object, key: Key) -> bool:
+    for name in key[:-1]:
+        if isinstance(name, int) and isinstance(table, list) and name <= len(table):
+            table = table[name - 1]
+        elif isinstance(table, Mapping) and name in table:
+            table = table[name]
+        else:
+            return False
+    return isinstance(table, Mapping) and key[-1] not in table
+
+
+def _spelled(key: Key) -> str:
+    names = (f"[{name}]" if isinstance(name, int) else f".{name}" for name in key)
+    return "".join(names).removeprefix(".")

@@ -1,0 +1,312 @@
+"""The places where a script calls functions of integrations, for what only its run can check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from kosmolua.lua.dependence import Dependence
+from kosmolua.lua.scopes import Scopes
+from kosmolua.lua.syntax import Node, base_of, key_of, operator_of
+from kosmolua.lua.values import Branch, Builtin, Callee, Closure, Result, Unknown, Value, is_optional
+
+Key = tuple["str | int", ...]
+"""The place of a value inside a table, such as ``("env_vars", 1, "value")``."""
+
+_FUNCTIONS = frozenset({"function_definition", "function_declaration"})
+_LOOPS = frozenset({"for_statement", "while_statement", "repeat_statement"})
+_CALLERS = {"pcall": 1, "xpcall": 2}
+"""The functions that call another one, each with how many of its arguments come before those of the other."""
+_FOLLOWED = {"pcall": 0, "xpcall": 0, "parallel.map": 1, "type": 0, "tostring": 0}
+"""The functions that do nothing with another function but to call it, each with the place of that argument."""
+_CURSORS = frozenset({"cursor", "page", "page_token", "next_token", "offset", "after", "marker", "start", "skip"})
+"""The usual names of parameters that say where a page begins. They are nil for the first page."""
+_NEXT = frozenset({"cursor", "next_cursor", "next_page", "next_page_token", "next", "has_more", "truncated"})
+"""The usual names of the fields by which a script sees that a list has more pages."""
+_OUTSIDE = frozenset({"arg", "input", "params"})
+_NEVER_NIL = frozenset({"string", "number", "true", "false", "function_definition", "table_constructor"})
+_MAX_STEPS = 5
+"""How many variables are followed to the call that their value comes from."""
+
+
+class Site(NamedTuple):
+    """A place where a script calls a function of an integration.
+
+    Args:
+        line: The line of the call.
+        path: The path of the function; empty if the check does not know it.
+        is_tail: Whether it is a tail call, ``return f(...)``, for which Lua keeps no line.
+        keys: The places in the table of arguments that the script gives a value, which can be nil.
+        decides: Whether a call that changes something depends on the result.
+        walked: The loops that go through the whole list in the result and change something, by their offsets.
+        within: The loops of this kind in which the call can be made.
+    """
+
+    line: int
+    path: str
+    is_tail: bool
+    keys: tuple[Key, ...] = ()
+    decides: bool = False
+    walked: frozenset[int] = frozenset()
+    within: frozenset[int] = frozenset()
+
+
+class _Call(NamedTuple):
+    node: Node
+    function: Callee | None
+    arguments: tuple[Node, ...]
+
+
+class _Loop(NamedTuple):
+    start: int
+    items: Node
+    body: Node
+    function: Callee | None = None
+
+
+def sites_of(root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> list[Site]:
+    """Return the places where a script calls functions of integrations.
+
+    Args:
+        root: The node of the whole script, which has been checked already.
+        scopes: The variables of the script.
+        known: Returns what the check has found out about an expression, or None if it was not checked.
+    """
+    return list(_Sites(root, scopes, known).found())
+
+
+class _Sites:
+    def __init__(self, root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> None:
+        self._root = root
+        self._scopes = scopes
+        self._known = known
+        self._nodes = list(root.walk())
+        self._around = {id(child): node for node in self._nodes for child in node.children}
+
+    def found(self) -> Iterator[Site]:
+        calls = [call for node in self._nodes if (call := self._call(node))]
+        maps = list(self._maps())
+        functions = [call.function for call in calls] + [each.function for each in maps]
+        escaped = self._escaped()
+        changes = None
+        if escaped or any(each and each.function.effect != "read" for each in functions):
+            changes = Dependence(self._root, self._scopes, self._known)
+        loops = [each for each in (*self._loops(), *maps) if changes and self._changes(each, changes)]
+        if self._reads_next_page():
+            loops = []
+        inside = {loop.start: list(self._run_by(loop)) for loop in loops}
+        for call in calls:
+            path = call.function.path if call.function else ""
+            is_tail = self._is_tail(call.node)
+            if not escaped.isdisjoint((path, "")) if is_tail else not (path or escaped):
+                continue  # a call from elsewhere could not be told from this one; or this calls no integration
+            reads = call.function is not None and call.function.function.effect == "read"
+            yield Site(
+                call.node.line,
+                path,
+                is_tail,
+                tuple(self._keys(call.arguments[0])) if len(call.arguments) == 1 else (),
+                reads and changes is not None and changes.decides(call.node),
+                frozenset(loop.start for loop in loops if self._source(loop.items) is call.node),
+                frozenset(
+                    start for start, parts in inside.items() if any(_contains(part, call.node) for part in parts)
+                ),
+            )
+        for loop in maps:
+            if loop.function:
+                within = frozenset({loop.start} & inside.keys())
+                yield Site(loop.body.line, loop.function.path, is_tail=True, within=within)
+
+    def _call(self, node: Node) -> _Call | None:
+        """Return a call of a function of an integration, or of a function about which nothing is known."""
+        name = node.get("name") if node.kind == "function_call" else None
+        if name is None or name.kind == "method_index_expression":
+            return None
+        given, called = _arguments(node), self._known(name)
+        if isinstance(called, Builtin) and called.name in _CALLERS and given:
+            given, called = given[_CALLERS[called.name] :], self._known(given[0])
+        if isinstance(called, Callee):
+            return _Call(node, called, given)
+        return _Call(node, None, given) if called is None or isinstance(called, Unknown) else None
+
+    def _is_tail(self, node: Node) -> bool:
+        """Return True for a tail call. The script itself makes none: a variable to close is put before it."""
+        around = self._around.get(id(node))
+        if around is None or around.kind != "expression_list" or len(around.children) > 1:
+            return False
+        statement = self._around.get(id(around))
+        return statement is not None and statement.kind == "return_statement" and self._is_in_function(statement)
+
+    def _is_in_function(self, node: Node) -> bool:
+        outer = self._around.get(id(node))
+        while outer and outer.kind not in _FUNCTIONS:
+            outer = self._around.get(id(outer))
+        return outer is not None
+
+    def _escaped(self) -> set[str]:
+        """Return the paths of functions that the script may call where no call names them.
+
+        The empty path is among them if the script may do so with any function.
+        """
+        found: set[str] = {""} if self._scopes.is_dynamic else set()
+        for node in self._nodes:
+            value = self._known(node)
+            if isinstance(value, Callee) and not self._is_followed(node):
+                found.add(value.path)
+            elif isinstance(value, Branch) and not self._is_followed(node):
+                found.add("")
+        return found
+
+    def _is_followed(self, node: Node) -> bool:
+        """Return True for a part of ``app`` that only a variable, a known field, or a call of it uses."""
+        around = self._around.get(id(node))
+        if around is None or node.field == "name" or node.kind == "parenthesized_expression":
+            return True
+        if node.field == "table":
+            return not isinstance(self._known(around), Unknown)
+        outer = self._around.get(id(around))
+        if around.kind == "expression_list" and outer and (targets := outer.first("variable_list")):
+            return all(target.kind == "identifier" for target in targets.children)
+        if around.kind != "arguments" or outer is None or (name := outer.get("name")) is None:
+            return False
+        called = self._known(name)
+        place = list(_arguments(outer)).index(node)
+        return isinstance(called, Builtin) and _FOLLOWED.get(called.name) == place
+
+    # Keys of tables
+
+    def _keys(self, table: Node, steps: int = _MAX_STEPS) -> Iterator[Key]:
+        """Yield the places in a table of arguments that the script gives a value, which can be nil."""
+        variable = self._scopes.variable(table) if table.kind == "identifier" else None
+        if variable and variable.table and not variable.changes and not self._scopes.may_extend(variable.table):
+            yield from (key for key in self._keys(variable.table) if key[0] not in self._scopes.fields)
+        elif table.kind == "table_constructor":
+            for index, field in enumerate(table.children, start=1):
+                key = key_of(field) if field.get("name") else index
+                value = field.get("value")
+                if key is None or value is None or not steps:
+                    continue
+                if value.kind == "table_constructor":
+                    yield from ((key, *inner) for inner in self._keys(value, steps - 1))
+                elif isinstance(key, str) and self._may_be_nil(value) and not self._is_cursor(key, value):
+                    yield (key,)
+
+    def _may_be_nil(self, node: Node) -> bool:
+        """Return False for a value that is never nil, and for one for which the script itself says ``nil``."""
+        operator = operator_of(node)
+        if operator == "or" and (right := node.get("right")):
+            return self._may_be_nil(right)
+        if operator and operator != "and":
+            return False
+        if node.kind in _NEVER_NIL or node.kind == "nil":
+            return False
+        return not self._is_optional_parameter(self._known(node))
+
+    def _is_optional_parameter(self, value: Value | None) -> bool:
+        """Return True for ``params.NAME`` if the header of the script says that NAME is optional."""
+        if not isinstance(value, Result) or value.part_of is None:
+            return False
+        record, key = value.part_of
+        return record.name == "params" and is_optional(record, key)
+
+    def _is_cursor(self, key: str, value: Node) -> bool:
+        return key in _CURSORS and base_of(value).text not in _OUTSIDE
+
+    # Loops over lists
+
+    def _reads_next_page(self) -> bool:
+        paths = ("dot_index_expression", "bracket_index_expression")
+        return any(node.kind in paths and key_of(node) in _NEXT for node in self._nodes)
+
+    def _loops(self) -> Iterator[_Loop]:
+        """Yield the loops that go through whole lists."""
+        for node in self._nodes:
+            if node.kind in ("for_statement", "while_statement"):
+                items, body = self._items(node), node.get("body")
+                if items and body and not _leaves_early(body):
+                    yield _Loop(node.start, items, body)
+
+    def _maps(self) -> Iterator[_Loop]:
+        """Yield the calls of ``parallel.map``."""
+        for node in self._nodes:
+            name = node.get("name") if node.kind == "function_call" else None
+            given = _arguments(node)
+            if name and len(given) > 1 and self._known(name) == Builtin("parallel.map"):
+                function = self._known(given[1])
+                callee = function if isinstance(function, Callee) else None
+                yield _Loop(node.start, given[0], function.node if isinstance(function, Closure) else node, callee)
+
+    def _items(self, loop: Node) -> Node | None:
+        """Return the expression of the list that a loop goes through: by ``ipairs``, ``pairs`` or ``#``."""
+        clause = loop.get("clause")
+        if clause and clause.kind == "for_generic_clause":
+            given = clause.first("expression_list")
+            call = given.children[0] if given and given.children else None
+            name = call.get("name") if call and call.kind == "function_call" else None
+            is_whole = name is not None and self._known(name) in (Builtin("ipairs"), Builtin("pairs"))
+            return next(iter(_arguments(call)), None) if call and is_whole else None
+        bound = clause.get("end") if clause else None
+        condition = loop.get("condition")
+        if condition and operator_of(condition) in ("<=", "<"):
+            bound = condition.get("right")
+        return bound.get("operand") if bound and operator_of(bound) == "#" else None
+
+    def _changes(self, loop: _Loop, changes: Dependence) -> bool:
+        if loop.function:
+            return loop.function.function.effect != "read"
+        return changes.writes_in(loop.body)
+
+    def _run_by(self, loop: _Loop) -> Iterator[Node]:
+        """Yield the parts of the script that a loop runs: its body, and the functions that are called there."""
+        waiting, seen = [loop.body], {id(loop.body)}
+        while waiting:
+            part = waiting.pop()
+            yield part
+            for node in part.walk():
+                value = self._known(node) if node.kind != "function_definition" else None
+                if isinstance(value, Closure) and id(value.node) not in seen:
+                    seen.add(id(value.node))
+                    waiting.append(value.node)
+
+    def _source(self, node: Node) -> Node | None:
+        """Return the call of an integration's function that a list comes from, or None."""
+        for _ in range(_MAX_STEPS):
+            node = base_of(node)
+            variable = self._scopes.variable(node)
+            if variable is None or variable.changes:
+                break
+            given = variable.value or self._caught(variable.node)
+            if given is None:
+                break
+            node = given
+        return node if node.kind == "function_call" and self._call(node) else None
+
+    def _caught(self, name: Node) -> Node | None:
+        """Return the ``pcall`` whose second value a variable is declared with, or None."""
+        names = self._around.get(id(name))
+        statement = self._around.get(id(names)) if names else None
+        given = statement.first("expression_list") if statement else None
+        if names is None or given is None or len(given.children) != 1 or names.children[1:2] != [name]:
+            return None
+        return given.children[0]
+
+
+def _arguments(call: Node) -> tuple[Node, ...]:
+    around = call.get("arguments")
+    return tuple(each for each in (around.children if around else ()) if each.field == "")
+
+
+def _contains(part: Node, node: Node) -> bool:
+    return part.start <= node.start < part.end
+
+
+def _leaves_early(body: Node) -> bool:
+    """Return True if a loop can end before it has gone through its list: by ``break``, ``return`` or ``goto``."""
+    waiting = [(each, False) for each in body.children]
+    while waiting:
+        node, is_inner = waiting.pop()
+        if node.kind in ("return_statement", "goto_statement") or (node.kind == "break_statement" and not is_inner):
+            return True
+        if node.kind not in _FUNCTIONS:
+            waiting += [(each, is_inner or node.kind in _LOOPS) for each in node.children]
+    return False

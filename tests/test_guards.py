@@ -1,0 +1,230 @@
+"""Guards refuse writes that a nil key or a part of a list has led to; facts tell what a run silently did."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kosmolua import Outcome, Runtime
+from kosmolua.calls.facts import Fact
+
+R = "local r = app.integrations.render2\n"
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    """A simulated runtime in which writes are allowed."""
+    with Runtime(simulate=True, yes=True) as opened:
+        yield opened
+
+
+def written(outcome: Outcome) -> list[str]:
+    """Return the statuses of the writes of a run."""
+    return [str(call["status"]) for call in outcome.calls if call["effect"] != "read"]
+
+
+def refused(outcome: Outcome) -> str:
+    """Return the message of the refusal that ended a run before it wrote anything."""
+    assert outcome.error is not None
+    assert outcome.error.code == "bad_arguments", outcome.error
+    assert set(written(outcome)) <= {"refused"}
+    return outcome.error.message
+
+
+RENAME = "r.update_service({ service_id = s.id, name = 'x' })"
+UPDATE = "r.update_service({ service_id = 'srv-cabc12345678', "
+SUSPEND_ALL = "for _, s in ipairs(found.services) do r.suspend_service({ service_id = s.id }) end"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"local found = r.list_services({{ name = arg[1], all = true }}) {SUSPEND_ALL}",
+        f"local found = r.list_services({{\n  name = arg[1],\n  all = true,\n}}) {SUSPEND_ALL}",
+        f"local wanted = {{ name = arg[1], all = true }} local found = r.list_services(wanted) {SUSPEND_ALL}",
+        "local ok, found = pcall(r.list_services, { name = arg[1], all = true })\n"
+        f"if not ok then error(found) end {SUSPEND_ALL}",
+        "local function find(name) return r.list_services({ name = name, all = true }) end\n"
+        f"local found = find(arg[1]) {SUSPEND_ALL}",
+        "local function find(name) local page = r.list_services({ name = name, all = true }) return page end\n"
+        f"local found = find(arg[1]) {SUSPEND_ALL}",
+        "local function find(name) return r.list_services({ name = name, all = true }) end\n"
+        "local first = find('api') for _, s in ipairs(first.services) do r.get_service({ service_id = s.id }) end\n"
+        f"local found = find(arg[1]) {SUSPEND_ALL}",
+        f"local names = {{}} local found = r.list_services({{ name = names.api, all = true }}) {SUSPEND_ALL}",
+    ],
+)
+def test_a_nil_key_of_a_read_that_decides_about_writes(runtime: Runtime, source: str) -> None:
+    """Without the name, everything would be listed and suspended: the read is refused."""
+    assert "name is nil" in refused(runtime.run(R + source, check=True))
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [
+        ("r.update_service({ service_id = 'srv-cabc12345678', name = arg[1] })", "name"),
+        ("parallel.map({ 1 }, function() return " + UPDATE + "name = arg[1] }) end)", "name"),
+        ("r.create_service({ type = 'web_service', name = 'a', repo = 'https://github.com/acme/x', branch = arg[1],\n"
+         " build_command = 'x', start_command = 'y' })", "branch"),
+    ],
+)  # fmt: skip
+def test_a_nil_key_of_a_write(runtime: Runtime, source: str, key: str) -> None:
+    """The write is not sent, wherever the call stands."""
+    outcome = runtime.run(R + source, check=True)
+    assert f"{key} is nil" in refused(outcome)
+
+
+def test_keys_inside_lists_and_tables(runtime: Runtime) -> None:
+    """Only values that can be nil are held, at any depth."""
+    source = "r.create_service({ type = 'web_service', env_vars = { { key = 'A', value = arg[1] }, { key = input } } })"
+    (site,) = runtime.checker().check(R + source).sites
+    assert site.keys == (("env_vars", 1, "value"), ("env_vars", 2, "key"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "r.update_service({ service_id = 'srv-cabc12345678', name = 'x', auto_deploy = json.null })",
+        "r.update_service({ service_id = 'srv-cabc12345678', name = 'x', auto_deploy = arg[1] and true or nil })",
+        "local more = { service_id = 'srv-cabc12345678', name = 'x', auto_deploy = arg[1] }\n"
+        "more.auto_deploy = nil r.update_service(more)",
+        "local page repeat page = r.list_services({ limit = 100, cursor = page and page.cursor })\n"
+        "for _, s in ipairs(page.services) do "
+        "if s.name == 'no' then r.suspend_service({ service_id = s.id }) end end until not page.cursor",
+        "local found = r.list_services({ all = true, name = arg[1] or 'no-such-name' }) " + SUSPEND_ALL,
+    ],
+)
+def test_a_key_that_is_left_out_on_purpose(runtime: Runtime, source: str) -> None:
+    """``json.null`` or ``nil`` in the source says so, and the cursor of a first page is nil."""
+    outcome = runtime.run(R + source, check=True)
+    assert outcome.ok, outcome.error
+
+
+def test_an_optional_parameter_of_the_header(runtime: Runtime) -> None:
+    """A key whose value is a parameter that the header calls optional may be nil."""
+    header = "---@param name? string\n"
+    source = f"{R}local found = r.list_services({{ name = params.name, all = true }}) {SUSPEND_ALL}"
+    assert runtime.run(header + source, check=True).ok
+    assert "name is nil" in refused(runtime.run(source, check=True))
+
+
+def test_a_nil_key_where_nothing_is_written(runtime: Runtime) -> None:
+    """A script that only reads goes on, and its outcome has a fact."""
+    outcome = runtime.run(R + "return #r.list_services({ name = arg[1], limit = 2 }).services", check=True)
+    assert outcome.result == [2]
+    assert outcome.facts[0] == Fact(2, "render2.list_services: name was nil")
+
+
+ALL_CRON = "r.list_services({ type = 'cron_job' })"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"for _, s in ipairs({ALL_CRON}.services) do {RENAME} end",
+        f"local found = {ALL_CRON}.services\nfor i = 1, #found do local s = found[i] {RENAME} end",
+        f"local page = {ALL_CRON}\nlocal i = 1\nwhile i <= #page.services do\n"
+        "r.suspend_service({ service_id = page.services[i].id }) i = i + 1 end",
+        f"local page = {ALL_CRON}\nparallel.map(page.services, function(s)\n"
+        "return r.suspend_service({ service_id = s.id }) end)",
+        f"local page = {ALL_CRON}\nlocal function stop(s)\n r.suspend_service({{ service_id = s.id }})\n end\n"
+        "for _, s in ipairs(page.services) do stop(s) end",
+        f"local page = {ALL_CRON}\nfor _, s in ipairs(page.services) do\n"
+        "local ok, problem = pcall(r.suspend_service, { service_id = s.id }) if not ok then error(problem) end end",
+    ],
+)
+def test_a_loop_that_writes_over_a_part_of_a_list(runtime: Runtime, source: str) -> None:
+    """The first write is refused, and the hint says how to get the whole list."""
+    message = refused(runtime.run(R + source, check=True))
+    assert "20 items" in message
+    assert "all = true" in message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for _, s in ipairs(r.list_services({ limit = 2 }).services) do r.get_service({ service_id = s.id }) end",
+        f"for _, s in ipairs(r.list_services({{ limit = 1 }}).services) do {RENAME} end",
+        f"for _, s in ipairs(r.list_services().services) do {RENAME} break end",
+        "local page = r.list_services()\nlocal some = {} for _, s in ipairs(page.services) do some[#some + 1] = s end\n"
+        "for i = 1, 1 do r.update_service({ service_id = some[i].id, name = 'x' }) end",
+        "local page = r.list_services()\nif page.cursor then print('more') end\n"
+        f"for i, s in ipairs(page.services) do if i == 1 then {RENAME} end end",
+    ],
+)
+def test_a_part_of_a_list_that_is_meant(runtime: Runtime, source: str) -> None:
+    """A limit, a loop that leaves early, a list of the script's own, or a look at the cursor says so."""
+    outcome = runtime.run(R + source, check=True)
+    assert outcome.ok, outcome.error
+
+
+def test_guards_are_not_set_without_a_check(runtime: Runtime) -> None:
+    """``--no-check`` turns the guards off as well."""
+    source = R + "r.update_service({ service_id = 'srv-cabc12345678', name = 'x', auto_deploy = arg[1] })"
+    assert runtime.run(source).ok
+    assert not runtime.run(source, check=True).ok
+
+
+def test_a_call_that_cannot_be_told_from_another_is_not_guarded(runtime: Runtime) -> None:
+    """A guard holds only if it holds for each call that can stand at this place."""
+    update = "service_id = 'srv-cabc12345678', name = 'x'"
+    either = f"local f = arg[1] and r.get_service r.update_service({{ {update}, auto_deploy = arg[2] }}) "
+    both = f"local t = {{ {update} }} r.update_service(t) "
+    assert not runtime.run(f"{R}{both}\n{either}", check=True).ok
+    assert runtime.run(f"{R}{both} if arg[1] then {either} end", check=True).ok
+
+
+def test_a_loaded_chunk_is_not_guarded(runtime: Runtime) -> None:
+    """The lines of a chunk that the script loads are not its own."""
+    chunk = f"local r = ... {UPDATE}name = 'x' }})"
+    source = f'{R}local update = load("{chunk}")\n'
+    both = "update(r) if arg[1] then r.update_service({ service_id = 'srv-cabc12345678', name = arg[2] }) end"
+    assert runtime.run(source + both, check=True).ok
+
+
+def test_a_replay_needs_no_guards(runtime: Runtime, tmp_path: Path) -> None:
+    """What a guard refused is recorded as the error of the call, so a replay ends like the run."""
+    source = R + "r.update_service({ service_id = 'srv-cabc12345678', name = arg[1] })"
+    outcome = runtime.run(source, check=True, record=tmp_path / "run.jsonl")
+    again = runtime.replay(tmp_path / "run.jsonl")
+    assert str(again.error) == str(outcome.error)
+    assert again.status == outcome.status
+
+
+def test_a_plan_is_guarded(runtime: Runtime) -> None:
+    """A plan refuses what the run would refuse."""
+    plan = runtime.plan(R + f"local found = r.list_services({{ name = arg[1], all = true }}) {SUSPEND_ALL}", check=True)
+    assert "name is nil" in refused(plan.outcome)
+
+
+@pytest.mark.parametrize(
+    ("source", "facts"),
+    [
+        ("r.list_services({ limit = 3 })", ["line 2: render2.list_services: 3 items, and there are more"]),
+        ("r.list_services({ all = true, name = 'nobody' })", ["line 2: render2.list_services: no items with name"]),
+        ("r.list_services({ name = 'nobody' })\nr.list_owners()",
+         ["line 2: render2.list_services: no items with name", "line 3: render2.list_owners: 1 item"]),
+        ("for _ = 1, 12 do r.get_service({ service_id = 'srv-cabc12345678' }) end",
+         ["line 2: render2.get_service: the same arguments and the same answer (12 times)"]),
+        ("for _ = 1, 10 do r.get_service({ service_id = 'srv-cabc12345678' }) end", []),
+        ("local c repeat local p = r.list_services({ cursor = c, limit = 100 }) c = p.cursor until not c",
+         ["line 2: render2.list_services: 112 items in 2 calls"]),
+        ("local f = r.list_services\nlocal function few() return f({ limit = 1 }) end\nfew()",
+         ["line 3: render2.list_services: 1 item, and there are more"]),
+        ("r.suspend_service({ service_id = 'srv-cabc12345678' })", []),
+    ],
+)  # fmt: skip
+def test_the_facts_of_a_run(runtime: Runtime, source: str, facts: list[str]) -> None:
+    """What a list had, what was not found, and what was repeated, each with its line."""
+    assert [str(fact) for fact in runtime.run(R + source, check=True).facts] == facts
+
+
+def test_there_are_at_most_twenty_facts(runtime: Runtime) -> None:
+    """A long script does not have a long list of facts."""
+    source = R + "\n".join(itertools.repeat("r.list_owners()", 30))
+    outcome = runtime.run(source)
+    assert len(outcome.facts) == 20
+    assert outcome.to_json()["facts"] == [vars(fact) for fact in outcome.facts]
