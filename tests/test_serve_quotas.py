@@ -1,9 +1,10 @@
-"""Quotas of a tenant: runs a minute, calls a day, calls that wait; and what one tenant cannot take from others."""
+"""Quotas of a tenant: runs a minute, calls a day, calls that wait, disk; and what one cannot take from others."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +14,13 @@ from starlette.requests import Request
 from support.agents import execute
 from support.serving import ACME, GLOBEX, agent, serving
 
+from kosmolua import ConfigError, Runtime
+from kosmolua.broker.tenancy import Tenancy
 from kosmolua.lua.syntax import parse
 from kosmolua.mcp.clients import client_of
 from kosmolua.recordings.folder_store import Folder
 from kosmolua.serve.quotas import Quotas
-from kosmolua.serve.settings import TenantSettings
+from kosmolua.serve.settings import TenantSettings, read
 
 
 class Time:
@@ -142,6 +145,55 @@ max_waiting = 1
 
     with serving(tmp_path, text, "--simulate") as server:
         asyncio.run(main())
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Runtime]]:
+    """Return a function that makes a tenant's runtime whose recordings can use so many bytes."""
+    monkeypatch.setattr("kosmolua.recordings.folder_store.LOOK_PAUSE", 0.0)
+    monkeypatch.setattr("kosmolua.recordings.recording.ROOM_STEP", 5_000)
+    with ExitStack() as stack:
+
+        def stored(most: int) -> Runtime:
+            tenancy = Tenancy("acme", str(tmp_path), {}, max_disk=most)
+            return stack.enter_context(Runtime(simulate=True, environ={}, store=Folder(tmp_path), tenancy=tenancy))
+
+        yield stored
+
+
+def test_recordings_use_no_more_disk_than_allowed(stored: Callable[[int], Runtime]) -> None:
+    """The oldest are removed; if one that waits leaves no room, the next run is refused, with the key to raise."""
+    runtime = stored(10_000)
+    assert all(runtime.run(f"return {n} -- {'x' * 5000}", record=True).ok for n in range(5))
+    assert len(runtime.store.runs()) <= 3
+    asking = "app.integrations.render2.suspend_service('srv-cabc12345678')"
+    assert runtime.run(asking, record=True).status == "paused"
+    refused = stored(100).run("return 1", record=True).error
+    assert refused is not None
+    assert refused.code == "limit_exceeded"
+    assert "max_disk in [tenants.acme]" in str(refused)
+
+
+def test_a_run_that_records_more_than_the_disk_allowed_is_ended(stored: Callable[[int], Runtime]) -> None:
+    """So a tenant does not go beyond it by one long run, and what was recorded can be resumed."""
+    runtime = stored(30_000)
+    outcome = runtime.run("for _ = 1, 200 do app.integrations.render2.list_services({}) end", record=True)
+    assert outcome.status == "limit"
+    assert "more than 30,000" in str(outcome.error)
+    assert 0 < len(outcome.calls) < 100
+
+
+@pytest.mark.parametrize(("given", "told"), [('"2GiB"', None), ("5", "must be a size"), ('"much"', "must be a size")])
+def test_the_quota_of_disk_is_a_size(tmp_path: Path, given: str, told: str | None) -> None:
+    """A mistake in the accounts file is told with its key."""
+    file = tmp_path / "accounts.toml"
+    file.touch(mode=0o600)
+    file.write_text(f'[tenants.acme]\ntoken = "{ACME}"\nmax_disk = {given}\n')
+    if told is None:
+        assert read(str(file)).tenants["acme"].max_disk == 2 * 1024**3
+    else:
+        with pytest.raises(ConfigError, match=f"max_disk.* {told}"):
+            read(str(file))
 
 
 def test_brackets_beyond_what_lua_allows_are_not_parsed() -> None:

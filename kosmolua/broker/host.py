@@ -238,19 +238,21 @@ class Host:
         self.store.tidy(self.accounts.recordings.keep)
 
     def make_room(self) -> None:
-        """Remove the oldest recordings from the store if they use more than the accounts file allows.
+        """Remove the oldest recordings from the store if they use more than accounts file and tenant allow.
 
         Raises:
             LimitExceeded: They use more, and none of them can be removed.
         """
-        most = self.accounts.recordings.max_size
+        most, where = self.accounts.recordings.max_size, "max_size in [kosmolua.recordings]"
+        if self._tenancy and self._tenancy.max_disk is not None and self._tenancy.max_disk < most:
+            most, where = self._tenancy.max_disk, f"max_disk in [{self._tenancy.section}]"
         if not self.store.make_room(most):
             raise LimitExceeded(
-                f"The script was not run: its recordings use more than {spell_size(most)}, and the others of them are "
-                "being written or wait for an approval",
+                f"The recordings use more than {spell_size(most)}, and those that are left are being written or wait "
+                "for an approval",
                 limit="recordings",
                 value=most,
-                hint="decide about the paused runs, or raise max_size in [kosmolua.recordings]",
+                hint=f"decide about the paused runs, or raise {where}",
             )
 
     def patterns(self, option: str, given: str | Sequence[str], *, denies: bool = False) -> list[Patterns]:

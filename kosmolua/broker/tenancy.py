@@ -22,6 +22,7 @@ class Tenancy:
             the permissions of the tenant's accounts apply.
         memory: What limits the memory for large texts, shared by all tenants of a process; None if the tenant is alone.
         calls: The memory budget for calls that wait for an answer, shared likewise.
+        max_disk: The most bytes that the tenant's recordings can use; None if only its accounts file limits them.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Tenancy:
     permissions: Mapping[str, Permission]
     memory: Memory | None = None
     calls: Budget | None = None
+    max_disk: int | None = None
 
     @property
     def section(self) -> str:

@@ -40,7 +40,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
@@ -48,6 +48,7 @@ from typing import Any, cast
 
 from kosmolua import __version__, errors
 from kosmolua.errors import CallError, ConfigError, KosmoError
+from kosmolua.limits import MIB
 from kosmolua.recordings.events import ERROR_FIELDS, fault_of
 from kosmolua.recordings.sheets import File, Place
 from kosmolua.recordings.signing import Signer, identity
@@ -57,6 +58,8 @@ FORMAT = 1
 """The version of the format. Recordings of other versions cannot be read."""
 SIGNED = ("run", "decision")
 """The kinds of events that are signed."""
+ROOM_STEP = 8 * MIB
+"""After so many bytes it is looked up again whether there is room for more."""
 _SUM = b',"sum":"'
 Event = dict[str, Any]
 
@@ -207,6 +210,7 @@ class Writer:
         redactor: Masks the secrets that are known when a line is written.
         after: The content of the recording to append to; None to create a new recording.
         signer: Signs the lines of the kinds in :data:`SIGNED`; None to sign nothing.
+        make_room: Called after each :data:`ROOM_STEP` bytes; it raises an error if the recording may not grow further.
 
     Raises:
         ConfigError: The recording cannot be written, exists already although it should be new, or is being written by
@@ -219,7 +223,10 @@ class Writer:
         redactor: Redactor,
         after: Recording | None = None,
         signer: Signer | None = None,
+        make_room: Callable[[], object] = lambda: None,
     ) -> None:
+        self._make_room = make_room
+        self._step = 0
         self._place = File(where) if isinstance(where, (str, os.PathLike)) else where
         self._redactor = redactor
         self._signer = signer
@@ -262,6 +269,11 @@ class Writer:
             self._check = check
             self._count += 1
             self._written += 1
+            self._step += len(line)
+            is_large = self._step > ROOM_STEP
+            self._step = 0 if is_large else self._step
+        if is_large:
+            self._make_room()
 
     def sync(self) -> None:
         """Make all written events survive a power cut. Threads that call this at the same time share one sync."""

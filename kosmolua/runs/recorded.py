@@ -303,9 +303,10 @@ def begun(
     run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
     place = host.store.place(run) if path is None else File(path)
     host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
-    if path is None:
+    in_store = path is None
+    if in_store:
         host.make_room()
-    writer = Writer(place, host.redactor, signer=host.signer)
+    writer = Writer(place, host.redactor, None, host.signer, *([host.make_room] if in_store else []))
     writer.write(
         {
             "event": "run",

@@ -17,7 +17,7 @@ from kosmolua.accounts.toml import Table, line_of, parse
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import ConfigError
 from kosmolua.folders import expanded
-from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits
+from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits, parse_size
 from kosmolua.mcp.http import is_loopback_name
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, must_be
@@ -96,6 +96,7 @@ class TenantSettings:
         runs_per_minute: How many scripts the tenant can start in a minute; None for any number.
         calls_per_day: How many calls the tenant's scripts can make in a day (UTC); None for any number.
         max_waiting: How many calls of the tenant can wait for a person.
+        max_disk: How many bytes the tenant's recordings can use; None if only its accounts file limits them.
     """
 
     name: str
@@ -110,6 +111,7 @@ class TenantSettings:
     runs_per_minute: int | None = None
     calls_per_day: int | None = None
     max_waiting: int = 1_000
+    max_disk: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -274,6 +276,13 @@ def _bytes(value: object) -> int:
     return int(_limit("max_result", value, 'a size such as "4MiB"'))
 
 
+def _disk(value: object) -> int:
+    try:
+        return parse_size(value if isinstance(value, str) else "")
+    except ValueError:
+        raise must_be('a size such as "2GiB"', value) from None
+
+
 def _limit(name: str, value: object, words: str) -> float:
     unit = LIMITS[name].unit
     try:
@@ -388,4 +397,5 @@ _TENANT: dict[str, Check] = {
     "runs_per_minute": _count,
     "calls_per_day": _count,
     "max_waiting": _count,
+    "max_disk": _disk,
 }

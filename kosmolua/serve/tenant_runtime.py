@@ -152,7 +152,7 @@ def open_runtime(
     Raises:
         ConfigError: A file cannot be read or has an invalid value.
     """
-    bounds = {"memory": held.memory, "calls": held.calls} if held else {}
+    bounds: dict[str, Any] = {"memory": held.memory, "calls": held.calls} if held else {}
     runtime = Runtime(
         settings.accounts or server.path,
         simulate=simulate,
@@ -166,7 +166,9 @@ def open_runtime(
         environ=common.environ,
         scripts=settings.scripts,
         share_limits=True,
-        tenancy=Tenancy(settings.name, tenant_folder(settings.name), settings.permissions, **bounds),  # type: ignore[arg-type]
+        tenancy=Tenancy(
+            settings.name, tenant_folder(settings.name), settings.permissions, max_disk=settings.max_disk, **bounds
+        ),
         store=store,
         **{"journal": True, **given},
     )
